@@ -1,0 +1,238 @@
+package boathook_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"boathook/internal/boathook"
+)
+
+func TestIDsCarryTheirKind(t *testing.T) {
+	a, b := boathook.NewID(boathook.RunID), boathook.NewID(boathook.RunID)
+	if a == b || !boathook.HasIDKind(a, boathook.RunID) || boathook.HasIDKind(a, boathook.EventID) || len(a) != len("run_")+24 {
+		t.Errorf("got %s and %s", a, b)
+	}
+}
+
+func TestADerivedIDFollowsFromItsPartsAlone(t *testing.T) {
+	id := boathook.DeriveID(boathook.RunID, "in_a", "key")
+	if id != boathook.DeriveID(boathook.RunID, "in_a", "key") {
+		t.Error("the same parts give two ids")
+	}
+	for _, parts := range [][]string{{"in_a", "kez"}, {"in_ak", "ey"}, {"in_a", "key", ""}, {"in_akey"}} {
+		if id == boathook.DeriveID(boathook.RunID, parts...) {
+			t.Errorf("%q gives the same id as other parts", parts)
+		}
+	}
+}
+
+func TestAURLTokenComesBackFromItsText(t *testing.T) {
+	source, webhook := boathook.NewID(boathook.DeploymentID), boathook.NewID(boathook.IncomingID)
+	token := boathook.NewURLToken(source, webhook)
+	got, ok := boathook.ParseURLToken(token.Text)
+	if !ok || got != token {
+		t.Fatalf("got %+v, %v; want %+v", got, ok, token)
+	}
+	w := boathook.IncomingWebhook{TokenHash: token.Hash()}
+	if !w.Matches(got) {
+		t.Error("the webhook does not match its own token")
+	}
+	if w.Matches(boathook.NewURLToken(source, webhook)) {
+		t.Error("the webhook matches another token with the same ids")
+	}
+}
+
+func TestWhatIsNoURLTokenIsRefused(t *testing.T) {
+	good := boathook.NewURLToken(boathook.NewID(boathook.DeploymentID), boathook.NewID(boathook.IncomingID)).Text
+	for _, text := range []string{"", "x", good[1:], good + "A", good[:len(good)-1] + "=", good[:len(good)-1] + "/", strings.Repeat("A", 5000), "é" + good} {
+		if token, ok := boathook.ParseURLToken(text); ok {
+			t.Errorf("%.80q was read as %+v", text, token)
+		}
+	}
+}
+
+func TestADeliveryIDIsAUUIDThatTellsItsTimeAndWebhook(t *testing.T) {
+	at := time.Date(2026, 11, 21, 18, 0, 0, 123_000_000, time.UTC)
+	for i := range 500 {
+		webhook := boathook.NewID(boathook.OutgoingID)
+		e := &boathook.Event{ID: fmt.Sprintf("evt_%d", i), Time: at}
+		id := boathook.NewDeliveryID(e, webhook)
+
+		u, err := uuid.Parse(id.String())
+		if err != nil || u.Version() != 8 || u.Variant() != uuid.RFC4122 {
+			t.Fatalf("%s: version %d, variant %s, %v", id, u.Version(), u.Variant(), err)
+		}
+		if !id.Time().Equal(at) || id.Tag() != boathook.WebhookTag(webhook) {
+			t.Fatalf("%s tells time %s and tag %x; want %s and %x", id, id.Time(), id.Tag(), at, boathook.WebhookTag(webhook))
+		}
+		if back, err := boathook.ParseDeliveryID(id.String()); err != nil || back != id {
+			t.Fatalf("%s came back as %s, %v", id, back, err)
+		}
+		if id != boathook.NewDeliveryID(e, webhook) {
+			t.Fatal("a repeated publish makes another delivery")
+		}
+	}
+}
+
+func TestDeliveryIDsSortByTimeAndSpreadOverShards(t *testing.T) {
+	const webhook = "out_a"
+	at := time.UnixMilli(1_771_143_284_003)
+	shards := map[int]int{}
+	seen := map[boathook.DeliveryID]bool{}
+	for i := range 4000 {
+		id := boathook.NewDeliveryID(&boathook.Event{ID: fmt.Sprint(i), Time: at}, webhook)
+		if seen[id] {
+			t.Fatalf("event %d has the id of another", i)
+		}
+		seen[id] = true
+		shards[id.Shard(4)]++
+		if before, after := boathook.FirstDeliveryID(at, webhook), boathook.FirstDeliveryID(at.Add(time.Millisecond), webhook); id.String() < before.String() || id.String() >= after.String() {
+			t.Fatalf("%s is not between %s and %s", id, before, after)
+		}
+	}
+	for shard := range 4 {
+		if shards[shard] < 800 {
+			t.Errorf("shard %d has %d of 4000", shard, shards[shard])
+		}
+	}
+}
+
+func TestWhatIsNoDeliveryIDIsRefused(t *testing.T) {
+	good := boathook.NewDeliveryID(&boathook.Event{ID: "evt_a", Time: time.Now()}, "out_a").String()
+	for _, s := range []string{
+		"", "run_a", good[:35], good + "0", strings.ToUpper(good), "{" + good[:34] + "}", strings.ReplaceAll(good, "-", ""),
+		uuid.NewString(), good[:14] + "4" + good[15:], good[:19] + "0" + good[20:], good[:8] + "_" + good[9:],
+	} {
+		if _, err := boathook.ParseDeliveryID(s); !boathook.IsKind(err, boathook.Invalid) {
+			t.Errorf("%q: got %v, want an invalid error", s, err)
+		}
+	}
+}
+
+func TestCheckJSON(t *testing.T) {
+	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for name, tc := range map[string]struct {
+		body string
+		want string // part of the error; empty for none
+	}{
+		"object":                      {`{"a":1}`, ""},
+		"any value":                   {` "text" `, ""},
+		"an integer beyond 64 bits":   {`123456789012345678901234567890`, ""},
+		"duplicate keys":              {`{"a":1,"a":2}`, ""},
+		"brackets inside a string":    {`"` + strings.Repeat(`[\"`, 2000) + `"`, ""},
+		"as deep as is allowed":       {nested(boathook.MaxJSONDepth), ""},
+		"one deeper":                  {nested(boathook.MaxJSONDepth + 1), "512 levels"},
+		"very deep":                   {strings.Repeat("[", 200_000), "512 levels"},
+		"nothing":                     {"", "not JSON"},
+		"white space":                 {" \n", "not JSON"},
+		"two values":                  {`{} {}`, "not JSON"},
+		"cut short":                   {`{"a":`, "not JSON"},
+		"a form":                      {`a=1&b=2`, "not JSON"},
+		"not UTF-8":                   {"\"\xff\"", "UTF-8"},
+		"UTF-16":                      {"\xff\xfe{\x00}\x00", "UTF-8"},
+		"a byte order mark":           {"\xef\xbb\xbf{}", "not JSON"},
+		"more closed than was opened": {`]]]]{`, "not JSON"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := boathook.CheckJSON([]byte(tc.body))
+			if tc.want == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if !boathook.IsKind(err, boathook.Invalid) || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want an invalid error with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// What CheckJSON lets in can be carried in an event.
+func TestTheDeepestInputFitsARunAndItsEvent(t *testing.T) {
+	deepest := json.RawMessage(strings.Repeat("[", boathook.MaxJSONDepth) + strings.Repeat("]", boathook.MaxJSONDepth))
+	r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", Status: boathook.RunSucceeded}, Input: deepest, Output: deepest}
+	event, ok := r.Event()
+	if !ok || !json.Valid(event.Data) || strings.Count(string(event.Data), string(deepest)) != 2 {
+		t.Errorf("the event does not hold the input and the output: %.100s", event.Data)
+	}
+}
+
+func TestRunAsTheAPIShowsIt(t *testing.T) {
+	at := time.Date(2026, 11, 21, 12, 0, 0, 5_000_000, time.FixedZone("", 3600))
+	r := boathook.Run{
+		RunHead: boathook.RunHead{
+			ID: "run_a", SourceID: "dep_a", VersionID: "ver_a", Environment: boathook.Staging,
+			Trigger: boathook.TriggerAPI, Status: boathook.RunPending, CreatedAt: at,
+		},
+		Input: json.RawMessage(`{"b":1e400,"a":"<script>&\u2028"}`),
+	}
+	got, err := boathook.EncodeJSON(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"id":"run_a","version_id":"ver_a","deployment_id":"dep_a","environment":"staging","trigger":"api","status":"pending",` +
+		`"input":{"b":1e400,"a":"<script>&\u2028"},"output":null,"error_message":null,` +
+		`"created_at":"2026-11-21T11:00:00.005Z","started_at":null,"completed_at":null}`
+	if string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestARunHasAnEventWhenItSucceededOrFailed(t *testing.T) {
+	for status, want := range map[boathook.RunStatus]boathook.EventType{
+		boathook.RunPending: "", boathook.RunRunning: "", boathook.RunCanceled: "",
+		boathook.RunSucceeded: boathook.EventRunSucceeded, boathook.RunFailed: boathook.EventRunFailed,
+	} {
+		r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", Status: status}}
+		event, ok := r.Event()
+		if ok != (want != "") || event.Type != want {
+			t.Errorf("%s: got %q, %v; want %q", status, event.Type, ok, want)
+		}
+	}
+}
+
+func TestRolesIncludeTheSmallerOnes(t *testing.T) {
+	roles := []boathook.Role{boathook.Viewer, boathook.Member, boathook.Admin}
+	for i, r := range roles {
+		for j, need := range roles {
+			if got := r.Allows(need); got != (i >= j) {
+				t.Errorf("%s allows what needs %s: %v", r, need, got)
+			}
+		}
+	}
+	if boathook.Role("owner").Allows(boathook.Viewer) || boathook.Role("").Allows("") {
+		t.Error("a role that is none allows something")
+	}
+}
+
+func TestErrorKindsAreFoundWhenWrapped(t *testing.T) {
+	err := fmt.Errorf("put run: %w", boathook.InvalidField("url", "longer than %d characters", 10))
+	if !boathook.IsKind(err, boathook.Invalid) || boathook.IsKind(err, boathook.NotFound) || boathook.IsKind(errors.New("x"), boathook.Invalid) {
+		t.Error("the kind is not found, or found where there is none")
+	}
+	if err.Error() != "put run: url: longer than 10 characters" {
+		t.Errorf("got %q", err)
+	}
+}
+
+func FuzzCheckJSONLetsNothingInThatCanNotBeCarried(f *testing.F) {
+	for _, seed := range []string{`{}`, `[[[]]]`, `"\"[\\"`, `1e999`, "\xff", `{"a":"\ud800"}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if boathook.CheckJSON(body) != nil {
+			return
+		}
+		r := boathook.Run{RunHead: boathook.RunHead{Status: boathook.RunFailed}, Input: body}
+		if event, _ := r.Event(); !json.Valid(event.Data) {
+			t.Errorf("the event's data is not JSON: %q", event.Data)
+		}
+	})
+}

@@ -1,0 +1,133 @@
+package boathook
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// DeliveryID is a UUIDv8 (RFC 9562): 48 bits of the event's time in
+// milliseconds, 32 bits of hash(webhook) (12 before and 20 after the fixed
+// bits), 42 bits of hash(event, webhook). It follows from its event and
+// webhook, so a repeated publish makes no second delivery; and its record's
+// key follows from it, so no index is needed to find it.
+type DeliveryID [16]byte
+
+// NewDeliveryID is the id of an event's delivery to a webhook.
+func NewDeliveryID(e *Event, webhookID string) DeliveryID {
+	tag := WebhookTag(webhookID)
+	sum := digest(e.ID, webhookID)
+	low := uint64(tag&0xfffff)<<42 | binary.BigEndian.Uint64(sum[:8])>>22
+	return deliveryID(e.Time, tag, low)
+}
+
+// FirstDeliveryID is the least id of a webhook's deliveries for events at a
+// time: the edge of a range that begins or ends there.
+func FirstDeliveryID(at time.Time, webhookID string) DeliveryID {
+	tag := WebhookTag(webhookID)
+	return deliveryID(at, tag, uint64(tag&0xfffff)<<42)
+}
+
+func deliveryID(at time.Time, tag uint32, low uint64) (id DeliveryID) {
+	binary.BigEndian.PutUint64(id[:8], uint64(at.UnixMilli())<<16|0x8<<12|uint64(tag>>20))
+	binary.BigEndian.PutUint64(id[8:], 0b10<<62|low)
+	return id
+}
+
+// ParseDeliveryID reads the canonical, lower-case form of a delivery's id.
+func ParseDeliveryID(s string) (id DeliveryID, err error) {
+	if len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' && s == strings.ToLower(s) {
+		if _, err := hex.Decode(id[:], []byte(s[:8]+s[9:13]+s[14:18]+s[19:23]+s[24:])); err == nil &&
+			id[6]>>4 == 8 && id[8]>>6 == 0b10 {
+			return id, nil
+		}
+	}
+	return DeliveryID{}, InvalidField("id", "not the id of a delivery (a lower-case UUID, version 8)")
+}
+
+func (id DeliveryID) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}
+
+// Time is the time of the delivery's event.
+func (id DeliveryID) Time() time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(id[:8]) >> 16)).UTC()
+}
+
+// Tag is the [WebhookTag] of the delivery's webhook.
+func (id DeliveryID) Tag() uint32 {
+	return uint32(binary.BigEndian.Uint64(id[:8])&0xfff)<<20 |
+		uint32(binary.BigEndian.Uint64(id[8:])>>42)&0xfffff
+}
+
+// Shard spreads one webhook's deliveries evenly over n partitions.
+func (id DeliveryID) Shard(n int) int { return int(id[15]) % n }
+
+// WebhookTag is the part of a delivery's id that follows from its webhook.
+// Two webhooks may share one: a reader compares the record's webhook too.
+func WebhookTag(webhookID string) uint32 {
+	sum := digest(webhookID)
+	return binary.BigEndian.Uint32(sum[:4])
+}
+
+// DeliveryStatus is where a delivery is in its life.
+type DeliveryStatus string
+
+// A delivery appears with its first attempt, or canceled before one.
+const (
+	DeliverySucceeded DeliveryStatus = "succeeded"
+	DeliveryRetrying  DeliveryStatus = "retrying"
+	DeliveryFailed    DeliveryStatus = "failed"
+	DeliveryCanceled  DeliveryStatus = "canceled" // its webhook was deleted or disabled
+)
+
+// Valid reports whether s is a status.
+func (s DeliveryStatus) Valid() bool {
+	switch s {
+	case DeliverySucceeded, DeliveryRetrying, DeliveryFailed, DeliveryCanceled:
+		return true
+	}
+	return false
+}
+
+// Delivery is one event for one outgoing webhook.
+type Delivery struct {
+	ID          DeliveryID
+	WorkspaceID string
+	SourceID    string
+	WebhookID   string
+	EventID     string
+	EventType   EventType
+	Environment Environment
+	Body        []byte // exactly what is sent, the same on every attempt
+
+	Status        DeliveryStatus
+	Attempts      int       // how many were made
+	NextAttemptAt time.Time // while retrying
+}
+
+// Attempt is one request of a delivery, and what came of it.
+type Attempt struct {
+	Number    int // counts from 1, across resends
+	SentAt    time.Time
+	Duration  time.Duration
+	Signature string // the value of the dialect's signature header
+	Response  *Response
+	Error     string // why there is no response, or why it is not a success
+}
+
+// Response is a receiver's answer.
+type Response struct {
+	Status    int
+	Headers   http.Header
+	Body      []byte // at most [MaxResponseBody] bytes
+	Truncated bool   // the receiver sent more than is kept
+}
+
+// Succeeded reports whether the receiver took the delivery: any 2xx.
+func (a *Attempt) Succeeded() bool {
+	return a.Error == "" && a.Response != nil && a.Response.Status >= 200 && a.Response.Status < 300
+}

@@ -1,0 +1,190 @@
+package boathook
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"time"
+)
+
+// RunStatus is where a run is in its life.
+type RunStatus string
+
+// A run is pending until a runner claims it, then running until it is over.
+const (
+	RunPending   RunStatus = "pending"
+	RunRunning   RunStatus = "running"
+	RunSucceeded RunStatus = "succeeded"
+	RunFailed    RunStatus = "failed"
+	RunCanceled  RunStatus = "canceled"
+)
+
+// Valid reports whether s is a status.
+func (s RunStatus) Valid() bool { return s == RunPending || s == RunRunning || s.Over() }
+
+// Over reports whether s is terminal.
+func (s RunStatus) Over() bool {
+	return s == RunSucceeded || s == RunFailed || s == RunCanceled
+}
+
+// Trigger says how a run came to be.
+type Trigger string
+
+// The triggers.
+const (
+	TriggerWebhook Trigger = "webhook"
+	TriggerAPI     Trigger = "api"
+)
+
+// RunHead is the small part of a run: everything but its input and output.
+// Waiting, heartbeats and claims touch nothing else.
+type RunHead struct {
+	ID            string
+	WorkspaceID   string
+	SourceID      string
+	VersionID     string
+	VersionNumber int
+	Environment   Environment
+	Trigger       Trigger
+	WebhookID     string // the incoming webhook, or empty
+	InputHash     [sha256.Size]byte
+	CreatedAt     time.Time
+
+	Status      RunStatus
+	Error       string // why it failed; empty otherwise
+	ExitCode    *int   // where the target has one
+	StartedAt   time.Time
+	CompletedAt time.Time
+	LogLines    int  // set when it is over
+	Published   bool // its event has reached the deliveries queue; set for canceled runs, which have none
+
+	Claim           Claim
+	CancelRequested bool
+}
+
+// Claim is one runner's hold on a run.
+type Claim struct {
+	ID         string
+	LeaseUntil time.Time // renewed by heartbeats; once past, the runner counts as lost
+}
+
+// Lost reports whether the run's runner let its lease run out.
+func (r *RunHead) Lost(now time.Time) bool {
+	return r.Status == RunRunning && !now.Before(r.Claim.LeaseUntil)
+}
+
+// NoRunningVersion refuses a trigger for an environment without a live version,
+// in Crewship's own words.
+func NoRunningVersion(env Environment) *Error {
+	return Errorf(Conflict, "No running version found for %s environment", env)
+}
+
+// Run is a run with its input and output, each as raw JSON.
+type Run struct {
+	RunHead
+	Input  json.RawMessage
+	Output json.RawMessage // nil until it succeeded with one
+}
+
+// HashInput is what the run's record keeps of its input to tell a repeated
+// idempotency key from a reused one.
+func HashInput(input []byte) [sha256.Size]byte { return sha256.Sum256(input) }
+
+// Outcome is how a run ended.
+type Outcome struct {
+	Status      RunStatus // terminal
+	Output      json.RawMessage
+	Error       string
+	ExitCode    *int
+	CompletedAt time.Time
+	LogLines    int
+}
+
+// runView is a run as Crewship's API shows it (wire formats, section 1).
+type runView struct {
+	ID           string          `json:"id"`
+	VersionID    string          `json:"version_id"`
+	DeploymentID string          `json:"deployment_id"`
+	Environment  Environment     `json:"environment"`
+	Trigger      Trigger         `json:"trigger"`
+	Status       RunStatus       `json:"status"`
+	Input        json.RawMessage `json:"input"`
+	Output       json.RawMessage `json:"output"`
+	ErrorMessage *string         `json:"error_message"`
+	CreatedAt    Time            `json:"created_at"`
+	StartedAt    Time            `json:"started_at"`
+	CompletedAt  Time            `json:"completed_at"`
+}
+
+// runEventView is a run as its event carries it, in the document's order.
+type runEventView struct {
+	RunID         string          `json:"run_id"`
+	DeploymentID  string          `json:"deployment_id"`
+	VersionID     string          `json:"version_id"`
+	VersionNumber int             `json:"version_number"`
+	Environment   Environment     `json:"environment"`
+	Status        RunStatus       `json:"status"`
+	Input         json.RawMessage `json:"input"`
+	Output        json.RawMessage `json:"output"`
+	ErrorMessage  *string         `json:"error_message"`
+	CreatedAt     Time            `json:"created_at"`
+	StartedAt     Time            `json:"started_at"`
+	CompletedAt   Time            `json:"completed_at"`
+}
+
+// MarshalJSON shows the run as Crewship's runs API does.
+func (r Run) MarshalJSON() ([]byte, error) {
+	return EncodeJSON(runView{
+		ID: r.ID, VersionID: r.VersionID, DeploymentID: r.SourceID, Environment: r.Environment,
+		Trigger: r.Trigger, Status: r.Status, Input: r.Input, Output: r.Output,
+		ErrorMessage: nullable(r.Error), CreatedAt: Time{r.CreatedAt},
+		StartedAt: Time{r.StartedAt}, CompletedAt: Time{r.CompletedAt},
+	})
+}
+
+// Event is the event of a run that is over; false for a canceled run, which
+// has none. The same run always gives the same event.
+func (r Run) Event() (Event, bool) {
+	var t EventType
+	switch r.Status {
+	case RunSucceeded:
+		t = EventRunSucceeded
+	case RunFailed:
+		t = EventRunFailed
+	default:
+		return Event{}, false
+	}
+	data, err := EncodeJSON(runEventView{
+		RunID: r.ID, DeploymentID: r.SourceID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
+		Environment: r.Environment, Status: r.Status, Input: r.Input, Output: r.Output,
+		ErrorMessage: nullable(r.Error), CreatedAt: Time{r.CreatedAt},
+		StartedAt: Time{r.StartedAt}, CompletedAt: Time{r.CompletedAt},
+	})
+	if err != nil {
+		// Input and output were checked when they were taken.
+		panic("boathook: run " + r.ID + " holds invalid JSON: " + err.Error())
+	}
+	return Event{
+		ID: DeriveID(EventID, r.ID, string(t)), WorkspaceID: r.WorkspaceID, SourceID: r.SourceID,
+		Environment: r.Environment, Type: t, Time: r.CompletedAt, Data: data,
+	}, true
+}
+
+// EncodeJSON marshals v without escaping <, > and &, so that raw JSON inside
+// it keeps its text, and without a trailing newline.
+func EncodeJSON(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+func nullable(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

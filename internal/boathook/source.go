@@ -1,0 +1,91 @@
+package boathook
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Environment is where a version is live, and what webhooks are scoped to.
+type Environment string
+
+// The environments.
+const (
+	Production Environment = "production"
+	Staging    Environment = "staging"
+)
+
+// Environments lists them all.
+var Environments = []Environment{Production, Staging}
+
+// Valid reports whether e is one of [Environments].
+func (e Environment) Valid() bool { return e == Production || e == Staging }
+
+// SourceKind says what a source is, and with it its default dialect and the
+// events it can have.
+type SourceKind string
+
+// The kinds of sources.
+const (
+	Deployment SourceKind = "deployment"
+)
+
+// Source is what webhooks hang on.
+type Source struct {
+	ID          string
+	WorkspaceID string
+	Kind        SourceKind
+	Name        string
+	CreatedAt   time.Time
+}
+
+// Version is a numbered way of running a source. It never changes once made.
+type Version struct {
+	ID          string
+	SourceID    string
+	WorkspaceID string
+	Number      int // counts from 1 across the source's environments
+	Environment Environment
+	Target      Target // without its header values: they are in SealedHeaders
+	CreatedAt   time.Time
+
+	// SealedHeaders is the JSON object of an http target's headers, encrypted:
+	// they often hold a credential.
+	SealedHeaders []byte
+}
+
+// LiveVersion is what a trigger needs to know of the version that is live.
+type LiveVersion struct {
+	ID     string
+	Number int
+}
+
+// TargetType says what executes a run.
+type TargetType string
+
+// The types of targets.
+const (
+	TargetHTTP    TargetType = "http"    // POST to a URL
+	TargetLambda  TargetType = "lambda"  // invoke a Lambda function
+	TargetCommand TargetType = "command" // a local process; on one machine only
+)
+
+// Target says how a run is executed. Only the fields of its type are set.
+type Target struct {
+	Type           TargetType        `json:"type"`
+	URL            string            `json:"url,omitempty"`
+	Headers        map[string]string `json:"headers,omitempty"` // sent with each request
+	FunctionARN    string            `json:"function_arn,omitempty"`
+	Argv           []string          `json:"argv,omitempty"`
+	TimeoutSeconds int               `json:"timeout_seconds,omitempty"`
+}
+
+// Timeout is the run's time limit.
+func (t Target) Timeout() time.Duration {
+	if t.TimeoutSeconds == 0 {
+		return DefaultRunTimeout
+	}
+	return time.Duration(t.TimeoutSeconds) * time.Second
+}
+
+// EmptyInput is the input of a run whose trigger had no body.
+var EmptyInput = json.RawMessage(`{}`)

@@ -1,0 +1,138 @@
+package boathook
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"strings"
+	"time"
+)
+
+// IncomingWebhook is a URL that starts runs of its source's live version.
+type IncomingWebhook struct {
+	ID           string
+	WorkspaceID  string
+	SourceID     string
+	Name         string
+	Environment  Environment
+	Enabled      bool
+	TokenHash    [sha256.Size]byte // of the URL's token; the token itself is not kept
+	WaitForStart time.Duration
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// urlSecretBytes is the random part of a URL token: 160 bits.
+const urlSecretBytes = 20
+
+// URLToken is the credential in an incoming webhook's URL. Its text carries
+// the ids of the source and the webhook, so that one batch read finds the
+// webhook, the live version and a run of the same idempotency key.
+type URLToken struct {
+	SourceID  string
+	WebhookID string
+	Text      string
+}
+
+// NewURLToken makes a token with a fresh secret for a webhook of a source.
+// The ids must come from [NewID].
+func NewURLToken(sourceID, webhookID string) URLToken {
+	raw := make([]byte, 0, 2*idBytes+urlSecretBytes)
+	for _, id := range []string{sourceID, webhookID} {
+		_, text, _ := strings.Cut(id, "_")
+		b, err := idEncoding.DecodeString(text)
+		if err != nil || len(b) != idBytes {
+			panic("boathook: not an id: " + id)
+		}
+		raw = append(raw, b...)
+	}
+	raw = raw[:cap(raw)]
+	rand.Read(raw[2*idBytes:])
+	return URLToken{sourceID, webhookID, base64.RawURLEncoding.EncodeToString(raw)}
+}
+
+// ParseURLToken reads a token from a URL. False means that it can't be one;
+// true says nothing yet about its secret: see [IncomingWebhook.Matches].
+func ParseURLToken(text string) (URLToken, bool) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) != 2*idBytes+urlSecretBytes {
+		return URLToken{}, false
+	}
+	return URLToken{
+		SourceID:  DeploymentID + "_" + idEncoding.EncodeToString(raw[:idBytes]),
+		WebhookID: IncomingID + "_" + idEncoding.EncodeToString(raw[idBytes:2*idBytes]),
+		Text:      text,
+	}, true
+}
+
+// Hash is what is stored of the token.
+func (t URLToken) Hash() [sha256.Size]byte { return sha256.Sum256([]byte(t.Text)) }
+
+// Matches compares a token with the webhook's in constant time.
+func (w *IncomingWebhook) Matches(t URLToken) bool {
+	h := t.Hash()
+	return subtle.ConstantTimeCompare(h[:], w.TokenHash[:]) == 1
+}
+
+// OutgoingWebhook tells another system of a source's events.
+type OutgoingWebhook struct {
+	ID          string
+	WorkspaceID string
+	SourceID    string
+	Name        string
+	URL         string
+	Events      []EventType
+	Environment Environment // empty: every environment
+	Dialect     string
+	Timeout     time.Duration
+	Retry       []time.Duration // waits before the second, third, … attempt; empty for none
+	Enabled     bool
+	Secrets     SealedSecrets
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+
+	// SealedHeaders is the JSON object of the headers that are sent besides
+	// the dialect's own, encrypted: they often hold a credential.
+	SealedHeaders []byte
+}
+
+// SealedSecrets are an outgoing webhook's signing secrets, encrypted.
+type SealedSecrets struct {
+	Current       []byte
+	Previous      []byte    // signs beside the current one after a rotation with overlap
+	PreviousUntil time.Time // when Previous stops signing
+}
+
+// Wants reports whether the webhook takes events of a type in an environment.
+func (w *OutgoingWebhook) Wants(t EventType, env Environment) bool {
+	if !w.Enabled || (w.Environment != "" && w.Environment != env) {
+		return false
+	}
+	for _, e := range w.Events {
+		if e == t {
+			return true
+		}
+	}
+	return false
+}
+
+// DefaultRetry is the schedule of a webhook that sets none: 9 retries over
+// three days and three hours.
+var DefaultRetry = []time.Duration{
+	5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+	10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
+}
+
+// NewSigningSecret makes the secret of an outgoing webhook: "whsec_" and the
+// base64 of 32 random bytes, as Standard Webhooks writes them. Crewship's
+// dialect keys its HMAC with the whole string, Standard Webhooks with the
+// decoded bytes.
+func NewSigningSecret() string {
+	var b [32]byte
+	rand.Read(b[:])
+	return SigningSecretPrefix + base64.StdEncoding.EncodeToString(b[:])
+}
+
+// SigningSecretPrefix begins every signing secret that Boathook makes.
+const SigningSecretPrefix = "whsec_"

@@ -1,0 +1,231 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"boathook/internal/boathook"
+)
+
+// Store is the whole contract. Rooms name the part they use as an interface
+// of their own.
+//
+// Errors: an absent object, an expired one, or another workspace's is a
+// [boathook.NotFound]; a state that does not allow the step is a
+// [boathook.Conflict]; a malformed cursor is a [boathook.Invalid] about the
+// field "cursor". Any other error is the store's own failure: the step may or
+// may not have taken effect, and may be repeated.
+type Store interface {
+	Workspaces
+	Tokens
+	Sources
+	Webhooks
+	Runs
+	Logs
+	Deliveries
+	DueRows
+}
+
+// Page asks for a part of a list.
+type Page struct {
+	Limit  int    // 1 to 200
+	Cursor string // empty, or the one that the part before gave
+}
+
+// Workspaces are the tenants.
+type Workspaces interface {
+	// PutWorkspace creates a workspace; Conflict if its id is taken.
+	PutWorkspace(ctx context.Context, w boathook.Workspace) error
+	// Workspace may be eventually consistent: nothing in it changes.
+	Workspace(ctx context.Context, id string) (boathook.Workspace, error)
+}
+
+// Tokens are API tokens.
+type Tokens interface {
+	PutToken(ctx context.Context, t boathook.Token) error
+	// TokenByHash finds the token that a caller holds, in any workspace.
+	TokenByHash(ctx context.Context, hash [sha256.Size]byte) (boathook.Token, error)
+	// Tokens lists a workspace's, newest first.
+	Tokens(ctx context.Context, workspaceID string, p Page) (tokens []boathook.Token, next string, err error)
+	// DeleteToken revokes: the look-up by hash is removed first.
+	DeleteToken(ctx context.Context, workspaceID, id string) error
+}
+
+// Sources are what webhooks hang on, and their versions.
+type Sources interface {
+	// PutSource creates a source or replaces it whole. The last write wins.
+	PutSource(ctx context.Context, s boathook.Source) error
+	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
+	// Sources lists a workspace's sources of a kind, newest first.
+	Sources(ctx context.Context, workspaceID string, kind boathook.SourceKind, p Page) (sources []boathook.Source, next string, err error)
+	// DeleteSource removes the source, its versions and its webhooks. The
+	// source goes first, so that nothing new starts; a repeat removes what a
+	// failed call has left. Its records stay until they expire.
+	DeleteSource(ctx context.Context, workspaceID, id string) error
+
+	// AddVersion gives v the source's next number, stores it, and puts it
+	// live in its environment. A failure after the number was taken leaves a
+	// gap in the numbers.
+	AddVersion(ctx context.Context, v boathook.Version) (boathook.Version, error)
+	// Activate puts a version live in an environment.
+	Activate(ctx context.Context, v boathook.Version, env boathook.Environment) error
+	// Live is what is live; an environment without a version is absent.
+	Live(ctx context.Context, sourceID string) (map[boathook.Environment]boathook.LiveVersion, error)
+	// Version may be eventually consistent: a version never changes.
+	Version(ctx context.Context, sourceID, id string) (boathook.Version, error)
+	// Versions lists a source's, newest first.
+	Versions(ctx context.Context, sourceID string, p Page) (versions []boathook.Version, next string, err error)
+}
+
+// Webhooks of a source. At most [boathook.MaxWebhooks] of each direction, so
+// a list has no pages.
+type Webhooks interface {
+	// PutIncoming creates a webhook or replaces it whole.
+	PutIncoming(ctx context.Context, w boathook.IncomingWebhook) error
+	Incoming(ctx context.Context, sourceID, id string) (boathook.IncomingWebhook, error)
+	// AllIncoming lists a source's, newest first.
+	AllIncoming(ctx context.Context, sourceID string) ([]boathook.IncomingWebhook, error)
+	DeleteIncoming(ctx context.Context, sourceID, id string) error
+
+	// PutOutgoing creates a webhook or replaces it whole.
+	PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error
+	Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error)
+	// AllOutgoing lists a source's, newest first.
+	AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error)
+	DeleteOutgoing(ctx context.Context, sourceID, id string) error
+}
+
+// TriggerView is all that intake needs to know to answer a trigger.
+type TriggerView struct {
+	Webhook *boathook.IncomingWebhook // nil if there is none
+	Live    map[boathook.Environment]boathook.LiveVersion
+	Run     *boathook.RunHead // of the id that was asked for; nil if there is none
+}
+
+// Runs are executions. A run is three items: a small head, its input, its
+// output; see [boathook.RunHead].
+type Runs interface {
+	// LookUpTrigger reads in one round trip. An empty runID asks for no run.
+	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (TriggerView, error)
+
+	// CreateRun stores a run as it is. If one with its id exists, nothing
+	// changes and the error is a Conflict.
+	CreateRun(ctx context.Context, r boathook.Run) error
+	// RemovePending removes a run that is still pending; one that is not, or
+	// is absent, is left alone without an error.
+	RemovePending(ctx context.Context, id string) error
+
+	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
+	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
+	// Runs lists by creation time, newest first. Without a source it merges
+	// those of all sourceIDs given.
+	Runs(ctx context.Context, q RunQuery) (runs []boathook.Run, next string, err error)
+	// AnyActive reports whether a source has a run that is not over.
+	AnyActive(ctx context.Context, sourceID string) (bool, error)
+
+	// ClaimRun makes a pending run running, with the claim and the start
+	// time. Any other state is a Conflict, with the head as it is.
+	ClaimRun(ctx context.Context, id string, c boathook.Claim, startedAt time.Time) (boathook.RunHead, error)
+	// RenewLease moves the claim's lease and tells whether a cancel was asked
+	// for. Conflict: the claim is no longer the run's, or the run is over.
+	RenewLease(ctx context.Context, id string, c boathook.Claim) (cancel bool, err error)
+	// FinishRun ends a running run: its output first, then its head. Conflict:
+	// the claim is no longer the run's, or the run is over. A zero lease in
+	// the claim is not compared; a set one must be the run's own, so that a
+	// runner whose heartbeat came after all keeps its run. A canceled outcome
+	// counts as published.
+	FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error)
+	// MarkPublished records that the run's event has reached its queue.
+	MarkPublished(ctx context.Context, id string) error
+	// RequestCancel cancels a pending run at once and flags a running one.
+	// Conflict: it is over. The head is as it is afterwards.
+	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
+}
+
+// RunQuery selects runs; empty fields select all.
+type RunQuery struct {
+	WorkspaceID string
+	SourceIDs   []string // at least one
+	Environment boathook.Environment
+	Status      boathook.RunStatus
+	Page
+}
+
+// LogLine is one line that a run printed.
+type LogLine struct {
+	Time   time.Time `json:"t"`
+	Stream string    `json:"s"` // "stdout" or "stderr"
+	Text   string    `json:"x"` // at most [boathook.MaxLogLine] bytes of UTF-8
+}
+
+// Logs are what runs print.
+type Logs interface {
+	// AppendLog stores lines as one chunk. first is the number of its first
+	// line, counting from 0: chunks follow one another without gaps. A chunk
+	// with the same first replaces the one before: its writer did not learn
+	// that it was stored, and has more lines by now.
+	AppendLog(ctx context.Context, runID string, first int, lines []LogLine) error
+	// Log returns whole chunks that hold the line from and those after it,
+	// and stops after about maxBytes of text. first is the number of the
+	// first line returned, which may be before from.
+	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []LogLine, err error)
+}
+
+// DeliveryQuery selects a webhook's deliveries; empty fields select all.
+type DeliveryQuery struct {
+	WorkspaceID string
+	WebhookID   string
+	Status      boathook.DeliveryStatus
+	EventType   boathook.EventType
+	Page
+}
+
+// Deliveries are the delivery log.
+type Deliveries interface {
+	// RecordAttempt stores an attempt, and the delivery as it is after it
+	// (status, attempts, next attempt). A first attempt is one write. If the
+	// delivery's record is absent, a later attempt creates it. Conflict: this
+	// attempt's number is recorded already; nothing changes.
+	RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error
+	// CancelDelivery makes an unfinished delivery canceled, creating its
+	// record if there is none; one that is settled is left alone.
+	CancelDelivery(ctx context.Context, d boathook.Delivery, reason string) error
+	// Delivery is without its attempts.
+	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
+	// Attempts is a delivery with all its attempts, oldest first.
+	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
+	// Deliveries lists by their events' time, newest first, without bodies.
+	Deliveries(ctx context.Context, q DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
+}
+
+// DueShards is how many partitions what is due is spread over.
+const DueShards = 16
+
+// Due is a small row that waits until its time: a run to be looked after, or
+// a delivery's next attempt. It never changes; to move it, put another and
+// delete it.
+type Due struct {
+	At      time.Time
+	ID      string // of the run or the delivery, and what else makes it one: the shard follows from it
+	Kind    DueKind
+	Payload []byte // what sweep needs beside; at most 1 KiB
+}
+
+// DueKind says what is due.
+type DueKind string
+
+// The kinds of due rows.
+const (
+	DueRun      DueKind = "run"      // see whether its runner is alive and its event published
+	DueDelivery DueKind = "delivery" // send its next attempt
+)
+
+// DueRows are what sweep empties.
+type DueRows interface {
+	PutDue(ctx context.Context, d Due) error
+	// Due lists one shard's rows until a time, that time included, soonest
+	// first; only those behind the row after, unless it is the zero Due.
+	Due(ctx context.Context, shard int, after Due, until time.Time, limit int) ([]Due, error)
+	DeleteDue(ctx context.Context, d Due) error
+}
