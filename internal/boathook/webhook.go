@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 )
@@ -109,12 +110,7 @@ func (w *OutgoingWebhook) Wants(t EventType, env Environment) bool {
 	if !w.Enabled || (w.Environment != "" && w.Environment != env) {
 		return false
 	}
-	for _, e := range w.Events {
-		if e == t {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(w.Events, t)
 }
 
 // DefaultRetry is the schedule of a webhook that sets none: 9 retries over

@@ -54,8 +54,8 @@ func Compress(text []byte) []byte {
 	w := writers.Get().(*flate.Writer)
 	defer writers.Put(w)
 	w.Reset(buf)
-	w.Write(text) // a bytes.Buffer takes everything
-	w.Close()
+	_, _ = w.Write(text) // a bytes.Buffer takes everything
+	_ = w.Close()
 	if buf.Len() > len(text) {
 		return append([]byte{stored}, text...)
 	}

@@ -1,0 +1,378 @@
+// Package mem is the embedded twin of Amazon SQS standard queues: the same
+// contract, kept in memory, for one process. Nothing in it outlives the
+// process, and no message expires.
+//
+// # How a message moves
+//
+//	Send ─► hidden (delayed) ─► ready ─► hidden (in flight) ─► Delete
+//	                              ▲               │
+//	                              └─── not deleted in time ─► dead-letter queue, once received MaxReceives times
+//
+// Hidden messages are a heap by the time at which they show again. Ready ones
+// are a list per tenant, oldest first, and the tenants with ready messages a
+// heap by their oldest. Every step is logarithmic, however much waits.
+//
+// # Fairness
+//
+// As in SQS fair queues, a message's tenant is its group, or itself if it has
+// none. A tenant with at least 30 messages in flight that are more than a
+// tenth of all in flight is noisy: its messages wait while another tenant has
+// a ready one. SQS's other measure, the share of processing time, is not
+// modelled.
+//
+// # Time
+//
+// The package uses timers and [time.Now] only, so a queue made inside a
+// testing/synctest bubble lives in its fake time.
+package mem
+
+import (
+	"container/heap"
+	"container/list"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"boathook/internal/queue"
+)
+
+// What SQS documents of its standard queues.
+const (
+	maxInFlight       = 120_000
+	noisyInFlight     = 30 // at least so many
+	noisyFraction     = 10 // and more than one in so many of all in flight
+	defaultVisibility = 30 * time.Second
+)
+
+// ErrOverLimit is Receive's answer while 120,000 messages are in flight and it
+// is not to wait. Where it is to wait it finds nothing instead, as on SQS.
+var ErrOverLimit = errors.New("120,000 messages are in flight")
+
+// Config describes a queue.
+type Config struct {
+	Visibility  time.Duration // how long a received message stays in flight; 0 is SQS's default, 30 s
+	DeadLetter  *Queue        // nil: a message that is never deleted comes back without end
+	MaxReceives int           // receives before the dead-letter queue; 0 is [queue.MaxReceives]
+}
+
+// Queue is a standard queue in memory. It is safe for concurrent use.
+type Queue struct {
+	visibility  time.Duration
+	deadLetter  *Queue // its lock is taken while this queue's is held
+	maxReceives int
+
+	mu        sync.Mutex
+	changed   chan struct{} // closed when a waiting Receive should look again; nil until one waits
+	hidden    hiddenHeap
+	tenants   map[string]*tenant // those with any message
+	turns     turnHeap           // those with a ready message
+	byReceipt map[string]*message
+	inFlight  int
+	ready     int
+	shown     uint64 // how many times a message became ready, which gives them their order
+}
+
+var _ queue.Queue = (*Queue)(nil)
+
+// New makes an empty queue.
+func New(c Config) *Queue {
+	q := &Queue{
+		visibility: c.Visibility, deadLetter: c.DeadLetter, maxReceives: c.MaxReceives,
+		tenants: make(map[string]*tenant), byReceipt: make(map[string]*message),
+	}
+	if q.visibility == 0 {
+		q.visibility = defaultVisibility
+	}
+	if q.maxReceives == 0 {
+		q.maxReceives = queue.MaxReceives
+	}
+	return q
+}
+
+// message is either hidden or ready. Hidden with a receipt, it is in flight;
+// hidden without one, it is delayed.
+type message struct {
+	id       string
+	body     string
+	group    string
+	receives int
+	receipt  string // of the last receive
+	tenant   *tenant
+
+	until time.Time // while hidden: when it shows again
+	index int       // while hidden: its place in the heap
+
+	order   uint64        // while ready: smaller is older
+	element *list.Element // while ready: its place in the tenant's list; otherwise nil
+}
+
+type tenant struct {
+	name     string
+	messages int       // all of them in this queue
+	inFlight int       // of these
+	ready    list.List // of *message, oldest first
+	index    int       // its place among the turns, while it has a ready message
+}
+
+func (t *tenant) oldest() *message { return t.ready.Front().Value.(*message) }
+
+// Send implements [queue.Sender]. It accepts all messages or none.
+func (q *Queue) Send(ctx context.Context, messages ...queue.Message) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for i, m := range messages {
+		if err := m.Validate(); err != nil {
+			return fmt.Errorf("send message %d: %w", i, err)
+		}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	for _, m := range messages {
+		sent := &message{id: rand.Text(), body: m.Body, group: m.Group}
+		q.join(sent)
+		if delay := m.DelaySeconds(); delay > 0 {
+			q.hide(sent, now.Add(time.Duration(delay)*time.Second))
+		} else {
+			q.show(sent)
+		}
+	}
+	return nil
+}
+
+// Receive implements [queue.Queue]. Its own error is [ErrOverLimit].
+func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]queue.Received, error) {
+	if limit < 1 || limit > queue.MaxBatch {
+		return nil, fmt.Errorf("receive: limit %d, of 1 to %d", limit, queue.MaxBatch)
+	}
+	deadline := time.Now().Add(wait)
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		q.mu.Lock()
+		now := time.Now()
+		q.surface(now)
+		received := q.take(limit, now)
+		full := q.inFlight == maxInFlight
+		next, changed := q.next(deadline)
+		q.mu.Unlock()
+		switch {
+		case len(received) > 0:
+			return received, nil
+		case wait <= 0 && full:
+			return nil, ErrOverLimit
+		case !now.Before(deadline):
+			return nil, nil
+		}
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// Delete implements [queue.Queue]. A receipt that is not a message's last one
+// is ignored.
+func (q *Queue) Delete(ctx context.Context, receipts ...string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, receipt := range receipts {
+		m := q.byReceipt[receipt]
+		if m == nil {
+			continue
+		}
+		if m.element != nil {
+			q.unready(m)
+		} else {
+			heap.Remove(&q.hidden, m.index)
+			q.land(m)
+		}
+		q.leave(m)
+	}
+	return nil
+}
+
+// Stats says how many messages a queue holds.
+type Stats struct {
+	Ready    int // to be received now
+	InFlight int // received, and neither deleted nor shown again
+	Delayed  int // sent with a delay that is not over
+}
+
+// Stats counts the queue's messages as they are now. What is dead is in the
+// stats of the dead-letter queue, of which it is ready.
+func (q *Queue) Stats() Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.surface(time.Now())
+	return Stats{Ready: q.ready, InFlight: q.inFlight, Delayed: len(q.hidden) - q.inFlight}
+}
+
+// The methods below are called with the lock held.
+
+// take puts up to limit ready messages in flight.
+func (q *Queue) take(limit int, now time.Time) []queue.Received {
+	var received []queue.Received
+	for q.ready > 0 && q.inFlight < maxInFlight && len(received) < limit {
+		m := q.pick()
+		q.unready(m)
+		delete(q.byReceipt, m.receipt)
+		m.receives++
+		m.receipt = m.id + "." + strconv.Itoa(m.receives)
+		q.byReceipt[m.receipt] = m
+		m.tenant.inFlight++
+		q.inFlight++
+		q.hide(m, now.Add(q.visibility))
+		received = append(received, queue.Received{
+			ID: m.id, Body: m.body, Group: m.group, Receives: m.receives, Receipt: m.receipt,
+		})
+	}
+	return received
+}
+
+// pick chooses the oldest ready message of a quiet tenant or, if there is
+// none, the oldest of all. At most nine tenants can hold more than a tenth
+// each, so it sets few aside.
+func (q *Queue) pick() *message {
+	var noisy []*tenant
+	for len(q.turns) > 0 && q.noisy(q.turns[0]) {
+		noisy = append(noisy, heap.Pop(&q.turns).(*tenant))
+	}
+	var first *tenant
+	if len(q.turns) > 0 {
+		first = q.turns[0]
+	} else {
+		first = noisy[0]
+	}
+	for _, t := range noisy {
+		heap.Push(&q.turns, t)
+	}
+	return first.oldest()
+}
+
+func (q *Queue) noisy(t *tenant) bool {
+	return t.inFlight >= noisyInFlight && t.inFlight*noisyFraction > q.inFlight
+}
+
+// next gives the time until which nothing happens by itself, at most the
+// deadline, and the channel that is closed when something is done before.
+func (q *Queue) next(deadline time.Time) (time.Time, <-chan struct{}) {
+	if len(q.hidden) > 0 && q.hidden[0].until.Before(deadline) {
+		deadline = q.hidden[0].until
+	}
+	if q.changed == nil {
+		q.changed = make(chan struct{})
+	}
+	return deadline, q.changed
+}
+
+func (q *Queue) wake() {
+	if q.changed != nil {
+		close(q.changed)
+		q.changed = nil
+	}
+}
+
+// surface brings up every message whose time has come: it is ready, or dead.
+func (q *Queue) surface(now time.Time) {
+	for len(q.hidden) > 0 && !q.hidden[0].until.After(now) {
+		m := heap.Pop(&q.hidden).(*message)
+		if m.receipt != "" {
+			q.land(m)
+		}
+		if q.deadLetter != nil && m.receives >= q.maxReceives {
+			q.leave(m)
+			q.deadLetter.adopt(m)
+		} else {
+			q.show(m)
+		}
+	}
+}
+
+// adopt takes a message from another queue. It takes the lock itself.
+func (q *Queue) adopt(m *message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.join(m)
+	q.show(m)
+}
+
+// hide keeps m from being received until a time.
+func (q *Queue) hide(m *message, until time.Time) {
+	m.until = until
+	heap.Push(&q.hidden, m)
+	if m.index == 0 {
+		q.wake() // those who wait must wait less long
+	}
+}
+
+// show makes m ready.
+func (q *Queue) show(m *message) {
+	q.shown++
+	m.order = q.shown
+	t := m.tenant
+	m.element = t.ready.PushBack(m)
+	q.ready++
+	if t.ready.Len() == 1 {
+		heap.Push(&q.turns, t)
+	}
+	q.wake()
+}
+
+// unready undoes show.
+func (q *Queue) unready(m *message) {
+	t := m.tenant
+	t.ready.Remove(m.element)
+	m.element = nil
+	q.ready--
+	if t.ready.Len() == 0 {
+		heap.Remove(&q.turns, t.index)
+	} else {
+		heap.Fix(&q.turns, t.index)
+	}
+}
+
+// land counts m as no longer in flight.
+func (q *Queue) land(m *message) {
+	if q.inFlight == maxInFlight {
+		q.wake()
+	}
+	m.tenant.inFlight--
+	q.inFlight--
+}
+
+// join adds m to its tenant.
+func (q *Queue) join(m *message) {
+	name := m.group
+	if name == "" {
+		name = m.id
+	}
+	t := q.tenants[name]
+	if t == nil {
+		t = &tenant{name: name}
+		q.tenants[name] = t
+	}
+	t.messages++
+	m.tenant = t
+}
+
+// leave undoes join, and forgets m's receipt.
+func (q *Queue) leave(m *message) {
+	delete(q.byReceipt, m.receipt)
+	m.tenant.messages--
+	if m.tenant.messages == 0 {
+		delete(q.tenants, m.tenant.name)
+	}
+}

@@ -1,0 +1,94 @@
+package sqs_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"boathook/internal/boathook"
+	"boathook/internal/queue"
+	"boathook/internal/queue/queuetest"
+	"boathook/internal/queue/sqs"
+)
+
+// TestQueueKeepsTheContract runs on the emulators that internal/cmd/emulators
+// starts and, where the SDK's own variables name an endpoint, on that one: a
+// team's own emulator, or AWS itself.
+func TestQueueKeepsTheContract(t *testing.T) {
+	for _, on := range []struct {
+		name     string
+		variable string
+		gaps     queuetest.Harness
+	}{
+		{name: "moto", variable: "BOATHOOK_TEST_MOTO"},
+		{name: "fauxqs", variable: "BOATHOOK_TEST_FAUXQS", gaps: queuetest.Harness{NoGroups: true, NoAstral: true}},
+		{name: "AWS_ENDPOINT_URL_SQS", variable: "AWS_ENDPOINT_URL_SQS"},
+		{name: "AWS_ENDPOINT_URL", variable: "AWS_ENDPOINT_URL"},
+	} {
+		t.Run(on.name, func(t *testing.T) {
+			t.Parallel()
+			endpoint := os.Getenv(on.variable)
+			switch {
+			case endpoint != "":
+			case strings.HasPrefix(on.variable, "AWS_"):
+				t.Skipf("%s is not set", on.variable)
+			case os.Getenv("CI") == "true":
+				t.Fatalf("%s is not set, and CI skips nothing: run `make test`", on.variable)
+			default:
+				t.Skipf("%s is not set: `make test` installs and starts %s", on.variable, on.name)
+			}
+			cfg, err := config.LoadDefaultConfig(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := awssqs.NewFromConfig(cfg, func(o *awssqs.Options) { o.BaseEndpoint = &endpoint })
+			h := on.gaps
+			h.New = func(t *testing.T, c queuetest.Config) (q, dead queue.Queue) {
+				return newQueues(t, client, c)
+			}
+			queuetest.Run(t, h)
+		})
+	}
+}
+
+// newQueues makes a queue and its dead-letter queue, until the test ends.
+func newQueues(t *testing.T, client *awssqs.Client, c queuetest.Config) (q, dead *sqs.Queue) {
+	t.Helper()
+	deadURL := create(t, client, nil)
+	arn := types.QueueAttributeNameQueueArn
+	out, err := client.GetQueueAttributes(t.Context(), &awssqs.GetQueueAttributesInput{
+		QueueUrl: &deadURL, AttributeNames: []types.QueueAttributeName{arn},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := create(t, client, map[string]string{
+		"VisibilityTimeout":  strconv.Itoa(int(c.Visibility.Seconds())),
+		"MaximumMessageSize": strconv.Itoa(queue.MaxBody),
+		"RedrivePolicy":      fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, out.Attributes[string(arn)], c.MaxReceives),
+	})
+	return sqs.New(client, url), sqs.New(client, deadURL)
+}
+
+func create(t *testing.T, client *awssqs.Client, attributes map[string]string) (url string) {
+	t.Helper()
+	name := boathook.NewID("test")
+	out, err := client.CreateQueue(t.Context(), &awssqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// The test's own context is over.
+		if _, err := client.DeleteQueue(context.Background(), &awssqs.DeleteQueueInput{QueueUrl: out.QueueUrl}); err != nil {
+			t.Error(err)
+		}
+	})
+	return *out.QueueUrl
+}

@@ -1,0 +1,307 @@
+package mem
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"maps"
+	"slices"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// kindOf is what a list of sources belongs to.
+type kindOf struct {
+	workspaceID string
+	kind        boathook.SourceKind
+}
+
+// below is what hangs on a source. As in package dynamo it may be there without
+// its source: before it is put, and after a delete.
+type below struct {
+	lastNumber int // of a version
+	live       map[boathook.Environment]boathook.LiveVersion
+	versions   map[string]boathook.Version
+	incoming   map[string]boathook.IncomingWebhook
+	outgoing   map[string]boathook.OutgoingWebhook
+}
+
+// under is what hangs on a source, to be read.
+func (s *Store) under(sourceID string) below {
+	if b := s.below[sourceID]; b != nil {
+		return *b
+	}
+	return below{}
+}
+
+// underToChange is what hangs on a source, to be written.
+func (s *Store) underToChange(sourceID string) *below {
+	b := s.below[sourceID]
+	if b == nil {
+		b = &below{
+			live:     make(map[boathook.Environment]boathook.LiveVersion),
+			versions: make(map[string]boathook.Version),
+			incoming: make(map[string]boathook.IncomingWebhook),
+			outgoing: make(map[string]boathook.OutgoingWebhook),
+		}
+		s.below[sourceID] = b
+	}
+	return b
+}
+
+// PutWorkspace implements [store.Workspaces].
+func (s *Store) PutWorkspace(_ context.Context, w boathook.Workspace) error {
+	defer s.lock()()
+	if _, taken := s.workspaces[w.ID]; taken {
+		return boathook.Errorf(boathook.Conflict, "workspace %s exists", w.ID)
+	}
+	s.workspaces[w.ID] = cloneWorkspace(w)
+	return nil
+}
+
+// Workspace implements [store.Workspaces].
+func (s *Store) Workspace(_ context.Context, id string) (boathook.Workspace, error) {
+	defer s.lock()()
+	w, ok := s.workspaces[id]
+	if !ok {
+		return boathook.Workspace{}, notFound("workspace")
+	}
+	return cloneWorkspace(w), nil
+}
+
+func cloneWorkspace(w boathook.Workspace) boathook.Workspace {
+	w.DataKey = bytes.Clone(w.DataKey)
+	w.CreatedAt = stored(w.CreatedAt)
+	return w
+}
+
+// PutToken implements [store.Tokens].
+func (s *Store) PutToken(_ context.Context, t boathook.Token) error {
+	defer s.lock()()
+	t.CreatedAt = stored(t.CreatedAt)
+	s.tokens[t.Hash] = t
+	s.tokensOf.put(t.WorkspaceID, positionOf(t.CreatedAt, t.ID), t)
+	return nil
+}
+
+// TokenByHash implements [store.Tokens].
+func (s *Store) TokenByHash(_ context.Context, hash [sha256.Size]byte) (boathook.Token, error) {
+	defer s.lock()()
+	t, ok := s.tokens[hash]
+	if !ok {
+		return boathook.Token{}, notFound("token")
+	}
+	return t, nil
+}
+
+// Tokens implements [store.Tokens].
+func (s *Store) Tokens(_ context.Context, workspaceID string, p store.Page) ([]boathook.Token, string, error) {
+	defer s.lock()()
+	from, err := parseCursor(p.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	tokens, next := page(s.tokensOf.before(workspaceID, from), p.Limit, all)
+	return tokens, next, nil
+}
+
+// DeleteToken implements [store.Tokens].
+func (s *Store) DeleteToken(_ context.Context, workspaceID, id string) error {
+	defer s.lock()()
+	for t := range s.tokensOf.before(workspaceID, end) {
+		if t.id == id {
+			delete(s.tokens, t.value.Hash)
+			s.tokensOf.remove(workspaceID, t.position)
+			return nil
+		}
+	}
+	return notFound("token")
+}
+
+// PutSource implements [store.Sources].
+func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
+	defer s.lock()()
+	src.CreatedAt = stored(src.CreatedAt)
+	s.sources[src.ID] = src
+	s.sourcesOf.put(kindOf{src.WorkspaceID, src.Kind}, positionOf(src.CreatedAt, src.ID), src)
+	return nil
+}
+
+// Source implements [store.Sources].
+func (s *Store) Source(_ context.Context, workspaceID, id string) (boathook.Source, error) {
+	defer s.lock()()
+	src, ok := s.sources[id]
+	if !ok || src.WorkspaceID != workspaceID {
+		return boathook.Source{}, notFound("source")
+	}
+	return src, nil
+}
+
+// Sources implements [store.Sources].
+func (s *Store) Sources(_ context.Context, workspaceID string, kind boathook.SourceKind, p store.Page) ([]boathook.Source, string, error) {
+	defer s.lock()()
+	from, err := parseCursor(p.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	sources, next := page(s.sourcesOf.before(kindOf{workspaceID, kind}, from), p.Limit, all)
+	return sources, next, nil
+}
+
+// DeleteSource implements [store.Sources].
+func (s *Store) DeleteSource(_ context.Context, workspaceID, id string) error {
+	defer s.lock()()
+	src, exists := s.sources[id]
+	if exists && src.WorkspaceID != workspaceID || !exists && s.below[id] == nil {
+		return notFound("source")
+	}
+	delete(s.sources, id)
+	s.sourcesOf.remove(kindOf{workspaceID, src.Kind}, positionOf(src.CreatedAt, id))
+	delete(s.below, id)
+	delete(s.versionsOf, id)
+	return nil
+}
+
+// AddVersion implements [store.Sources].
+func (s *Store) AddVersion(_ context.Context, v boathook.Version) (boathook.Version, error) {
+	defer s.lock()()
+	b := s.underToChange(v.SourceID)
+	b.lastNumber++
+	v.Number = b.lastNumber
+	v = cloneVersion(v)
+	b.versions[v.ID] = v
+	b.live[v.Environment] = boathook.LiveVersion{ID: v.ID, Number: v.Number}
+	s.versionsOf.put(v.SourceID, position{int64(v.Number), v.ID}, v)
+	return cloneVersion(v), nil
+}
+
+// Activate implements [store.Sources].
+func (s *Store) Activate(_ context.Context, v boathook.Version, env boathook.Environment) error {
+	defer s.lock()()
+	s.underToChange(v.SourceID).live[env] = boathook.LiveVersion{ID: v.ID, Number: v.Number}
+	return nil
+}
+
+// Live implements [store.Sources].
+func (s *Store) Live(_ context.Context, sourceID string) (map[boathook.Environment]boathook.LiveVersion, error) {
+	defer s.lock()()
+	return maps.Clone(s.under(sourceID).live), nil
+}
+
+// Version implements [store.Sources].
+func (s *Store) Version(_ context.Context, sourceID, id string) (boathook.Version, error) {
+	defer s.lock()()
+	v, ok := s.under(sourceID).versions[id]
+	if !ok {
+		return boathook.Version{}, notFound("version")
+	}
+	return cloneVersion(v), nil
+}
+
+// Versions implements [store.Sources].
+func (s *Store) Versions(_ context.Context, sourceID string, p store.Page) ([]boathook.Version, string, error) {
+	defer s.lock()()
+	from, err := parseCursor(p.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	versions, next := page(s.versionsOf.before(sourceID, from), p.Limit, all)
+	for i, v := range versions {
+		versions[i] = cloneVersion(v)
+	}
+	return versions, next, nil
+}
+
+func cloneVersion(v boathook.Version) boathook.Version {
+	v.Target.Headers = maps.Clone(v.Target.Headers)
+	v.Target.Argv = slices.Clone(v.Target.Argv)
+	v.SealedHeaders = bytes.Clone(v.SealedHeaders)
+	v.CreatedAt = stored(v.CreatedAt)
+	return v
+}
+
+// PutIncoming implements [store.Webhooks].
+func (s *Store) PutIncoming(_ context.Context, w boathook.IncomingWebhook) error {
+	defer s.lock()()
+	w.CreatedAt, w.UpdatedAt = stored(w.CreatedAt), stored(w.UpdatedAt)
+	s.underToChange(w.SourceID).incoming[w.ID] = w
+	return nil
+}
+
+// Incoming implements [store.Webhooks].
+func (s *Store) Incoming(_ context.Context, sourceID, id string) (boathook.IncomingWebhook, error) {
+	defer s.lock()()
+	w, ok := s.under(sourceID).incoming[id]
+	if !ok {
+		return boathook.IncomingWebhook{}, notFound("incoming webhook")
+	}
+	return w, nil
+}
+
+// AllIncoming implements [store.Webhooks].
+func (s *Store) AllIncoming(_ context.Context, sourceID string) ([]boathook.IncomingWebhook, error) {
+	defer s.lock()()
+	webhooks := slices.Collect(maps.Values(s.under(sourceID).incoming))
+	return newestFirst(webhooks, func(w boathook.IncomingWebhook) position { return positionOf(w.CreatedAt, w.ID) }), nil
+}
+
+// DeleteIncoming implements [store.Webhooks].
+func (s *Store) DeleteIncoming(_ context.Context, sourceID, id string) error {
+	defer s.lock()()
+	webhooks := s.under(sourceID).incoming
+	if _, ok := webhooks[id]; !ok {
+		return notFound("incoming webhook")
+	}
+	delete(webhooks, id)
+	return nil
+}
+
+// PutOutgoing implements [store.Webhooks].
+func (s *Store) PutOutgoing(_ context.Context, w boathook.OutgoingWebhook) error {
+	defer s.lock()()
+	s.underToChange(w.SourceID).outgoing[w.ID] = cloneOutgoing(w)
+	return nil
+}
+
+// Outgoing implements [store.Webhooks].
+func (s *Store) Outgoing(_ context.Context, sourceID, id string) (boathook.OutgoingWebhook, error) {
+	defer s.lock()()
+	w, ok := s.under(sourceID).outgoing[id]
+	if !ok {
+		return boathook.OutgoingWebhook{}, notFound("outgoing webhook")
+	}
+	return cloneOutgoing(w), nil
+}
+
+// AllOutgoing implements [store.Webhooks].
+func (s *Store) AllOutgoing(_ context.Context, sourceID string) ([]boathook.OutgoingWebhook, error) {
+	defer s.lock()()
+	var webhooks []boathook.OutgoingWebhook
+	for _, w := range s.under(sourceID).outgoing {
+		webhooks = append(webhooks, cloneOutgoing(w))
+	}
+	return newestFirst(webhooks, func(w boathook.OutgoingWebhook) position { return positionOf(w.CreatedAt, w.ID) }), nil
+}
+
+// DeleteOutgoing implements [store.Webhooks].
+func (s *Store) DeleteOutgoing(_ context.Context, sourceID, id string) error {
+	defer s.lock()()
+	webhooks := s.under(sourceID).outgoing
+	if _, ok := webhooks[id]; !ok {
+		return notFound("outgoing webhook")
+	}
+	delete(webhooks, id)
+	return nil
+}
+
+func cloneOutgoing(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
+	w.Events = slices.Clone(w.Events)
+	w.Retry = slices.Clone(w.Retry)
+	w.Secrets.Current = bytes.Clone(w.Secrets.Current)
+	w.Secrets.Previous = bytes.Clone(w.Secrets.Previous)
+	w.Secrets.PreviousUntil = stored(w.Secrets.PreviousUntil)
+	w.SealedHeaders = bytes.Clone(w.SealedHeaders)
+	w.CreatedAt, w.UpdatedAt = stored(w.CreatedAt), stored(w.UpdatedAt)
+	return w
+}

@@ -1,0 +1,136 @@
+package mem
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+type deliveryKey struct {
+	workspaceID string
+	id          boathook.DeliveryID
+}
+
+// webhookKey is what a list of deliveries belongs to.
+type webhookKey struct{ workspaceID, webhookID string }
+
+type delivery struct {
+	boathook.Delivery
+	attempts []boathook.Attempt // by number
+}
+
+// place is where a delivery stands among its webhook's.
+func place(d boathook.Delivery) (of webhookKey, at position) {
+	return webhookKey{d.WorkspaceID, d.WebhookID}, positionOf(d.ID.Time(), d.ID.String())
+}
+
+// create makes the record of a delivery.
+func (s *Store) create(d boathook.Delivery) *delivery {
+	rec := &delivery{Delivery: cloneDelivery(d)}
+	key := deliveryKey{d.WorkspaceID, d.ID}
+	of, at := place(d)
+	s.deliveries[key] = rec
+	s.deliveriesOf.put(of, at, rec)
+	s.expire(func() {
+		delete(s.deliveries, key)
+		s.deliveriesOf.remove(of, at)
+	})
+	return rec
+}
+
+// RecordAttempt implements [store.Deliveries]. An attempt that is recorded
+// after a later one does not turn the delivery back.
+func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook.Attempt) error {
+	defer s.lock()()
+	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
+	if !exists {
+		rec = s.create(d)
+	}
+	i, recorded := slices.BinarySearchFunc(rec.attempts, a.Number, func(a boathook.Attempt, n int) int { return cmp.Compare(a.Number, n) })
+	if recorded {
+		return boathook.Errorf(boathook.Conflict, "attempt %d of delivery %s is recorded", a.Number, d.ID)
+	}
+	if i == len(rec.attempts) {
+		rec.Status, rec.Attempts, rec.NextAttemptAt = d.Status, d.Attempts, stored(d.NextAttemptAt)
+	}
+	rec.attempts = slices.Insert(rec.attempts, i, cloneAttempt(a))
+	return nil
+}
+
+// CancelDelivery implements [store.Deliveries]. The reason has no reader yet,
+// and is not kept.
+func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery, _ string) error {
+	defer s.lock()()
+	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
+	if !exists {
+		rec = s.create(d)
+	} else if rec.Status != boathook.DeliveryRetrying {
+		return nil
+	}
+	rec.Status, rec.NextAttemptAt = boathook.DeliveryCanceled, time.Time{}
+	return nil
+}
+
+// Delivery implements [store.Deliveries].
+func (s *Store) Delivery(_ context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
+	defer s.lock()()
+	rec, ok := s.deliveries[deliveryKey{workspaceID, id}]
+	if !ok {
+		return boathook.Delivery{}, notFound("delivery")
+	}
+	return cloneDelivery(rec.Delivery), nil
+}
+
+// Attempts implements [store.Deliveries].
+func (s *Store) Attempts(_ context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error) {
+	defer s.lock()()
+	rec, ok := s.deliveries[deliveryKey{workspaceID, id}]
+	if !ok {
+		return boathook.Delivery{}, nil, notFound("delivery")
+	}
+	attempts := make([]boathook.Attempt, len(rec.attempts))
+	for i, a := range rec.attempts {
+		attempts[i] = cloneAttempt(a)
+	}
+	return cloneDelivery(rec.Delivery), attempts, nil
+}
+
+// Deliveries implements [store.Deliveries].
+func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook.Delivery, string, error) {
+	defer s.lock()()
+	from, err := parseCursor(q.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	records, next := page(s.deliveriesOf.before(webhookKey{q.WorkspaceID, q.WebhookID}, from), q.Limit, func(d *delivery) bool {
+		return (q.Status == "" || d.Status == q.Status) && (q.EventType == "" || d.EventType == q.EventType)
+	})
+	deliveries := make([]boathook.Delivery, len(records))
+	for i, rec := range records {
+		deliveries[i] = rec.Delivery
+		deliveries[i].Body = nil
+	}
+	return deliveries, next, nil
+}
+
+func cloneDelivery(d boathook.Delivery) boathook.Delivery {
+	d.Body = bytes.Clone(d.Body)
+	d.NextAttemptAt = stored(d.NextAttemptAt)
+	return d
+}
+
+func cloneAttempt(a boathook.Attempt) boathook.Attempt {
+	a.SentAt = stored(a.SentAt)
+	if a.Response != nil {
+		r := *a.Response
+		r.Headers = r.Headers.Clone()
+		r.Body = bytes.Clone(r.Body)
+		a.Response = &r
+	}
+	return a
+}

@@ -1,0 +1,53 @@
+package mem
+
+import (
+	"bytes"
+	"context"
+	"hash/fnv"
+	"time"
+
+	"boathook/internal/store"
+)
+
+func shardOf(d store.Due) int {
+	h := fnv.New32a()
+	h.Write([]byte(d.ID))
+	return int(h.Sum32() % store.DueShards)
+}
+
+// PutDue implements [store.DueRows].
+func (s *Store) PutDue(_ context.Context, d store.Due) error {
+	defer s.lock()()
+	s.due.put(shardOf(d), positionOf(d.At, d.ID), cloneDue(d))
+	return nil
+}
+
+// Due implements [store.DueRows].
+func (s *Store) Due(_ context.Context, shard int, after store.Due, until time.Time, limit int) ([]store.Due, error) {
+	defer s.lock()()
+	i, found := s.due.search(shard, positionOf(after.At, after.ID))
+	if found {
+		i++
+	}
+	var rows []store.Due
+	for _, e := range s.due[shard][i:] {
+		if len(rows) == limit || e.at > until.UnixMilli() {
+			break
+		}
+		rows = append(rows, cloneDue(e.value))
+	}
+	return rows, nil
+}
+
+// DeleteDue implements [store.DueRows].
+func (s *Store) DeleteDue(_ context.Context, d store.Due) error {
+	defer s.lock()()
+	s.due.remove(shardOf(d), positionOf(d.At, d.ID))
+	return nil
+}
+
+func cloneDue(d store.Due) store.Due {
+	d.At = stored(d.At)
+	d.Payload = bytes.Clone(d.Payload)
+	return d
+}

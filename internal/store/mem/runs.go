@@ -1,0 +1,293 @@
+package mem
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// chunk is a part of a run's log.
+type chunk struct {
+	first int // the number of its first line
+	lines []store.LogLine
+}
+
+func (c chunk) end() int { return c.first + len(c.lines) }
+
+// LookUpTrigger implements [store.Runs].
+func (s *Store) LookUpTrigger(_ context.Context, sourceID, webhookID, runID string) (store.TriggerView, error) {
+	defer s.lock()()
+	b := s.under(sourceID)
+	view := store.TriggerView{Live: maps.Clone(b.live)}
+	if w, ok := b.incoming[webhookID]; ok {
+		view.Webhook = &w
+	}
+	if r, ok := s.runs[runID]; ok {
+		head := cloneHead(r.RunHead)
+		view.Run = &head
+	}
+	return view, nil
+}
+
+// CreateRun implements [store.Runs].
+func (s *Store) CreateRun(_ context.Context, r boathook.Run) error {
+	defer s.lock()()
+	if _, exists := s.runs[r.ID]; exists {
+		return boathook.Errorf(boathook.Conflict, "run %s exists", r.ID)
+	}
+	r = cloneRun(r)
+	s.runs[r.ID] = &r
+	s.runsOf.put(r.SourceID, positionOf(r.CreatedAt, r.ID), &r)
+	s.expire(func() { s.dropRun(&r) })
+	return nil
+}
+
+// dropRun removes a run, unless that was done and another has its id now.
+func (s *Store) dropRun(r *boathook.Run) {
+	if s.runs[r.ID] == r {
+		delete(s.runs, r.ID)
+		s.runsOf.remove(r.SourceID, positionOf(r.CreatedAt, r.ID))
+	}
+}
+
+// RemovePending implements [store.Runs].
+func (s *Store) RemovePending(_ context.Context, id string) error {
+	defer s.lock()()
+	if r, ok := s.runs[id]; ok && r.Status == boathook.RunPending {
+		s.dropRun(r)
+	}
+	return nil
+}
+
+// RunHead implements [store.Runs].
+func (s *Store) RunHead(_ context.Context, id string) (boathook.RunHead, error) {
+	defer s.lock()()
+	r, err := s.run(id)
+	if err != nil {
+		return boathook.RunHead{}, err
+	}
+	return cloneHead(r.RunHead), nil
+}
+
+// run finds a run, to be read or changed.
+func (s *Store) run(id string) (*boathook.Run, error) {
+	r, ok := s.runs[id]
+	if !ok {
+		return nil, notFound("run")
+	}
+	return r, nil
+}
+
+// Run implements [store.Runs].
+func (s *Store) Run(_ context.Context, workspaceID, id string) (boathook.Run, error) {
+	defer s.lock()()
+	r, err := s.run(id)
+	if err != nil {
+		return boathook.Run{}, err
+	}
+	if r.WorkspaceID != workspaceID {
+		return boathook.Run{}, notFound("run")
+	}
+	return cloneRun(*r), nil
+}
+
+// Runs implements [store.Runs].
+func (s *Store) Runs(_ context.Context, q store.RunQuery) ([]boathook.Run, string, error) {
+	defer s.lock()()
+	from, err := parseCursor(q.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	var found []entry[*boathook.Run]
+	for _, sourceID := range q.SourceIDs {
+		n := 0
+		for e := range s.runsOf.before(sourceID, from) {
+			if !selects(q, e.value) {
+				continue
+			}
+			found = append(found, e)
+			if n++; n > q.Limit { // one more tells that there is a next page
+				break
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b entry[*boathook.Run]) int { return b.compare(a.position) })
+	refs, next := page(slices.Values(found), q.Limit, all)
+	runs := make([]boathook.Run, len(refs))
+	for i, r := range refs {
+		runs[i] = cloneRun(*r)
+	}
+	return runs, next, nil
+}
+
+func selects(q store.RunQuery, r *boathook.Run) bool {
+	return r.WorkspaceID == q.WorkspaceID &&
+		(q.Environment == "" || r.Environment == q.Environment) &&
+		(q.Status == "" || r.Status == q.Status)
+}
+
+// AnyActive implements [store.Runs].
+func (s *Store) AnyActive(_ context.Context, sourceID string) (bool, error) {
+	defer s.lock()()
+	for e := range s.runsOf.before(sourceID, end) {
+		if !e.value.Status.Over() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// ClaimRun implements [store.Runs].
+func (s *Store) ClaimRun(_ context.Context, id string, c boathook.Claim, startedAt time.Time) (boathook.RunHead, error) {
+	defer s.lock()()
+	r, err := s.run(id)
+	if err != nil {
+		return boathook.RunHead{}, err
+	}
+	if r.Status != boathook.RunPending {
+		return cloneHead(r.RunHead), boathook.Errorf(boathook.Conflict, "run %s is %s", id, r.Status)
+	}
+	r.Status, r.Claim, r.StartedAt = boathook.RunRunning, c, startedAt
+	return changed(r), nil
+}
+
+// changed completes a change of a run's head, and gives the head as it is now.
+func changed(r *boathook.Run) boathook.RunHead {
+	r.RunHead = cloneHead(r.RunHead)
+	return cloneHead(r.RunHead)
+}
+
+// claimed finds a running run and checks that a claim is its own.
+func (s *Store) claimed(id string, c boathook.Claim) (*boathook.Run, error) {
+	r, err := s.run(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Status != boathook.RunRunning:
+		return nil, boathook.Errorf(boathook.Conflict, "run %s is %s", id, r.Status)
+	case r.Claim.ID != c.ID:
+		return nil, boathook.Errorf(boathook.Conflict, "run %s has another runner", id)
+	}
+	return r, nil
+}
+
+// RenewLease implements [store.Runs].
+func (s *Store) RenewLease(_ context.Context, id string, c boathook.Claim) (cancel bool, err error) {
+	defer s.lock()()
+	r, err := s.claimed(id, c)
+	if err != nil {
+		return false, err
+	}
+	r.Claim = c
+	return changed(r).CancelRequested, nil
+}
+
+// FinishRun implements [store.Runs].
+func (s *Store) FinishRun(_ context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error) {
+	defer s.lock()()
+	r, err := s.claimed(id, c)
+	if err != nil {
+		return boathook.RunHead{}, err
+	}
+	if !c.LeaseUntil.IsZero() && !stored(c.LeaseUntil).Equal(r.Claim.LeaseUntil) {
+		return boathook.RunHead{}, boathook.Errorf(boathook.Conflict, "the lease of run %s was renewed", id)
+	}
+	r.Status, r.Error, r.ExitCode = o.Status, o.Error, o.ExitCode
+	r.CompletedAt, r.LogLines = o.CompletedAt, o.LogLines
+	r.Published = o.Status == boathook.RunCanceled
+	r.Output = bytes.Clone(o.Output)
+	return changed(r), nil
+}
+
+// MarkPublished implements [store.Runs].
+func (s *Store) MarkPublished(_ context.Context, id string) error {
+	defer s.lock()()
+	r, err := s.run(id)
+	if err != nil {
+		return err
+	}
+	r.Published = true
+	return nil
+}
+
+// RequestCancel implements [store.Runs].
+func (s *Store) RequestCancel(_ context.Context, id string, now time.Time) (boathook.RunHead, error) {
+	defer s.lock()()
+	r, err := s.run(id)
+	if err != nil {
+		return boathook.RunHead{}, err
+	}
+	switch r.Status {
+	case boathook.RunPending:
+		r.Status, r.CompletedAt, r.Published = boathook.RunCanceled, now, true
+	case boathook.RunRunning:
+		r.CancelRequested = true
+	default:
+		return cloneHead(r.RunHead), boathook.Errorf(boathook.Conflict, "run %s is %s", id, r.Status)
+	}
+	return changed(r), nil
+}
+
+func cloneRun(r boathook.Run) boathook.Run {
+	r.RunHead = cloneHead(r.RunHead)
+	r.Input = bytes.Clone(r.Input)
+	r.Output = bytes.Clone(r.Output)
+	return r
+}
+
+func cloneHead(h boathook.RunHead) boathook.RunHead {
+	if h.ExitCode != nil {
+		h.ExitCode = new(*h.ExitCode)
+	}
+	h.CreatedAt, h.StartedAt, h.CompletedAt = stored(h.CreatedAt), stored(h.StartedAt), stored(h.CompletedAt)
+	h.Claim.LeaseUntil = stored(h.Claim.LeaseUntil)
+	return h
+}
+
+// AppendLog implements [store.Logs].
+func (s *Store) AppendLog(_ context.Context, runID string, first int, lines []store.LogLine) error {
+	defer s.lock()()
+	c := chunk{first, slices.Clone(lines)}
+	for i := range c.lines {
+		c.lines[i].Time = stored(c.lines[i].Time)
+	}
+	log := s.logs[runID]
+	if len(log) == 0 {
+		s.expire(func() { delete(s.logs, runID) })
+	}
+	i, again := slices.BinarySearchFunc(log, first, func(c chunk, first int) int { return cmp.Compare(c.first, first) })
+	if again {
+		log[i] = c
+		return nil
+	}
+	s.logs[runID] = slices.Insert(log, i, c)
+	return nil
+}
+
+// Log implements [store.Logs].
+func (s *Store) Log(_ context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error) {
+	defer s.lock()()
+	log := s.logs[runID]
+	// The first chunk that ends behind the line.
+	i, _ := slices.BinarySearchFunc(log, from+1, func(c chunk, end int) int { return cmp.Compare(c.end(), end) })
+	if i == len(log) {
+		return from, nil, nil
+	}
+	size := 0
+	for _, c := range log[i:] {
+		lines = append(lines, c.lines...)
+		for _, l := range c.lines {
+			size += len(l.Text)
+		}
+		if size >= maxBytes {
+			break
+		}
+	}
+	return log[i].first, lines, nil
+}

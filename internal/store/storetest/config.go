@@ -1,0 +1,448 @@
+package storetest
+
+import (
+	"context"
+	"crypto/sha256"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+func (s *suite) testWorkspaces(t *testing.T) {
+	w := boathook.Workspace{
+		ID: boathook.NewID(boathook.WorkspaceID), Name: "Acme ⚓", DataKey: []byte{0, 1, 0xff}, CreatedAt: s.clock.Now(),
+	}
+
+	t.Run("one that was never put is not found", func(t *testing.T) {
+		_, err := s.Workspace(t.Context(), w.ID)
+		wantKind(t, "Workspace", err, boathook.NotFound)
+	})
+	t.Run("one reads back as it was put", func(t *testing.T) {
+		must(t, s.PutWorkspace(t.Context(), w))
+		wantSame(t, "workspace", read(s.Workspace(t.Context(), w.ID))(t), w)
+	})
+	t.Run("an id is taken once", func(t *testing.T) {
+		other := w
+		other.Name, other.DataKey = "Other", []byte("other")
+		wantKind(t, "PutWorkspace", s.PutWorkspace(t.Context(), other), boathook.Conflict)
+		wantSame(t, "workspace", read(s.Workspace(t.Context(), w.ID))(t), w)
+	})
+	t.Run("of several that take an id at once, one wins", func(t *testing.T) {
+		id := boathook.NewID(boathook.WorkspaceID)
+		won := atOnce(t, 4, func(ctx context.Context, i int) error {
+			return s.PutWorkspace(ctx, boathook.Workspace{ID: id, Name: strconv.Itoa(i), CreatedAt: s.clock.Now()})
+		})
+		if len(won) != 1 {
+			t.Fatalf("%d won", len(won))
+		}
+		wantSame(t, "name", read(s.Workspace(t.Context(), id))(t).Name, strconv.Itoa(won[0]))
+	})
+}
+
+func (s *suite) testTokens(t *testing.T) {
+	newToken := func(workspaceID string) boathook.Token {
+		return boathook.Token{
+			ID: boathook.NewID(boathook.TokenID), WorkspaceID: workspaceID, Name: "ci", Role: boathook.Member,
+			Hash: boathook.HashToken(boathook.NewAPIToken()), CreatedAt: s.clock.Now(),
+		}
+	}
+	tokensOf := func(workspaceID string) list[boathook.Token] {
+		return list[boathook.Token]{
+			page: func(ctx context.Context, p store.Page) ([]boathook.Token, string, error) {
+				return s.Tokens(ctx, workspaceID, p)
+			},
+			add: func(t *testing.T, at time.Time) string {
+				token := newToken(workspaceID)
+				token.CreatedAt = at
+				must(t, s.PutToken(t.Context(), token))
+				return token.ID
+			},
+			id:   func(token boathook.Token) string { return token.ID },
+			time: func(token boathook.Token) time.Time { return token.CreatedAt },
+		}
+	}
+	workspaceID, otherID := boathook.NewID(boathook.WorkspaceID), boathook.NewID(boathook.WorkspaceID)
+
+	t.Run("one that was never put is not found", func(t *testing.T) {
+		_, err := s.TokenByHash(t.Context(), sha256.Sum256([]byte("nobody's")))
+		wantKind(t, "TokenByHash", err, boathook.NotFound)
+		wantKind(t, "DeleteToken", s.DeleteToken(t.Context(), workspaceID, boathook.NewID(boathook.TokenID)), boathook.NotFound)
+	})
+	t.Run("one is found by its hash, and putting it again changes nothing", func(t *testing.T) {
+		token := newToken(boathook.NewID(boathook.WorkspaceID))
+		for range 2 {
+			must(t, s.PutToken(t.Context(), token))
+			wantSame(t, "token", read(s.TokenByHash(t.Context(), token.Hash))(t), token)
+			wantSame(t, "the workspace's", tokensOf(token.WorkspaceID).all(t, store.Page{Limit: 10}), []boathook.Token{token})
+		}
+	})
+	t.Run("one that is deleted opens nothing and is not listed", func(t *testing.T) {
+		kept, token := newToken(workspaceID), newToken(workspaceID)
+		must(t, s.PutToken(t.Context(), kept))
+		must(t, s.PutToken(t.Context(), token))
+		must(t, s.DeleteToken(t.Context(), workspaceID, token.ID))
+		_, err := s.TokenByHash(t.Context(), token.Hash)
+		wantKind(t, "TokenByHash", err, boathook.NotFound)
+		wantSame(t, "the workspace's", tokensOf(workspaceID).all(t, store.Page{Limit: 10}), []boathook.Token{kept})
+		wantKind(t, "DeleteToken again", s.DeleteToken(t.Context(), workspaceID, token.ID), boathook.NotFound)
+	})
+	t.Run("another workspace's can't be deleted or listed", func(t *testing.T) {
+		token := newToken(boathook.NewID(boathook.WorkspaceID))
+		must(t, s.PutToken(t.Context(), token))
+		wantKind(t, "DeleteToken", s.DeleteToken(t.Context(), workspaceID, token.ID), boathook.NotFound)
+		wantSame(t, "token", read(s.TokenByHash(t.Context(), token.Hash))(t), token)
+		wantSame(t, "another workspace's", tokensOf(otherID).all(t, store.Page{Limit: 10}), []boathook.Token(nil))
+	})
+	t.Run("a workspace's are listed newest first, in pages", func(t *testing.T) {
+		tokensOf(otherID).test(t, s.clock.Now())
+	})
+}
+
+func (s *suite) newSource(workspaceID string) boathook.Source {
+	return boathook.Source{
+		ID: boathook.NewID(boathook.DeploymentID), WorkspaceID: workspaceID,
+		Kind: boathook.Deployment, Name: "reviewer", CreatedAt: s.clock.Now(),
+	}
+}
+
+func (s *suite) sourcesOf(workspaceID string) list[boathook.Source] {
+	return list[boathook.Source]{
+		page: func(ctx context.Context, p store.Page) ([]boathook.Source, string, error) {
+			return s.Sources(ctx, workspaceID, boathook.Deployment, p)
+		},
+		add: func(t *testing.T, at time.Time) string {
+			source := s.newSource(workspaceID)
+			source.CreatedAt = at
+			must(t, s.PutSource(t.Context(), source))
+			return source.ID
+		},
+		id:   func(source boathook.Source) string { return source.ID },
+		time: func(source boathook.Source) time.Time { return source.CreatedAt },
+	}
+}
+
+func (s *suite) testSources(t *testing.T) {
+	workspaceID, otherID := boathook.NewID(boathook.WorkspaceID), boathook.NewID(boathook.WorkspaceID)
+	source := s.newSource(workspaceID)
+
+	t.Run("one that was never put is not found", func(t *testing.T) {
+		_, err := s.Source(t.Context(), workspaceID, source.ID)
+		wantKind(t, "Source", err, boathook.NotFound)
+	})
+	t.Run("one reads back as it was put", func(t *testing.T) {
+		must(t, s.PutSource(t.Context(), source))
+		wantSame(t, "source", read(s.Source(t.Context(), workspaceID, source.ID))(t), source)
+	})
+	t.Run("the last write replaces it whole, also in lists", func(t *testing.T) {
+		source.Name = "renamed"
+		must(t, s.PutSource(t.Context(), source))
+		wantSame(t, "source", read(s.Source(t.Context(), workspaceID, source.ID))(t), source)
+		wantSame(t, "the workspace's", s.sourcesOf(workspaceID).all(t, store.Page{Limit: 10}), []boathook.Source{source})
+	})
+	t.Run("another workspace's is not found or listed", func(t *testing.T) {
+		_, err := s.Source(t.Context(), otherID, source.ID)
+		wantKind(t, "Source", err, boathook.NotFound)
+		wantSame(t, "another workspace's", s.sourcesOf(otherID).all(t, store.Page{Limit: 10}), []boathook.Source(nil))
+	})
+	t.Run("a list is of one kind", func(t *testing.T) {
+		other := s.newSource(boathook.NewID(boathook.WorkspaceID))
+		other.Kind = "other"
+		must(t, s.PutSource(t.Context(), other))
+		wantSame(t, "deployments", s.sourcesOf(other.WorkspaceID).all(t, store.Page{Limit: 10}), []boathook.Source(nil))
+		others, _, err := s.Sources(t.Context(), other.WorkspaceID, other.Kind, store.Page{Limit: 10})
+		must(t, err)
+		wantSame(t, "of the other kind", others, []boathook.Source{other})
+	})
+	t.Run("a workspace's are listed newest first, in pages", func(t *testing.T) {
+		s.sourcesOf(otherID).test(t, s.clock.Now())
+	})
+	t.Run("another workspace's cursor gives nothing of it", func(t *testing.T) {
+		_, cursor, err := s.Sources(t.Context(), otherID, boathook.Deployment, store.Page{Limit: 1})
+		must(t, err)
+		s.sourcesOf(workspaceID).testForeign(t, cursor)
+	})
+}
+
+func (s *suite) testDeleteSource(t *testing.T) {
+	workspaceID := boathook.NewID(boathook.WorkspaceID)
+	source := s.newSource(workspaceID)
+	must(t, s.PutSource(t.Context(), source))
+	version := read(s.AddVersion(t.Context(), s.newVersion(source)))(t)
+	in, out := s.newIncoming(source), s.newOutgoing(source)
+	must(t, s.PutIncoming(t.Context(), in))
+	must(t, s.PutOutgoing(t.Context(), out))
+
+	t.Run("another workspace's stays whole", func(t *testing.T) {
+		wantKind(t, "DeleteSource", s.DeleteSource(t.Context(), boathook.NewID(boathook.WorkspaceID), source.ID), boathook.NotFound)
+		wantSame(t, "source", read(s.Source(t.Context(), workspaceID, source.ID))(t), source)
+		wantSame(t, "version", read(s.Version(t.Context(), source.ID, version.ID))(t), version)
+		wantSame(t, "outgoing webhook", read(s.Outgoing(t.Context(), source.ID, out.ID))(t), out)
+	})
+	t.Run("it takes its versions and webhooks with it, and no other source's", func(t *testing.T) {
+		other := s.newSource(workspaceID)
+		must(t, s.PutSource(t.Context(), other))
+		otherIn := s.newIncoming(other)
+		must(t, s.PutIncoming(t.Context(), otherIn))
+
+		must(t, s.DeleteSource(t.Context(), workspaceID, source.ID))
+		_, err := s.Source(t.Context(), workspaceID, source.ID)
+		wantKind(t, "Source", err, boathook.NotFound)
+		_, err = s.Version(t.Context(), source.ID, version.ID)
+		wantKind(t, "Version", err, boathook.NotFound)
+		_, err = s.Incoming(t.Context(), source.ID, in.ID)
+		wantKind(t, "Incoming", err, boathook.NotFound)
+		_, err = s.Outgoing(t.Context(), source.ID, out.ID)
+		wantKind(t, "Outgoing", err, boathook.NotFound)
+		versions, _, err := s.Versions(t.Context(), source.ID, store.Page{Limit: 10})
+		must(t, err)
+		wantSame(t, "versions", versions, []boathook.Version{})
+		wantSame(t, "live", read(s.Live(t.Context(), source.ID))(t), map[boathook.Environment]boathook.LiveVersion{})
+		wantSame(t, "trigger", read(s.LookUpTrigger(t.Context(), source.ID, in.ID, ""))(t), store.TriggerView{})
+
+		wantSame(t, "the workspace's", s.sourcesOf(workspaceID).all(t, store.Page{Limit: 10}), []boathook.Source{other})
+		wantSame(t, "the other's webhook", read(s.Incoming(t.Context(), other.ID, otherIn.ID))(t), otherIn)
+	})
+	t.Run("a repeat removes what is left below it", func(t *testing.T) {
+		must(t, s.PutOutgoing(t.Context(), out)) // as a failed call leaves it
+		if err := s.DeleteSource(t.Context(), workspaceID, source.ID); !boathook.IsKind(err, boathook.NotFound) {
+			must(t, err)
+		}
+		wantSame(t, "outgoing webhooks", read(s.AllOutgoing(t.Context(), source.ID))(t), []boathook.OutgoingWebhook{})
+	})
+	t.Run("one of which nothing is left is not found", func(t *testing.T) {
+		wantKind(t, "DeleteSource", s.DeleteSource(t.Context(), workspaceID, source.ID), boathook.NotFound)
+	})
+	t.Run("one with more webhooks than a batch holds goes whole", func(t *testing.T) {
+		big := s.newSource(workspaceID)
+		must(t, s.PutSource(t.Context(), big))
+		for range 30 {
+			must(t, s.PutIncoming(t.Context(), s.newIncoming(big)))
+		}
+		must(t, s.DeleteSource(t.Context(), workspaceID, big.ID))
+		wantSame(t, "incoming webhooks", read(s.AllIncoming(t.Context(), big.ID))(t), []boathook.IncomingWebhook{})
+	})
+}
+
+func (s *suite) newVersion(source boathook.Source) boathook.Version {
+	return boathook.Version{
+		ID: boathook.NewID(boathook.VersionID), SourceID: source.ID, WorkspaceID: source.WorkspaceID,
+		Environment: boathook.Production, CreatedAt: s.clock.Now(),
+		Target: boathook.Target{Type: boathook.TargetHTTP, URL: "https://example.com/run?a=b&c=<d>", TimeoutSeconds: 30},
+	}
+}
+
+func (s *suite) testVersions(t *testing.T) {
+	type live = map[boathook.Environment]boathook.LiveVersion
+	source := s.newSource(boathook.NewID(boathook.WorkspaceID))
+	must(t, s.PutSource(t.Context(), source))
+
+	t.Run("a source without versions has nothing live", func(t *testing.T) {
+		wantSame(t, "live", read(s.Live(t.Context(), source.ID))(t), live{})
+		_, err := s.Version(t.Context(), source.ID, boathook.NewID(boathook.VersionID))
+		wantKind(t, "Version", err, boathook.NotFound)
+	})
+
+	var one, two, three boathook.Version
+	t.Run("numbers count across environments, and each new version goes live in its own", func(t *testing.T) {
+		staging := s.newVersion(source)
+		staging.Environment = boathook.Staging
+		one = read(s.AddVersion(t.Context(), s.newVersion(source)))(t)
+		two = read(s.AddVersion(t.Context(), staging))(t)
+		three = read(s.AddVersion(t.Context(), s.newVersion(source)))(t)
+		wantSame(t, "numbers", []int{one.Number, two.Number, three.Number}, []int{1, 2, 3})
+		wantSame(t, "live", read(s.Live(t.Context(), source.ID))(t), live{
+			boathook.Production: {ID: three.ID, Number: 3}, boathook.Staging: {ID: two.ID, Number: 2},
+		})
+	})
+	t.Run("activating rolls back and promotes, and may be repeated", func(t *testing.T) {
+		for range 2 {
+			must(t, s.Activate(t.Context(), one, boathook.Production))
+			must(t, s.Activate(t.Context(), three, boathook.Staging))
+			wantSame(t, "live", read(s.Live(t.Context(), source.ID))(t), live{
+				boathook.Production: {ID: one.ID, Number: 1}, boathook.Staging: {ID: three.ID, Number: 3},
+			})
+		}
+		wantSame(t, "next number", read(s.AddVersion(t.Context(), s.newVersion(source)))(t).Number, 4)
+	})
+	t.Run("one reads back as it was added, with its number", func(t *testing.T) {
+		for name, target := range map[string]boathook.Target{
+			"http":    {Type: boathook.TargetHTTP, URL: "https://example.com/", Headers: map[string]string{"X-Key": ""}, TimeoutSeconds: 840},
+			"lambda":  {Type: boathook.TargetLambda, FunctionARN: "arn:aws:lambda:eu-west-1:123456789012:function:run"},
+			"command": {Type: boathook.TargetCommand, Argv: []string{"sh", "-c", "", "echo \"$1\" é"}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				v := s.newVersion(source)
+				v.Target, v.SealedHeaders = target, []byte{0, 0xff, '\n'}
+				added := read(s.AddVersion(t.Context(), v))(t)
+				v.Number = added.Number
+				wantSame(t, "as added", added, v)
+				wantSame(t, "as read", read(s.Version(t.Context(), source.ID, v.ID))(t), v)
+			})
+		}
+	})
+	t.Run("another source's is not found", func(t *testing.T) {
+		_, err := s.Version(t.Context(), boathook.NewID(boathook.DeploymentID), one.ID)
+		wantKind(t, "Version", err, boathook.NotFound)
+	})
+	t.Run("of several added at once, each has a number of its own and one is live", func(t *testing.T) {
+		other := s.newSource(source.WorkspaceID)
+		must(t, s.PutSource(t.Context(), other))
+		added := make([]boathook.Version, 5)
+		atOnce(t, len(added), func(ctx context.Context, i int) (err error) {
+			added[i], err = s.AddVersion(ctx, s.newVersion(other))
+			return err
+		})
+		var numbers []int
+		numberOf := map[string]int{}
+		for _, v := range added {
+			numbers = append(numbers, v.Number)
+			numberOf[v.ID] = v.Number
+		}
+		slices.Sort(numbers)
+		wantSame(t, "numbers", numbers, []int{1, 2, 3, 4, 5})
+		now := read(s.Live(t.Context(), other.ID))(t)[boathook.Production]
+		if numberOf[now.ID] == 0 || numberOf[now.ID] != now.Number {
+			t.Errorf("live is %v, which is none of %v", now, numberOf)
+		}
+		wantSame(t, "the stored number", read(s.Version(t.Context(), other.ID, now.ID))(t).Number, now.Number)
+	})
+	t.Run("a source's are listed newest first, in pages", func(t *testing.T) {
+		other := s.newSource(source.WorkspaceID)
+		must(t, s.PutSource(t.Context(), other))
+		list[boathook.Version]{
+			page: func(ctx context.Context, p store.Page) ([]boathook.Version, string, error) {
+				return s.Versions(ctx, other.ID, p)
+			},
+			add: func(t *testing.T, at time.Time) string {
+				v := s.newVersion(other)
+				v.CreatedAt = at
+				return strconv.Itoa(read(s.AddVersion(t.Context(), v))(t).Number)
+			},
+			id:         func(v boathook.Version) string { return strconv.Itoa(v.Number) },
+			time:       func(v boathook.Version) time.Time { return v.CreatedAt },
+			growsAtEnd: true,
+		}.test(t, s.clock.Now())
+	})
+}
+
+func (s *suite) newIncoming(source boathook.Source) boathook.IncomingWebhook {
+	id := boathook.NewID(boathook.IncomingID)
+	return boathook.IncomingWebhook{
+		ID: id, WorkspaceID: source.WorkspaceID, SourceID: source.ID, Name: "GitHub", Environment: boathook.Staging,
+		Enabled: true, TokenHash: boathook.NewURLToken(source.ID, id).Hash(), WaitForStart: 1500 * time.Millisecond,
+		CreatedAt: s.clock.Now(), UpdatedAt: s.clock.Now(),
+	}
+}
+
+func (s *suite) newOutgoing(source boathook.Source) boathook.OutgoingWebhook {
+	return boathook.OutgoingWebhook{
+		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: source.WorkspaceID, SourceID: source.ID,
+		Name: "Slack", URL: "https://example.com/hook", Events: []boathook.EventType{boathook.EventRunFailed, boathook.EventRunSucceeded},
+		Environment: boathook.Production, Dialect: "crewship", Timeout: 30 * time.Second,
+		Retry: []time.Duration{5 * time.Second, 500 * time.Millisecond, 24 * time.Hour}, Enabled: true,
+		Secrets: boathook.SealedSecrets{
+			Current: []byte{0, 1, 2}, Previous: []byte{0xff}, PreviousUntil: s.clock.Now().Add(time.Hour),
+		},
+		SealedHeaders: []byte{0, 0xff, '\n'},
+		CreatedAt:     s.clock.Now(), UpdatedAt: s.clock.Now(),
+	}
+}
+
+func (s *suite) testIncoming(t *testing.T) {
+	source := s.newSource(boathook.NewID(boathook.WorkspaceID))
+	testWebhooks(t, webhooks[boathook.IncomingWebhook]{
+		put: s.PutIncoming, get: s.Incoming, all: s.AllIncoming, remove: s.DeleteIncoming,
+		make: func(age time.Duration) (string, boathook.IncomingWebhook) {
+			w := s.newIncoming(source)
+			w.CreatedAt = w.CreatedAt.Add(-age)
+			return w.ID, w
+		},
+		change: func(w *boathook.IncomingWebhook) {
+			w.Name, w.Enabled, w.WaitForStart, w.TokenHash = "", false, 0, [sha256.Size]byte{1}
+			w.UpdatedAt = w.UpdatedAt.Add(time.Minute)
+		},
+		time: func(w boathook.IncomingWebhook) time.Time { return w.CreatedAt },
+	}, source.ID)
+}
+
+func (s *suite) testOutgoing(t *testing.T) {
+	source := s.newSource(boathook.NewID(boathook.WorkspaceID))
+	testWebhooks(t, webhooks[boathook.OutgoingWebhook]{
+		put: s.PutOutgoing, get: s.Outgoing, all: s.AllOutgoing, remove: s.DeleteOutgoing,
+		make: func(age time.Duration) (string, boathook.OutgoingWebhook) {
+			w := s.newOutgoing(source)
+			w.CreatedAt = w.CreatedAt.Add(-age)
+			return w.ID, w
+		},
+		change: func(w *boathook.OutgoingWebhook) {
+			w.Environment, w.Enabled, w.Retry, w.Events = "", false, nil, w.Events[:1]
+			w.Secrets, w.SealedHeaders = boathook.SealedSecrets{Current: []byte("new")}, nil
+			w.UpdatedAt = w.UpdatedAt.Add(time.Minute)
+		},
+		time: func(w boathook.OutgoingWebhook) time.Time { return w.CreatedAt },
+	}, source.ID)
+}
+
+// webhooks are those of one direction.
+type webhooks[W any] struct {
+	put    func(ctx context.Context, w W) error
+	get    func(ctx context.Context, sourceID, id string) (W, error)
+	all    func(ctx context.Context, sourceID string) ([]W, error)
+	remove func(ctx context.Context, sourceID, id string) error
+	make   func(age time.Duration) (id string, w W)
+	change func(w *W)
+	time   func(w W) time.Time
+}
+
+func testWebhooks[W any](t *testing.T, ws webhooks[W], sourceID string) {
+	id, w := ws.make(0)
+
+	t.Run("one that was never put is not found", func(t *testing.T) {
+		_, err := ws.get(t.Context(), sourceID, id)
+		wantKind(t, "get", err, boathook.NotFound)
+		wantKind(t, "delete", ws.remove(t.Context(), sourceID, id), boathook.NotFound)
+		wantSame(t, "all", read(ws.all(t.Context(), sourceID))(t), []W{})
+	})
+	t.Run("one reads back as it was put", func(t *testing.T) {
+		must(t, ws.put(t.Context(), w))
+		wantSame(t, "webhook", read(ws.get(t.Context(), sourceID, id))(t), w)
+		wantSame(t, "all", read(ws.all(t.Context(), sourceID))(t), []W{w})
+	})
+	t.Run("the last write replaces it whole", func(t *testing.T) {
+		ws.change(&w)
+		must(t, ws.put(t.Context(), w))
+		wantSame(t, "webhook", read(ws.get(t.Context(), sourceID, id))(t), w)
+		wantSame(t, "all", read(ws.all(t.Context(), sourceID))(t), []W{w})
+	})
+	t.Run("another source's is not found, listed or deleted", func(t *testing.T) {
+		other := boathook.NewID(boathook.DeploymentID)
+		_, err := ws.get(t.Context(), other, id)
+		wantKind(t, "get", err, boathook.NotFound)
+		wantSame(t, "all", read(ws.all(t.Context(), other))(t), []W{})
+		wantKind(t, "delete", ws.remove(t.Context(), other, id), boathook.NotFound)
+		wantSame(t, "webhook", read(ws.get(t.Context(), sourceID, id))(t), w)
+	})
+	t.Run("all are listed newest first", func(t *testing.T) {
+		for _, age := range []time.Duration{4, 1, 4, 2} {
+			_, w := ws.make(age * time.Second)
+			must(t, ws.put(t.Context(), w))
+		}
+		all := read(ws.all(t.Context(), sourceID))(t)
+		if len(all) != 5 || !slices.IsSortedFunc(all, func(a, b W) int { return ws.time(b).Compare(ws.time(a)) }) {
+			t.Errorf("not 5, newest first: %v", all)
+		}
+	})
+	t.Run("one that is deleted is gone", func(t *testing.T) {
+		must(t, ws.remove(t.Context(), sourceID, id))
+		_, err := ws.get(t.Context(), sourceID, id)
+		wantKind(t, "get", err, boathook.NotFound)
+		if all := read(ws.all(t.Context(), sourceID))(t); len(all) != 4 {
+			t.Errorf("%d are left of 4", len(all))
+		}
+		wantKind(t, "delete again", ws.remove(t.Context(), sourceID, id), boathook.NotFound)
+	})
+}

@@ -1,0 +1,376 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// newDelivery is the delivery of an event of its own, at a time, to a webhook.
+func (s *suite) newDelivery(webhookID string, at time.Time) boathook.Delivery {
+	e := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: at}
+	return boathook.Delivery{
+		ID: boathook.NewDeliveryID(&e, webhookID), WorkspaceID: boathook.NewID(boathook.WorkspaceID),
+		SourceID: boathook.NewID(boathook.DeploymentID), WebhookID: webhookID, EventID: e.ID,
+		EventType: boathook.EventRunSucceeded, Environment: boathook.Production,
+		Body: []byte(`{"event":"run.succeeded","input":{"id":123456789012345678901234567890}}`),
+	}
+}
+
+func (s *suite) newAttempt(number, status int) boathook.Attempt {
+	a := boathook.Attempt{
+		Number: number, SentAt: s.clock.Now().Add(time.Duration(number) * time.Hour), Duration: 1234 * time.Millisecond,
+		Signature: "5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
+		Response: &boathook.Response{
+			Status:  status,
+			Headers: http.Header{"Content-Type": {"application/json"}, "Set-Cookie": {"a=1", "b=2"}, "X-Empty": {""}},
+			Body:    []byte(`{"ok":true}`),
+		},
+	}
+	if !a.Succeeded() {
+		a.Error = fmt.Sprintf("status %d", status)
+	}
+	return a
+}
+
+// after is the delivery as it is after a number of attempts.
+func (s *suite) after(d boathook.Delivery, attempts int, status boathook.DeliveryStatus) boathook.Delivery {
+	d.Attempts, d.Status, d.NextAttemptAt = attempts, status, time.Time{}
+	if status == boathook.DeliveryRetrying {
+		d.NextAttemptAt = s.clock.Now().Add(5 * time.Minute)
+	}
+	return d
+}
+
+// record records an attempt with a plausible response and returns the delivery
+// as it is after it.
+func (s *suite) record(t *testing.T, d boathook.Delivery, number int, status boathook.DeliveryStatus) boathook.Delivery {
+	t.Helper()
+	response := http.StatusServiceUnavailable
+	if status == boathook.DeliverySucceeded {
+		response = http.StatusOK
+	}
+	d = s.after(d, number, status)
+	must(t, s.RecordAttempt(t.Context(), d, s.newAttempt(number, response)))
+	return d
+}
+
+func (s *suite) wantDelivery(t *testing.T, want boathook.Delivery, wantAttempts ...boathook.Attempt) {
+	t.Helper()
+	wantSame(t, "delivery", read(s.Delivery(t.Context(), want.WorkspaceID, want.ID))(t), want)
+	d, attempts, err := s.Attempts(t.Context(), want.WorkspaceID, want.ID)
+	must(t, err)
+	wantSame(t, "delivery beside its attempts", d, want)
+	wantSame(t, "attempts", attempts, wantAttempts)
+}
+
+func (s *suite) wantNoDelivery(t *testing.T, workspaceID string, id boathook.DeliveryID) {
+	t.Helper()
+	_, err := s.Delivery(t.Context(), workspaceID, id)
+	wantKind(t, "Delivery", err, boathook.NotFound)
+	_, _, err = s.Attempts(t.Context(), workspaceID, id)
+	wantKind(t, "Attempts", err, boathook.NotFound)
+}
+
+func (s *suite) testRecordAttempt(t *testing.T) {
+	newDelivery := func() boathook.Delivery {
+		return s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+	}
+
+	t.Run("a delivery without attempts is not found", func(t *testing.T) {
+		d := newDelivery()
+		s.wantNoDelivery(t, d.WorkspaceID, d.ID)
+	})
+	t.Run("the first attempt makes the record", func(t *testing.T) {
+		noResponse := s.newAttempt(1, 0)
+		noResponse.Response, noResponse.Error = nil, "dial tcp: i/o timeout"
+		bare := boathook.Attempt{Number: 1, SentAt: s.clock.Now(), Response: &boathook.Response{Status: http.StatusNoContent}}
+		binary := s.newAttempt(1, http.StatusOK)
+		binary.Response.Body = []byte{0, 0xff, 0xfe, '\n', 0x80}
+		long := s.newAttempt(1, http.StatusBadGateway)
+		long.Response.Body, long.Response.Truncated = printable(boathook.MaxResponseBody), true
+
+		for _, c := range []struct {
+			name    string
+			attempt boathook.Attempt
+			status  boathook.DeliveryStatus
+		}{
+			{"succeeded", s.newAttempt(1, http.StatusOK), boathook.DeliverySucceeded},
+			{"to be retried", s.newAttempt(1, http.StatusServiceUnavailable), boathook.DeliveryRetrying},
+			{"failed", s.newAttempt(1, http.StatusGone), boathook.DeliveryFailed},
+			{"no response", noResponse, boathook.DeliveryRetrying},
+			{"a response with nothing in it", bare, boathook.DeliverySucceeded},
+			{"a binary response", binary, boathook.DeliverySucceeded},
+			{"a long, truncated response", long, boathook.DeliveryFailed},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				d := s.after(newDelivery(), 1, c.status)
+				must(t, s.RecordAttempt(t.Context(), d, c.attempt))
+				s.wantDelivery(t, d, c.attempt)
+			})
+		}
+	})
+	t.Run("a delivery may have no environment", func(t *testing.T) {
+		d := newDelivery()
+		d.Environment, d.EventType = "", boathook.EventRunFailed
+		d = s.record(t, d, 1, boathook.DeliverySucceeded)
+		s.wantDelivery(t, d, s.newAttempt(1, http.StatusOK))
+	})
+	t.Run("later attempts change its state and are listed oldest first", func(t *testing.T) {
+		d := newDelivery()
+		var attempts []boathook.Attempt
+		for n := 1; n <= 11; n++ { // two digits: order is by number, not by text
+			d = s.record(t, d, n, boathook.DeliveryRetrying)
+			attempts = append(attempts, s.newAttempt(n, http.StatusServiceUnavailable))
+		}
+		s.wantDelivery(t, d, attempts...)
+		d = s.record(t, d, 12, boathook.DeliverySucceeded)
+		s.wantDelivery(t, d, append(attempts, s.newAttempt(12, http.StatusOK))...)
+	})
+	t.Run("an attempt that is recorded already is a conflict and changes nothing", func(t *testing.T) {
+		d := s.record(t, newDelivery(), 1, boathook.DeliveryRetrying)
+		first, second := s.newAttempt(1, http.StatusServiceUnavailable), s.newAttempt(2, http.StatusServiceUnavailable)
+		again := s.after(d, 1, boathook.DeliverySucceeded)
+		wantKind(t, "the first again", s.RecordAttempt(t.Context(), again, s.newAttempt(1, http.StatusOK)), boathook.Conflict)
+		s.wantDelivery(t, d, first)
+
+		d = s.record(t, d, 2, boathook.DeliveryFailed)
+		for n := 1; n <= 2; n++ {
+			again := s.after(d, n, boathook.DeliverySucceeded)
+			wantKind(t, fmt.Sprintf("number %d again", n), s.RecordAttempt(t.Context(), again, s.newAttempt(n, http.StatusOK)), boathook.Conflict)
+			s.wantDelivery(t, d, first, second)
+		}
+	})
+	t.Run("of several that record one attempt at once, one wins", func(t *testing.T) {
+		d := newDelivery()
+		for n := 1; n <= 2; n++ {
+			won := atOnce(t, 4, func(ctx context.Context, i int) error {
+				return s.RecordAttempt(ctx, s.after(d, n, boathook.DeliveryRetrying), s.newAttempt(n, 500+i))
+			})
+			if len(won) != 1 {
+				t.Fatalf("%d won", len(won))
+			}
+			_, attempts, err := s.Attempts(t.Context(), d.WorkspaceID, d.ID)
+			must(t, err)
+			wantSame(t, "the last attempt", attempts[n-1], s.newAttempt(n, 500+won[0]))
+		}
+	})
+	t.Run("a later attempt makes the record where it is absent", func(t *testing.T) {
+		d := s.record(t, newDelivery(), 3, boathook.DeliveryRetrying)
+		third := s.newAttempt(3, http.StatusServiceUnavailable)
+		s.wantDelivery(t, d, third)
+		wantKind(t, "the same again", s.RecordAttempt(t.Context(), d, third), boathook.Conflict)
+		d = s.record(t, d, 4, boathook.DeliverySucceeded)
+		s.wantDelivery(t, d, third, s.newAttempt(4, http.StatusOK))
+	})
+	t.Run("another workspace's is not found", func(t *testing.T) {
+		d := s.record(t, newDelivery(), 1, boathook.DeliverySucceeded)
+		s.wantNoDelivery(t, boathook.NewID(boathook.WorkspaceID), d.ID)
+	})
+	t.Run("times are kept in UTC to the millisecond", func(t *testing.T) {
+		want, first := s.after(newDelivery(), 1, boathook.DeliveryRetrying), s.newAttempt(1, http.StatusServiceUnavailable)
+		d, a := want, first
+		blur := func(at time.Time) time.Time {
+			return at.Add(999_999 * time.Nanosecond).In(time.FixedZone("", -3600))
+		}
+		d.NextAttemptAt, a.SentAt = blur(d.NextAttemptAt), blur(a.SentAt)
+		must(t, s.RecordAttempt(t.Context(), d, a))
+		s.wantDelivery(t, want, first)
+	})
+	for name, body := range map[string][]byte{
+		"not JSON":                    {0, 0xff, 0xfe, '\r', '\n'},
+		"spaces and escapes":          []byte("{ \"s\" : \"\\u00e9 <b>&\u2028é⚓\" }\n"),
+		"256 KiB that don't compress": printable(256 << 10),
+		"512 KiB that don't compress": printable(512 << 10),
+		"512 KiB that do compress":    []byte(strings.Repeat("a", 512<<10)),
+	} {
+		t.Run("a body keeps its bytes: "+name, func(t *testing.T) {
+			d := newDelivery()
+			d.Body = body
+			d = s.record(t, d, 1, boathook.DeliveryRetrying)
+			s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable))
+			d = s.record(t, d, 2, boathook.DeliveryFailed)
+			s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable), s.newAttempt(2, http.StatusServiceUnavailable))
+			listed := d
+			listed.Body = nil
+			for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
+				wantSame(t, "the webhook's", s.deliveriesOf(d, status, "").all(t, store.Page{Limit: 10}), []boathook.Delivery{listed})
+			}
+		})
+	}
+	t.Run("a later attempt makes the record of a long body", func(t *testing.T) {
+		d := newDelivery()
+		d.Body = printable(512 << 10)
+		d = s.record(t, d, 2, boathook.DeliveryRetrying)
+		s.wantDelivery(t, d, s.newAttempt(2, http.StatusServiceUnavailable))
+	})
+}
+
+func (s *suite) testCancelDelivery(t *testing.T) {
+	const reason = "the webhook was deleted"
+
+	t.Run("one without a record gets one", func(t *testing.T) {
+		d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+		for range 2 {
+			must(t, s.CancelDelivery(t.Context(), d, reason))
+			s.wantDelivery(t, s.after(d, 0, boathook.DeliveryCanceled))
+		}
+	})
+	t.Run("one that is to be retried keeps its attempts, and has no next one", func(t *testing.T) {
+		d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+		d = s.record(t, d, 1, boathook.DeliveryRetrying)
+		for range 2 {
+			must(t, s.CancelDelivery(t.Context(), d, reason))
+			s.wantDelivery(t, s.after(d, 1, boathook.DeliveryCanceled), s.newAttempt(1, http.StatusServiceUnavailable))
+		}
+	})
+	t.Run("one that is settled is left alone", func(t *testing.T) {
+		for status, response := range map[boathook.DeliveryStatus]int{
+			boathook.DeliverySucceeded: http.StatusOK,
+			boathook.DeliveryFailed:    http.StatusServiceUnavailable,
+		} {
+			d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+			d = s.record(t, d, 1, status)
+			must(t, s.CancelDelivery(t.Context(), s.after(d, 1, boathook.DeliveryRetrying), reason))
+			s.wantDelivery(t, d, s.newAttempt(1, response))
+		}
+	})
+}
+
+// deliveriesOf is the list of the deliveries of d's webhook. It adds failed
+// ones of type run.failed.
+func (s *suite) deliveriesOf(d boathook.Delivery, status boathook.DeliveryStatus, eventType boathook.EventType) list[boathook.Delivery] {
+	return list[boathook.Delivery]{
+		page: func(ctx context.Context, p store.Page) ([]boathook.Delivery, string, error) {
+			return s.Deliveries(ctx, store.DeliveryQuery{
+				WorkspaceID: d.WorkspaceID, WebhookID: d.WebhookID, Status: status, EventType: eventType, Page: p,
+			})
+		},
+		add: func(t *testing.T, at time.Time) string {
+			added := s.newDelivery(d.WebhookID, at)
+			added.WorkspaceID, added.EventType = d.WorkspaceID, boathook.EventRunFailed
+			s.record(t, added, 1, boathook.DeliveryFailed)
+			return added.ID.String()
+		},
+		id:   func(d boathook.Delivery) string { return d.ID.String() },
+		time: func(d boathook.Delivery) time.Time { return d.ID.Time() },
+	}
+}
+
+// Two webhooks with the same [boathook.WebhookTag].
+const (
+	tagTwin1 = "out_6cf26pmbrpp4wpawdfvugzou"
+	tagTwin2 = "out_cqlbbh3x2pxapq64ucrcejge"
+)
+
+func (s *suite) testDeliveries(t *testing.T) {
+	newWebhook := func() boathook.Delivery {
+		return s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+	}
+
+	all, failed, typed, both := newWebhook(), newWebhook(), newWebhook(), newWebhook()
+	t.Run("a webhook's are listed by their events' time, newest first, in pages", func(t *testing.T) {
+		s.deliveriesOf(all, "", "").test(t, s.clock.Now())
+	})
+	t.Run("so are the failed ones", func(t *testing.T) {
+		s.deliveriesOf(failed, boathook.DeliveryFailed, "").test(t, s.clock.Now())
+	})
+	t.Run("so are those of a type", func(t *testing.T) {
+		s.deliveriesOf(typed, "", boathook.EventRunFailed).test(t, s.clock.Now())
+	})
+	t.Run("so are the failed ones of a type", func(t *testing.T) {
+		s.deliveriesOf(both, boathook.DeliveryFailed, boathook.EventRunFailed).test(t, s.clock.Now())
+	})
+	t.Run("another webhook's cursor gives nothing of it", func(t *testing.T) {
+		for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
+			_, cursor, err := s.deliveriesOf(all, status, "").page(t.Context(), store.Page{Limit: 1})
+			must(t, err)
+			s.deliveriesOf(failed, "", "").testForeign(t, cursor)
+			s.deliveriesOf(failed, boathook.DeliveryFailed, "").testForeign(t, cursor)
+		}
+	})
+	t.Run("another workspace's are not listed", func(t *testing.T) {
+		other := all
+		other.WorkspaceID = boathook.NewID(boathook.WorkspaceID)
+		for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
+			wantSame(t, "deliveries", s.deliveriesOf(other, status, "").all(t, store.Page{Limit: 3}), []boathook.Delivery(nil))
+		}
+	})
+
+	t.Run("they can be selected by status and type, and are without bodies", func(t *testing.T) {
+		w := newWebhook()
+		statuses := []boathook.DeliveryStatus{
+			boathook.DeliverySucceeded, boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled,
+		}
+		types := []boathook.EventType{boathook.EventRunSucceeded, boathook.EventRunFailed}
+		var all []boathook.Delivery // newest first
+		for i := range 16 {
+			d := s.newDelivery(w.WebhookID, s.clock.Now().Add(time.Duration(i)*time.Second))
+			d.WorkspaceID, d.EventType = w.WorkspaceID, types[i/4%2]
+			if status := statuses[i%4]; status == boathook.DeliveryCanceled {
+				must(t, s.CancelDelivery(t.Context(), d, "the webhook was disabled"))
+				d = s.after(d, 0, status)
+			} else {
+				d = s.record(t, d, 1, status)
+			}
+			d.Body = nil
+			all = slices.Insert(all, 0, d)
+		}
+		for _, status := range append(statuses, "") {
+			for _, eventType := range append(types, "") {
+				want := slices.DeleteFunc(slices.Clone(all), func(d boathook.Delivery) bool {
+					return status != "" && d.Status != status || eventType != "" && d.EventType != eventType
+				})
+				got := s.deliveriesOf(w, status, eventType).all(t, store.Page{Limit: 3})
+				wantSame(t, fmt.Sprintf("status %q, type %q", status, eventType), got, want)
+			}
+		}
+	})
+
+	t.Run("a failed one that is sent again leaves the failed ones, and comes back when it fails again", func(t *testing.T) {
+		d := newWebhook()
+		for n, c := range []struct {
+			status boathook.DeliveryStatus
+			failed int
+		}{
+			{boathook.DeliveryFailed, 1}, {boathook.DeliveryRetrying, 0}, {boathook.DeliveryFailed, 1},
+			{boathook.DeliveryFailed, 1}, {boathook.DeliverySucceeded, 0},
+		} {
+			d = s.record(t, d, n+1, c.status)
+			if got := s.deliveriesOf(d, boathook.DeliveryFailed, "").all(t, store.Page{Limit: 10}); len(got) != c.failed {
+				t.Errorf("after attempt %d, %s: %d are failed, want %d", n+1, c.status, len(got), c.failed)
+			}
+		}
+	})
+
+	t.Run("two webhooks whose ids share a tag don't see each other's", func(t *testing.T) {
+		if boathook.WebhookTag(tagTwin1) != boathook.WebhookTag(tagTwin2) {
+			t.Fatal("the tags differ: find another pair")
+		}
+		workspaceID := boathook.NewID(boathook.WorkspaceID)
+		want := map[string][]boathook.Delivery{}
+		for i, webhookID := range []string{tagTwin1, tagTwin2, tagTwin2, tagTwin2, tagTwin1, tagTwin2, tagTwin1, tagTwin2} {
+			d := s.newDelivery(webhookID, s.clock.Now().Add(time.Duration(i)*time.Second))
+			d.WorkspaceID = workspaceID
+			d = s.record(t, d, 1, boathook.DeliveryFailed)
+			s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable))
+			d.Body = nil
+			want[webhookID] = slices.Insert(want[webhookID], 0, d)
+		}
+		for webhookID, want := range want {
+			for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
+				for _, limit := range []int{1, 2, 10} {
+					w := boathook.Delivery{WorkspaceID: workspaceID, WebhookID: webhookID}
+					wantSame(t, "deliveries of "+webhookID, s.deliveriesOf(w, status, "").all(t, store.Page{Limit: limit}), want)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,158 @@
+package storetest
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// testExpiry lets records reach their end. A store may delete them late, and
+// with a resolution of seconds: what counts is that nothing sees them.
+func (s *suite) testExpiry(t *testing.T) {
+	source := s.newSource(boathook.NewID(boathook.WorkspaceID))
+	token := boathook.Token{
+		ID: boathook.NewID(boathook.TokenID), WorkspaceID: source.WorkspaceID, Role: boathook.Viewer,
+		Hash: boathook.HashToken("bh_expiry"), CreatedAt: s.clock.Now(),
+	}
+	in := s.newIncoming(source)
+	must(t, s.PutSource(t.Context(), source))
+	must(t, s.PutToken(t.Context(), token))
+	must(t, s.PutIncoming(t.Context(), in))
+	version := read(s.AddVersion(t.Context(), s.newVersion(source)))(t)
+
+	pending, over := s.pending(t), s.over(t)
+	running, claim := s.running(t)
+	removed := s.pending(t)
+	must(t, s.RemovePending(t.Context(), removed.ID))
+	line := store.LogLine{Time: s.clock.Now(), Stream: "stdout", Text: "before"}
+	must(t, s.AppendLog(t.Context(), over.ID, 0, []store.LogLine{line, line}))
+
+	webhookID := boathook.NewID(boathook.OutgoingID)
+	newDelivery := func() boathook.Delivery {
+		d := s.newDelivery(webhookID, s.clock.Now())
+		d.WorkspaceID = source.WorkspaceID
+		return d
+	}
+	webhook := newDelivery()
+	retried := s.record(t, s.record(t, newDelivery(), 1, boathook.DeliveryRetrying), 2, boathook.DeliveryFailed)
+	retrying := s.record(t, newDelivery(), 1, boathook.DeliveryRetrying)
+	canceled := newDelivery()
+	must(t, s.CancelDelivery(t.Context(), canceled, "the webhook was deleted"))
+	canceled = s.after(canceled, 0, boathook.DeliveryCanceled)
+
+	count := func(status boathook.DeliveryStatus) int {
+		t.Helper()
+		return len(s.deliveriesOf(webhook, status, "").all(t, store.Page{Limit: 10}))
+	}
+
+	s.clock.Advance(retention - time.Minute)
+	t.Run("records are there for the retention", func(t *testing.T) {
+		for _, r := range []boathook.Run{pending, running, over} {
+			s.wantRun(t, r)
+			wantSame(t, "the source's", s.runsOf(r).all(t, store.Page{Limit: 10}), []boathook.Run{r})
+		}
+		if !read(s.AnyActive(t.Context(), running.SourceID))(t) {
+			t.Error("the source of a running run is not active")
+		}
+		_, lines, err := s.Log(t.Context(), over.ID, 0, boathook.MaxRunLog)
+		must(t, err)
+		wantSame(t, "log", lines, []store.LogLine{line, line})
+		wantSame(t, "a retried delivery", read(s.Delivery(t.Context(), retried.WorkspaceID, retried.ID))(t), retried)
+		wantSame(t, "a canceled delivery", read(s.Delivery(t.Context(), canceled.WorkspaceID, canceled.ID))(t), canceled)
+		if all, failed := count(""), count(boathook.DeliveryFailed); all != 3 || failed != 1 {
+			t.Errorf("the webhook has %d deliveries, %d failed; want 3, 1", all, failed)
+		}
+	})
+
+	removed.CreatedAt = s.clock.Now()
+	must(t, s.CreateRun(t.Context(), removed))
+	s.clock.Advance(2 * time.Minute)
+	t.Run("a run in place of one that was removed has a retention of its own", func(t *testing.T) {
+		s.wantRun(t, removed)
+	})
+	t.Run("what users set up stays", func(t *testing.T) {
+		wantSame(t, "source", read(s.Source(t.Context(), source.WorkspaceID, source.ID))(t), source)
+		wantSame(t, "token", read(s.TokenByHash(t.Context(), token.Hash))(t), token)
+		wantSame(t, "version", read(s.Version(t.Context(), source.ID, version.ID))(t), version)
+		wantSame(t, "trigger, of an expired run", read(s.LookUpTrigger(t.Context(), source.ID, in.ID, pending.ID))(t), store.TriggerView{
+			Webhook: &in, Live: map[boathook.Environment]boathook.LiveVersion{boathook.Production: {ID: version.ID, Number: 1}},
+		})
+	})
+	t.Run("runs and their logs are not seen", func(t *testing.T) {
+		for _, r := range []boathook.Run{pending, running, over} {
+			s.wantNoRun(t, r)
+			_, lines, err := s.Log(t.Context(), r.ID, 0, boathook.MaxRunLog)
+			must(t, err)
+			wantSame(t, "log", lines, []store.LogLine(nil))
+		}
+	})
+	t.Run("no step finds a run", func(t *testing.T) {
+		_, err := s.ClaimRun(t.Context(), pending.ID, claim, s.clock.Now())
+		wantKind(t, "ClaimRun", err, boathook.NotFound)
+		_, err = s.RenewLease(t.Context(), running.ID, claim)
+		wantKind(t, "RenewLease", err, boathook.NotFound)
+		_, err = s.FinishRun(t.Context(), running.ID, claim, s.succeeded())
+		wantKind(t, "FinishRun", err, boathook.NotFound)
+		wantKind(t, "MarkPublished", s.MarkPublished(t.Context(), over.ID), boathook.NotFound)
+		for _, r := range []boathook.Run{pending, running, over} {
+			_, err = s.RequestCancel(t.Context(), r.ID, s.clock.Now())
+			wantKind(t, "RequestCancel", err, boathook.NotFound)
+		}
+		must(t, s.RemovePending(t.Context(), pending.ID))
+		for _, r := range []boathook.Run{pending, running, over} {
+			s.wantNoRun(t, r)
+		}
+	})
+	t.Run("deliveries are not seen", func(t *testing.T) {
+		for _, d := range []boathook.Delivery{retried, retrying, canceled} {
+			s.wantNoDelivery(t, d.WorkspaceID, d.ID)
+		}
+		for _, status := range []boathook.DeliveryStatus{
+			"", boathook.DeliveryFailed, boathook.DeliveryRetrying, boathook.DeliveryCanceled,
+		} {
+			if n := count(status); n != 0 {
+				t.Errorf("the webhook has %d deliveries of status %q", n, status)
+			}
+		}
+	})
+	t.Run("a run's id is free, and the new run has nothing of the old", func(t *testing.T) {
+		for _, r := range []boathook.Run{pending, running, over} {
+			again := s.newRun()
+			again.ID, again.WorkspaceID, again.SourceID = r.ID, r.WorkspaceID, r.SourceID
+			again = withInput(again, `{"second":true}`)
+			must(t, s.CreateRun(t.Context(), again))
+			s.wantRun(t, again)
+			wantSame(t, "the source's", s.runsOf(again).all(t, store.Page{Limit: 10}), []boathook.Run{again})
+
+			after := store.LogLine{Time: s.clock.Now(), Stream: "stderr", Text: "after"}
+			must(t, s.AppendLog(t.Context(), r.ID, 0, []store.LogLine{after}))
+			_, lines, err := s.Log(t.Context(), r.ID, 0, boathook.MaxRunLog)
+			must(t, err)
+			wantSame(t, "log", lines, []store.LogLine{after})
+
+			claim, outcome := s.newClaim(), s.succeeded()
+			outcome.Output = json.RawMessage(`{"second":true}`)
+			read(s.ClaimRun(t.Context(), again.ID, claim, s.clock.Now()))(t)
+			again.RunHead, again.Output = read(s.FinishRun(t.Context(), again.ID, claim, outcome))(t), outcome.Output
+			s.wantRun(t, again)
+		}
+	})
+	t.Run("a delivery's attempts count anew", func(t *testing.T) {
+		s.wantDelivery(t, s.record(t, retried, 1, boathook.DeliverySucceeded), s.newAttempt(1, http.StatusOK))
+		again := s.record(t, retried, 2, boathook.DeliverySucceeded)
+		s.wantDelivery(t, again, s.newAttempt(1, http.StatusOK), s.newAttempt(2, http.StatusOK))
+		s.wantDelivery(t, s.record(t, canceled, 2, boathook.DeliverySucceeded), s.newAttempt(2, http.StatusOK))
+
+		must(t, s.CancelDelivery(t.Context(), retrying, "the webhook was deleted"))
+		if got := read(s.Delivery(t.Context(), retrying.WorkspaceID, retrying.ID))(t); got.Status != boathook.DeliveryCanceled {
+			t.Errorf("a delivery that is canceled anew is %s", got.Status)
+		}
+		if all, failed := count(""), count(boathook.DeliveryFailed); all != 3 || failed != 0 {
+			t.Errorf("the webhook has %d deliveries, %d failed; want 3, 0", all, failed)
+		}
+	})
+}
