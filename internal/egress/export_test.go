@@ -1,0 +1,15 @@
+package egress
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+)
+
+// Trust makes the client accept a test server's certificate.
+func (c *Client) Trust(roots *x509.CertPool) {
+	c.transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+}
+
+// Resolve makes the client ask a test's DNS.
+func (c *Client) Resolve(r *net.Resolver) { c.dialer.Resolver = r }
