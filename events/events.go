@@ -1,0 +1,57 @@
+// Package events holds the payloads that AWS sends to the functions, one
+// folder a function and one file a case. Tests send them through the handlers
+// that AWS calls; `sam local invoke -e` takes them too.
+//
+// They tell one story: the workspace's deployment has a live version, an
+// incoming webhook in production that starts runs of it, and an outgoing one
+// that wants to know how they end. A test seeds its store with the ids below.
+//
+// The files are written by the package's test: go test ./events -update.
+package events
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"testing"
+)
+
+// The ids and credentials in the payloads.
+const (
+	WorkspaceID   = "ws_nightlyreportsworkspaces"
+	DeploymentID  = "dep_nightlyreportsdeployment"
+	VersionID     = "ver_nightlyreportsversiontwo"
+	VersionNumber = 2
+	IncomingID    = "in_githubactionstriggerhook"
+	OutgoingID    = "out_reportstatusreceiverhook"
+	RunID         = "run_nightlyreportsrunofmarch"
+
+	// TriggerToken is the token in the incoming webhook's URL.
+	TriggerToken = "agx5rxEj3RnIZHrdhhGzMiZ6BAKaHNlOKDGJE7nKaAFUgKSNsL-OTNJgLvlqrQd4Abc"
+	// AdminToken is a token as Secrets Manager generates it.
+	AdminToken = "hUwftzh3kdVTwJMZ0IXwX0lB88O1Sok599lOnIjzRLh0f52y"
+)
+
+//go:embed */*.json
+var payloads embed.FS
+
+// Load reads a payload, such as "intake/trigger-accepted", into the type that
+// its function takes. A field that the type does not have fails the test.
+func Load[T any](t testing.TB, name string) T {
+	t.Helper()
+	text, err := payloads.ReadFile(name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode[T](t, name, text)
+}
+
+func decode[T any](t testing.TB, name string, text []byte) (v T) {
+	t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&v); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return v
+}
