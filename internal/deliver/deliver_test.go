@@ -1,0 +1,556 @@
+package deliver_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"boathook/internal/boathook"
+	"boathook/internal/deliver"
+	"boathook/internal/dialect"
+	"boathook/internal/fixture"
+	"boathook/internal/queue"
+	queuemem "boathook/internal/queue/mem"
+	"boathook/internal/signature"
+	"boathook/internal/store"
+	storemem "boathook/internal/store/mem"
+)
+
+var errDown = errors.New("down")
+
+// answers is a receiver made of a function.
+type answers func(r *http.Request, body []byte) (*http.Response, error)
+
+func (a answers) Do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return a(r, body)
+}
+
+func status(code int, headers ...string) answers {
+	return func(*http.Request, []byte) (*http.Response, error) { return response(code, "", headers...), nil }
+}
+
+func response(code int, body string, headers ...string) *http.Response {
+	h := http.Header{}
+	for i := 0; i < len(headers); i += 2 {
+		h.Add(headers[i], headers[i+1])
+	}
+	return &http.Response{StatusCode: code, Header: h, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// faulty is the embedded store; before each call it asks fail, if that is set.
+type faulty struct {
+	*storemem.Store
+	fail func(call string) error
+}
+
+func (f *faulty) Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error) {
+	if f.fail != nil {
+		if err := f.fail("Outgoing"); err != nil {
+			return boathook.OutgoingWebhook{}, err
+		}
+	}
+	return f.Store.Outgoing(ctx, sourceID, id)
+}
+
+func (f *faulty) RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error {
+	if f.fail != nil {
+		if err := f.fail("RecordAttempt"); err != nil {
+			return err
+		}
+	}
+	return f.Store.RecordAttempt(ctx, d, a)
+}
+
+// place is a deliverer with what is around it.
+type place struct {
+	fixture.Deployment
+	*deliver.Deliverer
+	store   *faulty
+	retries *queuemem.Queue
+	log     *bytes.Buffer
+	receive answers
+	sent    int
+}
+
+func (p *place) Do(r *http.Request) (*http.Response, error) {
+	p.sent++
+	return p.receive.Do(r)
+}
+
+func newPlace(t testing.TB, receive answers) *place {
+	t.Helper()
+	p := &place{
+		store:   &faulty{Store: storemem.New(storemem.Config{Retention: 30 * 24 * time.Hour})},
+		retries: queuemem.New(queuemem.Config{Visibility: 6 * time.Minute}),
+		log:     &bytes.Buffer{},
+		receive: receive,
+	}
+	p.Deployment = fixture.New(t, p.store, "https://receiver.example/hook")
+	p.Deliverer = deliver.New(deliver.Config{
+		Store: p.store, Retries: p.retries, Client: p, Seal: fixture.Unsealed{}, Now: time.Now,
+		Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.NewTextHandler(p.log, nil)),
+	})
+	return p
+}
+
+const payload = `{"event":"run.succeeded","run_id":"run_a"}`
+
+// job is a first attempt of a new delivery.
+func (p *place) job() queue.Delivery {
+	e := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: time.Now()}
+	return queue.Delivery{
+		Delivery: boathook.Delivery{
+			ID: boathook.NewDeliveryID(&e, p.Outgoing.ID), WorkspaceID: p.Source.WorkspaceID, SourceID: p.Source.ID, WebhookID: p.Outgoing.ID,
+			EventID: e.ID, EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Body: []byte(payload),
+		},
+		Attempt: 1, Series: 1,
+	}
+}
+
+func (p *place) handle(t testing.TB, job queue.Delivery) error {
+	t.Helper()
+	m, err := queue.EncodeDelivery(job)
+	must(t, err)
+	return p.Handle(t.Context(), m.Body)
+}
+
+func (p *place) record(t testing.TB, job queue.Delivery) (boathook.Delivery, []boathook.Attempt) {
+	t.Helper()
+	d, attempts, err := p.store.Attempts(t.Context(), job.WorkspaceID, job.ID)
+	must(t, err)
+	return d, attempts
+}
+
+// next waits for the retry that is queued, and acknowledges it.
+func (p *place) next(t testing.TB, wait time.Duration) queue.Delivery {
+	t.Helper()
+	messages, err := p.retries.Receive(t.Context(), 1, wait)
+	must(t, err)
+	if len(messages) == 0 {
+		t.Fatalf("no retry came within %s", wait)
+	}
+	job, err := queue.DecodeDelivery(messages[0].Body)
+	must(t, err)
+	must(t, p.retries.Delete(t.Context(), messages[0].Receipt))
+	return job
+}
+
+func (p *place) noRetry(t testing.TB) {
+	t.Helper()
+	if stats := p.retries.Stats(); stats != (queuemem.Stats{}) {
+		t.Errorf("the retries queue holds %+v", stats)
+	}
+}
+
+func (p *place) dueRows(t testing.TB) (rows []store.Due) {
+	t.Helper()
+	for shard := range store.DueShards {
+		page, err := p.store.Due(t.Context(), shard, store.Due{}, time.Now().Add(100*24*time.Hour), 100)
+		must(t, err)
+		rows = append(rows, page...)
+	}
+	return rows
+}
+
+func (p *place) change(t testing.TB, change func(*boathook.OutgoingWebhook)) {
+	t.Helper()
+	w := p.Outgoing
+	change(&w)
+	must(t, p.store.PutOutgoing(t.Context(), w))
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestADeliveryIsSentSignedAndRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got *http.Request
+		var gotBody []byte
+		p := newPlace(t, func(r *http.Request, body []byte) (*http.Response, error) {
+			got, gotBody = r, body
+			time.Sleep(200 * time.Millisecond)
+			return response(201, "thanks", "Content-Type", "text/plain", "Set-Cookie", "session=secret"), nil
+		})
+		job := p.job()
+		sentAt := time.Now()
+		must(t, p.handle(t, job))
+
+		if got.Method != http.MethodPost || got.URL.String() != "https://receiver.example/hook" || string(gotBody) != payload ||
+			got.ContentLength != int64(len(payload)) || len(got.TransferEncoding) != 0 {
+			t.Errorf("sent %s %s with %d bytes: %s", got.Method, got.URL, got.ContentLength, gotBody)
+		}
+		if !signature.VerifyTimestamped(got.Header.Get(dialect.CrewshipSignature), fixture.Secret, sentAt, gotBody) {
+			t.Errorf("the signature %q does not verify", got.Header.Get(dialect.CrewshipSignature))
+		}
+		d, attempts := p.record(t, job)
+		if d.Status != boathook.DeliverySucceeded || d.Attempts != 1 || string(d.Body) != payload || !d.NextAttemptAt.IsZero() {
+			t.Errorf("recorded %+v", d)
+		}
+		want := []boathook.Attempt{{
+			Number: 1, SentAt: sentAt.UTC().Truncate(time.Millisecond), Duration: 200 * time.Millisecond,
+			Signature: got.Header.Get(dialect.CrewshipSignature),
+			Response:  &boathook.Response{Status: 201, Headers: http.Header{"Content-Type": {"text/plain"}}, Body: []byte("thanks")},
+		}}
+		if diff := cmp.Diff(want, attempts); diff != "" {
+			t.Error(diff)
+		}
+		p.noRetry(t)
+	})
+}
+
+func TestCustomHeadersAreSentWithTheDialects(t *testing.T) {
+	var got http.Header
+	p := newPlace(t, func(r *http.Request, _ []byte) (*http.Response, error) {
+		got = r.Header
+		return response(204, ""), nil
+	})
+	p.change(t, func(w *boathook.OutgoingWebhook) { w.SealedHeaders = []byte(`{"Authorization":"Bearer x"}`) })
+	must(t, p.handle(t, p.job()))
+	if got.Get("Authorization") != "Bearer x" || got.Get(dialect.CrewshipEvent) != "run.succeeded" {
+		t.Errorf("sent %v", got)
+	}
+}
+
+func TestDuringAnOverlapBothSecretsSign(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var header string
+		p := newPlace(t, func(r *http.Request, _ []byte) (*http.Response, error) {
+			header = r.Header.Get(dialect.CrewshipSignature)
+			return response(204, ""), nil
+		})
+		p.change(t, func(w *boathook.OutgoingWebhook) {
+			w.Secrets = boathook.SealedSecrets{
+				Current: []byte("whsec_new"), Previous: []byte(fixture.Secret), PreviousUntil: time.Now().Add(time.Hour),
+			}
+		})
+		verifies := func(secret string) bool {
+			return signature.VerifyTimestamped(header, secret, time.Now(), []byte(payload))
+		}
+		must(t, p.handle(t, p.job()))
+		if first, _, _ := strings.Cut(header, ","); !verifies("whsec_new") || !verifies(fixture.Secret) || header == first {
+			t.Errorf("during the overlap the header is %q", header)
+		}
+		time.Sleep(time.Hour)
+		must(t, p.handle(t, p.job()))
+		if !verifies("whsec_new") || verifies(fixture.Secret) {
+			t.Errorf("after the overlap the header is %q", header)
+		}
+	})
+}
+
+func TestWhatCountsAsAFailure(t *testing.T) {
+	for name, tc := range map[string]struct {
+		receive answers
+		want    string
+	}{
+		"a server error":  {status(500), "answered 500"},
+		"a client error":  {status(404), "answered 404"},
+		"a redirect":      {status(302, "Location", "https://elsewhere.example"), "answered 302: redirects are not followed"},
+		"not modified":    {status(304), "answered 304: redirects are not followed"},
+		"a dead receiver": {func(*http.Request, []byte) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, "connection closed before the response was complete"},
+		"a receiver so slow": {func(r *http.Request, _ []byte) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}, "timed out after 30s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace(t, tc.receive)
+				job := p.job()
+				must(t, p.handle(t, job))
+				d, attempts := p.record(t, job)
+				if d.Status != boathook.DeliveryRetrying || len(attempts) != 1 || attempts[0].Error != tc.want {
+					t.Errorf("recorded %s with %+v", d.Status, attempts)
+				}
+				if log := p.log.String(); !strings.Contains(log, "attempt failed") || strings.Contains(log, "run_a") {
+					t.Errorf("logged %s", log)
+				}
+			})
+		})
+	}
+}
+
+func TestTheLogKeepsLittleOfALargeAnswer(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body      io.Reader
+		kept      int
+		truncated bool
+	}{
+		"as much as is kept":     {strings.NewReader(strings.Repeat("x", boathook.MaxResponseBody)), boathook.MaxResponseBody, false},
+		"one byte more":          {strings.NewReader(strings.Repeat("x", boathook.MaxResponseBody+1)), boathook.MaxResponseBody, true},
+		"without end":            {endless{}, boathook.MaxResponseBody, true},
+		"broken off":             {io.MultiReader(strings.NewReader("half"), broken{}), 4, true},
+		"bytes that are no text": {strings.NewReader("\x00\xff\xfe"), 3, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t, func(*http.Request, []byte) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(tc.body)}, nil
+			})
+			job := p.job()
+			must(t, p.handle(t, job))
+			d, attempts := p.record(t, job)
+			if r := attempts[0].Response; d.Status != boathook.DeliverySucceeded || len(r.Body) != tc.kept || r.Truncated != tc.truncated {
+				t.Errorf("%s: kept %d bytes, truncated %v", d.Status, len(r.Body), r.Truncated)
+			}
+		})
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestABodyThatNeverEndsDoesNotHoldADelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := io.Pipe() // nothing is ever written
+		p := newPlace(t, func(*http.Request, []byte) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: r}, nil
+		})
+		job := p.job()
+		begun := time.Now()
+		must(t, p.handle(t, job))
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("took %s", took)
+		}
+		if d, attempts := p.record(t, job); d.Status != boathook.DeliverySucceeded || !attempts[0].Response.Truncated {
+			t.Errorf("recorded %+v, %+v", d, attempts)
+		}
+	})
+}
+
+func TestManyAndLargeHeadersAreCut(t *testing.T) {
+	p := newPlace(t, func(*http.Request, []byte) (*http.Response, error) {
+		h := http.Header{}
+		for range 1000 {
+			h.Add("X-Noise", strings.Repeat("n", 100))
+		}
+		return &http.Response{StatusCode: 200, Header: h, Body: http.NoBody}, nil
+	})
+	job := p.job()
+	must(t, p.handle(t, job))
+	_, attempts := p.record(t, job)
+	if n := len(attempts[0].Response.Headers["X-Noise"]); n == 0 || n > 20 {
+		t.Errorf("%d of 1000 headers are kept", n)
+	}
+}
+
+func TestRetriesFollowTheScheduleToItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{5 * time.Second, 15 * time.Minute} })
+		first := p.job()
+		must(t, p.handle(t, first))
+		d, _ := p.record(t, first)
+		if want := time.Now().Add(5 * time.Second).UTC().Truncate(time.Millisecond); !d.NextAttemptAt.Equal(want) {
+			t.Errorf("the next attempt is at %s, want %s", d.NextAttemptAt, want)
+		}
+
+		begun := time.Now()
+		second := p.next(t, time.Minute)
+		if waited := time.Since(begun); waited != 5*time.Second || second.Attempt != 2 || second.ID != first.ID || !bytes.Equal(second.Body, first.Body) {
+			t.Errorf("after %s came %+v", waited, second)
+		}
+		must(t, p.handle(t, second))
+		begun = time.Now()
+		third := p.next(t, time.Hour)
+		if waited := time.Since(begun); waited != 15*time.Minute || third.Attempt != 3 {
+			t.Errorf("after %s came attempt %d", waited, third.Attempt)
+		}
+		must(t, p.handle(t, third))
+
+		p.noRetry(t)
+		d, attempts := p.record(t, first)
+		if d.Status != boathook.DeliveryFailed || d.Attempts != 3 || len(attempts) != 3 || !d.NextAttemptAt.IsZero() {
+			t.Errorf("recorded %+v with %d attempts", d, len(attempts))
+		}
+	})
+}
+
+func TestAWaitThatTheQueueCanNotHoldIsADueRow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(503, "Retry-After", "7200"))
+		job := p.job()
+		must(t, p.handle(t, job))
+		p.noRetry(t)
+		rows := p.dueRows(t)
+		if len(rows) != 1 || rows[0].Kind != store.DueDelivery || time.Until(rows[0].At).Round(time.Second) != 2*time.Hour {
+			t.Fatalf("rows: %+v", rows)
+		}
+		due, err := store.ParseDueAttempt(rows[0])
+		must(t, err)
+		if want := (store.DueAttempt{DeliveryID: job.ID, WorkspaceID: job.WorkspaceID, Attempt: 2, Series: 1}); due != want {
+			t.Errorf("the row holds %+v, want %+v", due, want)
+		}
+	})
+}
+
+func TestAWebhookWithoutRetriesFailsAtOnce(t *testing.T) {
+	p := newPlace(t, status(500))
+	p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = nil })
+	job := p.job()
+	must(t, p.handle(t, job))
+	p.noRetry(t)
+	if d, _ := p.record(t, job); d.Status != boathook.DeliveryFailed {
+		t.Errorf("recorded %s", d.Status)
+	}
+}
+
+func TestADeliveryWhoseWebhookIsGoneIsCanceled(t *testing.T) {
+	for name, goAway := range map[string]func(*place){
+		"deleted": func(p *place) {
+			_ = p.store.DeleteOutgoing(context.Background(), p.Source.ID, p.Outgoing.ID)
+		},
+		"disabled": func(p *place) {
+			w := p.Outgoing
+			w.Enabled = false
+			_ = p.store.PutOutgoing(context.Background(), w)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t, status(200))
+			goAway(p)
+			job := p.job()
+			must(t, p.handle(t, job))
+			if d, err := p.store.Delivery(t.Context(), job.WorkspaceID, job.ID); err != nil || d.Status != boathook.DeliveryCanceled || p.sent != 0 {
+				t.Errorf("recorded %+v, %v; sent %d", d, err, p.sent)
+			}
+		})
+	}
+}
+
+func TestADisabledWebhookStopsSendingWithinTenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(200))
+		must(t, p.handle(t, p.job()))
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Enabled = false })
+		time.Sleep(10 * time.Second)
+		sent := p.sent
+		must(t, p.handle(t, p.job()))
+		if p.sent != sent {
+			t.Error("it still sends")
+		}
+	})
+}
+
+func TestAFailureOfOursIsNotAcknowledged(t *testing.T) {
+	for _, call := range []string{"Outgoing", "RecordAttempt"} {
+		t.Run(call, func(t *testing.T) {
+			p := newPlace(t, status(200))
+			p.store.fail = func(c string) error {
+				if c == call {
+					return errDown
+				}
+				return nil
+			}
+			job := p.job()
+			if err := p.handle(t, job); !errors.Is(err, errDown) {
+				t.Fatalf("got %v", err)
+			}
+			p.store.fail = nil
+			must(t, p.handle(t, job)) // the message comes again
+			if d, attempts := p.record(t, job); d.Status != boathook.DeliverySucceeded || len(attempts) != 1 {
+				t.Errorf("recorded %+v with %d attempts", d, len(attempts))
+			}
+		})
+	}
+}
+
+func TestASecondMessageOfARecordedAttemptSendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		must(t, p.handle(t, p.job()))
+		second := p.next(t, time.Minute)
+		must(t, p.handle(t, second))
+		sent := p.sent
+		must(t, p.handle(t, second)) // only its scheduling is repeated
+		if p.sent != sent {
+			t.Errorf("sent %d requests more", p.sent-sent)
+		}
+		if stats := p.retries.Stats(); stats.Delayed != 2 {
+			t.Errorf("the retries queue holds %+v", stats)
+		}
+	})
+}
+
+func TestARetryOfASettledDeliverySendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(200))
+		job := p.job()
+		must(t, p.handle(t, job))
+		late := job
+		late.Attempt = 2 // of a duplicate whose first attempt failed
+		must(t, p.handle(t, late))
+		if p.sent != 1 {
+			t.Errorf("sent %d requests", p.sent)
+		}
+	})
+}
+
+func TestAResendReopensASettledDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{5 * time.Second} })
+		job := p.job()
+		must(t, p.handle(t, job))
+		must(t, p.handle(t, p.next(t, time.Minute)))
+		if d, _ := p.record(t, job); d.Status != boathook.DeliveryFailed {
+			t.Fatalf("recorded %s", d.Status)
+		}
+		resend := job
+		resend.Attempt, resend.Series = 3, 3
+		must(t, p.handle(t, resend)) // fails, and starts the schedule again
+		fourth := p.next(t, time.Minute)
+		if fourth.Attempt != 4 || fourth.Series != 3 {
+			t.Errorf("the retry is %+v", fourth)
+		}
+		p.receive = status(204)
+		must(t, p.handle(t, fourth))
+		if d, attempts := p.record(t, job); d.Status != boathook.DeliverySucceeded || d.Attempts != 4 || len(attempts) != 4 {
+			t.Errorf("recorded %+v with %d attempts", d, len(attempts))
+		}
+	})
+}
+
+func TestAMessageThatIsNoDeliveryIsAnError(t *testing.T) {
+	p := newPlace(t, status(200))
+	for _, body := range []string{"", "{}", `{"d":"x"}`, `{"d":"01234567-89ab-8def-8123-456789abcdef","a":1}`} {
+		if err := p.Handle(t.Context(), body); err == nil {
+			t.Errorf("%q was acknowledged", body)
+		}
+	}
+}
+
+func BenchmarkSuccess(b *testing.B) {
+	p := newPlace(b, status(204))
+	b.ReportAllocs()
+	for b.Loop() {
+		m, err := queue.EncodeDelivery(p.job())
+		if err == nil {
+			err = p.Handle(b.Context(), m.Body)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

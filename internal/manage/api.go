@@ -1,0 +1,274 @@
+// Package manage is the room of the management API: what users set up
+// (deployments, versions, webhooks, tokens) and what they look at (runs, their
+// logs, deliveries). [New] makes it an [http.Handler]; nothing in it knows AWS.
+//
+// A request's road: [Handler.ServeHTTP] finds its route in the table of
+// routes, which names the role that it needs; authenticate finds the caller;
+// serve decodes the body strictly, calls the resource's method and encodes its
+// answer; fail turns an error into the API's error object. Each resource has
+// a file of its own.
+package manage
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/queue"
+	"boathook/internal/store"
+)
+
+// Store is what the API reads and writes; see package store for each method.
+type Store interface {
+	store.Workspaces
+	store.Tokens
+	store.Sources
+	store.Webhooks
+
+	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error)
+	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
+	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
+	Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error)
+	AnyActive(ctx context.Context, sourceID string) (bool, error)
+	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
+	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error)
+
+	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
+	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
+	Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
+}
+
+// Starter starts runs.
+type Starter interface {
+	// Start makes a pending run durable and waits at most wait for it to
+	// start; the head is as it is then. existing is the run that has the same
+	// id already, or nil: it is answered again if its input is the same, and
+	// is a Conflict otherwise. Unavailable: the run could not be made durable.
+	Start(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error)
+}
+
+// Publisher queues deliveries.
+type Publisher interface {
+	// PublishTo queues an event's delivery to one webhook, whatever events the
+	// webhook wants.
+	PublishTo(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) error
+}
+
+// Sealer encrypts what must not be stored in clear. What is sealed opens only
+// for the same workspace and subject, the id of what it belongs to.
+type Sealer interface {
+	// NewDataKey makes the wrapped data key of a workspace that is about to
+	// be created.
+	NewDataKey(ctx context.Context, workspaceID string) ([]byte, error)
+	Seal(ctx context.Context, workspaceID, subject string, plain []byte) ([]byte, error)
+	Open(ctx context.Context, workspaceID, subject string, sealed []byte) ([]byte, error)
+}
+
+// Config is what the API is made of. Every field but PublicURL is required.
+type Config struct {
+	Store   Store
+	Runs    Starter
+	Publish Publisher
+	Retries queue.Sender // the queue of later attempts: resends go there
+	Seal    Sealer
+
+	// AdminToken gives the text of the stack's own admin token, never empty.
+	// It is asked on every request, so its provider caches it.
+	AdminToken func(context.Context) (string, error)
+	// Workspace is the id of the first workspace, which the stack's admin
+	// token belongs to; see [Handler.EnsureWorkspace].
+	Workspace string
+
+	// CheckURL refuses a URL that requests may not be sent to, with a
+	// [boathook.Invalid] error about the field.
+	CheckURL func(field, raw string) error
+	// AllowTarget refuses a well-formed target that may not execute runs here,
+	// with a [boathook.Invalid] error about one of its fields, such as "type"
+	// or "function_arn".
+	AllowTarget func(boathook.Target) error
+
+	// PublicURL is where incoming webhooks are reached, without a trailing
+	// slash. Empty: where the request came to.
+	PublicURL string
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Handler serves the API.
+type Handler struct {
+	cfg     Config
+	mux     *http.ServeMux
+	ensured atomic.Bool // the first workspace is known to exist
+}
+
+// New makes the API.
+func New(cfg Config) *Handler {
+	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
+	h.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, []byte(`{"status":"ok"}`))
+	})
+	for _, rt := range h.routes() {
+		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
+			c, err := h.authenticate(r)
+			if err == nil && !c.role.Allows(rt.role) {
+				err = boathook.Errorf(boathook.Forbidden, "this needs a token with the role %s", rt.role)
+			}
+			if err == nil {
+				err = rt.handle(w, c)
+			}
+			if err != nil {
+				h.fail(w, r, err)
+			}
+		})
+	}
+	return h
+}
+
+// route is a path of the API, the role that it needs, and what serves it.
+type route struct {
+	pattern string
+	role    boathook.Role
+	handle  handler
+}
+
+func (h *Handler) routes() []route {
+	const (
+		deployment = "/v1/deployments/{deployment}"
+		version    = deployment + "/versions/{version}"
+		incoming   = deployment + "/incoming-webhooks/{incoming}"
+		outgoing   = deployment + "/outgoing-webhooks/{outgoing}"
+	)
+	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
+	const viewer, member, admin = boathook.Viewer, boathook.Member, boathook.Admin
+	return []route{
+		{"GET /v1/me", viewer, serve(ok, h.me)},
+		{"POST /v1/workspaces", admin, serve(created, h.createWorkspace)}, // and the stack's own token only
+
+		{"POST /v1/tokens", admin, serve(created, h.createToken)},
+		{"GET /v1/tokens", admin, serve(ok, h.listTokens)},
+		{"DELETE /v1/tokens/{token}", admin, serve(gone, h.deleteToken)},
+
+		{"POST /v1/deployments", member, serve(created, h.createDeployment)},
+		{"GET /v1/deployments", viewer, serve(ok, h.listDeployments)},
+		{"GET " + deployment, viewer, serve(ok, h.getDeployment)},
+		{"PATCH " + deployment, member, serve(ok, h.changeDeployment)},
+		{"DELETE " + deployment, member, serve(gone, h.deleteDeployment)},
+
+		{"POST " + deployment + "/versions", admin, serve(created, h.createVersion)},
+		{"GET " + deployment + "/versions", viewer, serve(ok, h.listVersions)},
+		{"POST " + version + "/activate", admin, serve(ok, h.activateVersion)},
+
+		{"POST " + deployment + "/incoming-webhooks", member, serve(created, h.createIncoming)},
+		{"GET " + deployment + "/incoming-webhooks", viewer, serve(ok, h.listIncoming)},
+		{"GET " + incoming, viewer, serve(ok, h.getIncoming)},
+		{"PATCH " + incoming, member, serve(ok, h.changeIncoming)},
+		{"DELETE " + incoming, member, serve(gone, h.deleteIncoming)},
+		{"POST " + incoming + "/rotate", member, serve(ok, h.rotateIncoming)},
+
+		{"POST " + deployment + "/outgoing-webhooks", member, serve(created, h.createOutgoing)},
+		{"GET " + deployment + "/outgoing-webhooks", viewer, serve(ok, h.listOutgoing)},
+		{"GET " + outgoing, viewer, serve(ok, h.getOutgoing)},
+		{"PATCH " + outgoing, member, serve(ok, h.changeOutgoing)},
+		{"DELETE " + outgoing, member, serve(gone, h.deleteOutgoing)},
+		{"POST " + outgoing + "/rotate-secret", member, serve(ok, h.rotateSecret)},
+		{"POST " + outgoing + "/test", member, serve(accepted, h.testOutgoing)},
+		{"GET " + outgoing + "/deliveries", viewer, serve(ok, h.listDeliveries)},
+
+		{"POST /v1/runs", member, serve(accepted, h.startRun)},
+		{"GET /v1/runs", viewer, serve(ok, h.listRuns)},
+		{"GET /v1/runs/{run}", viewer, serve(ok, h.getRun)},
+		{"GET /v1/runs/{run}/events", viewer, h.runEvents},
+		{"POST /v1/runs/{run}/cancel", member, serve(accepted, h.cancelRun)},
+
+		{"GET /v1/deliveries/{delivery}", viewer, serve(ok, h.getDelivery)},
+		{"POST /v1/deliveries/{delivery}/resend", member, serve(accepted, h.resendDelivery)},
+	}
+}
+
+const requestIDHeader = "X-Request-Id"
+
+// ServeHTTP implements [http.Handler].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set(requestIDHeader, requestID(r))
+	fallback, pattern := h.mux.Handler(r)
+	if pattern != "" {
+		h.mux.ServeHTTP(w, r)
+		return
+	}
+	// The mux knows whether it is 404 or 405, and sets Allow; it would say so
+	// in plain text.
+	said := statusOnly{ResponseWriter: w}
+	fallback.ServeHTTP(&said, r)
+	if said.status == http.StatusMethodNotAllowed {
+		writeError(w, said.status, "method_not_allowed", "", "this path does not take the method "+r.Method)
+		return
+	}
+	h.fail(w, r, boathook.Errorf(boathook.NotFound, "there is no such path"))
+}
+
+// statusOnly keeps the status of an answer and drops its body.
+type statusOnly struct {
+	http.ResponseWriter
+	status int
+}
+
+func (s *statusOnly) WriteHeader(status int)      { s.status = status }
+func (s *statusOnly) Write(p []byte) (int, error) { return len(p), nil }
+
+// requestID is the one that the gateway gave, if it looks like one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get(requestIDHeader)
+	if id == "" || len(id) > 128 || !printable(id) {
+		return boathook.NewID("req")
+	}
+	return id
+}
+
+// fail answers an error. What has no kind is a dependency's failure: its text
+// goes to the log only.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var e *boathook.Error
+	if !errors.As(err, &e) {
+		e = &boathook.Error{Kind: boathook.Unavailable}
+	}
+	status := e.Kind.Status()
+	message := e.Message
+	if status >= 500 {
+		h.cfg.Log.ErrorContext(r.Context(), "request failed", "request_id", w.Header().Get(requestIDHeader),
+			"route", r.Pattern, "status", status, "error", err)
+		message = "Boathook can't answer for now: try again"
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	writeError(w, status, string(e.Kind), e.Field, message)
+}
+
+type errorBody struct {
+	Code      string `json:"code"`
+	Message   string `json:"message"`
+	Field     string `json:"field,omitempty"`
+	RequestID string `json:"request_id"`
+}
+
+func writeError(w http.ResponseWriter, status int, code, field, message string) {
+	body, err := boathook.EncodeJSON(map[string]errorBody{
+		"error": {code, message, field, w.Header().Get(requestIDHeader)},
+	})
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	writeJSON(w, status, body)
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store") // an answer may hold a secret
+	w.WriteHeader(status)
+	w.Write(body) // a client that has gone is nobody's failure
+}

@@ -1,0 +1,63 @@
+package manage
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"boathook/internal/boathook"
+)
+
+// call is a request of a known caller.
+type call struct {
+	*http.Request
+	workspace string // the caller's
+	role      boathook.Role
+	stack     bool // the caller holds the stack's own admin token
+}
+
+var errNoToken = boathook.Errorf(boathook.Unauthorized, "a valid API token is needed: Authorization: Bearer %s…", boathook.APITokenPrefix)
+
+// authenticate finds the caller by the request's bearer token. Look-ups are
+// not cached, so that a token that was revoked is refused at once; they are by
+// hash, so their time tells nothing of a token.
+func (h *Handler) authenticate(r *http.Request) (call, error) {
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || text == "" {
+		return call{}, errNoToken
+	}
+	hash := boathook.HashToken(text)
+
+	admin, err := h.cfg.AdminToken(r.Context())
+	if err != nil {
+		return call{}, fmt.Errorf("read the admin token: %w", err)
+	}
+	adminHash := boathook.HashToken(admin)
+	if subtle.ConstantTimeCompare(hash[:], adminHash[:]) == 1 {
+		return call{r, h.cfg.Workspace, boathook.Admin, true}, h.EnsureWorkspace(r.Context())
+	}
+
+	t, err := h.cfg.Store.TokenByHash(r.Context(), hash)
+	if boathook.IsKind(err, boathook.NotFound) {
+		return call{}, errNoToken
+	}
+	if err != nil {
+		return call{}, fmt.Errorf("look up a token: %w", err)
+	}
+	return call{r, t.WorkspaceID, t.Role, false}, nil
+}
+
+type meView struct {
+	Workspace workspaceView `json:"workspace"`
+	Role      boathook.Role `json:"role"`
+}
+
+func (h *Handler) me(ctx context.Context, c call, _ none) (meView, error) {
+	w, err := h.cfg.Store.Workspace(ctx, c.workspace)
+	if err != nil {
+		return meView{}, err
+	}
+	return meView{viewWorkspace(w), c.role}, nil
+}

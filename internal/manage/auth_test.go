@@ -1,0 +1,326 @@
+package manage_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"boathook/internal/boathook"
+	"boathook/internal/manage"
+)
+
+// roles is the least role of each route; "stack" is the stack's own token.
+var roles = map[string]boathook.Role{
+	"GET /v1/me":          boathook.Viewer,
+	"POST /v1/workspaces": "stack",
+
+	"POST /v1/tokens":           boathook.Admin,
+	"GET /v1/tokens":            boathook.Admin,
+	"DELETE /v1/tokens/{token}": boathook.Admin,
+
+	"POST /v1/deployments":                boathook.Member,
+	"GET /v1/deployments":                 boathook.Viewer,
+	"GET /v1/deployments/{deployment}":    boathook.Viewer,
+	"PATCH /v1/deployments/{deployment}":  boathook.Member,
+	"DELETE /v1/deployments/{deployment}": boathook.Member,
+
+	"POST /v1/deployments/{deployment}/versions":                    boathook.Admin,
+	"GET /v1/deployments/{deployment}/versions":                     boathook.Viewer,
+	"POST /v1/deployments/{deployment}/versions/{version}/activate": boathook.Admin,
+
+	"POST /v1/deployments/{deployment}/incoming-webhooks":                   boathook.Member,
+	"GET /v1/deployments/{deployment}/incoming-webhooks":                    boathook.Viewer,
+	"GET /v1/deployments/{deployment}/incoming-webhooks/{incoming}":         boathook.Viewer,
+	"PATCH /v1/deployments/{deployment}/incoming-webhooks/{incoming}":       boathook.Member,
+	"DELETE /v1/deployments/{deployment}/incoming-webhooks/{incoming}":      boathook.Member,
+	"POST /v1/deployments/{deployment}/incoming-webhooks/{incoming}/rotate": boathook.Member,
+
+	"POST /v1/deployments/{deployment}/outgoing-webhooks":                          boathook.Member,
+	"GET /v1/deployments/{deployment}/outgoing-webhooks":                           boathook.Viewer,
+	"GET /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}":                boathook.Viewer,
+	"PATCH /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}":              boathook.Member,
+	"DELETE /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}":             boathook.Member,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"GET /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+
+	"POST /v1/runs":              boathook.Member,
+	"GET /v1/runs":               boathook.Viewer,
+	"GET /v1/runs/{run}":         boathook.Viewer,
+	"GET /v1/runs/{run}/events":  boathook.Viewer,
+	"POST /v1/runs/{run}/cancel": boathook.Member,
+
+	"GET /v1/deliveries/{delivery}":         boathook.Viewer,
+	"POST /v1/deliveries/{delivery}/resend": boathook.Member,
+}
+
+func TestEachRouteTakesItsRoleAndThoseAbove(t *testing.T) {
+	a := newAPI(t)
+	tokens := []struct {
+		role boathook.Role
+		text string
+	}{
+		{boathook.Viewer, a.tokenFor(stackToken, boathook.Viewer)},
+		{boathook.Member, a.tokenFor(stackToken, boathook.Member)},
+		{boathook.Admin, a.tokenFor(stackToken, boathook.Admin)},
+		{"stack", stackToken},
+	}
+	rank := func(r boathook.Role) int {
+		return slices.Index([]boathook.Role{boathook.Viewer, boathook.Member, boathook.Admin, "stack"}, r)
+	}
+	patterns := a.handler.Patterns()
+	if len(patterns) != len(roles) {
+		t.Errorf("there are %d routes, and roles of %d", len(patterns), len(roles))
+	}
+	for _, pattern := range patterns {
+		least, ok := roles[pattern]
+		if !ok {
+			t.Errorf("no role is expected of %s", pattern)
+			continue
+		}
+		method, path, _ := strings.Cut(pattern, " ")
+		path = strings.NewReplacer("{", "", "}", "").Replace(path)
+		for _, token := range []string{"", "bh_wrong", stackToken + "x"} {
+			w := a.request(token, method, path, "")
+			if w.Code != 401 || w.Header().Get("WWW-Authenticate") != "Bearer" {
+				t.Errorf("%s with the token %q: got %d", pattern, token, w.Code)
+			}
+		}
+		for _, token := range tokens {
+			w := a.request(token.text, method, path, "")
+			if refused := w.Code == 403; refused != (rank(token.role) < rank(least)) || w.Code == 401 {
+				t.Errorf("%s as %s: got %d %s", pattern, token.role, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+func TestOnlyABearerTokenIsACredential(t *testing.T) {
+	a := newAPI(t)
+	for header, want := range map[string]int{
+		"":                             401,
+		"Bearer":                       401,
+		"Bearer ":                      401,
+		stackToken:                     401,
+		"Basic " + stackToken:          401,
+		"Bearer  " + stackToken:        401,
+		"Bearer " + stackToken + " x":  401,
+		"Bearer " + stackToken:         200,
+		"bearer " + stackToken:         200,
+		"Bearer " + stackToken[:10]:    401,
+		"Bearer " + "\x00" + "\u2028x": 401,
+	} {
+		if w := a.request("", "GET", "/v1/me", "", "Authorization", header); w.Code != want {
+			t.Errorf("%q: got %d, want %d", header, w.Code, want)
+		}
+	}
+}
+
+func TestARevokedTokenIsRefusedAtOnce(t *testing.T) {
+	a := newAPI(t)
+	token := a.ask(201, "POST", "/v1/tokens", `{"name":"ci","role":"member"}`)
+	a.as(token.text("token"), 200, "GET", "/v1/me", "")
+	a.ask(204, "DELETE", "/v1/tokens/"+token.text("id"), "")
+	a.as(token.text("token"), 401, "GET", "/v1/me", "")
+	a.ask(404, "DELETE", "/v1/tokens/"+token.text("id"), "")
+}
+
+func TestMeTellsWorkspaceAndRole(t *testing.T) {
+	a := newAPI(t)
+	me := a.as(a.tokenFor(stackToken, boathook.Viewer), 200, "GET", "/v1/me", "")
+	if me.text("role") != "viewer" || me.object("workspace").text("id") != "ws_local" {
+		t.Errorf("got %v", me)
+	}
+}
+
+func TestAnAdminTokenThatCanNotBeReadIsA503(t *testing.T) {
+	a := newAPI(t)
+	config := a.config
+	config.AdminToken = func(context.Context) (string, error) { return "", errors.New("secrets are down") }
+	a.handler = manage.New(config)
+	if w := a.request("bh_x", "GET", "/v1/me", ""); w.Code != 503 || strings.Contains(w.Body.String(), "secrets") {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+func TestTheFirstWorkspaceIsMadeOnFirstUse(t *testing.T) {
+	a := newAPI(t)
+	config := a.config
+	config.Workspace = "ws_fresh"
+	a.handler = manage.New(config)
+	if _, err := a.store.Workspace(t.Context(), "ws_fresh"); !boathook.IsKind(err, boathook.NotFound) {
+		t.Fatalf("before: %v", err)
+	}
+	a.ask(201, "POST", "/v1/deployments", `{"name":"bot"}`)
+	w, err := a.store.Workspace(t.Context(), "ws_fresh")
+	if err != nil || string(w.DataKey) != "key of ws_fresh" {
+		t.Errorf("got %v, %v", w, err)
+	}
+	// Another process finds it made.
+	a.handler = manage.New(config)
+	a.ask(200, "GET", "/v1/deployments", "")
+	again, err := a.store.Workspace(t.Context(), "ws_fresh")
+	if err != nil || !again.CreatedAt.Equal(w.CreatedAt) {
+		t.Errorf("got %v, %v", again, err)
+	}
+}
+
+func TestAWorkspaceComesWithItsFirstAdmin(t *testing.T) {
+	a := newAPI(t)
+	made := a.ask(201, "POST", "/v1/workspaces", `{"name":"second"}`)
+	me := a.as(made.text("token"), 200, "GET", "/v1/me", "")
+	if me.text("role") != "admin" || me.object("workspace").text("id") != made.text("id") || made.text("name") != "second" {
+		t.Errorf("made %v, me %v", made, me)
+	}
+	if w, err := a.store.Workspace(t.Context(), made.text("id")); err != nil || string(w.DataKey) != "key of "+w.ID {
+		t.Errorf("got %v, %v", w, err)
+	}
+	a.as(made.text("token"), 403, "POST", "/v1/workspaces", `{"name":"third"}`)
+	a.refused(400, "name", "POST", "/v1/workspaces", `{}`)
+}
+
+func TestTokensNeedANameAndARole(t *testing.T) {
+	a := newAPI(t)
+	a.refused(400, "name", "POST", "/v1/tokens", `{"role":"viewer"}`)
+	a.refused(400, "role", "POST", "/v1/tokens", `{"name":"x"}`)
+	a.refused(400, "role", "POST", "/v1/tokens", `{"name":"x","role":"owner"}`)
+}
+
+// everything is one object of each kind in the first workspace, by its
+// wildcard in the routes.
+func everything(a *api) map[string]string {
+	a.t.Helper()
+	deployment := a.deployment()
+	objects := map[string]string{
+		"{deployment}": idOf(deployment),
+		"{version}":    a.version(deployment, "production").text("id"),
+		"{incoming}":   a.incoming(deployment).text("id"),
+		"{outgoing}":   a.outgoing(deployment).text("id"),
+		"{run}":        a.ask(202, "POST", "/v1/runs", `{"deployment_id":"`+idOf(deployment)+`"}`).text("run_id"),
+		"{token}":      a.ask(201, "POST", "/v1/tokens", `{"name":"x","role":"viewer"}`).text("id"),
+	}
+	objects["{delivery}"] = a.record(objects["{deployment}"], objects["{outgoing}"], failedAttempt(1)).String()
+	return objects
+}
+
+func fill(pattern string, objects map[string]string) (method, path string) {
+	method, path, _ = strings.Cut(pattern, " ")
+	for wildcard, id := range objects {
+		path = strings.ReplaceAll(path, wildcard, id)
+	}
+	return method, path
+}
+
+// bodies are valid ones of the routes that need one.
+var bodies = map[string]string{
+	"POST /v1/deployments/{deployment}/versions":          `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
+	"POST /v1/deployments/{deployment}/incoming-webhooks": `{"name":"x","environment":"staging"}`,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks": `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
+}
+
+func TestAnObjectOfAnotherWorkspaceIsNotFound(t *testing.T) {
+	a := newAPI(t)
+	objects := everything(a)
+	other := a.otherWorkspace()
+	read := func() string {
+		var all strings.Builder
+		for _, pattern := range a.handler.Patterns() {
+			if method, path := fill(pattern, objects); method == "GET" {
+				w := a.request(stackToken, method, path, "")
+				if w.Code != 200 {
+					t.Errorf("%s: got %d %s", path, w.Code, w.Body)
+				}
+				all.WriteString(w.Body.String())
+			}
+		}
+		return all.String()
+	}
+	before := read()
+	for _, pattern := range a.handler.Patterns() {
+		if strings.Contains(pattern, "{") {
+			method, path := fill(pattern, objects)
+			a.as(other, 404, method, path, bodies[pattern])
+		}
+	}
+	a.as(other, 404, "POST", "/v1/runs", `{"deployment_id":"`+objects["{deployment}"]+`"}`)
+	a.as(other, 404, "GET", "/v1/runs?deployment_id="+objects["{deployment}"], "")
+	if after := read(); after != before {
+		t.Errorf("another workspace's calls have changed\n%s\nto\n%s", before, after)
+	}
+}
+
+func TestAnObjectOfAnotherDeploymentIsNotFound(t *testing.T) {
+	a := newAPI(t)
+	objects := everything(a)
+	objects["{deployment}"] = idOf(a.deployment())
+	for _, pattern := range a.handler.Patterns() {
+		if strings.Count(pattern, "{") == 2 {
+			method, path := fill(pattern, objects)
+			a.ask(404, method, path, "")
+		}
+	}
+}
+
+func TestAbsentObjectsAreNotFound(t *testing.T) {
+	a := newAPI(t)
+	for _, pattern := range a.handler.Patterns() {
+		if strings.Contains(pattern, "{") {
+			method, path := fill(pattern, map[string]string{"{deployment}": "dep_x", "{delivery}": "not-a-uuid"})
+			a.ask(404, method, path, bodies[pattern])
+		}
+	}
+}
+
+func TestSecretsAreShownOnceAndNeverAgain(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	var secrets []string
+	once := func(o object, field string) string {
+		t.Helper()
+		if o.text(field) == "" {
+			t.Fatalf("%s is not shown at all: %v", field, o)
+		}
+		secrets = append(secrets, o.text(field))
+		return o.text("id")
+	}
+	objects := everything(a)
+	objects["{deployment}"] = idOf(deployment)
+	objects["{token}"] = once(a.ask(201, "POST", "/v1/tokens", `{"name":"x","role":"viewer"}`), "token")
+	objects["{incoming}"] = once(a.incoming(deployment), "url")
+	once(a.ask(200, "POST", deployment+"/incoming-webhooks/"+objects["{incoming}"]+"/rotate", ""), "url")
+	objects["{outgoing}"] = once(a.outgoing(deployment), "signing_secret")
+	once(a.ask(200, "POST", deployment+"/outgoing-webhooks/"+objects["{outgoing}"]+"/rotate-secret", `{"overlap_seconds":60}`), "signing_secret")
+	secrets = append(secrets, "header-credential", "target-credential")
+	objects["{version}"] = a.ask(201, "POST", deployment+"/versions", `{"environment":"production",
+		"target":{"type":"http","url":"https://e.example/run","headers":{"Authorization":"target-credential"}}}`).text("id")
+	objects["{run}"] = a.ask(202, "POST", "/v1/runs", `{"deployment_id":"`+idOf(deployment)+`"}`).text("run_id")
+	objects["{delivery}"] = a.record(idOf(deployment), objects["{outgoing}"], failedAttempt(1)).String()
+
+	var answers strings.Builder
+	for _, pattern := range a.handler.Patterns() {
+		method, path := fill(pattern, objects)
+		if method == "POST" || method == "DELETE" {
+			continue
+		}
+		w := a.request(stackToken, method, path, "")
+		if w.Code != 200 {
+			t.Errorf("%s: got %d %s", pattern, w.Code, w.Body)
+		}
+		answers.WriteString(w.Body.String())
+	}
+	a.ask(200, "PATCH", deployment+"/outgoing-webhooks/"+objects["{outgoing}"], `{"headers":{"X-Key":"header-credential"}}`)
+	for _, secret := range secrets {
+		token := secret[strings.LastIndex(secret, "/")+1:]
+		if strings.HasPrefix(secret, boathook.SigningSecretPrefix) {
+			token = secret
+		}
+		if strings.Contains(answers.String(), token) || strings.Contains(a.log.String(), token) {
+			t.Errorf("%q is shown again", secret)
+		}
+	}
+	if n := strings.Count(answers.String(), "********"); n < 4 {
+		t.Errorf("only %d header values are masked", n)
+	}
+}

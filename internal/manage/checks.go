@@ -1,0 +1,158 @@
+package manage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"boathook/internal/boathook"
+)
+
+// Limits of what is set up, so that it fits the store's items.
+const (
+	maxHeaders   = 8 << 10  // bytes of a webhook's or target's header names and values
+	maxArgv      = 16 << 10 // bytes of a command's arguments
+	maxRetries   = 20
+	maxRetryWait = 24 * time.Hour
+	minSecret    = 24 // characters of a signing secret that the user brings
+	maxSecret    = 128
+)
+
+// headerMask is shown for a header's value, which may be a credential.
+const headerMask = "********"
+
+func checkName(name string) error {
+	if n := utf8.RuneCountInString(name); strings.TrimSpace(name) == "" || n > boathook.MaxNameLength {
+		return boathook.InvalidField("name", "must have 1 to %d characters", boathook.MaxNameLength)
+	}
+	return nil
+}
+
+func checkEnvironment(e boathook.Environment) error {
+	if !e.Valid() {
+		return boathook.InvalidField("environment", "must be %s or %s", boathook.Production, boathook.Staging)
+	}
+	return nil
+}
+
+func checkSeconds(field string, n, least int, most time.Duration) error {
+	if limit := int(most / time.Second); n < least || n > limit {
+		return boathook.InvalidField(field, "must be from %d to %d", least, limit)
+	}
+	return nil
+}
+
+func checkArgv(argv []string) error {
+	size := 0
+	for _, a := range argv {
+		if strings.ContainsRune(a, 0) {
+			return boathook.InvalidField("argv", "must not contain the character NUL")
+		}
+		size += len(a)
+	}
+	if len(argv) == 0 || argv[0] == "" || size > maxArgv {
+		return boathook.InvalidField("argv", "must begin with a program and have at most %d bytes", maxArgv)
+	}
+	return nil
+}
+
+// ownHeaders, and those with ownPrefixes, are set by a dialect or by HTTP
+// itself.
+var ownHeaders = []string{
+	"connection", "content-encoding", "content-length", "content-type", "expect", "host", "keep-alive",
+	"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
+}
+
+var ownPrefixes = []string{"x-crewship-", "webhook-"}
+
+func checkHeaders(headers map[string]string) error {
+	size := 0
+	seen := make(map[string]bool, len(headers))
+	for name, value := range headers {
+		lower := strings.ToLower(name)
+		hasPrefix := func(prefix string) bool { return strings.HasPrefix(lower, prefix) }
+		switch {
+		case !isToken(name):
+			return boathook.InvalidField("headers", "%q is not a header's name", name)
+		case seen[lower]:
+			return boathook.InvalidField("headers", "%q is given twice: the case of names does not count", name)
+		case slices.Contains(ownHeaders, lower), slices.ContainsFunc(ownPrefixes, hasPrefix):
+			return boathook.InvalidField("headers", "%q is set by Boathook", name)
+		case value == headerMask:
+			return boathook.InvalidField("headers", "the value of %q is a mask: give the value itself", name)
+		case value != strings.TrimSpace(value) || strings.ContainsFunc(value, isControl):
+			return boathook.InvalidField("headers", "the value of %q has control characters, or spaces around it", name)
+		}
+		seen[lower] = true
+		size += len(name) + len(value)
+	}
+	if size > maxHeaders {
+		return boathook.InvalidField("headers", "must have at most %d bytes in all", maxHeaders)
+	}
+	return nil
+}
+
+// isToken reports whether s is a token of HTTP (RFC 9110, section 5.6.2).
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+			strings.ContainsRune("!#$%&'*+-.^_`|~", r))
+	})
+}
+
+// isControl reports whether a character can't be in a header's value.
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+// printable reports whether s is ASCII without spaces or control characters.
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// sealHeaders encrypts headers, which often hold a credential. No headers seal
+// to nil.
+func (h *Handler) sealHeaders(ctx context.Context, workspaceID, subject string, headers map[string]string) ([]byte, error) {
+	if len(headers) == 0 {
+		return nil, nil
+	}
+	plain, err := json.Marshal(headers)
+	if err != nil {
+		return nil, fmt.Errorf("encode the headers of %s: %w", subject, err)
+	}
+	sealed, err := h.cfg.Seal.Seal(ctx, workspaceID, subject, plain)
+	if err != nil {
+		return nil, fmt.Errorf("seal the headers of %s: %w", subject, err)
+	}
+	return sealed, nil
+}
+
+// maskedHeaders opens sealed headers and shows their names.
+func (h *Handler) maskedHeaders(ctx context.Context, workspaceID, subject string, sealed []byte) (map[string]string, error) {
+	headers := map[string]string{}
+	if sealed == nil {
+		return headers, nil
+	}
+	plain, err := h.cfg.Seal.Open(ctx, workspaceID, subject, sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open the headers of %s: %w", subject, err)
+	}
+	if err := json.Unmarshal(plain, &headers); err != nil {
+		return nil, fmt.Errorf("decode the headers of %s: %w", subject, err)
+	}
+	return masked(headers), nil
+}
+
+// masked has the names of headers, and a mask for each value.
+func masked(headers map[string]string) map[string]string {
+	if headers == nil {
+		return nil
+	}
+	m := make(map[string]string, len(headers))
+	for name := range headers {
+		m[name] = headerMask
+	}
+	return m
+}

@@ -1,0 +1,199 @@
+package manage
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"boathook/internal/boathook"
+	"boathook/internal/dialect"
+	"boathook/internal/queue"
+	"boathook/internal/store"
+)
+
+type deliveryView struct {
+	ID            string                  `json:"id"`
+	DeploymentID  string                  `json:"deployment_id"`
+	WebhookID     string                  `json:"webhook_id"`
+	EventID       string                  `json:"event_id"`
+	Event         boathook.EventType      `json:"event"`
+	Environment   boathook.Environment    `json:"environment"`
+	Status        boathook.DeliveryStatus `json:"status"`
+	AttemptCount  int                     `json:"attempt_count"`
+	NextAttemptAt boathook.Time           `json:"next_attempt_at"`
+	CreatedAt     boathook.Time           `json:"created_at"` // when the event happened
+}
+
+func viewDelivery(d boathook.Delivery) deliveryView {
+	return deliveryView{
+		ID: d.ID.String(), DeploymentID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, Event: d.EventType,
+		Environment: d.Environment, Status: d.Status, AttemptCount: d.Attempts,
+		NextAttemptAt: boathook.Time{Time: d.NextAttemptAt}, CreatedAt: boathook.Time{Time: d.ID.Time()},
+	}
+}
+
+// deliveryDetail is a delivery with what was sent and what came of it.
+type deliveryDetail struct {
+	deliveryView
+	Request  requestView   `json:"request"`
+	Attempts []attemptView `json:"attempts"`
+}
+
+// requestView is the request as the last attempt made it, to where the webhook
+// points now. URL and headers are null once the webhook is deleted, and the
+// headers before the first attempt.
+type requestView struct {
+	Method  string            `json:"method"`
+	URL     *string           `json:"url"`
+	Headers map[string]string `json:"headers"`
+	Body    string            `json:"body"`
+}
+
+type attemptView struct {
+	Number            int               `json:"number"`
+	SentAt            boathook.Time     `json:"sent_at"`
+	DurationMS        int64             `json:"duration_ms"`
+	ResponseStatus    *int              `json:"response_status"`
+	ResponseHeaders   map[string]string `json:"response_headers"`
+	ResponseBody      *string           `json:"response_body"`      // as text: what is not UTF-8 is replaced
+	ResponseTruncated bool              `json:"response_truncated"` // the receiver sent more than is kept
+	Error             *string           `json:"error"`
+}
+
+func viewAttempt(a boathook.Attempt) attemptView {
+	view := attemptView{
+		Number: a.Number, SentAt: boathook.Time{Time: a.SentAt}, DurationMS: a.Duration.Milliseconds(), Error: nullable(a.Error),
+	}
+	if r := a.Response; r != nil {
+		body := strings.ToValidUTF8(string(r.Body), "\uFFFD")
+		view.ResponseStatus, view.ResponseHeaders = &r.Status, joined(r.Headers)
+		view.ResponseBody, view.ResponseTruncated = &body, r.Truncated
+	}
+	return view
+}
+
+// joined has one value for each name, as HTTP allows to write several.
+func joined(h http.Header) map[string]string {
+	m := make(map[string]string, len(h))
+	for name, values := range h {
+		m[name] = strings.Join(values, ", ")
+	}
+	return m
+}
+
+// deliveryID is the one that the path names.
+func (c call) deliveryID() (boathook.DeliveryID, error) {
+	id, err := boathook.ParseDeliveryID(c.PathValue("delivery"))
+	if err != nil {
+		return id, boathook.Errorf(boathook.NotFound, "there is no such delivery")
+	}
+	return id, nil
+}
+
+func (h *Handler) getDelivery(ctx context.Context, c call, _ none) (deliveryDetail, error) {
+	id, err := c.deliveryID()
+	if err != nil {
+		return deliveryDetail{}, err
+	}
+	d, attempts, err := h.cfg.Store.Attempts(ctx, c.workspace, id)
+	if err != nil {
+		return deliveryDetail{}, err
+	}
+	detail := deliveryDetail{
+		deliveryView: viewDelivery(d),
+		Request:      requestView{Method: http.MethodPost, Body: string(d.Body)},
+		Attempts:     make([]attemptView, len(attempts)),
+	}
+	for i, a := range attempts {
+		detail.Attempts[i] = viewAttempt(a)
+	}
+	w, err := h.cfg.Store.Outgoing(ctx, d.SourceID, d.WebhookID)
+	if boathook.IsKind(err, boathook.NotFound) {
+		return detail, nil
+	}
+	if err != nil {
+		return deliveryDetail{}, err
+	}
+	detail.Request.URL = &w.URL
+	if len(attempts) > 0 {
+		detail.Request.Headers, err = h.sentHeaders(ctx, w, d, attempts[len(attempts)-1])
+	}
+	return detail, err
+}
+
+// sentHeaders recomputes the headers of an attempt, of which only the time and
+// the signature are kept.
+func (h *Handler) sentHeaders(ctx context.Context, w boathook.OutgoingWebhook, d boathook.Delivery, a boathook.Attempt) (map[string]string, error) {
+	speaks, ok := dialect.Lookup(w.Dialect)
+	if !ok {
+		return nil, fmt.Errorf("webhook %s has the unknown dialect %q", w.ID, w.Dialect)
+	}
+	headers, err := h.maskedHeaders(ctx, w.WorkspaceID, w.ID, w.SealedHeaders)
+	if err != nil {
+		return nil, err
+	}
+	m := dialect.Message{DeliveryID: d.ID, EventType: d.EventType, SentAt: a.SentAt, Body: d.Body}
+	maps.Copy(headers, joined(speaks.Header(m, a.Signature)))
+	return headers, nil
+}
+
+func (h *Handler) listDeliveries(ctx context.Context, c call, _ none) (list[deliveryView], error) {
+	s, w, err := h.outgoing(ctx, c)
+	if err != nil {
+		return list[deliveryView]{}, err
+	}
+	p, err := c.page()
+	if err != nil {
+		return list[deliveryView]{}, err
+	}
+	params := c.URL.Query()
+	q := store.DeliveryQuery{
+		WorkspaceID: c.workspace, WebhookID: w.ID, Page: p,
+		Status:    boathook.DeliveryStatus(params.Get("status")),
+		EventType: boathook.EventType(params.Get("event")),
+	}
+	if q.Status != "" && !q.Status.Valid() {
+		return list[deliveryView]{}, boathook.InvalidField("status", "must be %s, %s, %s or %s",
+			boathook.DeliverySucceeded, boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled)
+	}
+	if q.EventType != "" && !slices.Contains(boathook.EventTypes[s.Kind], q.EventType) {
+		return list[deliveryView]{}, boathook.InvalidField("event", "a %s has no event %q", s.Kind, q.EventType)
+	}
+	deliveries, next, err := h.cfg.Store.Deliveries(ctx, q)
+	return viewList(deliveries, next, viewDelivery), err
+}
+
+// resendDelivery queues one more attempt, with which the retry schedule starts
+// again. While the delivery is being retried, it only comes sooner: a queued
+// attempt of the same number finds itself made.
+func (h *Handler) resendDelivery(ctx context.Context, c call, _ none) (queued, error) {
+	id, err := c.deliveryID()
+	if err != nil {
+		return queued{}, err
+	}
+	d, err := h.cfg.Store.Delivery(ctx, c.workspace, id)
+	if err != nil {
+		return queued{}, err
+	}
+	w, err := h.cfg.Store.Outgoing(ctx, d.SourceID, d.WebhookID)
+	if boathook.IsKind(err, boathook.NotFound) {
+		return queued{}, boathook.Errorf(boathook.Conflict, "the delivery's webhook is deleted")
+	}
+	if err != nil {
+		return queued{}, err
+	}
+	if !w.Enabled {
+		return queued{}, errDisabled
+	}
+	m, err := queue.EncodeDelivery(queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1})
+	if err != nil {
+		return queued{}, err
+	}
+	if err := h.cfg.Retries.Send(ctx, m); err != nil {
+		return queued{}, fmt.Errorf("queue a resend of %s: %w", d.ID, err)
+	}
+	return queued{d.ID.String()}, nil
+}

@@ -1,0 +1,526 @@
+package manage_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/manage"
+	"boathook/internal/queue"
+	"boathook/internal/store"
+	"boathook/internal/store/mem"
+)
+
+const stackToken = "bh_the-stack's-own-admin-token"
+
+// api is the API on the embedded store, with fakes for the rest.
+type api struct {
+	t       *testing.T
+	config  manage.Config
+	handler *manage.Handler
+	store   store.Store
+	runs    *starter
+	publish *publisher
+	retries *sender
+	log     *bytes.Buffer
+	clock   *clock
+	host    string // that requests are sent to
+}
+
+func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
+	t.Helper()
+	c := &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	s := mem.New(mem.Config{Retention: 30 * 24 * time.Hour, Now: c.Now})
+	a := &api{
+		t: t, store: s, clock: c, log: new(bytes.Buffer),
+		runs: &starter{store: s}, publish: &publisher{}, retries: &sender{},
+	}
+	a.config = manage.Config{
+		Store: s, Runs: a.runs, Publish: a.publish, Retries: a.retries, Seal: sealer{},
+		AdminToken: func(context.Context) (string, error) { return stackToken, nil },
+		Workspace:  "ws_local",
+		CheckURL: func(field, raw string) error {
+			if !strings.HasPrefix(raw, "https://") {
+				return boathook.InvalidField(field, "must begin with https://")
+			}
+			return nil
+		},
+		AllowTarget: func(target boathook.Target) error {
+			if target.Type == boathook.TargetCommand && target.Argv[0] == "forbidden" {
+				return boathook.InvalidField("argv", "not here")
+			}
+			return nil
+		},
+		PublicURL: "https://hooks.example.com",
+		Now:       c.Now,
+		Log:       slog.New(slog.NewTextHandler(a.log, nil)),
+	}
+	for _, f := range change {
+		f(&a.config)
+	}
+	a.handler = manage.New(a.config)
+	if err := a.handler.EnsureWorkspace(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// request makes a request; header has names and values in turn.
+func (a *api) request(token, method, path, body string, header ...string) *httptest.ResponseRecorder {
+	a.t.Helper()
+	r := httptest.NewRequestWithContext(a.t.Context(), method, path, strings.NewReader(body))
+	if a.host != "" {
+		r.Host = a.host
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	a.handler.ServeHTTP(w, r)
+	return w
+}
+
+// as makes a request that must be answered with a status, and reads its answer.
+func (a *api) as(token string, status int, method, path, body string, header ...string) object {
+	a.t.Helper()
+	w := a.request(token, method, path, body, header...)
+	if w.Code != status {
+		a.t.Fatalf("%s %s %s: got %d %s, want %d", method, path, body, w.Code, w.Body, status)
+	}
+	if w.Body.Len() == 0 {
+		return nil
+	}
+	if got := w.Header().Get("Content-Type"); got != "application/json" {
+		a.t.Errorf("%s %s: Content-Type is %q", method, path, got)
+	}
+	var o object
+	if err := json.Unmarshal(w.Body.Bytes(), &o); err != nil {
+		a.t.Fatalf("%s %s: %v in %s", method, path, err, w.Body)
+	}
+	return o
+}
+
+// ask is as, by the first workspace's admin.
+func (a *api) ask(status int, method, path, body string, header ...string) object {
+	a.t.Helper()
+	return a.as(stackToken, status, method, path, body, header...)
+}
+
+// refused makes a request that must fail about a field, and gives the message.
+func (a *api) refused(status int, field, method, path, body string, header ...string) string {
+	a.t.Helper()
+	e := a.ask(status, method, path, body, header...).object("error")
+	if got, _ := e["field"].(string); got != field {
+		a.t.Errorf("%s %s %s: the error is about the field %q, want %q (%s)", method, path, body, got, field, e["message"])
+	}
+	if e.text("message") == "" || e.text("code") == "" || e.text("request_id") == "" {
+		a.t.Errorf("%s %s %s: incomplete error %v", method, path, body, e)
+	}
+	return e.text("message")
+}
+
+// tokenFor makes a token in the workspace of another.
+func (a *api) tokenFor(token string, role boathook.Role) string {
+	a.t.Helper()
+	return a.as(token, 201, "POST", "/v1/tokens", `{"name":"test","role":"`+string(role)+`"}`).text("token")
+}
+
+// otherWorkspace makes a second workspace and gives its admin's token.
+func (a *api) otherWorkspace() string {
+	a.t.Helper()
+	return a.ask(201, "POST", "/v1/workspaces", `{"name":"other"}`).text("token")
+}
+
+// deployment makes one, and gives its path.
+func (a *api) deployment() (path string) {
+	a.t.Helper()
+	return "/v1/deployments/" + a.ask(201, "POST", "/v1/deployments", `{"name":"bot"}`).text("id")
+}
+
+func (a *api) version(deployment, environment string) object {
+	a.t.Helper()
+	return a.ask(201, "POST", deployment+"/versions", `{"environment":"`+environment+`","target":{"type":"command","argv":["true"]}}`)
+}
+
+func (a *api) incoming(deployment string) object {
+	a.t.Helper()
+	return a.ask(201, "POST", deployment+"/incoming-webhooks", `{"name":"ci","environment":"production"}`)
+}
+
+func (a *api) outgoing(deployment string) object {
+	a.t.Helper()
+	return a.ask(201, "POST", deployment+"/outgoing-webhooks",
+		`{"name":"slack","url":"https://example.com/hook","events":["run.succeeded"],"environment":"production","headers":{"X-Key":"header-credential"}}`)
+}
+
+func idOf(path string) string { return path[strings.LastIndex(path, "/")+1:] }
+
+type object map[string]any
+
+func (o object) text(field string) string {
+	s, _ := o[field].(string)
+	return s
+}
+
+func (o object) object(field string) object {
+	m, _ := o[field].(map[string]any)
+	return m
+}
+
+func (o object) list(field string) []object {
+	items, _ := o[field].([]any)
+	objects := make([]object, len(items))
+	for i, item := range items {
+		objects[i], _ = item.(map[string]any)
+	}
+	return objects
+}
+
+func (o object) column(list, field string) []string {
+	values := []string{}
+	for _, item := range o.list(list) {
+		values = append(values, item.text(field))
+	}
+	return values
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// starter makes runs durable in the store.
+type starter struct {
+	store store.Store
+	run   boathook.Run // the last
+	wait  time.Duration
+	err   error
+}
+
+func (s *starter) Start(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error) {
+	s.run, s.wait = r, wait
+	if s.err != nil {
+		return boathook.RunHead{}, s.err
+	}
+	if existing != nil {
+		if existing.InputHash != r.InputHash {
+			return boathook.RunHead{}, boathook.Errorf(boathook.Conflict, "the idempotency key was used with another body")
+		}
+		return *existing, nil
+	}
+	return r.RunHead, s.store.CreateRun(ctx, r)
+}
+
+type publisher struct {
+	event   boathook.Event
+	webhook boathook.OutgoingWebhook
+	err     error
+}
+
+func (p *publisher) PublishTo(_ context.Context, e boathook.Event, w boathook.OutgoingWebhook) error {
+	p.event, p.webhook = e, w
+	return p.err
+}
+
+type sender struct {
+	messages []queue.Message
+	err      error
+}
+
+func (s *sender) Send(_ context.Context, messages ...queue.Message) error {
+	s.messages = append(s.messages, messages...)
+	return s.err
+}
+
+// sealer hides nothing, but opens only for the same workspace and subject.
+type sealer struct{}
+
+func (sealer) NewDataKey(_ context.Context, workspaceID string) ([]byte, error) {
+	return []byte("key of " + workspaceID), nil
+}
+
+func (sealer) Seal(_ context.Context, workspaceID, subject string, plain []byte) ([]byte, error) {
+	return append([]byte(workspaceID+"|"+subject+"|"), plain...), nil
+}
+
+func (sealer) Open(_ context.Context, workspaceID, subject string, sealed []byte) ([]byte, error) {
+	plain, ok := bytes.CutPrefix(sealed, []byte(workspaceID+"|"+subject+"|"))
+	if !ok {
+		return nil, errors.New("sealed for another")
+	}
+	return plain, nil
+}
+
+func TestHealthNeedsNoToken(t *testing.T) {
+	w := newAPI(t).request("", "GET", "/healthz", "")
+	if w.Code != 200 || w.Body.String() != `{"status":"ok"}` {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+func TestUnknownPathsAndMethodsAreAnsweredInJSON(t *testing.T) {
+	a := newAPI(t)
+	for _, path := range []string{"/", "/v1", "/v1/nothing", "/v1/me/", "/v1/deployments/x/y", "/healthz/x"} {
+		if e := a.as("", 404, "GET", path, "").object("error"); e.text("code") != "not_found" {
+			t.Errorf("%s: %v", path, e)
+		}
+	}
+	for _, c := range []struct{ method, path, allow string }{
+		{"DELETE", "/v1/me", "GET, HEAD"},
+		{"PUT", "/v1/deployments", "GET, HEAD, POST"},
+		{"POST", "/healthz", "GET, HEAD"},
+	} {
+		if e := a.as("", 405, c.method, c.path, "").object("error"); e.text("code") != "method_not_allowed" {
+			t.Errorf("%s %s: %v", c.method, c.path, e)
+		}
+		if got := a.request("", c.method, c.path, "").Header().Get("Allow"); got != c.allow {
+			t.Errorf("%s %s allows %q, want %q", c.method, c.path, got, c.allow)
+		}
+	}
+}
+
+func TestAnErrorCarriesTheRequestsID(t *testing.T) {
+	a := newAPI(t)
+	for _, c := range []struct {
+		given string
+		kept  bool
+	}{
+		{"JKJaXmPLvHcESHA=", true}, {"", false}, {"with space", false}, {strings.Repeat("x", 129), false},
+	} {
+		w := a.request("", "GET", "/v1/me", "", "X-Request-Id", c.given)
+		var o object
+		if err := json.Unmarshal(w.Body.Bytes(), &o); err != nil {
+			t.Fatal(err)
+		}
+		id := o.object("error").text("request_id")
+		if id == "" || (id == c.given) != c.kept || id != w.Header().Get("X-Request-Id") {
+			t.Errorf("%q: the error has %q, the header %q", c.given, id, w.Header().Get("X-Request-Id"))
+		}
+	}
+}
+
+// failing is a store with a failure in each of its parts that a test needs.
+type failing struct{ store.Store }
+
+var errStore = errors.New("the cause, with a table's name")
+
+func (failing) Sources(context.Context, string, boathook.SourceKind, store.Page) ([]boathook.Source, string, error) {
+	return nil, "", errStore
+}
+
+func (failing) AnyActive(context.Context, string) (bool, error) { return false, errStore }
+
+func (failing) Log(context.Context, string, int, int) (int, []store.LogLine, error) {
+	return 0, nil, errStore
+}
+
+func TestAFailureOfTheStoreIsA503ThatHidesItsCause(t *testing.T) {
+	a := newAPI(t, func(c *manage.Config) { c.Store = failing{c.Store.(store.Store)} })
+	deployment := a.deployment()
+	for _, c := range []struct{ method, path, route string }{
+		{"GET", "/v1/deployments", "GET /v1/deployments"},
+		{"GET", "/v1/runs", "GET /v1/runs"},
+		{"DELETE", deployment, "DELETE /v1/deployments/{deployment}"},
+	} {
+		a.log.Reset()
+		w := a.request(stackToken, c.method, c.path, "", "X-Request-Id", "req-1")
+		if w.Code != 503 || strings.Contains(w.Body.String(), "cause") || !strings.Contains(w.Body.String(), `"request_id":"req-1"`) {
+			t.Errorf("%s: got %d %s", c.route, w.Code, w.Body)
+		}
+		for _, want := range []string{"the cause", "request_id=req-1", c.route} {
+			if !strings.Contains(a.log.String(), want) {
+				t.Errorf("the log lacks %q: %s", want, a.log)
+			}
+		}
+	}
+	a.ask(200, "GET", deployment, "")
+}
+
+func TestWithoutSealsNothingIsStored(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	made := a.outgoing(deployment).text("id")
+	before := a.request(stackToken, "GET", deployment+"/outgoing-webhooks", "").Body.String()
+	secrets := a.secrets(deployment, made)
+
+	config := a.config
+	config.Seal = brokenSealer{}
+	a.handler = manage.New(config)
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/v1/workspaces", `{"name":"x"}`},
+		{"POST", deployment + "/outgoing-webhooks", bodies["POST /v1/deployments/{deployment}/outgoing-webhooks"]},
+		{"POST", deployment + "/outgoing-webhooks/" + made + "/rotate-secret", ``},
+		{"PATCH", deployment + "/outgoing-webhooks/" + made, `{"name":"y","headers":{"A":"b"}}`},
+		{"POST", deployment + "/versions", `{"environment":"staging","target":{"type":"http","url":"https://e.example","headers":{"A":"b"}}}`},
+	} {
+		if got := a.refused(503, "", c.method, c.path, c.body); strings.Contains(got, "key") {
+			t.Errorf("%s %s: a 503 says %q", c.method, c.path, got)
+		}
+	}
+
+	a.handler = manage.New(a.config)
+	if after := a.request(stackToken, "GET", deployment+"/outgoing-webhooks", "").Body.String(); after != before {
+		t.Errorf("the webhooks changed from %s to %s", before, after)
+	}
+	if got := a.secrets(deployment, made); !slices.Equal(got, secrets) {
+		t.Errorf("the secrets changed from %q to %q", secrets, got)
+	}
+	if got := a.ask(200, "GET", deployment+"/versions", "").list("data"); len(got) != 0 {
+		t.Errorf("there are versions: %v", got)
+	}
+}
+
+type brokenSealer struct{}
+
+var errKey = errors.New("the key service is down")
+
+func (brokenSealer) NewDataKey(context.Context, string) ([]byte, error)           { return nil, errKey }
+func (brokenSealer) Seal(context.Context, string, string, []byte) ([]byte, error) { return nil, errKey }
+func (brokenSealer) Open(context.Context, string, string, []byte) ([]byte, error) { return nil, errKey }
+
+func TestBodiesAreDecodedStrictly(t *testing.T) {
+	a := newAPI(t)
+	out := a.deployment() + "/outgoing-webhooks"
+	for _, c := range []struct {
+		name, path, body, field string
+		status                  int
+	}{
+		{"not JSON", "/v1/deployments", `{"name"`, "", 400},
+		{"not an object", "/v1/deployments", `["name"]`, "", 400},
+		{"null", "/v1/deployments", `null`, "", 400},
+		{"a second value", "/v1/deployments", `{"name":"a"} {}`, "", 400},
+		{"not UTF-8", "/v1/deployments", "{\"name\":\"\xff\"}", "", 400},
+		{"an unknown field", "/v1/deployments", `{"name":"a","nmae":"b"}`, "nmae", 400},
+		{"an unknown field within", out, `{"retry":{"schedule":[]}}`, "schedule", 400},
+		{"the wrong type", "/v1/deployments", `{"name":7}`, "name", 400},
+		{"the wrong type within", out, `{"retry":{"schedule_seconds":["5"]}}`, "retry.schedule_seconds", 400},
+		{"a fraction", out, `{"timeout_seconds":1.5}`, "timeout_seconds", 400},
+		{"a number for a truth", out, `{"enabled":1}`, "enabled", 400},
+		{"a string for an array", out, `{"events":"run.failed"}`, "events", 400},
+		{"an array for an object", out, `{"headers":[]}`, "headers", 400},
+		{"a missing body", "/v1/deployments", ``, "name", 400},
+		{"a body over the limit", "/v1/deployments", `{"name":"` + strings.Repeat("x", 1<<20) + `"}`, "", 413},
+		{"a body where none is due", out + "/out_x/test", `{"event":"run.failed"}`, "event", 400},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a.t = t
+			a.refused(c.status, c.field, "POST", c.path, c.body)
+		})
+	}
+}
+
+func TestABodyThatBreaksOffIsRefused(t *testing.T) {
+	a := newAPI(t)
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/deployments", io.MultiReader(strings.NewReader(`{"name":`), brokenReader{}))
+	r.Header.Set("Authorization", "Bearer "+stackToken)
+	w := httptest.NewRecorder()
+	a.handler.ServeHTTP(w, r)
+	if w.Code != 400 {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestListsHavePagesNewestFirst(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	for _, c := range []struct{ path, list, body string }{
+		{"/v1/tokens", "data", `{"name":"t","role":"viewer"}`},
+		{"/v1/deployments", "data", `{"name":"d"}`},
+		{deployment + "/versions", "data", `{"environment":"staging","target":{"type":"command","argv":["true"]}}`},
+		{deployment + "/incoming-webhooks", "data", `{"name":"i","environment":"staging"}`},
+		{deployment + "/outgoing-webhooks", "data", `{"name":"o","url":"https://e.example","events":["run.failed"],"environment":"staging"}`},
+		{"/v1/runs", "runs", `{"deployment_id":"` + idOf(deployment) + `","environment":"staging"}`},
+	} {
+		t.Run(c.path, func(t *testing.T) {
+			a.t = t
+			want := a.ask(200, "GET", c.path, "").column(c.list, "id")
+			for range 5 {
+				a.clock.pass(time.Second)
+				status, field := 201, "id"
+				if c.list == "runs" {
+					status, field = 202, "run_id"
+				}
+				want = slices.Insert(want, 0, a.ask(status, "POST", c.path, c.body).text(field))
+			}
+			var got []string
+			for cursor, more := "", true; more; {
+				page := a.ask(200, "GET", c.path+"?limit=2&cursor="+cursor, "")
+				got = append(got, page.column(c.list, "id")...)
+				if next, ok := page["next_cursor"]; !ok {
+					t.Fatal("next_cursor is left out")
+				} else if cursor, more = next.(string); len(got) > len(want) {
+					t.Fatal("the list does not end")
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			for _, limit := range []string{"0", "201", "-1", "ten", "1.5"} {
+				a.refused(400, "limit", "GET", c.path+"?limit="+limit, "")
+			}
+			a.ask(200, "GET", c.path+"?limit=200", "")
+			a.refused(400, "cursor", "GET", c.path+"?cursor=nonsense", "")
+		})
+	}
+}
+
+func TestAnEmptyListIsAnEmptyArray(t *testing.T) {
+	a := newAPI(t)
+	other := a.otherWorkspace()
+	for path, want := range map[string]string{
+		"/v1/deployments": `{"data":[],"next_cursor":null}`,
+		"/v1/runs":        `{"runs":[],"next_cursor":null}`,
+	} {
+		if got := a.request(other, "GET", path, "").Body.String(); got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+	deployment := a.deployment()
+	for _, path := range []string{
+		deployment + "/versions", deployment + "/incoming-webhooks", deployment + "/outgoing-webhooks",
+	} {
+		if got, want := a.request(stackToken, "GET", path, "").Body.String(), `{"data":[],"next_cursor":null}`; got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+}
+
+func TestAnswersAreNotCachedAndNotEscaped(t *testing.T) {
+	a := newAPI(t)
+	w := a.request(stackToken, "POST", "/v1/deployments", `{"name":"R&D <bots>"}`)
+	if !strings.Contains(w.Body.String(), `"name":"R&D <bots>"`) {
+		t.Errorf("got %s", w.Body)
+	}
+	if got := w.Header().Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control is %q", got)
+	}
+}

@@ -1,0 +1,173 @@
+package manage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+const idempotencyKeyHeader = "Idempotency-Key"
+
+type runInput struct {
+	DeploymentID string                `json:"deployment_id"`
+	Input        json.RawMessage       `json:"input"`
+	Environment  *boathook.Environment `json:"environment"`
+}
+
+// startedView is Crewship's answer to a trigger.
+type startedView struct {
+	RunID         string             `json:"run_id"`
+	VersionID     string             `json:"version_id"`
+	VersionNumber int                `json:"version_number"`
+	Status        boathook.RunStatus `json:"status"`
+}
+
+func (h *Handler) startRun(ctx context.Context, c call, in runInput) (startedView, error) {
+	if in.DeploymentID == "" {
+		return startedView{}, boathook.InvalidField("deployment_id", "is required")
+	}
+	env := boathook.Production
+	if in.Environment != nil {
+		env = *in.Environment
+	}
+	if err := checkEnvironment(env); err != nil {
+		return startedView{}, err
+	}
+	if in.Input == nil {
+		in.Input = boathook.EmptyInput
+	}
+	if len(in.Input) > boathook.MaxTriggerBody {
+		return startedView{}, &boathook.Error{Kind: boathook.TooLarge, Field: "input",
+			Message: fmt.Sprintf("is larger than %d KiB", boathook.MaxTriggerBody>>10)}
+	}
+	if err := boathook.CheckJSON(in.Input); err != nil {
+		return startedView{}, boathook.InvalidField("input", "%s", err)
+	}
+	key := c.Header.Get(idempotencyKeyHeader)
+	if len(key) > boathook.MaxIdempotencyKey {
+		return startedView{}, boathook.InvalidField(idempotencyKeyHeader, "must have at most %d bytes", boathook.MaxIdempotencyKey)
+	}
+
+	s, err := h.cfg.Store.Source(ctx, c.workspace, in.DeploymentID)
+	if err != nil {
+		return startedView{}, err
+	}
+	runID, wanted := boathook.NewID(boathook.RunID), ""
+	if key != "" {
+		runID = boathook.DeriveID(boathook.RunID, string(boathook.TriggerAPI), s.ID, string(env), key)
+		wanted = runID
+	}
+	view, err := h.cfg.Store.LookUpTrigger(ctx, s.ID, "", wanted)
+	if err != nil {
+		return startedView{}, err
+	}
+	live, ok := view.Live[env]
+	if !ok && view.Run == nil {
+		return startedView{}, boathook.NoRunningVersion(env)
+	}
+	head, err := h.cfg.Runs.Start(ctx, boathook.Run{
+		RunHead: boathook.RunHead{
+			ID: runID, WorkspaceID: s.WorkspaceID, SourceID: s.ID, VersionID: live.ID, VersionNumber: live.Number,
+			Environment: env, Trigger: boathook.TriggerAPI, InputHash: boathook.HashInput(in.Input),
+			CreatedAt: h.cfg.Now(), Status: boathook.RunPending,
+		},
+		Input: in.Input,
+	}, view.Run, boathook.DefaultWaitForStart)
+	if err != nil {
+		return startedView{}, err
+	}
+	return startedView{head.ID, head.VersionID, head.VersionNumber, head.Status}, nil
+}
+
+// runList is Crewship's own form of a list.
+type runList struct {
+	Runs       []boathook.Run `json:"runs"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+func (h *Handler) listRuns(ctx context.Context, c call, _ none) (runList, error) {
+	p, err := c.page()
+	if err != nil {
+		return runList{}, err
+	}
+	params := c.URL.Query()
+	q := store.RunQuery{
+		WorkspaceID: c.workspace, Page: p,
+		Environment: boathook.Environment(params.Get("environment")),
+		Status:      boathook.RunStatus(params.Get("status")),
+	}
+	if q.Environment != "" {
+		if err := checkEnvironment(q.Environment); err != nil {
+			return runList{}, err
+		}
+	}
+	if q.Status != "" && !q.Status.Valid() {
+		return runList{}, boathook.InvalidField("status", "must be %s, %s, %s, %s or %s", boathook.RunPending,
+			boathook.RunRunning, boathook.RunSucceeded, boathook.RunFailed, boathook.RunCanceled)
+	}
+	if id := params.Get("deployment_id"); id != "" {
+		s, err := h.cfg.Store.Source(ctx, c.workspace, id)
+		if err != nil {
+			return runList{}, err
+		}
+		q.SourceIDs = []string{s.ID}
+	} else if q.SourceIDs, err = h.deploymentIDs(ctx, c.workspace); err != nil {
+		return runList{}, err
+	}
+	if len(q.SourceIDs) == 0 {
+		return runList{Runs: []boathook.Run{}}, nil
+	}
+	runs, next, err := h.cfg.Store.Runs(ctx, q)
+	if runs == nil {
+		runs = []boathook.Run{}
+	}
+	return runList{runs, nullable(next)}, err
+}
+
+// deploymentIDs are all of a workspace's.
+func (h *Handler) deploymentIDs(ctx context.Context, workspaceID string) ([]string, error) {
+	var ids []string
+	for p := (store.Page{Limit: maxLimit}); ; {
+		sources, next, err := h.cfg.Store.Sources(ctx, workspaceID, boathook.Deployment, p)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range sources {
+			ids = append(ids, s.ID)
+		}
+		if next == "" {
+			return ids, nil
+		}
+		p.Cursor = next
+	}
+}
+
+func (h *Handler) getRun(ctx context.Context, c call, _ none) (boathook.Run, error) {
+	return h.cfg.Store.Run(ctx, c.workspace, c.PathValue("run"))
+}
+
+// runHead is that of the run that the path names.
+func (h *Handler) runHead(ctx context.Context, c call) (boathook.RunHead, error) {
+	head, err := h.cfg.Store.RunHead(ctx, c.PathValue("run"))
+	if err == nil && head.WorkspaceID != c.workspace {
+		err = boathook.Errorf(boathook.NotFound, "there is no such run")
+	}
+	return head, err
+}
+
+type cancelView struct {
+	RunID  string             `json:"run_id"`
+	Status boathook.RunStatus `json:"status"` // still running until its runner has stopped
+}
+
+func (h *Handler) cancelRun(ctx context.Context, c call, _ none) (cancelView, error) {
+	head, err := h.runHead(ctx, c)
+	if err != nil {
+		return cancelView{}, err
+	}
+	head, err = h.cfg.Store.RequestCancel(ctx, head.ID, h.cfg.Now())
+	return cancelView{head.ID, head.Status}, err
+}

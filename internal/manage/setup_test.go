@@ -1,0 +1,456 @@
+package manage_test
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/manage"
+)
+
+func TestNamesHave1To100Characters(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	in := deployment + "/incoming-webhooks/" + a.incoming(deployment).text("id")
+	out := deployment + "/outgoing-webhooks/" + a.outgoing(deployment).text("id")
+	for _, path := range []string{deployment, in, out} {
+		for name, status := range map[string]int{
+			"":                          400,
+			"  ":                        400,
+			"x":                         200,
+			strings.Repeat("ü", 100):    200,
+			strings.Repeat("ü", 100+1):  400,
+			strings.Repeat("long", 100): 400,
+		} {
+			body := `{"name":"` + name + `"}`
+			if status == 200 {
+				if got := a.ask(200, "PATCH", path, body).text("name"); got != name {
+					t.Errorf("%s: the name is %q", path, got)
+				}
+				continue
+			}
+			a.refused(400, "name", "PATCH", path, body)
+		}
+	}
+}
+
+func TestADeploymentIsRenamedAndDeleted(t *testing.T) {
+	a := newAPI(t)
+	path := a.deployment()
+	a.ask(200, "PATCH", path, `{"name":"renamed"}`)
+	a.ask(200, "PATCH", path, `{}`)
+	got := a.ask(200, "GET", path, "")
+	want := object{"id": idOf(path), "name": "renamed", "created_at": "2026-03-01T12:00:00.000Z"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	a.ask(204, "DELETE", path, "")
+	a.ask(404, "GET", path, "")
+	a.ask(404, "DELETE", path, "")
+}
+
+func TestADeploymentIsDeletedOnlyWhenNothingRuns(t *testing.T) {
+	a := newAPI(t)
+	path := a.deployment()
+	a.version(path, "production")
+	run := a.ask(202, "POST", "/v1/runs", `{"deployment_id":"`+idOf(path)+`"}`).text("run_id")
+	a.refused(409, "", "DELETE", path, "")
+	a.ask(200, "GET", path, "")
+	a.ask(202, "POST", "/v1/runs/"+run+"/cancel", "")
+	a.ask(204, "DELETE", path, "")
+}
+
+func TestVersionsAreNumberedAndLivePerEnvironment(t *testing.T) {
+	a := newAPI(t)
+	path := a.deployment()
+	live := func() map[float64]string {
+		t.Helper()
+		m := map[float64]string{}
+		for _, v := range a.ask(200, "GET", path+"/versions", "").list("data") {
+			m[v["number"].(float64)] = fmt.Sprint(v["live_in"])
+		}
+		return m
+	}
+	first := a.version(path, "production")
+	a.version(path, "staging")
+	third := a.version(path, "production")
+	if got := fmt.Sprint(third["number"], third["live_in"]); got != "3 [production]" {
+		t.Errorf("the third version is %s", got)
+	}
+	if got, want := live(), (map[float64]string{1: "[]", 2: "[staging]", 3: "[production]"}); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	a.ask(200, "POST", path+"/versions/"+first.text("id")+"/activate", "")
+	if got, want := live(), (map[float64]string{1: "[production]", 2: "[staging]", 3: "[]"}); !reflect.DeepEqual(got, want) {
+		t.Errorf("after a roll back: got %v, want %v", got, want)
+	}
+	promoted := a.ask(200, "POST", path+"/versions/"+first.text("id")+"/activate", `{"environment":"staging"}`)
+	if got := fmt.Sprint(promoted["live_in"]); got != "[production staging]" {
+		t.Errorf("after a promotion it is live in %s", got)
+	}
+	a.refused(400, "environment", "POST", path+"/versions/"+first.text("id")+"/activate", `{"environment":"test"}`)
+	a.refused(400, "environment", "POST", path+"/versions", `{"target":{"type":"command","argv":["true"]}}`)
+	a.refused(400, "target", "POST", path+"/versions", `{"environment":"staging"}`)
+}
+
+func TestTargets(t *testing.T) {
+	a := newAPI(t)
+	path := a.deployment() + "/versions"
+	for _, c := range []struct{ target, field string }{
+		{`{"type":"http","url":"https://e.example"}`, ""},
+		{`{"type":"http","url":"https://e.example","headers":{"Authorization":"x"},"timeout_seconds":840}`, ""},
+		{`{"type":"lambda","function_arn":"arn:aws:lambda:eu-west-1:123456789012:function:x"}`, ""},
+		{`{"type":"command","argv":["cat","-"],"timeout_seconds":1}`, ""},
+
+		{`{}`, "target.type"},
+		{`{"type":"shell"}`, "target.type"},
+		{`{"type":"http"}`, "target.url"},
+		{`{"type":"http","url":""}`, "target.url"},
+		{`{"type":"http","url":"http://e.example"}`, "target.url"},
+		{`{"type":"http","url":"https://e.example","argv":["x"]}`, "target.argv"},
+		{`{"type":"http","url":"https://e.example","headers":{"Host":"x"}}`, "target.headers"},
+		{`{"type":"http","url":"https://e.example","timeout_seconds":0}`, "target.timeout_seconds"},
+		{`{"type":"http","url":"https://e.example","timeout_seconds":841}`, "target.timeout_seconds"},
+		{`{"type":"lambda"}`, "target.function_arn"},
+		{`{"type":"lambda","function_arn":"x","url":"https://e.example"}`, "target.url"},
+		{`{"type":"command"}`, "target.argv"},
+		{`{"type":"command","argv":[]}`, "target.argv"},
+		{`{"type":"command","argv":[""]}`, "target.argv"},
+		{`{"type":"command","argv":["a\u0000b"]}`, "target.argv"},
+		{`{"type":"command","argv":["` + strings.Repeat("x", 16<<10+1) + `"]}`, "target.argv"},
+		{`{"type":"command","argv":["forbidden"]}`, "target.argv"},
+		{`{"type":"command","argv":"cat"}`, "target.argv"},
+		{`{"type":"command","argv":["x"],"headers":{}}`, "target.headers"},
+		{`{"type":"command","argv":["x"],"cwd":"/"}`, "cwd"},
+	} {
+		body := `{"environment":"staging","target":` + c.target + `}`
+		if c.field == "" {
+			a.ask(201, "POST", path, body)
+			continue
+		}
+		a.refused(400, c.field, "POST", path, body)
+	}
+}
+
+func TestATargetsHeadersAreStoredSealed(t *testing.T) {
+	a := newAPI(t)
+	path := a.deployment()
+	made := a.ask(201, "POST", path+"/versions", `{"environment":"staging","target":{"type":"http","url":"https://e.example","headers":{"Authorization":"Bearer 1"}}}`)
+	if got := fmt.Sprint(made.object("target").object("headers")); got != "map[Authorization:********]" {
+		t.Errorf("shown as %s", got)
+	}
+	v, err := a.store.Version(t.Context(), idOf(path), made.text("id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := sealer{}.Open(t.Context(), v.WorkspaceID, v.ID, v.SealedHeaders)
+	if err != nil || string(plain) != `{"Authorization":"Bearer 1"}` {
+		t.Errorf("sealed %s, %v", plain, err)
+	}
+	if strings.Contains(fmt.Sprint(v.Target), "Bearer 1") {
+		t.Errorf("the target is stored as %v", v.Target)
+	}
+}
+
+func TestAnIncomingWebhooksURLHoldsItsToken(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	made := a.incoming(deployment)
+	path := deployment + "/incoming-webhooks/" + made.text("id")
+	matches := func(url string) bool {
+		t.Helper()
+		text, ok := strings.CutPrefix(url, "https://hooks.example.com/webhooks/runs/")
+		token, parsed := boathook.ParseURLToken(text)
+		if !ok || !parsed || token.SourceID != idOf(deployment) || token.WebhookID != made.text("id") {
+			t.Fatalf("the URL is %q", url)
+		}
+		w, err := a.store.Incoming(t.Context(), idOf(deployment), made.text("id"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.Matches(token)
+	}
+	if !matches(made.text("url")) {
+		t.Error("the URL's token is not the webhook's")
+	}
+	want := object{
+		"id": made.text("id"), "deployment_id": idOf(deployment), "name": "ci", "environment": "production",
+		"enabled": true, "wait_for_start_ms": 2000.0,
+		"created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z",
+	}
+	if got := a.ask(200, "GET", path, ""); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+
+	rotated := a.ask(200, "POST", path+"/rotate", "")
+	if matches(made.text("url")) || !matches(rotated.text("url")) {
+		t.Error("after a rotation, the URL before is valid or the new one is not")
+	}
+	a.clock.pass(time.Second)
+	changed := a.ask(200, "PATCH", path, `{"enabled":false,"wait_for_start_ms":0}`)
+	if changed["enabled"] != false || changed["wait_for_start_ms"] != 0.0 || changed.text("name") != "ci" || changed.text("updated_at") != "2026-03-01T12:00:01.000Z" {
+		t.Errorf("changed to %v", changed)
+	}
+	if !matches(rotated.text("url")) {
+		t.Error("a change has taken the token")
+	}
+	a.ask(204, "DELETE", path, "")
+	a.ask(404, "GET", path, "")
+	a.ask(404, "DELETE", path, "")
+}
+
+func TestIncomingWebhooksAreChecked(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	path := deployment + "/incoming-webhooks"
+	a.refused(400, "name", "POST", path, `{"environment":"staging"}`)
+	a.refused(400, "environment", "POST", path, `{"name":"x"}`)
+	a.refused(400, "environment", "POST", path, `{"name":"x","environment":"test"}`)
+	a.refused(400, "enabled", "POST", path, `{"name":"x","environment":"staging","enabled":true}`)
+	for _, ms := range []string{"-1", "10001"} {
+		a.refused(400, "wait_for_start_ms", "POST", path, `{"name":"x","environment":"staging","wait_for_start_ms":`+ms+`}`)
+	}
+	for _, ms := range []string{"0", "10000"} {
+		a.ask(201, "POST", path, `{"name":"x","environment":"staging","wait_for_start_ms":`+ms+`}`)
+	}
+	one := path + "/" + a.incoming(deployment).text("id")
+	a.refused(400, "environment", "PATCH", one, `{"environment":"staging"}`)
+	a.refused(400, "wait_for_start_ms", "PATCH", one, `{"wait_for_start_ms":10001}`)
+}
+
+func TestWithoutAPublicURLIncomingWebhooksAreWhereTheRequestCame(t *testing.T) {
+	a := newAPI(t, func(c *manage.Config) { c.PublicURL = "" })
+	path := a.deployment() + "/incoming-webhooks"
+	for host, want := range map[string]string{
+		"api.example.com":      "https://api.example.com/",
+		"api.example.com:8443": "https://api.example.com:8443/",
+		"127.0.0.1:8080":       "http://127.0.0.1:8080/",
+		"localhost:8080":       "http://localhost:8080/",
+		"localhost":            "http://localhost/",
+		"[::1]:8080":           "http://[::1]:8080/",
+	} {
+		a.host = host
+		if got := a.ask(201, "POST", path, `{"name":"x","environment":"staging"}`).text("url"); !strings.HasPrefix(got, want+"webhooks/runs/") {
+			t.Errorf("%s: got %s", host, got)
+		}
+	}
+}
+
+func TestASourceHasAtMost100WebhooksOfEachDirection(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	for path, body := range map[string]string{
+		"/incoming-webhooks": `{"name":"x","environment":"staging"}`,
+		"/outgoing-webhooks": `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
+	} {
+		for range 100 {
+			a.ask(201, "POST", deployment+path, body)
+		}
+		if message := a.refused(400, "", "POST", deployment+path, body); !strings.Contains(message, "100") {
+			t.Errorf("%s: %q does not name the limit", path, message)
+		}
+	}
+}
+
+func TestAnOutgoingWebhookHasDefaults(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	made := a.outgoing(deployment)
+	secret := made.text("signing_secret")
+	if !strings.HasPrefix(secret, "whsec_") {
+		t.Errorf("the secret is %q", secret)
+	}
+	delete(made, "signing_secret")
+	want := object{
+		"id": made.text("id"), "deployment_id": idOf(deployment), "name": "slack", "url": "https://example.com/hook",
+		"events": []any{"run.succeeded"}, "environment": "production", "dialect": "crewship",
+		"headers": map[string]any{"X-Key": "********"}, "timeout_seconds": 30.0,
+		"retry":   map[string]any{"schedule_seconds": []any{5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0}},
+		"enabled": true, "previous_secret_expires_at": nil,
+		"created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z",
+	}
+	if !reflect.DeepEqual(made, want) {
+		t.Errorf("made %v, want %v", made, want)
+	}
+	if got := a.ask(200, "GET", deployment+"/outgoing-webhooks/"+made.text("id"), ""); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := a.secrets(deployment, made.text("id")); !slices.Equal(got, []string{secret}) {
+		t.Errorf("stored %q, shown %q", got, secret)
+	}
+}
+
+// secrets are those in force: the current one, then the one before.
+func (a *api) secrets(deployment, id string) []string {
+	a.t.Helper()
+	w, err := a.store.Outgoing(a.t.Context(), idOf(deployment), id)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	var secrets []string
+	for _, sealed := range [][]byte{w.Secrets.Current, w.Secrets.Previous} {
+		if sealed == nil {
+			continue
+		}
+		plain, err := sealer{}.Open(a.t.Context(), w.WorkspaceID, w.ID, sealed)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		secrets = append(secrets, string(plain))
+	}
+	return secrets
+}
+
+func TestOutgoingWebhooksAreChecked(t *testing.T) {
+	a := newAPI(t)
+	path := a.deployment() + "/outgoing-webhooks"
+	valid := map[string]string{
+		"name": `"x"`, "url": `"https://e.example"`, "events": `["run.failed"]`, "environment": `"staging"`,
+	}
+	body := func(field, value string) string {
+		var parts []string
+		for f, v := range valid {
+			if f != field {
+				parts = append(parts, `"`+f+`":`+v)
+			}
+		}
+		if value != "" {
+			parts = append(parts, `"`+field+`":`+value)
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	}
+	made := a.ask(201, "POST", path, body("", ""))
+	numbers := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat("60,", n), ",") + "]" }
+	for _, c := range []struct{ field, value, at string }{
+		{"name", ``, ""}, {"url", ``, ""}, {"events", ``, ""}, {"environment", ``, ""},
+		{"name", `null`, ""}, {"name", `""`, ""},
+		{"url", `""`, ""}, {"url", `"ftp://e.example"`, ""},
+		{"events", `[]`, ""}, {"events", `["run.started"]`, ""}, {"events", `["run.failed","run.failed"]`, ""}, {"events", `[null]`, ""},
+		{"environment", `""`, ""}, {"environment", `"test"`, ""},
+		{"dialect", `"shouting"`, ""}, {"dialect", `""`, ""},
+		{"timeout_seconds", `0`, ""}, {"timeout_seconds", `31`, ""},
+		{"retry", `{}`, "retry.schedule_seconds"},
+		{"retry", `{"schedule_seconds":[0]}`, "retry.schedule_seconds"},
+		{"retry", `{"schedule_seconds":[86401]}`, "retry.schedule_seconds"},
+		{"retry", `{"schedule_seconds":` + numbers(21) + `}`, "retry.schedule_seconds"},
+		{"signing_secret", `""`, ""}, {"signing_secret", `"` + strings.Repeat("x", 23) + `"`, ""},
+		{"signing_secret", `"` + strings.Repeat("x", 129) + `"`, ""},
+		{"signing_secret", `"` + strings.Repeat("x ", 12) + `"`, ""}, {"signing_secret", `"` + strings.Repeat("ü", 24) + `"`, ""},
+		{"headers", `{"":"x"}`, ""}, {"headers", `{"a b":"x"}`, ""}, {"headers", `{"a:b":"x"}`, ""}, {"headers", `{"ä":"x"}`, ""},
+		{"headers", `{"A":"x\r\nB: y"}`, ""}, {"headers", `{"A":" x"}`, ""}, {"headers", `{"A":"\u007f"}`, ""},
+		{"headers", `{"A":"x","a":"y"}`, ""}, {"headers", `{"A":"********"}`, ""},
+		{"headers", `{"A":"` + strings.Repeat("x", 8<<10) + `"}`, ""},
+		{"headers", `{"content-type":"x"}`, ""}, {"headers", `{"Content-Length":"1"}`, ""}, {"headers", `{"HOST":"x"}`, ""},
+		{"headers", `{"User-Agent":"x"}`, ""}, {"headers", `{"Transfer-Encoding":"chunked"}`, ""}, {"headers", `{"Connection":"close"}`, ""},
+		{"headers", `{"X-Crewship-Signature":"x"}`, ""}, {"headers", `{"Webhook-Id":"x"}`, ""},
+	} {
+		at := c.at
+		if at == "" {
+			at = c.field
+		}
+		a.refused(400, at, "POST", path, body(c.field, c.value))
+		if c.value != "" && c.value != "null" {
+			a.refused(400, at, "PATCH", path+"/"+made.text("id"), `{"`+c.field+`":`+c.value+`}`)
+		}
+	}
+	for _, c := range []struct{ field, value string }{
+		{"events", `["run.failed","run.succeeded"]`}, {"dialect", `"crewship"`},
+		{"timeout_seconds", `1`}, {"timeout_seconds", `30`},
+		{"retry", `{"schedule_seconds":[]}`}, {"retry", `{"schedule_seconds":[1,86400]}`}, {"retry", `{"schedule_seconds":` + numbers(20) + `}`},
+		{"headers", `{}`}, {"headers", `{"Authorization":"Basic eA==","X_Y.z~":""}`}, {"headers", `{"A":"ü\tü"}`},
+		{"signing_secret", `"` + strings.Repeat("x", 24) + `"`}, {"signing_secret", `"` + strings.Repeat("~", 128) + `"`},
+	} {
+		a.ask(201, "POST", path, body(c.field, c.value))
+	}
+}
+
+func TestAUsersOwnSigningSecretIsTaken(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	secret := "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	made := a.ask(201, "POST", deployment+"/outgoing-webhooks",
+		`{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging","signing_secret":"`+secret+`"}`)
+	if made.text("signing_secret") != secret || !slices.Equal(a.secrets(deployment, made.text("id")), []string{secret}) {
+		t.Errorf("made %v", made)
+	}
+}
+
+func TestAnOutgoingWebhookChangesFieldByField(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	made := a.outgoing(deployment)
+	path := deployment + "/outgoing-webhooks/" + made.text("id")
+	secrets := a.secrets(deployment, made.text("id"))
+	delete(made, "signing_secret")
+	for _, c := range []struct {
+		body, field string
+		want        any
+	}{
+		{`{"name":"y"}`, "name", "y"},
+		{`{"url":"https://other.example"}`, "url", "https://other.example"},
+		{`{"events":["run.failed"]}`, "events", []any{"run.failed"}},
+		{`{"environment":"staging"}`, "environment", "staging"},
+		{`{"headers":{"B":"2"}}`, "headers", map[string]any{"B": "********"}},
+		{`{"headers":{}}`, "headers", map[string]any{}},
+		{`{"timeout_seconds":5}`, "timeout_seconds", 5.0},
+		{`{"retry":{"schedule_seconds":[]}}`, "retry", map[string]any{"schedule_seconds": []any{}}},
+		{`{"enabled":false}`, "enabled", false},
+		{`{"enabled":true}`, "enabled", true},
+	} {
+		a.clock.pass(time.Second)
+		made[c.field], made["updated_at"] = c.want, a.clock.Now().Format(boathook.TimeLayout)
+		if got := a.ask(200, "PATCH", path, c.body); !reflect.DeepEqual(got, made) {
+			t.Errorf("%s: got %v, want %v", c.body, got, made)
+		}
+	}
+	if got := a.ask(200, "GET", path, ""); !reflect.DeepEqual(got, made) {
+		t.Errorf("got %v, want %v", got, made)
+	}
+	if got := a.secrets(deployment, made.text("id")); !slices.Equal(got, secrets) {
+		t.Errorf("the secrets changed from %q to %q", secrets, got)
+	}
+	a.refused(400, "signing_secret", "PATCH", path, `{"signing_secret":"`+strings.Repeat("x", 24)+`"}`)
+	a.ask(204, "DELETE", path, "")
+	a.ask(404, "GET", path, "")
+	a.ask(404, "DELETE", path, "")
+}
+
+func TestASecretRotatesAtOnceOrWithAnOverlap(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	made := a.outgoing(deployment)
+	path := deployment + "/outgoing-webhooks/" + made.text("id")
+	rotate := func(body string) (secret string, expires any) {
+		t.Helper()
+		o := a.ask(200, "POST", path+"/rotate-secret", body)
+		return o.text("signing_secret"), o["previous_secret_expires_at"]
+	}
+	first := made.text("signing_secret")
+	second, expires := rotate("")
+	if got := a.secrets(deployment, made.text("id")); second == first || expires != nil || !slices.Equal(got, []string{second}) {
+		t.Errorf("without an overlap, %q are in force until %v", got, expires)
+	}
+	third, expires := rotate(`{"overlap_seconds":60}`)
+	if got := a.secrets(deployment, made.text("id")); expires != "2026-03-01T12:01:00.000Z" || !slices.Equal(got, []string{third, second}) {
+		t.Errorf("with an overlap, %q are in force until %v", got, expires)
+	}
+	a.clock.pass(59 * time.Second)
+	if got := a.ask(200, "GET", path, "")["previous_secret_expires_at"]; got != "2026-03-01T12:01:00.000Z" {
+		t.Errorf("before its end, the overlap ends at %v", got)
+	}
+	a.clock.pass(time.Second)
+	if got := a.ask(200, "GET", path, "")["previous_secret_expires_at"]; got != nil {
+		t.Errorf("after its end, the overlap ends at %v", got)
+	}
+	fourth, _ := rotate(`{"overlap_seconds":604800}`)
+	fifth, _ := rotate(`{"overlap_seconds":0}`)
+	if got := a.secrets(deployment, made.text("id")); fourth == fifth || !slices.Equal(got, []string{fifth}) {
+		t.Errorf("an overlap of none has left %q in force", got)
+	}
+	a.refused(400, "overlap_seconds", "POST", path+"/rotate-secret", `{"overlap_seconds":-1}`)
+	a.refused(400, "overlap_seconds", "POST", path+"/rotate-secret", `{"overlap_seconds":604801}`)
+}

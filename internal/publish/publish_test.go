@@ -1,0 +1,126 @@
+package publish_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/dialect"
+	"boathook/internal/publish"
+	"boathook/internal/queue"
+)
+
+// webhooks is a list that may fail.
+type webhooks struct {
+	list []boathook.OutgoingWebhook
+	err  error
+}
+
+func (w webhooks) AllOutgoing(context.Context, string) ([]boathook.OutgoingWebhook, error) {
+	return w.list, w.err
+}
+
+// sent is a queue that remembers, and may fail.
+type sent struct {
+	messages []queue.Message
+	err      error
+}
+
+func (s *sent) Send(_ context.Context, m ...queue.Message) error {
+	s.messages = append(s.messages, m...)
+	return s.err
+}
+
+func webhook(id string) boathook.OutgoingWebhook {
+	return boathook.OutgoingWebhook{
+		ID: id, Events: []boathook.EventType{boathook.EventRunSucceeded}, Environment: boathook.Production,
+		Dialect: dialect.Crewship, Enabled: true,
+	}
+}
+
+func event() boathook.Event {
+	return boathook.Event{
+		ID: "evt_a", WorkspaceID: "ws_a", SourceID: "dep_a", Environment: boathook.Production,
+		Type: boathook.EventRunSucceeded, Time: time.UnixMilli(1_771_143_284_003), Data: []byte(`{"run_id":"run_a"}`),
+	}
+}
+
+func TestEachWebhookThatWantsTheEventGetsOneDelivery(t *testing.T) {
+	disabled, staging, failures, everywhere := webhook("out_disabled"), webhook("out_staging"), webhook("out_failures"), webhook("out_everywhere")
+	disabled.Enabled = false
+	staging.Environment = boathook.Staging
+	failures.Events = []boathook.EventType{boathook.EventRunFailed}
+	everywhere.Environment = ""
+
+	q := &sent{}
+	p := publish.Publisher{
+		Webhooks: webhooks{list: []boathook.OutgoingWebhook{webhook("out_a"), disabled, staging, failures, everywhere}},
+		Queue:    q, Log: slog.New(slog.DiscardHandler),
+	}
+	e := event()
+	for range 2 { // a repeated publish makes the same deliveries
+		q.messages = nil
+		if err := p.Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		if len(q.messages) != 2 {
+			t.Fatalf("queued %d deliveries, want 2", len(q.messages))
+		}
+		for i, want := range []string{"out_a", "out_everywhere"} {
+			d, err := queue.DecodeDelivery(q.messages[i].Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.WebhookID != want || d.ID != boathook.NewDeliveryID(&e, want) || d.Attempt != 1 || d.Series != 1 ||
+				d.EventID != e.ID || d.EventType != e.Type || d.WorkspaceID != e.WorkspaceID || d.SourceID != e.SourceID ||
+				string(d.Body) != `{"event":"run.succeeded","run_id":"run_a"}` {
+				t.Errorf("delivery %d is %+v", i, d)
+			}
+			if q.messages[i].Group != want {
+				t.Errorf("delivery %d is in the group %q, want its webhook", i, q.messages[i].Group)
+			}
+		}
+	}
+}
+
+func TestNothingIsSentWhereNobodyListens(t *testing.T) {
+	q := &sent{err: errors.New("must not be called")}
+	p := publish.Publisher{Webhooks: webhooks{}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	if err := p.Publish(t.Context(), event()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFailureIsTold(t *testing.T) {
+	down := errors.New("down")
+	list := []boathook.OutgoingWebhook{webhook("out_a")}
+	for name, p := range map[string]publish.Publisher{
+		"of the store": {Webhooks: webhooks{err: down}, Queue: &sent{}},
+		"of the queue": {Webhooks: webhooks{list: list}, Queue: &sent{err: &queue.PartialError{Failed: []int{0}, Err: down}}},
+	} {
+		if err := p.Publish(t.Context(), event()); !errors.Is(err, down) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestAWebhookOfAnUnknownDialectDoesNotStopTheOthers(t *testing.T) {
+	stranger := webhook("out_stranger")
+	stranger.Dialect = "of a later version"
+	q := &sent{}
+	var log strings.Builder
+	p := publish.Publisher{
+		Webhooks: webhooks{list: []boathook.OutgoingWebhook{stranger, webhook("out_a")}},
+		Queue:    q, Log: slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	if err := p.Publish(t.Context(), event()); err != nil {
+		t.Fatal(err)
+	}
+	if len(q.messages) != 1 || !strings.Contains(log.String(), "out_stranger") {
+		t.Errorf("queued %d, logged %q", len(q.messages), log.String())
+	}
+}

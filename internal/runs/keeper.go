@@ -1,0 +1,101 @@
+package runs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// KeepStore is the part of the store that keeping needs.
+type KeepStore interface {
+	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
+	FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error)
+	MarkPublished(ctx context.Context, id string) error
+	PutDue(ctx context.Context, d store.Due) error
+	DeleteDue(ctx context.Context, d store.Due) error
+}
+
+// Publisher tells the webhooks of an event. The same event again makes no
+// second delivery.
+type Publisher interface {
+	Publish(ctx context.Context, e boathook.Event) error
+}
+
+// Keeper brings runs to their end. Each claimed run has a due row, written
+// before the claim and deleted when its event is published, so that none is
+// forgotten whatever crashes.
+type Keeper struct {
+	Store   KeepStore
+	Publish Publisher
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Grace is how long after its runner's lease a run is looked after: clocks of
+// two machines differ.
+const Grace = 15 * time.Second
+
+// pendingLook is how long until another look at a run that waits for its
+// runner: its message is in the queue, or in the dead-letter queue.
+const pendingLook = time.Hour
+
+// Settle publishes the event of a run that is over, records that, and deletes
+// its due row, in this order. It may be repeated.
+func (k *Keeper) Settle(ctx context.Context, r boathook.Run, due store.Due) error {
+	if !r.Published {
+		if event, ok := r.Event(); ok {
+			if err := k.Publish.Publish(ctx, event); err != nil {
+				return fmt.Errorf("publish the end of run %s: %w", r.ID, err)
+			}
+		}
+		if err := k.Store.MarkPublished(ctx, r.ID); err != nil {
+			return err
+		}
+	}
+	return k.Store.DeleteDue(ctx, due)
+}
+
+// Tend does what a run's state asks for: a run that is over is settled; one
+// whose runner is lost fails, and is settled; the due row of any other moves to
+// when it must be looked at again. due is the row that brought the run up.
+func (k *Keeper) Tend(ctx context.Context, head boathook.RunHead, due store.Due) error {
+	now := k.Now()
+	switch {
+	case head.Lost(now):
+		finished, err := k.Store.FinishRun(ctx, head.ID, head.Claim, boathook.Outcome{
+			Status: boathook.RunFailed, Error: "runner lost", CompletedAt: now,
+		})
+		if boathook.IsKind(err, boathook.Conflict) {
+			return nil // its runner lives after all, or another look was faster: the row stays for the next
+		}
+		if err != nil {
+			return err
+		}
+		k.Log.WarnContext(ctx, "runner lost", "run_id", head.ID, "source_id", head.SourceID, "lease_until", head.Claim.LeaseUntil)
+		head = finished
+	case !head.Status.Over():
+		next := now.Add(pendingLook)
+		if head.Status == boathook.RunRunning {
+			next = head.Claim.LeaseUntil.Add(Grace)
+		}
+		if !next.After(due.At) {
+			return nil
+		}
+		if err := k.Store.PutDue(ctx, store.DueRunRow(head.ID, next)); err != nil {
+			return err
+		}
+		return k.Store.DeleteDue(ctx, due)
+	}
+	if head.Published {
+		return k.Store.DeleteDue(ctx, due)
+	}
+	run, err := k.Store.Run(ctx, head.WorkspaceID, head.ID)
+	if err != nil {
+		return err
+	}
+	return k.Settle(ctx, run, due)
+}

@@ -1,0 +1,265 @@
+package runs_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/queue"
+	queuemem "boathook/internal/queue/mem"
+	"boathook/internal/runs"
+	storemem "boathook/internal/store/mem"
+)
+
+var (
+	errDown = errors.New("down")
+	silent  = slog.New(slog.DiscardHandler)
+)
+
+// startStore is the embedded store with faults.
+type startStore struct {
+	*storemem.Store
+	createErr error
+	looks     atomic.Int64
+}
+
+func (s *startStore) CreateRun(ctx context.Context, r boathook.Run) error {
+	if s.createErr != nil {
+		return s.createErr
+	}
+	return s.Store.CreateRun(ctx, r)
+}
+
+func (s *startStore) RunHead(ctx context.Context, id string) (boathook.RunHead, error) {
+	s.looks.Add(1)
+	return s.Store.RunHead(ctx, id)
+}
+
+type brokenQueue struct{}
+
+func (brokenQueue) Send(context.Context, ...queue.Message) error { return errDown }
+
+func newStarter(t *testing.T) (*runs.Starter, *startStore, *queuemem.Queue) {
+	t.Helper()
+	s := &startStore{Store: storemem.New(storemem.Config{Retention: 24 * time.Hour})}
+	q := queuemem.New(queuemem.Config{Visibility: time.Hour})
+	return &runs.Starter{Store: s, Queue: q, Now: time.Now, Log: silent}, s, q
+}
+
+func pendingRun(input string) boathook.Run {
+	return boathook.Run{
+		RunHead: boathook.RunHead{
+			ID: boathook.NewID(boathook.RunID), WorkspaceID: "ws_a", SourceID: "dep_a", VersionID: "ver_a", VersionNumber: 1,
+			Environment: boathook.Production, Trigger: boathook.TriggerWebhook, InputHash: boathook.HashInput([]byte(input)),
+			CreatedAt: time.Now().UTC().Truncate(time.Millisecond), Status: boathook.RunPending,
+		},
+		Input: []byte(input),
+	}
+}
+
+// queued receives the runs that q holds.
+func queued(t *testing.T, q *queuemem.Queue) []boathook.Run {
+	t.Helper()
+	var found []boathook.Run
+	for {
+		messages, err := q.Receive(t.Context(), 10, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(messages) == 0 {
+			return found
+		}
+		for _, m := range messages {
+			r, err := queue.DecodeRun(m.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, r)
+		}
+	}
+}
+
+func TestAStartedRunIsStoredAndQueued(t *testing.T) {
+	starter, store, q := newStarter(t)
+	r := pendingRun(`{"n":12345678901234567890123}`)
+	head, err := starter.Start(t.Context(), r, nil, 0)
+	if err != nil || head.ID != r.ID || head.Status != boathook.RunPending {
+		t.Fatalf("got %+v, %v", head, err)
+	}
+	kept, err := store.Run(t.Context(), "ws_a", r.ID)
+	if err != nil || string(kept.Input) != string(r.Input) {
+		t.Errorf("stored %q, %v", kept.Input, err)
+	}
+	if got := queued(t, q); len(got) != 1 || got[0].ID != r.ID || string(got[0].Input) != string(r.Input) || got[0].InputHash != r.InputHash {
+		t.Errorf("queued %+v", got)
+	}
+}
+
+func TestARunWhoseRecordFailsIsAcceptedAllTheSame(t *testing.T) {
+	starter, store, q := newStarter(t)
+	store.createErr = errDown
+	if _, err := starter.Start(t.Context(), pendingRun(`{}`), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := queued(t, q); len(got) != 1 {
+		t.Errorf("queued %d runs", len(got))
+	}
+}
+
+func TestARunThatIsNotQueuedIsRefusedAndItsRecordRemoved(t *testing.T) {
+	starter, store, _ := newStarter(t)
+	starter.Queue = brokenQueue{}
+	r := pendingRun(`{}`)
+	if _, err := starter.Start(t.Context(), r, nil, time.Second); !boathook.IsKind(err, boathook.Unavailable) {
+		t.Fatalf("got %v, want unavailable", err)
+	}
+	if _, err := store.RunHead(t.Context(), r.ID); !boathook.IsKind(err, boathook.NotFound) {
+		t.Errorf("the record is still there: %v", err)
+	}
+}
+
+func TestARepeatedRunIsAnsweredAndNotStartedAgain(t *testing.T) {
+	starter, store, q := newStarter(t)
+	r := pendingRun(`{}`)
+	if _, err := starter.Start(t.Context(), r, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	queued(t, q)
+	if _, err := store.ClaimRun(t.Context(), r.ID, boathook.Claim{ID: "claim_a", LeaseUntil: time.Now().Add(time.Minute)}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	existing, _ := store.RunHead(t.Context(), r.ID)
+	head, err := starter.Start(t.Context(), r, &existing, 0)
+	if err != nil || head.Status != boathook.RunRunning {
+		t.Errorf("got %+v, %v; want the running run", head, err)
+	}
+	if got := queued(t, q); len(got) != 0 {
+		t.Errorf("queued %d runs more", len(got))
+	}
+}
+
+// The first request stored the run and died before its message was sent.
+func TestARepeatOfARunThatIsStillPendingQueuesItAgain(t *testing.T) {
+	starter, store, q := newStarter(t)
+	r := pendingRun(`{}`)
+	if err := store.CreateRun(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	existing, _ := store.RunHead(t.Context(), r.ID)
+	if _, err := starter.Start(t.Context(), r, &existing, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := queued(t, q); len(got) != 1 || got[0].ID != r.ID {
+		t.Errorf("queued %+v", got)
+	}
+}
+
+func TestARepeatWithAnotherInputIsAConflict(t *testing.T) {
+	for name, found := range map[string]bool{"found before": true, "met while storing": false} {
+		t.Run(name, func(t *testing.T) {
+			starter, store, _ := newStarter(t)
+			first := pendingRun(`{"a":1}`)
+			if _, err := starter.Start(t.Context(), first, nil, 0); err != nil {
+				t.Fatal(err)
+			}
+			second := pendingRun(`{"a":2}`)
+			second.ID = first.ID
+			var existing *boathook.RunHead
+			if found {
+				head, _ := store.RunHead(t.Context(), first.ID)
+				existing = &head
+			}
+			if _, err := starter.Start(t.Context(), second, existing, 0); !boathook.IsKind(err, boathook.Conflict) {
+				t.Errorf("got %v, want a conflict", err)
+			}
+			if kept, _ := store.Run(t.Context(), "ws_a", first.ID); string(kept.Input) != `{"a":1}` {
+				t.Errorf("the stored input is %s", kept.Input)
+			}
+		})
+	}
+}
+
+func TestStartWaitsUntilTheRunHasStarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		starter, store, _ := newStarter(t)
+		r := pendingRun(`{}`)
+		time.AfterFunc(300*time.Millisecond, func() {
+			store.ClaimRun(t.Context(), r.ID, boathook.Claim{ID: "claim_a", LeaseUntil: time.Now().Add(time.Minute)}, time.Now())
+		})
+		begun := time.Now()
+		head, err := starter.Start(t.Context(), r, nil, 2*time.Second)
+		if err != nil || head.Status != boathook.RunRunning {
+			t.Errorf("got status %s, %v", head.Status, err)
+		}
+		if took := time.Since(begun); took > 500*time.Millisecond {
+			t.Errorf("noticed after %s", took)
+		}
+	})
+}
+
+func TestStartAnswersPendingWhenTheWaitIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		starter, store, _ := newStarter(t)
+		begun := time.Now()
+		head, err := starter.Start(t.Context(), pendingRun(`{}`), nil, 2*time.Second)
+		if err != nil || head.Status != boathook.RunPending {
+			t.Errorf("got status %s, %v", head.Status, err)
+		}
+		if took := time.Since(begun); took != 2*time.Second {
+			t.Errorf("waited %s", took)
+		}
+		if n := store.looks.Load(); n > 9 {
+			t.Errorf("looked %d times: the intervals don't grow", n)
+		}
+	})
+}
+
+func TestWhileRunsQueueUpNobodyWaitsForThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		starter, store, _ := newStarter(t)
+		wait := func() time.Duration {
+			t.Helper()
+			begun := time.Now()
+			if _, err := starter.Start(t.Context(), pendingRun(`{}`), nil, 2*time.Second); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(begun)
+		}
+		wait() // in vain
+		if took := wait(); took != 0 {
+			t.Errorf("the second start waited %s", took)
+		}
+		other := pendingRun(`{}`)
+		other.SourceID = "dep_other"
+		begun := time.Now()
+		if _, err := starter.Start(t.Context(), other, nil, time.Second); err != nil || time.Since(begun) != time.Second {
+			t.Errorf("another source's start waited %s, %v", time.Since(begun), err)
+		}
+		time.Sleep(time.Minute)
+		store.looks.Store(0)
+		wait()
+		if store.looks.Load() == 0 {
+			t.Error("a minute later nobody waits still")
+		}
+	})
+}
+
+func TestStartStopsWaitingWhenItsCallerLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		starter, _, _ := newStarter(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		if _, err := starter.Start(ctx, pendingRun(`{}`), nil, 2*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took != 100*time.Millisecond {
+			t.Errorf("waited %s", took)
+		}
+	})
+}

@@ -1,0 +1,221 @@
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/queue"
+	"boathook/internal/store"
+	storemem "boathook/internal/store/mem"
+	"boathook/internal/sweep"
+)
+
+var errDown = errors.New("down")
+
+// tended remembers the runs that the keeper was asked to look after.
+type tended struct {
+	mu   sync.Mutex
+	runs []string
+	err  error
+}
+
+func (k *tended) Tend(_ context.Context, head boathook.RunHead, _ store.Due) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.runs = append(k.runs, head.ID)
+	return k.err
+}
+
+// sent is a queue that remembers, and fails while err says so.
+type sent struct {
+	mu         sync.Mutex
+	deliveries []queue.Delivery
+	err        func(queue.Delivery) error
+}
+
+func (s *sent) Send(_ context.Context, messages ...queue.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range messages {
+		d, err := queue.DecodeDelivery(m.Body)
+		if err == nil && s.err != nil {
+			err = s.err(d)
+		}
+		if err != nil {
+			return err
+		}
+		s.deliveries = append(s.deliveries, d)
+	}
+	return nil
+}
+
+// place is a sweeper at a settable time, with what is around it.
+type place struct {
+	*sweep.Sweeper
+	store  *storemem.Store
+	keeper *tended
+	sent   *sent
+	now    time.Time
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	p := &place{keeper: &tended{}, sent: &sent{}, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
+	now := func() time.Time { return p.now }
+	p.store = storemem.New(storemem.Config{Retention: 30 * 24 * time.Hour, Now: now})
+	p.Sweeper = &sweep.Sweeper{Store: p.store, Keeper: p.keeper, Retries: p.sent, Now: now, Log: slog.New(slog.DiscardHandler)}
+	return p
+}
+
+// retrying records a delivery that waits for its second attempt, and the row
+// that it waits in until at.
+func (p *place) retrying(t *testing.T, at time.Time) boathook.DeliveryID {
+	t.Helper()
+	e := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: p.now}
+	d := boathook.Delivery{
+		ID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "out_a", EventID: e.ID,
+		EventType: boathook.EventRunSucceeded, Body: []byte(`{"a":1}`), Status: boathook.DeliveryRetrying, Attempts: 1, NextAttemptAt: at,
+	}
+	must(t, p.store.RecordAttempt(t.Context(), d, boathook.Attempt{Number: 1, SentAt: p.now, Error: "answered 500"}))
+	must(t, p.store.PutDue(t.Context(), store.DueAttempt{DeliveryID: d.ID, WorkspaceID: "ws_a", Attempt: 2, Series: 1}.Row(at)))
+	return d.ID
+}
+
+func (p *place) rows(t *testing.T) (n int) {
+	t.Helper()
+	for shard := range store.DueShards {
+		page, err := p.store.Due(t.Context(), shard, store.Due{}, p.now.Add(365*24*time.Hour), 100_000)
+		must(t, err)
+		n += len(page)
+	}
+	return n
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestADueRetryIsSentWithItsBodyAndItsRowDeleted(t *testing.T) {
+	p := newPlace(t)
+	due := p.retrying(t, p.now)
+	p.retrying(t, p.now.Add(time.Millisecond)) // not due yet
+	must(t, p.Sweep(t.Context()))
+
+	if len(p.sent.deliveries) != 1 {
+		t.Fatalf("sent %+v", p.sent.deliveries)
+	}
+	got := p.sent.deliveries[0]
+	if got.ID != due || got.Attempt != 2 || got.Series != 1 || string(got.Body) != `{"a":1}` || got.WebhookID != "out_a" || got.EventType != boathook.EventRunSucceeded {
+		t.Errorf("sent %+v", got)
+	}
+	if n := p.rows(t); n != 1 {
+		t.Errorf("%d rows are left, want the one that is not due", n)
+	}
+}
+
+func TestEverythingThatIsDueIsSentInOneSweep(t *testing.T) {
+	p := newPlace(t)
+	const n = 2400 // more than a page of every shard
+	for i := range n {
+		p.retrying(t, p.now.Add(-time.Duration(i)*time.Millisecond))
+	}
+	must(t, p.Sweep(t.Context()))
+	seen := map[boathook.DeliveryID]bool{}
+	for _, d := range p.sent.deliveries {
+		seen[d.ID] = true
+	}
+	if len(seen) != n || len(p.sent.deliveries) != n || p.rows(t) != 0 {
+		t.Errorf("sent %d of %d deliveries in %d messages; %d rows are left", len(seen), n, len(p.sent.deliveries), p.rows(t))
+	}
+}
+
+func TestARowThatFailsStaysAndDoesNotStopTheOthers(t *testing.T) {
+	p := newPlace(t)
+	var sick []boathook.DeliveryID
+	for i := range 2400 { // pages begin with failing rows
+		id := p.retrying(t, p.now.Add(-time.Duration(2400-i)*time.Second))
+		if i < 2000 {
+			sick = append(sick, id)
+		}
+	}
+	down := true
+	failing := map[boathook.DeliveryID]bool{}
+	for _, id := range sick {
+		failing[id] = true
+	}
+	p.sent.err = func(d queue.Delivery) error {
+		if down && failing[d.ID] {
+			return errDown
+		}
+		return nil
+	}
+	if err := p.Sweep(t.Context()); !errors.Is(err, errDown) {
+		t.Errorf("got %v, want the failure", err)
+	}
+	if len(p.sent.deliveries) != 400 || p.rows(t) != 2000 {
+		t.Errorf("sent %d, %d rows are left; want 400 and 2000", len(p.sent.deliveries), p.rows(t))
+	}
+	down = false
+	must(t, p.Sweep(t.Context()))
+	if len(p.sent.deliveries) != 2400 || p.rows(t) != 0 {
+		t.Errorf("after the recovery: sent %d, %d rows are left", len(p.sent.deliveries), p.rows(t))
+	}
+}
+
+func TestADueRunIsTended(t *testing.T) {
+	p := newPlace(t)
+	var want []string
+	for i := range 3 {
+		id := fmt.Sprintf("run_%d", i)
+		want = append(want, id)
+		must(t, p.store.CreateRun(t.Context(), boathook.Run{RunHead: boathook.RunHead{
+			ID: id, WorkspaceID: "ws_a", SourceID: "dep_a", Environment: boathook.Production, Status: boathook.RunRunning, CreatedAt: p.now,
+		}, Input: []byte(`{}`)}))
+		must(t, p.store.PutDue(t.Context(), store.DueRunRow(id, p.now)))
+	}
+	must(t, p.Sweep(t.Context()))
+	slices.Sort(p.keeper.runs)
+	if !slices.Equal(p.keeper.runs, want) {
+		t.Errorf("tended %v", p.keeper.runs)
+	}
+}
+
+// The row's writer crashed before it wrote the record; its message will come
+// again and write it.
+func TestARowWithoutARecordWaitsForItAndIsDroppedInTheEnd(t *testing.T) {
+	p := newPlace(t)
+	e := boathook.Event{ID: "evt_a", Time: p.now}
+	must(t, p.store.PutDue(t.Context(), store.DueAttempt{DeliveryID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", Attempt: 2, Series: 1}.Row(p.now)))
+	must(t, p.store.PutDue(t.Context(), store.DueRunRow("run_a", p.now)))
+
+	must(t, p.Sweep(t.Context()))
+	if n := p.rows(t); n != 2 {
+		t.Fatalf("%d rows are left, want both", n)
+	}
+	p.now = p.now.Add(5 * 24 * time.Hour)
+	must(t, p.Sweep(t.Context()))
+	if n := p.rows(t); n != 0 {
+		t.Errorf("five days later %d rows are left", n)
+	}
+}
+
+func TestASweepEndsWithItsContext(t *testing.T) {
+	p := newPlace(t)
+	p.retrying(t, p.now)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	must(t, p.Sweep(ctx))
+	if n := p.rows(t); n != 1 {
+		t.Errorf("%d rows are left", n)
+	}
+}
