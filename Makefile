@@ -1,0 +1,33 @@
+EMULATORS := go run ./internal/cmd/emulators
+GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+
+.PHONY: help build test lint race bench run
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+build: ## compile everything, for this machine
+	go build ./...
+
+test: ## run all tests, those of the AWS adapters on emulators, which it installs below the checkout
+	$(if $(RACE),,@echo 'There is no C compiler: the tests run without the race detector.')
+	$(EMULATORS) -- go test $(RACE) ./...
+
+race: ## run the tests that need no emulator, with the race detector
+	go test -race ./...
+
+lint: ## check the format, the code and the template
+	@! gofmt -l . | grep . && go vet ./... && $(GOLANGCI) run
+	@test ! -f template.yaml || $(EMULATORS) -tool -- cfn-lint template.yaml
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+run: ## serve everything on this machine, from memory
+	go run ./internal/cmd/local
+
+# sam build calls build-<LogicalId> for each function: IntakeFunction is functions/intake.
+build-%Function:
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -tags lambda.norpc -ldflags '-s -w' \
+		-o $(ARTIFACTS_DIR)/bootstrap ./functions/$(shell echo $* | tr A-Z a-z)

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Both are below the checkout, and what is installed there is not in git.
+const (
+	folder = "infra/emulators" // the pinned versions, and Node's modules
+	tools  = ".tools"          // Python's virtual environment, and logs
+)
+
+// probe prints the folder of a Python's scripts if exactly the required
+// versions are installed there, and otherwise says what is not.
+const probe = `
+import importlib.metadata, os, sys, sysconfig
+import flask, flask_cors  # what moto[server] adds to moto
+scripts = sysconfig.get_path("scripts")
+for line in open(sys.argv[1]):
+    name, _, version = line.strip().partition("==")
+    if importlib.metadata.version(name.partition("[")[0]) != version:
+        sys.exit("not " + line)
+for tool in "moto_server", "cfn-lint":
+    if not os.path.exists(os.path.join(scripts, tool)):
+        sys.exit("no " + tool)
+print(scripts)
+`
+
+// installPython gives the folder that holds moto_server and cfn-lint. It takes
+// the Python that is installed if that has the required versions, else a
+// virtual environment, which it makes.
+func installPython(ctx context.Context, report io.Writer) (scripts string, err error) {
+	requirements := filepath.Join(folder, "requirements.txt")
+	if _, err := os.Stat(requirements); err != nil {
+		return "", fmt.Errorf("not at the root of the checkout: %w", err)
+	}
+	venv := filepath.Join(tools, "venv")
+	own := filepath.Join(venv, "bin", "python")
+	for _, python := range []string{own, "python3"} {
+		out, err := exec.CommandContext(ctx, python, "-c", probe, requirements).Output()
+		if err == nil {
+			return strings.TrimSpace(string(out)), nil
+		}
+	}
+	if _, err := exec.LookPath("python3"); err != nil {
+		return "", err
+	}
+	fmt.Fprintf(report, "emulators: installing what %s names in %s, once\n", requirements, venv)
+	if err := step(ctx, report, ".", "python3", "-m", "venv", venv); err != nil {
+		return "", err
+	}
+	if err := step(ctx, report, ".", own, "-m", "pip", "install", "--quiet", "--requirement", requirements); err != nil {
+		return "", err
+	}
+	return filepath.Abs(filepath.Join(venv, "bin"))
+}
+
+// installNode installs the modules that the lock file pins, unless they are.
+func installNode(ctx context.Context, report io.Writer) error {
+	if _, err := exec.LookPath("node"); err != nil {
+		return err
+	}
+	pinned, err := os.Stat(filepath.Join(folder, "package-lock.json"))
+	if err != nil {
+		return fmt.Errorf("not at the root of the checkout: %w", err)
+	}
+	// npm writes this one when all else is done.
+	installed, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json"))
+	if err == nil && !installed.ModTime().Before(pinned.ModTime()) {
+		return nil
+	}
+	fmt.Fprintf(report, "emulators: installing what %s pins, once\n", filepath.Join(folder, pinned.Name()))
+	return step(ctx, report, folder, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
+}
+
+// step runs one step of an installation in a folder.
+func step(ctx context.Context, report io.Writer, dir, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.Stdout, cmd.Stderr = report, report
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s %s: %w", name, args[0], err)
+	}
+	return nil
+}

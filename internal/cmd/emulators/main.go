@@ -1,0 +1,138 @@
+// Command emulators runs a command against AWS emulators on this machine, and
+// stops them when it ends:
+//
+//	go run ./internal/cmd/emulators -- go test ./...
+//
+// They are those that infra/emulators pins: moto (Python), dynalite and fauxqs
+// (Node). What is not installed it installs below the checkout, once. The
+// command finds them in BOATHOOK_TEST_MOTO, BOATHOOK_TEST_DYNALITE and
+// BOATHOOK_TEST_FAUXQS, as URLs, and has AWS credentials that are good for
+// nothing else. What they print is in .tools/<name>.log.
+//
+// With -tool it starts nothing, and the command is a Python tool that is
+// pinned beside moto:
+//
+//	go run ./internal/cmd/emulators -tool -- cfn-lint template.yaml
+//
+// Its exit code is the command's. Where something can't be had, the rest runs,
+// and the last lines of the output say what did not; with CI=true that is
+// enough to run nothing, and the exit code is 1. It is to be run at the root
+// of the checkout.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is main with its arguments, and where it reports to.
+func run(ctx context.Context, args []string, report io.Writer) (code int) {
+	flags := flag.NewFlagSet("emulators", flag.ContinueOnError)
+	flags.SetOutput(report)
+	tool := flags.Bool("tool", false, "start nothing; the command is a Python tool that is pinned beside moto")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	command := flags.Args()
+	if len(command) == 0 {
+		fmt.Fprintln(report, "emulators: no command is given")
+		return 2
+	}
+	if *tool {
+		return runTool(ctx, command, report)
+	}
+	return runTests(ctx, command, report)
+}
+
+// runTool runs one of the pinned Python tools.
+func runTool(ctx context.Context, command []string, report io.Writer) (code int) {
+	scripts, err := installPython(ctx, report)
+	if err != nil {
+		fmt.Fprintf(report, "emulators: NOT RUN: %s: %v\n", strings.Join(command, " "), err)
+		if inCI() {
+			return 1
+		}
+		return 0
+	}
+	return execute(ctx, filepath.Join(scripts, command[0]), command[1:], nil, report)
+}
+
+// runTests runs a command against the emulators.
+func runTests(ctx context.Context, command []string, report io.Writer) (code int) {
+	scripts, noPython := installPython(ctx, report)
+	noNode := installNode(ctx, report)
+	env := []string{
+		"AWS_ACCESS_KEY_ID=emulator", "AWS_SECRET_ACCESS_KEY=emulator", "AWS_SESSION_TOKEN=",
+		"AWS_REGION=eu-west-1", "AWS_PROFILE=", "AWS_CONFIG_FILE=" + os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
+	}
+	var notRun []string
+	for _, e := range []struct {
+		name     string
+		variable string
+		missing  error // why it is not installed
+		argv     []string
+	}{
+		{"moto", "BOATHOOK_TEST_MOTO", noPython, []string{filepath.Join(scripts, "moto_server"), "-H", "127.0.0.1", "-p", "0"}},
+		{"dynalite", "BOATHOOK_TEST_DYNALITE", noNode, []string{"node", filepath.Join(folder, "dynalite.mjs")}},
+		{"fauxqs", "BOATHOOK_TEST_FAUXQS", noNode, []string{"node", filepath.Join(folder, "fauxqs.mjs")}},
+	} {
+		var s *server
+		err := e.missing
+		if err == nil {
+			s, err = start(ctx, e.name, e.argv...)
+		}
+		if err != nil {
+			notRun = append(notRun, fmt.Sprintf("emulators: NOT RUN: the tests on %s: %v\n", e.name, err))
+			continue
+		}
+		defer s.stop()
+		env = append(env, e.variable+"="+s.url)
+	}
+	if len(notRun) == 0 || !inCI() {
+		code = execute(ctx, command[0], command[1:], env, report)
+	} else {
+		code = 1
+	}
+	fmt.Fprint(report, strings.Join(notRun, ""))
+	return code
+}
+
+func inCI() bool { return os.Getenv("CI") == "true" }
+
+// execute runs the command to its end and gives its exit code. When ctx ends
+// it is interrupted, and killed if that does not end it.
+func execute(ctx context.Context, name string, args, env []string, report io.Writer) (code int) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit) && exit.Exited():
+		return exit.ExitCode()
+	}
+	fmt.Fprintf(report, "emulators: %s: %v\n", name, err)
+	return 1
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+const startTimeout = 30 * time.Second
+
+// server is an emulator that is ready.
+type server struct {
+	url    string
+	cmd    *exec.Cmd
+	exited <-chan struct{}
+}
+
+// start runs an emulator that listens on a port of the system's choice, which
+// nothing can take before it, and then prints its URL.
+func start(ctx context.Context, name string, argv ...string) (*server, error) {
+	if err := os.MkdirAll(tools, 0o755); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(tools, name+".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the process has its own
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	// In a group of its own, so that what it starts ends with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // its state tells
+		close(exited)
+	}()
+	s := &server{cmd: cmd, exited: exited}
+	if s.url, err = s.wait(ctx, log.Name()); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("%w; see %s", err, log.Name())
+	}
+	return s, nil
+}
+
+var address = regexp.MustCompile(`(http://127\.0\.0\.1:\d+)\s`)
+
+// wait returns the URL as soon as it is in the log.
+func (s *server) wait(ctx context.Context, log string) (url string, err error) {
+	timeout := time.After(startTimeout)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		text, err := os.ReadFile(log)
+		if err != nil {
+			return "", err
+		}
+		if m := address.FindSubmatch(text); m != nil {
+			return string(m[1]), nil
+		}
+		select {
+		case <-s.exited:
+			return "", fmt.Errorf("it ended at once: %s", s.cmd.ProcessState)
+		case <-timeout:
+			return "", fmt.Errorf("it was not ready within %s", startTimeout)
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-again.C:
+		}
+	}
+}
+
+// stop ends the emulator and what it has started. It holds nothing to save.
+func (s *server) stop() {
+	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // it may be gone
+	<-s.exited
+}
