@@ -1,0 +1,274 @@
+"""Proves, without an AWS account, that template.yaml deploys what it should.
+
+It translates the template with SAM's own library, creates the stack in moto's
+CloudFormation, and holds both against what is expected here. moto leaves out
+the HTTP API, the secret, the alarms, and some properties (TTL, encryption, what
+may use a dead-letter queue): those are read in the translated template, all
+others from the resources that moto made.
+
+Usage: python infra/verify_template.py    (modules: infra/emulators/requirements.txt)
+"""
+
+import io
+import json
+import logging
+import os
+import pathlib
+import unittest
+import zipfile
+
+os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="eu-central-1")
+os.environ.pop("AWS_PROFILE", None)
+os.environ.pop("AWS_ENDPOINT_URL", None)
+
+import boto3
+import moto
+from samtranslator.internal.managed_policies import get_bundled_managed_policy_map
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+TEMPLATE = pathlib.Path(__file__).parent.parent / "template.yaml"
+BUCKET, CODE = "artifacts", "code.zip"
+DAY = 86400
+
+# What each function is told, besides its tables, retention and log level.
+VARIABLES = {
+    "Intake": {"RUNS_QUEUE_URL"},
+    "Manage": {"RUNS_QUEUE_URL", "DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "KEY_ID", "ADMIN_SECRET_ID",
+               "ALLOWED_FUNCTION_ARNS", "PUBLIC_URL"},
+    "Execute": {"DELIVERIES_QUEUE_URL", "KEY_ID", "ALLOWED_FUNCTION_ARNS"},
+    "Deliver": {"RETRIES_QUEUE_URL", "KEY_ID"},
+    "Sweep": {"DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL"},
+}
+COMMON_VARIABLES = {"CONFIG_TABLE", "RECORDS_TABLE", "RETENTION_DAYS", "LOG_LEVEL"}
+
+# Each queue with its consumer and visibility timeout in seconds.
+QUEUES = {"Runs": ("Execute", 960), "Deliveries": ("Deliver", 360), "Retries": ("Deliver", 360)}
+
+ROUTES = {"POST /webhooks/runs/{token}": "Intake", "ANY /v1/{proxy+}": "Manage", "GET /healthz": "Manage"}
+
+
+def translate():
+    template = yaml_parse(TEMPLATE.read_text())
+    template["Globals"]["Function"]["CodeUri"] = f"s3://{BUCKET}/{CODE}"
+    return Translator(get_bundled_managed_policy_map("aws"), Parser()).translate(template, {})
+
+
+class Stack:
+    """The stack in moto: its outputs, and its resources' ids by their names in the template."""
+
+    def __init__(self, translated, parameters):
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as archive:
+            archive.writestr("bootstrap", "")
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        s3.put_object(Bucket=BUCKET, Key=CODE, Body=code.getvalue())
+        cloudformation = boto3.client("cloudformation")
+        cloudformation.create_stack(
+            StackName="boathook",
+            TemplateBody=json.dumps(translated),
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        )
+        (stack,) = cloudformation.describe_stacks(StackName="boathook")["Stacks"]
+        self.status = stack["StackStatus"]
+        self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}
+        resources = cloudformation.list_stack_resources(StackName="boathook")["StackResourceSummaries"]
+        self.ids = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
+
+
+class TemplateTest(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.template = translate()
+        cls.resources = cls.template["Resources"]
+        mock = moto.mock_aws()
+        mock.start()
+        cls.addClassCleanup(mock.stop)
+        cls.function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:report"
+        cls.stack = Stack(cls.template, {"AllowedFunctionArns": cls.function_arn, "LogRetentionDays": "14"})
+
+    def properties(self, name):
+        return self.resources[name]["Properties"]
+
+    def of_type(self, kind):
+        return {name: r for name, r in self.resources.items() if r["Type"] == kind}
+
+    def statements(self, function):
+        """The statements of a function's role by their Sid, those under a condition included."""
+        (policy,) = self.properties(function + "Role")["Policies"]
+        statements = [s["Fn::If"][1] if "Fn::If" in s else s for s in policy["PolicyDocument"]["Statement"]]
+        return {s["Sid"]: s for s in statements}
+
+    def test_stack_is_created_whole(self):
+        self.assertEqual(self.stack.status, "CREATE_COMPLETE")
+        for name, output in self.template["Outputs"].items():
+            self.assertTrue(output.get("Description"), name)
+        for name, parameter in self.template["Parameters"].items():
+            self.assertTrue(parameter.get("Description"), name)
+
+    def test_functions_have_their_variables_and_no_others(self):
+        functions = boto3.client("lambda")
+        for function, variables in VARIABLES.items():
+            with self.subTest(function):
+                written = self.properties(function + "Function")["Environment"]["Variables"]
+                self.assertEqual(set(written), {"BOATHOOK_" + v for v in variables | COMMON_VARIABLES})
+                config = functions.get_function_configuration(FunctionName=f"boathook-{function.lower()}")
+                values = {
+                    "BOATHOOK_CONFIG_TABLE": self.stack.ids["ConfigTable"],
+                    "BOATHOOK_RECORDS_TABLE": self.stack.ids["RecordsTable"],
+                    "BOATHOOK_RETENTION_DAYS": "30",
+                    "BOATHOOK_LOG_LEVEL": "info",
+                    "BOATHOOK_RUNS_QUEUE_URL": self.stack.outputs["RunsQueueUrl"],
+                    "BOATHOOK_DELIVERIES_QUEUE_URL": self.stack.outputs["DeliveriesQueueUrl"],
+                    "BOATHOOK_RETRIES_QUEUE_URL": self.stack.outputs["RetriesQueueUrl"],
+                    "BOATHOOK_KEY_ID": self.stack.ids["Key"],
+                    "BOATHOOK_ALLOWED_FUNCTION_ARNS": self.function_arn,
+                    "BOATHOOK_PUBLIC_URL": "",
+                }
+                # moto leaves the secret out, and with it the variable.
+                want = {name: values[name] for name in set(written) - {"BOATHOOK_ADMIN_SECRET_ID"}}
+                got = {name: str(value) for name, value in config["Environment"]["Variables"].items()}
+                self.assertEqual(got, want)
+
+    def test_functions_run_on_arm64_without_a_language_runtime(self):
+        for function in VARIABLES:
+            properties = self.properties(function + "Function")
+            self.assertEqual(properties["Runtime"], "provided.al2023")
+            self.assertEqual(properties["Architectures"], ["arm64"])
+
+    def test_functions_are_built_by_the_makefile(self):
+        source = yaml_parse(TEMPLATE.read_text())["Resources"]
+        for function in VARIABLES:
+            self.assertEqual(source[function + "Function"]["Metadata"], {"BuildMethod": "makefile"})
+
+    def test_queues_lead_to_their_dead_letter_queues(self):
+        sqs = boto3.client("sqs")
+        for queue, (consumer, visibility) in QUEUES.items():
+            with self.subTest(queue):
+                url = self.stack.outputs[queue + "QueueUrl"]
+                got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+                dead = sqs.get_queue_attributes(
+                    QueueUrl=self.stack.outputs[queue + "DeadLetterQueueUrl"], AttributeNames=["All"]
+                )["Attributes"]
+                self.assertEqual(int(got["VisibilityTimeout"]), visibility)
+                self.assertGreater(visibility, self.properties(consumer + "Function")["Timeout"])
+                self.assertEqual(int(got["MessageRetentionPeriod"]), 4 * DAY)
+                self.assertEqual(int(dead["MessageRetentionPeriod"]), 14 * DAY)
+                self.assertEqual({got["MaximumMessageSize"], dead["MaximumMessageSize"]}, {str(1 << 20)})
+                redrive = json.loads(got["RedrivePolicy"])
+                self.assertEqual((redrive["deadLetterTargetArn"], int(redrive["maxReceiveCount"])), (dead["QueueArn"], 5))
+
+                allow = self.properties(queue + "DeadLetterQueue")["RedriveAllowPolicy"]
+                self.assertEqual(allow["redrivePermission"], "byQueue")
+                (source,) = allow["sourceQueueArns"]
+                self.assertTrue(source["Fn::Sub"].endswith(self.properties(queue + "Queue")["QueueName"]["Fn::Sub"]))
+                for name in (queue + "Queue", queue + "DeadLetterQueue"):
+                    self.assertTrue(self.properties(name)["SqsManagedSseEnabled"])
+
+                alarm = self.properties(queue + "DeadLetterAlarm")
+                self.assertEqual(alarm["Dimensions"][0]["Value"], {"Fn::GetAtt": [queue + "DeadLetterQueue", "QueueName"]})
+
+    def test_queues_are_polled_as_their_functions_need(self):
+        defaults = {name: int(p["Default"]) for name, p in self.template["Parameters"].items() if p["Type"] == "Number"}
+        want = {
+            "boathook-runs": ("boathook-execute", 1, 0, defaults["RunConcurrency"]),
+            "boathook-deliveries": ("boathook-deliver", 10, 1, defaults["DeliveryConcurrency"]),
+            "boathook-retries": ("boathook-deliver", 10, 0, defaults["RetryConcurrency"]),
+        }
+        got = {}
+        for mapping in boto3.client("lambda").list_event_source_mappings()["EventSourceMappings"]:
+            self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+            got[mapping["EventSourceArn"].split(":")[-1]] = (
+                mapping["FunctionArn"].split(":")[-1],
+                int(mapping["BatchSize"]),
+                int(mapping.get("MaximumBatchingWindowInSeconds", 0)),
+                int(mapping["ScalingConfig"]["MaximumConcurrency"]),
+            )
+        self.assertEqual(got, want)
+
+    def test_tables_survive_and_are_protected(self):
+        tables = self.of_type("AWS::DynamoDB::Table")
+        self.assertEqual(set(tables), {"ConfigTable", "RecordsTable"})
+        for name, table in tables.items():
+            with self.subTest(name):
+                self.assertEqual((table["DeletionPolicy"], table["UpdateReplacePolicy"]), ("Retain", "Retain"))
+                self.assertEqual(table["Properties"]["BillingMode"], "PAY_PER_REQUEST")
+                self.assertTrue(table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"])
+                self.assertTrue(table["Properties"]["SSESpecification"]["SSEEnabled"])
+        self.assertNotIn("TimeToLiveSpecification", self.properties("ConfigTable"))
+        self.assertEqual(self.properties("RecordsTable")["TimeToLiveSpecification"], {"AttributeName": "x", "Enabled": True})
+        dynamodb = boto3.client("dynamodb")
+        config = dynamodb.describe_table(TableName=self.stack.ids["ConfigTable"])["Table"]
+        records = dynamodb.describe_table(TableName=self.stack.ids["RecordsTable"])["Table"]
+        self.assertEqual([i["IndexName"] for i in config["LocalSecondaryIndexes"]], ["by-place"])
+        self.assertEqual([i["IndexName"] for i in records["GlobalSecondaryIndexes"]], ["by-parent"])
+
+    def test_roles_name_actions_and_resources_one_by_one(self):
+        self.assertEqual(set(self.of_type("AWS::IAM::Role")), {f + "Role" for f in VARIABLES})
+        for function in VARIABLES:
+            self.assertEqual(self.properties(function + "Function")["Role"], {"Fn::GetAtt": [function + "Role", "Arn"]})
+            self.assertNotIn("ManagedPolicyArns", self.properties(function + "Role"))
+            for sid, statement in self.statements(function).items():
+                with self.subTest(function, statement=sid):
+                    self.assertEqual(statement["Effect"], "Allow")
+                    self.assertNotIn("*", json.dumps([statement["Action"], statement["Resource"]]))
+
+    def test_runs_invoke_only_functions_that_are_allowed(self):
+        invokers = {f for f in VARIABLES if "lambda:" in json.dumps(self.statements(f))}
+        self.assertEqual(invokers, {"Execute"})
+        statement = self.statements("Execute")["InvokeAllowedFunctions"]
+        self.assertEqual(statement["Action"], "lambda:InvokeFunction")
+        self.assertEqual(statement["Resource"], {"Ref": "AllowedFunctionArns"})
+        self.assertEqual(self.template["Parameters"]["AllowedFunctionArns"]["Default"], "")
+
+    def test_secrets_are_sealed_and_generated(self):
+        self.assertTrue(self.properties("Key")["EnableKeyRotation"])
+        self.assertEqual(self.resources["Key"]["DeletionPolicy"], "Retain")
+        secret = self.properties("AdminSecret")["GenerateSecretString"]
+        self.assertEqual(secret, {"PasswordLength": 48, "ExcludePunctuation": True})
+        variables = self.properties("ManageFunction")["Environment"]["Variables"]
+        self.assertEqual(variables["BOATHOOK_ADMIN_SECRET_ID"], {"Ref": "AdminSecret"})
+        self.assertIn("${AdminSecret}", self.template["Outputs"]["AdminTokenCommand"]["Value"]["Fn::Sub"])
+
+    def test_logs_expire(self):
+        groups = boto3.client("logs").describe_log_groups()["logGroups"]
+        want = {f"/aws/lambda/boathook-{f.lower()}" for f in VARIABLES} | {"/aws/vendedlogs/apis/boathook"}
+        self.assertEqual({g["logGroupName"]: g.get("retentionInDays") for g in groups}, dict.fromkeys(want, 14))
+
+    def test_routes_lead_to_their_functions(self):
+        routes = {}
+        for path, methods in self.properties("Api")["Body"]["paths"].items():
+            for method, operation in methods.items():
+                verb = {"x-amazon-apigateway-any-method": "ANY"}.get(method, method.upper())
+                integration = operation["x-amazon-apigateway-integration"]
+                self.assertEqual(integration["payloadFormatVersion"], "2.0")
+                (function,) = [f for f in VARIABLES if f + "Function" in json.dumps(integration["uri"])]
+                routes[f"{verb} {path}"] = function
+        self.assertEqual(routes, ROUTES)
+
+    def test_access_log_holds_no_path_or_query(self):
+        (stage,) = self.of_type("AWS::ApiGatewayV2::Stage").values()
+        self.assertEqual(stage["Properties"]["StageName"], "$default")
+        line = json.loads(stage["Properties"]["AccessLogSettings"]["Format"])
+        self.assertEqual(
+            set(line.values()),
+            {"$context.requestId", "$context.requestTime", "$context.identity.sourceIp", "$context.routeKey",
+             "$context.status", "$context.responseLength", "$context.responseLatency", "$context.integrationStatus"},
+        )
+
+    def test_sweep_runs_each_minute_and_never_twice(self):
+        (rule,) = self.of_type("AWS::Events::Rule").values()
+        self.assertEqual(rule["Properties"]["ScheduleExpression"], "rate(1 minute)")
+        self.assertLess(self.properties("SweepFunction")["Timeout"], 60)
+        (invoke,) = self.of_type("AWS::Lambda::EventInvokeConfig").values()
+        self.assertEqual(invoke["Properties"]["MaximumRetryAttempts"], 0)
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # moto tells what it leaves out: see above
+    unittest.main(warnings="ignore")
