@@ -107,6 +107,7 @@ type Delivery struct {
 	Status        DeliveryStatus
 	Attempts      int       // how many were made
 	NextAttemptAt time.Time // while retrying
+	Reason        string    // why it was canceled
 }
 
 // Attempt is one request of a delivery, and what came of it.

@@ -29,7 +29,7 @@ import (
 type Store interface {
 	Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error)
 	RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error
-	CancelDelivery(ctx context.Context, d boathook.Delivery, reason string) error
+	CancelDelivery(ctx context.Context, d boathook.Delivery) error
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	PutDue(ctx context.Context, d store.Due) error
 }
@@ -88,7 +88,9 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	}
 	if reason := whyNot(webhook); reason != "" {
 		d.config.Log.InfoContext(ctx, "delivery canceled", "delivery_id", job.ID, "webhook_id", job.WebhookID, "reason", reason)
-		return d.config.Store.CancelDelivery(ctx, job.Delivery, reason)
+		canceled := job.Delivery
+		canceled.Reason = reason
+		return d.config.Store.CancelDelivery(ctx, canceled)
 	}
 
 	attempt, retryAfter, err := d.attempt(ctx, job, webhook)

@@ -24,6 +24,7 @@ type deliveryView struct {
 	Status        boathook.DeliveryStatus `json:"status"`
 	AttemptCount  int                     `json:"attempt_count"`
 	NextAttemptAt boathook.Time           `json:"next_attempt_at"`
+	Reason        *string                 `json:"reason"`     // why it was canceled
 	CreatedAt     boathook.Time           `json:"created_at"` // when the event happened
 }
 
@@ -31,7 +32,7 @@ func viewDelivery(d boathook.Delivery) deliveryView {
 	return deliveryView{
 		ID: d.ID.String(), DeploymentID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, Event: d.EventType,
 		Environment: d.Environment, Status: d.Status, AttemptCount: d.Attempts,
-		NextAttemptAt: boathook.Time{Time: d.NextAttemptAt}, CreatedAt: boathook.Time{Time: d.ID.Time()},
+		NextAttemptAt: boathook.Time{Time: d.NextAttemptAt}, Reason: nullable(d.Reason), CreatedAt: boathook.Time{Time: d.ID.Time()},
 	}
 }
 

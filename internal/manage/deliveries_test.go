@@ -60,7 +60,7 @@ func TestADeliveryShowsItsRequestAndEachAttempt(t *testing.T) {
 	want := object{
 		"id": id, "deployment_id": idOf(deployment), "webhook_id": webhook, "event_id": got.text("event_id"),
 		"event": "run.succeeded", "environment": "production", "status": "retrying", "attempt_count": 2.0,
-		"next_attempt_at": "2026-03-01T12:01:02.000Z", "created_at": "2026-03-01T12:00:00.000Z",
+		"next_attempt_at": "2026-03-01T12:01:02.000Z", "reason": nil, "created_at": "2026-03-01T12:00:00.000Z",
 		"request": map[string]any{
 			"method": "POST", "url": "https://example.com/hook", "body": `{"event":"run.succeeded","n":12345678901234567890}`,
 			"headers": map[string]any{
@@ -112,11 +112,12 @@ func TestADeliveryCanceledBeforeItsFirstAttemptHasNoHeaders(t *testing.T) {
 	a := newAPI(t)
 	deployment := a.deployment()
 	d := a.delivery(idOf(deployment), a.outgoing(deployment).text("id"))
-	if err := a.store.CancelDelivery(t.Context(), d, "disabled"); err != nil {
+	d.Reason = "the webhook is disabled"
+	if err := a.store.CancelDelivery(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
 	got := a.ask(200, "GET", "/v1/deliveries/"+d.ID.String(), "")
-	if got.text("status") != "canceled" || got.object("request")["headers"] != nil || got.object("request").text("body") != string(d.Body) || got["next_attempt_at"] != nil {
+	if got.text("status") != "canceled" || got.text("reason") != d.Reason || got.object("request")["headers"] != nil || got.object("request").text("body") != string(d.Body) || got["next_attempt_at"] != nil {
 		t.Errorf("got %v", got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 // KeepStore is the part of the store that keeping needs.
 type KeepStore interface {
 	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
+	LogLines(ctx context.Context, runID string) (int, error)
 	FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error)
 	MarkPublished(ctx context.Context, id string) error
 	PutDue(ctx context.Context, d store.Due) error
@@ -66,8 +67,12 @@ func (k *Keeper) Tend(ctx context.Context, head boathook.RunHead, due store.Due)
 	now := k.Now()
 	switch {
 	case head.Lost(now):
+		lines, err := k.Store.LogLines(ctx, head.ID)
+		if err != nil {
+			return err
+		}
 		finished, err := k.Store.FinishRun(ctx, head.ID, head.Claim, boathook.Outcome{
-			Status: boathook.RunFailed, Error: "runner lost", CompletedAt: now,
+			Status: boathook.RunFailed, Error: "runner lost", CompletedAt: now, LogLines: lines,
 		})
 		if boathook.IsKind(err, boathook.Conflict) {
 			return nil // its runner lives after all, or another look was faster: the row stays for the next

@@ -15,62 +15,69 @@
 // record); DynamoDB deletes late, so an expired item is filtered on read and
 // counts as absent in conditions.
 //
-// Records has one sparse index, "by-parent": a source's runs by time, with
-// their status, and a webhook's failed deliveries.
+// Each table has one sparse index. "by-place" of Config, a local one and
+// consistent, sorts what is listed in pages: tokens, sources, versions.
+// "by-parent" of Records, a global one that lags, has a source's runs by time
+// and a webhook's failed deliveries, with what their lists select by.
 //
 // # Access patterns
 //
 // Costs are in DynamoDB's units for items up to 1 KiB (write) and 4 KiB
-// (read); "C" marks a strongly consistent read. Keys are in dynamo/keys.go.
+// (read); "C" marks a strongly consistent read, "+ 1" what an index adds. Keys
+// are in dynamo/keys.go.
 //
-//	method              table    key or index               operation               cost
-//	------------------  -------  -------------------------  ----------------------  -----------------------
-//	PutWorkspace        config   ws#id / workspace          PutItem, if absent      1 W
-//	Workspace           config   ws#id / workspace          GetItem                 0.5 R
-//	PutToken            config   tok#hash, ws#id / tok#id   PutItem x2              2 W
-//	TokenByHash         config   tok#hash / token           GetItem C               1 R
-//	Tokens              config   ws#id / tok#…              Query C                 1 R per 4 KiB
-//	DeleteToken         config   ws#id / tok#id, tok#hash   GetItem, DeleteItem x2  1 R, 2 W
-//	PutSource           config   src#id, ws#id / src#kind   PutItem x2              2 W
-//	Source              config   src#id / source            GetItem C               1 R
-//	Sources             config   ws#id / src#kind#time#id   Query C                 1 R per 4 KiB
-//	DeleteSource        config   src#id / …                 Query, BatchWriteItem   1 W per item
-//	AddVersion          config   src#id / live, ver#id      UpdateItem x2, PutItem  3 W
-//	Activate            config   src#id / live              UpdateItem              1 W
-//	Live                config   src#id / live              GetItem C               1 R
-//	Version             config   src#id / ver#id            GetItem                 0.5 R
-//	Versions            config   src#id / ver#…             Query C                 1 R per 4 KiB
-//	PutIncoming         config   src#id / in#id             PutItem                 1 W
-//	Incoming(s)         config   src#id / in#id             GetItem C, Query C      1 R per 4 KiB
-//	PutOutgoing         config   src#id / out#id            PutItem                 1 W
-//	Outgoing(s)         config   src#id / out#id            GetItem C, Query C      1 R per 4 KiB
-//	LookUpTrigger       both     in#id, live, run head      BatchGetItem C          3 R
-//	CreateRun           records  run#id / head, input       PutItem x2 side by side 1 W + 3 index, input
-//	RemovePending       records  run#id / head, input       DeleteItem x2           2 W + index
-//	RunHead             records  run#id / head              GetItem C               1 R
-//	Run                 records  run#id / head, in-, output BatchGetItem C          1 R per 4 KiB
-//	ClaimRun            records  run#id / head              UpdateItem              1 W + 1 index
-//	RenewLease          records  run#id / head              UpdateItem              1 W
-//	FinishRun           records  run#id / output, head      PutItem, UpdateItem     1 W + output + 1 index
-//	MarkPublished       records  run#id / head              UpdateItem              1 W
-//	RequestCancel       records  run#id / head              UpdateItem              1 W (+ 1 index)
-//	Runs                records  by-parent runs#src         Query, BatchGetItem     1 R per 4 KiB
-//	AnyActive           records  by-parent runs#src         Query with filter       0.5 R per 4 KiB
-//	AppendLog           records  run#id / log#line          PutItem                 1 W per KiB, compressed
-//	Log                 records  run#id / log#line          Query C                 1 R per 4 KiB
-//	RecordAttempt (1st) records  dlv#ws#tag#shard / id      PutItem, if absent      1 W (+ 1 index if failed)
-//	RecordAttempt (nth) records  att#id / n, delivery       PutItem, UpdateItem     2 W (+ 1 index if failed)
-//	CancelDelivery      records  delivery                   UpdateItem or PutItem   1 W
-//	Delivery            records  delivery                   GetItem C               1 R
-//	Attempts            records  delivery, att#id           GetItem C, Query C      2 R
-//	Deliveries          records  dlv#ws#tag#0…3             Query x4 side by side   0.5 R per 4 KiB
-//	Deliveries (failed) records  by-parent failed#out       Query, BatchGetItem     1 R per 4 KiB
-//	PutDue              records  due#shard / time#id        PutItem                 1 W
-//	Due                 records  due#shard                  Query C                 1 R per 4 KiB
-//	DeleteDue           records  due#shard / time#id        DeleteItem              1 W
+//	method               table    key or index                operation                               cost
+//	-------------------  -------  --------------------------  --------------------------------------  -----------------------------------------------
+//	PutWorkspace         config   ws#id / workspace           PutItem, if absent                      1 W
+//	Workspace            config   ws#id / workspace           GetItem C                               1 R
+//	PutToken             config   ws#id / tok#id, tok#hash    PutItem x2                              2 W + 1
+//	TokenByHash          config   tok#hash / token            GetItem C                               1 R
+//	Tokens               config   by-place ws#id / tok#time   Query C                                 1 R per 4 KiB
+//	DeleteToken          config   ws#id / tok#id, tok#hash    GetItem C, DeleteItem x2                1 R, 2 W + 1
+//	PutSource            config   ws#id / src#id, src#id      PutItem x2                              2 W + 1
+//	Source               config   src#id / source             GetItem C                               1 R
+//	Sources              config   by-place ws#id / src#kind   Query C                                 1 R per 4 KiB
+//	DeleteSource         config   src#id / …, ws#id / src#id  DeleteItem x2, Query C, BatchWriteItem  1 R per 4 KiB, 1 W (+ 1) per item
+//	AddVersion           config   src#id / live, ver#id       UpdateItem x2, PutItem                  3 W + 1
+//	Activate             config   src#id / live               UpdateItem                              1 W
+//	Live                 config   src#id / live               GetItem C                               1 R
+//	Version              config   src#id / ver#id             GetItem                                 0.5 R
+//	Versions             config   by-place src#id / ver#n     Query C                                 1 R per 4 KiB
+//	PutIncoming          config   src#id / in#id              PutItem                                 1 W
+//	Incoming, All…       config   src#id / in#id              GetItem C, Query C                      1 R per 4 KiB
+//	DeleteIncoming       config   src#id / in#id              DeleteItem                              1 W
+//	PutOutgoing          config   src#id / out#id             PutItem                                 1 W
+//	Outgoing, All…       config   src#id / out#id             GetItem C, Query C                      1 R per 4 KiB
+//	DeleteOutgoing       config   src#id / out#id             DeleteItem                              1 W
+//	LookUpTrigger        both     in#id, live, run head       BatchGetItem C                          3 R
+//	CreateRun            records  run#id / head, input#hash   PutItem x2 side by side                 1 W + 1, input
+//	RemovePending        records  run#id / head               DeleteItem                              1 W + 1
+//	RunHead              records  run#id / head               GetItem C                               1 R
+//	Run                  records  run#id / head, texts        GetItem C, BatchGetItem C               1 R, 1 R per 4 KiB
+//	ClaimRun             records  run#id / head               UpdateItem                              1 W + 1
+//	RenewLease           records  run#id / head               UpdateItem                              1 W
+//	FinishRun            records  run#id / output#hash, head  PutItem, UpdateItem                     1 W + 1, output
+//	MarkPublished        records  run#id / head               UpdateItem                              1 W
+//	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 1)
+//	Runs                 records  by-parent runs#src          Query, BatchGetItem C x2                1 R per 8 KiB of entries, 1 R per 4 KiB of runs
+//	AnyActive            records  by-parent runs#src          Query                                   0.5 R per 4 KiB
+//	AppendLog            records  run#id / log#line           PutItem                                 1 W per KiB, compressed
+//	Log                  records  run#id / log#line           Query C x2                              2 R, 1 R per 4 KiB
+//	LogLines             records  run#id / log#line           Query C                                 1 R per 4 KiB
+//	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 1 if failed)
+//	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W (+ 1 if failed)
+//	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W, 2 W
+//	Delivery             records  delivery                    GetItem C                               1 R
+//	Attempts             records  delivery, att#id            GetItem C, Query C                      2 R
+//	Deliveries           records  dlv#ws#tag#0…3              Query x4 side by side                   0.5 R per 4 KiB
+//	Deliveries (failed)  records  by-parent failed#ws#out     Query                                   0.5 R per 4 KiB
+//	PutDue               records  due#shard / time#id         PutItem                                 1 W
+//	Due                  records  due#shard                   Query C                                 1 R per 4 KiB
+//	DeleteDue            records  due#shard / time#id         DeleteItem                              1 W
 //
-// A body, an input or an output above 300 KiB compressed (DynamoDB's items
-// end at 400 KB) continues in further items.
+// A text above 300 KiB compressed (DynamoDB's items end at 400 KB), and a
+// delivery's body above 4 KiB, is in further items: their writes come first and
+// cost 1 W per KiB, and reading it takes one BatchGetItem C more.
 //
 // # Limits
 //

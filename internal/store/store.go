@@ -27,6 +27,11 @@ type Store interface {
 	DueRows
 }
 
+// MaxPageBytes is about how much text one page holds: a page of runs ends
+// early, with a cursor, once its inputs and outputs are so long. Lambda answers
+// with 6 MB at most.
+const MaxPageBytes = 4 << 20
+
 // Page asks for a part of a list.
 type Page struct {
 	Limit  int    // 1 to 200
@@ -37,7 +42,6 @@ type Page struct {
 type Workspaces interface {
 	// PutWorkspace creates a workspace; Conflict if its id is taken.
 	PutWorkspace(ctx context.Context, w boathook.Workspace) error
-	// Workspace may be eventually consistent: nothing in it changes.
 	Workspace(ctx context.Context, id string) (boathook.Workspace, error)
 }
 
@@ -118,8 +122,8 @@ type Runs interface {
 
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
 	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
-	// Runs lists by creation time, newest first. Without a source it merges
-	// those of all sourceIDs given.
+	// Runs lists by creation time, newest first, and merges those of all the
+	// sources given. A page may end before its limit; see [MaxPageBytes].
 	Runs(ctx context.Context, q RunQuery) (runs []boathook.Run, next string, err error)
 	// AnyActive reports whether a source has a run that is not over.
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
@@ -170,6 +174,8 @@ type Logs interface {
 	// and stops after about maxBytes of text. first is the number of the
 	// first line returned, which may be before from.
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []LogLine, err error)
+	// LogLines counts the lines that are stored.
+	LogLines(ctx context.Context, runID string) (int, error)
 }
 
 // DeliveryQuery selects a webhook's deliveries; empty fields select all.
@@ -188,9 +194,9 @@ type Deliveries interface {
 	// delivery's record is absent, a later attempt creates it. Conflict: this
 	// attempt's number is recorded already; nothing changes.
 	RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error
-	// CancelDelivery makes an unfinished delivery canceled, creating its
-	// record if there is none; one that is settled is left alone.
-	CancelDelivery(ctx context.Context, d boathook.Delivery, reason string) error
+	// CancelDelivery makes an unfinished delivery canceled for d's reason,
+	// creating its record if there is none; one that is settled is left alone.
+	CancelDelivery(ctx context.Context, d boathook.Delivery) error
 	// Delivery is without its attempts.
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	// Attempts is a delivery with all its attempts, oldest first.

@@ -56,15 +56,14 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 		return boathook.Errorf(boathook.Conflict, "attempt %d of delivery %s is recorded", a.Number, d.ID)
 	}
 	if i == len(rec.attempts) {
-		rec.Status, rec.Attempts, rec.NextAttemptAt = d.Status, d.Attempts, stored(d.NextAttemptAt)
+		rec.Status, rec.Attempts, rec.NextAttemptAt, rec.Reason = d.Status, d.Attempts, stored(d.NextAttemptAt), ""
 	}
 	rec.attempts = slices.Insert(rec.attempts, i, cloneAttempt(a))
 	return nil
 }
 
-// CancelDelivery implements [store.Deliveries]. The reason has no reader yet,
-// and is not kept.
-func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery, _ string) error {
+// CancelDelivery implements [store.Deliveries].
+func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
 	defer s.lock()()
 	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
 	if !exists {
@@ -72,7 +71,7 @@ func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery, _ string)
 	} else if rec.Status != boathook.DeliveryRetrying {
 		return nil
 	}
-	rec.Status, rec.NextAttemptAt = boathook.DeliveryCanceled, time.Time{}
+	rec.Status, rec.NextAttemptAt, rec.Reason = boathook.DeliveryCanceled, time.Time{}, d.Reason
 	return nil
 }
 

@@ -118,12 +118,16 @@ func (s *Store) Runs(_ context.Context, q store.RunQuery) ([]boathook.Run, strin
 		}
 	}
 	slices.SortFunc(found, func(a, b entry[*boathook.Run]) int { return b.compare(a.position) })
-	refs, next := page(slices.Values(found), q.Limit, all)
-	runs := make([]boathook.Run, len(refs))
-	for i, r := range refs {
-		runs[i] = cloneRun(*r)
+	var runs []boathook.Run
+	size := 0
+	for i, e := range found {
+		if i == q.Limit || size >= store.MaxPageBytes {
+			return runs, found[i-1].cursor(), nil
+		}
+		runs = append(runs, cloneRun(*e.value))
+		size += len(e.value.Input) + len(e.value.Output)
 	}
-	return runs, next, nil
+	return runs, "", nil
 }
 
 func selects(q store.RunQuery, r *boathook.Run) bool {
@@ -268,6 +272,16 @@ func (s *Store) AppendLog(_ context.Context, runID string, first int, lines []st
 	}
 	s.logs[runID] = slices.Insert(log, i, c)
 	return nil
+}
+
+// LogLines implements [store.Logs].
+func (s *Store) LogLines(_ context.Context, runID string) (int, error) {
+	defer s.lock()()
+	log := s.logs[runID]
+	if len(log) == 0 {
+		return 0, nil
+	}
+	return log[len(log)-1].end(), nil
 }
 
 // Log implements [store.Logs].

@@ -218,16 +218,18 @@ func (s *suite) testCancelDelivery(t *testing.T) {
 
 	t.Run("one without a record gets one", func(t *testing.T) {
 		d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+		d.Reason = reason
 		for range 2 {
-			must(t, s.CancelDelivery(t.Context(), d, reason))
+			must(t, s.CancelDelivery(t.Context(), d))
 			s.wantDelivery(t, s.after(d, 0, boathook.DeliveryCanceled))
 		}
 	})
 	t.Run("one that is to be retried keeps its attempts, and has no next one", func(t *testing.T) {
 		d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
 		d = s.record(t, d, 1, boathook.DeliveryRetrying)
+		d.Reason = reason
 		for range 2 {
-			must(t, s.CancelDelivery(t.Context(), d, reason))
+			must(t, s.CancelDelivery(t.Context(), d))
 			s.wantDelivery(t, s.after(d, 1, boathook.DeliveryCanceled), s.newAttempt(1, http.StatusServiceUnavailable))
 		}
 	})
@@ -238,8 +240,25 @@ func (s *suite) testCancelDelivery(t *testing.T) {
 		} {
 			d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
 			d = s.record(t, d, 1, status)
-			must(t, s.CancelDelivery(t.Context(), s.after(d, 1, boathook.DeliveryRetrying), reason))
+			late := s.after(d, 1, boathook.DeliveryRetrying)
+			late.Reason = reason
+			must(t, s.CancelDelivery(t.Context(), late))
 			s.wantDelivery(t, d, s.newAttempt(1, response))
+		}
+	})
+	t.Run("an attempt that is made all the same reopens it", func(t *testing.T) {
+		for number := range 3 {
+			d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+			var want []boathook.Attempt
+			for n := 1; n <= number; n++ {
+				d = s.record(t, d, n, boathook.DeliveryRetrying)
+				want = append(want, s.newAttempt(n, http.StatusServiceUnavailable))
+			}
+			canceled := d
+			canceled.Reason = reason
+			must(t, s.CancelDelivery(t.Context(), canceled))
+			d = s.record(t, d, number+1, boathook.DeliverySucceeded)
+			s.wantDelivery(t, d, append(want, s.newAttempt(number+1, http.StatusOK))...)
 		}
 	})
 }
@@ -315,7 +334,8 @@ func (s *suite) testDeliveries(t *testing.T) {
 			d := s.newDelivery(w.WebhookID, s.clock.Now().Add(time.Duration(i)*time.Second))
 			d.WorkspaceID, d.EventType = w.WorkspaceID, types[i/4%2]
 			if status := statuses[i%4]; status == boathook.DeliveryCanceled {
-				must(t, s.CancelDelivery(t.Context(), d, "the webhook was disabled"))
+				d.Reason = "the webhook was disabled"
+				must(t, s.CancelDelivery(t.Context(), d))
 				d = s.after(d, 0, status)
 			} else {
 				d = s.record(t, d, 1, status)

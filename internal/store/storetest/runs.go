@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -540,6 +541,27 @@ func (s *suite) testRuns(t *testing.T) {
 		wantSame(t, "runs", s.runsWhere(query).all(t, store.Page{Limit: 3}), []boathook.Run(nil))
 	})
 
+	t.Run("a page of long ones ends early", func(t *testing.T) {
+		sourceID := boathook.NewID(boathook.DeploymentID)
+		const n, length = 20, 256 << 10 // five MiB in all
+		for i := range n {
+			r := s.newRun()
+			r.WorkspaceID, r.SourceID, r.CreatedAt = workspaceID, sourceID, s.clock.Now().Add(time.Duration(i)*time.Second)
+			r.Input = []byte(`"` + strings.Repeat("x", length-2) + `"`)
+			r.InputHash = boathook.HashInput(r.Input)
+			must(t, s.CreateRun(t.Context(), r))
+		}
+		long := s.runsWhere(store.RunQuery{WorkspaceID: workspaceID, SourceIDs: []string{sourceID}})
+		first, cursor, err := long.page(t.Context(), store.Page{Limit: 200})
+		must(t, err)
+		if len(first) == 0 || len(first) >= n || cursor == "" {
+			t.Fatalf("the first page has %d of %d runs, its cursor is %q", len(first), n, cursor)
+		}
+		if all := long.all(t, store.Page{Limit: 200}); len(all) != n {
+			t.Errorf("all pages have %d of %d runs", len(all), n)
+		}
+	})
+
 	t.Run("they can be selected by status and environment, and are shown whole", func(t *testing.T) {
 		query := store.RunQuery{WorkspaceID: boathook.NewID(boathook.WorkspaceID), SourceIDs: []string{boathook.NewID(boathook.DeploymentID)}}
 		var all []boathook.Run // newest first
@@ -628,6 +650,9 @@ func (s *suite) testLogs(t *testing.T) {
 		_, got, err := s.Log(t.Context(), r.ID, 0, unlimited)
 		must(t, err)
 		wantSame(t, "lines", got, []store.LogLine(nil))
+		if n, err := s.LogLines(t.Context(), r.ID); n != 0 || err != nil {
+			t.Errorf("%d lines are counted, %v", n, err)
+		}
 	})
 	t.Run("lines read back in order, from the chunk that holds the one asked for", func(t *testing.T) {
 		r, _ := s.running(t)
@@ -643,6 +668,9 @@ func (s *suite) testLogs(t *testing.T) {
 				t.Errorf("from %d: the first line is %d, want %d", from, first, wantFirst)
 			}
 			wantSame(t, fmt.Sprintf("lines from %d", from), got, all[wantFirst:])
+		}
+		if n, err := s.LogLines(t.Context(), r.ID); n != len(all) || err != nil {
+			t.Errorf("%d lines are counted, %v; want %d", n, err, len(all))
 		}
 		for _, from := range []int{len(all), len(all) + 5} {
 			_, got, err := s.Log(t.Context(), r.ID, from, unlimited)

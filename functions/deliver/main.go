@@ -1,0 +1,44 @@
+// Command deliver is the Lambda function that sends outgoing webhooks from the
+// deliveries and retries queues. What it does is in package deliver.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"boathook/functions/internal/boot"
+	"boathook/internal/deliver"
+	"boathook/internal/egress"
+	"boathook/internal/seal"
+	sealkms "boathook/internal/seal/kms"
+	"boathook/internal/sqsbatch"
+)
+
+type config struct {
+	boot.Logging
+	boot.Tables
+	boot.Egress
+	RetriesQueueURL string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
+	KeyID           string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
+}
+
+func main() { boot.Run(build) }
+
+func build(_ context.Context, c config, sdk aws.Config) (any, error) {
+	store := c.Store(sdk)
+	room := deliver.New(deliver.Config{
+		Store:   store,
+		Retries: boot.Queue(sdk, c.RetriesQueueURL),
+		Client:  egress.New(c.Guard()),
+		Seal:    seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
+		Now:     time.Now,
+		Jitter:  rand.Float64,
+		Log:     slog.Default(),
+	})
+	return sqsbatch.Handler(room.Handle, sqsbatch.Options{}), nil
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+
+	"boathook/events"
+	"boathook/functions/internal/stack"
+	"boathook/internal/boathook"
+	"boathook/internal/queue"
+)
+
+// newHandler is a handler whose runs are executed by an http target.
+func newHandler(t *testing.T, target http.HandlerFunc) (*stack.Stack, any) {
+	t.Helper()
+	server := httptest.NewServer(target)
+	t.Cleanup(server.Close)
+	s := stack.New(t)
+	s.Tell(t, server.URL, "https://receiver.example")
+	handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, handler
+}
+
+func invoke(t *testing.T, handler any, name string) []awsevents.SQSBatchItemFailure {
+	t.Helper()
+	return stack.Invoke[awsevents.SQSEvent, awsevents.SQSEventResponse](
+		t, handler, events.Load[awsevents.SQSEvent](t, name)).BatchItemFailures
+}
+
+func TestARunIsExecutedOnceHoweverOftenItsMessageComes(t *testing.T) {
+	executions := 0
+	s, handler := newHandler(t, func(w http.ResponseWriter, _ *http.Request) {
+		executions++
+		io.WriteString(w, "working\n{\"pages\":12}\n")
+	})
+	for _, name := range []string{"execute/one-run", "execute/duplicate-run"} {
+		if failures := invoke(t, handler, name); len(failures) != 0 {
+			t.Errorf("%s: failures %v", name, failures)
+		}
+	}
+	run, err := s.Store.Run(t.Context(), events.WorkspaceID, events.RunID)
+	if err != nil || run.Status != boathook.RunSucceeded || string(run.Output) != `{"pages":12}` || !run.Published || executions != 1 {
+		t.Errorf("the run is %+v with output %s, %v; executed %d times", run.RunHead, run.Output, err, executions)
+	}
+	messages, err := s.Deliveries.Receive(t.Context(), 10, 0)
+	if err != nil || len(messages) != 1 {
+		t.Errorf("%d deliveries are queued, %v", len(messages), err)
+	}
+}
+
+func TestAMessageThatCanNotBeReadIsLeftForTheDeadLetterQueue(t *testing.T) {
+	_, handler := newHandler(t, func(http.ResponseWriter, *http.Request) { t.Error("something was executed") })
+	if failures := invoke(t, handler, "execute/undecodable"); len(failures) != 1 {
+		t.Errorf("failures %v, want the one record", failures)
+	}
+}
+
+// What a run costs, from first message to acknowledgement, where intake has
+// written the record. Each is one request; the due row, the claim, the outcome
+// and the mark are what at-most-once execution takes.
+func TestTheCallsOfARun(t *testing.T) {
+	s, handler := newHandler(t, func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"pages":12}`)
+	})
+	event := events.Load[awsevents.SQSEvent](t, "execute/one-run")
+	seed(t, s, event)
+	s.Calls()
+	stack.Invoke[awsevents.SQSEvent, awsevents.SQSEventResponse](t, handler, event)
+	want := []string{
+		"GetItem",          // the version, once in a process's life
+		"PutItem",          // the due row
+		"UpdateItem",       // claim
+		"PutItem",          // the log's chunk
+		"PutItem",          // the output
+		"UpdateItem",       // finish
+		"Query",            // the webhooks
+		"SendMessageBatch", // their deliveries
+		"UpdateItem",       // published
+		"DeleteItem",       // the due row
+	}
+	if got := stack.Actions(s.Calls()); !slices.Equal(got, want) {
+		t.Errorf("the calls are\n%v, want\n%v", got, want)
+	}
+}
+
+// seed writes the records of an event's runs, as intake does.
+func seed(t *testing.T, s *stack.Stack, e awsevents.SQSEvent) {
+	t.Helper()
+	for _, m := range e.Records {
+		run, err := queue.DecodeRun(m.Body)
+		if err == nil {
+			err = s.Store.CreateRun(t.Context(), run)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

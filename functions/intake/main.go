@@ -1,0 +1,37 @@
+// Command intake is the Lambda function that answers triggers: the HTTP API's
+// POST /webhooks/runs/{token}. What it does is in package intake.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"boathook/functions/internal/boot"
+	"boathook/internal/apigw"
+	"boathook/internal/intake"
+	"boathook/internal/runs"
+)
+
+type config struct {
+	boot.Logging
+	boot.Tables
+	RunsQueueURL string `env:"BOATHOOK_RUNS_QUEUE_URL,required,notEmpty"`
+}
+
+func main() { boot.Run(build) }
+
+func build(_ context.Context, c config, sdk aws.Config) (any, error) {
+	store := c.Store(sdk)
+	room := &intake.Intake{
+		Store: store,
+		Runs: &runs.Starter{
+			Store: store, Queue: boot.Queue(sdk, c.RunsQueueURL), Now: time.Now, Log: slog.Default(),
+		},
+		Now: time.Now,
+		Log: slog.Default(),
+	}
+	return apigw.Handler(room.Handler()), nil
+}

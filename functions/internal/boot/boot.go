@@ -1,0 +1,70 @@
+// Package boot is how every function starts: it reads the function's
+// configuration from the environment, sets the logger, loads the AWS
+// configuration, builds the handler once, and hands it to the Lambda runtime.
+package boot
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/caarlos0/env/v11"
+
+	"boathook/internal/queue"
+	sqsqueue "boathook/internal/queue/sqs"
+	"boathook/internal/store/dynamo"
+)
+
+// Logging is the part of every function's configuration that Run uses itself.
+type Logging struct {
+	Level slog.Level `env:"BOATHOOK_LOG_LEVEL,required"`
+}
+
+func (l Logging) level() slog.Level { return l.Level }
+
+// Run serves the handler that build makes of the configuration C, whose fields
+// name their variables in `env` tags. If a variable is missing or malformed, or
+// build fails, it logs all that is wrong and exits with 1.
+func Run[C interface{ level() slog.Level }](build func(context.Context, C, aws.Config) (handler any, err error)) {
+	ctx := context.Background()
+	c, err := env.ParseAs[C]()
+	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: c.level()})))
+	var handler any
+	if err == nil {
+		var sdk aws.Config
+		if sdk, err = config.LoadDefaultConfig(ctx); err == nil {
+			handler, err = build(ctx, c, sdk)
+		}
+	}
+	if err != nil {
+		slog.Error("start failed", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(handler)
+}
+
+// Tables is the part of a configuration that opens the store.
+type Tables struct {
+	ConfigTable   string `env:"BOATHOOK_CONFIG_TABLE,required,notEmpty"`
+	RecordsTable  string `env:"BOATHOOK_RECORDS_TABLE,required,notEmpty"`
+	RetentionDays int    `env:"BOATHOOK_RETENTION_DAYS,required"`
+}
+
+// Store opens the tables.
+func (t Tables) Store(sdk aws.Config) *dynamo.Store {
+	return dynamo.New(dynamodb.NewFromConfig(sdk), dynamo.Config{
+		ConfigTable: t.ConfigTable, RecordsTable: t.RecordsTable,
+		Retention: time.Duration(t.RetentionDays) * 24 * time.Hour,
+	})
+}
+
+// Queue opens the queue at a URL.
+func Queue(sdk aws.Config, url string) queue.Sender {
+	return sqsqueue.New(sqs.NewFromConfig(sdk), url)
+}

@@ -1,0 +1,19 @@
+package boot
+
+import (
+	"net/netip"
+
+	"boathook/internal/egress"
+)
+
+// Egress is the part of a configuration that says which requests may leave,
+// besides https to public addresses.
+type Egress struct {
+	AllowedPrefixes []netip.Prefix `env:"BOATHOOK_ALLOWED_EGRESS,required"`
+	AllowHTTP       bool           `env:"BOATHOOK_ALLOW_HTTP,required"`
+}
+
+// Guard is the configuration's part of the guarded client's.
+func (e Egress) Guard() egress.Config {
+	return egress.Config{AllowPrefixes: e.AllowedPrefixes, AllowHTTP: e.AllowHTTP}
+}

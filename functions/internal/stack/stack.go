@@ -1,0 +1,251 @@
+// Package stack is test support: the tables, queues, key and secret of
+// template.yaml on AWS emulators, a function's environment that names them, and
+// a record of every request that the SDK's clients send.
+package stack
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/caarlos0/env/v11"
+
+	"boathook/events"
+	sqsqueue "boathook/internal/queue/sqs"
+	"boathook/internal/seal"
+	sealkms "boathook/internal/seal/kms"
+	"boathook/internal/store/dynamo"
+
+	"boathook/internal/boathook"
+)
+
+// Stack is what the functions share.
+type Stack struct {
+	SDK   aws.Config
+	Env   map[string]string // every function's variables
+	Store *dynamo.Store
+	Seal  *seal.Sealer
+
+	Runs, Deliveries, Retries *sqsqueue.Queue
+
+	recorder *recorder
+}
+
+// Call is one request to AWS.
+type Call struct {
+	Action string // such as "DynamoDB_20120810.PutItem"
+	Body   json.RawMessage
+}
+
+// New makes a stack on the emulators that BOATHOOK_TEST_MOTO and, for DynamoDB,
+// BOATHOOK_TEST_DYNALITE name.
+func New(t testing.TB) *Stack {
+	t.Helper()
+	moto, dynalite := emulator(t, "BOATHOOK_TEST_MOTO"), emulator(t, "BOATHOOK_TEST_DYNALITE")
+	s := &Stack{recorder: &recorder{next: http.DefaultClient}}
+	s.SDK = aws.Config{
+		Region:       "eu-west-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("emulator", "emulator", ""),
+		BaseEndpoint: &moto,
+		HTTPClient:   s.recorder,
+	}
+	s.recorder.dynamoDB = dynalite
+
+	ctx := t.Context()
+	name := "t" + strings.ToLower(base32.StdEncoding.EncodeToString(random(5)))
+	db := dynamodb.NewFromConfig(s.SDK)
+	tables := []string{name + "-config", name + "-records"}
+	for _, table := range dynamo.Tables(tables[0], tables[1]) {
+		_, err := db.CreateTable(ctx, table)
+		must(t, err)
+		must(t, dynamodb.NewTableExistsWaiter(db, func(o *dynamodb.TableExistsWaiterOptions) { o.MinDelay = 10 * time.Millisecond }).
+			Wait(ctx, &dynamodb.DescribeTableInput{TableName: table.TableName}, time.Minute))
+	}
+	client := sqs.NewFromConfig(s.SDK)
+	urls := make(map[string]string)
+	for _, queue := range []string{"runs", "deliveries", "retries"} {
+		out, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(name + "-" + queue)})
+		must(t, err)
+		urls[queue] = *out.QueueUrl
+	}
+	key, err := kms.NewFromConfig(s.SDK).CreateKey(ctx, &kms.CreateKeyInput{})
+	must(t, err)
+	secret, err := secretsmanager.NewFromConfig(s.SDK).CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+		Name: aws.String(name), SecretString: aws.String(events.AdminToken),
+	})
+	must(t, err)
+
+	s.Env = map[string]string{
+		"BOATHOOK_LOG_LEVEL":             "error",
+		"BOATHOOK_CONFIG_TABLE":          tables[0],
+		"BOATHOOK_RECORDS_TABLE":         tables[1],
+		"BOATHOOK_RETENTION_DAYS":        "30",
+		"BOATHOOK_RUNS_QUEUE_URL":        urls["runs"],
+		"BOATHOOK_DELIVERIES_QUEUE_URL":  urls["deliveries"],
+		"BOATHOOK_RETRIES_QUEUE_URL":     urls["retries"],
+		"BOATHOOK_KEY_ID":                *key.KeyMetadata.KeyId,
+		"BOATHOOK_ADMIN_SECRET_ID":       *secret.ARN,
+		"BOATHOOK_ALLOWED_FUNCTION_ARNS": "",
+		"BOATHOOK_ALLOWED_EGRESS":        "127.0.0.0/8",
+		"BOATHOOK_ALLOW_HTTP":            "true",
+		"BOATHOOK_PUBLIC_URL":            "",
+	}
+	s.Store = dynamo.New(db, dynamo.Config{ConfigTable: tables[0], RecordsTable: tables[1], Retention: 30 * 24 * time.Hour})
+	s.Seal = seal.New(sealkms.Keys{Client: kms.NewFromConfig(s.SDK), KeyID: s.Env["BOATHOOK_KEY_ID"]}, s.Store)
+	s.Runs = sqsqueue.New(client, urls["runs"])
+	s.Deliveries = sqsqueue.New(client, urls["deliveries"])
+	s.Retries = sqsqueue.New(client, urls["retries"])
+	return s
+}
+
+// Secret signs the story's outgoing webhook.
+const Secret = "whsec_dGhlIHN0b3J5J3Mgd2ViaG9vaw=="
+
+// Tell puts the story of package events into the store: its workspace,
+// deployment, version and webhooks. target and receiver are URLs.
+func (s *Stack) Tell(t testing.TB, target, receiver string) {
+	t.Helper()
+	ctx := t.Context()
+	at := time.Now()
+	dataKey, err := s.Seal.NewDataKey(ctx, events.WorkspaceID)
+	must(t, err)
+	must(t, s.Store.PutWorkspace(ctx, boathook.Workspace{ID: events.WorkspaceID, Name: "story", DataKey: dataKey, CreatedAt: at}))
+	must(t, s.Store.PutSource(ctx, boathook.Source{
+		ID: events.DeploymentID, WorkspaceID: events.WorkspaceID, Kind: boathook.Deployment, Name: "nightly reports", CreatedAt: at,
+	}))
+	for number := 1; number <= events.VersionNumber; number++ {
+		id := boathook.NewID(boathook.VersionID)
+		if number == events.VersionNumber {
+			id = events.VersionID
+		}
+		_, err := s.Store.AddVersion(ctx, boathook.Version{
+			ID: id, SourceID: events.DeploymentID, WorkspaceID: events.WorkspaceID,
+			Environment: boathook.Production, Target: boathook.Target{Type: boathook.TargetHTTP, URL: target}, CreatedAt: at,
+		})
+		must(t, err)
+	}
+	token, ok := boathook.ParseURLToken(events.TriggerToken)
+	if !ok {
+		t.Fatal("the story's token is none")
+	}
+	must(t, s.Store.PutIncoming(ctx, boathook.IncomingWebhook{
+		ID: events.IncomingID, WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID, Name: "GitHub Actions",
+		Environment: boathook.Production, Enabled: true, TokenHash: token.Hash(), CreatedAt: at, UpdatedAt: at,
+	}))
+	sealed, err := s.Seal.Seal(ctx, events.WorkspaceID, events.OutgoingID, []byte(Secret))
+	must(t, err)
+	must(t, s.Store.PutOutgoing(ctx, boathook.OutgoingWebhook{
+		ID: events.OutgoingID, WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID, Name: "report status",
+		URL: receiver, Events: []boathook.EventType{boathook.EventRunSucceeded, boathook.EventRunFailed},
+		Environment: boathook.Production, Dialect: "crewship", Timeout: boathook.DefaultDeliveryTimeout, Retry: boathook.DefaultRetry,
+		Enabled: true, Secrets: boathook.SealedSecrets{Current: sealed}, CreatedAt: at, UpdatedAt: at,
+	}))
+	s.Calls()
+}
+
+// Config reads a function's configuration from the stack's variables, of which
+// it sees only its own.
+func Config[C any](t testing.TB, s *Stack) C {
+	t.Helper()
+	c, err := env.ParseAsWithOptions[C](env.Options{Environment: s.Env})
+	must(t, err)
+	return c
+}
+
+// Calls are the requests since the last call of it.
+func (s *Stack) Calls() []Call {
+	s.recorder.mu.Lock()
+	defer s.recorder.mu.Unlock()
+	calls := s.recorder.calls
+	s.recorder.calls = nil
+	return calls
+}
+
+// Actions are the calls' actions, without their services' versions.
+func Actions(calls []Call) []string {
+	names := make([]string, len(calls))
+	for i, c := range calls {
+		_, names[i], _ = strings.Cut(c.Action, ".")
+	}
+	return names
+}
+
+// recorder remembers every request, and sends DynamoDB's to its own emulator.
+type recorder struct {
+	next     *http.Client
+	dynamoDB string
+
+	mu    sync.Mutex
+	calls []Call
+}
+
+func (r *recorder) Do(req *http.Request) (*http.Response, error) {
+	var body []byte
+	if req.Body != nil {
+		var err error
+		if body, err = io.ReadAll(req.Body); err != nil {
+			return nil, err
+		}
+		req.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	action := req.Header.Get("X-Amz-Target")
+	if strings.HasPrefix(action, "DynamoDB") {
+		req.URL.Host = strings.TrimPrefix(r.dynamoDB, "http://")
+	}
+	r.mu.Lock()
+	r.calls = append(r.calls, Call{action, body})
+	r.mu.Unlock()
+	return r.next.Do(req)
+}
+
+// emulator is the URL of one; without it the test is skipped, but never in CI.
+func emulator(t testing.TB, variable string) string {
+	t.Helper()
+	url := os.Getenv(variable)
+	if url == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is not set: run `make test`", variable)
+		}
+		t.Skipf("NOT RUN: %s is not set; `make test` installs and starts the emulators", variable)
+	}
+	return url
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Invoke calls a handler as the Lambda runtime does, with a deadline that is
+// far away.
+func Invoke[In, Out any](t testing.TB, handler any, event In) Out {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := handler.(func(context.Context, In) (Out, error))(ctx, event)
+	must(t, err)
+	return out
+}

@@ -1,0 +1,42 @@
+// Command sweep is the Lambda function that runs each minute and does what is
+// due. What it does is in package sweep.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"boathook/functions/internal/boot"
+	"boathook/internal/publish"
+	"boathook/internal/runs"
+	"boathook/internal/sweep"
+)
+
+type config struct {
+	boot.Logging
+	boot.Tables
+	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
+	RetriesQueueURL    string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
+}
+
+func main() { boot.Run(build) }
+
+func build(_ context.Context, c config, sdk aws.Config) (any, error) {
+	store := c.Store(sdk)
+	room := &sweep.Sweeper{
+		Store: store,
+		Keeper: &runs.Keeper{
+			Store:   store,
+			Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
+			Now:     time.Now,
+			Log:     slog.Default(),
+		},
+		Retries: boot.Queue(sdk, c.RetriesQueueURL),
+		Now:     time.Now,
+		Log:     slog.Default(),
+	}
+	return room.Sweep, nil
+}

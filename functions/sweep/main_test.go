@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"boathook/events"
+	"boathook/functions/internal/stack"
+	"boathook/internal/boathook"
+	"boathook/internal/queue"
+	"boathook/internal/store"
+)
+
+// A scheduled minute sends a retry that is due, and fails a run whose runner
+// was lost.
+func TestAScheduledMinute(t *testing.T) {
+	s := stack.New(t)
+	s.Tell(t, "https://target.example", "https://receiver.example")
+	built, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, past := t.Context(), time.Now().Add(-time.Minute)
+
+	e := boathook.Event{ID: "evt_a", Time: past}
+	d := boathook.Delivery{
+		ID: boathook.NewDeliveryID(&e, events.OutgoingID), WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID,
+		WebhookID: events.OutgoingID, EventID: e.ID, EventType: boathook.EventRunSucceeded, Body: []byte(`{"a":1}`),
+		Status: boathook.DeliveryRetrying, Attempts: 1, NextAttemptAt: past,
+	}
+	must(s.Store.RecordAttempt(ctx, d, boathook.Attempt{Number: 1, SentAt: past, Error: "answered 500"}))
+	must(s.Store.PutDue(ctx, store.DueAttempt{DeliveryID: d.ID, WorkspaceID: d.WorkspaceID, Attempt: 2, Series: 1}.Row(past)))
+
+	must(s.Store.CreateRun(ctx, boathook.Run{
+		RunHead: boathook.RunHead{
+			ID: events.RunID, WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID, VersionID: events.VersionID,
+			Environment: boathook.Production, Status: boathook.RunRunning, CreatedAt: past, StartedAt: past,
+			Claim: boathook.Claim{ID: "claim_a", LeaseUntil: past},
+		},
+		Input: []byte(`{}`),
+	}))
+	must(s.Store.PutDue(ctx, store.DueRunRow(events.RunID, past)))
+
+	payload, err := json.Marshal(events.Load[awsevents.EventBridgeEvent](t, "sweep/scheduled-minute"))
+	must(err)
+	ctx, cancel := context.WithTimeout(ctx, 55*time.Second)
+	defer cancel()
+	_, err = lambda.NewHandler(built).Invoke(ctx, payload)
+	must(err)
+
+	retries, err := s.Retries.Receive(ctx, 10, 0)
+	must(err)
+	if len(retries) != 1 {
+		t.Fatalf("%d retries are queued", len(retries))
+	}
+	if got, err := queue.DecodeDelivery(retries[0].Body); err != nil || got.ID != d.ID || got.Attempt != 2 || string(got.Body) != `{"a":1}` {
+		t.Errorf("queued %+v, %v", got, err)
+	}
+	run, err := s.Store.Run(ctx, events.WorkspaceID, events.RunID)
+	must(err)
+	if run.Status != boathook.RunFailed || run.Error != "runner lost" || !run.Published {
+		t.Errorf("the run is %+v", run.RunHead)
+	}
+	ends, err := s.Deliveries.Receive(ctx, 10, 0)
+	must(err)
+	if len(ends) != 1 {
+		t.Errorf("%d deliveries of the run's end are queued", len(ends))
+	}
+}

@@ -1,0 +1,358 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const adminToken = "bh_for-the-tests-of-the-local-system"
+
+// program is the running program, as a user meets it.
+type program struct {
+	t      *testing.T
+	url    string
+	stdout *output
+	stop   context.CancelFunc
+	done   chan error
+}
+
+// output is what the program has printed so far.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{} // closed at each write, and made anew
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.more)
+	o.more = make(chan struct{})
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// await returns the first match of pattern, which the program is to print.
+func (o *output) await(t *testing.T, pattern string) []string {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	deadline := time.After(20 * time.Second)
+	for {
+		o.mu.Lock()
+		match, more := re.FindStringSubmatch(o.text.String()), o.more
+		o.mu.Unlock()
+		if match != nil {
+			return match
+		}
+		select {
+		case <-more:
+		case <-deadline:
+			t.Fatalf("the program never printed %q, but\n%s", pattern, o)
+		}
+	}
+}
+
+// environment is a getenv of NAME=value pairs.
+func environment(pairs ...string) func(string) string {
+	return func(name string) string {
+		for _, pair := range pairs {
+			if value, ok := strings.CutPrefix(pair, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	}
+}
+
+func start(t *testing.T) *program {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	p := &program{t: t, stdout: &output{more: make(chan struct{})}, stop: stop, done: make(chan error, 1)}
+	go func() {
+		p.done <- run(ctx, environment("PORT=0", "BOATHOOK_ADMIN_TOKEN="+adminToken), p.stdout, io.Discard)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-p.done
+	})
+	p.url = p.stdout.await(t, `Boathook is at (http://127\.0\.0\.1:\d+)`)[1]
+	return p
+}
+
+// call makes a request to the API, which must answer with the status, and
+// decodes the answer.
+func (p *program) call(method, path, body string, status int) map[string]any {
+	p.t.Helper()
+	url := path
+	if strings.HasPrefix(path, "/") {
+		url = p.url + path
+	}
+	req, err := http.NewRequestWithContext(p.t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+adminToken)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if res.StatusCode != status {
+		p.t.Fatalf("%s %s: %d %s, want %d", method, path, res.StatusCode, text, status)
+	}
+	var answer map[string]any
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &answer); err != nil {
+			p.t.Fatalf("%s %s: %s: %v", method, path, text, err)
+		}
+	}
+	return answer
+}
+
+// deployment makes one whose runs execute a shell script, and gives its path
+// and trigger URL.
+func (p *program) deployment(script string) (path, trigger string) {
+	p.t.Helper()
+	path = "/v1/deployments/" + p.call("POST", "/v1/deployments", `{"name":"test"}`, 201)["id"].(string)
+	argv, _ := json.Marshal([]string{"sh", "-c", script})
+	p.call("POST", path+"/versions", fmt.Sprintf(`{"environment":"production","target":{"type":"command","argv":%s}}`, argv), 201)
+	trigger = p.call("POST", path+"/incoming-webhooks", `{"name":"test","environment":"production"}`, 201)["url"].(string)
+	return path, trigger
+}
+
+// settled awaits that a webhook's first delivery is settled, and gives it.
+func (p *program) settled(webhook string) map[string]any {
+	p.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		list := p.call("GET", webhook+"/deliveries", "", 200)["data"].([]any)
+		if len(list) > 0 {
+			return p.call("GET", "/v1/deliveries/"+list[0].(map[string]any)["id"].(string), "", 200)
+		}
+	}
+	p.t.Fatal("nothing was delivered")
+	return nil
+}
+
+func TestThePrintedLinesShowTheWholeWay(t *testing.T) {
+	need(t, "bash", "curl")
+	p := start(t)
+	_, lines, _ := strings.Cut(p.stdout.String(), "another terminal:")
+	cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-o", "pipefail")
+	cmd.Stdin = strings.NewReader(lines)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		`"number":1`, `The trigger URL: ` + p.url + `/webhooks/runs/`, `"status":"succeeded"`, `"type":"run.started"`, `"working"`,
+		`"type":"complete"`, `"X-Crewship-Signature"`, `"response_status":204`,
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the lines don't show %s:\n%s", want, out)
+		}
+	}
+	p.stdout.await(t, `Received "run\.succeeded", delivery "[0-9a-f-]{36}"; its signature verifies:\n\{"event":"run\.succeeded",.*"input":\{"hello":"world"\}`)
+}
+
+func TestWhatIsInFlightIsFinishedOnAnInterrupt(t *testing.T) {
+	p := start(t)
+	path, trigger := p.deployment("touch begun; until test -e ended; do sleep 0.05; done; echo '{}'")
+	_ = path
+	receiver := p.stdout.await(t, `"url":"(http[^"]*/receiver)"`)[1]
+	p.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(`{"name":"r","url":%q,"events":["run.succeeded"],"environment":"production"}`, receiver), 201)
+	t.Chdir(t.TempDir())
+	p.call("POST", trigger, `{}`, 202)
+	awaitFile(t, "begun")
+	p.stop()
+	p.stdout.await(t, "Finishing what is in flight")
+	select {
+	case err := <-p.done:
+		t.Fatalf("ended with a run in flight: %v", err)
+	default:
+	}
+	if err := os.WriteFile("ended", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := <-p.done
+	p.done <- err // for the cleanup
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func awaitFile(t *testing.T, name string) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		if _, err := os.Stat(name); err == nil {
+			return
+		}
+	}
+	t.Fatalf("there is no file %s", name)
+}
+
+func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	for name, tc := range map[string]struct{ variable, want string }{
+		"a port in use":    {fmt.Sprintf("PORT=%d", port), fmt.Sprintf("PORT: %d is in use", port)},
+		"a port too high":  {"PORT=70000", "PORT"},
+		"a port in words":  {"PORT=http", "PORT"},
+		"a short token":    {"BOATHOOK_ADMIN_TOKEN=short", "BOATHOOK_ADMIN_TOKEN: at least 16"},
+		"an odd token":     {"BOATHOOK_ADMIN_TOKEN=with a space in the middle", "BOATHOOK_ADMIN_TOKEN"},
+		"an odd log level": {"BOATHOOK_LOG_LEVEL=loud", "LOG_LEVEL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			err := run(t.Context(), environment(tc.variable, "PORT=0"), &out, &out)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v, want one line with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// TestTheREADMEsReceivers pastes each receiver of README.md, and delivers to it.
+func TestTheREADMEsReceivers(t *testing.T) {
+	for language, tc := range map[string]struct {
+		file    string
+		command []string
+	}{
+		"python": {"receiver.py", []string{"python3", "receiver.py"}},
+		"js":     {"receiver.js", []string{"node", "receiver.js"}},
+		"go":     {"receiver.go", []string{"go", "run", "receiver.go"}},
+	} {
+		t.Run(language, func(t *testing.T) {
+			need(t, tc.command[0])
+			const secret = "whsec_VGhlIFJFQURNRSdzIHJlY2VpdmVycw=="
+			address := freeAddress(t)
+			_, port, _ := net.SplitHostPort(address)
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, tc.file), []byte(readme(t, language)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(tc.command[0], tc.command[1:]...)
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "PORT="+port, "WEBHOOK_SECRET="+secret)
+			runUntilCleanup(t, cmd)
+			awaitListener(t, address)
+
+			p := start(t)
+			path, trigger := p.deployment("cat")
+			for name, webhook := range map[string]struct {
+				secret string
+				want   float64
+			}{
+				"with its secret":     {secret, 204},
+				"with another secret": {"whsec_YW5vdGhlciBzZWNyZXQ=", 401},
+			} {
+				out := p.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
+					`{"name":%q,"url":"http://%s/","events":["run.succeeded"],"environment":"production","retry":{"schedule_seconds":[]},"signing_secret":%q}`,
+					name, address, webhook.secret), 201)["id"].(string)
+				p.call("POST", trigger, `{"n":12345678901234567890,"text":"é <&>"}`, 202)
+				delivery := p.settled(path + "/outgoing-webhooks/" + out)
+				attempt := delivery["attempts"].([]any)[0].(map[string]any)
+				if attempt["response_status"] != webhook.want {
+					t.Errorf("%s the receiver answered %v, want %v", name, attempt, webhook.want)
+				}
+			}
+		})
+	}
+}
+
+// TestTheREADMEsTriggers runs each trigger of README.md as it stands there.
+func TestTheREADMEsTriggers(t *testing.T) {
+	need(t, "bash", "curl")
+	p := start(t)
+	path, trigger := p.deployment("cat")
+	id := strings.TrimPrefix(path, "/v1/deployments/")
+
+	_, action, _ := strings.Cut(readme(t, "yaml"), "run: |\n")
+	cron := strings.ReplaceAll(strings.SplitN(readme(t, "crontab"), " ", 6)[5], `\%`, "%") // as cron reads it
+	for name, tc := range map[string]struct{ script, want string }{
+		"GitHub Actions": {action, `{"repository":"org/repo","ref":"refs/heads/main","sha":"88d543e"}`},
+		"cron":           {cron, `{"task":"daily report"}`},
+	} {
+		for range 2 { // the key makes the second start nothing
+			cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-c", tc.script)
+			cmd.Env = append(os.Environ(), "TRIGGER_URL="+trigger, "GITHUB_RUN_ID=1", "GITHUB_RUN_ATTEMPT=1",
+				"GITHUB_REPOSITORY=org/repo", "GITHUB_REF=refs/heads/main", "GITHUB_SHA=88d543e")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", name, err, out)
+			}
+		}
+		list := p.call("GET", "/v1/runs?deployment_id="+id, "", 200)["runs"].([]any)
+		input, _ := json.Marshal(list[0].(map[string]any)["input"])
+		var got, want any
+		_ = json.Unmarshal(input, &got)
+		_ = json.Unmarshal([]byte(tc.want), &want)
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: the newest run's input is %s, want %s", name, input, tc.want)
+		}
+	}
+	if list := p.call("GET", "/v1/runs?deployment_id="+id, "", 200)["runs"].([]any); len(list) != 2 {
+		t.Errorf("%d runs were started, want 2", len(list))
+	}
+}
+
+// readme is the code block of README.md in a language.
+func readme(t *testing.T, language string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) != 1 {
+		t.Fatalf("README.md has %d blocks of %s", len(blocks), language)
+	}
+	return blocks[0][1]
+}
+
+// need skips a test that a machine without a program can't run.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, name := range programs {
+		if _, err := exec.LookPath(name); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("%s is not installed", name)
+			}
+			t.Skipf("NOT RUN: install %s to run this test", name)
+		}
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -1,0 +1,100 @@
+// Command local is the whole of Boathook on one machine: the same rooms as on
+// AWS, on the embedded twins of the store and the queues. Everything is in
+// memory and gone when it stops.
+//
+// It reads PORT (8080), BOATHOOK_ADMIN_TOKEN (made if unset) and
+// BOATHOOK_LOG_LEVEL (warn) from the environment. It exits with 0 after SIGINT
+// or SIGTERM, once what was in flight is finished, and with 1 if it can't start.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"boathook/internal/boathook"
+)
+
+type config struct {
+	port       uint16
+	adminToken string
+	logLevel   slog.Level
+}
+
+func readConfig(getenv func(string) string) (c config, err error) {
+	port, err := strconv.ParseUint(cmp.Or(getenv("PORT"), "8080"), 10, 16)
+	if err != nil {
+		return c, fmt.Errorf("PORT: %q is not a port (0 to 65535)", getenv("PORT"))
+	}
+	c.port = uint16(port)
+	c.adminToken = cmp.Or(getenv("BOATHOOK_ADMIN_TOKEN"), boathook.NewAPIToken())
+	if len(c.adminToken) < 16 || strings.ContainsFunc(c.adminToken, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return c, errors.New("BOATHOOK_ADMIN_TOKEN: at least 16 printable ASCII characters are needed")
+	}
+	if err := c.logLevel.UnmarshalText([]byte(cmp.Or(getenv("BOATHOOK_LOG_LEVEL"), "warn"))); err != nil {
+		return c, fmt.Errorf("BOATHOOK_LOG_LEVEL: %q is none of debug, info, warn and error", getenv("BOATHOOK_LOG_LEVEL"))
+	}
+	return c, nil
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if err := run(ctx, os.Getenv, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "boathook:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends and what is in flight is finished.
+func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writer) error {
+	c, err := readConfig(getenv)
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", c.port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("PORT: %d is in use; choose another, as in: PORT=%d make run", c.port, c.port+1)
+	}
+	if err != nil {
+		return err
+	}
+	url := "http://" + listener.Addr().String()
+
+	inbox := newReceiver(stdout)
+	s, err := newSystem(ctx, c.adminToken, url, inbox, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.logLevel})))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	serving := make(chan error, 1)
+	go func() { serving <- server.Serve(listener) }()
+	s.start()
+	if err := welcome(stdout, url, c.adminToken, inbox.secret); err != nil {
+		return err
+	}
+
+	select {
+	case err := <-serving:
+		return err
+	case <-ctx.Done():
+	}
+	fmt.Fprintln(stdout, "\nFinishing what is in flight (interrupt again to end at once) …")
+	if err := server.Shutdown(context.Background()); err != nil {
+		return err
+	}
+	s.drain()
+	return nil
+}

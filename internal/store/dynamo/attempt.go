@@ -1,0 +1,69 @@
+package dynamo
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/deflate"
+)
+
+// attemptText is an attempt as it is stored: this in JSON and, if there is a
+// response with a body, a line break and the body. Both are compressed as one,
+// since many a word is in both.
+type attemptText struct {
+	Number    int           `json:"n"`
+	SentAt    int64         `json:"t"` // Unix milliseconds
+	Duration  int64         `json:"d"` // milliseconds
+	Signature string        `json:"g,omitempty"`
+	Response  *responseText `json:"r,omitempty"`
+	Error     string        `json:"e,omitempty"`
+}
+
+type responseText struct {
+	Status    int         `json:"s"`
+	Headers   http.Header `json:"h,omitempty"`
+	Truncated bool        `json:"t,omitempty"`
+}
+
+func packAttempt(a boathook.Attempt) ([]byte, error) {
+	t := attemptText{
+		Number: a.Number, SentAt: a.SentAt.UnixMilli(), Duration: a.Duration.Milliseconds(),
+		Signature: a.Signature, Error: a.Error,
+	}
+	var body []byte
+	if r := a.Response; r != nil {
+		t.Response = &responseText{r.Status, r.Headers, r.Truncated}
+		body = r.Body
+	}
+	text, err := boathook.EncodeJSON(t)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > 0 {
+		text = append(append(text, '\n'), body...)
+	}
+	return deflate.Compress(text), nil
+}
+
+func unpackAttempt(packed []byte) (a boathook.Attempt, err error) {
+	text, err := deflate.Decompress(packed, maxText)
+	if err != nil {
+		return a, err
+	}
+	text, body, _ := bytes.Cut(text, []byte{'\n'})
+	var t attemptText
+	if err := json.Unmarshal(text, &t); err != nil {
+		return a, err
+	}
+	a = boathook.Attempt{
+		Number: t.Number, SentAt: time.UnixMilli(t.SentAt).UTC(), Duration: time.Duration(t.Duration) * time.Millisecond,
+		Signature: t.Signature, Error: t.Error,
+	}
+	if r := t.Response; r != nil {
+		a.Response = &boathook.Response{Status: r.Status, Headers: r.Headers, Body: body, Truncated: r.Truncated}
+	}
+	return a, nil
+}

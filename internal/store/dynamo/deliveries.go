@@ -1,0 +1,298 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// deliveryItem is a delivery's record: one write unit where its body and its
+// first attempt are small.
+type deliveryItem struct {
+	key
+	content                          // of the body
+	Parent      string               `dynamodbav:"parent,omitempty"` // while it is failed
+	Place       string               `dynamodbav:"place,omitempty"`  // while it is failed
+	Expires     int64                `dynamodbav:"x"`
+	SourceID    string               `dynamodbav:"so"`
+	WebhookID   string               `dynamodbav:"w"`
+	EventID     string               `dynamodbav:"i"`
+	EventType   boathook.EventType   `dynamodbav:"t"`
+	Environment boathook.Environment `dynamodbav:"e,omitempty"`
+	First       []byte               `dynamodbav:"a,omitempty"`  // the first attempt; see [packAttempt]
+	Reason      string               `dynamodbav:"er,omitempty"` // why it was canceled
+	state
+}
+
+// state is what a delivery has come to.
+type state struct {
+	Status        boathook.DeliveryStatus `dynamodbav:"s"`
+	Attempts      int                     `dynamodbav:"n"`
+	NextAttemptAt time.Time               `dynamodbav:"u,omitempty"`
+}
+
+// maxInlineBody is how much of a compressed body the record itself holds. Later
+// attempts and lists pay for the whole record's size each time.
+const maxInlineBody = 4 << 10
+
+// deliveryColumns are a delivery without its body and attempt.
+const deliveryColumns = "pk, sk, x, so, w, i, t, e, s, n, u, er"
+
+func stateOf(d boathook.Delivery) state { return state{d.Status, d.Attempts, d.NextAttemptAt} }
+
+func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliveryItem, error) {
+	it := deliveryItem{
+		key: deliveryKey(d.WorkspaceID, d.ID), Expires: s.expiry(),
+		SourceID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, EventType: d.EventType, Environment: d.Environment,
+		Reason: d.Reason, state: stateOf(d),
+	}
+	if d.Status == boathook.DeliveryFailed {
+		it.Parent, it.Place = failedParent(d.WorkspaceID, d.WebhookID), d.ID.String()
+	}
+	var err error
+	it.content, err = s.pack(ctx, it.key, d.Body, maxInlineBody, it.Expires)
+	return it, err
+}
+
+// delivery is without its body.
+func (it deliveryItem) delivery(workspaceID string) (boathook.Delivery, error) {
+	id, err := boathook.ParseDeliveryID(it.SK)
+	if err != nil {
+		return boathook.Delivery{}, fmt.Errorf("item %s: %w", it.key, err)
+	}
+	return boathook.Delivery{
+		ID: id, WorkspaceID: workspaceID, SourceID: it.SourceID, WebhookID: it.WebhookID,
+		EventID: it.EventID, EventType: it.EventType, Environment: it.Environment,
+		Status: it.Status, Attempts: it.Attempts, NextAttemptAt: it.NextAttemptAt, Reason: it.Reason,
+	}, nil
+}
+
+// attemptItem is a delivery's second or a later attempt, and the state that it
+// left the delivery in: writing it is what records the attempt. The delivery
+// follows, at the latest when the attempt is recorded again.
+type attemptItem struct {
+	key
+	Expires int64  `dynamodbav:"x"`
+	Attempt []byte `dynamodbav:"a"`
+	state
+}
+
+// RecordAttempt implements [store.Deliveries].
+func (s *Store) RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error {
+	recorded, err := s.recordAttempt(ctx, d, a)
+	if err != nil {
+		return fmt.Errorf("record attempt %d of delivery %s: %w", a.Number, d.ID, err)
+	}
+	if !recorded {
+		return boathook.Errorf(boathook.Conflict, "attempt %d of delivery %s is recorded already", a.Number, d.ID)
+	}
+	return nil
+}
+
+// recordAttempt is false if the attempt was recorded before.
+func (s *Store) recordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) (recorded bool, err error) {
+	packed, err := packAttempt(a)
+	if err != nil {
+		return false, err
+	}
+	if a.Number == 1 {
+		it, err := s.newDeliveryItem(ctx, d)
+		if err != nil {
+			return false, err
+		}
+		it.First = packed
+		return s.putRecord(ctx, it, absent+" OR n < :n", item{":n": num(1)})
+	}
+
+	it := attemptItem{attemptKey(d.ID, a.Number), s.expiry(), packed, stateOf(d)}
+	if recorded, err = s.putRecord(ctx, it, absent, nil); err != nil {
+		return false, err
+	}
+	if !recorded {
+		stored, err := s.read(ctx, s.config.RecordsTable, it.key, true)
+		if err != nil {
+			return false, err
+		}
+		if it, err = decode[attemptItem](stored); err != nil {
+			return false, err
+		}
+		d.Status, d.Attempts, d.NextAttemptAt = it.Status, it.Attempts, it.NextAttemptAt
+	}
+	return recorded, s.follow(ctx, d, a.Number)
+}
+
+// follow brings a delivery's record to the state after its nth attempt, unless
+// it is there or beyond.
+func (s *Store) follow(ctx context.Context, d boathook.Delivery, n int) error {
+	change := "SET s = :s, n = :n, u = :u REMOVE parent, place, er"
+	values := map[string]any{":s": d.Status, ":n": d.Attempts, ":u": d.NextAttemptAt, ":number": n}
+	if d.Status == boathook.DeliveryFailed {
+		change = "SET s = :s, n = :n, u = :u, parent = :parent, place = :place"
+		values[":parent"], values[":place"] = failedParent(d.WorkspaceID, d.WebhookID), d.ID.String()
+	}
+	for {
+		it, held, err := s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID), change, "n < :number", values)
+		if held || err != nil {
+			return err
+		}
+		if it == nil {
+			made, err := s.makeDelivery(ctx, d)
+			if made || err != nil {
+				return err
+			}
+			continue
+		}
+		found, err := decode[deliveryItem](it)
+		if err != nil || found.Attempts >= n {
+			return err
+		}
+		// It was made between the update and the look that followed.
+	}
+}
+
+// makeDelivery writes a delivery's record without attempts if it is absent.
+func (s *Store) makeDelivery(ctx context.Context, d boathook.Delivery) (made bool, err error) {
+	it, err := s.newDeliveryItem(ctx, d)
+	if err != nil {
+		return false, err
+	}
+	return s.putRecord(ctx, it, absent, nil)
+}
+
+// CancelDelivery implements [store.Deliveries].
+func (s *Store) CancelDelivery(ctx context.Context, d boathook.Delivery) error {
+	d.Status, d.NextAttemptAt = boathook.DeliveryCanceled, time.Time{}
+	for {
+		done, err := s.cancelDelivery(ctx, d)
+		if err != nil {
+			return fmt.Errorf("cancel delivery %s: %w", d.ID, err)
+		}
+		if done {
+			return nil
+		}
+	}
+}
+
+// cancelDelivery is not done if the record was made or removed meanwhile.
+func (s *Store) cancelDelivery(ctx context.Context, d boathook.Delivery) (done bool, err error) {
+	it, held, err := s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID), "SET s = :s, er = :reason REMOVE u", "s = :retrying",
+		map[string]any{":s": d.Status, ":reason": d.Reason, ":retrying": boathook.DeliveryRetrying})
+	if held || err != nil {
+		return held, err
+	}
+	if it == nil {
+		return s.makeDelivery(ctx, d)
+	}
+	found, err := decode[deliveryItem](it)
+	return found.Status != boathook.DeliveryRetrying, err
+}
+
+// Delivery implements [store.Deliveries].
+func (s *Store) Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
+	d, _, err := s.delivery(ctx, workspaceID, id)
+	return d, err
+}
+
+func (s *Store) delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (d boathook.Delivery, it deliveryItem, err error) {
+	found, err := s.read(ctx, s.config.RecordsTable, deliveryKey(workspaceID, id), true)
+	if err != nil {
+		return d, it, fmt.Errorf("get delivery %s: %w", id, err)
+	}
+	if found == nil {
+		return d, it, notFound("delivery " + id.String())
+	}
+	if it, err = decode[deliveryItem](found); err != nil {
+		return d, it, err
+	}
+	if d, err = it.delivery(workspaceID); err != nil {
+		return d, it, err
+	}
+	if d.Body, err = s.unpack(ctx, it.key, it.content); err != nil {
+		return d, it, fmt.Errorf("get the body of delivery %s: %w", id, err)
+	}
+	return d, it, nil
+}
+
+// Attempts implements [store.Deliveries].
+func (s *Store) Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error) {
+	d, it, err := s.delivery(ctx, workspaceID, id)
+	if err != nil {
+		return boathook.Delivery{}, nil, err
+	}
+	attempts, err := s.attempts(ctx, id, it)
+	if err != nil {
+		return boathook.Delivery{}, nil, fmt.Errorf("get the attempts of delivery %s: %w", id, err)
+	}
+	return d, attempts, nil
+}
+
+func (s *Store) attempts(ctx context.Context, id boathook.DeliveryID, it deliveryItem) (attempts []boathook.Attempt, err error) {
+	if it.First != nil {
+		a, err := unpackAttempt(it.First)
+		if err != nil {
+			return nil, err
+		}
+		attempts = append(attempts, a)
+	}
+	if it.Attempts < 2 {
+		return attempts, nil
+	}
+	for later, err := range s.items(ctx, &dynamodb.QueryInput{
+		TableName: &s.config.RecordsTable, ConsistentRead: aws.Bool(true),
+		KeyConditionExpression:    aws.String("pk = :pk"),
+		ExpressionAttributeValues: item{":pk": str(attemptKey(id, 0).PK)},
+	}) {
+		if err != nil {
+			return nil, err
+		}
+		it, err := decode[attemptItem](later)
+		if err != nil {
+			return nil, err
+		}
+		a, err := unpackAttempt(it.Attempt)
+		if err != nil {
+			return nil, err
+		}
+		attempts = append(attempts, a)
+	}
+	return attempts, nil
+}
+
+// Deliveries implements [store.Deliveries].
+func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error) {
+	var lists []list
+	if q.Status == boathook.DeliveryFailed {
+		lists = append(lists, list{
+			table: s.config.RecordsTable, index: byParent, partition: failedParent(q.WorkspaceID, q.WebhookID),
+		})
+	} else {
+		for shard := range deliveryShards {
+			lists = append(lists, list{
+				table: s.config.RecordsTable, columns: deliveryColumns,
+				partition: deliveriesPartition(q.WorkspaceID, boathook.WebhookTag(q.WebhookID), shard),
+			})
+		}
+	}
+	found, next, err := page(ctx, s, q.Page, isDeliveryID, func(it deliveryItem) bool {
+		return it.WebhookID == q.WebhookID &&
+			(q.Status == "" || it.Status == q.Status) &&
+			(q.EventType == "" || it.EventType == q.EventType)
+	}, lists...)
+	if err != nil {
+		return nil, "", fmt.Errorf("list deliveries of %s: %w", q.WebhookID, err)
+	}
+	for _, it := range found {
+		d, err := it.delivery(q.WorkspaceID)
+		if err != nil {
+			return nil, "", err
+		}
+		deliveries = append(deliveries, d)
+	}
+	return deliveries, next, nil
+}

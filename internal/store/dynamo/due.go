@@ -1,0 +1,75 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"boathook/internal/store"
+)
+
+// dueItem is what is due.
+type dueItem struct {
+	key
+	Expires int64         `dynamodbav:"x"`
+	At      time.Time     `dynamodbav:"du"`
+	Kind    store.DueKind `dynamodbav:"ki"`
+	Payload []byte        `dynamodbav:"pl,omitempty"`
+}
+
+// PutDue implements [store.DueRows].
+func (s *Store) PutDue(ctx context.Context, d store.Due) error {
+	// The retention begins when the row is due, not when it is written.
+	expires := max(s.expiry(), d.At.Add(s.config.Retention).Unix())
+	if _, err := s.putRecord(ctx, dueItem{dueKey(d), expires, d.At, d.Kind, d.Payload}, "", nil); err != nil {
+		return fmt.Errorf("put due row %s: %w", d.ID, err)
+	}
+	return nil
+}
+
+// Due implements [store.DueRows].
+func (s *Store) Due(ctx context.Context, shard int, after store.Due, until time.Time, limit int) (rows []store.Due, err error) {
+	first, last := position(after.At, after.ID), position(until, highest)
+	if first > last {
+		return nil, nil
+	}
+	for it, err := range s.items(ctx, &dynamodb.QueryInput{
+		TableName: &s.config.RecordsTable, ConsistentRead: aws.Bool(true), Limit: aws.Int32(int32(limit) + 1),
+		KeyConditionExpression: aws.String("pk = :pk AND sk BETWEEN :first AND :last"),
+		ExpressionAttributeValues: item{
+			":pk": str(duePartition(shard)), ":first": str(first), ":last": str(last),
+		},
+	}) {
+		if err != nil {
+			return nil, fmt.Errorf("get what is due in shard %d: %w", shard, err)
+		}
+		d, err := decode[dueItem](it)
+		if err != nil {
+			return nil, err
+		}
+		if d.SK == first {
+			continue
+		}
+		_, id, _ := strings.Cut(d.SK, "#")
+		rows = append(rows, store.Due{At: d.At, ID: id, Kind: d.Kind, Payload: d.Payload})
+		if len(rows) == limit {
+			break
+		}
+	}
+	return rows, nil
+}
+
+// DeleteDue implements [store.DueRows].
+func (s *Store) DeleteDue(ctx context.Context, d store.Due) error {
+	_, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &s.config.RecordsTable, Key: dueKey(d).item(),
+	})
+	if err != nil {
+		return fmt.Errorf("delete due row %s: %w", d.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"boathook/internal/boathook"
+)
+
+type item = map[string]types.AttributeValue
+
+func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func num(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+func (k key) item() item { return item{pkAttr: str(k.PK), skAttr: str(k.SK)} }
+
+// String makes a key readable in errors.
+func (k key) String() string { return k.PK + " / " + k.SK }
+
+func keyOf(it item) key { return key{textIn(it, pkAttr), textIn(it, skAttr)} }
+
+func textIn(it item, attr string) string {
+	if s, ok := it[attr].(*types.AttributeValueMemberS); ok {
+		return s.Value
+	}
+	return ""
+}
+
+// encode makes attributes of a struct or a map. Times become Unix milliseconds,
+// and null when they are zero.
+func encode(v any) (item, error) {
+	return attributevalue.MarshalMapWithOptions(v, func(o *attributevalue.EncoderOptions) {
+		o.OmitEmptyTime = true
+		o.EncodeTime = func(t time.Time) (types.AttributeValue, error) {
+			if t.IsZero() {
+				return &types.AttributeValueMemberNULL{Value: true}, nil
+			}
+			return num(t.UnixMilli()), nil
+		}
+	})
+}
+
+func decode[T any](it item) (v T, err error) {
+	err = attributevalue.UnmarshalMapWithOptions(it, &v, func(o *attributevalue.DecoderOptions) {
+		o.DecodeTime.N = func(ms string) (time.Time, error) {
+			n, err := strconv.ParseInt(ms, 10, 64)
+			return time.UnixMilli(n).UTC(), err
+		}
+	})
+	if err != nil {
+		return v, fmt.Errorf("decode item %s: %w", keyOf(it), err)
+	}
+	return v, nil
+}
+
+// encodeAt makes the item of an object of the config table.
+func encodeAt(k key, object any) (item, error) {
+	it, err := encode(object)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(it, k.item())
+	return it, nil
+}
+
+func (s *Store) expired(it item) bool {
+	x, ok := it[TTLAttribute].(*types.AttributeValueMemberN)
+	if !ok {
+		return false
+	}
+	at, err := strconv.ParseInt(x.Value, 10, 64)
+	return err == nil && at <= s.now()
+}
+
+// read gets an item; nil if it is absent or expired.
+func (s *Store) read(ctx context.Context, table string, k key, consistent bool) (item, error) {
+	out, err := s.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &table, Key: k.item(), ConsistentRead: &consistent,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.expired(out.Item) {
+		return nil, nil
+	}
+	return out.Item, nil
+}
+
+// fetch reads an object of the config table. what names it in errors.
+func fetch[T any](ctx context.Context, s *Store, what string, k key, consistent bool) (v T, err error) {
+	it, err := s.read(ctx, s.config.ConfigTable, k, consistent)
+	if err != nil {
+		return v, fmt.Errorf("get %s: %w", what, err)
+	}
+	if it == nil {
+		return v, notFound(what)
+	}
+	return decode[T](it)
+}
+
+func notFound(what string) error { return boathook.Errorf(boathook.NotFound, "%s not found", what) }
+
+// put writes an object of the config table. place lists it; empty for what is
+// not listed in pages.
+func (s *Store) put(ctx context.Context, k key, place string, v any) error {
+	it, err := encodeAt(k, v)
+	if err != nil {
+		return err
+	}
+	if place != "" {
+		it[placeAttr] = str(place)
+	}
+	_, err = s.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.config.ConfigTable, Item: it})
+	return err
+}
+
+// remove deletes an object of the config table and tells whether it was there.
+func (s *Store) remove(ctx context.Context, k key) (existed bool, err error) {
+	out, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &s.config.ConfigTable, Key: k.item(), ReturnValues: types.ReturnValueAllOld,
+	})
+	if err != nil {
+		return false, err
+	}
+	return out.Attributes != nil, nil
+}
+
+// absent is the condition under which a record may be created.
+const absent = "(attribute_not_exists(pk) OR x <= :now)"
+
+// putRecord writes a record if a condition holds, and tells whether it did.
+// The condition may use :now.
+func (s *Store) putRecord(ctx context.Context, record any, when string, values item) (held bool, err error) {
+	it, err := encode(record)
+	if err != nil {
+		return false, err
+	}
+	in := &dynamodb.PutItemInput{TableName: &s.config.RecordsTable, Item: it}
+	if when != "" {
+		in.ConditionExpression = &when
+		in.ExpressionAttributeValues = item{":now": num(s.now())}
+		maps.Copy(in.ExpressionAttributeValues, values)
+	}
+	_, err = s.client.PutItem(ctx, in)
+	if _, failed := errors.AsType[*types.ConditionalCheckFailedException](err); failed {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// updateRecord changes a record that is there, not expired, and for which the
+// condition holds; it returns the record as it is afterwards. If held is false,
+// nothing changed and the record is nil where it is absent or expired.
+func (s *Store) updateRecord(ctx context.Context, k key, change, when string, values map[string]any) (it item, held bool, err error) {
+	attrs, err := encode(values)
+	if err != nil {
+		return nil, false, err
+	}
+	attrs[":now"] = num(s.now())
+	condition := "x > :now"
+	if when != "" {
+		condition += " AND " + when
+	}
+	out, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &s.config.RecordsTable, Key: k.item(),
+		UpdateExpression: &change, ConditionExpression: &condition, ExpressionAttributeValues: attrs,
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
+	switch {
+	case !ok && err != nil:
+		return nil, false, err
+	case !ok:
+		return out.Attributes, true, nil
+	case failed.Item == nil:
+		// Absent; or an emulator that does not return it.
+		it, err = s.read(ctx, s.config.RecordsTable, k, true)
+		return it, false, err
+	case s.expired(failed.Item):
+		return nil, false, nil
+	}
+	return failed.Item, false, nil
+}

@@ -1,0 +1,391 @@
+package dynamo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// headItem is a run's head.
+type headItem struct {
+	key
+	Parent        string               `dynamodbav:"parent"`
+	Place         string               `dynamodbav:"place"`
+	Expires       int64                `dynamodbav:"x"`
+	WorkspaceID   string               `dynamodbav:"ws"`
+	SourceID      string               `dynamodbav:"so"`
+	VersionID     string               `dynamodbav:"v"`
+	VersionNumber int                  `dynamodbav:"vn"`
+	Environment   boathook.Environment `dynamodbav:"e"`
+	Trigger       boathook.Trigger     `dynamodbav:"tr"`
+	WebhookID     string               `dynamodbav:"w,omitempty"`
+	InputHash     []byte               `dynamodbav:"ih"`
+	CreatedAt     time.Time            `dynamodbav:"c"`
+
+	Status      boathook.RunStatus `dynamodbav:"s"`
+	Error       string             `dynamodbav:"er,omitempty"`
+	ExitCode    *int               `dynamodbav:"ec,omitempty"`
+	StartedAt   time.Time          `dynamodbav:"st,omitempty"`
+	CompletedAt time.Time          `dynamodbav:"ct,omitempty"`
+	LogLines    int                `dynamodbav:"ll,omitempty"`
+	Published   bool               `dynamodbav:"p,omitempty"`
+	OutputHash  []byte             `dynamodbav:"oh,omitempty"` // null if there is no output
+
+	ClaimID         string    `dynamodbav:"ci,omitempty"`
+	LeaseUntil      time.Time `dynamodbav:"cl,omitempty"`
+	CancelRequested bool      `dynamodbav:"cr,omitempty"`
+}
+
+func newHeadItem(r boathook.Run, expires int64) headItem {
+	return headItem{
+		key: headKey(r.ID), Parent: runsParent(r.SourceID), Place: position(r.CreatedAt, r.ID), Expires: expires,
+		WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
+		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID, InputHash: r.InputHash[:], CreatedAt: r.CreatedAt,
+		Status: r.Status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
+		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output),
+		ClaimID: r.Claim.ID, LeaseUntil: r.Claim.LeaseUntil, CancelRequested: r.CancelRequested,
+	}
+}
+
+func (h headItem) runID() string { return strings.TrimPrefix(h.PK, runPartition) }
+
+func (h headItem) input() key  { return inputKey(h.runID(), h.InputHash) }
+func (h headItem) output() key { return outputKey(h.runID(), h.OutputHash) }
+
+func (h headItem) head() boathook.RunHead {
+	head := boathook.RunHead{
+		ID: h.runID(), WorkspaceID: h.WorkspaceID, SourceID: h.SourceID, VersionID: h.VersionID, VersionNumber: h.VersionNumber,
+		Environment: h.Environment, Trigger: h.Trigger, WebhookID: h.WebhookID, CreatedAt: h.CreatedAt,
+		Status: h.Status, Error: h.Error, ExitCode: h.ExitCode, StartedAt: h.StartedAt, CompletedAt: h.CompletedAt,
+		LogLines: h.LogLines, Published: h.Published,
+		Claim: boathook.Claim{ID: h.ClaimID, LeaseUntil: h.LeaseUntil}, CancelRequested: h.CancelRequested,
+	}
+	copy(head.InputHash[:], h.InputHash)
+	return head
+}
+
+// outputHash is nil for no output.
+func outputHash(output json.RawMessage) []byte {
+	if len(output) == 0 {
+		return nil
+	}
+	hash := boathook.HashInput(output)
+	return hash[:]
+}
+
+// LookUpTrigger implements [store.Runs].
+func (s *Store) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (view store.TriggerView, err error) {
+	webhook, live, run := incomingKey(sourceID, webhookID), liveKey(sourceID), headKey(runID)
+	keys := []tableKey{s.configKey(webhook), s.configKey(live)}
+	if runID != "" {
+		keys = append(keys, s.recordKey(run))
+	}
+	found, err := s.readBatch(ctx, keys...)
+	if err != nil {
+		return view, fmt.Errorf("look up trigger %s of %s: %w", webhookID, sourceID, err)
+	}
+	if it, ok := found[webhook]; ok {
+		w, err := decode[boathook.IncomingWebhook](it)
+		if err != nil {
+			return view, err
+		}
+		view.Webhook = &w
+	}
+	l, err := decode[liveItem](found[live])
+	if err != nil {
+		return view, err
+	}
+	view.Live = l.live()
+	if it, ok := found[run]; ok {
+		h, err := decode[headItem](it)
+		if err != nil {
+			return view, err
+		}
+		head := h.head()
+		view.Run = &head
+	}
+	return view, nil
+}
+
+// CreateRun implements [store.Runs]. The head and the texts are written side by
+// side: the hashes in the texts' keys keep another run's of the same id apart.
+func (s *Store) CreateRun(ctx context.Context, r boathook.Run) error {
+	head := newHeadItem(r, s.expiry())
+	var texts errgroup.Group
+	texts.Go(func() error { return s.putText(ctx, head.input(), r.Input) })
+	if head.OutputHash != nil {
+		texts.Go(func() error { return s.putText(ctx, head.output(), r.Output) })
+	}
+	created, err := s.putRecord(ctx, head, absent, nil)
+	textErr := texts.Wait()
+	if err == nil && !created {
+		return boathook.Errorf(boathook.Conflict, "run %s exists", r.ID)
+	}
+	if err == nil && textErr != nil {
+		// A head without its input must not pass for a run that exists.
+		err = errors.Join(textErr, s.RemovePending(ctx, r.ID))
+	}
+	if err != nil {
+		return fmt.Errorf("create run %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// RemovePending implements [store.Runs]. The input stays until it expires: by
+// now it may be that of another attempt to create the run.
+func (s *Store) RemovePending(ctx context.Context, id string) error {
+	_, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &s.config.RecordsTable, Key: headKey(id).item(),
+		ConditionExpression:       aws.String("s = :pending"),
+		ExpressionAttributeValues: item{":pending": str(string(boathook.RunPending))},
+	})
+	if _, other := errors.AsType[*types.ConditionalCheckFailedException](err); err != nil && !other {
+		return fmt.Errorf("remove pending run %s: %w", id, err)
+	}
+	return nil
+}
+
+// RunHead implements [store.Runs].
+func (s *Store) RunHead(ctx context.Context, id string) (boathook.RunHead, error) {
+	h, err := s.head(ctx, id)
+	return h.head(), err
+}
+
+func (s *Store) head(ctx context.Context, id string) (h headItem, err error) {
+	it, err := s.read(ctx, s.config.RecordsTable, headKey(id), true)
+	if err != nil {
+		return h, fmt.Errorf("get run %s: %w", id, err)
+	}
+	if it == nil {
+		return h, notFound("run " + id)
+	}
+	return decode[headItem](it)
+}
+
+// Run implements [store.Runs].
+func (s *Store) Run(ctx context.Context, workspaceID, id string) (boathook.Run, error) {
+	h, err := s.head(ctx, id)
+	if err != nil {
+		return boathook.Run{}, err
+	}
+	if h.WorkspaceID != workspaceID {
+		return boathook.Run{}, notFound("run " + id)
+	}
+	runs, err := s.withTexts(ctx, h)
+	if err != nil {
+		return boathook.Run{}, fmt.Errorf("get run %s: %w", id, err)
+	}
+	return runs[0], nil
+}
+
+// withTexts makes whole runs of heads.
+func (s *Store) withTexts(ctx context.Context, heads ...headItem) ([]boathook.Run, error) {
+	var keys []tableKey
+	for _, h := range heads {
+		keys = append(keys, s.recordKey(h.input()))
+		if h.OutputHash != nil {
+			keys = append(keys, s.recordKey(h.output()))
+		}
+	}
+	found, err := s.readBatch(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	runs := make([]boathook.Run, len(heads))
+	for i, h := range heads {
+		runs[i].RunHead = h.head()
+		if runs[i].Input, err = s.textOf(ctx, found[h.input()]); err != nil {
+			return nil, err
+		}
+		if runs[i].Output, err = s.textOf(ctx, found[h.output()]); err != nil {
+			return nil, err
+		}
+	}
+	return runs, nil
+}
+
+// Runs implements [store.Runs]. A page is short by the runs that changed their
+// status after the index was read.
+func (s *Store) Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error) {
+	wanted := func(h headItem) bool {
+		return h.WorkspaceID == q.WorkspaceID &&
+			(q.Status == "" || h.Status == q.Status) &&
+			(q.Environment == "" || h.Environment == q.Environment)
+	}
+	var lists []list
+	for _, id := range q.SourceIDs {
+		lists = append(lists, s.runsOf(id))
+	}
+	entries, next, err := page(ctx, s, q.Page, isPosition, wanted, lists...)
+	if err != nil {
+		return nil, "", fmt.Errorf("list runs: %w", err)
+	}
+	size := 0
+	for some := range slices.Chunk(entries, maxBatchGet/2) { // the texts of so many are one request
+		whole, err := s.wholeRuns(ctx, some, wanted)
+		if err != nil {
+			return nil, "", fmt.Errorf("list runs: %w", err)
+		}
+		for _, r := range whole {
+			if size >= store.MaxPageBytes {
+				last := runs[len(runs)-1]
+				return runs, cursorOf(position(last.CreatedAt, last.ID)), nil
+			}
+			runs = append(runs, r)
+			size += len(r.Input) + len(r.Output)
+		}
+	}
+	return runs, next, nil
+}
+
+// wholeRuns reads the runs of entries of the index, in their order, that are
+// still wanted.
+func (s *Store) wholeRuns(ctx context.Context, entries []headItem, wanted func(headItem) bool) ([]boathook.Run, error) {
+	keys := make([]tableKey, len(entries))
+	for i, e := range entries {
+		keys[i] = s.recordKey(e.key)
+	}
+	found, err := s.readBatch(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	var heads []headItem
+	for _, e := range entries {
+		h, err := decode[headItem](found[e.key])
+		if err != nil {
+			return nil, err
+		}
+		if wanted(h) {
+			heads = append(heads, h)
+		}
+	}
+	return s.withTexts(ctx, heads...)
+}
+
+func (s *Store) runsOf(sourceID string) list {
+	return list{table: s.config.RecordsTable, index: byParent, partition: runsParent(sourceID)}
+}
+
+// AnyActive implements [store.Runs]. A run that was created within the last
+// second or so may be missed: the index has no consistent reads.
+func (s *Store) AnyActive(ctx context.Context, sourceID string) (bool, error) {
+	for it, err := range s.items(ctx, s.runsOf(sourceID).query("", 100)) {
+		if err != nil {
+			return false, fmt.Errorf("look for active runs of %s: %w", sourceID, err)
+		}
+		h, err := decode[headItem](it)
+		if err != nil {
+			return false, err
+		}
+		if !h.Status.Over() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// updateHead changes a run's head if a condition holds. If it does not, the
+// error is a Conflict, with the head as it is; see [Store.updateRecord].
+func (s *Store) updateHead(ctx context.Context, verb, id, change, when string, values map[string]any) (boathook.RunHead, error) {
+	it, held, err := s.updateRecord(ctx, headKey(id), change, when, values)
+	if err != nil {
+		return boathook.RunHead{}, fmt.Errorf("%s run %s: %w", verb, id, err)
+	}
+	if it == nil {
+		return boathook.RunHead{}, notFound("run " + id)
+	}
+	h, err := decode[headItem](it)
+	if err == nil && !held {
+		err = boathook.Errorf(boathook.Conflict, "run %s is %s", id, h.Status)
+	}
+	return h.head(), err
+}
+
+// ClaimRun implements [store.Runs].
+func (s *Store) ClaimRun(ctx context.Context, id string, c boathook.Claim, startedAt time.Time) (boathook.RunHead, error) {
+	for {
+		head, err := s.updateHead(ctx, "claim", id,
+			"SET s = :running, ci = :claim, cl = :lease, st = :started", "s = :pending", map[string]any{
+				":pending": boathook.RunPending, ":running": boathook.RunRunning,
+				":claim": c.ID, ":lease": c.LeaseUntil, ":started": startedAt,
+			})
+		if boathook.IsKind(err, boathook.Conflict) && head.Status == boathook.RunPending {
+			continue // it was created between the update and the look that followed
+		}
+		return head, err
+	}
+}
+
+// claimed is the condition that a claim holds a run.
+const claimed = "s = :running AND ci = :claim"
+
+// RenewLease implements [store.Runs].
+func (s *Store) RenewLease(ctx context.Context, id string, c boathook.Claim) (cancel bool, err error) {
+	head, err := s.updateHead(ctx, "renew the lease of", id, "SET cl = :lease", claimed, map[string]any{
+		":running": boathook.RunRunning, ":claim": c.ID, ":lease": c.LeaseUntil,
+	})
+	return head.CancelRequested, err
+}
+
+// FinishRun implements [store.Runs].
+func (s *Store) FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error) {
+	hash := outputHash(o.Output)
+	if hash != nil {
+		if err := s.putText(ctx, outputKey(id, hash), o.Output); err != nil {
+			return boathook.RunHead{}, fmt.Errorf("store the output of run %s: %w", id, err)
+		}
+	}
+	values := map[string]any{
+		":running": boathook.RunRunning, ":claim": c.ID,
+		":status": o.Status, ":error": o.Error, ":exit": o.ExitCode, ":completed": o.CompletedAt, ":lines": o.LogLines,
+		":output": hash, ":published": o.Status == boathook.RunCanceled,
+	}
+	when := claimed
+	if !c.LeaseUntil.IsZero() {
+		when += " AND cl = :lease"
+		values[":lease"] = c.LeaseUntil
+	}
+	return s.updateHead(ctx, "finish", id,
+		"SET s = :status, er = :error, ec = :exit, ct = :completed, ll = :lines, oh = :output, p = :published", when, values)
+}
+
+// MarkPublished implements [store.Runs].
+func (s *Store) MarkPublished(ctx context.Context, id string) error {
+	_, err := s.updateHead(ctx, "mark published", id, "SET p = :true", "", map[string]any{":true": true})
+	return err
+}
+
+// RequestCancel implements [store.Runs].
+func (s *Store) RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error) {
+	for {
+		head, err := s.RunHead(ctx, id)
+		if err != nil {
+			return head, err
+		}
+		change, values := "SET cr = :true", map[string]any{":status": head.Status, ":true": true}
+		switch {
+		case head.Status.Over():
+			return head, boathook.Errorf(boathook.Conflict, "run %s is %s", id, head.Status)
+		case head.Status == boathook.RunPending:
+			change = "SET s = :canceled, ct = :completed, p = :true"
+			values[":canceled"], values[":completed"] = boathook.RunCanceled, now
+		}
+		head, err = s.updateHead(ctx, "cancel", id, change, "s = :status", values)
+		if boathook.IsKind(err, boathook.Conflict) {
+			continue // its status has moved on, as it does at most twice
+		}
+		return head, err
+	}
+}

@@ -1,0 +1,83 @@
+package dynamo
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// PutWorkspace implements [store.Workspaces].
+func (s *Store) PutWorkspace(ctx context.Context, w boathook.Workspace) error {
+	it, err := encodeAt(workspaceKey(w.ID), w)
+	if err != nil {
+		return err
+	}
+	_, err = s.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &s.config.ConfigTable, Item: it, ConditionExpression: aws.String("attribute_not_exists(pk)"),
+	})
+	if _, taken := errors.AsType[*types.ConditionalCheckFailedException](err); taken {
+		return boathook.Errorf(boathook.Conflict, "workspace %s exists", w.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("put workspace %s: %w", w.ID, err)
+	}
+	return nil
+}
+
+// Workspace implements [store.Workspaces].
+func (s *Store) Workspace(ctx context.Context, id string) (boathook.Workspace, error) {
+	return fetch[boathook.Workspace](ctx, s, "workspace "+id, workspaceKey(id), true)
+}
+
+// PutToken implements [store.Tokens]. The token is listed before it opens
+// anything, so that none is good that can't be revoked.
+func (s *Store) PutToken(ctx context.Context, t boathook.Token) error {
+	err := s.put(ctx, listedTokenKey(t.WorkspaceID, t.ID), tokenPlaces+position(t.CreatedAt, t.ID), t)
+	if err == nil {
+		err = s.put(ctx, tokenKey(t.Hash), "", t)
+	}
+	if err != nil {
+		return fmt.Errorf("put token %s: %w", t.ID, err)
+	}
+	return nil
+}
+
+// TokenByHash implements [store.Tokens].
+func (s *Store) TokenByHash(ctx context.Context, hash [sha256.Size]byte) (boathook.Token, error) {
+	return fetch[boathook.Token](ctx, s, "token", tokenKey(hash), true)
+}
+
+// Tokens implements [store.Tokens].
+func (s *Store) Tokens(ctx context.Context, workspaceID string, p store.Page) ([]boathook.Token, string, error) {
+	tokens, next, err := page(ctx, s, p, isPosition, all[boathook.Token], list{
+		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: listedTokenKey(workspaceID, "").PK, prefix: tokenPlaces,
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list tokens of %s: %w", workspaceID, err)
+	}
+	return tokens, next, nil
+}
+
+// DeleteToken implements [store.Tokens].
+func (s *Store) DeleteToken(ctx context.Context, workspaceID, id string) error {
+	listed := listedTokenKey(workspaceID, id)
+	t, err := fetch[boathook.Token](ctx, s, "token "+id, listed, true)
+	if err != nil {
+		return err
+	}
+	if _, err = s.remove(ctx, tokenKey(t.Hash)); err == nil {
+		_, err = s.remove(ctx, listed)
+	}
+	if err != nil {
+		return fmt.Errorf("delete token %s: %w", id, err)
+	}
+	return nil
+}

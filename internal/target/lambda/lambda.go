@@ -1,0 +1,145 @@
+// Package lambda executes runs by invoking Lambda functions and waiting for
+// their answer.
+package lambda
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"boathook/internal/boathook"
+	"boathook/internal/egress"
+	"boathook/internal/target"
+)
+
+// Target invokes a job's function with {run_id, input, …} as its event. What
+// the function returns is the output, where it is JSON other than null. The
+// log is what Lambda hands back of it: its last 4 KiB.
+type Target struct {
+	Client  Invoker
+	Allowed []string // patterns of [target.AllowsARN]
+}
+
+// Invoker is the part of the SDK's client that is used: see [NewClient].
+type Invoker interface {
+	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
+}
+
+// NewClient makes a client that invokes at most once for each call: without
+// the SDK's retries, and with a connection of its own for each invocation,
+// since one that died while unused would fail a run that can't be retried.
+func NewClient(cfg aws.Config) *lambda.Client {
+	return lambda.NewFromConfig(cfg, func(o *lambda.Options) {
+		o.Retryer = aws.NopRetryer{}
+		o.HTTPClient = httpClient{awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.DisableKeepAlives = true
+		})}
+	})
+}
+
+// httpClient keeps the SDK and the transport from losing a response together.
+// The SDK closes the request's body once response headers are there; a
+// transport that still looks for the body's end by its WriteTo then gets
+// io.EOF for a failed write, and drops the connection. Read has no such fault.
+type httpClient struct{ *awshttp.BuildableClient }
+
+func (c httpClient) Do(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		req.Body = struct{ io.ReadCloser }{req.Body}
+	}
+	return c.BuildableClient.Do(req)
+}
+
+// Run implements [target.Target]. A canceled run's function goes on: Lambda
+// has no way to stop it.
+func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.Result {
+	arn := job.Target.FunctionARN
+	if !target.AllowsARN(t.Allowed, arn) {
+		return target.Failed("function %s is not among those that this stack allows", arn)
+	}
+	payload, err := job.Payload()
+	if err != nil {
+		return target.Failed("%s", err)
+	}
+	start := time.Now()
+	out, err := t.Client.Invoke(ctx, &lambda.InvokeInput{
+		FunctionName:   &arn,
+		InvocationType: types.InvocationTypeRequestResponse,
+		LogType:        types.LogTypeTail,
+		Payload:        payload,
+	})
+	if err != nil {
+		if stopped := target.Stopped(ctx); stopped != "" {
+			return target.Result{Err: stopped}
+		}
+		return target.Failed("Lambda: %s", explain(err, time.Since(start)))
+	}
+
+	lines := target.NewLines(log, target.Stdout)
+	defer lines.Flush()
+	if tail, err := base64.StdEncoding.DecodeString(aws.ToString(out.LogResult)); err == nil {
+		lines.Write(tail)
+		lines.Flush()
+	}
+	if out.FunctionError != nil {
+		return target.Failed("the function failed: %s", reason(out))
+	}
+	switch answer := bytes.TrimSpace(out.Payload); {
+	case len(answer) > boathook.MaxRunOutput:
+		return target.Result{Err: target.OutputTooLong}
+	case bytes.Equal(answer, []byte("null")):
+		return target.Result{}
+	case boathook.CheckJSON(answer) == nil:
+		return target.Result{Output: answer}
+	default:
+		lines.Write(answer)
+		return target.Result{}
+	}
+}
+
+// explain puts an invocation that gave no answer into words.
+func explain(err error, elapsed time.Duration) string {
+	if refused, ok := errors.AsType[smithy.APIError](err); ok {
+		return refused.ErrorCode() + ": " + refused.ErrorMessage()
+	}
+	_, sending := errors.AsType[*smithyhttp.RequestSendError](err)
+	_, reading := errors.AsType[*smithy.DeserializationError](err)
+	if sending || reading {
+		return egress.Explain(err, elapsed)
+	}
+	return err.Error() // of the SDK's configuration or credentials
+}
+
+// maxReason is how much is kept of what a runtime says of a failure, in bytes:
+// it becomes part of the run's head.
+const maxReason = 1 << 10
+
+// reason is what a failed function's runtime says of the failure.
+func reason(out *lambda.InvokeOutput) string {
+	var report struct {
+		Type    string `json:"errorType"`
+		Message string `json:"errorMessage"`
+	}
+	json.Unmarshal(out.Payload, &report)
+	words := strings.Trim(report.Type+": "+report.Message, ": ")
+	switch {
+	case words == "":
+		return *out.FunctionError // "Handled" or "Unhandled"
+	case len(words) > maxReason:
+		return strings.ToValidUTF8(words[:maxReason], "") + " … [cut]"
+	}
+	return words
+}
