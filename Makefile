@@ -2,7 +2,7 @@ EMULATORS := go run ./internal/cmd/emulators
 GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help build test lint race bench run
+.PHONY: help build test lint verify-template race bench run
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -19,7 +19,10 @@ race: ## run the tests that need no emulator, with the race detector
 
 lint: ## check the format, the code and the template
 	@! gofmt -l . | grep . && go vet ./... && $(GOLANGCI) run
-	@test ! -f template.yaml || $(EMULATORS) -tool -- cfn-lint template.yaml
+	$(EMULATORS) -tool -- cfn-lint template.yaml
+
+verify-template: ## translate the template, create its stack in an emulator, and check what is made
+	$(EMULATORS) -tool -- python infra/verify_template.py
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

@@ -129,6 +129,8 @@ class TemplateTest(unittest.TestCase):
                     "BOATHOOK_KEY_ID": self.stack.ids["Key"],
                     "BOATHOOK_ALLOWED_FUNCTION_ARNS": self.function_arn,
                     "BOATHOOK_PUBLIC_URL": "",
+                    "BOATHOOK_ALLOWED_EGRESS": "",
+                    "BOATHOOK_ALLOW_HTTP": "false",
                 }
                 # moto leaves the secret out, and with it the variable.
                 want = {name: values[name] for name in set(written) - {"BOATHOOK_ADMIN_SECRET_ID"}}

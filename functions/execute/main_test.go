@@ -104,3 +104,7 @@ func seed(t *testing.T, s *stack.Stack, e awsevents.SQSEvent) {
 		}
 	}
 }
+
+func TestTheTemplateGivesWhatTheConfigurationReads(t *testing.T) {
+	stack.CheckVariables[config](t, "ExecuteFunction")
+}

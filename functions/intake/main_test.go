@@ -78,3 +78,7 @@ func TestWhatIsAcceptedIsInTheQueue(t *testing.T) {
 		t.Errorf("received %+v, %v; the answer was %s", run, err, res.Body)
 	}
 }
+
+func TestTheTemplateGivesWhatTheConfigurationReads(t *testing.T) {
+	stack.CheckVariables[config](t, "IntakeFunction")
+}

@@ -48,3 +48,7 @@ func TestThePayloadsAreAnswered(t *testing.T) {
 		}
 	}
 }
+
+func TestTheTemplateGivesWhatTheConfigurationReads(t *testing.T) {
+	stack.CheckVariables[config](t, "ManageFunction")
+}

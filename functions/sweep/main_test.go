@@ -78,3 +78,7 @@ func TestAScheduledMinute(t *testing.T) {
 		t.Errorf("%d deliveries of the run's end are queued", len(ends))
 	}
 }
+
+func TestTheTemplateGivesWhatTheConfigurationReads(t *testing.T) {
+	stack.CheckVariables[config](t, "SweepFunction")
+}

@@ -52,7 +52,7 @@ func (t Command) Run(ctx context.Context, job Job, log Log) Result {
 		return Failed("the command could not start: %s", err)
 	}
 	err := cmd.Wait()
-	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // fails when the group is empty, as it should be
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // fails when the group is empty, as it should be
 	stdout.Flush()
 	stderr.Flush()
 

@@ -28,10 +28,10 @@ func (l *Lines) Write(p []byte) (int, error) {
 	for {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {
-			l.line.Write(p)
+			_, _ = l.line.Write(p)
 			return size, nil
 		}
-		l.line.Write(p[:i])
+		_, _ = l.line.Write(p[:i])
 		l.end()
 		p = p[i+1:]
 	}

@@ -91,7 +91,7 @@ func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.
 	lines := target.NewLines(log, target.Stdout)
 	defer lines.Flush()
 	if tail, err := base64.StdEncoding.DecodeString(aws.ToString(out.LogResult)); err == nil {
-		lines.Write(tail)
+		_, _ = lines.Write(tail)
 		lines.Flush()
 	}
 	if out.FunctionError != nil {
@@ -105,7 +105,7 @@ func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.
 	case boathook.CheckJSON(answer) == nil:
 		return target.Result{Output: answer}
 	default:
-		lines.Write(answer)
+		_, _ = lines.Write(answer)
 		return target.Result{}
 	}
 }
@@ -133,7 +133,7 @@ func reason(out *lambda.InvokeOutput) string {
 		Type    string `json:"errorType"`
 		Message string `json:"errorMessage"`
 	}
-	json.Unmarshal(out.Payload, &report)
+	_ = json.Unmarshal(out.Payload, &report)
 	words := strings.Trim(report.Type+": "+report.Message, ": ")
 	switch {
 	case words == "":
