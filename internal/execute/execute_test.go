@@ -483,11 +483,16 @@ func TestARunThatWasCanceledBeforeItStartedIsNotExecuted(t *testing.T) {
 func TestARunnerThatLostItsLeaseStopsAndDiscardsTheOutcome(t *testing.T) {
 	for name, lose := range map[string]func(*place, boathook.Run){
 		"sweep gave it up": func(p *place, r boathook.Run) {
-			_, _ = p.store.FinishRun(context.Background(), r.ID, claimOf(p, r), boathook.Outcome{Status: boathook.RunFailed, Error: "runner lost", CompletedAt: time.Now()})
+			time.AfterFunc(25*time.Second, func() {
+				_, _ = p.store.FinishRun(context.Background(), r.ID, claimOf(p, r), boathook.Outcome{
+					Status: boathook.RunFailed, Error: "runner lost", CompletedAt: time.Now(),
+				})
+			})
 		},
 		"the store is out of reach": func(p *place, _ boathook.Run) {
+			begun := time.Now()
 			p.store.fail = func(c string) error {
-				if c == "RenewLease" {
+				if c == "RenewLease" && time.Since(begun) > 25*time.Second {
 					return errDown
 				}
 				return nil
@@ -504,7 +509,7 @@ func TestARunnerThatLostItsLeaseStopsAndDiscardsTheOutcome(t *testing.T) {
 					return target.Result{Output: json.RawMessage(`"discard me"`)}
 				})
 				r, body := p.accept(t, `{}`)
-				time.AfterFunc(25*time.Second, func() { lose(p, r) })
+				lose(p, r)
 				must(t, p.Handle(t.Context(), body))
 				if stopped > 2*time.Minute {
 					t.Errorf("the target was stopped after %s", stopped)
@@ -531,9 +536,9 @@ func TestALongLogIsCompleteAndInOrder(t *testing.T) {
 			}
 			return target.Result{}
 		})
-		failures := 0
+		var tries atomic.Int64
 		p.store.fail = func(c string) error {
-			if failures++; c == "AppendLog" && failures%3 == 0 {
+			if c == "AppendLog" && tries.Add(1)%3 == 0 {
 				return errDown
 			}
 			return nil

@@ -237,6 +237,15 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 	}
 }
 
+func TestAnOutsideClientWalksTheWireFormat(t *testing.T) {
+	need(t, "python3")
+	p := start(t)
+	out, err := exec.CommandContext(t.Context(), "python3", "testdata/crewship.py", p.url, adminToken).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestTheREADMEsReceivers pastes each receiver of README.md, and delivers to it.
 func TestTheREADMEsReceivers(t *testing.T) {
 	for language, tc := range map[string]struct {
