@@ -2,7 +2,7 @@ EMULATORS := go run ./internal/cmd/emulators
 GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help build test lint verify-template race bench run
+.PHONY: help build test lint verify-template race bench run functions
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -28,7 +28,11 @@ bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 run: ## serve everything on this machine, from memory
-	go run ./internal/cmd/local
+	@go build -o .tools/boathook ./internal/cmd/local
+	@exec .tools/boathook
+
+functions: ## build the functions as sam build does
+	@for f in Intake Manage Execute Deliver Sweep; do $(MAKE) -s build-$${f}Function ARTIFACTS_DIR=.tools/$$f || exit 1; done
 
 # sam build calls build-<LogicalId> for each function: IntakeFunction is functions/intake.
 build-%Function:

@@ -49,7 +49,10 @@ func TestThePayloadsAreAnsweredAsDocumented(t *testing.T) {
 // and the input and sends, side by side.
 func TestATriggerTakesTwoRoundTrips(t *testing.T) {
 	s, handler := newHandler(t)
-	invoke(t, handler, "intake/trigger-accepted")
+	s.Together(3)
+	if got := invoke(t, handler, "intake/trigger-accepted"); got.StatusCode != http.StatusAccepted {
+		t.Fatalf("answered %d %s: the writes and the send are not side by side", got.StatusCode, got.Body)
+	}
 	calls := stack.Actions(s.Calls())
 	if len(calls) == 0 || calls[0] != "BatchGetItem" {
 		t.Fatalf("the calls are %v", calls)

@@ -22,6 +22,9 @@ type config struct {
 	RetriesQueueURL    string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
 }
 
+// reserve is what is left to end in when the sweep's context does.
+const reserve = 2 * time.Second
+
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
@@ -38,5 +41,12 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Now:     time.Now,
 		Log:     slog.Default(),
 	}
-	return room.Sweep, nil
+	return func(ctx context.Context) error {
+		if deadline, ok := ctx.Deadline(); ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
+			defer cancel()
+		}
+		return room.Sweep(ctx)
+	}, nil
 }

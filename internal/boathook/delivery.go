@@ -125,7 +125,7 @@ type Response struct {
 	Status    int
 	Headers   http.Header
 	Body      []byte // at most [MaxResponseBody] bytes
-	Truncated bool   // the receiver sent more than is kept
+	Truncated bool   // the receiver sent more, in body or headers, than is kept
 }
 
 // Succeeded reports whether the receiver took the delivery: any 2xx.

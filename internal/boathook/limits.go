@@ -10,7 +10,7 @@ const (
 	MaxEventData    = 256 << 10 // bytes of a published event's data
 	MaxResponseBody = 16 << 10  // bytes kept of a receiver's answer
 	MaxLogLine      = 8 << 10   // bytes of one line of a run's log
-	MaxRunLog       = 16 << 20  // bytes of one run's log
+	MaxRunLog       = 16 << 20  // bytes of one run's log; a line counts 64 more than its text
 	MaxJSONDepth    = 512       // nested arrays and objects, so that every receiver can parse it
 	MaxWebhooks     = 100       // webhooks of one source, incoming and outgoing each
 	MaxNameLength   = 100       // characters of a name

@@ -13,7 +13,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"boathook/internal/boathook"
@@ -188,10 +190,12 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *boathook
 	for name, value := range custom {
 		req.Header.Set(name, value)
 	}
-	// A thawed Lambda function finds its kept connections dead. This lets the
-	// transport send the request again on a new one; the header itself, having
-	// no value, is not sent (net/http, Request).
-	req.Header["Idempotency-Key"] = nil
+	// A thawed Lambda function finds its kept connections dead. This header lets
+	// the transport send the request again on a new one; having no value, it is
+	// not sent itself (net/http, Transport).
+	if req.Header.Get("Idempotency-Key") == "" {
+		req.Header["Idempotency-Key"] = nil
+	}
 
 	res, err := d.config.Client.Do(req)
 	if err != nil {
@@ -254,9 +258,10 @@ func response(res *http.Response) *boathook.Response {
 	slow := time.AfterFunc(bodyPatience, func() { res.Body.Close() })
 	defer slow.Stop()
 	body, truncated, err := egress.ReadBody(res, boathook.MaxResponseBody)
+	headers, cut := loggedHeaders(res.Header)
 	return &boathook.Response{
-		Status: res.StatusCode, Headers: loggedHeaders(res.Header),
-		Body: body, Truncated: truncated || err != nil,
+		Status: res.StatusCode, Headers: headers,
+		Body: body, Truncated: truncated || cut || err != nil,
 	}
 }
 
@@ -264,22 +269,25 @@ func response(res *http.Response) *boathook.Response {
 const maxHeaderBytes = 2 << 10
 
 // loggedHeaders leaves out what is of no use to a reader or a secret of the
-// receiver's, and what is beyond maxHeaderBytes.
-func loggedHeaders(h http.Header) http.Header {
-	kept := make(http.Header, len(h))
+// receiver's, and cuts what is beyond maxHeaderBytes.
+func loggedHeaders(h http.Header) (kept http.Header, cut bool) {
+	kept = make(http.Header, len(h))
 	size := 0
-	for name, values := range h {
+	for _, name := range slices.Sorted(maps.Keys(h)) {
 		switch name {
 		case "Date", "Connection", "Content-Length", "Set-Cookie", "Alt-Svc", "Report-To", "Nel":
 			continue
 		}
-		for _, v := range values {
-			if size += len(name) + len(v); size <= maxHeaderBytes {
-				kept[name] = append(kept[name], v)
+		for _, v := range h[name] {
+			if size+len(name)+len(v) > maxHeaderBytes {
+				cut = true
+				continue
 			}
+			size += len(name) + len(v)
+			kept[name] = append(kept[name], v)
 		}
 	}
-	return kept
+	return kept, cut
 }
 
 // retry schedules the attempt after a failed one, if the webhook's schedule has

@@ -88,6 +88,7 @@ func (x *Executor) Handle(ctx context.Context, body string) error {
 		return err
 	}
 	// Read what may fail before the claim, while a redelivery can still help.
+	accepted := run.VersionID
 	version, err := x.version(ctx, run)
 	if err != nil {
 		return err
@@ -110,6 +111,13 @@ func (x *Executor) Handle(ctx context.Context, body string) error {
 		// The process was frozen between the row and the claim: sweep may have
 		// looked before there was anything to see.
 		return fmt.Errorf("run %s: claimed too late", run.ID)
+	}
+	if run.VersionID != accepted {
+		// The record is that of another request with the same idempotency key,
+		// from before another version went live.
+		if version, err = x.version(ctx, run); err != nil {
+			return err
+		}
 	}
 	return x.run(ctx, run, version, claim, due)
 }

@@ -567,26 +567,30 @@ func TestALongLogIsCompleteAndInOrder(t *testing.T) {
 }
 
 func TestALogBeyondTheLimitSaysSo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		line := strings.Repeat("x", boathook.MaxLogLine)
-		p := newPlace(t, func(_ context.Context, _ target.Job, log target.Log) target.Result {
-			for range boathook.MaxRunLog/boathook.MaxLogLine + 100 {
-				log.Line(target.Stdout, line)
-			}
-			return target.Result{}
+	for name, line := range map[string]string{"of long lines": strings.Repeat("x", boathook.MaxLogLine), "of empty lines": ""} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				kept := boathook.MaxRunLog / (len(line) + 64)
+				p := newPlace(t, func(_ context.Context, _ target.Job, log target.Log) target.Result {
+					for range kept + 100 {
+						log.Line(target.Stdout, line)
+					}
+					return target.Result{}
+				})
+				r, body := p.accept(t, `{}`)
+				must(t, p.Handle(t.Context(), body))
+				run := p.get(t, r.ID)
+				if run.LogLines != kept+1 {
+					t.Fatalf("%d lines are kept, want %d", run.LogLines, kept+1)
+				}
+				_, lines, err := p.store.Log(t.Context(), r.ID, run.LogLines-1, 1<<20)
+				must(t, err)
+				if last := lines[len(lines)-1]; !strings.Contains(last.Text, "longer than 16 MiB") {
+					t.Errorf("the last line is %.100q", last.Text)
+				}
+			})
 		})
-		r, body := p.accept(t, `{}`)
-		must(t, p.Handle(t.Context(), body))
-		run := p.get(t, r.ID)
-		if want := boathook.MaxRunLog/boathook.MaxLogLine + 1; run.LogLines != want {
-			t.Fatalf("%d lines are kept, want %d", run.LogLines, want)
-		}
-		_, lines, err := p.store.Log(t.Context(), r.ID, run.LogLines-1, 1<<20)
-		must(t, err)
-		if last := lines[len(lines)-1]; !strings.Contains(last.Text, "longer than 16 MiB") {
-			t.Errorf("the last line is %.100q", last.Text)
-		}
-	})
+	}
 }
 
 func TestLogLinesCanBeReadWhileTheRunIsExecuted(t *testing.T) {

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	chunkBytes = 64 << 10    // a chunk is stored when it holds so much text,
+	chunkBytes = 64 << 10    // a chunk is stored when its lines' sizes are so much,
 	chunkAge   = time.Second // or when its first line is so old
 
-	// maxUnstored is how much text waits while the store fails. Then the target
-	// waits too.
+	// maxUnstored is how much waits while the store fails. Then the target waits
+	// too.
 	maxUnstored = 1 << 20
 	// lastTries is how often the end of a log is tried, a second apart.
 	lastTries = 30
@@ -35,9 +35,9 @@ type logWriter struct {
 
 	// Only the storing goroutine touches these until done.
 	chunk  []store.LogLine
-	size   int // bytes of text in chunk
+	size   int // of the lines in chunk
 	stored int // lines before chunk
-	total  int // bytes of text taken
+	total  int // the size of all lines taken
 }
 
 func newLogWriter(ctx context.Context, s Store, runID string, now func() time.Time, log *slog.Logger) *logWriter {
@@ -111,12 +111,12 @@ func (w *logWriter) take(line store.LogLine) bool {
 	if w.total > boathook.MaxRunLog {
 		return false
 	}
-	if w.total += len(line.Text); w.total > boathook.MaxRunLog {
+	if w.total += line.Size(); w.total > boathook.MaxRunLog {
 		line.Stream = "stderr"
 		line.Text = fmt.Sprintf("[boathook: the log is longer than %d MiB, the rest is not kept]", boathook.MaxRunLog>>20)
 	}
 	w.chunk = append(w.chunk, line)
-	w.size += len(line.Text)
+	w.size += line.Size()
 	return true
 }
 

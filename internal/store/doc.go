@@ -37,11 +37,11 @@
 //	PutSource            config   ws#id / src#id, src#id      PutItem x2                              2 W + 1
 //	Source               config   src#id / source             GetItem C                               1 R
 //	Sources              config   by-place ws#id / src#kind   Query C                                 1 R per 4 KiB
-//	DeleteSource         config   src#id / …, ws#id / src#id  DeleteItem x2, Query C, BatchWriteItem  1 R per 4 KiB, 1 W (+ 1) per item
+//	DeleteSource         config   src#id / …, ws#id / src#id  DeleteItem x3, Query C, BatchWriteItem  1 R per 4 KiB, 1 W (+ 1) per item
 //	AddVersion           config   src#id / live, ver#id       UpdateItem x2, PutItem                  3 W + 1
 //	Activate             config   src#id / live               UpdateItem                              1 W
 //	Live                 config   src#id / live               GetItem C                               1 R
-//	Version              config   src#id / ver#id             GetItem                                 0.5 R
+//	Version              config   src#id / ver#id             GetItem C                               1 R
 //	Versions             config   by-place src#id / ver#n     Query C                                 1 R per 4 KiB
 //	PutIncoming          config   src#id / in#id              PutItem                                 1 W
 //	Incoming, All…       config   src#id / in#id              GetItem C, Query C                      1 R per 4 KiB

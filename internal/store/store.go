@@ -29,8 +29,8 @@ type Store interface {
 
 // MaxPageBytes is about how much text one page holds: a page of runs ends
 // early, with a cursor, once its inputs and outputs are so long. Lambda answers
-// with 6 MB at most.
-const MaxPageBytes = 4 << 20
+// with 6 MB at most, of JSON that is escaped once more.
+const MaxPageBytes = 2 << 20
 
 // Page asks for a part of a list.
 type Page struct {
@@ -63,8 +63,8 @@ type Sources interface {
 	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
 	// Sources lists a workspace's sources of a kind, newest first.
 	Sources(ctx context.Context, workspaceID string, kind boathook.SourceKind, p Page) (sources []boathook.Source, next string, err error)
-	// DeleteSource removes the source, its versions and its webhooks. The
-	// source goes first, so that nothing new starts; a repeat removes what a
+	// DeleteSource removes the source, its versions and its webhooks. What is
+	// live goes first, so that nothing new starts; a repeat removes what a
 	// failed call has left. Its records stay until they expire.
 	DeleteSource(ctx context.Context, workspaceID, id string) error
 
@@ -76,7 +76,6 @@ type Sources interface {
 	Activate(ctx context.Context, v boathook.Version, env boathook.Environment) error
 	// Live is what is live; an environment without a version is absent.
 	Live(ctx context.Context, sourceID string) (map[boathook.Environment]boathook.LiveVersion, error)
-	// Version may be eventually consistent: a version never changes.
 	Version(ctx context.Context, sourceID, id string) (boathook.Version, error)
 	// Versions lists a source's, newest first.
 	Versions(ctx context.Context, sourceID string, p Page) (versions []boathook.Version, next string, err error)
@@ -163,6 +162,10 @@ type LogLine struct {
 	Text   string    `json:"x"` // at most [boathook.MaxLogLine] bytes of UTF-8
 }
 
+// Size is how much a line counts in limits, in bytes: an empty one takes room
+// too.
+func (l LogLine) Size() int { return len(l.Text) + 64 }
+
 // Logs are what runs print.
 type Logs interface {
 	// AppendLog stores lines as one chunk. first is the number of its first
@@ -171,7 +174,7 @@ type Logs interface {
 	// that it was stored, and has more lines by now.
 	AppendLog(ctx context.Context, runID string, first int, lines []LogLine) error
 	// Log returns whole chunks that hold the line from and those after it,
-	// and stops after about maxBytes of text. first is the number of the
+	// and stops after about maxBytes of [LogLine.Size]. first is the number of the
 	// first line returned, which may be before from.
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []LogLine, err error)
 	// LogLines counts the lines that are stored.

@@ -190,8 +190,40 @@ type recorder struct {
 	next     *http.Client
 	dynamoDB string
 
-	mu    sync.Mutex
-	calls []Call
+	mu     sync.Mutex
+	calls  []Call
+	beside int           // how many more requests are waited for
+	all    chan struct{} // closed when they have come
+}
+
+// Together holds the next n requests until all of them are under way: a client
+// that sends them one after another never gets an answer, and fails.
+func (s *Stack) Together(n int) {
+	s.recorder.mu.Lock()
+	defer s.recorder.mu.Unlock()
+	s.recorder.beside, s.recorder.all = n, make(chan struct{})
+}
+
+// together waits for the requests that are to be sent beside this one.
+func (r *recorder) together(ctx context.Context) error {
+	r.mu.Lock()
+	all := r.all
+	if r.beside > 0 {
+		if r.beside--; r.beside == 0 {
+			close(all)
+			r.all = nil
+		}
+	}
+	r.mu.Unlock()
+	if all == nil {
+		return nil
+	}
+	select {
+	case <-all:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (r *recorder) Do(req *http.Request) (*http.Response, error) {
@@ -210,6 +242,11 @@ func (r *recorder) Do(req *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	r.calls = append(r.calls, Call{action, body})
 	r.mu.Unlock()
+	if action != "DynamoDB_20120810.BatchGetItem" {
+		if err := r.together(req.Context()); err != nil {
+			return nil, err
+		}
+	}
 	return r.next.Do(req)
 }
 

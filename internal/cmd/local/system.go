@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"boathook/internal/boathook"
@@ -49,13 +50,13 @@ type system struct {
 	stop    context.CancelFunc // ends the workers
 	workCtx context.Context
 	running sync.WaitGroup
+	failed  atomic.Int64 // messages in flight that nobody handles: they come back
 }
 
 // worker is a queue and what handles its messages.
 type worker struct {
 	queue  *queuemem.Queue
 	handle func(ctx context.Context, body string) error
-	settle bool // drain waits until nothing is left in it
 }
 
 func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, log *slog.Logger) (*system, error) {
@@ -119,9 +120,9 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 		log:     log,
 		sweep:   &sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Now: time.Now, Log: log},
 		work: []worker{
-			{runsQueue, executor.Handle, true},
-			{deliveries, deliverer.Handle, true},
-			{retries, deliverer.Handle, false},
+			{runsQueue, executor.Handle},
+			{deliveries, deliverer.Handle},
+			{retries, deliverer.Handle},
 		},
 	}
 	s.workCtx, s.stop = context.WithCancel(context.Background())
@@ -164,9 +165,13 @@ func (s *system) serve(w worker) {
 			continue
 		}
 		for _, m := range messages {
+			if m.Receives > 1 {
+				s.failed.Add(-1)
+			}
 			// What has begun is finished, whatever the workers are told.
 			if err := w.handle(context.WithoutCancel(s.workCtx), m.Body); err != nil {
 				s.log.Error("message failed", "message_id", m.ID, "receives", m.Receives, "error", err)
+				s.failed.Add(1)
 				continue
 			}
 			if err := w.queue.Delete(s.workCtx, m.Receipt); err != nil {
@@ -176,9 +181,9 @@ func (s *system) serve(w worker) {
 	}
 }
 
-// drain waits until the runs that were accepted are over and their first
-// deliveries made, and stops the workers. Retries that wait for their time are
-// lost, as all that this process holds.
+// drain waits until the runs that were accepted are over and the deliveries
+// that are due made, and stops the workers. What waits for its time is lost, as
+// all that this process holds.
 func (s *system) drain() {
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
@@ -189,12 +194,13 @@ func (s *system) drain() {
 	s.running.Wait()
 }
 
-// idle reports whether the queues that matter hold nothing.
+// idle reports whether no message is to be handled or being handled.
 func (s *system) idle() bool {
+	ready, inFlight := 0, 0
 	for _, w := range s.work {
-		if stats := w.queue.Stats(); w.settle && stats.Ready+stats.InFlight > 0 {
-			return false
-		}
+		stats := w.queue.Stats()
+		ready += stats.Ready
+		inFlight += stats.InFlight
 	}
-	return true
+	return ready == 0 && int64(inFlight) <= s.failed.Load()
 }

@@ -19,28 +19,28 @@ func welcome(w io.Writer, url, adminToken, secret string) error {
 var lines = template.Must(template.New("welcome").Parse(`Boathook is at {{.URL}}; everything is in memory. Command targets and loopback
 URLs are allowed here, and only here. Paste these lines into another terminal:
 
-# A deployment, and a version of it that answers with its input.
+echo '== A deployment, and a version of it that answers with its input.'
 export BOATHOOK={{.URL}} AUTH='Authorization: Bearer {{.Token}}'
-id() { grep -o "\"$1\":\"[^\"]*" | head -n 1 | cut -d'"' -f4; }
-DEPLOYMENT=$(curl -sS "$BOATHOOK/v1/deployments" -H "$AUTH" -d '{"name":"hello"}' | id id)
+field() { grep -o "\"$1\":\"[^\"]*" | head -n 1 | cut -d'"' -f4; }
+DEPLOYMENT=$(curl -sS "$BOATHOOK/v1/deployments" -H "$AUTH" -d '{"name":"hello"}' | field id)
 curl -sS "$BOATHOOK/v1/deployments/$DEPLOYMENT/versions" -H "$AUTH" \
   -d '{"environment":"production","target":{"type":"command","argv":["sh","-c","echo working >&2; cat"]}}'; echo
 
-# An outgoing webhook to a receiver that is built in: watch it in the first terminal.
+echo '== An outgoing webhook to a receiver that is built in: watch it in the first terminal.'
 WEBHOOK=$(curl -sS "$BOATHOOK/v1/deployments/$DEPLOYMENT/outgoing-webhooks" -H "$AUTH" \
-  -d '{"name":"receiver","url":"{{.URL}}/receiver","events":["run.succeeded","run.failed"],"environment":"production","signing_secret":"{{.Secret}}"}' | id id)
+  -d '{"name":"receiver","url":"{{.URL}}/receiver","events":["run.succeeded","run.failed"],"environment":"production","signing_secret":"{{.Secret}}"}' | field id)
 
-# An incoming webhook. Its URL is the credential, and is shown once.
+echo '== An incoming webhook. Its URL is the credential, and is shown once.'
 TRIGGER=$(curl -sS "$BOATHOOK/v1/deployments/$DEPLOYMENT/incoming-webhooks" -H "$AUTH" \
-  -d '{"name":"from my terminal","environment":"production"}' | id url)
+  -d '{"name":"from my terminal","environment":"production"}' | field url)
 echo "The trigger URL: $TRIGGER"
 
-# Trigger a run, look at it, and at what was delivered.
-RUN=$(curl -sS "$TRIGGER" -d '{"hello":"world"}' | tee /dev/stderr | id run_id); echo
+echo '== Trigger a run, look at it, and at what was delivered.'
+RUN=$(curl -sS "$TRIGGER" -d '{"hello":"world"}' | tee /dev/stderr | field run_id); echo
 sleep 1
 curl -sS "$BOATHOOK/v1/runs/$RUN" -H "$AUTH"; echo
 curl -sS "$BOATHOOK/v1/runs/$RUN/events" -H "$AUTH"
-DELIVERY=$(curl -sS "$BOATHOOK/v1/deployments/$DEPLOYMENT/outgoing-webhooks/$WEBHOOK/deliveries" -H "$AUTH" | id id)
+DELIVERY=$(curl -sS "$BOATHOOK/v1/deployments/$DEPLOYMENT/outgoing-webhooks/$WEBHOOK/deliveries" -H "$AUTH" | field id)
 curl -sS "$BOATHOOK/v1/deliveries/$DELIVERY" -H "$AUTH"; echo
 
 `))

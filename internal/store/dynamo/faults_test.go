@@ -122,7 +122,7 @@ func TestUnprocessedItemsAreWrittenAgain(t *testing.T) {
 		if err := s.DeleteSource(t.Context(), "ws_a", "dep_a"); err != nil {
 			t.Fatal(err)
 		}
-		want := []string{"DeleteItem", "Query", "BatchWriteItem", "BatchWriteItem", "BatchWriteItem", "DeleteItem"}
+		want := []string{"DeleteItem", "DeleteItem", "Query", "BatchWriteItem", "BatchWriteItem", "BatchWriteItem", "DeleteItem"}
 		if diff := cmp.Diff(want, w.operations()); diff != "" {
 			t.Fatalf("requests (-want +got):\n%s", diff)
 		}

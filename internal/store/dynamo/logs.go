@@ -97,7 +97,7 @@ func (s *Store) log(ctx context.Context, runID string, from, maxBytes int) (firs
 		}
 		lines = append(lines, chunk...)
 		for _, line := range chunk {
-			size += len(line.Text)
+			size += line.Size()
 		}
 		if size >= maxBytes {
 			break

@@ -119,8 +119,10 @@ func (s *Store) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID st
 	return view, nil
 }
 
-// CreateRun implements [store.Runs]. The head and the texts are written side by
-// side: the hashes in the texts' keys keep another run's of the same id apart.
+// CreateRun implements [store.Runs]. The head and the texts of a pending run are
+// written side by side: the hashes in the texts' keys keep another run's of the
+// same id apart. The head of any other run comes last, since nobody would take
+// it back.
 func (s *Store) CreateRun(ctx context.Context, r boathook.Run) error {
 	head := newHeadItem(r, s.expiry())
 	var texts errgroup.Group
@@ -128,19 +130,36 @@ func (s *Store) CreateRun(ctx context.Context, r boathook.Run) error {
 	if head.OutputHash != nil {
 		texts.Go(func() error { return s.putText(ctx, head.output(), r.Output) })
 	}
+	if r.Status != boathook.RunPending {
+		if err := texts.Wait(); err != nil {
+			return fmt.Errorf("create run %s: %w", r.ID, err)
+		}
+	}
 	created, err := s.putRecord(ctx, head, absent, nil)
 	textErr := texts.Wait()
 	if err == nil && !created {
 		return boathook.Errorf(boathook.Conflict, "run %s exists", r.ID)
 	}
 	if err == nil && textErr != nil {
-		// A head without its input must not pass for a run that exists.
-		err = errors.Join(textErr, s.RemovePending(ctx, r.ID))
+		err = s.withoutInput(ctx, head, r, textErr)
 	}
 	if err != nil {
 		return fmt.Errorf("create run %s: %w", r.ID, err)
 	}
 	return nil
+}
+
+// withoutInput takes back a head whose input could not be written, so that it
+// does not pass for a run that exists. One that is claimed already stays, and
+// the input is tried once more.
+func (s *Store) withoutInput(ctx context.Context, head headItem, r boathook.Run, cause error) error {
+	if err := s.RemovePending(ctx, r.ID); err != nil {
+		return errors.Join(cause, err)
+	}
+	if _, err := s.head(ctx, r.ID); boathook.IsKind(err, boathook.NotFound) {
+		return cause
+	}
+	return s.putText(ctx, head.input(), r.Input)
 }
 
 // RemovePending implements [store.Runs]. The input stays until it expires: by
@@ -206,6 +225,9 @@ func (s *Store) withTexts(ctx context.Context, heads ...headItem) ([]boathook.Ru
 	runs := make([]boathook.Run, len(heads))
 	for i, h := range heads {
 		runs[i].RunHead = h.head()
+		if found[h.input()] == nil {
+			return nil, fmt.Errorf("run %s has lost its input", h.runID())
+		}
 		if runs[i].Input, err = s.textOf(ctx, found[h.input()]); err != nil {
 			return nil, err
 		}

@@ -60,17 +60,20 @@ func (s *Store) DeleteSource(ctx context.Context, workspaceID, id string) error 
 
 func (s *Store) deleteSource(ctx context.Context, workspaceID, id string) (existed bool, err error) {
 	own := item{":ws": str(workspaceID)}
-	_, err = s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: &s.config.ConfigTable, Key: sourceKey(id).item(),
-		ConditionExpression: aws.String("WorkspaceID = :ws"), ExpressionAttributeValues: own,
-	})
-	// Absent, it may be one whose deletion failed half-way; another workspace's,
-	// it has nothing below it that is found here.
-	_, failed := errors.AsType[*types.ConditionalCheckFailedException](err)
-	if err != nil && !failed {
-		return false, err
+	// Triggers look at what is live, not at the source. Absent, a source may be
+	// one whose deletion failed half-way; another workspace's, it has nothing
+	// below it that is found here.
+	for _, first := range []key{liveKey(id), sourceKey(id)} {
+		_, err = s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+			TableName: &s.config.ConfigTable, Key: first.item(),
+			ConditionExpression: aws.String("WorkspaceID = :ws"), ExpressionAttributeValues: own,
+		})
+		_, failed := errors.AsType[*types.ConditionalCheckFailedException](err)
+		if err != nil && !failed {
+			return false, err
+		}
+		existed = !failed
 	}
-	existed = !failed
 
 	var below []types.WriteRequest
 	own[":pk"] = str(sourceKey(id).PK)
@@ -175,7 +178,7 @@ func (s *Store) Live(ctx context.Context, sourceID string) (map[boathook.Environ
 
 // Version implements [store.Sources].
 func (s *Store) Version(ctx context.Context, sourceID, id string) (boathook.Version, error) {
-	return fetch[boathook.Version](ctx, s, "version "+id, versionKey(sourceID, id), false)
+	return fetch[boathook.Version](ctx, s, "version "+id, versionKey(sourceID, id), true)
 }
 
 // Versions implements [store.Sources].

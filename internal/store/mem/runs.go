@@ -297,7 +297,7 @@ func (s *Store) Log(_ context.Context, runID string, from, maxBytes int) (first 
 	for _, c := range log[i:] {
 		lines = append(lines, c.lines...)
 		for _, l := range c.lines {
-			size += len(l.Text)
+			size += l.Size()
 		}
 		if size >= maxBytes {
 			break
