@@ -23,8 +23,8 @@ echo '== A deployment, and a version of it that answers with its input.'
 export BOATHOOK={{.URL}} AUTH='Authorization: Bearer {{.Token}}'
 field() { grep -o "\"$1\":\"[^\"]*" | head -n 1 | cut -d'"' -f4; }
 DEPLOYMENT=$(curl -sS "$BOATHOOK/v1/deployments" -H "$AUTH" -d '{"name":"hello"}' | field id)
-curl -sS "$BOATHOOK/v1/deployments/$DEPLOYMENT/versions" -H "$AUTH" \
-  -d '{"environment":"production","target":{"type":"command","argv":["sh","-c","echo working >&2; cat"]}}'; echo
+curl -sS -w '\n' "$BOATHOOK/v1/deployments/$DEPLOYMENT/versions" -H "$AUTH" \
+  -d '{"environment":"production","target":{"type":"command","argv":["sh","-c","echo working >&2; cat"]}}'
 
 echo '== An outgoing webhook to a receiver that is built in: watch it in the first terminal.'
 WEBHOOK=$(curl -sS "$BOATHOOK/v1/deployments/$DEPLOYMENT/outgoing-webhooks" -H "$AUTH" \
@@ -36,11 +36,11 @@ TRIGGER=$(curl -sS "$BOATHOOK/v1/deployments/$DEPLOYMENT/incoming-webhooks" -H "
 echo "The trigger URL: $TRIGGER"
 
 echo '== Trigger a run, look at it, and at what was delivered.'
-RUN=$(curl -sS "$TRIGGER" -d '{"hello":"world"}' | tee /dev/stderr | field run_id); echo
+RUN=$(curl -sS -w '\n' "$TRIGGER" -d '{"hello":"world"}' | tee /dev/stderr | field run_id)
 sleep 1
-curl -sS "$BOATHOOK/v1/runs/$RUN" -H "$AUTH"; echo
+curl -sS -w '\n' "$BOATHOOK/v1/runs/$RUN" -H "$AUTH"
 curl -sS "$BOATHOOK/v1/runs/$RUN/events" -H "$AUTH"
 DELIVERY=$(curl -sS "$BOATHOOK/v1/deployments/$DEPLOYMENT/outgoing-webhooks/$WEBHOOK/deliveries" -H "$AUTH" | field id)
-curl -sS "$BOATHOOK/v1/deliveries/$DELIVERY" -H "$AUTH"; echo
+curl -sS -w '\n' "$BOATHOOK/v1/deliveries/$DELIVERY" -H "$AUTH"
 
 `))

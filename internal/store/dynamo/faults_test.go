@@ -126,7 +126,7 @@ func TestUnprocessedItemsAreWrittenAgain(t *testing.T) {
 		if diff := cmp.Diff(want, w.operations()); diff != "" {
 			t.Fatalf("requests (-want +got):\n%s", diff)
 		}
-		if asked := w.requests[4].input["RequestItems"]; !cmp.Equal(asked, unmarshal(`{"config":[{"DeleteRequest":{"Key":`+liveKey+`}}]}`)) {
+		if asked := w.requests[5].input["RequestItems"]; !cmp.Equal(asked, unmarshal(`{"config":[{"DeleteRequest":{"Key":`+liveKey+`}}]}`)) {
 			t.Errorf("the last batch deletes %v", asked)
 		}
 	})
