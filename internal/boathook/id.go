@@ -12,6 +12,8 @@ import (
 const (
 	WorkspaceID  = "ws"
 	DeploymentID = "dep"
+	RepositoryID = "repo"
+	AppID        = "app"
 	VersionID    = "ver"
 	IncomingID   = "in"
 	OutgoingID   = "out"

@@ -9,6 +9,7 @@
 package dialect
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -33,16 +34,25 @@ type Message struct {
 type Dialect struct {
 	// Name is how the API calls it.
 	Name string
-	// MaxOverlap is how long two secrets may sign after a rotation.
+	// MaxOverlap is how long two secrets may sign after a rotation: 0 where
+	// the signature's header has room for one.
 	MaxOverlap time.Duration
+	// DefaultOverlap is how long they do where nobody says.
+	DefaultOverlap time.Duration
+	// SecretOptional: a webhook without a secret sends no signature.
+	SecretOptional bool
 
-	body   func(boathook.Event) ([]byte, error)
-	sign   func(m Message, secrets []string) string
-	header func(h http.Header, m Message, signature string)
+	body        func(boathook.Event) ([]byte, error)
+	checkSecret func(secret string) error                         // nil: any secret will do
+	sign        func(m Message, secrets []string) (string, error) // by at least one secret
+	header      func(h http.Header, m Message, signature string)
 }
 
 var dialects = map[string]*Dialect{
-	Crewship: &crewship,
+	Crewship:   &crewship,
+	Shipway:    &shipway,
+	Capawesome: &capawesome,
+	Standard:   &standard,
 }
 
 // Lookup finds a dialect by name.
@@ -53,16 +63,39 @@ func Lookup(name string) (*Dialect, bool) {
 
 // DefaultFor is the name of the dialect of a source's webhooks that name none.
 func DefaultFor(kind boathook.SourceKind) string {
-	return map[boathook.SourceKind]string{boathook.Deployment: Crewship}[kind]
+	return map[boathook.SourceKind]string{
+		boathook.Deployment: Crewship,
+		boathook.Repository: Shipway,
+		boathook.App:        Capawesome,
+	}[kind]
 }
 
 // Body renders an event. It fails only on an event whose data is not what the
 // catalogue says.
 func (d *Dialect) Body(e boathook.Event) ([]byte, error) { return d.body(e) }
 
+// CheckSecret reports, in words for who chose it, why a secret can't sign in
+// this dialect.
+func (d *Dialect) CheckSecret(secret string) error {
+	if d.checkSecret == nil {
+		return nil
+	}
+	return d.checkSecret(secret)
+}
+
 // Sign is the value of the signature header: by every secret that is in force,
-// the current one first.
-func (d *Dialect) Sign(m Message, secrets ...string) string { return d.sign(m, secrets) }
+// the current one first. Without a secret it is empty, which only a dialect
+// with [Dialect.SecretOptional] allows. It fails only on a secret that
+// [Dialect.CheckSecret] refuses.
+func (d *Dialect) Sign(m Message, secrets ...string) (string, error) {
+	if len(secrets) > 0 {
+		return d.sign(m, secrets)
+	}
+	if !d.SecretOptional {
+		return "", fmt.Errorf("delivery %s: the dialect %s needs a secret", m.DeliveryID, d.Name)
+	}
+	return "", nil
+}
 
 // Header is all that the request's header says, with a signature of [Dialect.Sign].
 func (d *Dialect) Header(m Message, signature string) http.Header {

@@ -184,6 +184,8 @@ type DeliveryQuery struct {
 	WebhookID   string
 	Status      boathook.DeliveryStatus
 	EventType   boathook.EventType
+	Since       time.Time // of events that happened then or later
+	Until       time.Time // of events that happened before
 	Page
 }
 

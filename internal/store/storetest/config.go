@@ -105,7 +105,7 @@ func (s *suite) testTokens(t *testing.T) {
 func (s *suite) newSource(workspaceID string) boathook.Source {
 	return boathook.Source{
 		ID: boathook.NewID(boathook.DeploymentID), WorkspaceID: workspaceID,
-		Kind: boathook.Deployment, Name: "reviewer", CreatedAt: s.clock.Now(),
+		Kind: boathook.Deployment, Owner: "acme", Name: "reviewer", CreatedAt: s.clock.Now(),
 	}
 }
 
@@ -342,7 +342,7 @@ func (s *suite) newOutgoing(source boathook.Source) boathook.OutgoingWebhook {
 	return boathook.OutgoingWebhook{
 		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: source.WorkspaceID, SourceID: source.ID,
 		Name: "Slack", URL: "https://example.com/hook", Events: []boathook.EventType{boathook.EventRunFailed, boathook.EventRunSucceeded},
-		Environment: boathook.Production, Dialect: "crewship", Timeout: 30 * time.Second,
+		Environment: boathook.Production, Dialect: "crewship", Format: boathook.Slack, Timeout: 30 * time.Second,
 		Retry: []time.Duration{5 * time.Second, 500 * time.Millisecond, 24 * time.Hour}, Enabled: true,
 		Secrets: boathook.SealedSecrets{
 			Current: []byte{0, 1, 2}, Previous: []byte{0xff}, PreviousUntil: s.clock.Now().Add(time.Hour),
@@ -380,7 +380,7 @@ func (s *suite) testOutgoing(t *testing.T) {
 		},
 		change: func(w *boathook.OutgoingWebhook) {
 			w.Environment, w.Enabled, w.Retry, w.Events = "", false, nil, w.Events[:1]
-			w.Secrets, w.SealedHeaders = boathook.SealedSecrets{Current: []byte("new")}, nil
+			w.Secrets, w.SealedHeaders = boathook.SealedSecrets{}, nil
 			w.UpdatedAt = w.UpdatedAt.Add(time.Minute)
 		},
 		time: func(w boathook.OutgoingWebhook) time.Time { return w.CreatedAt },
