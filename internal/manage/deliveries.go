@@ -167,9 +167,6 @@ func (h *Handler) listDeliveries(ctx context.Context, c call, _ none) (list[deli
 	return viewList(deliveries, next, viewDelivery), err
 }
 
-// resendDelivery queues one more attempt, with which the retry schedule starts
-// again. While the delivery is being retried, it only comes sooner: a queued
-// attempt of the same number finds itself made.
 func (h *Handler) resendDelivery(ctx context.Context, c call, _ none) (queued, error) {
 	id, err := c.deliveryID()
 	if err != nil {
@@ -186,15 +183,22 @@ func (h *Handler) resendDelivery(ctx context.Context, c call, _ none) (queued, e
 	if err != nil {
 		return queued{}, err
 	}
+	return queued{d.ID.String()}, h.resend(ctx, w, d)
+}
+
+// resend queues one more attempt, with which the retry schedule starts again.
+// While the delivery is being retried, it only comes sooner: a queued attempt
+// of the same number finds itself made.
+func (h *Handler) resend(ctx context.Context, w boathook.OutgoingWebhook, d boathook.Delivery) error {
 	if !w.Enabled {
-		return queued{}, errDisabled
+		return errDisabled
 	}
 	m, err := queue.EncodeDelivery(queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1})
 	if err != nil {
-		return queued{}, err
+		return err
 	}
 	if err := h.cfg.Retries.Send(ctx, m); err != nil {
-		return queued{}, fmt.Errorf("queue a resend of %s: %w", d.ID, err)
+		return fmt.Errorf("queue a resend of %s: %w", d.ID, err)
 	}
-	return queued{d.ID.String()}, nil
+	return nil
 }

@@ -194,34 +194,53 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 				"must have %d to %d printable ASCII characters, without spaces", minSecret, maxSecret)
 		}
 	}
-	w := boathook.OutgoingWebhook{
-		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: s.WorkspaceID, SourceID: s.ID,
-		Dialect: dialect.DefaultFor(s.Kind), Timeout: boathook.DefaultDeliveryTimeout, Retry: boathook.DefaultRetry,
-		Enabled: true, CreatedAt: h.cfg.Now(),
-	}
+	w := h.newOutgoing(s)
 	if err := h.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
 		return outgoingView{}, err
 	}
-	others, err := h.cfg.Store.AllOutgoing(ctx, s.ID)
-	if err != nil {
+	if err := h.sealSecret(ctx, &w, secret); err != nil {
 		return outgoingView{}, err
 	}
-	if len(others) >= boathook.MaxWebhooks {
-		return outgoingView{}, boathook.Errorf(boathook.Invalid, "a deployment has at most %d outgoing webhooks", boathook.MaxWebhooks)
+	if err := h.addOutgoing(ctx, w); err != nil {
+		return outgoingView{}, err
 	}
-	return h.putWithNewSecret(ctx, w, secret)
+	return h.viewWithSecret(ctx, w, secret)
 }
 
-// putWithNewSecret stores a webhook with its current secret, and shows both.
-func (h *Handler) putWithNewSecret(ctx context.Context, w boathook.OutgoingWebhook, secret string) (outgoingView, error) {
+// newOutgoing is a source's webhook as far as nobody says otherwise.
+func (h *Handler) newOutgoing(s boathook.Source) boathook.OutgoingWebhook {
+	return boathook.OutgoingWebhook{
+		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: s.WorkspaceID, SourceID: s.ID,
+		Dialect: dialect.DefaultFor(s.Kind), Format: boathook.Raw,
+		Timeout: boathook.DefaultDeliveryTimeout, Retry: boathook.DefaultRetry,
+		Enabled: true, CreatedAt: h.cfg.Now(),
+	}
+}
+
+// addOutgoing stores a new webhook, if its source has room for one more.
+func (h *Handler) addOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
+	others, err := h.cfg.Store.AllOutgoing(ctx, w.SourceID)
+	if err != nil {
+		return err
+	}
+	if len(others) >= boathook.MaxWebhooks {
+		return boathook.Errorf(boathook.Invalid, "a source has at most %d outgoing webhooks", boathook.MaxWebhooks)
+	}
+	return h.cfg.Store.PutOutgoing(ctx, w)
+}
+
+// sealSecret gives a webhook its current secret.
+func (h *Handler) sealSecret(ctx context.Context, w *boathook.OutgoingWebhook, secret string) error {
 	sealed, err := h.cfg.Seal.Seal(ctx, w.WorkspaceID, w.ID, []byte(secret))
 	if err != nil {
-		return outgoingView{}, fmt.Errorf("seal the secret of %s: %w", w.ID, err)
+		return fmt.Errorf("seal the secret of %s: %w", w.ID, err)
 	}
 	w.Secrets.Current = sealed
-	if err := h.cfg.Store.PutOutgoing(ctx, w); err != nil {
-		return outgoingView{}, err
-	}
+	return nil
+}
+
+// viewWithSecret shows a webhook with its secret, this once.
+func (h *Handler) viewWithSecret(ctx context.Context, w boathook.OutgoingWebhook, secret string) (outgoingView, error) {
 	view, err := h.viewOutgoing(ctx, w)
 	view.SigningSecret = secret
 	return view, err
@@ -311,7 +330,14 @@ func (h *Handler) rotateSecret(ctx context.Context, c call, in rotation) (outgoi
 		w.Secrets.Previous = previous
 		w.Secrets.PreviousUntil = w.UpdatedAt.Add(time.Duration(in.OverlapSeconds) * time.Second)
 	}
-	return h.putWithNewSecret(ctx, w, boathook.NewSigningSecret())
+	secret := boathook.NewSigningSecret()
+	if err := h.sealSecret(ctx, &w, secret); err != nil {
+		return outgoingView{}, err
+	}
+	if err := h.cfg.Store.PutOutgoing(ctx, w); err != nil {
+		return outgoingView{}, err
+	}
+	return h.viewWithSecret(ctx, w, secret)
 }
 
 type queued struct {
@@ -320,15 +346,20 @@ type queued struct {
 
 var errDisabled = boathook.Errorf(boathook.Conflict, "the webhook is disabled: nothing is sent to it")
 
-// testOutgoing sends an example of the first event that the webhook wants, of
-// a run that there never was.
 func (h *Handler) testOutgoing(ctx context.Context, c call, _ none) (queued, error) {
 	_, w, err := h.outgoing(ctx, c)
 	if err != nil {
 		return queued{}, err
 	}
+	id, err := h.sendExample(ctx, w)
+	return queued{id.String()}, err
+}
+
+// sendExample sends an example of the first event that the webhook wants, of
+// a run that there never was.
+func (h *Handler) sendExample(ctx context.Context, w boathook.OutgoingWebhook) (boathook.DeliveryID, error) {
 	if !w.Enabled {
-		return queued{}, errDisabled
+		return boathook.DeliveryID{}, errDisabled
 	}
 	now := h.cfg.Now()
 	run := boathook.Run{
@@ -346,7 +377,7 @@ func (h *Handler) testOutgoing(ctx context.Context, c call, _ none) (queued, err
 	}
 	event, _ := run.Event()
 	if err := h.cfg.Publish.PublishTo(ctx, event, w); err != nil {
-		return queued{}, fmt.Errorf("publish a test to %s: %w", w.ID, err)
+		return boathook.DeliveryID{}, fmt.Errorf("publish a test to %s: %w", w.ID, err)
 	}
-	return queued{boathook.NewDeliveryID(&event, w.ID).String()}, nil
+	return boathook.NewDeliveryID(&event, w.ID), nil
 }
