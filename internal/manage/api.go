@@ -112,19 +112,22 @@ func New(cfg Config) *Handler {
 	h.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, []byte(`{"status":"ok"}`))
 	})
-	for _, rt := range h.routes() {
-		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
-			c, err := h.authenticate(r)
-			if err == nil && !c.role.Allows(rt.role) {
-				err = boathook.Errorf(boathook.Forbidden, "this needs a token with the role %s", rt.role)
-			}
-			if err == nil {
-				err = rt.handle(w, c)
-			}
-			if err != nil {
-				h.fail(w, r, err)
-			}
-		})
+	for _, s := range h.systems() {
+		for _, rt := range s.routes {
+			h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
+				c, err := h.authenticate(r)
+				c.style = s.style
+				if err == nil && !c.role.Allows(rt.role) {
+					err = boathook.Errorf(boathook.Forbidden, "this needs a token with the role %s", rt.role)
+				}
+				if err == nil {
+					err = rt.handle(w, c)
+				}
+				if err != nil {
+					h.fail(w, r, s.style, err)
+				}
+			})
+		}
 	}
 	return h
 }
@@ -136,7 +139,22 @@ type route struct {
 	handle  handler
 }
 
-func (h *Handler) routes() []route {
+// system is routes that speak as one system does.
+type system struct {
+	style  style
+	routes []route
+}
+
+// style is what a system's clients expect of bodies and errors.
+type style struct {
+	lenient    bool // fields of a body that are not known are ignored, not refused
+	writeError func(w http.ResponseWriter, status int, code, field, message string)
+}
+
+var ownStyle = style{writeError: writeError}
+
+// systems is the table of routes.
+func (h *Handler) systems() []system {
 	const (
 		deployment = "/v1/deployments/{deployment}"
 		version    = deployment + "/versions/{version}"
@@ -145,7 +163,7 @@ func (h *Handler) routes() []route {
 	)
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
 	const viewer, member, admin = boathook.Viewer, boathook.Member, boathook.Admin
-	return []route{
+	own := []route{
 		{"GET /v1/me", viewer, serve(ok, h.me)},
 		{"POST /v1/workspaces", admin, serve(created, h.createWorkspace)}, // and the stack's own token only
 
@@ -188,6 +206,7 @@ func (h *Handler) routes() []route {
 		{"GET /v1/deliveries/{delivery}", viewer, serve(ok, h.getDelivery)},
 		{"POST /v1/deliveries/{delivery}/resend", member, serve(accepted, h.resendDelivery)},
 	}
+	return []system{{ownStyle, own}}
 }
 
 const requestIDHeader = "X-Request-Id"
@@ -208,7 +227,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, said.status, "method_not_allowed", "", "this path does not take the method "+r.Method)
 		return
 	}
-	h.fail(w, r, boathook.Errorf(boathook.NotFound, "there is no such path"))
+	h.fail(w, r, ownStyle, boathook.Errorf(boathook.NotFound, "there is no such path"))
 }
 
 // statusOnly keeps the status of an answer and drops its body.
@@ -231,7 +250,7 @@ func requestID(r *http.Request) string {
 
 // fail answers an error. What has no kind is a dependency's failure: its text
 // goes to the log only.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, s style, err error) {
 	var e *boathook.Error
 	if !errors.As(err, &e) {
 		e = &boathook.Error{Kind: boathook.Unavailable}
@@ -246,7 +265,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	writeError(w, status, string(e.Kind), e.Field, message)
+	s.writeError(w, status, string(e.Kind), e.Field, message)
 }
 
 type errorBody struct {

@@ -109,6 +109,8 @@ func TestOnlyABearerTokenIsACredential(t *testing.T) {
 		"Bearer " + stackToken + " x":  401,
 		"Bearer " + stackToken:         200,
 		"bearer " + stackToken:         200,
+		"token " + stackToken:          200,
+		"token":                        401,
 		"Bearer " + stackToken[:10]:    401,
 		"Bearer " + "\x00" + "\u2028x": 401,
 	} {
