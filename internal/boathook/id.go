@@ -20,6 +20,7 @@ const (
 	RunID        = "run"
 	EventID      = "evt"
 	TokenID      = "tok"
+	RequestID    = "req"
 )
 
 const idBytes = 15

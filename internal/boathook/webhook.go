@@ -21,8 +21,25 @@ type IncomingWebhook struct {
 	Enabled      bool
 	TokenHash    [sha256.Size]byte // of the URL's token; the token itself is not kept
 	WaitForStart time.Duration
+	Verification Verification
+	Filter       Filter
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+}
+
+// Verification says how the senders of an incoming webhook prove themselves,
+// besides the token in its URL. Package provider knows the presets and which
+// fields each has; the zero value is that of no verification.
+type Verification struct {
+	Preset       string // empty or "none": the token alone
+	SealedSecret []byte // encrypted; nil if the preset has none
+
+	Header          string // that holds the signature
+	Algorithm       string
+	Encoding        string
+	Prefix          string
+	TimestampHeader string
+	DeliveryHeader  string // that holds the sender's own id of the request
 }
 
 // urlSecretBytes is the random part of a URL token: 160 bits.

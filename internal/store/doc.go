@@ -61,6 +61,8 @@
 //	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 1)
 //	Runs                 records  by-parent runs#src          Query, BatchGetItem C x2                1 R per 8 KiB of entries, 1 R per 4 KiB of runs
 //	AnyActive            records  by-parent runs#src          Query                                   0.5 R per 4 KiB
+//	PutRequest           records  req#in / outcome#slot       PutItem                                 1 W
+//	Requests             records  by-parent runs#src, req#in  Query x2                                0.5 to 1 R per 4 KiB, 200 R at most
 //	AppendLog            records  run#id / log#line           PutItem                                 1 W per KiB, compressed
 //	Log                  records  run#id / log#line           Query C x2                              2 R, 1 R per 4 KiB
 //	LogLines             records  run#id / log#line           Query C                                 1 R per 4 KiB

@@ -22,6 +22,7 @@ type Store interface {
 	Sources
 	Webhooks
 	Runs
+	Requests
 	Logs
 	Deliveries
 	DueRows
@@ -154,6 +155,32 @@ type RunQuery struct {
 	Environment boathook.Environment
 	Status      boathook.RunStatus
 	Page
+}
+
+// RequestSlots is how many requests that were rejected are kept of an incoming
+// webhook, and how many of the others that started no run. What strangers send
+// thus neither fills the store nor drives out what the others have sent.
+const RequestSlots = 200
+
+// RequestQuery selects a webhook's requests; an empty outcome selects all.
+type RequestQuery struct {
+	WorkspaceID string
+	SourceID    string
+	WebhookID   string
+	Outcome     boathook.RequestOutcome
+	Page
+}
+
+// Requests are the log of incoming webhooks. Those that were accepted are not
+// stored: they are their runs.
+type Requests interface {
+	// PutRequest keeps a request that started no run in a slot from 0 to
+	// [RequestSlots]-1, in place of what was there. Rejected ones have slots of
+	// their own.
+	PutRequest(ctx context.Context, slot int, r boathook.Request) error
+	// Requests lists by time, newest first. A page may end before its limit:
+	// where other webhooks of the source have started many more runs.
+	Requests(ctx context.Context, q RequestQuery) (requests []boathook.Request, next string, err error)
 }
 
 // LogLine is one line that a run printed.

@@ -54,6 +54,18 @@ func attempt(number int) boathook.Attempt {
 	}
 }
 
+func rejection(outcome boathook.RequestOutcome) boathook.Request {
+	return boathook.Request{
+		ID: "req_aaaaaaaaaaaaaaaaaaaaaaaa", WorkspaceID: "ws_bbbbbbbbbbbbbbbbbbbbbbbb", WebhookID: "in_eeeeeeeeeeeeeeeeeeeeeeee",
+		At: now, Outcome: outcome, Status: http.StatusUnauthorized, Reason: "signature is over another body or with another secret",
+		Sender: &boathook.Sender{
+			IP: "2001:db8:85a3:8d3:1319:8a2e:370:7348", UserAgent: "GitHub-Hookshot/044aadd", ContentType: "application/json",
+			Headers:  []string{"Accept", "Content-Type", "User-Agent", "X-Github-Delivery", "X-Github-Event", "X-Hub-Signature-256"},
+			BodySize: 7890, BodySHA256: strings.Repeat("0f", 32),
+		},
+	}
+}
+
 // TestEveryItemKeepsItsKeyAndItsAttributes is a golden test: what is stored
 // outlives the code, so no key may change, nor the name or the type of an
 // attribute. In the config table these are the domain's fields.
@@ -90,7 +102,10 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			return err
 		}},
 		{"incoming webhook", func(s *dynamo.Store) error {
-			return s.PutIncoming(ctx, boathook.IncomingWebhook{ID: "in_a", SourceID: "dep_a", CreatedAt: now, UpdatedAt: now})
+			return s.PutIncoming(ctx, boathook.IncomingWebhook{
+				ID: "in_a", SourceID: "dep_a", CreatedAt: now, UpdatedAt: now, Verification: boathook.Verification{SealedSecret: []byte{1}},
+				Filter: boathook.Filter{Events: []string{"push"}, Equals: json.RawMessage(`1`)},
+			})
 		}},
 		{"outgoing webhook", func(s *dynamo.Store) error {
 			return s.PutOutgoing(ctx, boathook.OutgoingWebhook{
@@ -100,6 +115,14 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			})
 		}},
 		{"run", func(s *dynamo.Store) error { return s.CreateRun(ctx, r) }},
+		{"rejected request", func(s *dynamo.Store) error {
+			return s.PutRequest(ctx, 7, rejection(boathook.RequestRejected))
+		}},
+		{"repeated request", func(s *dynamo.Store) error {
+			r := rejection(boathook.RequestRepeated)
+			r.RunID, r.Sender = "run_a", nil
+			return s.PutRequest(ctx, 199, r)
+		}},
 		{"log", func(s *dynamo.Store) error {
 			return s.AppendLog(ctx, "run_a", 1234, []store.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})
 		}},
@@ -248,6 +271,21 @@ func TestARunsHeadIsOneUnit(t *testing.T) {
 	}
 }
 
+// TestARequestIsOneUnit even where its sender fills every limit that package
+// intake keeps: 200 bytes of a reason, 100 of each text, 300 of headers' names.
+func TestARequestIsOneUnit(t *testing.T) {
+	s, w := onWire(func(request) *reply { return ok(`{}`) })
+	r := rejection(boathook.RequestRejected)
+	r.Reason, r.Sender.UserAgent, r.Sender.ContentType = string(printable(200)), string(printable(100)), string(printable(100))
+	r.Sender.Headers = slices.Repeat([]string{strings.Repeat("X", 15)}, 20)
+	if err := s.PutRequest(t.Context(), 0, r); err != nil {
+		t.Fatal(err)
+	}
+	if n := size(w.requests[0].input["Item"].(attributes)); n > 1024 {
+		t.Errorf("the item has %d bytes", n)
+	}
+}
+
 // finished is a run with ids of real length, which hardly compress.
 func finished() boathook.Run {
 	r := run()
@@ -258,7 +296,7 @@ func finished() boathook.Run {
 }
 
 // size is an item's by DynamoDB's rules: names and texts count their bytes,
-// numbers one for two digits and one more.
+// numbers one for two digits and one more, maps and lists a few.
 func size(item attributes) (bytes int) {
 	for name, value := range item {
 		bytes += len(name)
@@ -271,6 +309,12 @@ func size(item attributes) (bytes int) {
 				bytes += len(raw)
 			case "N":
 				bytes += (len(v.(string))+1)/2 + 1
+			case "M":
+				bytes += 3 + size(v.(attributes))
+			case "L":
+				for _, element := range v.([]any) {
+					bytes += 1 + size(attributes{"": element})
+				}
 			default:
 				bytes++ // a null or a bool
 			}

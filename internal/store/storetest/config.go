@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"testing"
@@ -334,6 +335,11 @@ func (s *suite) newIncoming(source boathook.Source) boathook.IncomingWebhook {
 	return boathook.IncomingWebhook{
 		ID: id, WorkspaceID: source.WorkspaceID, SourceID: source.ID, Name: "GitHub", Environment: boathook.Staging,
 		Enabled: true, TokenHash: boathook.NewURLToken(source.ID, id).Hash(), WaitForStart: 1500 * time.Millisecond,
+		Verification: boathook.Verification{
+			Preset: "hmac", SealedSecret: []byte{0, 0xff}, Header: "X-Signature", Algorithm: "sha512", Encoding: "base64",
+			Prefix: "v1=", TimestampHeader: "X-At", DeliveryHeader: "X-Delivery",
+		},
+		Filter:    boathook.Filter{Events: []string{"push"}, Pointer: "/a~1b", Equals: json.RawMessage(`null`)},
 		CreatedAt: s.clock.Now(), UpdatedAt: s.clock.Now(),
 	}
 }
@@ -363,6 +369,7 @@ func (s *suite) testIncoming(t *testing.T) {
 		},
 		change: func(w *boathook.IncomingWebhook) {
 			w.Name, w.Enabled, w.WaitForStart, w.TokenHash = "", false, 0, [sha256.Size]byte{1}
+			w.Verification, w.Filter = boathook.Verification{}, boathook.Filter{}
 			w.UpdatedAt = w.UpdatedAt.Add(time.Minute)
 		},
 		time: func(w boathook.IncomingWebhook) time.Time { return w.CreatedAt },

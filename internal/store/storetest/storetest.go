@@ -48,6 +48,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("canceling runs", shared.testRequestCancel)
 	t.Run("lists of runs", shared.testRuns)
 	t.Run("active runs", shared.testAnyActive)
+	t.Run("requests", shared.testRequests)
 	t.Run("logs", shared.testLogs)
 	t.Run("recording attempts", shared.testRecordAttempt)
 	t.Run("canceling deliveries", shared.testCancelDelivery)
