@@ -1,7 +1,7 @@
 package dialect
 
 import (
-	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"boathook/internal/boathook"
@@ -19,10 +19,7 @@ var capawesome = Dialect{
 	SecretOptional: true,
 
 	body: func(e boathook.Event) ([]byte, error) {
-		return boathook.EncodeJSON(struct {
-			Event boathook.EventType `json:"event"`
-			Data  json.RawMessage    `json:"data"`
-		}{e.Type, e.Data})
+		return fmt.Appendf(nil, `{"event":%q,"data":%s}`, e.Type, e.Data), nil
 	},
 
 	sign: func(m Message, secrets []string) (string, error) {

@@ -50,7 +50,7 @@ func TestCrewshipBodyIsTheRunWithItsEvent(t *testing.T) {
 				t.Fatal("the run has no event")
 			}
 			d, _ := dialect.Lookup(dialect.Crewship)
-			body, err := d.Body(event)
+			body, err := d.Body(boathook.Raw, event)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,7 +1,11 @@
 // Package dialect turns an event into the exact request that a webhook's
 // receiver expects: the body, the headers, the signature. One file a dialect;
-// each is a table entry of pure functions. The formats are those of
-// wire formats, "Outgoing".
+// each is a table entry of pure functions. The bytes are those of wire formats,
+// sections 1 and 3 to 5.
+//
+// A webhook may ask for a message for people in place of its dialect's body
+// ([boathook.Format]): one file a chat service. [note] is what such a message
+// says.
 //
 // A body is rendered once, when the event is published, and is the same on
 // every attempt and resend. Headers and signature are made for each attempt,
@@ -70,9 +74,19 @@ func DefaultFor(kind boathook.SourceKind) string {
 	}[kind]
 }
 
-// Body renders an event. It fails only on an event whose data is not what the
+// Body renders an event in a format, where raw is the dialect's own. It fails
+// only on a format that is none, and on an event whose data is not what the
 // catalogue says.
-func (d *Dialect) Body(e boathook.Event) ([]byte, error) { return d.body(e) }
+func (d *Dialect) Body(f boathook.Format, e boathook.Event) ([]byte, error) {
+	if f == boathook.Raw {
+		return d.body(e)
+	}
+	write, ok := chats[f]
+	if !ok {
+		return nil, fmt.Errorf("event %s: unknown format %q", e.ID, f)
+	}
+	return boathook.EncodeJSON(write(noteOf(e)))
+}
 
 // CheckSecret reports, in words for who chose it, why a secret can't sign in
 // this dialect.

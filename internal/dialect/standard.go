@@ -1,7 +1,7 @@
 package dialect
 
 import (
-	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,11 +28,7 @@ var standard = Dialect{
 	DefaultOverlap: 24 * time.Hour,
 
 	body: func(e boathook.Event) ([]byte, error) {
-		return boathook.EncodeJSON(struct {
-			Type      boathook.EventType `json:"type"`
-			Timestamp boathook.Time      `json:"timestamp"`
-			Data      json.RawMessage    `json:"data"`
-		}{e.Type, boathook.Time{Time: e.Time}, e.Data})
+		return fmt.Appendf(nil, `{"type":%q,"timestamp":%q,"data":%s}`, e.Type, e.Time.UTC().Format(boathook.TimeLayout), e.Data), nil
 	},
 
 	checkSecret: func(secret string) error {
