@@ -160,6 +160,8 @@ func (h *Handler) systems() []system {
 		version    = deployment + "/versions/{version}"
 		incoming   = deployment + "/incoming-webhooks/{incoming}"
 		outgoing   = deployment + "/outgoing-webhooks/{outgoing}"
+		hook       = "/repos/{owner}/{repo}/hooks/{hook}"
+		webhook    = "/v1/apps/{app}/webhooks/{webhook}"
 	)
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
 	const viewer, member, admin = boathook.Viewer, boathook.Member, boathook.Admin
@@ -206,7 +208,28 @@ func (h *Handler) systems() []system {
 		{"GET /v1/deliveries/{delivery}", viewer, serve(ok, h.getDelivery)},
 		{"POST /v1/deliveries/{delivery}/resend", member, serve(accepted, h.resendDelivery)},
 	}
-	return []system{{ownStyle, own}}
+	hooks := []route{
+		{"GET /repos/{owner}/{repo}/hooks", viewer, h.listHooks},
+		{"POST /repos/{owner}/{repo}/hooks", member, serve(created, h.createHook)},
+		{"GET " + hook, viewer, serve(ok, h.getHook)},
+		{"PATCH " + hook, member, serve(ok, h.changeHook)},
+		{"DELETE " + hook, member, serve(gone, h.deleteHook)},
+		{"POST " + hook + "/tests", member, serve(gone, h.testHook)},
+		{"GET " + hook + "/deliveries", viewer, h.listHookDeliveries},
+		{"GET " + hook + "/deliveries/{delivery}", viewer, serve(ok, h.getHookDelivery)},
+		{"POST " + hook + "/deliveries/{delivery}/attempts", member, serve(accepted, h.redeliverHook)},
+	}
+	webhooks := []route{
+		{"GET /v1/apps/{app}/webhooks", viewer, serve(ok, h.listAppWebhooks)},
+		{"POST /v1/apps/{app}/webhooks", member, serve(created, h.createAppWebhook)},
+		{"GET " + webhook, viewer, serve(ok, h.getAppWebhook)},
+		{"PATCH " + webhook, member, serve(ok, h.changeAppWebhook)},
+		{"DELETE " + webhook, member, serve(gone, h.deleteAppWebhook)},
+		{"POST " + webhook + "/test", member, serve(accepted, h.testAppWebhook)},
+		{"GET " + webhook + "/deliveries", viewer, serve(ok, h.listAppDeliveries)},
+		{"POST " + webhook + "/deliveries/{delivery}/resend", member, serve(accepted, h.resendAppDelivery)},
+	}
+	return []system{{ownStyle, own}, {shipwayStyle, hooks}, {capawesomeStyle, webhooks}}
 }
 
 const requestIDHeader = "X-Request-Id"
@@ -276,9 +299,13 @@ type errorBody struct {
 }
 
 func writeError(w http.ResponseWriter, status int, code, field, message string) {
-	body, err := boathook.EncodeJSON(map[string]errorBody{
+	writeErrorJSON(w, status, map[string]errorBody{
 		"error": {code, message, field, w.Header().Get(requestIDHeader)},
 	})
+}
+
+func writeErrorJSON(w http.ResponseWriter, status int, e any) {
+	body, err := boathook.EncodeJSON(e)
 	if err != nil {
 		panic(err) // strings always encode
 	}

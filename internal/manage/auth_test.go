@@ -3,6 +3,7 @@ package manage_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,25 @@ var roles = map[string]boathook.Role{
 
 	"GET /v1/deliveries/{delivery}":         boathook.Viewer,
 	"POST /v1/deliveries/{delivery}/resend": boathook.Member,
+
+	"GET /repos/{owner}/{repo}/hooks":                                        boathook.Viewer,
+	"POST /repos/{owner}/{repo}/hooks":                                       boathook.Member,
+	"GET /repos/{owner}/{repo}/hooks/{hook}":                                 boathook.Viewer,
+	"PATCH /repos/{owner}/{repo}/hooks/{hook}":                               boathook.Member,
+	"DELETE /repos/{owner}/{repo}/hooks/{hook}":                              boathook.Member,
+	"POST /repos/{owner}/{repo}/hooks/{hook}/tests":                          boathook.Member,
+	"GET /repos/{owner}/{repo}/hooks/{hook}/deliveries":                      boathook.Viewer,
+	"GET /repos/{owner}/{repo}/hooks/{hook}/deliveries/{delivery}":           boathook.Viewer,
+	"POST /repos/{owner}/{repo}/hooks/{hook}/deliveries/{delivery}/attempts": boathook.Member,
+
+	"GET /v1/apps/{app}/webhooks":                                         boathook.Viewer,
+	"POST /v1/apps/{app}/webhooks":                                        boathook.Member,
+	"GET /v1/apps/{app}/webhooks/{webhook}":                               boathook.Viewer,
+	"PATCH /v1/apps/{app}/webhooks/{webhook}":                             boathook.Member,
+	"DELETE /v1/apps/{app}/webhooks/{webhook}":                            boathook.Member,
+	"POST /v1/apps/{app}/webhooks/{webhook}/test":                         boathook.Member,
+	"GET /v1/apps/{app}/webhooks/{webhook}/deliveries":                    boathook.Viewer,
+	"POST /v1/apps/{app}/webhooks/{webhook}/deliveries/{delivery}/resend": boathook.Member,
 }
 
 func TestEachRouteTakesItsRoleAndThoseAbove(t *testing.T) {
@@ -204,13 +224,25 @@ func everything(a *api) map[string]string {
 		"{token}":      a.ask(201, "POST", "/v1/tokens", `{"name":"x","role":"viewer"}`).text("id"),
 	}
 	objects["{delivery}"] = a.record(objects["{deployment}"], objects["{outgoing}"], failedAttempt(1)).String()
+
+	hooks, repository := a.repository("docker-hello")
+	hook := a.hook(hooks)
+	objects["{owner}"], objects["{repo}"], objects["{hook}"] = "grosskur", "docker-hello", idOf(hook)
+	objects["{hook}/deliveries/{delivery}"] = idOf(hook) + "/deliveries/" + a.record(repository, a.webhookOf(repository), failedAttempt(1)).String()
+
+	webhooks, app := a.app()
+	webhook := a.appWebhook(webhooks)
+	objects["{app}"], objects["{webhook}"] = app, idOf(webhook)
+	objects["{webhook}/deliveries/{delivery}"] = idOf(webhook) + "/deliveries/" + a.record(app, idOf(webhook), failedAttempt(1)).String()
 	return objects
 }
 
 func fill(pattern string, objects map[string]string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	for wildcard, id := range objects {
-		path = strings.ReplaceAll(path, wildcard, id)
+	// Those of more than one wildcard first: the longest.
+	byLength := func(a, b string) int { return len(b) - len(a) }
+	for _, wildcard := range slices.SortedFunc(maps.Keys(objects), byLength) {
+		path = strings.ReplaceAll(path, wildcard, objects[wildcard])
 	}
 	return method, path
 }
@@ -220,6 +252,8 @@ var bodies = map[string]string{
 	"POST /v1/deployments/{deployment}/versions":          `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
 	"POST /v1/deployments/{deployment}/incoming-webhooks": `{"name":"x","environment":"staging"}`,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks": `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
+	"POST /repos/{owner}/{repo}/hooks":                    `{"config":{"url":"https://e.example"}}`,
+	"POST /v1/apps/{app}/webhooks":                        `{"name":"x","url":"https://e.example","events":["job_created"]}`,
 }
 
 func TestAnObjectOfAnotherWorkspaceIsNotFound(t *testing.T) {
@@ -253,12 +287,15 @@ func TestAnObjectOfAnotherWorkspaceIsNotFound(t *testing.T) {
 	}
 }
 
-func TestAnObjectOfAnotherDeploymentIsNotFound(t *testing.T) {
+func TestAnObjectOfAnotherSourceIsNotFound(t *testing.T) {
 	a := newAPI(t)
 	objects := everything(a)
 	objects["{deployment}"] = idOf(a.deployment())
+	a.repository("another")
+	objects["{repo}"] = "another"
+	_, objects["{app}"] = a.app()
 	for _, pattern := range a.handler.Patterns() {
-		if strings.Count(pattern, "{") == 2 {
+		if wildcards := strings.Count(pattern, "{"); wildcards == 2 && !strings.HasSuffix(pattern, "{repo}/hooks") || wildcards > 2 {
 			method, path := fill(pattern, objects)
 			a.ask(404, method, path, "")
 		}

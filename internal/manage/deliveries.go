@@ -85,11 +85,13 @@ func joined(h http.Header) map[string]string {
 	return m
 }
 
+var errNoDelivery = boathook.Errorf(boathook.NotFound, "there is no such delivery")
+
 // deliveryID is the one that the path names.
 func (c call) deliveryID() (boathook.DeliveryID, error) {
 	id, err := boathook.ParseDeliveryID(c.PathValue("delivery"))
 	if err != nil {
-		return id, boathook.Errorf(boathook.NotFound, "there is no such delivery")
+		return id, errNoDelivery
 	}
 	return id, nil
 }

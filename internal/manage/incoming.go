@@ -80,12 +80,16 @@ func (h *Handler) putWithNewURL(ctx context.Context, c call, w boathook.Incoming
 	return view, h.cfg.Store.PutIncoming(ctx, w)
 }
 
-// publicURL is the configured one, or where the request came to: by https
-// unless that is this machine.
+// publicURL is the configured one, or where the request came to.
 func (h *Handler) publicURL(c call) string {
 	if h.cfg.PublicURL != "" {
 		return h.cfg.PublicURL
 	}
+	return c.origin()
+}
+
+// origin is where the request came to: by https unless that is this machine.
+func (c call) origin() string {
 	host, _, err := net.SplitHostPort(c.Host)
 	if err != nil {
 		host = c.Host // without a port

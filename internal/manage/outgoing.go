@@ -2,12 +2,12 @@ package manage
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/catalogue"
 	"boathook/internal/dialect"
 )
 
@@ -19,6 +19,7 @@ type outgoingView struct {
 	Events         []boathook.EventType `json:"events"`
 	Environment    boathook.Environment `json:"environment"`
 	Dialect        string               `json:"dialect"`
+	Format         boathook.Format      `json:"format"`
 	Headers        map[string]string    `json:"headers"` // names only
 	TimeoutSeconds int                  `json:"timeout_seconds"`
 	Retry          retry                `json:"retry"`
@@ -40,7 +41,7 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 	}
 	view := outgoingView{
 		ID: w.ID, DeploymentID: w.SourceID, Name: w.Name, URL: w.URL, Events: w.Events, Environment: w.Environment,
-		Dialect: w.Dialect, Headers: headers, TimeoutSeconds: int(w.Timeout / time.Second),
+		Dialect: w.Dialect, Format: w.Format, Headers: headers, TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
 		CreatedAt: boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
 	}
@@ -70,6 +71,7 @@ type outgoingInput struct {
 	Events         []boathook.EventType  `json:"events"`
 	Environment    *boathook.Environment `json:"environment"`
 	Dialect        *string               `json:"dialect"`
+	Format         *boathook.Format      `json:"format"`
 	Headers        map[string]string     `json:"headers"`
 	TimeoutSeconds *int                  `json:"timeout_seconds"`
 	Retry          *retry                `json:"retry"`
@@ -108,6 +110,12 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 			return boathook.InvalidField("dialect", "there is no dialect %q", *in.Dialect)
 		}
 		w.Dialect = *in.Dialect
+	}
+	if in.Format != nil {
+		if !in.Format.Valid() {
+			return boathook.InvalidField("format", "must be %s, %s, %s or %s", boathook.Raw, boathook.Slack, boathook.Discord, boathook.Teams)
+		}
+		w.Format = *in.Format
 	}
 	if in.TimeoutSeconds != nil {
 		if err := checkSeconds("timeout_seconds", *in.TimeoutSeconds, 1, boathook.MaxDeliveryTimeout); err != nil {
@@ -239,6 +247,19 @@ func (h *Handler) sealSecret(ctx context.Context, w *boathook.OutgoingWebhook, s
 	return nil
 }
 
+// setSecret gives a webhook the secret that its user brings, or none if that is
+// empty. A secret of before is gone at once.
+func (h *Handler) setSecret(ctx context.Context, w *boathook.OutgoingWebhook, field, secret string) error {
+	if len(secret) > maxSecret {
+		return boathook.InvalidField(field, "must have at most %d bytes", maxSecret)
+	}
+	w.Secrets = boathook.SealedSecrets{}
+	if secret == "" {
+		return nil
+	}
+	return h.sealSecret(ctx, w, secret)
+}
+
 // viewWithSecret shows a webhook with its secret, this once.
 func (h *Handler) viewWithSecret(ctx context.Context, w boathook.OutgoingWebhook, secret string) (outgoingView, error) {
 	view, err := h.viewOutgoing(ctx, w)
@@ -347,35 +368,28 @@ type queued struct {
 var errDisabled = boathook.Errorf(boathook.Conflict, "the webhook is disabled: nothing is sent to it")
 
 func (h *Handler) testOutgoing(ctx context.Context, c call, _ none) (queued, error) {
-	_, w, err := h.outgoing(ctx, c)
+	s, w, err := h.outgoing(ctx, c)
 	if err != nil {
 		return queued{}, err
 	}
-	id, err := h.sendExample(ctx, w)
+	id, err := h.sendExample(ctx, s.Kind, w)
 	return queued{id.String()}, err
 }
 
-// sendExample sends an example of the first event that the webhook wants, of
-// a run that there never was.
-func (h *Handler) sendExample(ctx context.Context, w boathook.OutgoingWebhook) (boathook.DeliveryID, error) {
+// sendExample sends a webhook of a kind of source the catalogue's example of
+// the first event that it wants.
+func (h *Handler) sendExample(ctx context.Context, kind boathook.SourceKind, w boathook.OutgoingWebhook) (boathook.DeliveryID, error) {
 	if !w.Enabled {
 		return boathook.DeliveryID{}, errDisabled
 	}
-	now := h.cfg.Now()
-	run := boathook.Run{
-		RunHead: boathook.RunHead{
-			ID: boathook.NewID(boathook.RunID), WorkspaceID: w.WorkspaceID, SourceID: w.SourceID,
-			VersionID: boathook.NewID(boathook.VersionID), VersionNumber: 1, Environment: w.Environment,
-			Trigger: boathook.TriggerAPI, Status: boathook.RunSucceeded,
-			CreatedAt: now, StartedAt: now, CompletedAt: now,
-		},
-		Input:  json.RawMessage(`{"test":true}`),
-		Output: json.RawMessage(`{"test":true}`),
+	t, ok := catalogue.Lookup(kind, w.Events[0])
+	if !ok {
+		return boathook.DeliveryID{}, fmt.Errorf("webhook %s wants the unknown event %q", w.ID, w.Events[0])
 	}
-	if w.Events[0] == boathook.EventRunFailed {
-		run.Status, run.Error, run.Output = boathook.RunFailed, "this is a test", nil
+	event := boathook.Event{
+		ID: boathook.NewID(boathook.EventID), WorkspaceID: w.WorkspaceID, SourceID: w.SourceID,
+		Environment: w.Environment, Type: t.Name, Time: h.cfg.Now(), Data: t.Example,
 	}
-	event, _ := run.Event()
 	if err := h.cfg.Publish.PublishTo(ctx, event, w); err != nil {
 		return boathook.DeliveryID{}, fmt.Errorf("publish a test to %s: %w", w.ID, err)
 	}

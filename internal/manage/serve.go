@@ -40,17 +40,21 @@ func serve[In, Out any](status int, method func(context.Context, call, In) (Out,
 		if err != nil {
 			return err
 		}
-		if status == http.StatusNoContent {
-			w.WriteHeader(status)
-			return nil
-		}
-		body, err := boathook.EncodeJSON(out)
-		if err != nil {
-			return fmt.Errorf("encode the answer: %w", err)
-		}
-		writeJSON(w, status, body)
+		return answer(w, status, out)
+	}
+}
+
+func answer(w http.ResponseWriter, status int, out any) error {
+	if status == http.StatusNoContent {
+		w.WriteHeader(status)
 		return nil
 	}
+	body, err := boathook.EncodeJSON(out)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	writeJSON(w, status, body)
+	return nil
 }
 
 // decode reads one JSON object strictly: values of the wrong type, anything
