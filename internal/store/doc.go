@@ -66,6 +66,8 @@
 //	AppendLog            records  run#id / log#line           PutItem                                 1 W per KiB, compressed
 //	Log                  records  run#id / log#line           Query C x2                              2 R, 1 R per 4 KiB
 //	LogLines             records  run#id / log#line           Query C                                 1 R per 4 KiB
+//	PinEvent             records  evt#ws#id / pin             PutItem, or also GetItem C              1 W, 1 W + 1 R
+//	MarkEventPublished   records  evt#ws#id / pin             UpdateItem                              1 W
 //	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 1 if failed)
 //	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W (+ 1 if failed)
 //	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W, 2 W

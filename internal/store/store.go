@@ -24,6 +24,7 @@ type Store interface {
 	Runs
 	Requests
 	Logs
+	Events
 	Deliveries
 	DueRows
 }
@@ -203,6 +204,28 @@ type Logs interface {
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []LogLine, err error)
 	// LogLines counts the lines that are stored.
 	LogLines(ctx context.Context, runID string) (int, error)
+}
+
+// EventPin is what a caller's event id or idempotency key stands for. What
+// follows from an event, its deliveries' ids above all, follows from its time:
+// a repeated publish must find the first one's.
+type EventPin struct {
+	WorkspaceID string
+	EventID     string
+	Hash        [sha256.Size]byte // of the event's content
+	Time        time.Time         // the event's
+	Published   bool              // its deliveries are queued
+	Deliveries  int               // and so many they are
+}
+
+// Events are those that were published under an id that may come again.
+type Events interface {
+	// PinEvent keeps an event's content and time, unpublished, or gives what
+	// is kept of it. Conflict: it is kept with other content.
+	PinEvent(ctx context.Context, p EventPin) (EventPin, error)
+	// MarkEventPublished records that a pinned event's deliveries have reached
+	// their queue.
+	MarkEventPublished(ctx context.Context, workspaceID, eventID string, deliveries int) error
 }
 
 // DeliveryQuery selects a webhook's deliveries; empty fields select all.

@@ -34,6 +34,7 @@ import (
 //	run#<run>                log#<line>                                      textItem
 //	req#<in>                 rejected#<slot>                                 requestItem
 //	req#<in>                 other#<slot>                                    requestItem
+//	evt#<ws>#<id>            pin                                             pinItem
 //	dlv#<ws>#<tag>#<shard>   <delivery>      failed#<ws>#<out>   <delivery>  deliveryItem
 //	att#<delivery>           <number>                                        attemptItem
 //	due#<shard>              <time>#<id>                                     dueItem
@@ -112,6 +113,8 @@ func requestKey(webhookID string, outcome boathook.RequestOutcome, slot int) key
 }
 
 func requestsPartition(webhookID string) string { return "req#" + webhookID }
+
+func pinKey(workspaceID, eventID string) key { return key{"evt#" + workspaceID + "#" + eventID, "pin"} }
 
 func deliveryKey(workspaceID string, id boathook.DeliveryID) key {
 	return key{deliveriesPartition(workspaceID, id.Tag(), id.Shard(deliveryShards)), id.String()}

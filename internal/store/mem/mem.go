@@ -48,6 +48,7 @@ type Store struct {
 	deliveries   map[deliveryKey]*delivery
 	deliveriesOf lists[webhookKey, *delivery]
 	due          lists[int, store.Due] // by shard
+	pins         map[pinKey]*store.EventPin
 
 	expiring []expiring // soonest first
 }
@@ -75,6 +76,7 @@ func New(c Config) *Store {
 		deliveries:   make(map[deliveryKey]*delivery),
 		deliveriesOf: make(lists[webhookKey, *delivery]),
 		due:          make(lists[int, store.Due]),
+		pins:         make(map[pinKey]*store.EventPin),
 	}
 }
 

@@ -47,6 +47,10 @@ func (s *suite) testExpiry(t *testing.T) {
 	must(t, s.CancelDelivery(t.Context(), canceled))
 	canceled = s.after(canceled, 0, boathook.DeliveryCanceled)
 
+	pin := s.newPin()
+	read(s.PinEvent(t.Context(), pin))(t)
+	must(t, s.MarkEventPublished(t.Context(), pin.WorkspaceID, pin.EventID, 3))
+
 	count := func(status boathook.DeliveryStatus) int {
 		t.Helper()
 		return len(s.deliveriesOf(webhook, status, "").all(t, store.Page{Limit: 10}))
@@ -126,6 +130,13 @@ func (s *suite) testExpiry(t *testing.T) {
 				t.Errorf("the webhook has %d deliveries of status %q", n, status)
 			}
 		}
+	})
+	t.Run("an event's id is free", func(t *testing.T) {
+		again := pin
+		again.Hash[0]++
+		again.Time = s.clock.Now()
+		wantKind(t, "MarkEventPublished", s.MarkEventPublished(t.Context(), pin.WorkspaceID, pin.EventID, 3), boathook.NotFound)
+		wantSame(t, "the pin", read(s.PinEvent(t.Context(), again))(t), again)
 	})
 	t.Run("a run's id is free, and the new run has nothing of the old", func(t *testing.T) {
 		for _, r := range []boathook.Run{pending, running, over} {
