@@ -34,7 +34,7 @@ DAY = 86400
 
 # What each function is told, besides its tables, retention and log level.
 VARIABLES = {
-    "Intake": {"RUNS_QUEUE_URL"},
+    "Intake": {"RUNS_QUEUE_URL", "KEY_ID"},
     "Manage": {"RUNS_QUEUE_URL", "DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "KEY_ID", "ADMIN_SECRET_ID",
                "ALLOWED_FUNCTION_ARNS", "PUBLIC_URL", "ALLOWED_EGRESS", "ALLOW_HTTP"},
     "Execute": {"DELIVERIES_QUEUE_URL", "KEY_ID", "ALLOWED_FUNCTION_ARNS", "ALLOWED_EGRESS", "ALLOW_HTTP"},

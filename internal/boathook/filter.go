@@ -63,7 +63,7 @@ func (f Filter) Refuse(event string, input []byte) string {
 		if event == "" {
 			return "the request names no event"
 		}
-		return fmt.Sprintf("the event %q is not one that the filter names", short(event, maxEventName))
+		return fmt.Sprintf("the event %q is not one that the filter names", Shorten(event, maxEventName))
 	}
 	if f.Pointer == "" {
 		return ""
@@ -151,13 +151,4 @@ func isScalar(v any) bool {
 		return false
 	}
 	return true
-}
-
-// short cuts a text to at most so many bytes, and marks that it did.
-func short(s string, most int) string {
-	const mark = "…"
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most-len(mark)], "") + mark
 }

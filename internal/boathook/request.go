@@ -1,6 +1,9 @@
 package boathook
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // RequestOutcome is what became of a request to an incoming webhook.
 type RequestOutcome string
@@ -40,4 +43,13 @@ type Sender struct {
 	Headers     []string // their names, sorted
 	BodySize    int      // bytes; one more than is allowed stands for any size above
 	BodySHA256  string   // lower-case hex; empty for a body that is too large
+}
+
+// Shorten cuts a text to at most so many bytes of UTF-8, and marks that it did.
+func Shorten(s string, most int) string {
+	const mark = "…"
+	if len(s) > most {
+		s = s[:most-len(mark)] + mark
+	}
+	return strings.ToValidUTF8(s, "")
 }

@@ -33,7 +33,26 @@ type place struct {
 	handler http.Handler
 	log     *strings.Builder
 
-	lookUpErr, sendErr error
+	lookUpErr, sendErr, keepErr, openErr error
+
+	keep func() // what happens when a request is kept, or nil
+}
+
+func (p *place) PutRequest(ctx context.Context, slot int, r boathook.Request) error {
+	if p.keep != nil {
+		p.keep()
+	}
+	if p.keepErr != nil {
+		return p.keepErr
+	}
+	return p.store.PutRequest(ctx, slot, r)
+}
+
+func (p *place) Open(ctx context.Context, workspaceID, subject string, sealed []byte) ([]byte, error) {
+	if p.openErr != nil {
+		return nil, p.openErr
+	}
+	return fixture.Unsealed{}.Open(ctx, workspaceID, subject, sealed)
 }
 
 func (p *place) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error) {
@@ -60,7 +79,7 @@ func newPlace(t testing.TB) *place {
 	p.Deployment = fixture.New(t, p.store, "https://receiver.example")
 	log := slog.New(slog.NewTextHandler(&synced{w: p.log}, nil))
 	p.handler = (&intake.Intake{
-		Store: p, Now: time.Now, Log: log,
+		Store: p, Seal: p, Now: time.Now, Log: log,
 		Runs: &runs.Starter{Store: p.store, Queue: p, Now: time.Now, Log: log},
 	}).Handler()
 	return p
@@ -381,7 +400,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 func BenchmarkAccept(b *testing.B) {
 	p := newPlace(b)
 	p.handler = (&intake.Intake{
-		Store: p.store, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Store: p.store, Seal: p, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Runs: &runs.Starter{Store: p.store, Queue: p.queue, Now: time.Now, Log: slog.New(slog.DiscardHandler)},
 	}).Handler()
 	body := `{"repository":"org/repo","ref":"refs/heads/main","sha":"88d543e33a67d669e917bb178d63fba838d9cf2e"}`
