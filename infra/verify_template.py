@@ -46,7 +46,8 @@ COMMON_VARIABLES = {"CONFIG_TABLE", "RECORDS_TABLE", "RETENTION_DAYS", "LOG_LEVE
 # Each queue with its consumer and visibility timeout in seconds.
 QUEUES = {"Runs": ("Execute", 960), "Deliveries": ("Deliver", 360), "Retries": ("Deliver", 360)}
 
-ROUTES = {"POST /webhooks/runs/{token}": "Intake", "ANY /v1/{proxy+}": "Manage", "GET /healthz": "Manage"}
+ROUTES = {"POST /webhooks/runs/{token}": "Intake", "ANY /v1/{proxy+}": "Manage", "ANY /repos/{proxy+}": "Manage",
+          "GET /openapi.json": "Manage", "GET /healthz": "Manage"}
 
 
 def translate():
