@@ -203,7 +203,7 @@ func (h *Handler) listHooks(w http.ResponseWriter, c call) error {
 	slices.Reverse(hooks) // GitHub's are oldest first
 	size := c.perPage()
 	last := max(1, (len(hooks)+size-1)/size)
-	page := c.within("page", 1, boathook.MaxWebhooks, 1)
+	page := c.clamped("page", 1, boathook.MaxWebhooks, 1)
 	var links []string
 	link := func(rel string, number int) {
 		links = append(links, c.link(rel, "page", strconv.Itoa(number)))
@@ -230,11 +230,11 @@ const (
 	maxPerPage     = 100
 )
 
-func (c call) perPage() int { return c.within("per_page", 1, maxPerPage, defaultPerPage) }
+func (c call) perPage() int { return c.clamped("per_page", 1, maxPerPage, defaultPerPage) }
 
-// within is a number of the query: where it is none, the default one, and
+// clamped is a number of the query: where it is none, the default one, and
 // where it is out of range, the nearest that is not, as GitHub takes it.
-func (c call) within(name string, least, most, otherwise int) int {
+func (c call) clamped(name string, least, most, otherwise int) int {
 	n, err := strconv.Atoi(c.URL.Query().Get(name))
 	if err != nil {
 		return otherwise

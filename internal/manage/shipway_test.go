@@ -328,3 +328,37 @@ func TestAHooksTestSendsTheCataloguesExample(t *testing.T) {
 		t.Errorf("published %+v", e)
 	}
 }
+
+func TestTwoDeliveriesWithOneNumberAreNotConfused(t *testing.T) {
+	a := newAPI(t)
+	hooks, repository := a.repository("docker-hello")
+	path := a.hook(hooks)
+	webhook := a.webhookOf(repository)
+	first := map[int64]boathook.DeliveryID{}
+	for i := 0; ; i++ {
+		d := a.delivery(repository, webhook)
+		d.ID = boathook.NewDeliveryID(&boathook.Event{ID: fmt.Sprint("evt_", i), Time: a.clock.Now()}, webhook)
+		twin, found := first[d.ID.Number()]
+		if !found {
+			first[d.ID.Number()] = d.ID
+			continue
+		}
+		for _, id := range []boathook.DeliveryID{twin, d.ID} {
+			d.ID, d.Status, d.Attempts = id, boathook.DeliveryFailed, 1
+			if err := a.store.RecordAttempt(t.Context(), d, failedAttempt(1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e := a.ask(409, "GET", fmt.Sprintf("%s/deliveries/%d", path, d.ID.Number()), "")
+		if !strings.Contains(e.text("message"), "guid") {
+			t.Errorf("got %v", e)
+		}
+		a.ask(409, "POST", fmt.Sprintf("%s/deliveries/%d/attempts", path, d.ID.Number()), "")
+		for _, id := range []boathook.DeliveryID{twin, d.ID} {
+			if got := a.ask(200, "GET", path+"/deliveries/"+id.String(), ""); got.text("guid") != id.String() {
+				t.Errorf("got %v", got)
+			}
+		}
+		return
+	}
+}
