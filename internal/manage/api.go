@@ -37,6 +37,9 @@ type Store interface {
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error)
 
+	PinEvent(ctx context.Context, p store.EventPin) (store.EventPin, error)
+	MarkEventPublished(ctx context.Context, workspaceID, eventID string, deliveries int) error
+
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
 	Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
@@ -53,6 +56,9 @@ type Starter interface {
 
 // Publisher queues deliveries.
 type Publisher interface {
+	// PublishAll queues one delivery of each event for each webhook that wants
+	// it, and counts them by event. It may be repeated.
+	PublishAll(ctx context.Context, events ...boathook.Event) (deliveries []int, err error)
 	// PublishTo queues an event's delivery to one webhook, whatever events the
 	// webhook wants.
 	PublishTo(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) error
@@ -159,7 +165,8 @@ func (h *Handler) systems() []system {
 		deployment = "/v1/deployments/{deployment}"
 		version    = deployment + "/versions/{version}"
 		incoming   = deployment + "/incoming-webhooks/{incoming}"
-		outgoing   = deployment + "/outgoing-webhooks/{outgoing}"
+		repository = "/v1/repositories/{repository}"
+		app        = "/v1/apps/{app}"
 		hook       = "/repos/{owner}/{repo}/hooks/{hook}"
 		webhook    = "/v1/apps/{app}/webhooks/{webhook}"
 	)
@@ -190,14 +197,18 @@ func (h *Handler) systems() []system {
 		{"DELETE " + incoming, member, serve(gone, h.deleteIncoming)},
 		{"POST " + incoming + "/rotate", member, serve(ok, h.rotateIncoming)},
 
-		{"POST " + deployment + "/outgoing-webhooks", member, serve(created, h.createOutgoing)},
-		{"GET " + deployment + "/outgoing-webhooks", viewer, serve(ok, h.listOutgoing)},
-		{"GET " + outgoing, viewer, serve(ok, h.getOutgoing)},
-		{"PATCH " + outgoing, member, serve(ok, h.changeOutgoing)},
-		{"DELETE " + outgoing, member, serve(gone, h.deleteOutgoing)},
-		{"POST " + outgoing + "/rotate-secret", member, serve(ok, h.rotateSecret)},
-		{"POST " + outgoing + "/test", member, serve(accepted, h.testOutgoing)},
-		{"GET " + outgoing + "/deliveries", viewer, serve(ok, h.listDeliveries)},
+		{"POST /v1/repositories", member, serve(created, h.createRepository)},
+		{"GET /v1/repositories", viewer, serve(ok, h.listRepositories)},
+		{"GET " + repository, viewer, serve(ok, h.getSource)},
+		{"DELETE " + repository, member, serve(gone, h.deleteRepository)},
+
+		{"POST /v1/apps", member, serve(created, h.createApp)},
+		{"GET /v1/apps", viewer, serve(ok, h.listApps)},
+		{"GET " + app, viewer, serve(ok, h.getSource)},
+		{"DELETE " + app, member, serve(gone, h.deleteApp)},
+
+		{"POST /v1/events", member, h.publishEvents},
+		{"GET /v1/event-types", viewer, serve(ok, h.listEventTypes)},
 
 		{"POST /v1/runs", member, serve(accepted, h.startRun)},
 		{"GET /v1/runs", viewer, serve(ok, h.listRuns)},
@@ -207,6 +218,19 @@ func (h *Handler) systems() []system {
 
 		{"GET /v1/deliveries/{delivery}", viewer, serve(ok, h.getDelivery)},
 		{"POST /v1/deliveries/{delivery}/resend", member, serve(accepted, h.resendDelivery)},
+	}
+	for _, source := range []string{deployment, repository, app} {
+		outgoing := source + "/outgoing-webhooks/{outgoing}"
+		own = append(own,
+			route{"POST " + source + "/outgoing-webhooks", member, serve(created, h.createOutgoing)},
+			route{"GET " + source + "/outgoing-webhooks", viewer, serve(ok, h.listOutgoing)},
+			route{"GET " + outgoing, viewer, serve(ok, h.getOutgoing)},
+			route{"PATCH " + outgoing, member, serve(ok, h.changeOutgoing)},
+			route{"DELETE " + outgoing, member, serve(gone, h.deleteOutgoing)},
+			route{"POST " + outgoing + "/rotate-secret", member, serve(ok, h.rotateSecret)},
+			route{"POST " + outgoing + "/test", member, serve(accepted, h.testOutgoing)},
+			route{"GET " + outgoing + "/deliveries", viewer, serve(ok, h.listDeliveries)},
+		)
 	}
 	hooks := []route{
 		{"GET /repos/{owner}/{repo}/hooks", viewer, h.listHooks},

@@ -47,6 +47,37 @@ var roles = map[string]boathook.Role{
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
 	"GET /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
+	"POST /v1/repositories":                boathook.Member,
+	"GET /v1/repositories":                 boathook.Viewer,
+	"GET /v1/repositories/{repository}":    boathook.Viewer,
+	"DELETE /v1/repositories/{repository}": boathook.Member,
+
+	"POST /v1/repositories/{repository}/outgoing-webhooks":                          boathook.Member,
+	"GET /v1/repositories/{repository}/outgoing-webhooks":                           boathook.Viewer,
+	"GET /v1/repositories/{repository}/outgoing-webhooks/{outgoing}":                boathook.Viewer,
+	"PATCH /v1/repositories/{repository}/outgoing-webhooks/{outgoing}":              boathook.Member,
+	"DELETE /v1/repositories/{repository}/outgoing-webhooks/{outgoing}":             boathook.Member,
+	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
+	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"GET /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+
+	"POST /v1/apps":         boathook.Member,
+	"GET /v1/apps":          boathook.Viewer,
+	"GET /v1/apps/{app}":    boathook.Viewer,
+	"DELETE /v1/apps/{app}": boathook.Member,
+
+	"POST /v1/apps/{app}/outgoing-webhooks":                          boathook.Member,
+	"GET /v1/apps/{app}/outgoing-webhooks":                           boathook.Viewer,
+	"GET /v1/apps/{app}/outgoing-webhooks/{outgoing}":                boathook.Viewer,
+	"PATCH /v1/apps/{app}/outgoing-webhooks/{outgoing}":              boathook.Member,
+	"DELETE /v1/apps/{app}/outgoing-webhooks/{outgoing}":             boathook.Member,
+	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
+	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"GET /v1/apps/{app}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+
+	"POST /v1/events":     boathook.Member,
+	"GET /v1/event-types": boathook.Viewer,
+
 	"POST /v1/runs":              boathook.Member,
 	"GET /v1/runs":               boathook.Viewer,
 	"GET /v1/runs/{run}":         boathook.Viewer,
@@ -233,6 +264,8 @@ func everything(a *api) map[string]string {
 	webhooks, app := a.app()
 	webhook := a.appWebhook(webhooks)
 	objects["{app}"], objects["{webhook}"] = app, idOf(webhook)
+	objects["{repository}"], objects["{app}/outgoing-webhooks/{outgoing}"] = repository, app+"/outgoing-webhooks/"+idOf(webhook)
+	objects["{repository}/outgoing-webhooks/{outgoing}"] = repository + "/outgoing-webhooks/" + a.webhookOf(repository)
 	objects["{webhook}/deliveries/{delivery}"] = idOf(webhook) + "/deliveries/" + a.record(app, idOf(webhook), failedAttempt(1)).String()
 	return objects
 }
@@ -249,11 +282,13 @@ func fill(pattern string, objects map[string]string) (method, path string) {
 
 // bodies are valid ones of the routes that need one.
 var bodies = map[string]string{
-	"POST /v1/deployments/{deployment}/versions":          `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
-	"POST /v1/deployments/{deployment}/incoming-webhooks": `{"name":"x","environment":"staging"}`,
-	"POST /v1/deployments/{deployment}/outgoing-webhooks": `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
-	"POST /repos/{owner}/{repo}/hooks":                    `{"config":{"url":"https://e.example"}}`,
-	"POST /v1/apps/{app}/webhooks":                        `{"name":"x","url":"https://e.example","events":["job_created"]}`,
+	"POST /v1/deployments/{deployment}/versions":           `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
+	"POST /v1/deployments/{deployment}/incoming-webhooks":  `{"name":"x","environment":"staging"}`,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks":  `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
+	"POST /v1/repositories/{repository}/outgoing-webhooks": `{"name":"x","url":"https://e.example","events":["build_finish"]}`,
+	"POST /v1/apps/{app}/outgoing-webhooks":                `{"name":"x","url":"https://e.example","events":["job_created"]}`,
+	"POST /repos/{owner}/{repo}/hooks":                     `{"config":{"url":"https://e.example"}}`,
+	"POST /v1/apps/{app}/webhooks":                         `{"name":"x","url":"https://e.example","events":["job_created"]}`,
 }
 
 func TestAnObjectOfAnotherWorkspaceIsNotFound(t *testing.T) {
@@ -291,9 +326,11 @@ func TestAnObjectOfAnotherSourceIsNotFound(t *testing.T) {
 	a := newAPI(t)
 	objects := everything(a)
 	objects["{deployment}"] = idOf(a.deployment())
-	a.repository("another")
-	objects["{repo}"] = "another"
+	_, another := a.repository("another")
+	webhook := idOf(objects["{repository}/outgoing-webhooks/{outgoing}"])
+	objects["{repo}"], objects["{repository}/outgoing-webhooks/{outgoing}"] = "another", another+"/outgoing-webhooks/"+webhook
 	_, objects["{app}"] = a.app()
+	objects["{app}/outgoing-webhooks/{outgoing}"] = objects["{app}"] + "/outgoing-webhooks/" + objects["{webhook}"]
 	for _, pattern := range a.handler.Patterns() {
 		if wildcards := strings.Count(pattern, "{"); wildcards == 2 && !strings.HasSuffix(pattern, "{repo}/hooks") || wildcards > 2 {
 			method, path := fill(pattern, objects)

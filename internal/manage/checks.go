@@ -64,10 +64,10 @@ func checkArgv(argv []string) error {
 // itself.
 var ownHeaders = []string{
 	"connection", "content-encoding", "content-length", "content-type", "expect", "host", "keep-alive",
-	"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
+	"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "x-signature",
 }
 
-var ownPrefixes = []string{"x-crewship-", "webhook-"}
+var ownPrefixes = []string{"x-crewship-", "x-shipway-", "webhook-"}
 
 func checkHeaders(headers map[string]string) error {
 	size := 0

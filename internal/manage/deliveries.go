@@ -15,12 +15,12 @@ import (
 )
 
 type deliveryView struct {
-	ID            string                  `json:"id"`
-	DeploymentID  string                  `json:"deployment_id"`
+	ID string `json:"id"`
+	sourceRef
 	WebhookID     string                  `json:"webhook_id"`
 	EventID       string                  `json:"event_id"`
 	Event         boathook.EventType      `json:"event"`
-	Environment   boathook.Environment    `json:"environment"`
+	Environment   *string                 `json:"environment"` // null: the event is of none
 	Status        boathook.DeliveryStatus `json:"status"`
 	AttemptCount  int                     `json:"attempt_count"`
 	NextAttemptAt boathook.Time           `json:"next_attempt_at"`
@@ -30,8 +30,8 @@ type deliveryView struct {
 
 func viewDelivery(d boathook.Delivery) deliveryView {
 	return deliveryView{
-		ID: d.ID.String(), DeploymentID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, Event: d.EventType,
-		Environment: d.Environment, Status: d.Status, AttemptCount: d.Attempts,
+		ID: d.ID.String(), sourceRef: refTo(d.SourceID), WebhookID: d.WebhookID, EventID: d.EventID, Event: d.EventType,
+		Environment: nullable(string(d.Environment)), Status: d.Status, AttemptCount: d.Attempts,
 		NextAttemptAt: boathook.Time{Time: d.NextAttemptAt}, Reason: nullable(d.Reason), CreatedAt: boathook.Time{Time: d.ID.Time()},
 	}
 }

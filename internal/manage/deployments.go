@@ -21,15 +21,6 @@ func (h *Handler) deployment(ctx context.Context, c call) (boathook.Source, erro
 	return h.source(ctx, c, boathook.Deployment, c.PathValue("deployment"))
 }
 
-// source is the caller's, if it is of a kind.
-func (h *Handler) source(ctx context.Context, c call, kind boathook.SourceKind, id string) (boathook.Source, error) {
-	s, err := h.cfg.Store.Source(ctx, c.workspace, id)
-	if err == nil && s.Kind != kind {
-		return boathook.Source{}, boathook.Errorf(boathook.NotFound, "there is no such %s", kind)
-	}
-	return s, err
-}
-
 type deploymentInput struct {
 	Name string `json:"name"`
 }
@@ -83,7 +74,7 @@ func (h *Handler) deleteDeployment(ctx context.Context, c call, _ none) (none, e
 	case boathook.IsKind(err, boathook.NotFound) && boathook.HasIDKind(c.PathValue("deployment"), boathook.DeploymentID):
 		// Perhaps deleted by half: the store removes what is left, if it is
 		// the caller's.
-		return none{}, h.cfg.Store.DeleteSource(ctx, c.workspace, c.PathValue("deployment"))
+		return none{}, h.deleteSource(ctx, c, boathook.DeploymentID, c.PathValue("deployment"))
 	case err != nil:
 		return none{}, err
 	}

@@ -12,12 +12,12 @@ import (
 )
 
 type outgoingView struct {
-	ID             string               `json:"id"`
-	DeploymentID   string               `json:"deployment_id"`
+	ID string `json:"id"`
+	sourceRef
 	Name           string               `json:"name"`
 	URL            string               `json:"url"`
 	Events         []boathook.EventType `json:"events"`
-	Environment    boathook.Environment `json:"environment"`
+	Environment    *string              `json:"environment"` // null: each
 	Dialect        string               `json:"dialect"`
 	Format         boathook.Format      `json:"format"`
 	Headers        map[string]string    `json:"headers"` // names only
@@ -40,7 +40,7 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 		return outgoingView{}, err
 	}
 	view := outgoingView{
-		ID: w.ID, DeploymentID: w.SourceID, Name: w.Name, URL: w.URL, Events: w.Events, Environment: w.Environment,
+		ID: w.ID, sourceRef: refTo(w.SourceID), Name: w.Name, URL: w.URL, Events: w.Events, Environment: nullable(string(w.Environment)),
 		Dialect: w.Dialect, Format: w.Format, Headers: headers, TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
 		CreatedAt: boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
@@ -56,7 +56,7 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 
 // outgoing is the webhook that the path names.
 func (h *Handler) outgoing(ctx context.Context, c call) (boathook.Source, boathook.OutgoingWebhook, error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.pathSource(ctx, c)
 	if err != nil {
 		return s, boathook.OutgoingWebhook{}, err
 	}
@@ -180,7 +180,7 @@ func (r retry) schedule() ([]time.Duration, error) {
 }
 
 func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) (outgoingView, error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.pathSource(ctx, c)
 	if err != nil {
 		return outgoingView{}, err
 	}
@@ -188,7 +188,8 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 		name  string
 		given bool
 	}{
-		{"name", in.Name != nil}, {"url", in.URL != nil}, {"events", in.Events != nil}, {"environment", in.Environment != nil},
+		{"name", in.Name != nil}, {"url", in.URL != nil}, {"events", in.Events != nil},
+		{"environment", in.Environment != nil || s.Kind != boathook.Deployment},
 	} {
 		if !f.given {
 			return outgoingView{}, boathook.InvalidField(f.name, "is required")
@@ -204,6 +205,9 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 	}
 	w := h.newOutgoing(s)
 	if err := h.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
+		return outgoingView{}, err
+	}
+	if err := checkSecret(w.Dialect, "signing_secret", secret); err != nil {
 		return outgoingView{}, err
 	}
 	if err := h.sealSecret(ctx, &w, secret); err != nil {
@@ -253,11 +257,50 @@ func (h *Handler) setSecret(ctx context.Context, w *boathook.OutgoingWebhook, fi
 	if len(secret) > maxSecret {
 		return boathook.InvalidField(field, "must have at most %d bytes", maxSecret)
 	}
+	if err := checkSecret(w.Dialect, field, secret); err != nil {
+		return err
+	}
 	w.Secrets = boathook.SealedSecrets{}
 	if secret == "" {
 		return nil
 	}
 	return h.sealSecret(ctx, w, secret)
+}
+
+// checkSecret refuses a secret that can't sign in a dialect, and none, which is
+// the empty one, where it must sign.
+func checkSecret(name, field, secret string) error {
+	d, ok := dialect.Lookup(name)
+	if !ok {
+		return boathook.InvalidField("dialect", "there is no dialect %q", name)
+	}
+	if secret == "" {
+		if d.SecretOptional {
+			return nil
+		}
+		return boathook.InvalidField(field, "is required by the dialect %s", name)
+	}
+	if err := d.CheckSecret(secret); err != nil {
+		return boathook.InvalidField(field, "%s", err)
+	}
+	return nil
+}
+
+// changeDialect checks that the webhook's secret can sign in the dialect that
+// it has now, and ends an overlap: the secret before may not.
+func (h *Handler) changeDialect(ctx context.Context, w *boathook.OutgoingWebhook) error {
+	w.Secrets = boathook.SealedSecrets{Current: w.Secrets.Current}
+	var secret []byte
+	if w.Secrets.Current != nil {
+		var err error
+		if secret, err = h.cfg.Seal.Open(ctx, w.WorkspaceID, w.ID, w.Secrets.Current); err != nil {
+			return fmt.Errorf("open the secret of %s: %w", w.ID, err)
+		}
+	}
+	if err := checkSecret(w.Dialect, "signing_secret", string(secret)); err != nil {
+		return boathook.InvalidField("dialect", "the webhook's %s; POST …/rotate-secret makes one that will do", err)
+	}
+	return nil
 }
 
 // viewWithSecret shows a webhook with its secret, this once.
@@ -268,7 +311,7 @@ func (h *Handler) viewWithSecret(ctx context.Context, w boathook.OutgoingWebhook
 }
 
 func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoingView], error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.pathSource(ctx, c)
 	if err != nil {
 		return list[outgoingView]{}, err
 	}
@@ -309,8 +352,14 @@ func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) 
 	if in.SigningSecret != nil {
 		return outgoingView{}, boathook.InvalidField("signing_secret", "can't be changed: POST …/rotate-secret makes a new one")
 	}
+	before := w.Dialect
 	if err := h.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
 		return outgoingView{}, err
+	}
+	if w.Dialect != before {
+		if err := h.changeDialect(ctx, &w); err != nil {
+			return outgoingView{}, err
+		}
 	}
 	if err := h.cfg.Store.PutOutgoing(ctx, w); err != nil {
 		return outgoingView{}, err
@@ -319,7 +368,7 @@ func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) 
 }
 
 func (h *Handler) deleteOutgoing(ctx context.Context, c call, _ none) (none, error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.pathSource(ctx, c)
 	if err != nil {
 		return none{}, err
 	}
@@ -327,11 +376,11 @@ func (h *Handler) deleteOutgoing(ctx context.Context, c call, _ none) (none, err
 }
 
 type rotation struct {
-	OverlapSeconds int `json:"overlap_seconds"`
+	OverlapSeconds *int `json:"overlap_seconds"` // nil: as the dialect has it
 }
 
-// rotateSecret makes a new secret. The one before signs beside it while they
-// overlap; a secret that overlapped already is dropped.
+// rotateSecret makes a new secret, or a webhook's first. The one before signs
+// beside it while they overlap; a secret that overlapped already is dropped.
 func (h *Handler) rotateSecret(ctx context.Context, c call, in rotation) (outgoingView, error) {
 	_, w, err := h.outgoing(ctx, c)
 	if err != nil {
@@ -341,15 +390,22 @@ func (h *Handler) rotateSecret(ctx context.Context, c call, in rotation) (outgoi
 	if !ok {
 		return outgoingView{}, fmt.Errorf("webhook %s has the unknown dialect %q", w.ID, w.Dialect)
 	}
-	if err := checkSeconds("overlap_seconds", in.OverlapSeconds, 0, d.MaxOverlap); err != nil {
-		return outgoingView{}, err
+	overlap := d.DefaultOverlap
+	if n := in.OverlapSeconds; n != nil {
+		if d.MaxOverlap == 0 && *n != 0 {
+			return outgoingView{}, boathook.InvalidField("overlap_seconds", "must be 0: the dialect %s has one signature at a time", d.Name)
+		}
+		if err := checkSeconds("overlap_seconds", *n, 0, d.MaxOverlap); err != nil {
+			return outgoingView{}, err
+		}
+		overlap = time.Duration(*n) * time.Second
 	}
 	w.UpdatedAt = h.cfg.Now()
 	previous := w.Secrets.Current
 	w.Secrets = boathook.SealedSecrets{}
-	if in.OverlapSeconds > 0 {
+	if overlap > 0 && previous != nil {
 		w.Secrets.Previous = previous
-		w.Secrets.PreviousUntil = w.UpdatedAt.Add(time.Duration(in.OverlapSeconds) * time.Second)
+		w.Secrets.PreviousUntil = w.UpdatedAt.Add(overlap)
 	}
 	secret := boathook.NewSigningSecret()
 	if err := h.sealSecret(ctx, &w, secret); err != nil {
