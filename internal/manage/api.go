@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/openapi"
 	"boathook/internal/queue"
 	"boathook/internal/store"
 )
@@ -28,6 +29,7 @@ type Store interface {
 	store.Tokens
 	store.Sources
 	store.Webhooks
+	store.Requests
 
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error)
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
@@ -118,6 +120,9 @@ func New(cfg Config) *Handler {
 	h.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, []byte(`{"status":"ok"}`))
 	})
+	h.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, openapi.Document())
+	})
 	for _, s := range h.systems() {
 		for _, rt := range s.routes {
 			h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -196,6 +201,7 @@ func (h *Handler) systems() []system {
 		{"PATCH " + incoming, member, serve(ok, h.changeIncoming)},
 		{"DELETE " + incoming, member, serve(gone, h.deleteIncoming)},
 		{"POST " + incoming + "/rotate", member, serve(ok, h.rotateIncoming)},
+		{"GET " + incoming + "/requests", viewer, serve(ok, h.listRequests)},
 
 		{"POST /v1/repositories", member, serve(created, h.createRepository)},
 		{"GET /v1/repositories", viewer, serve(ok, h.listRepositories)},
