@@ -237,12 +237,17 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 	}
 }
 
-func TestAnOutsideClientWalksTheWireFormat(t *testing.T) {
+func TestOutsideClientsWalkTheWireFormats(t *testing.T) {
 	need(t, "python3")
-	p := start(t)
-	out, err := exec.CommandContext(t.Context(), "python3", "testdata/crewship.py", p.url, adminToken).CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, client := range []string{"crewship", "shipway", "capawesome", "standard"} {
+		t.Run(client, func(t *testing.T) {
+			p := start(t)
+			// -B: what they share leaves no compiled copy behind.
+			out, err := exec.CommandContext(t.Context(), "python3", "-B", "testdata/"+client+".py", p.url, adminToken).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 
