@@ -90,6 +90,9 @@ func (a *api) request(token, method, path, body string, header ...string) *httpt
 	}
 	w := httptest.NewRecorder()
 	a.handler.ServeHTTP(w, r)
+	if r.Pattern != "" {
+		document.Check(a.t, r.Pattern, r, body, w)
+	}
 	return w
 }
 

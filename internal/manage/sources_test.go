@@ -190,3 +190,27 @@ func TestHeadersOfADialectAreItsOwn(t *testing.T) {
 			`{"name":"x","url":"https://e.example","events":[%q],"environment":"staging","headers":{%q:"x"}}`, boathook.EventRunFailed, name))
 	}
 }
+
+func TestTheWebhookOfAnySourceLivesAsADeploymentsDoes(t *testing.T) {
+	a := newAPI(t)
+	for source, event := range map[string]string{
+		a.deployment(): "run.failed",
+		"/v1/repositories/" + a.ask(201, "POST", "/v1/repositories", `{"owner":"acme","name":"site"}`).text("id"): "build_finish",
+		"/v1/apps/" + a.newApp(): "job_created",
+	} {
+		path := source + "/outgoing-webhooks"
+		made := a.ask(201, "POST", path, `{"name":"x","url":"https://e.example","environment":"production","events":["`+event+`"]}`)
+		path += "/" + made.text("id")
+		if rotated := a.ask(200, "POST", path+"/rotate-secret", ""); rotated.text("signing_secret") == made.text("signing_secret") {
+			t.Errorf("%s: the secret stayed", source)
+		}
+		a.ask(202, "POST", path+"/test", "")
+		if got := string(a.publish.event.Type); got != event {
+			t.Errorf("%s: the test is of %s, want %s", source, got, event)
+		}
+		a.ask(200, "PATCH", path, `{"enabled":false}`)
+		a.ask(409, "POST", path+"/test", "")
+		a.ask(204, "DELETE", path, "")
+		a.ask(404, "GET", path, "")
+	}
+}

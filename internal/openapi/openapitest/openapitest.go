@@ -130,7 +130,7 @@ func (d *Document) Check(t testing.TB, pattern string, r *http.Request, body str
 		return
 	}
 	for name := range r.URL.Query() {
-		if !d.hasQuery(operation, name) {
+		if !d.HasQuery(pattern, name) {
 			t.Errorf("%s: the parameter %s is not documented", pattern, name)
 		}
 	}
@@ -163,8 +163,9 @@ func (d *Document) resolve(v any, pointer string) (map[string]any, string) {
 	return found, ref
 }
 
-func (d *Document) hasQuery(operation map[string]any, name string) bool {
-	parameters, _ := operation["parameters"].([]any)
+// HasQuery reports whether an operation has a parameter of the query.
+func (d *Document) HasQuery(pattern, name string) bool {
+	parameters, _ := d.operation(pattern)["parameters"].([]any)
 	return slices.ContainsFunc(parameters, func(v any) bool {
 		p, _ := d.resolve(v, "")
 		return p["in"] == "query" && p["name"] == name
