@@ -239,7 +239,7 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 
 func TestOutsideClientsWalkTheWireFormats(t *testing.T) {
 	need(t, "python3")
-	for _, client := range []string{"crewship", "shipway", "capawesome", "standard"} {
+	for _, client := range []string{"crewship", "shipway", "capawesome", "standard", "presets"} {
 		t.Run(client, func(t *testing.T) {
 			p := start(t)
 			// -B: what they share leaves no compiled copy behind.
@@ -331,6 +331,28 @@ func TestTheREADMEsTriggers(t *testing.T) {
 	}
 	if list := p.call("GET", "/v1/runs?deployment_id="+id, "", 200)["runs"].([]any); len(list) != 2 {
 		t.Errorf("%d runs were started, want 2", len(list))
+	}
+}
+
+func TestTheREADMEsVerification(t *testing.T) {
+	need(t, "bash", "curl")
+	p := start(t)
+	path, trigger := p.deployment("cat")
+	webhook := p.call("GET", path+"/incoming-webhooks", "", 200)["data"].([]any)[0].(map[string]any)["id"].(string)
+	verify := func() string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-c", readme(t, "bash"))
+		cmd.Env = append(os.Environ(), "WEBHOOK="+p.url+path+"/incoming-webhooks/"+webhook, "TOKEN="+adminToken, "SECRET=a secret of both")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return string(out)
+	}
+	verify()
+	p.call("POST", trigger, `{"action":"opened"}`, 401)
+	if out := verify(); !strings.Contains(out, "X-Hub-Signature-256 is missing") {
+		t.Errorf("the log is %s", out)
 	}
 }
 
