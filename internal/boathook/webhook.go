@@ -117,7 +117,8 @@ type OutgoingWebhook struct {
 	SealedHeaders []byte
 }
 
-// Format is what the body of an outgoing webhook is.
+// Format is what the body of an outgoing webhook is. Empty, as webhooks have it
+// that were stored before there were formats, is [Raw].
 type Format string
 
 // The formats.

@@ -78,7 +78,7 @@ func DefaultFor(kind boathook.SourceKind) string {
 // only on a format that is none, and on an event whose data is not what the
 // catalogue says.
 func (d *Dialect) Body(f boathook.Format, e boathook.Event) ([]byte, error) {
-	if f == boathook.Raw {
+	if f == boathook.Raw || f == "" {
 		return d.body(e)
 	}
 	write, ok := chats[f]
