@@ -5,10 +5,11 @@ package openapitest
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,16 +191,29 @@ func (d *Document) validate(t testing.TB, what, pointer string, body []byte) {
 	}
 }
 
-// Unseen are the documented answers, of operations with one of the tags, that
-// no [Document.Check] has seen.
-func (d *Document) Unseen(patterns []string) []string {
-	var unseen []string
+// Main runs a package's tests. If all of them were to be run, and pass, it fails
+// them where none has seen an answer that is documented for one of the patterns.
+func (d *Document) Main(m *testing.M, patterns []string) {
+	code := m.Run()
+	all := flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.list").Value.String() == ""
+	if code == 0 && all {
+		for _, answer := range d.unseen(patterns) {
+			fmt.Println("documented, but never answered:", answer)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func (d *Document) unseen(patterns []string) []string {
+	var answers []string
 	for _, pattern := range patterns {
-		for _, status := range slices.Sorted(maps.Keys(d.operation(pattern)["responses"].(map[string]any))) {
-			if answer := fmt.Sprintf("%s %s", pattern, status); !d.seen[answer] {
-				unseen = append(unseen, answer)
+		for status := range d.operation(pattern)["responses"].(map[string]any) {
+			if answer := pattern + " " + status; !d.seen[answer] {
+				answers = append(answers, answer)
 			}
 		}
 	}
-	return unseen
+	slices.Sort(answers)
+	return answers
 }
