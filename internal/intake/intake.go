@@ -254,7 +254,8 @@ func (in *Intake) start(r request, view store.TriggerView, input []byte, deliver
 	if byDelivery && boathook.IsKind(err, boathook.Conflict) {
 		// A provider that repeats a delivery may have changed details of its
 		// body since. To refuse it would only make it repeat again.
-		err = nil
+		run.InputHash = head.InputHash
+		head, err = in.Runs.Start(r.Context(), run, &head, webhook.WaitForStart)
 	}
 	if err != nil {
 		return result{}, err

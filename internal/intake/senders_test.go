@@ -353,6 +353,12 @@ func TestAProvidersRepeatMayHaveAnotherBody(t *testing.T) {
 		t.Errorf("got run %s, want %s", again, first)
 	}
 	g.wantKept(boathook.RequestRepeated, http.StatusAccepted, "")
+
+	g.sendErr = errors.New("down") // the first message may never have been sent either
+	g.now = g.now.Add(time.Minute)
+	if w := send(`{"id":"evt_1","pending_webhooks":0}`); w.Code != 503 {
+		t.Errorf("answered %d %s, though nobody may ever execute it", w.Code, w.Body)
+	}
 }
 
 func TestAProvidersRepeatIsAnsweredThoughNothingIsLiveAnymore(t *testing.T) {
