@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -353,6 +354,35 @@ func TestTheREADMEsVerification(t *testing.T) {
 	p.call("POST", trigger, `{"action":"opened"}`, 401)
 	if out := verify(); !strings.Contains(out, "X-Hub-Signature-256 is missing") {
 		t.Errorf("the log is %s", out)
+	}
+}
+
+// TestTheREADMEsHook makes the hook of README.md as it stands there, and sends
+// it a test.
+func TestTheREADMEsHook(t *testing.T) {
+	need(t, "sh", "curl")
+	received := make(chan http.Header, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { received <- r.Header }))
+	defer receiver.Close()
+	p := start(t)
+	cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", readme(t, "sh"))
+	cmd.Env = append(os.Environ(), "BOATHOOK="+p.url, "TOKEN="+adminToken, "URL="+receiver.URL, "SECRET=s3cret")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	id := regexp.MustCompile(`"id":(\d+)`).FindSubmatch(out)
+	if id == nil {
+		t.Fatalf("no hook in %s", out)
+	}
+	p.call("POST", fmt.Sprintf("/repos/grosskur/docker-hello/hooks/%s/tests", id[1]), "", 204)
+	select {
+	case h := <-received:
+		if h.Get("X-Shipway-Event") != "build_finish" || !strings.HasPrefix(h.Get("X-Shipway-Signature"), "sha1=") {
+			t.Errorf("received %v", h)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("nothing was delivered")
 	}
 }
 
