@@ -1,12 +1,15 @@
 // Package manage is the room of the management API: what users set up
-// (deployments, versions, webhooks, tokens) and what they look at (runs, their
-// logs, deliveries). [New] makes it an [http.Handler]; nothing in it knows AWS.
+// (deployments and other sources, versions, webhooks, tokens), the events that
+// they publish, and what they look at (runs, their logs, deliveries). [New]
+// makes it an [http.Handler]; nothing in it knows AWS.
 //
 // A request's road: [Handler.ServeHTTP] finds its route in the table of
 // routes, which names the role that it needs; authenticate finds the caller;
 // serve decodes the body strictly, calls the resource's method and encodes its
 // answer; fail turns an error into the API's error object. Each resource has
-// a file of its own.
+// a file of its own. The paths of Shipway and Capawesome Cloud take the same
+// road in the style of those systems: they read bodies more leniently, and
+// write errors in their own shapes.
 package manage
 
 import (

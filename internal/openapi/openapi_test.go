@@ -14,7 +14,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"boathook/internal/boathook"
+	"boathook/internal/dialect"
 	"boathook/internal/openapi"
+	"boathook/internal/provider"
 )
 
 func parse(t *testing.T, text []byte) map[string]any {
@@ -153,12 +155,20 @@ func TestWhatIsListedIsWhatThereIs(t *testing.T) {
 		{at(schemas, "Environment", "enum"), boathook.Environments},
 		{at(schemas, "Role", "enum"), []boathook.Role{boathook.Viewer, boathook.Member, boathook.Admin}},
 		{at(schemas, "Format", "enum"), []boathook.Format{boathook.Raw, boathook.Slack, boathook.Discord, boathook.Teams}},
+		{at(schemas, "RequestOutcome", "enum"), boathook.RequestOutcomes},
+		{at(schemas, "Verification", "properties", "preset", "enum"), provider.Presets},
+		{at(schemas, "VerificationInput", "properties", "preset", "enum"), provider.Presets},
 		{at(schemas, "ShipwayHookInput", "properties", "events", "items", "enum"), boathook.EventTypes[boathook.Repository]},
 		{at(schemas, "CapawesomeWebhookInput", "properties", "events", "items", "enum"), boathook.EventTypes[boathook.App]},
 	} {
 		got, _ := json.Marshal(c.what)
 		if want, _ := json.Marshal(c.want); !bytes.Equal(got, want) {
 			t.Errorf("the document lists %s, there are %s", got, want)
+		}
+	}
+	for _, name := range at(schemas, "Dialect", "enum").([]any) {
+		if _, ok := dialect.Lookup(name.(string)); !ok {
+			t.Errorf("the document lists the dialect %s, which there is not", name)
 		}
 	}
 }
