@@ -34,7 +34,7 @@ DAY = 86400
 
 # What each function is told, besides its tables, retention and log level.
 VARIABLES = {
-    "Intake": {"RUNS_QUEUE_URL"},
+    "Intake": {"RUNS_QUEUE_URL", "KEY_ID"},
     "Manage": {"RUNS_QUEUE_URL", "DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "KEY_ID", "ADMIN_SECRET_ID",
                "ALLOWED_FUNCTION_ARNS", "PUBLIC_URL", "ALLOWED_EGRESS", "ALLOW_HTTP"},
     "Execute": {"DELIVERIES_QUEUE_URL", "KEY_ID", "ALLOWED_FUNCTION_ARNS", "ALLOWED_EGRESS", "ALLOW_HTTP"},
@@ -46,7 +46,8 @@ COMMON_VARIABLES = {"CONFIG_TABLE", "RECORDS_TABLE", "RETENTION_DAYS", "LOG_LEVE
 # Each queue with its consumer and visibility timeout in seconds.
 QUEUES = {"Runs": ("Execute", 960), "Deliveries": ("Deliver", 360), "Retries": ("Deliver", 360)}
 
-ROUTES = {"POST /webhooks/runs/{token}": "Intake", "ANY /v1/{proxy+}": "Manage", "GET /healthz": "Manage"}
+ROUTES = {"POST /webhooks/runs/{token}": "Intake", "ANY /v1/{proxy+}": "Manage", "ANY /repos/{proxy+}": "Manage",
+          "GET /openapi.json": "Manage", "GET /healthz": "Manage"}
 
 
 def translate():

@@ -63,6 +63,20 @@ func (id DeliveryID) Tag() uint32 {
 		uint32(binary.BigEndian.Uint64(id[8:])>>42)&0xfffff
 }
 
+// Number is the delivery's id where a system's clients expect an integer, as
+// Shipway's do: 32 bits of its event's time in seconds and 21 bits of a hash,
+// which JavaScript can hold. [NumberTime] tells where to look for the delivery
+// that has it. Two of one webhook and one second share theirs by a chance of
+// one in two million.
+func (id DeliveryID) Number() int64 {
+	sum := digest("number", string(id[:]))
+	return id.Time().Unix()&0xffffffff<<21 | int64(binary.BigEndian.Uint64(sum[:8])>>43)
+}
+
+// NumberTime is the second in which the event of a delivery with such a
+// [DeliveryID.Number] happened.
+func NumberTime(number int64) time.Time { return time.Unix(number>>21&0xffffffff, 0).UTC() }
+
 // Shard spreads one webhook's deliveries evenly over n partitions.
 func (id DeliveryID) Shard(n int) int { return int(id[15]) % n }
 

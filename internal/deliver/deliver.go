@@ -177,7 +177,10 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *boathook
 
 	sentAt := d.config.Now()
 	m := dialect.Message{DeliveryID: job.ID, EventType: job.EventType, SentAt: sentAt, Body: job.Body}
-	a = boathook.Attempt{Number: job.Attempt, SentAt: sentAt, Signature: speech.Sign(m, secrets...)}
+	a = boathook.Attempt{Number: job.Attempt, SentAt: sentAt}
+	if a.Signature, err = speech.Sign(m, secrets...); err != nil {
+		return a, 0, err
+	}
 
 	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
 	defer cancel()
@@ -218,8 +221,12 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *boathook
 	return a, retryAfter, nil
 }
 
-// secrets are those that sign now, the current one first.
+// secrets are those that sign now, the current one first; none if the webhook
+// has none.
 func (d *Deliverer) secrets(ctx context.Context, w *boathook.OutgoingWebhook) ([]string, error) {
+	if w.Secrets.Current == nil {
+		return nil, nil
+	}
 	sealed := [][]byte{w.Secrets.Current}
 	if d.config.Now().Before(w.Secrets.PreviousUntil) {
 		sealed = append(sealed, w.Secrets.Previous)

@@ -90,6 +90,9 @@ func (a *api) request(token, method, path, body string, header ...string) *httpt
 	}
 	w := httptest.NewRecorder()
 	a.handler.ServeHTTP(w, r)
+	if r.Pattern != "" {
+		document.Check(a.t, r.Pattern, r, body, w)
+	}
 	return w
 }
 
@@ -237,9 +240,23 @@ func (s *starter) Start(ctx context.Context, r boathook.Run, existing *boathook.
 }
 
 type publisher struct {
-	event   boathook.Event
+	events  []boathook.Event // published to all
+	event   boathook.Event   // published to webhook
 	webhook boathook.OutgoingWebhook
 	err     error
+}
+
+// PublishAll counts two deliveries for the first event, three for the second…
+func (p *publisher) PublishAll(_ context.Context, events ...boathook.Event) ([]int, error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	p.events = append(p.events, events...)
+	deliveries := make([]int, len(events))
+	for i := range events {
+		deliveries[i] = i + 2
+	}
+	return deliveries, nil
 }
 
 func (p *publisher) PublishTo(_ context.Context, e boathook.Event, w boathook.OutgoingWebhook) error {

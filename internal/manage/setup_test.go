@@ -179,7 +179,7 @@ func TestAnIncomingWebhooksURLHoldsItsToken(t *testing.T) {
 	}
 	want := object{
 		"id": made.text("id"), "deployment_id": idOf(deployment), "name": "ci", "environment": "production",
-		"enabled": true, "wait_for_start_ms": 2000.0,
+		"enabled": true, "wait_for_start_ms": 2000.0, "verification": map[string]any{"preset": "none"}, "filter": nil,
 		"created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z",
 	}
 	if got := a.ask(200, "GET", path, ""); !reflect.DeepEqual(got, want) {
@@ -267,7 +267,7 @@ func TestAnOutgoingWebhookHasDefaults(t *testing.T) {
 	delete(made, "signing_secret")
 	want := object{
 		"id": made.text("id"), "deployment_id": idOf(deployment), "name": "slack", "url": "https://example.com/hook",
-		"events": []any{"run.succeeded"}, "environment": "production", "dialect": "crewship",
+		"events": []any{"run.succeeded"}, "environment": "production", "dialect": "crewship", "format": "raw",
 		"headers": map[string]any{"X-Key": "********"}, "timeout_seconds": 30.0,
 		"retry":   map[string]any{"schedule_seconds": []any{5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0}},
 		"enabled": true, "previous_secret_expires_at": nil,
@@ -331,7 +331,7 @@ func TestOutgoingWebhooksAreChecked(t *testing.T) {
 		{"url", `""`, ""}, {"url", `"ftp://e.example"`, ""},
 		{"events", `[]`, ""}, {"events", `["run.started"]`, ""}, {"events", `["run.failed","run.failed"]`, ""}, {"events", `[null]`, ""},
 		{"environment", `""`, ""}, {"environment", `"test"`, ""},
-		{"dialect", `"shouting"`, ""}, {"dialect", `""`, ""},
+		{"dialect", `"shouting"`, ""}, {"dialect", `""`, ""}, {"format", `"email"`, ""}, {"format", `""`, ""},
 		{"timeout_seconds", `0`, ""}, {"timeout_seconds", `31`, ""},
 		{"retry", `{}`, "retry.schedule_seconds"},
 		{"retry", `{"schedule_seconds":[0]}`, "retry.schedule_seconds"},
@@ -358,7 +358,7 @@ func TestOutgoingWebhooksAreChecked(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ field, value string }{
-		{"events", `["run.failed","run.succeeded"]`}, {"dialect", `"crewship"`},
+		{"events", `["run.failed","run.succeeded"]`}, {"dialect", `"crewship"`}, {"format", `"teams"`},
 		{"timeout_seconds", `1`}, {"timeout_seconds", `30`},
 		{"retry", `{"schedule_seconds":[]}`}, {"retry", `{"schedule_seconds":[1,86400]}`}, {"retry", `{"schedule_seconds":` + numbers(20) + `}`},
 		{"headers", `{}`}, {"headers", `{"Authorization":"Basic eA==","X_Y.z~":""}`}, {"headers", `{"A":"ü\tü"}`},

@@ -92,11 +92,27 @@ type deliveryEnvelope struct {
 }
 
 // EncodeDelivery makes the message of an attempt.
-func EncodeDelivery(d Delivery) (Message, error) {
+func EncodeDelivery(d Delivery) (Message, error) { return encodeDelivery(d, deflate.Compress(d.Body)) }
+
+// EncodeFirst makes the messages of the first attempts of deliveries that all
+// send one body, which is compressed once. The deliveries' own are not looked at.
+func EncodeFirst(body []byte, deliveries ...boathook.Delivery) ([]Message, error) {
+	packed := deflate.Compress(body)
+	messages := make([]Message, len(deliveries))
+	for i, d := range deliveries {
+		var err error
+		if messages[i], err = encodeDelivery(Delivery{Delivery: d, Attempt: 1, Series: 1}, packed); err != nil {
+			return nil, err
+		}
+	}
+	return messages, nil
+}
+
+func encodeDelivery(d Delivery, packed []byte) (Message, error) {
 	body, err := json.Marshal(deliveryEnvelope{
 		ID: d.ID.String(), WorkspaceID: d.WorkspaceID, SourceID: d.SourceID, WebhookID: d.WebhookID,
 		EventID: d.EventID, EventType: d.EventType, Environment: d.Environment,
-		Attempt: d.Attempt, Series: d.Series, Body: deflate.Compress(d.Body),
+		Attempt: d.Attempt, Series: d.Series, Body: packed,
 	})
 	if err != nil {
 		return Message{}, fmt.Errorf("encode delivery %s: %w", d.ID, err)

@@ -33,7 +33,8 @@ type Starter struct {
 // wait; the head it returns has the run's true status.
 //
 // existing is the run that was found under r's id, or nil: with the same input
-// it is answered in place of r, with another it is a [boathook.Conflict]. If the
+// it is answered in place of r, with another it is a [boathook.Conflict] with
+// existing's head. If the
 // queue does not take the message, the error is [boathook.Unavailable] and the
 // record is removed; the run may execute all the same if the queue's answer
 // was lost, which only an idempotency key can tell from a new one.
@@ -70,7 +71,7 @@ func (s *Starter) Start(ctx context.Context, r boathook.Run, existing *boathook.
 
 func (s *Starter) repeat(ctx context.Context, r boathook.Run, existing boathook.RunHead, wait time.Duration) (boathook.RunHead, error) {
 	if existing.InputHash != r.InputHash {
-		return boathook.RunHead{}, boathook.Errorf(boathook.Conflict, "the idempotency key was used with another body")
+		return existing, boathook.Errorf(boathook.Conflict, "the idempotency key was used with another body")
 	}
 	if existing.Status != boathook.RunPending {
 		return existing, nil

@@ -61,9 +61,13 @@
 //	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 1)
 //	Runs                 records  by-parent runs#src          Query, BatchGetItem C x2                1 R per 8 KiB of entries, 1 R per 4 KiB of runs
 //	AnyActive            records  by-parent runs#src          Query                                   0.5 R per 4 KiB
+//	PutRequest           records  req#in / outcome#slot       PutItem                                 1 W
+//	Requests             records  by-parent runs#src, req#in  Query x2                                0.5 to 1 R per 4 KiB, 200 R at most
 //	AppendLog            records  run#id / log#line           PutItem                                 1 W per KiB, compressed
 //	Log                  records  run#id / log#line           Query C x2                              2 R, 1 R per 4 KiB
 //	LogLines             records  run#id / log#line           Query C                                 1 R per 4 KiB
+//	PinEvent             records  evt#ws#id / pin             PutItem, or also GetItem C              1 W, 1 W + 1 R
+//	MarkEventPublished   records  evt#ws#id / pin             UpdateItem                              1 W
 //	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 1 if failed)
 //	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W (+ 1 if failed)
 //	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W, 2 W

@@ -22,7 +22,9 @@ type Store interface {
 	Sources
 	Webhooks
 	Runs
+	Requests
 	Logs
+	Events
 	Deliveries
 	DueRows
 }
@@ -155,6 +157,32 @@ type RunQuery struct {
 	Page
 }
 
+// RequestSlots is how many requests that were rejected are kept of an incoming
+// webhook, and how many of the others that started no run. What strangers send
+// thus neither fills the store nor drives out what the others have sent.
+const RequestSlots = 200
+
+// RequestQuery selects a webhook's requests; an empty outcome selects all.
+type RequestQuery struct {
+	WorkspaceID string
+	SourceID    string
+	WebhookID   string
+	Outcome     boathook.RequestOutcome
+	Page
+}
+
+// Requests are the log of incoming webhooks. Those that were accepted are not
+// stored: they are their runs.
+type Requests interface {
+	// PutRequest keeps a request that started no run in a slot from 0 to
+	// [RequestSlots]-1, in place of what was there. Rejected ones have slots of
+	// their own.
+	PutRequest(ctx context.Context, slot int, r boathook.Request) error
+	// Requests lists by time, newest first. A page may end before its limit:
+	// where other webhooks of the source have started many more runs.
+	Requests(ctx context.Context, q RequestQuery) (requests []boathook.Request, next string, err error)
+}
+
 // LogLine is one line that a run printed.
 type LogLine struct {
 	Time   time.Time `json:"t"`
@@ -181,12 +209,36 @@ type Logs interface {
 	LogLines(ctx context.Context, runID string) (int, error)
 }
 
+// EventPin is what a caller's event id or idempotency key stands for. What
+// follows from an event, its deliveries' ids above all, follows from its time:
+// a repeated publish must find the first one's.
+type EventPin struct {
+	WorkspaceID string
+	EventID     string
+	Hash        [sha256.Size]byte // of the event's content
+	Time        time.Time         // the event's
+	Published   bool              // its deliveries are queued
+	Deliveries  int               // and so many they are
+}
+
+// Events are those that were published under an id that may come again.
+type Events interface {
+	// PinEvent keeps an event's content and time, unpublished, or gives what
+	// is kept of it. Conflict: it is kept with other content.
+	PinEvent(ctx context.Context, p EventPin) (EventPin, error)
+	// MarkEventPublished records that a pinned event's deliveries have reached
+	// their queue.
+	MarkEventPublished(ctx context.Context, workspaceID, eventID string, deliveries int) error
+}
+
 // DeliveryQuery selects a webhook's deliveries; empty fields select all.
 type DeliveryQuery struct {
 	WorkspaceID string
 	WebhookID   string
 	Status      boathook.DeliveryStatus
 	EventType   boathook.EventType
+	Since       time.Time // of events that happened then or later
+	Until       time.Time // of events that happened before
 	Page
 }
 

@@ -80,7 +80,7 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 	keeper := &runs.Keeper{Store: store, Publish: publisher, Now: time.Now, Log: log}
 	starter := &runs.Starter{Store: store, Queue: runsQueue, Now: time.Now, Log: log}
 
-	triggers := &intake.Intake{Store: store, Runs: starter, Now: time.Now, Log: log}
+	triggers := &intake.Intake{Store: store, Runs: starter, Seal: sealer, Now: time.Now, Log: log}
 	api := manage.New(manage.Config{
 		Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: sealer,
 		AdminToken: func(context.Context) (string, error) { return adminToken, nil },

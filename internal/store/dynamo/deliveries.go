@@ -279,6 +279,17 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveri
 			})
 		}
 	}
+	for i := range lists {
+		if !q.Since.IsZero() {
+			lists[i].oldest = boathook.FirstDeliveryID(q.Since, q.WebhookID).String()
+		}
+		if !q.Until.IsZero() {
+			// Less its last digit, which is 0, it sorts before the id itself,
+			// and after all that are less.
+			edge := boathook.FirstDeliveryID(q.Until, q.WebhookID).String()
+			lists[i].newest = edge[:len(edge)-1]
+		}
+	}
 	found, next, err := page(ctx, s, q.Page, isDeliveryID, func(it deliveryItem) bool {
 		return it.WebhookID == q.WebhookID &&
 			(q.Status == "" || it.Status == q.Status) &&

@@ -32,6 +32,9 @@ import (
 //	run#<run>                input#<hash>                                    textItem
 //	run#<run>                output#<hash>                                   textItem
 //	run#<run>                log#<line>                                      textItem
+//	req#<in>                 rejected#<slot>                                 requestItem
+//	req#<in>                 other#<slot>                                    requestItem
+//	evt#<ws>#<id>            pin                                             pinItem
 //	dlv#<ws>#<tag>#<shard>   <delivery>      failed#<ws>#<out>   <delivery>  deliveryItem
 //	att#<delivery>           <number>                                        attemptItem
 //	due#<shard>              <time>#<id>                                     dueItem
@@ -100,6 +103,18 @@ const logLines = "log#"
 func logKey(runID string, line int) key {
 	return key{runPartition + runID, fmt.Sprintf("%s%09d", logLines, line)}
 }
+
+func requestKey(webhookID string, outcome boathook.RequestOutcome, slot int) key {
+	ring := "other"
+	if outcome == boathook.RequestRejected {
+		ring = "rejected"
+	}
+	return key{requestsPartition(webhookID), fmt.Sprintf("%s#%03d", ring, slot)}
+}
+
+func requestsPartition(webhookID string) string { return "req#" + webhookID }
+
+func pinKey(workspaceID, eventID string) key { return key{"evt#" + workspaceID + "#" + eventID, "pin"} }
 
 func deliveryKey(workspaceID string, id boathook.DeliveryID) key {
 	return key{deliveriesPartition(workspaceID, id.Tag(), id.Shard(deliveryShards)), id.String()}

@@ -224,8 +224,7 @@ func cloneVersion(v boathook.Version) boathook.Version {
 // PutIncoming implements [store.Webhooks].
 func (s *Store) PutIncoming(_ context.Context, w boathook.IncomingWebhook) error {
 	defer s.lock()()
-	w.CreatedAt, w.UpdatedAt = stored(w.CreatedAt), stored(w.UpdatedAt)
-	s.underToChange(w.SourceID).incoming[w.ID] = w
+	s.underToChange(w.SourceID).incoming[w.ID] = cloneIncoming(w)
 	return nil
 }
 
@@ -236,13 +235,16 @@ func (s *Store) Incoming(_ context.Context, sourceID, id string) (boathook.Incom
 	if !ok {
 		return boathook.IncomingWebhook{}, notFound("incoming webhook")
 	}
-	return w, nil
+	return cloneIncoming(w), nil
 }
 
 // AllIncoming implements [store.Webhooks].
 func (s *Store) AllIncoming(_ context.Context, sourceID string) ([]boathook.IncomingWebhook, error) {
 	defer s.lock()()
-	webhooks := slices.Collect(maps.Values(s.under(sourceID).incoming))
+	var webhooks []boathook.IncomingWebhook
+	for _, w := range s.under(sourceID).incoming {
+		webhooks = append(webhooks, cloneIncoming(w))
+	}
 	return newestFirst(webhooks, func(w boathook.IncomingWebhook) position { return positionOf(w.CreatedAt, w.ID) }), nil
 }
 
@@ -255,6 +257,14 @@ func (s *Store) DeleteIncoming(_ context.Context, sourceID, id string) error {
 	}
 	delete(webhooks, id)
 	return nil
+}
+
+func cloneIncoming(w boathook.IncomingWebhook) boathook.IncomingWebhook {
+	w.Verification.SealedSecret = bytes.Clone(w.Verification.SealedSecret)
+	w.Filter.Events = slices.Clone(w.Filter.Events)
+	w.Filter.Equals = bytes.Clone(w.Filter.Equals)
+	w.CreatedAt, w.UpdatedAt = stored(w.CreatedAt), stored(w.UpdatedAt)
+	return w
 }
 
 // PutOutgoing implements [store.Webhooks].

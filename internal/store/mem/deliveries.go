@@ -107,7 +107,9 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook
 		return nil, "", err
 	}
 	records, next := page(s.deliveriesOf.before(webhookKey{q.WorkspaceID, q.WebhookID}, from), q.Limit, func(d *delivery) bool {
-		return (q.Status == "" || d.Status == q.Status) && (q.EventType == "" || d.EventType == q.EventType)
+		at := d.ID.Time()
+		return (q.Status == "" || d.Status == q.Status) && (q.EventType == "" || d.EventType == q.EventType) &&
+			!at.Before(stored(q.Since)) && (q.Until.IsZero() || at.Before(stored(q.Until)))
 	})
 	deliveries := make([]boathook.Delivery, len(records))
 	for i, rec := range records {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"testing"
@@ -105,7 +106,7 @@ func (s *suite) testTokens(t *testing.T) {
 func (s *suite) newSource(workspaceID string) boathook.Source {
 	return boathook.Source{
 		ID: boathook.NewID(boathook.DeploymentID), WorkspaceID: workspaceID,
-		Kind: boathook.Deployment, Name: "reviewer", CreatedAt: s.clock.Now(),
+		Kind: boathook.Deployment, Owner: "acme", Name: "reviewer", CreatedAt: s.clock.Now(),
 	}
 }
 
@@ -334,6 +335,11 @@ func (s *suite) newIncoming(source boathook.Source) boathook.IncomingWebhook {
 	return boathook.IncomingWebhook{
 		ID: id, WorkspaceID: source.WorkspaceID, SourceID: source.ID, Name: "GitHub", Environment: boathook.Staging,
 		Enabled: true, TokenHash: boathook.NewURLToken(source.ID, id).Hash(), WaitForStart: 1500 * time.Millisecond,
+		Verification: boathook.Verification{
+			Preset: "hmac", SealedSecret: []byte{0, 0xff}, Header: "X-Signature", Algorithm: "sha512", Encoding: "base64",
+			Prefix: "v1=", TimestampHeader: "X-At", DeliveryHeader: "X-Delivery",
+		},
+		Filter:    boathook.Filter{Events: []string{"push"}, Pointer: "/a~1b", Equals: json.RawMessage(`null`)},
 		CreatedAt: s.clock.Now(), UpdatedAt: s.clock.Now(),
 	}
 }
@@ -342,7 +348,7 @@ func (s *suite) newOutgoing(source boathook.Source) boathook.OutgoingWebhook {
 	return boathook.OutgoingWebhook{
 		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: source.WorkspaceID, SourceID: source.ID,
 		Name: "Slack", URL: "https://example.com/hook", Events: []boathook.EventType{boathook.EventRunFailed, boathook.EventRunSucceeded},
-		Environment: boathook.Production, Dialect: "crewship", Timeout: 30 * time.Second,
+		Environment: boathook.Production, Dialect: "crewship", Format: boathook.Slack, Timeout: 30 * time.Second,
 		Retry: []time.Duration{5 * time.Second, 500 * time.Millisecond, 24 * time.Hour}, Enabled: true,
 		Secrets: boathook.SealedSecrets{
 			Current: []byte{0, 1, 2}, Previous: []byte{0xff}, PreviousUntil: s.clock.Now().Add(time.Hour),
@@ -363,6 +369,7 @@ func (s *suite) testIncoming(t *testing.T) {
 		},
 		change: func(w *boathook.IncomingWebhook) {
 			w.Name, w.Enabled, w.WaitForStart, w.TokenHash = "", false, 0, [sha256.Size]byte{1}
+			w.Verification, w.Filter = boathook.Verification{}, boathook.Filter{}
 			w.UpdatedAt = w.UpdatedAt.Add(time.Minute)
 		},
 		time: func(w boathook.IncomingWebhook) time.Time { return w.CreatedAt },
@@ -380,7 +387,7 @@ func (s *suite) testOutgoing(t *testing.T) {
 		},
 		change: func(w *boathook.OutgoingWebhook) {
 			w.Environment, w.Enabled, w.Retry, w.Events = "", false, nil, w.Events[:1]
-			w.Secrets, w.SealedHeaders = boathook.SealedSecrets{Current: []byte("new")}, nil
+			w.Secrets, w.SealedHeaders = boathook.SealedSecrets{}, nil
 			w.UpdatedAt = w.UpdatedAt.Add(time.Minute)
 		},
 		time: func(w boathook.OutgoingWebhook) time.Time { return w.CreatedAt },

@@ -354,6 +354,50 @@ func (s *suite) testDeliveries(t *testing.T) {
 		}
 	})
 
+	t.Run("they can be selected by their events' times", func(t *testing.T) {
+		w, start := newWebhook(), s.clock.Now()
+		var all []boathook.Delivery // newest first
+		for i := range 6 {
+			d := s.newDelivery(w.WebhookID, start.Add(time.Duration(i/2)*time.Millisecond))
+			d.WorkspaceID = w.WorkspaceID
+			d = s.record(t, d, 1, boathook.DeliveryFailed)
+			d.Body = nil
+			all = slices.Insert(all, 0, d)
+		}
+		slices.SortFunc(all, func(a, b boathook.Delivery) int { return strings.Compare(b.ID.String(), a.ID.String()) })
+		for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
+			selected := s.deliveriesOf(w, status, "")
+			for since := -1; since <= 3; since++ {
+				for until := -1; until <= 4; until++ {
+					q := store.DeliveryQuery{WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Status: status}
+					if since >= 0 {
+						q.Since = start.Add(time.Duration(since) * time.Millisecond)
+					}
+					if until >= 0 {
+						q.Until = start.Add(time.Duration(until) * time.Millisecond)
+					}
+					want := slices.DeleteFunc(slices.Clone(all), func(d boathook.Delivery) bool {
+						return d.ID.Time().Before(q.Since) || until >= 0 && !d.ID.Time().Before(q.Until)
+					})
+					selected.page = func(ctx context.Context, p store.Page) ([]boathook.Delivery, string, error) {
+						q.Page = p
+						return s.Deliveries(ctx, q)
+					}
+					wantSame(t, fmt.Sprintf("since %d, until %d", since, until), selected.all(t, store.Page{Limit: 4}), want)
+				}
+			}
+			whole, next, err := s.deliveriesOf(w, status, "").page(t.Context(), store.Page{Limit: 4})
+			must(t, err)
+			beyond := store.DeliveryQuery{
+				WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Status: status,
+				Since: whole[0].ID.Time(), Page: store.Page{Limit: 4, Cursor: next},
+			}
+			deliveries, _, err := s.Deliveries(t.Context(), beyond)
+			must(t, err)
+			wantSame(t, "from a cursor before the time", deliveries, []boathook.Delivery(nil))
+		}
+	})
+
 	t.Run("a failed one that is sent again leaves the failed ones, and comes back when it fails again", func(t *testing.T) {
 		d := newWebhook()
 		for n, c := range []struct {
