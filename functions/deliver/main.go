@@ -14,6 +14,7 @@ import (
 	"boathook/functions/internal/boot"
 	"boathook/internal/deliver"
 	"boathook/internal/egress"
+	"boathook/internal/publish"
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
 	"boathook/internal/sqsbatch"
@@ -23,8 +24,9 @@ type config struct {
 	boot.Logging
 	boot.Tables
 	boot.Egress
-	RetriesQueueURL string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
-	KeyID           string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
+	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
+	RetriesQueueURL    string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
+	KeyID              string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
 }
 
 func main() { boot.Run(build) }
@@ -34,6 +36,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	room := deliver.New(deliver.Config{
 		Store:   store,
 		Retries: boot.Queue(sdk, c.RetriesQueueURL),
+		Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
 		Client:  egress.New(c.Guard()),
 		Seal:    seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
 		Now:     time.Now,

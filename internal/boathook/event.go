@@ -14,9 +14,13 @@ const (
 	EventRunFailed    EventType = "run.failed"
 )
 
+// EventWebhookDisabled tells that Boathook disabled one of the source's outgoing
+// webhooks; see [OutgoingWebhook.DisabledEvent].
+const EventWebhookDisabled EventType = "webhook.disabled"
+
 // EventTypes is the catalogue: what each kind of source can tell.
 var EventTypes = map[SourceKind][]EventType{
-	Deployment: {EventRunSucceeded, EventRunFailed},
+	Deployment: {EventRunSucceeded, EventRunFailed, EventWebhookDisabled},
 }
 
 // Event is something that happened to a source.

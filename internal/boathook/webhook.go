@@ -89,6 +89,7 @@ type OutgoingWebhook struct {
 	Timeout     time.Duration
 	Retry       []time.Duration // waits before the second, third, … attempt; empty for none
 	Enabled     bool
+	Health      Health // kept apart: putting a webhook leaves its health as it is
 	Secrets     SealedSecrets
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
@@ -98,6 +99,38 @@ type OutgoingWebhook struct {
 	SealedHeaders []byte
 }
 
+// Health is how an outgoing webhook has fared lately. The zero Health is that of
+// one whose last attempt succeeded.
+type Health struct {
+	FailingSince   time.Time // of the first of the failures in a row
+	DisabledAt     time.Time // when Boathook disabled it
+	DisabledReason string    // why, in words for its owner
+}
+
+// FailingPatience is for how long every attempt may fail before a webhook is
+// disabled.
+const FailingPatience = 5 * 24 * time.Hour
+
+// DisabledEvent tells the source's other webhooks that Boathook disabled this
+// one. The same health always gives the same event.
+func (w *OutgoingWebhook) DisabledEvent() Event {
+	data, err := EncodeJSON(struct {
+		WebhookID  string `json:"webhook_id"`
+		Name       string `json:"name"`
+		URL        string `json:"url"`
+		Reason     string `json:"reason"`
+		DisabledAt Time   `json:"disabled_at"`
+	}{w.ID, w.Name, w.URL, w.Health.DisabledReason, Time{w.Health.DisabledAt}})
+	if err != nil {
+		panic(err) // strings and times always encode
+	}
+	return Event{
+		ID:          DeriveID(EventID, w.ID, string(EventWebhookDisabled), w.Health.DisabledAt.UTC().Format(TimeLayout)),
+		WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Environment: w.Environment,
+		Type: EventWebhookDisabled, Time: w.Health.DisabledAt, Data: data,
+	}
+}
+
 // SealedSecrets are an outgoing webhook's signing secrets, encrypted.
 type SealedSecrets struct {
 	Current       []byte
@@ -105,9 +138,10 @@ type SealedSecrets struct {
 	PreviousUntil time.Time // when Previous stops signing
 }
 
-// Wants reports whether the webhook takes events of a type in an environment.
+// Wants reports whether the webhook takes events of a type in an environment;
+// an event without one happened in all.
 func (w *OutgoingWebhook) Wants(t EventType, env Environment) bool {
-	if !w.Enabled || (w.Environment != "" && w.Environment != env) {
+	if !w.Enabled || (w.Environment != "" && env != "" && w.Environment != env) {
 		return false
 	}
 	return slices.Contains(w.Events, t)

@@ -5,6 +5,9 @@
 // An attempt is recorded after it is made and its next one is scheduled, and
 // only then acknowledged. A crash in between repeats the attempt, with the same
 // delivery id and body; it never loses one.
+//
+// A webhook's health is noted on the way, on transitions only; a webhook whose
+// receiver is gone, or that failed for too long, is disabled. See health.go.
 package deliver
 
 import (
@@ -32,6 +35,15 @@ type Store interface {
 	CancelDelivery(ctx context.Context, d boathook.Delivery) error
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	PutDue(ctx context.Context, d store.Due) error
+
+	MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error)
+	ClearHealth(ctx context.Context, sourceID, id string) error
+	DisableOutgoing(ctx context.Context, sourceID, id string) error
+}
+
+// Publisher queues an event's deliveries.
+type Publisher interface {
+	Publish(ctx context.Context, e boathook.Event) error
 }
 
 // Opener decrypts what a webhook keeps sealed.
@@ -47,13 +59,14 @@ type Client interface {
 // Deliverer is the room. Make it with [New].
 type Deliverer struct {
 	config   Config
-	webhooks cache.Cache[*boathook.OutgoingWebhook]
+	webhooks cache.Cache[*webhook]
 }
 
 // Config is what a [Deliverer] works with. All fields are required.
 type Config struct {
 	Store   Store
 	Retries queue.Sender
+	Publish Publisher // of the event that a webhook was disabled
 	Client  Client
 	Seal    Opener
 	Now     func() time.Time
@@ -67,7 +80,7 @@ const webhookTTL = 5 * time.Second
 
 // New makes a Deliverer.
 func New(c Config) *Deliverer {
-	return &Deliverer{config: c, webhooks: cache.Cache[*boathook.OutgoingWebhook]{TTL: webhookTTL, Size: 1000, Now: c.Now}}
+	return &Deliverer{config: c, webhooks: cache.Cache[*webhook]{TTL: webhookTTL, Size: 1000, Now: c.Now}}
 }
 
 // Handle makes the attempt of one message. Nil acknowledges it: the attempt is
@@ -82,18 +95,18 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 			return err
 		}
 	}
-	webhook, err := d.webhook(ctx, job)
+	w, err := d.webhook(ctx, job)
 	if err != nil {
 		return err
 	}
-	if reason := whyNot(webhook); reason != "" {
+	if reason := whyNot(w); reason != "" {
 		d.config.Log.InfoContext(ctx, "delivery canceled", "delivery_id", job.ID, "webhook_id", job.WebhookID, "reason", reason)
 		canceled := job.Delivery
 		canceled.Reason = reason
 		return d.config.Store.CancelDelivery(ctx, canceled)
 	}
 
-	attempt, retryAfter, err := d.attempt(ctx, job, webhook)
+	attempt, retryAfter, err := d.attempt(ctx, job, w)
 	if err != nil {
 		return err
 	}
@@ -101,7 +114,11 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	delivery.Attempts = job.Attempt
 	if attempt.Succeeded() {
 		delivery.Status = boathook.DeliverySucceeded
-	} else if err := d.retry(ctx, job, webhook, retryAfter, &delivery); err != nil {
+		err = d.recovered(ctx, w)
+	} else {
+		err = d.failed(ctx, job, w, attempt, retryAfter, &delivery)
+	}
+	if err != nil {
 		return err
 	}
 	err = d.config.Store.RecordAttempt(ctx, delivery, attempt)
@@ -137,17 +154,17 @@ func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (bool, 
 }
 
 // webhook is the delivery's, or nil if it was deleted.
-func (d *Deliverer) webhook(ctx context.Context, job queue.Delivery) (*boathook.OutgoingWebhook, error) {
-	return d.webhooks.Get(ctx, job.WebhookID, func(ctx context.Context) (*boathook.OutgoingWebhook, error) {
+func (d *Deliverer) webhook(ctx context.Context, job queue.Delivery) (*webhook, error) {
+	return d.webhooks.Get(ctx, job.WebhookID, func(ctx context.Context) (*webhook, error) {
 		w, err := d.config.Store.Outgoing(ctx, job.SourceID, job.WebhookID)
 		if boathook.IsKind(err, boathook.NotFound) {
 			return nil, nil
 		}
-		return &w, err
+		return &webhook{OutgoingWebhook: w, health: w.Health}, err
 	})
 }
 
-func whyNot(w *boathook.OutgoingWebhook) string {
+func whyNot(w *webhook) string {
 	switch {
 	case w == nil:
 		return "the webhook was deleted"
@@ -159,7 +176,7 @@ func whyNot(w *boathook.OutgoingWebhook) string {
 
 // attempt sends the request. What the receiver does wrong is in the attempt;
 // an error is ours, and nothing was sent.
-func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *boathook.OutgoingWebhook) (a boathook.Attempt, retryAfter time.Duration, err error) {
+func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook) (a boathook.Attempt, retryAfter time.Duration, err error) {
 	speech, ok := dialect.Lookup(w.Dialect)
 	if !ok {
 		return a, 0, fmt.Errorf("delivery %s: unknown dialect %q", job.ID, w.Dialect)
@@ -215,7 +232,7 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *boathook
 }
 
 // secrets are those that sign now, the current one first.
-func (d *Deliverer) secrets(ctx context.Context, w *boathook.OutgoingWebhook) ([]string, error) {
+func (d *Deliverer) secrets(ctx context.Context, w *webhook) ([]string, error) {
 	sealed := [][]byte{w.Secrets.Current}
 	if d.config.Now().Before(w.Secrets.PreviousUntil) {
 		sealed = append(sealed, w.Secrets.Previous)
@@ -231,7 +248,7 @@ func (d *Deliverer) secrets(ctx context.Context, w *boathook.OutgoingWebhook) ([
 	return secrets, nil
 }
 
-func (d *Deliverer) customHeaders(ctx context.Context, w *boathook.OutgoingWebhook) (headers map[string]string, err error) {
+func (d *Deliverer) customHeaders(ctx context.Context, w *webhook) (headers map[string]string, err error) {
 	if len(w.SealedHeaders) == 0 {
 		return nil, nil
 	}
@@ -282,9 +299,17 @@ func loggedHeaders(h http.Header) http.Header {
 	return kept
 }
 
-// retry schedules the attempt after a failed one, if the webhook's schedule has
-// one, and sets the delivery's status.
-func (d *Deliverer) retry(ctx context.Context, job queue.Delivery, w *boathook.OutgoingWebhook, retryAfter time.Duration, delivery *boathook.Delivery) error {
+// failed schedules the attempt after a failed one, if the webhook goes on and its
+// schedule has one, and sets the delivery's status.
+func (d *Deliverer) failed(ctx context.Context, job queue.Delivery, w *webhook, a boathook.Attempt, retryAfter time.Duration, delivery *boathook.Delivery) error {
+	disabled, err := d.failing(ctx, w, a)
+	if err != nil {
+		return err
+	}
+	if disabled {
+		delivery.Status = boathook.DeliveryFailed
+		return nil
+	}
 	wait, ok := schedule.Next(w.Retry, job.Attempt-job.Series+1, retryAfter, d.config.Jitter())
 	if !ok {
 		delivery.Status = boathook.DeliveryFailed

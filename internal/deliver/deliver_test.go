@@ -18,6 +18,7 @@ import (
 	"boathook/internal/deliver"
 	"boathook/internal/dialect"
 	"boathook/internal/fixture"
+	"boathook/internal/publish"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/signature"
@@ -50,28 +51,55 @@ func response(code int, body string, headers ...string) *http.Response {
 	return &http.Response{StatusCode: code, Header: h, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// faulty is the embedded store; before each call it asks fail, if that is set.
+// faulty is the embedded store. It counts the calls that some tests are about;
+// before each it asks fail, if that is set.
 type faulty struct {
 	*storemem.Store
-	fail func(call string) error
+	fail  func(call string) error
+	calls map[string]int
+}
+
+func (f *faulty) begin(call string) error {
+	f.calls[call]++
+	if f.fail == nil {
+		return nil
+	}
+	return f.fail(call)
 }
 
 func (f *faulty) Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error) {
-	if f.fail != nil {
-		if err := f.fail("Outgoing"); err != nil {
-			return boathook.OutgoingWebhook{}, err
-		}
+	if err := f.begin("Outgoing"); err != nil {
+		return boathook.OutgoingWebhook{}, err
 	}
 	return f.Store.Outgoing(ctx, sourceID, id)
 }
 
 func (f *faulty) RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error {
-	if f.fail != nil {
-		if err := f.fail("RecordAttempt"); err != nil {
-			return err
-		}
+	if err := f.begin("RecordAttempt"); err != nil {
+		return err
 	}
 	return f.Store.RecordAttempt(ctx, d, a)
+}
+
+func (f *faulty) MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error) {
+	if err := f.begin("MarkHealth"); err != nil {
+		return boathook.Health{}, err
+	}
+	return f.Store.MarkHealth(ctx, sourceID, id, h)
+}
+
+func (f *faulty) ClearHealth(ctx context.Context, sourceID, id string) error {
+	if err := f.begin("ClearHealth"); err != nil {
+		return err
+	}
+	return f.Store.ClearHealth(ctx, sourceID, id)
+}
+
+func (f *faulty) DisableOutgoing(ctx context.Context, sourceID, id string) error {
+	if err := f.begin("DisableOutgoing"); err != nil {
+		return err
+	}
+	return f.Store.DisableOutgoing(ctx, sourceID, id)
 }
 
 // place is a deliverer with what is around it.
@@ -80,6 +108,7 @@ type place struct {
 	*deliver.Deliverer
 	store   *faulty
 	retries *queuemem.Queue
+	first   *queuemem.Queue // what is published
 	log     *bytes.Buffer
 	receive answers
 	sent    int
@@ -90,18 +119,27 @@ func (p *place) Do(r *http.Request) (*http.Response, error) {
 	return p.receive.Do(r)
 }
 
+func (p *place) Publish(ctx context.Context, e boathook.Event) error {
+	if err := p.store.begin("Publish"); err != nil {
+		return err
+	}
+	publisher := publish.Publisher{Webhooks: p.store, Queue: p.first, Log: slog.New(slog.DiscardHandler)}
+	return publisher.Publish(ctx, e)
+}
+
 func newPlace(t testing.TB, receive answers) *place {
 	t.Helper()
 	p := &place{
-		store:   &faulty{Store: storemem.New(storemem.Config{Retention: 30 * 24 * time.Hour})},
+		store:   &faulty{Store: storemem.New(storemem.Config{Retention: 30 * 24 * time.Hour}), calls: map[string]int{}},
 		retries: queuemem.New(queuemem.Config{Visibility: 6 * time.Minute}),
+		first:   queuemem.New(queuemem.Config{Visibility: 6 * time.Minute}),
 		log:     &bytes.Buffer{},
 		receive: receive,
 	}
 	p.Deployment = fixture.New(t, p.store, "https://receiver.example/hook")
 	p.Deliverer = deliver.New(deliver.Config{
 		Store: p.store, Retries: p.retries, Client: p, Seal: fixture.Unsealed{}, Now: time.Now,
-		Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.NewTextHandler(p.log, nil)),
+		Publish: p, Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.NewTextHandler(p.log, nil)),
 	})
 	return p
 }

@@ -202,6 +202,11 @@ func TestATestSendsAnExampleOfTheFirstEvent(t *testing.T) {
 			t.Errorf("the event's data is %s", e.Data)
 		}
 	}
+	a.ask(200, "PATCH", path, `{"events":["webhook.disabled","run.failed"]}`)
+	a.ask(202, "POST", path+"/test", "")
+	if e := a.publish.event; e.Type != boathook.EventWebhookDisabled || !strings.Contains(string(e.Data), `"webhook_id":"`+webhook+`"`) {
+		t.Errorf("published %+v", e)
+	}
 	a.publish.err = errors.New("down")
 	a.refused(503, "", "POST", path+"/test", "")
 	a.ask(200, "PATCH", path, `{"enabled":false}`)

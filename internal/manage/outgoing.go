@@ -23,6 +23,9 @@ type outgoingView struct {
 	TimeoutSeconds int                  `json:"timeout_seconds"`
 	Retry          retry                `json:"retry"`
 	Enabled        bool                 `json:"enabled"`
+	DisabledReason *string              `json:"disabled_reason"` // why Boathook disabled it
+	DisabledAt     boathook.Time        `json:"disabled_at"`
+	FailingSince   boathook.Time        `json:"failing_since"` // every attempt failed since then
 	PreviousUntil  boathook.Time        `json:"previous_secret_expires_at"`
 	CreatedAt      boathook.Time        `json:"created_at"`
 	UpdatedAt      boathook.Time        `json:"updated_at"`
@@ -42,10 +45,14 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 		ID: w.ID, DeploymentID: w.SourceID, Name: w.Name, URL: w.URL, Events: w.Events, Environment: w.Environment,
 		Dialect: w.Dialect, Headers: headers, TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
-		CreatedAt: boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
+		FailingSince: boathook.Time{Time: w.Health.FailingSince},
+		CreatedAt:    boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
 	}
 	for i, wait := range w.Retry {
 		view.Retry.ScheduleSeconds[i] = int(wait / time.Second)
+	}
+	if !w.Enabled { // a crash may leave the mark on one that is not disabled
+		view.DisabledReason, view.DisabledAt.Time = nullable(w.Health.DisabledReason), w.Health.DisabledAt
 	}
 	if w.Secrets.PreviousUntil.After(h.cfg.Now()) {
 		view.PreviousUntil.Time = w.Secrets.PreviousUntil
@@ -272,6 +279,12 @@ func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) 
 	if err := h.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
 		return outgoingView{}, err
 	}
+	if in.Enabled != nil && *in.Enabled && w.Health != (boathook.Health{}) {
+		if err := h.cfg.Store.ClearHealth(ctx, w.SourceID, w.ID); err != nil {
+			return outgoingView{}, err
+		}
+		w.Health = boathook.Health{}
+	}
 	if err := h.cfg.Store.PutOutgoing(ctx, w); err != nil {
 		return outgoingView{}, err
 	}
@@ -320,8 +333,7 @@ type queued struct {
 
 var errDisabled = boathook.Errorf(boathook.Conflict, "the webhook is disabled: nothing is sent to it")
 
-// testOutgoing sends an example of the first event that the webhook wants, of
-// a run that there never was.
+// testOutgoing sends an example.
 func (h *Handler) testOutgoing(ctx context.Context, c call, _ none) (queued, error) {
 	_, w, err := h.outgoing(ctx, c)
 	if err != nil {
@@ -330,7 +342,21 @@ func (h *Handler) testOutgoing(ctx context.Context, c call, _ none) (queued, err
 	if !w.Enabled {
 		return queued{}, errDisabled
 	}
+	event := h.example(w)
+	if err := h.cfg.Publish.PublishTo(ctx, event, w); err != nil {
+		return queued{}, fmt.Errorf("publish a test to %s: %w", w.ID, err)
+	}
+	return queued{boathook.NewDeliveryID(&event, w.ID).String()}, nil
+}
+
+// example is an event of the first type that a webhook wants, of something that
+// did not happen.
+func (h *Handler) example(w boathook.OutgoingWebhook) boathook.Event {
 	now := h.cfg.Now()
+	if w.Events[0] == boathook.EventWebhookDisabled {
+		w.Health = boathook.Health{DisabledAt: now, DisabledReason: "this is a test"}
+		return w.DisabledEvent()
+	}
 	run := boathook.Run{
 		RunHead: boathook.RunHead{
 			ID: boathook.NewID(boathook.RunID), WorkspaceID: w.WorkspaceID, SourceID: w.SourceID,
@@ -345,8 +371,5 @@ func (h *Handler) testOutgoing(ctx context.Context, c call, _ none) (queued, err
 		run.Status, run.Error, run.Output = boathook.RunFailed, "this is a test", nil
 	}
 	event, _ := run.Event()
-	if err := h.cfg.Publish.PublishTo(ctx, event, w); err != nil {
-		return queued{}, fmt.Errorf("publish a test to %s: %w", w.ID, err)
-	}
-	return queued{boathook.NewDeliveryID(&event, w.ID).String()}, nil
+	return event
 }

@@ -270,7 +270,7 @@ func TestAnOutgoingWebhookHasDefaults(t *testing.T) {
 		"events": []any{"run.succeeded"}, "environment": "production", "dialect": "crewship",
 		"headers": map[string]any{"X-Key": "********"}, "timeout_seconds": 30.0,
 		"retry":   map[string]any{"schedule_seconds": []any{5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0}},
-		"enabled": true, "previous_secret_expires_at": nil,
+		"enabled": true, "disabled_reason": nil, "disabled_at": nil, "failing_since": nil, "previous_secret_expires_at": nil,
 		"created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z",
 	}
 	if !reflect.DeepEqual(made, want) {
@@ -377,6 +377,42 @@ func TestAUsersOwnSigningSecretIsTaken(t *testing.T) {
 	if made.text("signing_secret") != secret || !slices.Equal(a.secrets(deployment, made.text("id")), []string{secret}) {
 		t.Errorf("made %v", made)
 	}
+}
+
+func TestAWebhookSaysWhyItWasDisabledUntilItIsEnabled(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	source, webhook := idOf(deployment), a.outgoing(deployment).text("id")
+	path := deployment + "/outgoing-webhooks/" + webhook
+	wantHealth := func(since, at, reason any) {
+		t.Helper()
+		for _, w := range []object{a.ask(200, "GET", path, ""), a.ask(200, "GET", deployment+"/outgoing-webhooks", "").list("data")[0]} {
+			if w["failing_since"] != since || w["disabled_at"] != at || w["disabled_reason"] != reason {
+				t.Errorf("got %v, want %v, %v, %v", w, since, at, reason)
+			}
+		}
+	}
+	mark := func(h boathook.Health) {
+		t.Helper()
+		if _, err := a.store.MarkHealth(t.Context(), source, webhook, h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantHealth(nil, nil, nil)
+	now := a.clock.Now()
+	text := now.Format(boathook.TimeLayout)
+	mark(boathook.Health{FailingSince: now, DisabledAt: now, DisabledReason: "gone"})
+	wantHealth(text, nil, nil) // it is not disabled yet
+	if err := a.store.DisableOutgoing(t.Context(), source, webhook); err != nil {
+		t.Fatal(err)
+	}
+	wantHealth(text, text, "gone")
+	a.ask(200, "PATCH", path, `{"name":"renamed"}`)
+	wantHealth(text, text, "gone")
+	a.ask(200, "PATCH", path, `{"enabled":true}`)
+	wantHealth(nil, nil, nil)
+	a.ask(200, "PATCH", path, `{"enabled":false}`)
+	wantHealth(nil, nil, nil) // its owner did it
 }
 
 func TestAnOutgoingWebhookChangesFieldByField(t *testing.T) {

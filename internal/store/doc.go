@@ -47,8 +47,11 @@
 //	Incoming, All…       config   src#id / in#id              GetItem C, Query C                      1 R per 4 KiB
 //	DeleteIncoming       config   src#id / in#id              DeleteItem                              1 W
 //	PutOutgoing          config   src#id / out#id             PutItem                                 1 W
-//	Outgoing, All…       config   src#id / out#id             GetItem C, Query C                      1 R per 4 KiB
-//	DeleteOutgoing       config   src#id / out#id             DeleteItem                              1 W
+//	DisableOutgoing      config   src#id / out#id             UpdateItem                              1 W
+//	Outgoing, All…       config   src#id / out#id, …#health   BatchGetItem C, Query C                 1 R per 4 KiB of each item, of all
+//	DeleteOutgoing       config   src#id / out#id, …#health   DeleteItem x2                           2 W
+//	MarkHealth           config   src#id / out#id#health      UpdateItem                              1 W
+//	ClearHealth          config   src#id / out#id#health      DeleteItem                              1 W
 //	LookUpTrigger        both     in#id, live, run head       BatchGetItem C                          3 R
 //	CreateRun            records  run#id / head, input#hash   PutItem x2 side by side                 1 W + 1, input
 //	RemovePending        records  run#id / head               DeleteItem                              1 W + 1

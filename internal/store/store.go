@@ -92,12 +92,21 @@ type Webhooks interface {
 	AllIncoming(ctx context.Context, sourceID string) ([]boathook.IncomingWebhook, error)
 	DeleteIncoming(ctx context.Context, sourceID, id string) error
 
-	// PutOutgoing creates a webhook or replaces it whole.
+	// PutOutgoing creates a webhook or replaces it whole, but for its health.
 	PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error
+	// DisableOutgoing makes a webhook disabled and leaves the rest of it as it
+	// is.
+	DisableOutgoing(ctx context.Context, sourceID, id string) error
 	Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error)
 	// AllOutgoing lists a source's, newest first.
 	AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error)
 	DeleteOutgoing(ctx context.Context, sourceID, id string) error
+
+	// MarkHealth adds what h sets to the health of an outgoing webhook, where
+	// nothing is set yet, and gives the health as it is afterwards.
+	MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error)
+	// ClearHealth makes an outgoing webhook's health the zero one.
+	ClearHealth(ctx context.Context, sourceID, id string) error
 }
 
 // TriggerView is all that intake needs to know to answer a trigger.

@@ -105,7 +105,7 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
 	})
 	deliverer := deliver.New(deliver.Config{
-		Store: store, Retries: retries, Client: client, Seal: sealer,
+		Store: store, Retries: retries, Publish: publisher, Client: client, Seal: sealer,
 		Now: time.Now, Jitter: rand.Float64, Log: log,
 	})
 

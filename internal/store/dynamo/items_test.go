@@ -99,6 +99,11 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				Secrets: boathook.SealedSecrets{Current: []byte{1}, Previous: []byte{1}, PreviousUntil: now},
 			})
 		}},
+		{"outgoing webhook disabled", func(s *dynamo.Store) error { return s.DisableOutgoing(ctx, "dep_a", "out_a") }},
+		{"health", func(s *dynamo.Store) error {
+			_, err := s.MarkHealth(ctx, "dep_a", "out_a", boathook.Health{FailingSince: now, DisabledAt: now, DisabledReason: "gone"})
+			return err
+		}},
 		{"run", func(s *dynamo.Store) error { return s.CreateRun(ctx, r) }},
 		{"log", func(s *dynamo.Store) error {
 			return s.AppendLog(ctx, "run_a", 1234, []store.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})

@@ -22,7 +22,8 @@ import (
 //	src#<src>  live                                liveItem
 //	src#<src>  ver#<id>   ver#<number>#<id>        Version
 //	src#<src>  in#<id>                             IncomingWebhook
-//	src#<src>  out#<id>                            OutgoingWebhook
+//	src#<src>  out#<id>                            OutgoingWebhook, without its Health
+//	src#<src>  out#<id>#health                     Health
 //
 // The records table. The sparse index by-parent sorts a source's runs by their
 // creation and a webhook's failed deliveries by their events' times.
@@ -82,6 +83,16 @@ func liveKey(sourceID string) key         { return key{"src#" + sourceID, "live"
 func versionKey(sourceID, id string) key  { return key{"src#" + sourceID, "ver#" + id} }
 func incomingKey(sourceID, id string) key { return key{"src#" + sourceID, "in#" + id} }
 func outgoingKey(sourceID, id string) key { return key{"src#" + sourceID, "out#" + id} }
+
+// A webhook's health has the webhook's key, and this behind it: one query reads
+// all of both.
+const healthSuffix = "#health"
+
+func healthKey(sourceID, id string) key {
+	return key{"src#" + sourceID, "out#" + id + healthSuffix}
+}
+
+func isHealth(k key) bool { return strings.HasSuffix(k.SK, healthSuffix) }
 
 const runPartition = "run#"
 
