@@ -88,6 +88,7 @@ type OutgoingWebhook struct {
 	Dialect     string
 	Timeout     time.Duration
 	Retry       []time.Duration // waits before the second, third, … attempt; empty for none
+	RateLimit   int             // requests a second, at most [MaxRateLimit]; 0 for no limit
 	Enabled     bool
 	Health      Health // kept apart: putting a webhook leaves its health as it is
 	Secrets     SealedSecrets

@@ -8,6 +8,8 @@
 //
 // A webhook's health is noted on the way, on transitions only; a webhook whose
 // receiver is gone, or that failed for too long, is disabled. See health.go.
+// Attempts whose turn is not yet, for a rate limit or since the webhook keeps
+// timing out, wait in the retries queue. See turn.go.
 package deliver
 
 import (
@@ -35,6 +37,7 @@ type Store interface {
 	CancelDelivery(ctx context.Context, d boathook.Delivery) error
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	PutDue(ctx context.Context, d store.Due) error
+	ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error)
 
 	MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error)
 	ClearHealth(ctx context.Context, sourceID, id string) error
@@ -60,6 +63,7 @@ type Client interface {
 type Deliverer struct {
 	config   Config
 	webhooks cache.Cache[*webhook]
+	breakers breakers
 }
 
 // Config is what a [Deliverer] works with. All fields are required.
@@ -90,7 +94,7 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	if err != nil {
 		return err
 	}
-	if job.Attempt > 1 {
+	if job.Attempt > 1 || job.PutOff() {
 		if made, err := d.alreadyMade(ctx, job); made || err != nil {
 			return err
 		}
@@ -104,6 +108,10 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 		canceled := job.Delivery
 		canceled.Reason = reason
 		return d.config.Store.CancelDelivery(ctx, canceled)
+	}
+
+	if waits, err := d.putOff(ctx, job, w); waits || err != nil {
+		return err
 	}
 
 	attempt, retryAfter, err := d.attempt(ctx, job, w)
@@ -132,8 +140,8 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	return nil
 }
 
-// alreadyMade reports whether a later attempt is recorded, or its delivery is
-// settled, so that it must not be made. Of one that is recorded the scheduling
+// alreadyMade reports whether a later attempt, or one that was put off, is
+// recorded, or its delivery is settled, so that it must not be made. Of one that is recorded the scheduling
 // is repeated: that may be where the first time broke off.
 func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (bool, error) {
 	record, err := d.config.Store.Delivery(ctx, job.WorkspaceID, job.ID)
@@ -146,9 +154,7 @@ func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (bool, 
 		resend := job.Attempt == job.Series
 		return record.Status != boathook.DeliveryRetrying && !resend, nil
 	case record.Attempts == job.Attempt && record.Status == boathook.DeliveryRetrying:
-		next := job
-		next.Attempt++
-		return true, d.schedule(ctx, next, record.NextAttemptAt)
+		return true, d.schedule(ctx, job.Next(), record.NextAttemptAt)
 	}
 	return true, nil
 }
@@ -211,6 +217,7 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook)
 	req.Header["Idempotency-Key"] = nil
 
 	res, err := d.config.Client.Do(req)
+	d.breakers.note(w.ID, err != nil && egress.IsTimeout(err), d.config.Now())
 	if err != nil {
 		a.Duration = d.config.Now().Sub(sentAt)
 		a.Error = egress.Explain(err, a.Duration)
@@ -317,9 +324,7 @@ func (d *Deliverer) failed(ctx context.Context, job queue.Delivery, w *webhook, 
 	}
 	delivery.Status = boathook.DeliveryRetrying
 	delivery.NextAttemptAt = d.config.Now().Add(wait).Truncate(time.Millisecond)
-	next := job
-	next.Attempt++
-	return d.schedule(ctx, next, delivery.NextAttemptAt)
+	return d.schedule(ctx, job.Next(), delivery.NextAttemptAt)
 }
 
 // schedule has an attempt made at a time: through the queue if it is soon,

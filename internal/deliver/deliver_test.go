@@ -95,6 +95,13 @@ func (f *faulty) ClearHealth(ctx context.Context, sourceID, id string) error {
 	return f.Store.ClearHealth(ctx, sourceID, id)
 }
 
+func (f *faulty) ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error) {
+	if err := f.begin("ReserveSlot"); err != nil {
+		return time.Time{}, err
+	}
+	return f.Store.ReserveSlot(ctx, webhookID, interval, now)
+}
+
 func (f *faulty) DisableOutgoing(ctx context.Context, sourceID, id string) error {
 	if err := f.begin("DisableOutgoing"); err != nil {
 		return err

@@ -22,6 +22,7 @@ type outgoingView struct {
 	Headers        map[string]string    `json:"headers"` // names only
 	TimeoutSeconds int                  `json:"timeout_seconds"`
 	Retry          retry                `json:"retry"`
+	RateLimit      *rateLimit           `json:"rate_limit"` // null: as many as there are
 	Enabled        bool                 `json:"enabled"`
 	DisabledReason *string              `json:"disabled_reason"` // why Boathook disabled it
 	DisabledAt     boathook.Time        `json:"disabled_at"`
@@ -34,6 +35,11 @@ type outgoingView struct {
 
 type retry struct {
 	ScheduleSeconds []int `json:"schedule_seconds"`
+}
+
+// rateLimit bounds how many requests a webhook is sent; 0 takes the limit away.
+type rateLimit struct {
+	PerSecond int `json:"per_second"`
 }
 
 func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) (outgoingView, error) {
@@ -50,6 +56,9 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 	}
 	for i, wait := range w.Retry {
 		view.Retry.ScheduleSeconds[i] = int(wait / time.Second)
+	}
+	if w.RateLimit > 0 {
+		view.RateLimit = &rateLimit{w.RateLimit}
 	}
 	if !w.Enabled { // a crash may leave the mark on one that is not disabled
 		view.DisabledReason, view.DisabledAt.Time = nullable(w.Health.DisabledReason), w.Health.DisabledAt
@@ -80,6 +89,7 @@ type outgoingInput struct {
 	Headers        map[string]string     `json:"headers"`
 	TimeoutSeconds *int                  `json:"timeout_seconds"`
 	Retry          *retry                `json:"retry"`
+	RateLimit      *rateLimit            `json:"rate_limit"`
 	Enabled        *bool                 `json:"enabled"`
 	SigningSecret  *string               `json:"signing_secret"`
 }
@@ -128,6 +138,12 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 			return err
 		}
 		w.Retry = schedule
+	}
+	if in.RateLimit != nil {
+		if n := in.RateLimit.PerSecond; n < 0 || n > boathook.MaxRateLimit {
+			return boathook.InvalidField("rate_limit.per_second", "must be from 1 to %d, or 0 for no limit", boathook.MaxRateLimit)
+		}
+		w.RateLimit = in.RateLimit.PerSecond
 	}
 	if in.Enabled != nil {
 		w.Enabled = *in.Enabled

@@ -271,6 +271,7 @@ func TestAnOutgoingWebhookHasDefaults(t *testing.T) {
 		"headers": map[string]any{"X-Key": "********"}, "timeout_seconds": 30.0,
 		"retry":   map[string]any{"schedule_seconds": []any{5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0}},
 		"enabled": true, "disabled_reason": nil, "disabled_at": nil, "failing_since": nil, "previous_secret_expires_at": nil,
+		"rate_limit": nil,
 		"created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z",
 	}
 	if !reflect.DeepEqual(made, want) {
@@ -337,6 +338,7 @@ func TestOutgoingWebhooksAreChecked(t *testing.T) {
 		{"retry", `{"schedule_seconds":[0]}`, "retry.schedule_seconds"},
 		{"retry", `{"schedule_seconds":[86401]}`, "retry.schedule_seconds"},
 		{"retry", `{"schedule_seconds":` + numbers(21) + `}`, "retry.schedule_seconds"},
+		{"rate_limit", `{"per_second":-1}`, "rate_limit.per_second"}, {"rate_limit", `{"per_second":1001}`, "rate_limit.per_second"},
 		{"signing_secret", `""`, ""}, {"signing_secret", `"` + strings.Repeat("x", 23) + `"`, ""},
 		{"signing_secret", `"` + strings.Repeat("x", 129) + `"`, ""},
 		{"signing_secret", `"` + strings.Repeat("x ", 12) + `"`, ""}, {"signing_secret", `"` + strings.Repeat("ü", 24) + `"`, ""},
@@ -362,6 +364,7 @@ func TestOutgoingWebhooksAreChecked(t *testing.T) {
 		{"timeout_seconds", `1`}, {"timeout_seconds", `30`},
 		{"retry", `{"schedule_seconds":[]}`}, {"retry", `{"schedule_seconds":[1,86400]}`}, {"retry", `{"schedule_seconds":` + numbers(20) + `}`},
 		{"headers", `{}`}, {"headers", `{"Authorization":"Basic eA==","X_Y.z~":""}`}, {"headers", `{"A":"ü\tü"}`},
+		{"rate_limit", `{"per_second":1}`}, {"rate_limit", `{"per_second":1000}`},
 		{"signing_secret", `"` + strings.Repeat("x", 24) + `"`}, {"signing_secret", `"` + strings.Repeat("~", 128) + `"`},
 	} {
 		a.ask(201, "POST", path, body(c.field, c.value))
@@ -434,6 +437,9 @@ func TestAnOutgoingWebhookChangesFieldByField(t *testing.T) {
 		{`{"headers":{}}`, "headers", map[string]any{}},
 		{`{"timeout_seconds":5}`, "timeout_seconds", 5.0},
 		{`{"retry":{"schedule_seconds":[]}}`, "retry", map[string]any{"schedule_seconds": []any{}}},
+		{`{"rate_limit":{"per_second":5}}`, "rate_limit", map[string]any{"per_second": 5.0}},
+		{`{"rate_limit":null}`, "rate_limit", map[string]any{"per_second": 5.0}},
+		{`{"rate_limit":{"per_second":0}}`, "rate_limit", nil},
 		{`{"enabled":false}`, "enabled", false},
 		{`{"enabled":true}`, "enabled", true},
 	} {

@@ -77,6 +77,7 @@
 //	PutDue               records  due#shard / time#id         PutItem                                 1 W
 //	Due                  records  due#shard                   Query C                                 1 R per 4 KiB
 //	DeleteDue            records  due#shard / time#id         DeleteItem                              1 W
+//	ReserveSlot          records  slot#out / interval         UpdateItem; also PutItem if none waits  1 W, 2 W
 //
 // A text above 300 KiB compressed (DynamoDB's items end at 400 KB), and a
 // delivery's body above 4 KiB, is in further items: their writes come first and

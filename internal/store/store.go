@@ -25,6 +25,7 @@ type Store interface {
 	Logs
 	Deliveries
 	DueRows
+	Slots
 }
 
 // MaxPageBytes is about how much text one page holds: a page of runs ends
@@ -243,4 +244,12 @@ type DueRows interface {
 	// first; only those behind the row after, unless it is the zero Due.
 	Due(ctx context.Context, shard int, after Due, until time.Time, limit int) ([]Due, error)
 	DeleteDue(ctx context.Context, d Due) error
+}
+
+// Slots spread the requests to a webhook over time.
+type Slots interface {
+	// ReserveSlot takes the next free slot of a webhook, at now or later. Slots
+	// are an interval of at least a millisecond apart, and reserved once. Each
+	// interval has slots of its own, so that another limit starts anew.
+	ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error)
 }

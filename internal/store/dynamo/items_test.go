@@ -120,6 +120,10 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 		{"due row", func(s *dynamo.Store) error {
 			return s.PutDue(ctx, store.Due{At: now, ID: "run_a", Kind: store.DueRun, Payload: []byte{1}})
 		}},
+		{"slot", func(s *dynamo.Store) error {
+			_, err := s.ReserveSlot(ctx, "out_a", time.Second, now)
+			return err
+		}},
 	} {
 		s, w := onWire(func(r request) *reply {
 			switch {

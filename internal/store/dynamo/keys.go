@@ -36,6 +36,7 @@ import (
 //	dlv#<ws>#<tag>#<shard>   <delivery>      failed#<ws>#<out>   <delivery>  deliveryItem
 //	att#<delivery>           <number>                                        attemptItem
 //	due#<shard>              <time>#<id>                                     dueItem
+//	slot#<out>               <interval>                                      slotItem
 //	part#<pk>#<sk>           <number>                                        textItem: what did not fit into pk, sk
 //
 // Times are 13 digits of Unix milliseconds. The key of an input or output holds
@@ -128,6 +129,10 @@ func dueKey(d store.Due) key {
 	h := fnv.New32a()
 	h.Write([]byte(d.ID))
 	return key{duePartition(int(h.Sum32() % store.DueShards)), position(d.At, d.ID)}
+}
+
+func slotKey(webhookID string, interval time.Duration) key {
+	return key{"slot#" + webhookID, fmt.Sprintf("%010d", interval.Microseconds())}
 }
 
 func duePartition(shard int) string { return fmt.Sprintf("due#%02d", shard) }

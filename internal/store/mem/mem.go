@@ -47,6 +47,7 @@ type Store struct {
 	deliveries   map[deliveryKey]*delivery
 	deliveriesOf lists[webhookKey, *delivery]
 	due          lists[int, store.Due] // by shard
+	slots        map[slotKey]time.Time // the next that is free
 
 	expiring []expiring // soonest first
 }
@@ -73,6 +74,7 @@ func New(c Config) *Store {
 		deliveries:   make(map[deliveryKey]*delivery),
 		deliveriesOf: make(lists[webhookKey, *delivery]),
 		due:          make(lists[int, store.Due]),
+		slots:        make(map[slotKey]time.Time),
 	}
 }
 

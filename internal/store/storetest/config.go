@@ -343,7 +343,7 @@ func (s *suite) newOutgoing(source boathook.Source) boathook.OutgoingWebhook {
 		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: source.WorkspaceID, SourceID: source.ID,
 		Name: "Slack", URL: "https://example.com/hook", Events: []boathook.EventType{boathook.EventRunFailed, boathook.EventRunSucceeded},
 		Environment: boathook.Production, Dialect: "crewship", Timeout: 30 * time.Second,
-		Retry: []time.Duration{5 * time.Second, 500 * time.Millisecond, 24 * time.Hour}, Enabled: true,
+		Retry: []time.Duration{5 * time.Second, 500 * time.Millisecond, 24 * time.Hour}, RateLimit: 25, Enabled: true,
 		Secrets: boathook.SealedSecrets{
 			Current: []byte{0, 1, 2}, Previous: []byte{0xff}, PreviousUntil: s.clock.Now().Add(time.Hour),
 		},

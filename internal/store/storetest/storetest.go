@@ -53,6 +53,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("canceling deliveries", shared.testCancelDelivery)
 	t.Run("lists of deliveries", shared.testDeliveries)
 	t.Run("due rows", shared.testDue)
+	t.Run("slots", shared.testSlots)
 	t.Run("expiry", newSuite(t, open).testExpiry)
 }
 
