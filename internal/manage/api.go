@@ -40,6 +40,7 @@ type Store interface {
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
 	Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
+	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 }
 
 // Starter starts runs.
@@ -177,6 +178,7 @@ func (h *Handler) routes() []route {
 		{"DELETE " + outgoing, member, serve(gone, h.deleteOutgoing)},
 		{"POST " + outgoing + "/rotate-secret", member, serve(ok, h.rotateSecret)},
 		{"POST " + outgoing + "/test", member, serve(accepted, h.testOutgoing)},
+		{"POST " + outgoing + "/recover", member, serve(accepted, h.recoverOutgoing)},
 		{"GET " + outgoing + "/deliveries", viewer, serve(ok, h.listDeliveries)},
 
 		{"POST /v1/runs", member, serve(accepted, h.startRun)},

@@ -44,6 +44,7 @@ var roles = map[string]boathook.Role{
 	"DELETE /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}":             boathook.Member,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
 	"GET /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
 	"POST /v1/runs":              boathook.Member,
@@ -215,9 +216,10 @@ func fill(pattern string, objects map[string]string) (method, path string) {
 
 // bodies are valid ones of the routes that need one.
 var bodies = map[string]string{
-	"POST /v1/deployments/{deployment}/versions":          `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
-	"POST /v1/deployments/{deployment}/incoming-webhooks": `{"name":"x","environment":"staging"}`,
-	"POST /v1/deployments/{deployment}/outgoing-webhooks": `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
+	"POST /v1/deployments/{deployment}/versions":                             `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
+	"POST /v1/deployments/{deployment}/incoming-webhooks":                    `{"name":"x","environment":"staging"}`,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks":                    `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/recover": `{"since":"2026-02-01T00:00:00Z"}`,
 }
 
 func TestAnObjectOfAnotherWorkspaceIsNotFound(t *testing.T) {

@@ -189,7 +189,7 @@ func (h *Handler) resendDelivery(ctx context.Context, c call, _ none) (queued, e
 	if !w.Enabled {
 		return queued{}, errDisabled
 	}
-	m, err := queue.EncodeDelivery(queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1})
+	m, err := queue.EncodeDelivery(resend(d))
 	if err != nil {
 		return queued{}, err
 	}
@@ -197,4 +197,10 @@ func (h *Handler) resendDelivery(ctx context.Context, c call, _ none) (queued, e
 		return queued{}, fmt.Errorf("queue a resend of %s: %w", d.ID, err)
 	}
 	return queued{d.ID.String()}, nil
+}
+
+// resend is one more attempt of a delivery, with which its retry schedule starts
+// again.
+func resend(d boathook.Delivery) queue.Delivery {
+	return queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1}
 }

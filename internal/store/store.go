@@ -194,6 +194,8 @@ type DeliveryQuery struct {
 	WebhookID   string
 	Status      boathook.DeliveryStatus
 	EventType   boathook.EventType
+	Since       time.Time // of their events
+	Until       time.Time // of their events, itself included
 	Page
 }
 
@@ -207,6 +209,10 @@ type Deliveries interface {
 	// CancelDelivery makes an unfinished delivery canceled for d's reason,
 	// creating its record if there is none; one that is settled is left alone.
 	CancelDelivery(ctx context.Context, d boathook.Delivery) error
+	// ReopenDelivery makes a failed delivery retrying, whose next attempt is
+	// at a time. One that is not failed, or has been attempted since d was
+	// read, is left alone.
+	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 	// Delivery is without its attempts.
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	// Attempts is a delivery with all its attempts, oldest first.

@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -193,6 +194,18 @@ func (s *Store) cancelDelivery(ctx context.Context, d boathook.Delivery) (done b
 	return found.Status != boathook.DeliveryRetrying, err
 }
 
+// ReopenDelivery implements [store.Deliveries].
+func (s *Store) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
+	_, _, err := s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID),
+		"SET s = :retrying, u = :at REMOVE parent, place", "s = :failed AND n = :n", map[string]any{
+			":retrying": boathook.DeliveryRetrying, ":failed": boathook.DeliveryFailed, ":n": d.Attempts, ":at": at,
+		})
+	if err != nil {
+		return fmt.Errorf("reopen delivery %s: %w", d.ID, err)
+	}
+	return nil
+}
+
 // Delivery implements [store.Deliveries].
 func (s *Store) Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
 	d, _, err := s.delivery(ctx, workspaceID, id)
@@ -279,6 +292,9 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveri
 			})
 		}
 	}
+	for i := range lists {
+		lists[i].first, lists[i].last = between(q)
+	}
 	found, next, err := page(ctx, s, q.Page, isDeliveryID, func(it deliveryItem) bool {
 		return it.WebhookID == q.WebhookID &&
 			(q.Status == "" || it.Status == q.Status) &&
@@ -295,4 +311,16 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveri
 		deliveries = append(deliveries, d)
 	}
 	return deliveries, next, nil
+}
+
+// between are the bounds of the ids of deliveries whose events' times q asks
+// for. Cut short, an id sorts just before itself.
+func between(q store.DeliveryQuery) (first, last string) {
+	if !q.Since.IsZero() {
+		first = boathook.FirstDeliveryID(q.Since, q.WebhookID).String()
+	}
+	if !q.Until.IsZero() {
+		last = strings.TrimSuffix(boathook.FirstDeliveryID(q.Until.Add(time.Millisecond), q.WebhookID).String(), "0")
+	}
+	return first, last
 }

@@ -117,6 +117,7 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			d.Reason = "the webhook was deleted"
 			return s.CancelDelivery(ctx, d)
 		}},
+		{"reopened delivery", func(s *dynamo.Store) error { return s.ReopenDelivery(ctx, failed, now) }},
 		{"due row", func(s *dynamo.Store) error {
 			return s.PutDue(ctx, store.Due{At: now, ID: "run_a", Kind: store.DueRun, Payload: []byte{1}})
 		}},

@@ -24,6 +24,8 @@ type list struct {
 	consistent bool   // not of by-parent
 	partition  string
 	prefix     string // of the sort keys; empty: the whole partition
+	first      string // the least position; empty: no bound
+	last       string // the greatest position; empty: no bound
 	columns    string // the attributes to read, all keys included; empty: all
 }
 
@@ -53,7 +55,7 @@ func (l list) query(from string, limit int) *dynamodb.QueryInput {
 		TableName:              &l.table,
 		KeyConditionExpression: aws.String(partition + " = :p AND " + sort + " BETWEEN :first AND :last"),
 		ExpressionAttributeValues: item{
-			":p": str(l.partition), ":first": str(l.prefix + lowest), ":last": str(l.prefix + cmp.Or(from, highest)),
+			":p": str(l.partition), ":first": str(l.prefix + cmp.Or(l.first, lowest)), ":last": str(l.prefix + cmp.Or(from, l.last, highest)),
 		},
 		ScanIndexForward: aws.Bool(false),
 		ConsistentRead:   &l.consistent,
@@ -116,10 +118,17 @@ func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, l := range lists {
+		start := from
+		if l.last != "" && start > l.last {
+			start = ""
+		}
+		if cmp.Or(start, l.last, highest) < l.first {
+			continue
+		}
 		group.Go(func() error {
 			_, sort := l.attributes()
 			kept := 0
-			for it, err := range s.items(ctx, l.query(from, p.Limit+2)) { // one at from, one to see whether there are more
+			for it, err := range s.items(ctx, l.query(start, p.Limit+2)) { // one at from, one to see whether there are more
 				if err != nil {
 					return err
 				}

@@ -75,6 +75,16 @@ func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
 	return nil
 }
 
+// ReopenDelivery implements [store.Deliveries].
+func (s *Store) ReopenDelivery(_ context.Context, d boathook.Delivery, at time.Time) error {
+	defer s.lock()()
+	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
+	if exists && rec.Status == boathook.DeliveryFailed && rec.Attempts == d.Attempts {
+		rec.Status, rec.NextAttemptAt = boathook.DeliveryRetrying, stored(at)
+	}
+	return nil
+}
+
 // Delivery implements [store.Deliveries].
 func (s *Store) Delivery(_ context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
 	defer s.lock()()
@@ -107,7 +117,9 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook
 		return nil, "", err
 	}
 	records, next := page(s.deliveriesOf.before(webhookKey{q.WorkspaceID, q.WebhookID}, from), q.Limit, func(d *delivery) bool {
-		return (q.Status == "" || d.Status == q.Status) && (q.EventType == "" || d.EventType == q.EventType)
+		at := d.ID.Time()
+		return (q.Status == "" || d.Status == q.Status) && (q.EventType == "" || d.EventType == q.EventType) &&
+			!at.Before(stored(q.Since)) && (q.Until.IsZero() || !at.After(q.Until))
 	})
 	deliveries := make([]boathook.Delivery, len(records))
 	for i, rec := range records {

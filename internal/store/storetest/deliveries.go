@@ -289,6 +289,46 @@ const (
 	tagTwin2 = "out_cqlbbh3x2pxapq64ucrcejge"
 )
 
+func (s *suite) testReopenDelivery(t *testing.T) {
+	newDelivery := func() boathook.Delivery {
+		return s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+	}
+	at := s.clock.Now().Add(time.Hour)
+	failed := func(d boathook.Delivery) int {
+		return len(s.deliveriesOf(d, boathook.DeliveryFailed, "").all(t, store.Page{Limit: 10}))
+	}
+
+	t.Run("a failed one is retrying, and no longer among the failed", func(t *testing.T) {
+		d := s.record(t, newDelivery(), 1, boathook.DeliveryFailed)
+		must(t, s.ReopenDelivery(t.Context(), d, at))
+		d.Status, d.NextAttemptAt = boathook.DeliveryRetrying, at
+		s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable))
+		if n := failed(d); n != 0 {
+			t.Errorf("%d are failed", n)
+		}
+		must(t, s.ReopenDelivery(t.Context(), d, at.Add(time.Hour))) // it is not failed any more
+		wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), d)
+
+		again := s.record(t, d, 2, boathook.DeliveryFailed)
+		wantSame(t, "delivery that failed again", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), again)
+		if n := failed(d); n != 1 {
+			t.Errorf("after it failed again, %d are failed", n)
+		}
+		must(t, s.ReopenDelivery(t.Context(), d, at)) // read before its last attempt
+		wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), again)
+	})
+	t.Run("others are left alone", func(t *testing.T) {
+		for _, status := range []boathook.DeliveryStatus{boathook.DeliverySucceeded, boathook.DeliveryRetrying} {
+			d := s.record(t, newDelivery(), 1, status)
+			must(t, s.ReopenDelivery(t.Context(), d, at))
+			wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), d)
+		}
+		absent := newDelivery()
+		must(t, s.ReopenDelivery(t.Context(), absent, at))
+		s.wantNoDelivery(t, absent.WorkspaceID, absent.ID)
+	})
+}
+
 func (s *suite) testDeliveries(t *testing.T) {
 	newWebhook := func() boathook.Delivery {
 		return s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
@@ -350,6 +390,45 @@ func (s *suite) testDeliveries(t *testing.T) {
 				})
 				got := s.deliveriesOf(w, status, eventType).all(t, store.Page{Limit: 3})
 				wantSame(t, fmt.Sprintf("status %q, type %q", status, eventType), got, want)
+			}
+		}
+	})
+
+	t.Run("they can be selected by their events' times", func(t *testing.T) {
+		w := newWebhook()
+		at := s.clock.Now()
+		var all []boathook.Delivery // newest first
+		for i := range 6 {
+			d := s.newDelivery(w.WebhookID, at.Add(time.Duration(i/2)*time.Millisecond)) // two at each time
+			d.WorkspaceID = w.WorkspaceID
+			d = s.record(t, d, 1, boathook.DeliveryFailed)
+			d.Body = nil
+			all = append(all, d)
+		}
+		slices.SortFunc(all, func(a, b boathook.Delivery) int { return strings.Compare(b.ID.String(), a.ID.String()) })
+		ms := func(n int) time.Time { return at.Add(time.Duration(n) * time.Millisecond) }
+		for _, c := range []struct {
+			name         string
+			since, until time.Time
+			want         []boathook.Delivery
+		}{
+			{"all", ms(0), ms(2), all},
+			{"since a time", ms(1), time.Time{}, all[:4]},
+			{"until a time", time.Time{}, ms(1), all[2:]},
+			{"at one time", ms(1), ms(1), all[2:4]},
+			{"before them", ms(-9), ms(-1), nil},
+			{"after them", ms(3), ms(9), nil},
+			{"at no time", ms(2), ms(1), nil},
+		} {
+			for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
+				for _, limit := range []int{1, 3, 10} {
+					l := list[boathook.Delivery]{page: func(ctx context.Context, p store.Page) ([]boathook.Delivery, string, error) {
+						return s.Deliveries(ctx, store.DeliveryQuery{
+							WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Status: status, Since: c.since, Until: c.until, Page: p,
+						})
+					}}
+					wantSame(t, fmt.Sprintf("%s, status %q, limit %d", c.name, status, limit), l.all(t, store.Page{Limit: limit}), c.want)
+				}
 			}
 		}
 	})

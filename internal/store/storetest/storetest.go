@@ -51,6 +51,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("logs", shared.testLogs)
 	t.Run("recording attempts", shared.testRecordAttempt)
 	t.Run("canceling deliveries", shared.testCancelDelivery)
+	t.Run("reopening deliveries", shared.testReopenDelivery)
 	t.Run("lists of deliveries", shared.testDeliveries)
 	t.Run("due rows", shared.testDue)
 	t.Run("slots", shared.testSlots)
