@@ -35,7 +35,8 @@ DAY = 86400
 # What each function is told, besides its tables, retention and log level.
 VARIABLES = {
     "Intake": {"RUNS_QUEUE_URL"},
-    "Manage": {"RUNS_QUEUE_URL", "DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "KEY_ID", "ADMIN_SECRET_ID",
+    "Manage": {"RUNS_QUEUE_URL", "DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "RUNS_DEAD_LETTER_QUEUE_URL",
+               "DELIVERIES_DEAD_LETTER_QUEUE_URL", "RETRIES_DEAD_LETTER_QUEUE_URL", "KEY_ID", "ADMIN_SECRET_ID",
                "ALLOWED_FUNCTION_ARNS", "PUBLIC_URL", "ALLOWED_EGRESS", "ALLOW_HTTP"},
     "Execute": {"DELIVERIES_QUEUE_URL", "KEY_ID", "ALLOWED_FUNCTION_ARNS", "ALLOWED_EGRESS", "ALLOW_HTTP"},
     "Deliver": {"DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "KEY_ID", "ALLOWED_EGRESS", "ALLOW_HTTP"},
@@ -126,6 +127,9 @@ class TemplateTest(unittest.TestCase):
                     "BOATHOOK_RUNS_QUEUE_URL": self.stack.outputs["RunsQueueUrl"],
                     "BOATHOOK_DELIVERIES_QUEUE_URL": self.stack.outputs["DeliveriesQueueUrl"],
                     "BOATHOOK_RETRIES_QUEUE_URL": self.stack.outputs["RetriesQueueUrl"],
+                    "BOATHOOK_RUNS_DEAD_LETTER_QUEUE_URL": self.stack.outputs["RunsDeadLetterQueueUrl"],
+                    "BOATHOOK_DELIVERIES_DEAD_LETTER_QUEUE_URL": self.stack.outputs["DeliveriesDeadLetterQueueUrl"],
+                    "BOATHOOK_RETRIES_DEAD_LETTER_QUEUE_URL": self.stack.outputs["RetriesDeadLetterQueueUrl"],
                     "BOATHOOK_KEY_ID": self.stack.ids["Key"],
                     "BOATHOOK_ALLOWED_FUNCTION_ARNS": self.function_arn,
                     "BOATHOOK_PUBLIC_URL": "",
@@ -219,6 +223,12 @@ class TemplateTest(unittest.TestCase):
                 with self.subTest(function, statement=sid):
                     self.assertEqual(statement["Effect"], "Allow")
                     self.assertNotIn("*", json.dumps([statement["Action"], statement["Resource"]]))
+
+    def test_only_manage_redrives(self):
+        redrivers = {f for f in VARIABLES if "MessageMoveTask" in json.dumps(self.statements(f))}
+        self.assertEqual(redrivers, {"Manage"})
+        dead = [{"Fn::GetAtt": [queue + "DeadLetterQueue", "Arn"]} for queue in QUEUES]
+        self.assertEqual(self.statements("Manage")["Redrive"]["Resource"], dead)
 
     def test_runs_invoke_only_functions_that_are_allowed(self):
         invokers = {f for f in VARIABLES if "lambda:" in json.dumps(self.statements(f))}

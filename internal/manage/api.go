@@ -74,7 +74,8 @@ type Config struct {
 	Store   Store
 	Runs    Starter
 	Publish Publisher
-	Retries queue.Sender // the queue of later attempts: resends go there
+	Retries queue.Sender              // the queue of later attempts: resends go there
+	Queues  map[string]queue.Redriver // by name: [RunsQueue], [DeliveriesQueue], [RetriesQueue]
 	Seal    Sealer
 
 	// AdminToken gives the text of the stack's own admin token, never empty.
@@ -180,6 +181,9 @@ func (h *Handler) routes() []route {
 		{"POST " + outgoing + "/test", member, serve(accepted, h.testOutgoing)},
 		{"POST " + outgoing + "/recover", member, serve(accepted, h.recoverOutgoing)},
 		{"GET " + outgoing + "/deliveries", viewer, serve(ok, h.listDeliveries)},
+
+		{"GET /v1/admin/redrive", admin, serve(ok, h.listQueues)},
+		{"POST /v1/admin/redrive", admin, serve(accepted, h.redrive)},
 
 		{"POST /v1/runs", member, serve(accepted, h.startRun)},
 		{"GET /v1/runs", viewer, serve(ok, h.listRuns)},

@@ -47,6 +47,9 @@ var roles = map[string]boathook.Role{
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
 	"GET /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
+	"GET /v1/admin/redrive":  boathook.Admin,
+	"POST /v1/admin/redrive": boathook.Admin,
+
 	"POST /v1/runs":              boathook.Member,
 	"GET /v1/runs":               boathook.Viewer,
 	"GET /v1/runs/{run}":         boathook.Viewer,

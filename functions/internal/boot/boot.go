@@ -68,3 +68,8 @@ func (t Tables) Store(sdk aws.Config) *dynamo.Store {
 func Queue(sdk aws.Config, url string) queue.Sender {
 	return sqsqueue.New(sqs.NewFromConfig(sdk), url)
 }
+
+// Redriver opens the queue at a URL with its dead-letter queue at another.
+func Redriver(sdk aws.Config, url, deadURL string) queue.Redriver {
+	return sqsqueue.NewRedriver(sqs.NewFromConfig(sdk), url, deadURL)
+}

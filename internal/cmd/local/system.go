@@ -17,6 +17,7 @@ import (
 	"boathook/internal/intake"
 	"boathook/internal/manage"
 	"boathook/internal/publish"
+	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
@@ -82,6 +83,9 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 	triggers := &intake.Intake{Store: store, Runs: starter, Now: time.Now, Log: log}
 	api := manage.New(manage.Config{
 		Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: sealer,
+		Queues: map[string]queue.Redriver{
+			manage.RunsQueue: runsQueue, manage.DeliveriesQueue: deliveries, manage.RetriesQueue: retries,
+		},
 		AdminToken: func(context.Context) (string, error) { return adminToken, nil },
 		Workspace:  firstWorkspace,
 		CheckURL:   client.CheckURL,
