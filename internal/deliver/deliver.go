@@ -166,7 +166,7 @@ func (d *Deliverer) webhook(ctx context.Context, job queue.Delivery) (*webhook, 
 		if boathook.IsKind(err, boathook.NotFound) {
 			return nil, nil
 		}
-		return &webhook{OutgoingWebhook: w, health: w.Health}, err
+		return newWebhook(w), err
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"boathook/internal/boathook"
@@ -14,14 +13,33 @@ import (
 type webhook struct {
 	boathook.OutgoingWebhook // its Health is as it was read
 
-	mu     sync.Mutex // one of a batch's attempts writes a transition
+	turn   chan struct{} // holds a token while one of a batch's attempts looks at health, and writes a transition
 	health boathook.Health
 }
 
+func newWebhook(w boathook.OutgoingWebhook) *webhook {
+	return &webhook{OutgoingWebhook: w, health: w.Health, turn: make(chan struct{}, 1)}
+}
+
+// lock waits for the turn, as long as ctx does: who has it may be waiting for
+// the store.
+func (w *webhook) lock(ctx context.Context) error {
+	select {
+	case w.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *webhook) unlock() { <-w.turn }
+
 // recovered notes a success. It costs nothing while the webhook is well.
 func (d *Deliverer) recovered(ctx context.Context, w *webhook) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	if err := w.lock(ctx); err != nil {
+		return err
+	}
+	defer w.unlock()
 	if w.health == (boathook.Health{}) {
 		return nil
 	}
@@ -37,8 +55,10 @@ func (d *Deliverer) recovered(ctx context.Context, w *webhook) error {
 // now, so that no further attempt is to be made: the receiver said that it is
 // gone for good, or every attempt failed for too long.
 func (d *Deliverer) failing(ctx context.Context, w *webhook, a boathook.Attempt) (disabled bool, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	if err := w.lock(ctx); err != nil {
+		return false, err
+	}
+	defer w.unlock()
 	if w.health.FailingSince.IsZero() {
 		if w.health, err = d.config.Store.MarkHealth(ctx, w.SourceID, w.ID, boathook.Health{FailingSince: a.SentAt}); err != nil {
 			return false, err
