@@ -151,8 +151,9 @@ func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (bool, 
 	case err != nil:
 		return false, err
 	case record.Attempts < job.Attempt:
-		resend := job.Attempt == job.Series
-		return record.Status != boathook.DeliveryRetrying && !resend, nil
+		// A record from before a resend says nothing of the series that it
+		// began: the one of its first attempt may be late.
+		return record.Status != boathook.DeliveryRetrying && record.Attempts >= job.Series, nil
 	case record.Attempts == job.Attempt && record.Status == boathook.DeliveryRetrying:
 		return true, d.schedule(ctx, job.Next(), record.NextAttemptAt)
 	}

@@ -577,6 +577,25 @@ func TestAResendReopensASettledDelivery(t *testing.T) {
 	})
 }
 
+// The record of the resend itself takes longer than the first wait.
+func TestTheRetryOfAResendDoesNotWaitForItsRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = nil })
+		job := p.job()
+		must(t, p.handle(t, job))
+		if d, _ := p.record(t, job); d.Status != boathook.DeliveryFailed {
+			t.Fatalf("recorded %s", d.Status)
+		}
+		retry := job
+		retry.Attempt, retry.Series = 3, 2
+		must(t, p.handle(t, retry))
+		if p.sent != 2 {
+			t.Errorf("sent %d requests", p.sent)
+		}
+	})
+}
+
 func TestAMessageThatIsNoDeliveryIsAnError(t *testing.T) {
 	p := newPlace(t, status(200))
 	for _, body := range []string{"", "{}", `{"d":"x"}`, `{"d":"01234567-89ab-8def-8123-456789abcdef","a":1}`} {
