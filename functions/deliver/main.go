@@ -12,8 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"boathook/functions/internal/boot"
+	"boathook/internal/boathook"
 	"boathook/internal/deliver"
 	"boathook/internal/egress"
+	"boathook/internal/metrics"
 	"boathook/internal/publish"
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
@@ -29,10 +31,14 @@ type config struct {
 	KeyID              string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
 }
 
+// margin is what an attempt may take in all: its time-out, the receiver's body,
+// and our own calls. One that could outlive the function is not begun.
+const margin = boathook.MaxDeliveryTimeout + 10*time.Second
+
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store := c.Store(sdk)
+	store, counters := c.Store(sdk), c.Metrics()
 	room := deliver.New(deliver.Config{
 		Store:   store,
 		Retries: boot.Queue(sdk, c.RetriesQueueURL),
@@ -42,6 +48,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Now:     time.Now,
 		Jitter:  rand.Float64,
 		Log:     slog.Default(),
+		Metrics: counters,
 	})
-	return sqsbatch.Handler(room.Handle, sqsbatch.Options{}), nil
+	return metrics.Flushed(counters, sqsbatch.Handler(room.Handle, sqsbatch.Options{Margin: margin})), nil
 }

@@ -12,6 +12,7 @@ import (
 	"boathook/functions/internal/boot"
 	"boathook/internal/apigw"
 	"boathook/internal/intake"
+	"boathook/internal/metrics"
 	"boathook/internal/runs"
 )
 
@@ -24,14 +25,15 @@ type config struct {
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store := c.Store(sdk)
+	store, counters := c.Store(sdk), c.Metrics()
 	room := &intake.Intake{
 		Store: store,
 		Runs: &runs.Starter{
 			Store: store, Queue: boot.Queue(sdk, c.RunsQueueURL), Now: time.Now, Log: slog.Default(),
 		},
-		Now: time.Now,
-		Log: slog.Default(),
+		Now:     time.Now,
+		Log:     slog.Default(),
+		Metrics: counters,
 	}
-	return apigw.Handler(room.Handler()), nil
+	return metrics.Flushed(counters, apigw.Handler(room.Handler())), nil
 }

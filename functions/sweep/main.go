@@ -25,7 +25,7 @@ type config struct {
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store := c.Store(sdk)
+	store, counters := c.Store(sdk), c.Metrics()
 	room := &sweep.Sweeper{
 		Store: store,
 		Keeper: &runs.Keeper{
@@ -33,10 +33,14 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 			Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
 			Now:     time.Now,
 			Log:     slog.Default(),
+			Metrics: counters,
 		},
 		Retries: boot.Queue(sdk, c.RetriesQueueURL),
 		Now:     time.Now,
 		Log:     slog.Default(),
 	}
-	return room.Sweep, nil
+	return func(ctx context.Context) error {
+		defer counters.Flush()
+		return room.Sweep(ctx)
+	}, nil
 }

@@ -25,6 +25,7 @@ import (
 	"boathook/internal/cache"
 	"boathook/internal/dialect"
 	"boathook/internal/egress"
+	"boathook/internal/metrics"
 	"boathook/internal/queue"
 	"boathook/internal/schedule"
 	"boathook/internal/store"
@@ -66,7 +67,7 @@ type Deliverer struct {
 	breakers breakers
 }
 
-// Config is what a [Deliverer] works with. All fields are required.
+// Config is what a [Deliverer] works with. All fields but Metrics are required.
 type Config struct {
 	Store   Store
 	Retries queue.Sender
@@ -76,6 +77,7 @@ type Config struct {
 	Now     func() time.Time
 	Jitter  func() float64 // uniform in [0, 1)
 	Log     *slog.Logger
+	Metrics *metrics.Counters
 }
 
 // webhookTTL bounds how long a webhook that was disabled, deleted or rotated
@@ -107,6 +109,7 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 		d.config.Log.InfoContext(ctx, "delivery canceled", "delivery_id", job.ID, "webhook_id", job.WebhookID, "reason", reason)
 		canceled := job.Delivery
 		canceled.Reason = reason
+		d.config.Metrics.Count(metrics.DeliveriesCanceled)
 		return d.config.Store.CancelDelivery(ctx, canceled)
 	}
 
@@ -133,11 +136,23 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	if err != nil && !boathook.IsKind(err, boathook.Conflict) { // a duplicate message has recorded it
 		return err
 	}
+	d.count(delivery.Status)
 	if delivery.Status != boathook.DeliverySucceeded {
 		d.config.Log.WarnContext(ctx, "attempt failed", "delivery_id", job.ID, "webhook_id", job.WebhookID, "source_id", job.SourceID,
 			"attempt", job.Attempt, "outcome", delivery.Status, "error", attempt.Error, "duration_ms", attempt.Duration.Milliseconds())
 	}
 	return nil
+}
+
+func (d *Deliverer) count(status boathook.DeliveryStatus) {
+	if status == boathook.DeliverySucceeded {
+		d.config.Metrics.Count(metrics.AttemptsSucceeded)
+		return
+	}
+	d.config.Metrics.Count(metrics.AttemptsFailed)
+	if status == boathook.DeliveryFailed {
+		d.config.Metrics.Count(metrics.DeliveriesExhausted)
+	}
 }
 
 // alreadyMade reports whether a later attempt, or one that was put off, is

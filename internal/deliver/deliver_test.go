@@ -3,6 +3,7 @@ package deliver_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"boathook/internal/deliver"
 	"boathook/internal/dialect"
 	"boathook/internal/fixture"
+	"boathook/internal/metrics"
 	"boathook/internal/publish"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
@@ -117,6 +119,8 @@ type place struct {
 	retries *queuemem.Queue
 	first   *queuemem.Queue // what is published
 	log     *bytes.Buffer
+	counts  *bytes.Buffer
+	metrics *metrics.Counters
 	receive answers
 	sent    int
 }
@@ -141,12 +145,14 @@ func newPlace(t testing.TB, receive answers) *place {
 		retries: queuemem.New(queuemem.Config{Visibility: 6 * time.Minute}),
 		first:   queuemem.New(queuemem.Config{Visibility: 6 * time.Minute}),
 		log:     &bytes.Buffer{},
+		counts:  &bytes.Buffer{},
 		receive: receive,
 	}
+	p.metrics = metrics.New("test", p.counts, time.Now)
 	p.Deployment = fixture.New(t, p.store, "https://receiver.example/hook")
 	p.Deliverer = deliver.New(deliver.Config{
 		Store: p.store, Retries: p.retries, Client: p, Seal: fixture.Unsealed{}, Now: time.Now,
-		Publish: p, Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.NewTextHandler(p.log, nil)),
+		Publish: p, Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.NewTextHandler(p.log, nil)), Metrics: p.metrics,
 	})
 	return p
 }
@@ -593,6 +599,47 @@ func TestTheRetryOfAResendDoesNotWaitForItsRecord(t *testing.T) {
 		if p.sent != 2 {
 			t.Errorf("sent %d requests", p.sent)
 		}
+	})
+}
+
+func TestWhatBecomesOfAttemptsIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(204))
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{time.Second} })
+		wantCounts := func(want map[string]float64) {
+			t.Helper()
+			p.metrics.Flush()
+			got := map[string]any{}
+			if p.counts.Len() > 0 {
+				must(t, json.Unmarshal(p.counts.Bytes(), &got))
+			}
+			p.counts.Reset()
+			delete(got, "_aws")
+			counts := map[string]float64{}
+			for name, n := range got {
+				counts[name] = n.(float64)
+			}
+			if diff := cmp.Diff(want, counts); diff != "" {
+				t.Error(diff)
+			}
+		}
+		for range 2 {
+			must(t, p.handle(t, p.job()))
+		}
+		wantCounts(map[string]float64{"AttemptsSucceeded": 2})
+		p.receive = hangs
+		for range 3 {
+			must(t, p.handle(t, p.job()))
+		}
+		wantCounts(map[string]float64{"AttemptsFailed": 3})
+		must(t, p.handle(t, p.job()))
+		wantCounts(map[string]float64{"AttemptsPutOff": 1})
+		p.receive = status(410)
+		must(t, p.handle(t, p.next(t, 0)))
+		wantCounts(map[string]float64{"AttemptsFailed": 1, "DeliveriesExhausted": 1, "WebhooksDisabled": 1})
+		time.Sleep(10 * time.Second)
+		must(t, p.handle(t, p.job()))
+		wantCounts(map[string]float64{"DeliveriesCanceled": 1})
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/metrics"
 )
 
 // webhook is what a process knows of an outgoing webhook for [webhookTTL].
@@ -108,6 +109,7 @@ func (d *Deliverer) disable(ctx context.Context, w boathook.OutgoingWebhook, rea
 	if err != nil && !boathook.IsKind(err, boathook.NotFound) { // deleted meanwhile
 		return fmt.Errorf("disable webhook %s: %w", w.ID, err)
 	}
+	d.config.Metrics.Count(metrics.WebhooksDisabled)
 	d.config.Log.WarnContext(ctx, "webhook disabled", "webhook_id", w.ID, "source_id", w.SourceID, "reason", w.Health.DisabledReason)
 	return nil
 }

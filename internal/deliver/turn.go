@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"boathook/internal/metrics"
 	"boathook/internal/queue"
 )
 
@@ -38,6 +39,7 @@ func (d *Deliverer) putOff(ctx context.Context, job queue.Delivery, w *webhook) 
 	if err != nil {
 		return false, err
 	}
+	d.config.Metrics.Count(metrics.AttemptsPutOff)
 	message.Delay = min(wait, queue.MaxDelay) // back too early, it waits on for its time
 	return true, d.config.Retries.Send(ctx, message)
 }

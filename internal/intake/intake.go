@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/metrics"
 	"boathook/internal/store"
 )
 
@@ -31,6 +32,8 @@ type Intake struct {
 	Runs  Starter
 	Now   func() time.Time
 	Log   *slog.Logger
+
+	Metrics *metrics.Counters // may be nil
 }
 
 // IdempotencyKey is the header that makes a repeated trigger safe.
@@ -141,6 +144,7 @@ func (in *Intake) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		in.Log.ErrorContext(r.Context(), "trigger failed", "error", err)
 		known = boathook.Errorf(boathook.Unavailable, "the run could not be made durable, try again")
 	}
+	in.Metrics.Count(metrics.TriggersRefused)
 	if known.Kind == boathook.Unavailable {
 		w.Header().Set("Retry-After", "1")
 	}

@@ -92,6 +92,7 @@ func New(t testing.TB) *Stack {
 
 	s.Env = map[string]string{
 		"BOATHOOK_LOG_LEVEL":                        "error",
+		"BOATHOOK_METRICS_NAMESPACE":                "Boathook/test",
 		"BOATHOOK_CONFIG_TABLE":                     tables[0],
 		"BOATHOOK_RECORDS_TABLE":                    tables[1],
 		"BOATHOOK_RETENTION_DAYS":                   "30",
