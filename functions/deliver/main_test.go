@@ -96,8 +96,8 @@ func TestAColdProcessReadsTheWebhookAndItsKeyOnce(t *testing.T) {
 	s, handler := newHandler(t, func(http.ResponseWriter, *http.Request) {})
 	invoke(t, handler, "deliver/batch-with-one-bad-record") // two deliveries of one webhook, side by side
 	got := slices.Sorted(slices.Values(stack.Actions(s.Calls())))
-	if want := []string{"Decrypt", "GetItem", "GetItem", "PutItem", "PutItem"}; !slices.Equal(got, want) {
-		t.Errorf("the calls are %v, want %v: the webhook, the workspace, its key, and two records", got, want)
+	if want := []string{"BatchGetItem", "Decrypt", "GetItem", "PutItem", "PutItem"}; !slices.Equal(got, want) {
+		t.Errorf("the calls are %v, want %v: the webhook with its health, the key, the workspace, and two records", got, want)
 	}
 }
 

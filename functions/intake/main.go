@@ -13,6 +13,7 @@ import (
 	"boathook/functions/internal/boot"
 	"boathook/internal/apigw"
 	"boathook/internal/intake"
+	"boathook/internal/metrics"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
@@ -28,15 +29,16 @@ type config struct {
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store := c.Store(sdk)
+	store, counters := c.Store(sdk), c.Metrics()
 	room := &intake.Intake{
 		Store: store,
 		Runs: &runs.Starter{
 			Store: store, Queue: boot.Queue(sdk, c.RunsQueueURL), Now: time.Now, Log: slog.Default(),
 		},
-		Seal: seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
-		Now:  time.Now,
-		Log:  slog.Default(),
+		Seal:    seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
+		Now:     time.Now,
+		Log:     slog.Default(),
+		Metrics: counters,
 	}
-	return apigw.Handler(room.Handler()), nil
+	return metrics.Flushed(counters, apigw.Handler(room.Handler())), nil
 }

@@ -25,14 +25,15 @@ func NewDeliveryID(e *Event, webhookID string) DeliveryID {
 }
 
 // FirstDeliveryID is the least id of a webhook's deliveries for events at a
-// time: the edge of a range that begins or ends there.
+// time: the edge of a range that begins or ends there. It is that of 1970 for an
+// earlier time.
 func FirstDeliveryID(at time.Time, webhookID string) DeliveryID {
 	tag := WebhookTag(webhookID)
 	return deliveryID(at, tag, uint64(tag&0xfffff)<<42)
 }
 
 func deliveryID(at time.Time, tag uint32, low uint64) (id DeliveryID) {
-	binary.BigEndian.PutUint64(id[:8], uint64(at.UnixMilli())<<16|0x8<<12|uint64(tag>>20))
+	binary.BigEndian.PutUint64(id[:8], uint64(max(at.UnixMilli(), 0))<<16|0x8<<12|uint64(tag>>20))
 	binary.BigEndian.PutUint64(id[8:], 0b10<<62|low)
 	return id
 }

@@ -14,6 +14,10 @@ const (
 	EventRunFailed    EventType = "run.failed"
 )
 
+// EventWebhookDisabled tells that Boathook disabled one of the source's outgoing
+// webhooks; see [OutgoingWebhook.DisabledEvent].
+const EventWebhookDisabled EventType = "webhook.disabled"
+
 // EventBuildFinish is Shipway's event.
 const EventBuildFinish EventType = "build_finish"
 
@@ -28,7 +32,7 @@ const (
 // EventTypes is what each kind of source can tell. Package catalogue knows
 // what each event's data is.
 var EventTypes = map[SourceKind][]EventType{
-	Deployment: {EventRunSucceeded, EventRunFailed},
+	Deployment: {EventRunSucceeded, EventRunFailed, EventWebhookDisabled},
 	Repository: {EventBuildFinish},
 	App:        {EventAppBuildCreated, EventAppDeploymentCreated, EventJobCreated, EventJobFinished},
 }

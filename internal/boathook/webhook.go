@@ -107,7 +107,9 @@ type OutgoingWebhook struct {
 	Format      Format // of the body
 	Timeout     time.Duration
 	Retry       []time.Duration // waits before the second, third, … attempt; empty for none
+	RateLimit   int             // requests a second, at most [MaxRateLimit]; 0 for no limit
 	Enabled     bool
+	Health      Health // kept apart: putting a webhook leaves its health as it is
 	Secrets     SealedSecrets
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
@@ -131,6 +133,38 @@ const (
 
 // Valid reports whether f is a format.
 func (f Format) Valid() bool { return f == Raw || f == Slack || f == Discord || f == Teams }
+
+// Health is how an outgoing webhook has fared lately. The zero Health is that of
+// one whose last attempt succeeded.
+type Health struct {
+	FailingSince   time.Time // of the first of the failures in a row
+	DisabledAt     time.Time // when Boathook disabled it
+	DisabledReason string    // why, in words for its owner
+}
+
+// FailingPatience is for how long every attempt may fail before a webhook is
+// disabled.
+const FailingPatience = 5 * 24 * time.Hour
+
+// DisabledEvent tells the source's other webhooks that Boathook disabled this
+// one. The same health always gives the same event.
+func (w *OutgoingWebhook) DisabledEvent() Event {
+	data, err := EncodeJSON(struct {
+		WebhookID  string `json:"webhook_id"`
+		Name       string `json:"name"`
+		URL        string `json:"url"`
+		Reason     string `json:"reason"`
+		DisabledAt Time   `json:"disabled_at"`
+	}{w.ID, w.Name, w.URL, w.Health.DisabledReason, Time{w.Health.DisabledAt}})
+	if err != nil {
+		panic(err) // strings and times always encode
+	}
+	return Event{
+		ID:          DeriveID(EventID, w.ID, string(EventWebhookDisabled), w.Health.DisabledAt.UTC().Format(TimeLayout)),
+		WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Environment: w.Environment,
+		Type: EventWebhookDisabled, Time: w.Health.DisabledAt, Data: data,
+	}
+}
 
 // SealedSecrets are an outgoing webhook's signing secrets, encrypted.
 type SealedSecrets struct {

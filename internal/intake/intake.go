@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/metrics"
 	"boathook/internal/provider"
 	"boathook/internal/store"
 )
@@ -44,6 +45,8 @@ type Intake struct {
 	Seal  Opener // asked only for webhooks that verify their senders
 	Now   func() time.Time
 	Log   *slog.Logger
+
+	Metrics *metrics.Counters // may be nil
 
 	slots slots
 }
@@ -276,6 +279,7 @@ type ignored struct {
 
 // refusal is what the sender is told of an error.
 func (in *Intake) refusal(r request, err error) *boathook.Error {
+	in.Metrics.Count(metrics.TriggersRefused)
 	if known, ok := errors.AsType[*boathook.Error](err); ok {
 		return known
 	}

@@ -48,6 +48,7 @@ type Store interface {
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
 	Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
+	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 }
 
 // Starter starts runs.
@@ -84,7 +85,8 @@ type Config struct {
 	Store   Store
 	Runs    Starter
 	Publish Publisher
-	Retries queue.Sender // the queue of later attempts: resends go there
+	Retries queue.Sender              // the queue of later attempts: resends go there
+	Queues  map[string]queue.Redriver // by name: [RunsQueue], [DeliveriesQueue], [RetriesQueue]
 	Seal    Sealer
 
 	// AdminToken gives the text of the stack's own admin token, never empty.
@@ -219,6 +221,9 @@ func (h *Handler) systems() []system {
 		{"POST /v1/events", member, h.publishEvents},
 		{"GET /v1/event-types", viewer, serve(ok, h.listEventTypes)},
 
+		{"GET /v1/admin/redrive", admin, serve(ok, h.listQueues)},
+		{"POST /v1/admin/redrive", admin, serve(accepted, h.redrive)},
+
 		{"POST /v1/runs", member, serve(accepted, h.startRun)},
 		{"GET /v1/runs", viewer, serve(ok, h.listRuns)},
 		{"GET /v1/runs/{run}", viewer, serve(ok, h.getRun)},
@@ -238,6 +243,7 @@ func (h *Handler) systems() []system {
 			route{"DELETE " + outgoing, member, serve(gone, h.deleteOutgoing)},
 			route{"POST " + outgoing + "/rotate-secret", member, serve(ok, h.rotateSecret)},
 			route{"POST " + outgoing + "/test", member, serve(accepted, h.testOutgoing)},
+			route{"POST " + outgoing + "/recover", member, serve(accepted, h.recoverOutgoing)},
 			route{"GET " + outgoing + "/deliveries", viewer, serve(ok, h.listDeliveries)},
 		)
 	}

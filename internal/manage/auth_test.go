@@ -46,6 +46,7 @@ var roles = map[string]boathook.Role{
 	"DELETE /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}":             boathook.Member,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
 	"GET /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
 	"POST /v1/repositories":                boathook.Member,
@@ -60,6 +61,7 @@ var roles = map[string]boathook.Role{
 	"DELETE /v1/repositories/{repository}/outgoing-webhooks/{outgoing}":             boathook.Member,
 	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
 	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
 	"GET /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
 	"POST /v1/apps":         boathook.Member,
@@ -74,10 +76,14 @@ var roles = map[string]boathook.Role{
 	"DELETE /v1/apps/{app}/outgoing-webhooks/{outgoing}":             boathook.Member,
 	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
 	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
 	"GET /v1/apps/{app}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
 	"POST /v1/events":     boathook.Member,
 	"GET /v1/event-types": boathook.Viewer,
+
+	"GET /v1/admin/redrive":  boathook.Admin,
+	"POST /v1/admin/redrive": boathook.Admin,
 
 	"POST /v1/runs":              boathook.Member,
 	"GET /v1/runs":               boathook.Viewer,
@@ -283,13 +289,16 @@ func fill(pattern string, objects map[string]string) (method, path string) {
 
 // bodies are valid ones of the routes that need one.
 var bodies = map[string]string{
-	"POST /v1/deployments/{deployment}/versions":           `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
-	"POST /v1/deployments/{deployment}/incoming-webhooks":  `{"name":"x","environment":"staging"}`,
-	"POST /v1/deployments/{deployment}/outgoing-webhooks":  `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
-	"POST /v1/repositories/{repository}/outgoing-webhooks": `{"name":"x","url":"https://e.example","events":["build_finish"]}`,
-	"POST /v1/apps/{app}/outgoing-webhooks":                `{"name":"x","url":"https://e.example","events":["job_created"]}`,
-	"POST /repos/{owner}/{repo}/hooks":                     `{"config":{"url":"https://e.example"}}`,
-	"POST /v1/apps/{app}/webhooks":                         `{"name":"x","url":"https://e.example","events":["job_created"]}`,
+	"POST /v1/deployments/{deployment}/versions":                              `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
+	"POST /v1/deployments/{deployment}/incoming-webhooks":                     `{"name":"x","environment":"staging"}`,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks":                     `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
+	"POST /v1/repositories/{repository}/outgoing-webhooks":                    `{"name":"x","url":"https://e.example","events":["build_finish"]}`,
+	"POST /v1/apps/{app}/outgoing-webhooks":                                   `{"name":"x","url":"https://e.example","events":["job_created"]}`,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/recover":  `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/recover": `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/recover":                `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /repos/{owner}/{repo}/hooks":                                        `{"config":{"url":"https://e.example"}}`,
+	"POST /v1/apps/{app}/webhooks":                                            `{"name":"x","url":"https://e.example","events":["job_created"]}`,
 }
 
 func TestAnObjectOfAnotherWorkspaceIsNotFound(t *testing.T) {

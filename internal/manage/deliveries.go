@@ -195,7 +195,7 @@ func (h *Handler) resend(ctx context.Context, w boathook.OutgoingWebhook, d boat
 	if !w.Enabled {
 		return errDisabled
 	}
-	m, err := queue.EncodeDelivery(queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1})
+	m, err := queue.EncodeDelivery(resend(d))
 	if err != nil {
 		return err
 	}
@@ -203,4 +203,10 @@ func (h *Handler) resend(ctx context.Context, w boathook.OutgoingWebhook, d boat
 		return fmt.Errorf("queue a resend of %s: %w", d.ID, err)
 	}
 	return nil
+}
+
+// resend is one more attempt of a delivery, with which its retry schedule starts
+// again.
+func resend(d boathook.Delivery) queue.Delivery {
+	return queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1}
 }

@@ -189,7 +189,7 @@ func TestATestSendsAnExampleOfTheFirstEvent(t *testing.T) {
 	deployment := a.deployment()
 	webhook := a.outgoing(deployment).text("id")
 	path := deployment + "/outgoing-webhooks/" + webhook
-	for _, event := range []boathook.EventType{boathook.EventRunSucceeded, boathook.EventRunFailed} {
+	for _, event := range boathook.EventTypes[boathook.Deployment] {
 		a.ask(200, "PATCH", path, `{"events":["`+string(event)+`"]}`)
 		got := a.ask(202, "POST", path+"/test", "").text("delivery_id")
 		e := a.publish.event

@@ -17,6 +17,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/manage"
 	"boathook/internal/queue"
+	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/store"
 	"boathook/internal/store/mem"
 )
@@ -32,6 +33,7 @@ type api struct {
 	runs    *starter
 	publish *publisher
 	retries *sender
+	queues  map[string]*queuemem.Queue
 	log     *bytes.Buffer
 	clock   *clock
 	host    string // that requests are sent to
@@ -44,9 +46,15 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 	a := &api{
 		t: t, store: s, clock: c, log: new(bytes.Buffer),
 		runs: &starter{store: s}, publish: &publisher{}, retries: &sender{},
+		queues: make(map[string]*queuemem.Queue),
+	}
+	queues := make(map[string]queue.Redriver)
+	for _, name := range []string{manage.RunsQueue, manage.DeliveriesQueue, manage.RetriesQueue} {
+		a.queues[name] = queuemem.New(queuemem.Config{MaxReceives: 1, DeadLetter: queuemem.New(queuemem.Config{})})
+		queues[name] = a.queues[name]
 	}
 	a.config = manage.Config{
-		Store: s, Runs: a.runs, Publish: a.publish, Retries: a.retries, Seal: sealer{},
+		Store: s, Runs: a.runs, Publish: a.publish, Retries: a.retries, Queues: queues, Seal: sealer{},
 		AdminToken: func(context.Context) (string, error) { return stackToken, nil },
 		Workspace:  "ws_local",
 		CheckURL: func(field, raw string) error {

@@ -24,7 +24,11 @@ type outgoingView struct {
 	Headers        map[string]string    `json:"headers"` // names only
 	TimeoutSeconds int                  `json:"timeout_seconds"`
 	Retry          retry                `json:"retry"`
+	RateLimit      *rateLimit           `json:"rate_limit"` // null: as many as there are
 	Enabled        bool                 `json:"enabled"`
+	DisabledReason *string              `json:"disabled_reason"` // why Boathook disabled it
+	DisabledAt     boathook.Time        `json:"disabled_at"`
+	FailingSince   boathook.Time        `json:"failing_since"` // every attempt failed since then
 	PreviousUntil  boathook.Time        `json:"previous_secret_expires_at"`
 	CreatedAt      boathook.Time        `json:"created_at"`
 	UpdatedAt      boathook.Time        `json:"updated_at"`
@@ -33,6 +37,11 @@ type outgoingView struct {
 
 type retry struct {
 	ScheduleSeconds []int `json:"schedule_seconds"`
+}
+
+// rateLimit bounds how many requests a webhook is sent; 0 takes the limit away.
+type rateLimit struct {
+	PerSecond int `json:"per_second"`
 }
 
 func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) (outgoingView, error) {
@@ -44,10 +53,17 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 		ID: w.ID, sourceRef: refTo(w.SourceID), Name: w.Name, URL: w.URL, Events: w.Events, Environment: nullable(string(w.Environment)),
 		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw), Headers: headers, TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
-		CreatedAt: boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
+		FailingSince: boathook.Time{Time: w.Health.FailingSince},
+		CreatedAt:    boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
 	}
 	for i, wait := range w.Retry {
 		view.Retry.ScheduleSeconds[i] = int(wait / time.Second)
+	}
+	if w.RateLimit > 0 {
+		view.RateLimit = &rateLimit{w.RateLimit}
+	}
+	if !w.Enabled { // a crash may leave the mark on one that is not disabled
+		view.DisabledReason, view.DisabledAt.Time = nullable(w.Health.DisabledReason), w.Health.DisabledAt
 	}
 	if w.Secrets.PreviousUntil.After(h.cfg.Now()) {
 		view.PreviousUntil.Time = w.Secrets.PreviousUntil
@@ -76,6 +92,7 @@ type outgoingInput struct {
 	Headers        map[string]string     `json:"headers"`
 	TimeoutSeconds *int                  `json:"timeout_seconds"`
 	Retry          *retry                `json:"retry"`
+	RateLimit      *rateLimit            `json:"rate_limit"`
 	Enabled        *bool                 `json:"enabled"`
 	SigningSecret  *string               `json:"signing_secret"`
 }
@@ -130,6 +147,12 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 			return err
 		}
 		w.Retry = schedule
+	}
+	if in.RateLimit != nil {
+		if n := in.RateLimit.PerSecond; n < 0 || n > boathook.MaxRateLimit {
+			return boathook.InvalidField("rate_limit.per_second", "must be from 1 to %d, or 0 for no limit", boathook.MaxRateLimit)
+		}
+		w.RateLimit = in.RateLimit.PerSecond
 	}
 	if in.Enabled != nil {
 		w.Enabled = *in.Enabled
@@ -361,6 +384,12 @@ func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) 
 		if err := h.changeDialect(ctx, &w); err != nil {
 			return outgoingView{}, err
 		}
+	}
+	if in.Enabled != nil && *in.Enabled && w.Health != (boathook.Health{}) {
+		if err := h.cfg.Store.ClearHealth(ctx, w.SourceID, w.ID); err != nil {
+			return outgoingView{}, err
+		}
+		w.Health = boathook.Health{}
 	}
 	if err := h.cfg.Store.PutOutgoing(ctx, w); err != nil {
 		return outgoingView{}, err

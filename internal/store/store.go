@@ -27,6 +27,7 @@ type Store interface {
 	Events
 	Deliveries
 	DueRows
+	Slots
 }
 
 // MaxPageBytes is about how much text one page holds: a page of runs ends
@@ -93,12 +94,21 @@ type Webhooks interface {
 	AllIncoming(ctx context.Context, sourceID string) ([]boathook.IncomingWebhook, error)
 	DeleteIncoming(ctx context.Context, sourceID, id string) error
 
-	// PutOutgoing creates a webhook or replaces it whole.
+	// PutOutgoing creates a webhook or replaces it whole, but for its health.
 	PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error
+	// DisableOutgoing makes a webhook disabled and leaves the rest of it as it
+	// is.
+	DisableOutgoing(ctx context.Context, sourceID, id string) error
 	Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error)
 	// AllOutgoing lists a source's, newest first.
 	AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error)
 	DeleteOutgoing(ctx context.Context, sourceID, id string) error
+
+	// MarkHealth adds what h sets to the health of an outgoing webhook, where
+	// nothing is set yet, and gives the health as it is afterwards.
+	MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error)
+	// ClearHealth makes an outgoing webhook's health the zero one.
+	ClearHealth(ctx context.Context, sourceID, id string) error
 }
 
 // TriggerView is all that intake needs to know to answer a trigger.
@@ -252,6 +262,10 @@ type Deliveries interface {
 	// CancelDelivery makes an unfinished delivery canceled for d's reason,
 	// creating its record if there is none; one that is settled is left alone.
 	CancelDelivery(ctx context.Context, d boathook.Delivery) error
+	// ReopenDelivery makes a failed delivery retrying, whose next attempt is
+	// at a time. One that is not failed, or has been attempted since d was
+	// read, is left alone.
+	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 	// Delivery is without its attempts.
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	// Attempts is a delivery with all its attempts, oldest first.
@@ -289,4 +303,12 @@ type DueRows interface {
 	// first; only those behind the row after, unless it is the zero Due.
 	Due(ctx context.Context, shard int, after Due, until time.Time, limit int) ([]Due, error)
 	DeleteDue(ctx context.Context, d Due) error
+}
+
+// Slots spread the requests to a webhook over time.
+type Slots interface {
+	// ReserveSlot takes the next free slot of a webhook, at now or later. Slots
+	// are an interval of at least a millisecond apart, and reserved once. Each
+	// interval has slots of its own, so that another limit starts anew.
+	ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error)
 }

@@ -193,6 +193,18 @@ func (s *Store) cancelDelivery(ctx context.Context, d boathook.Delivery) (done b
 	return found.Status != boathook.DeliveryRetrying, err
 }
 
+// ReopenDelivery implements [store.Deliveries].
+func (s *Store) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
+	_, _, err := s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID),
+		"SET s = :retrying, u = :at REMOVE parent, place", "s = :failed AND n = :n", map[string]any{
+			":retrying": boathook.DeliveryRetrying, ":failed": boathook.DeliveryFailed, ":n": d.Attempts, ":at": at,
+		})
+	if err != nil {
+		return fmt.Errorf("reopen delivery %s: %w", d.ID, err)
+	}
+	return nil
+}
+
 // Delivery implements [store.Deliveries].
 func (s *Store) Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
 	d, _, err := s.delivery(ctx, workspaceID, id)

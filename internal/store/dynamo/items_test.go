@@ -116,6 +116,11 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				Secrets: boathook.SealedSecrets{Current: []byte{1}, Previous: []byte{1}, PreviousUntil: now},
 			})
 		}},
+		{"outgoing webhook disabled", func(s *dynamo.Store) error { return s.DisableOutgoing(ctx, "dep_a", "out_a") }},
+		{"health", func(s *dynamo.Store) error {
+			_, err := s.MarkHealth(ctx, "dep_a", "out_a", boathook.Health{FailingSince: now, DisabledAt: now, DisabledReason: "gone"})
+			return err
+		}},
 		{"run", func(s *dynamo.Store) error { return s.CreateRun(ctx, r) }},
 		{"rejected request", func(s *dynamo.Store) error {
 			return s.PutRequest(ctx, 7, rejection(boathook.RequestRejected))
@@ -141,8 +146,13 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			d.Reason = "the webhook was deleted"
 			return s.CancelDelivery(ctx, d)
 		}},
+		{"reopened delivery", func(s *dynamo.Store) error { return s.ReopenDelivery(ctx, failed, now) }},
 		{"due row", func(s *dynamo.Store) error {
 			return s.PutDue(ctx, store.Due{At: now, ID: "run_a", Kind: store.DueRun, Payload: []byte{1}})
+		}},
+		{"slot", func(s *dynamo.Store) error {
+			_, err := s.ReserveSlot(ctx, "out_a", time.Second, now)
+			return err
 		}},
 	} {
 		s, w := onWire(func(r request) *reply {

@@ -75,6 +75,16 @@ func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
 	return nil
 }
 
+// ReopenDelivery implements [store.Deliveries].
+func (s *Store) ReopenDelivery(_ context.Context, d boathook.Delivery, at time.Time) error {
+	defer s.lock()()
+	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
+	if exists && rec.Status == boathook.DeliveryFailed && rec.Attempts == d.Attempts {
+		rec.Status, rec.NextAttemptAt = boathook.DeliveryRetrying, stored(at)
+	}
+	return nil
+}
+
 // Delivery implements [store.Deliveries].
 func (s *Store) Delivery(_ context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
 	defer s.lock()()

@@ -49,6 +49,7 @@ type Store struct {
 	deliveriesOf lists[webhookKey, *delivery]
 	due          lists[int, store.Due] // by shard
 	pins         map[pinKey]*store.EventPin
+	slots        map[slotKey]time.Time // the next that is free
 
 	expiring []expiring // soonest first
 }
@@ -77,6 +78,7 @@ func New(c Config) *Store {
 		deliveriesOf: make(lists[webhookKey, *delivery]),
 		due:          make(lists[int, store.Due]),
 		pins:         make(map[pinKey]*store.EventPin),
+		slots:        make(map[slotKey]time.Time),
 	}
 }
 

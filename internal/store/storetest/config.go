@@ -349,7 +349,7 @@ func (s *suite) newOutgoing(source boathook.Source) boathook.OutgoingWebhook {
 		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: source.WorkspaceID, SourceID: source.ID,
 		Name: "Slack", URL: "https://example.com/hook", Events: []boathook.EventType{boathook.EventRunFailed, boathook.EventRunSucceeded},
 		Environment: boathook.Production, Dialect: "crewship", Format: boathook.Slack, Timeout: 30 * time.Second,
-		Retry: []time.Duration{5 * time.Second, 500 * time.Millisecond, 24 * time.Hour}, Enabled: true,
+		Retry: []time.Duration{5 * time.Second, 500 * time.Millisecond, 24 * time.Hour}, RateLimit: 25, Enabled: true,
 		Secrets: boathook.SealedSecrets{
 			Current: []byte{0, 1, 2}, Previous: []byte{0xff}, PreviousUntil: s.clock.Now().Add(time.Hour),
 		},
@@ -392,6 +392,64 @@ func (s *suite) testOutgoing(t *testing.T) {
 		},
 		time: func(w boathook.OutgoingWebhook) time.Time { return w.CreatedAt },
 	}, source.ID)
+
+	w := s.newOutgoing(source)
+	must(t, s.PutOutgoing(t.Context(), w))
+	// wantWebhook compares it with how it reads, alone and among all.
+	wantWebhook := func(t *testing.T) {
+		t.Helper()
+		wantSame(t, "webhook", read(s.Outgoing(t.Context(), source.ID, w.ID))(t), w)
+		all := read(s.AllOutgoing(t.Context(), source.ID))(t)
+		if i := slices.IndexFunc(all, func(o boathook.OutgoingWebhook) bool { return o.ID == w.ID }); i < 0 {
+			t.Error("it is not listed")
+		} else {
+			wantSame(t, "as it is listed", all[i], w)
+		}
+	}
+	t.Run("disabling changes nothing else, and may be repeated", func(t *testing.T) {
+		w.Enabled = false
+		for range 2 {
+			must(t, s.DisableOutgoing(t.Context(), source.ID, w.ID))
+			wantWebhook(t)
+		}
+		wantKind(t, "DisableOutgoing", s.DisableOutgoing(t.Context(), source.ID, boathook.NewID(boathook.OutgoingID)), boathook.NotFound)
+		wantKind(t, "DisableOutgoing", s.DisableOutgoing(t.Context(), boathook.NewID(boathook.DeploymentID), w.ID), boathook.NotFound)
+	})
+	t.Run("what health is marked with first stays", func(t *testing.T) {
+		mark := func(h boathook.Health) {
+			t.Helper()
+			wantSame(t, "health", read(s.MarkHealth(t.Context(), source.ID, w.ID, h))(t), w.Health)
+			wantWebhook(t)
+		}
+		at := s.clock.Now()
+		w.Health.FailingSince = at
+		mark(boathook.Health{FailingSince: at})
+		mark(boathook.Health{FailingSince: at.Add(time.Hour)})
+		w.Health.DisabledAt, w.Health.DisabledReason = at.Add(time.Minute), "gone"
+		mark(boathook.Health{DisabledAt: at.Add(time.Minute), DisabledReason: "gone"})
+		mark(boathook.Health{FailingSince: at.Add(time.Hour), DisabledAt: at.Add(time.Hour), DisabledReason: "later"})
+	})
+	t.Run("putting a webhook leaves its health as it is", func(t *testing.T) {
+		put := w
+		put.Name, put.Health = "renamed", boathook.Health{FailingSince: s.clock.Now().Add(time.Hour)}
+		must(t, s.PutOutgoing(t.Context(), put))
+		w.Name = "renamed"
+		wantWebhook(t)
+	})
+	t.Run("cleared health is zero, and may be cleared again", func(t *testing.T) {
+		w.Health = boathook.Health{}
+		for range 2 {
+			must(t, s.ClearHealth(t.Context(), source.ID, w.ID))
+			wantWebhook(t)
+		}
+	})
+	t.Run("a deleted webhook takes its health with it", func(t *testing.T) {
+		_, err := s.MarkHealth(t.Context(), source.ID, w.ID, boathook.Health{FailingSince: s.clock.Now()})
+		must(t, err)
+		must(t, s.DeleteOutgoing(t.Context(), source.ID, w.ID))
+		must(t, s.PutOutgoing(t.Context(), w))
+		wantWebhook(t)
+	})
 }
 
 // webhooks are those of one direction.

@@ -289,6 +289,46 @@ const (
 	tagTwin2 = "out_cqlbbh3x2pxapq64ucrcejge"
 )
 
+func (s *suite) testReopenDelivery(t *testing.T) {
+	newDelivery := func() boathook.Delivery {
+		return s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+	}
+	at := s.clock.Now().Add(time.Hour)
+	failed := func(d boathook.Delivery) int {
+		return len(s.deliveriesOf(d, boathook.DeliveryFailed, "").all(t, store.Page{Limit: 10}))
+	}
+
+	t.Run("a failed one is retrying, and no longer among the failed", func(t *testing.T) {
+		d := s.record(t, newDelivery(), 1, boathook.DeliveryFailed)
+		must(t, s.ReopenDelivery(t.Context(), d, at))
+		d.Status, d.NextAttemptAt = boathook.DeliveryRetrying, at
+		s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable))
+		if n := failed(d); n != 0 {
+			t.Errorf("%d are failed", n)
+		}
+		must(t, s.ReopenDelivery(t.Context(), d, at.Add(time.Hour))) // it is not failed any more
+		wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), d)
+
+		again := s.record(t, d, 2, boathook.DeliveryFailed)
+		wantSame(t, "delivery that failed again", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), again)
+		if n := failed(d); n != 1 {
+			t.Errorf("after it failed again, %d are failed", n)
+		}
+		must(t, s.ReopenDelivery(t.Context(), d, at)) // read before its last attempt
+		wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), again)
+	})
+	t.Run("others are left alone", func(t *testing.T) {
+		for _, status := range []boathook.DeliveryStatus{boathook.DeliverySucceeded, boathook.DeliveryRetrying} {
+			d := s.record(t, newDelivery(), 1, status)
+			must(t, s.ReopenDelivery(t.Context(), d, at))
+			wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), d)
+		}
+		absent := newDelivery()
+		must(t, s.ReopenDelivery(t.Context(), absent, at))
+		s.wantNoDelivery(t, absent.WorkspaceID, absent.ID)
+	})
+}
+
 func (s *suite) testDeliveries(t *testing.T) {
 	newWebhook := func() boathook.Delivery {
 		return s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
