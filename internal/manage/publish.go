@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ type publishedEvent struct {
 type publishing struct {
 	boathook.Event
 	pin  store.EventPin // if it may be published again
-	at   string         // its place in the body, as a JSON Pointer
+	by   string         // the field or header that says so
 	sent publishedEvent
 }
 
@@ -94,12 +95,11 @@ func (h *Handler) publishEvents(w http.ResponseWriter, c call) error {
 
 // checkPublish makes the events that a request asks for.
 func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) ([]publishing, error) {
-	inputs, prefix := []eventInput{in.one()}, ""
-	if in.Events != nil {
-		if one := in.one(); one.ID+one.Source+string(one.Type)+string(one.Environment) != "" || one.Data != nil {
-			return nil, boathook.InvalidField("events", "stands alone: the fields of one event don't go with it")
-		}
-		inputs, prefix = in.Events, "/events/"
+	inputs := in.Events
+	if one := in.one(); in.Events == nil {
+		inputs = []eventInput{one}
+	} else if one.ID+one.Source+string(one.Type)+string(one.Environment) != "" || one.Data != nil {
+		return nil, boathook.InvalidField("events", "stands alone: the fields of one event don't go with it")
 	}
 	if len(inputs) == 0 || len(inputs) > maxEvents {
 		return nil, boathook.InvalidField("events", "must have 1 to %d events", maxEvents)
@@ -110,46 +110,50 @@ func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) ([]
 	}
 
 	now := h.cfg.Now()
+	whole := hashOf(inputs) // a key is for the request as a whole
 	sources := make(map[string]boathook.Source, 1)
 	seen := make(map[string]bool, len(inputs))
 	events := make([]publishing, len(inputs))
 	for i, input := range inputs {
 		at := ""
-		if prefix != "" {
-			at = prefix + strconv.Itoa(i)
+		if in.Events != nil {
+			at = "/events/" + strconv.Itoa(i)
 		}
 		if err := h.checkEvent(ctx, c, input, sources); err != nil {
 			return nil, located(at, err)
 		}
-		e := publishing{at: at, Event: boathook.Event{
+		e := publishing{Event: boathook.Event{
 			ID: input.ID, WorkspaceID: c.workspace, SourceID: input.Source, Environment: input.Environment,
 			Type: input.Type, Time: now, Data: input.Data,
 		}}
-		var content any = input
 		switch {
 		case input.ID != "":
+			e.by = field(at, "id")
+			e.pin = store.EventPin{WorkspaceID: c.workspace, EventID: e.ID, Hash: hashOf(input), Time: now}
 		case key != "":
-			// The key is for the request as a whole.
+			e.by = idempotencyKeyHeader
 			e.ID = boathook.DeriveID(boathook.EventID, c.workspace, key, strconv.Itoa(i))
-			content = inputs
+			e.pin = store.EventPin{WorkspaceID: c.workspace, EventID: e.ID, Hash: whole, Time: now}
 		default:
-			e.ID, content = boathook.NewID(boathook.EventID), nil
+			e.ID = boathook.NewID(boathook.EventID)
 		}
 		if seen[e.ID] {
 			return nil, located(at, boathook.InvalidField("id", "is another event's in this request"))
 		}
 		seen[e.ID] = true
 		e.sent.ID = e.ID
-		if content != nil {
-			text, err := boathook.EncodeJSON(content)
-			if err != nil {
-				return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
-			}
-			e.pin = store.EventPin{WorkspaceID: c.workspace, EventID: e.ID, Hash: boathook.HashInput(text), Time: now}
-		}
 		events[i] = e
 	}
 	return events, nil
+}
+
+// hashOf tells content from other content, whatever white space is in it.
+func hashOf(content any) [sha256.Size]byte {
+	text, err := boathook.EncodeJSON(content)
+	if err != nil {
+		panic(err) // it was decoded from JSON
+	}
+	return sha256.Sum256(text)
 }
 
 // checkEvent refuses what is not in its source's catalogue. Of its data, the
@@ -194,31 +198,32 @@ func (h *Handler) checkEvent(ctx context.Context, c call, in eventInput, sources
 	if !ok {
 		return boathook.InvalidField("type", "a %s has no event %q", s.Kind, in.Type)
 	}
-	var invalid *boathook.Error
-	if err := t.Validate(in.Data); errors.As(err, &invalid) {
-		field := "data"
-		if invalid.Field != "" {
-			field = "/data" + invalid.Field
+	err := t.Validate(in.Data)
+	if invalid, ok := errors.AsType[*boathook.Error](err); ok {
+		if invalid.Field == "" {
+			return boathook.InvalidField("data", "%s", invalid.Message)
 		}
-		return boathook.InvalidField(field, "%s", invalid.Message)
-	} else if err != nil {
-		return err
+		return boathook.InvalidField("/data"+invalid.Field, "%s", invalid.Message)
 	}
-	return nil
+	return err
 }
 
 // located makes an error about a field of an event one about its place in the
 // body. A field of the body itself is named, one further in by its JSON Pointer.
 func located(at string, err error) error {
-	var e *boathook.Error
-	if at == "" || !errors.As(err, &e) || e.Field == "" {
+	e, ok := errors.AsType[*boathook.Error](err)
+	if !ok || e.Field == "" {
 		return err
 	}
-	field := e.Field
-	if field[0] != '/' {
-		field = "/" + field
+	return &boathook.Error{Kind: e.Kind, Field: field(at, e.Field), Message: e.Message}
+}
+
+// field is the name of an event's field where the event is at a place.
+func field(at, name string) string {
+	if at != "" && name[0] != '/' {
+		name = "/" + name
 	}
-	return &boathook.Error{Kind: e.Kind, Field: at + field, Message: e.Message}
+	return at + name
 }
 
 // parallel is how many calls of the store are under way at once.
@@ -236,8 +241,7 @@ func (h *Handler) pin(ctx context.Context, events []publishing) error {
 		group.Go(func() (err error) {
 			e.pin, err = h.cfg.Store.PinEvent(ctx, e.pin)
 			if boathook.IsKind(err, boathook.Conflict) {
-				return located(e.at, &boathook.Error{Kind: boathook.Conflict, Field: "id",
-					Message: "the id or idempotency key was used with other content"})
+				return &boathook.Error{Kind: boathook.Conflict, Field: e.by, Message: "was used with other content"}
 			}
 			e.Time, e.sent.Deliveries = e.pin.Time, e.pin.Deliveries
 			return err

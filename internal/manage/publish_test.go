@@ -130,7 +130,7 @@ func TestAnIDOrKeyIsForOneContent(t *testing.T) {
 
 	plain := jobFinished(t, app, ``)
 	a.ask(202, "POST", "/v1/events", `{"events":[`+plain+`,`+plain+`]}`, "Idempotency-Key", "k")
-	a.refused(409, "/events/0/id", "POST", "/v1/events", `{"events":[`+plain+`]}`, "Idempotency-Key", "k")
+	a.refused(409, "Idempotency-Key", "POST", "/v1/events", `{"events":[`+plain+`]}`, "Idempotency-Key", "k")
 
 	// Another workspace's ids and keys are its own.
 	token := a.otherWorkspace()
