@@ -237,12 +237,18 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 	}
 }
 
-func TestAnOutsideClientWalksTheWireFormat(t *testing.T) {
+// TestOutsideClients runs clients that share no code with Boathook: one walks
+// the wire format, one has receivers that misbehave.
+func TestOutsideClients(t *testing.T) {
 	need(t, "python3")
-	p := start(t)
-	out, err := exec.CommandContext(t.Context(), "python3", "testdata/crewship.py", p.url, adminToken).CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, client := range []string{"crewship.py", "trouble.py"} {
+		t.Run(client, func(t *testing.T) {
+			p := start(t)
+			out, err := exec.CommandContext(t.Context(), "python3", "testdata/"+client, p.url, adminToken).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 
