@@ -456,6 +456,36 @@ func TestAWaitThatTheQueueCanNotHoldIsADueRow(t *testing.T) {
 	})
 }
 
+func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
+	for _, tc := range []struct {
+		status int
+		header func(now time.Time) string
+		want   time.Duration
+	}{
+		{429, func(time.Time) string { return "60" }, time.Minute},
+		{503, func(now time.Time) string { return now.Add(time.Hour).UTC().Format(http.TimeFormat) }, time.Hour},
+		{503, func(now time.Time) string { return now.Add(-time.Hour).UTC().Format(http.TimeFormat) }, 5 * time.Second},
+		{429, func(time.Time) string { return "-60" }, 5 * time.Second},
+		{429, func(time.Time) string { return "soon" }, 5 * time.Second},
+		{429, func(time.Time) string { return "1" }, 5 * time.Second},
+		{503, func(time.Time) string { return strings.Repeat("9", 400) }, 24 * time.Hour},
+		{503, func(time.Time) string { return "Fri, 31 Dec 9999 23:59:59 GMT" }, 24 * time.Hour},
+		{500, func(time.Time) string { return "60" }, 5 * time.Second},
+		{301, func(time.Time) string { return "60" }, 5 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			header := tc.header(time.Now())
+			p := newPlace(t, status(tc.status, "Retry-After", header))
+			job := p.job()
+			must(t, p.handle(t, job))
+			d, _ := p.record(t, job)
+			if got := time.Until(d.NextAttemptAt); d.Status != boathook.DeliveryRetrying || got != tc.want {
+				t.Errorf("%d with %.50q: %s, next after %s; want %s", tc.status, header, d.Status, got, tc.want)
+			}
+		})
+	}
+}
+
 func TestAWebhookWithoutRetriesFailsAtOnce(t *testing.T) {
 	p := newPlace(t, status(500))
 	p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = nil })

@@ -25,6 +25,9 @@ func newWebhook(w boathook.OutgoingWebhook) *webhook {
 // lock waits for the turn, as long as ctx does: who has it may be waiting for
 // the store.
 func (w *webhook) lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	select {
 	case w.turn <- struct{}{}:
 		return nil

@@ -240,9 +240,11 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 	}
 }
 
-func TestOutsideClientsWalkTheWireFormats(t *testing.T) {
+// TestOutsideClients runs clients that share no code with Boathook: those of each
+// system walk its wire format, trouble has receivers that misbehave.
+func TestOutsideClients(t *testing.T) {
 	need(t, "python3")
-	for _, client := range []string{"crewship", "shipway", "capawesome", "standard", "presets"} {
+	for _, client := range []string{"crewship", "shipway", "capawesome", "standard", "presets", "trouble"} {
 		t.Run(client, func(t *testing.T) {
 			p := start(t)
 			// -B: what they share leaves no compiled copy behind.
