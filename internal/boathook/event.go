@@ -17,6 +17,7 @@ const (
 // EventTypes is the catalogue: what each kind of source can tell.
 var EventTypes = map[SourceKind][]EventType{
 	Deployment: {EventRunSucceeded, EventRunFailed},
+	Agent:      {EventRunSucceeded, EventRunFailed},
 }
 
 // Event is something that happened to a source.

@@ -27,6 +27,8 @@ type SourceKind string
 // The kinds of sources.
 const (
 	Deployment SourceKind = "deployment"
+	Crew       SourceKind = "crew" // only groups agents: it has no webhooks of its own
+	Agent      SourceKind = "agent"
 )
 
 // Source is what webhooks hang on.
@@ -36,6 +38,7 @@ type Source struct {
 	Kind        SourceKind
 	Name        string
 	CreatedAt   time.Time
+	Agent       *AgentSettings // of an agent; nil for other kinds
 }
 
 // Version is a numbered way of running a source. It never changes once made.
@@ -64,9 +67,10 @@ type TargetType string
 
 // The types of targets.
 const (
-	TargetHTTP    TargetType = "http"    // POST to a URL
-	TargetLambda  TargetType = "lambda"  // invoke a Lambda function
-	TargetCommand TargetType = "command" // a local process; on one machine only
+	TargetHTTP      TargetType = "http"      // POST to a URL
+	TargetLambda    TargetType = "lambda"    // invoke a Lambda function
+	TargetAgentCore TargetType = "agentcore" // invoke an agent on Amazon Bedrock AgentCore
+	TargetCommand   TargetType = "command"   // a local process; on one machine only
 )
 
 // Target says how a run is executed. Only the fields of its type are set.
@@ -75,6 +79,7 @@ type Target struct {
 	URL            string            `json:"url,omitempty"`
 	Headers        map[string]string `json:"headers,omitempty"` // sent with each request
 	FunctionARN    string            `json:"function_arn,omitempty"`
+	RuntimeARN     string            `json:"runtime_arn,omitempty"` // of an AgentCore runtime
 	Argv           []string          `json:"argv,omitempty"`
 	TimeoutSeconds int               `json:"timeout_seconds,omitempty"`
 }
