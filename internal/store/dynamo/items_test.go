@@ -115,6 +115,12 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 		{"due row", func(s *dynamo.Store) error {
 			return s.PutDue(ctx, store.Due{At: now, ID: "run_a", Kind: store.DueRun, Payload: []byte{1}})
 		}},
+		{"connection", func(s *dynamo.Store) error {
+			return s.PutConnection(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", ConnectedAt: now})
+		}},
+		{"watcher", func(s *dynamo.Store) error {
+			return s.Watch(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", ConnectedAt: now})
+		}},
 	} {
 		s, w := onWire(func(r request) *reply {
 			switch {

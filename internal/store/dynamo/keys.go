@@ -32,9 +32,12 @@ import (
 //	run#<run>                input#<hash>                                    textItem
 //	run#<run>                output#<hash>                                   textItem
 //	run#<run>                log#<line>                                      textItem
+//	load#<agent>             load                                            loadItem
 //	dlv#<ws>#<tag>#<shard>   <delivery>      failed#<ws>#<out>   <delivery>  deliveryItem
 //	att#<delivery>           <number>                                        attemptItem
 //	due#<shard>              <time>#<id>                                     dueItem
+//	conn#<connection>        connection                                      connectionItem
+//	watch#<ws>               <connection>                                    connectionItem
 //	part#<pk>#<sk>           <number>                                        textItem: what did not fit into pk, sk
 //
 // Times are 13 digits of Unix milliseconds. The key of an input or output holds
@@ -101,6 +104,8 @@ func logKey(runID string, line int) key {
 	return key{runPartition + runID, fmt.Sprintf("%s%09d", logLines, line)}
 }
 
+func loadKey(agentID string) key { return key{"load#" + agentID, "load"} }
+
 func deliveryKey(workspaceID string, id boathook.DeliveryID) key {
 	return key{deliveriesPartition(workspaceID, id.Tag(), id.Shard(deliveryShards)), id.String()}
 }
@@ -120,6 +125,10 @@ func dueKey(d store.Due) key {
 }
 
 func duePartition(shard int) string { return fmt.Sprintf("due#%02d", shard) }
+
+func connectionKey(id string) key { return key{"conn#" + id, "connection"} }
+
+func watcherKey(workspaceID, id string) key { return key{"watch#" + workspaceID, id} }
 
 func partKey(of key, number int) key {
 	return key{"part#" + of.PK + "#" + of.SK, fmt.Sprintf("%04d", number)}

@@ -7,7 +7,8 @@
 // the millisecond.
 //
 // Records are dropped when they expire, before any method looks: see
-// [Store.lock]. Due rows don't expire; sweep deletes them.
+// [Store.lock]. Due rows don't expire; sweep deletes them. Connections, which
+// their server deletes, are dropped when somebody looks for them too late.
 package mem
 
 import (
@@ -42,11 +43,15 @@ type Store struct {
 	versionsOf lists[string, boathook.Version] // of a source, by number
 
 	runs         map[string]*boathook.Run
+	loads        map[string]store.Load // by agent
 	runsOf       lists[string, *boathook.Run] // of a source
 	logs         map[string][]chunk           // by run
 	deliveries   map[deliveryKey]*delivery
 	deliveriesOf lists[webhookKey, *delivery]
 	due          lists[int, store.Due] // by shard
+
+	connections map[string]boathook.Connection
+	watchers    map[string]map[string]boathook.Connection // by workspace
 
 	expiring []expiring // soonest first
 }
@@ -68,11 +73,14 @@ func New(c Config) *Store {
 		below:        make(map[string]*below),
 		versionsOf:   make(lists[string, boathook.Version]),
 		runs:         make(map[string]*boathook.Run),
+		loads:        make(map[string]store.Load),
 		runsOf:       make(lists[string, *boathook.Run]),
 		logs:         make(map[string][]chunk),
 		deliveries:   make(map[deliveryKey]*delivery),
 		deliveriesOf: make(lists[webhookKey, *delivery]),
 		due:          make(lists[int, store.Due]),
+		connections:  make(map[string]boathook.Connection),
+		watchers:     make(map[string]map[string]boathook.Connection),
 	}
 }
 

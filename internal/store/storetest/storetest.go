@@ -27,8 +27,8 @@ import (
 // for retention. It cleans up through t.
 type Open func(t *testing.T, now func() time.Time, retention time.Duration) store.Store
 
-// Run holds a store to the contract. It opens two: one that most tests share,
-// each with ids of its own, and one whose records expire.
+// Run holds a store to the contract. It opens one that most tests share, each
+// with ids of its own, and one for each test that moves the clock.
 func Run(t *testing.T, open Open) {
 	shared := newSuite(t, open)
 	t.Run("workspaces", shared.testWorkspaces)
@@ -53,6 +53,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("canceling deliveries", shared.testCancelDelivery)
 	t.Run("lists of deliveries", shared.testDeliveries)
 	t.Run("due rows", shared.testDue)
+	t.Run("connections", newSuite(t, open).testConnections)
 	t.Run("expiry", newSuite(t, open).testExpiry)
 }
 
