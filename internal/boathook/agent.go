@@ -29,7 +29,7 @@ const (
 	DefaultRatePerMinute = 60
 	DefaultMaxInFlight   = 8
 	MaxRatePerMinute     = 6000
-	MaxMaxInFlight       = 1000
+	MaxMaxInFlight       = 100 // each is kept in one small item, which every trigger writes
 )
 
 // PlaceLifetime is how long a run counts as in flight if nobody tells that it

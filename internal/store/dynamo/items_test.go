@@ -62,6 +62,7 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 	r := run()
 	r.Status, r.Error, r.ExitCode, r.Output = boathook.RunFailed, "exit status 7", new(7), json.RawMessage(`{}`)
 	r.StartedAt, r.CompletedAt, r.LogLines, r.Published = now, now, 12, true
+	r.EventName, r.EventSource = "push", "github"
 	r.Claim, r.CancelRequested = boathook.Claim{ID: "claim_x", LeaseUntil: now}, true
 	failed := delivery([]byte(`{}`))
 	failed.Status = boathook.DeliveryFailed
@@ -99,6 +100,24 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				Secrets: boathook.SealedSecrets{Current: []byte{1}, Previous: []byte{1}, PreviousUntil: now},
 			})
 		}},
+		{"agent", func(s *dynamo.Store) error {
+			return s.PutSource(ctx, boathook.Source{
+				ID: "agent_a", WorkspaceID: "ws_a", Kind: boathook.Agent, CreatedAt: now,
+				Agent: &boathook.AgentSettings{CrewID: "crew_a", Slug: "a", SealedSecret: []byte{1}},
+			})
+		}},
+		{"load", func(s *dynamo.Store) error {
+			limit := store.Limit{RatePerMinute: 60, MaxInFlight: 8}
+			if err := s.Admit(ctx, "agent_a", "run_a", limit, store.Load{}, now); err != nil {
+				return err
+			}
+			first, err := store.Load{}.Admit("run_a", limit, now)
+			if err != nil {
+				return err
+			}
+			return s.Admit(ctx, "agent_a", "run_b", limit, first, now)
+		}},
+		{"released run", func(s *dynamo.Store) error { return s.Release(ctx, "agent_a", "run_a") }},
 		{"run", func(s *dynamo.Store) error { return s.CreateRun(ctx, r) }},
 		{"log", func(s *dynamo.Store) error {
 			return s.AppendLog(ctx, "run_a", 1234, []store.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})

@@ -43,7 +43,7 @@ type Store struct {
 	versionsOf lists[string, boathook.Version] // of a source, by number
 
 	runs         map[string]*boathook.Run
-	loads        map[string]store.Load // by agent
+	loads        map[string]store.Load        // by agent
 	runsOf       lists[string, *boathook.Run] // of a source
 	logs         map[string][]chunk           // by run
 	deliveries   map[deliveryKey]*delivery

@@ -39,6 +39,8 @@ func Run(t *testing.T, open Open) {
 	t.Run("incoming webhooks", shared.testIncoming)
 	t.Run("outgoing webhooks", shared.testOutgoing)
 	t.Run("looking up a trigger", shared.testLookUpTrigger)
+	t.Run("looking up an agent", shared.testLookUpAgent)
+	t.Run("admitting runs", shared.testAdmit)
 	t.Run("creating runs", shared.testCreateRun)
 	t.Run("removing pending runs", shared.testRemovePending)
 	t.Run("claiming runs", shared.testClaimRun)
