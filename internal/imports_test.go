@@ -17,7 +17,7 @@ const (
 )
 
 // rooms are what the functions do.
-var rooms = []string{"deliver", "execute", "intake", "manage", "sweep"}
+var rooms = []string{"deliver", "execute", "intake", "manage", "stream", "sweep"}
 
 // sdkUsers are the only packages below internal that import the AWS SDK.
 var sdkUsers = []string{"internal/queue/sqs", "internal/seal/kms", "internal/store/dynamo", "internal/target/lambda"}
