@@ -28,6 +28,7 @@ import (
 // place is an intake with what is behind it.
 type place struct {
 	fixture.Deployment
+	store.Loads
 	store   *storemem.Store
 	queue   *queuemem.Queue
 	handler http.Handler
@@ -41,6 +42,13 @@ func (p *place) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID st
 		return store.TriggerView{}, p.lookUpErr
 	}
 	return p.store.LookUpTrigger(ctx, sourceID, webhookID, runID)
+}
+
+func (p *place) LookUpAgent(ctx context.Context, agentID, runID string) (store.AgentView, error) {
+	if p.lookUpErr != nil {
+		return store.AgentView{}, p.lookUpErr
+	}
+	return p.store.LookUpAgent(ctx, agentID, runID)
 }
 
 func (p *place) Send(ctx context.Context, m ...queue.Message) error {
@@ -58,12 +66,18 @@ func newPlace(t testing.TB) *place {
 		log:   &strings.Builder{},
 	}
 	p.Deployment = fixture.New(t, p.store, "https://receiver.example")
+	p.Loads = p.store
+	p.handler = p.open(intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true})
+	return p
+}
+
+// open makes the handler of a deployment where agents have some prerequisites.
+func (p *place) open(agents intake.Prerequisites) http.Handler {
 	log := slog.New(slog.NewTextHandler(&synced{w: p.log}, nil))
-	p.handler = (&intake.Intake{
-		Store: p, Now: time.Now, Log: log,
+	return (&intake.Intake{
+		Store: p, Seal: fixture.Unsealed{}, Agents: agents, Now: time.Now, Log: log,
 		Runs: &runs.Starter{Store: p.store, Queue: p, Now: time.Now, Log: log},
 	}).Handler()
-	return p
 }
 
 // synced lets several requests log at once.
