@@ -30,6 +30,13 @@ const (
 	TriggerToken = "agx5rxEj3RnIZHrdhhGzMiZ6BAKaHNlOKDGJE7nKaAFUgKSNsL-OTNJgLvlqrQd4Abc"
 	// AdminToken is a token as Secrets Manager generates it.
 	AdminToken = "hUwftzh3kdVTwJMZ0IXwX0lB88O1Sok599lOnIjzRLh0f52y"
+
+	// ConnectionID is a WebSocket's, as API Gateway makes it.
+	ConnectionID = "L0SM9cOFvHcCIhw="
+	// StreamSecret signs the tokens that open WebSockets, and StreamToken is one
+	// for the workspace, good until the end of 2099.
+	StreamSecret = "pQ7vXk2LrT9mZc4WbN8sYd1FgHj6KaEu3RoViPxCtMzBnDwSyGq5JhLfUeO0AiTk"
+	StreamToken  = WorkspaceID + ".4102444799.4WhFTSakNzM7F_DTw1xttne2_cPp5KH0Ji0OsPSCBlo"
 )
 
 //go:embed */*.json

@@ -22,6 +22,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
+	"boathook/internal/wstoken"
 )
 
 var update = flag.Bool("update", false, "write the payloads")
@@ -45,6 +46,8 @@ func TestPayloadsAreWhatTheirGeneratorMakes(t *testing.T) {
 			compare[awsevents.APIGatewayV2HTTPRequest](t, name, text)
 		case "execute", "deliver":
 			compare[awsevents.SQSEvent](t, name, text)
+		case "stream":
+			compare[awsevents.APIGatewayWebsocketProxyRequest](t, name, text)
 		case "sweep":
 			compare[awsevents.EventBridgeEvent](t, name, text)
 		default:
@@ -146,6 +149,13 @@ func TestTriggerTokensAreOfTheSameWebhook(t *testing.T) {
 	}
 }
 
+func TestTheStreamsTokenIsGoodUntilTheEndOf2099(t *testing.T) {
+	end := time.Date(2099, time.December, 31, 23, 59, 59, 0, time.UTC)
+	if token := wstoken.New(StreamSecret, WorkspaceID, end.Add(-wstoken.Lifetime)); token != StreamToken {
+		t.Errorf("it is %s", token)
+	}
+}
+
 // The story.
 
 const (
@@ -153,6 +163,8 @@ const (
 	region  = "eu-central-1"
 	gateway = "k3x9wq7f2b"
 	host    = gateway + ".execute-api." + region + ".amazonaws.com"
+
+	streamGateway = "q8d2mv5c1x" // of the WebSocket API
 
 	// The integer is beyond 64 bits, and the keys are not in alphabetical
 	// order: both must arrive unharmed.
@@ -257,6 +269,17 @@ func generate(t *testing.T) map[string][]byte {
 		"deliver/one-delivery":              sqsEvent("deliveries", received{first, 3, 1}),
 		"deliver/batch-with-one-bad-record": sqsEvent("deliveries", received{first, 3, 1}, received{cut(first), 4, 4}, received{later, 5, 1}),
 
+		"stream/connect":              socket{kind: "CONNECT"}.event(),
+		"stream/connect-with-token":   socket{kind: "CONNECT", token: StreamToken}.event(),
+		"stream/connect-bad-token":    socket{kind: "CONNECT", token: StreamToken[:len(StreamToken)-1]}.event(),
+		"stream/auth":                 socket{kind: "MESSAGE", body: `{"type":"auth","token":"` + StreamToken + `"}`}.event(),
+		"stream/subscribe":            socket{kind: "MESSAGE", body: `{"type":"subscribe","channel":"workspace:` + WorkspaceID + `"}`}.event(),
+		"stream/subscribe-to-another": socket{kind: "MESSAGE", body: `{"type":"subscribe","channel":"workspace:ws_another"}`}.event(),
+		"stream/ping":                 socket{kind: "MESSAGE", body: `{"type":"ping"}`}.event(),
+		"stream/not-json":             socket{kind: "MESSAGE", body: "hello"}.event(),
+		"stream/binary":               socket{kind: "MESSAGE", body: "AP8=", base64: true}.event(),
+		"stream/disconnect":           socket{kind: "DISCONNECT"}.event(),
+
 		"sweep/scheduled-minute": {
 			"version":     "0",
 			"id":          "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
@@ -347,6 +370,59 @@ func (r request) event() object {
 		e["body"] = base64.StdEncoding.EncodeToString([]byte(r.body))
 	} else if r.body != "" {
 		e["body"] = r.body
+	}
+	return e
+}
+
+// socket is what happens to the story's WebSocket.
+type socket struct {
+	kind   string // CONNECT, MESSAGE or DISCONNECT
+	token  string // in the query
+	body   string
+	base64 bool // whether the frame is binary
+}
+
+// event is what a WebSocket API passes on.
+func (s socket) event() object {
+	of := object{
+		"apiId":             streamGateway,
+		"connectedAt":       start.UnixMilli(),
+		"connectionId":      ConnectionID,
+		"domainName":        streamGateway + ".execute-api." + region + ".amazonaws.com",
+		"eventType":         s.kind,
+		"extendedRequestId": "L0SM9GOxvHcF8Xg=",
+		"identity":          object{"sourceIp": "203.0.113.7", "userAgent": "Mozilla/5.0"},
+		"messageDirection":  "IN",
+		"requestId":         "L0SM9GOxvHcF8Xg=",
+		"requestTime":       start.Format("02/Jan/2006:15:04:05 -0700"),
+		"requestTimeEpoch":  start.UnixMilli(),
+		"routeKey":          "$default",
+		"stage":             "live",
+	}
+	e := object{"requestContext": of, "isBase64Encoded": s.base64}
+	switch s.kind {
+	case "CONNECT":
+		of["routeKey"] = "$connect"
+		e["headers"] = map[string]string{
+			"Host":                     streamGateway + ".execute-api." + region + ".amazonaws.com",
+			"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits",
+			"Sec-WebSocket-Key":        "dGhlIHNhbXBsZSBub25jZQ==",
+			"Sec-WebSocket-Version":    "13",
+			"X-Forwarded-For":          "203.0.113.7",
+			"X-Forwarded-Port":         "443",
+			"X-Forwarded-Proto":        "https",
+		}
+		if s.token != "" {
+			e["queryStringParameters"] = map[string]string{"token": s.token}
+			e["multiValueQueryStringParameters"] = map[string][]string{"token": {s.token}}
+		}
+	case "MESSAGE":
+		of["messageId"] = "L0SM9cTcvHcCIhw="
+		e["body"] = s.body
+	case "DISCONNECT":
+		of["routeKey"] = "$disconnect"
+		of["disconnectStatusCode"] = 1005
+		of["disconnectReason"] = "Client-side close frame status not set"
 	}
 	return e
 }

@@ -2,7 +2,7 @@
 
 It translates the template with SAM's own library, creates the stack in moto's
 CloudFormation, and holds both against what is expected here. moto leaves out
-the HTTP API, the secret, the alarms, and some properties (TTL, encryption, what
+the HTTP API, the WebSocket API, the secrets, the alarms, and some properties (TTL, encryption, what
 may use a dead-letter queue): those are read in the translated template, all
 others from the resources that moto made.
 
@@ -36,17 +36,25 @@ DAY = 86400
 VARIABLES = {
     "Intake": {"RUNS_QUEUE_URL"},
     "Manage": {"RUNS_QUEUE_URL", "DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "KEY_ID", "ADMIN_SECRET_ID",
-               "ALLOWED_FUNCTION_ARNS", "PUBLIC_URL", "ALLOWED_EGRESS", "ALLOW_HTTP"},
-    "Execute": {"DELIVERIES_QUEUE_URL", "KEY_ID", "ALLOWED_FUNCTION_ARNS", "ALLOWED_EGRESS", "ALLOW_HTTP"},
+               "STREAM_SECRET_ID", "ALLOWED_FUNCTION_ARNS", "PUBLIC_URL", "ALLOWED_EGRESS", "ALLOW_HTTP"},
+    "Execute": {"DELIVERIES_QUEUE_URL", "WEBSOCKET_ENDPOINT", "KEY_ID", "ALLOWED_FUNCTION_ARNS", "ALLOWED_EGRESS", "ALLOW_HTTP"},
     "Deliver": {"RETRIES_QUEUE_URL", "KEY_ID", "ALLOWED_EGRESS", "ALLOW_HTTP"},
-    "Sweep": {"DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL"},
+    "Stream": {"WEBSOCKET_ENDPOINT", "STREAM_SECRET_ID"},
+    "Sweep": {"DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "WEBSOCKET_ENDPOINT"},
 }
 COMMON_VARIABLES = {"CONFIG_TABLE", "RECORDS_TABLE", "RETENTION_DAYS", "LOG_LEVEL"}
 
 # Each queue with its consumer and visibility timeout in seconds.
 QUEUES = {"Runs": ("Execute", 960), "Deliveries": ("Deliver", 360), "Retries": ("Deliver", 360)}
 
-ROUTES = {"POST /webhooks/runs/{token}": "Intake", "ANY /v1/{proxy+}": "Manage", "GET /healthz": "Manage"}
+# The keys in the records table that a statement is limited to. Strangers reach the stream's function.
+LEADING_KEYS = {
+    ("Execute", "FindWatchers"): ["watch#*"],
+    ("Stream", "KeepConnections"): ["conn#*", "watch#*"],
+    ("Stream", "HaveThemClosed"): ["due#*"],
+}
+
+ROUTES = {"GET /api/v1/ws-token": "Manage", "POST /webhooks/runs/{token}": "Intake", "ANY /v1/{proxy+}": "Manage", "GET /healthz": "Manage"}
 
 
 def translate():
@@ -132,9 +140,10 @@ class TemplateTest(unittest.TestCase):
                     "BOATHOOK_ALLOWED_EGRESS": "",
                     "BOATHOOK_ALLOW_HTTP": "false",
                 }
-                # moto leaves the secret out, and with it the variable.
-                want = {name: values[name] for name in set(written) - {"BOATHOOK_ADMIN_SECRET_ID"}}
-                got = {name: str(value) for name, value in config["Environment"]["Variables"].items()}
+                # moto leaves secrets out, and with them their variables; it does not know the WebSocket API's id.
+                left_out = {"BOATHOOK_ADMIN_SECRET_ID", "BOATHOOK_STREAM_SECRET_ID", "BOATHOOK_WEBSOCKET_ENDPOINT"}
+                want = {name: values[name] for name in set(written) - left_out}
+                got = {name: str(value) for name, value in config["Environment"]["Variables"].items() if name not in left_out}
                 self.assertEqual(got, want)
 
     def test_functions_run_on_arm64_without_a_language_runtime(self):
@@ -218,7 +227,11 @@ class TemplateTest(unittest.TestCase):
             for sid, statement in self.statements(function).items():
                 with self.subTest(function, statement=sid):
                     self.assertEqual(statement["Effect"], "Allow")
-                    self.assertNotIn("*", json.dumps([statement["Action"], statement["Resource"]]))
+                    resource = json.dumps(statement["Resource"])
+                    if statement["Action"] == "execute-api:ManageConnections":  # of the stack's own API, whoever connects
+                        resource = resource.replace("${StreamApi}/live/POST/@connections/*", "").replace(
+                            "${StreamApi}/live/DELETE/@connections/*", "")
+                    self.assertNotIn("*", json.dumps(statement["Action"]) + resource)
 
     def test_runs_invoke_only_functions_that_are_allowed(self):
         invokers = {f for f in VARIABLES if "lambda:" in json.dumps(self.statements(f))}
@@ -228,11 +241,49 @@ class TemplateTest(unittest.TestCase):
         self.assertEqual(statement["Resource"], {"Ref": "AllowedFunctionArns"})
         self.assertEqual(self.template["Parameters"]["AllowedFunctionArns"]["Default"], "")
 
+    def test_the_stream_reads_nothing_but_connections(self):
+        limited = {
+            (function, sid): statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+            for function in VARIABLES
+            for sid, statement in self.statements(function).items()
+            if "Condition" in statement
+        }
+        self.assertEqual(limited, LEADING_KEYS)
+        self.assertNotIn("ConfigTable", json.dumps(self.statements("Stream")))
+        for sid, statement in self.statements("Stream").items():
+            if "dynamodb:" in json.dumps(statement["Action"]):
+                self.assertIn(("Stream", sid), LEADING_KEYS)
+
+    def test_web_sockets_lead_to_the_stream(self):
+        self.assertEqual(self.properties("StreamApi")["ProtocolType"], "WEBSOCKET")
+        routes = {r["Properties"]["RouteKey"]: r["Properties"]["Target"] for r in self.of_type("AWS::ApiGatewayV2::Route").values()}
+        target = {"Fn::Sub": "integrations/${StreamIntegration}"}
+        self.assertEqual(routes, {"$connect": target, "$disconnect": target, "$default": target})
+        self.assertIn("${StreamFunction.Arn}/invocations", self.properties("StreamIntegration")["IntegrationUri"]["Fn::Sub"])
+        self.assertIn("${StreamApi}/live/*", self.properties("StreamPermission")["SourceArn"]["Fn::Sub"])
+        stage = self.properties("StreamStage")
+        self.assertEqual((stage["StageName"], stage["AutoDeploy"]), ("live", True))
+        self.assertNotIn("AccessLogSettings", stage)  # the query holds a token
+        for function in ("Execute", "Stream", "Sweep"):
+            variables = self.properties(function + "Function")["Environment"]["Variables"]
+            self.assertEqual(
+                variables["BOATHOOK_WEBSOCKET_ENDPOINT"],
+                {"Fn::Sub": "https://${StreamApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live"},
+            )
+        self.assertEqual(
+            self.template["Outputs"]["WebSocketUrl"]["Value"],
+            {"Fn::Sub": "wss://${StreamApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live"},
+        )
+
     def test_secrets_are_sealed_and_generated(self):
         self.assertTrue(self.properties("Key")["EnableKeyRotation"])
         self.assertEqual(self.resources["Key"]["DeletionPolicy"], "Retain")
         secret = self.properties("AdminSecret")["GenerateSecretString"]
         self.assertEqual(secret, {"PasswordLength": 48, "ExcludePunctuation": True})
+        secret = self.properties("StreamSecret")["GenerateSecretString"]
+        self.assertEqual(secret, {"PasswordLength": 64, "ExcludePunctuation": True})
+        readers = {f for f in VARIABLES if '"StreamSecret"' in json.dumps(self.statements(f))}
+        self.assertEqual(readers, {"Manage", "Stream"})
         variables = self.properties("ManageFunction")["Environment"]["Variables"]
         self.assertEqual(variables["BOATHOOK_ADMIN_SECRET_ID"], {"Ref": "AdminSecret"})
         self.assertIn("${AdminSecret}", self.template["Outputs"]["AdminTokenCommand"]["Value"]["Fn::Sub"])
@@ -254,8 +305,9 @@ class TemplateTest(unittest.TestCase):
         self.assertEqual(routes, ROUTES)
 
     def test_access_log_holds_no_path_or_query(self):
-        (stage,) = self.of_type("AWS::ApiGatewayV2::Stage").values()
-        self.assertEqual(stage["Properties"]["StageName"], "$default")
+        stages = {s["Properties"]["StageName"]: s for s in self.of_type("AWS::ApiGatewayV2::Stage").values()}
+        self.assertEqual(set(stages), {"$default", "live"})
+        stage = stages["$default"]
         line = json.loads(stage["Properties"]["AccessLogSettings"]["Format"])
         self.assertEqual(
             set(line.values()),

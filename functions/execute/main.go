@@ -20,6 +20,7 @@ import (
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
 	"boathook/internal/sqsbatch"
+	"boathook/internal/stream"
 	"boathook/internal/target"
 	"boathook/internal/target/lambda"
 )
@@ -28,6 +29,7 @@ type config struct {
 	boot.Logging
 	boot.Tables
 	boot.Egress
+	boot.WebSocket
 	DeliveriesQueueURL  string   `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
 	KeyID               string   `env:"BOATHOOK_KEY_ID,required,notEmpty"`
 	AllowedFunctionARNs []string `env:"BOATHOOK_ALLOWED_FUNCTION_ARNS,required"`
@@ -51,6 +53,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 			Now:     time.Now,
 			Log:     slog.Default(),
 		},
+		Stream:    stream.NewBroadcast(store, c.Sockets(sdk), time.Now, slog.Default()),
 		Seal:      seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
 		Now:       time.Now,
 		Log:       slog.Default(),

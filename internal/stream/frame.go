@@ -45,10 +45,10 @@ func logFrames(agent string, run boathook.RunHead, lines []store.LogLine) (frame
 	encode := func(p passage) ([]byte, error) {
 		return frame{Type: "agent.log", Channel: channelOf(run.WorkspaceID), Payload: logPayload{
 			TS: boathook.Time{Time: p.at}, Level: p.level, Agent: agent, AgentID: run.SourceID,
-			Event: boathook.LogEvent, Content: p.text, Metadata: map[string]string{"run_id": run.ID},
+			Event: store.LogEvent, Content: p.text, Metadata: map[string]string{"run_id": run.ID},
 		}}.encode()
 	}
-	around, err := encode(passage{at: time.Unix(0, 0), level: boathook.LogLevel("stderr")})
+	around, err := encode(passage{at: time.Unix(0, 0), level: store.LogLine{Stream: "stderr"}.Level()})
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func passages(lines []store.LogLine, room int) iter.Seq[passage] {
 		var parts []string
 		size := 0
 		for _, line := range lines {
-			level := boathook.LogLevel(line.Stream)
+			level := line.Level()
 			for rest, begins := line.Text, true; begins || rest != ""; begins = false {
 				var part string
 				var width int

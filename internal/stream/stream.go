@@ -50,7 +50,8 @@ type Store interface {
 	PutDue(ctx context.Context, d store.Due) error
 }
 
-// Room is what the gateway tells of its connections. All fields are required.
+// Room is what the gateway tells of its connections. All fields are required;
+// without Secret, only [Room.CloseUnauthenticated] works.
 type Room struct {
 	Store   Store
 	Sockets Sockets

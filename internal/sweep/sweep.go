@@ -1,6 +1,6 @@
 // Package sweep does each minute what is due: it sends the retries whose time
-// has come, and looks after the runs that should be over. Whatever it does, it
-// does before it deletes the row that asked for it, so that a crash repeats a
+// has come, looks after the runs that should be over, and closes the
+// connections that have not authenticated. Whatever it does, it does before it deletes the row that asked for it, so that a crash repeats a
 // step and loses none.
 package sweep
 
@@ -32,13 +32,19 @@ type Keeper interface {
 	Tend(ctx context.Context, head boathook.RunHead, due store.Due) error
 }
 
+// Connections closes what has not authenticated; see package stream.
+type Connections interface {
+	CloseUnauthenticated(ctx context.Context, id string) error
+}
+
 // Sweeper is the room. All fields are required.
 type Sweeper struct {
-	Store   Store
-	Keeper  Keeper
-	Retries queue.Sender
-	Now     func() time.Time
-	Log     *slog.Logger
+	Store       Store
+	Keeper      Keeper
+	Retries     queue.Sender
+	Connections Connections
+	Now         func() time.Time
+	Log         *slog.Logger
 }
 
 const (
@@ -107,6 +113,8 @@ func (s *Sweeper) row(ctx context.Context, row store.Due) error {
 		err = s.run(ctx, row)
 	case store.DueDelivery:
 		err = s.delivery(ctx, row)
+	case store.DueConnection:
+		err = s.connection(ctx, row)
 	default:
 		return errors.New("unknown kind")
 	}
@@ -142,6 +150,13 @@ func (s *Sweeper) delivery(ctx context.Context, row store.Due) error {
 		return err
 	}
 	if err := s.Retries.Send(ctx, message); err != nil {
+		return err
+	}
+	return s.Store.DeleteDue(ctx, row)
+}
+
+func (s *Sweeper) connection(ctx context.Context, row store.Due) error {
+	if err := s.Connections.CloseUnauthenticated(ctx, row.ID); err != nil {
 		return err
 	}
 	return s.Store.DeleteDue(ctx, row)

@@ -1,5 +1,5 @@
-// Package stack is test support: the tables, queues, key and secret of
-// template.yaml on AWS emulators, a function's environment that names them, and
+// Package stack is test support: the tables, queues, key and secrets of
+// template.yaml on AWS emulators, a stand-in for its WebSocket API, a function's environment that names them, and
 // a record of every request that the SDK's clients send.
 package stack
 
@@ -43,6 +43,8 @@ type Stack struct {
 
 	Runs, Deliveries, Retries *sqsqueue.Queue
 
+	WebSockets *WebSockets
+
 	recorder *recorder
 }
 
@@ -85,10 +87,15 @@ func New(t testing.TB) *Stack {
 	}
 	key, err := kms.NewFromConfig(s.SDK).CreateKey(ctx, &kms.CreateKeyInput{})
 	must(t, err)
-	secret, err := secretsmanager.NewFromConfig(s.SDK).CreateSecret(ctx, &secretsmanager.CreateSecretInput{
-		Name: aws.String(name), SecretString: aws.String(events.AdminToken),
-	})
-	must(t, err)
+	secrets := make(map[string]string)
+	for use, text := range map[string]string{"admin": events.AdminToken, "stream": events.StreamSecret} {
+		secret, err := secretsmanager.NewFromConfig(s.SDK).CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+			Name: aws.String(name + "-" + use), SecretString: &text,
+		})
+		must(t, err)
+		secrets[use] = *secret.ARN
+	}
+	s.WebSockets = newWebSockets(t)
 
 	s.Env = map[string]string{
 		"BOATHOOK_LOG_LEVEL":             "error",
@@ -99,7 +106,9 @@ func New(t testing.TB) *Stack {
 		"BOATHOOK_DELIVERIES_QUEUE_URL":  urls["deliveries"],
 		"BOATHOOK_RETRIES_QUEUE_URL":     urls["retries"],
 		"BOATHOOK_KEY_ID":                *key.KeyMetadata.KeyId,
-		"BOATHOOK_ADMIN_SECRET_ID":       *secret.ARN,
+		"BOATHOOK_ADMIN_SECRET_ID":       secrets["admin"],
+		"BOATHOOK_STREAM_SECRET_ID":      secrets["stream"],
+		"BOATHOOK_WEBSOCKET_ENDPOINT":    s.WebSockets.url,
 		"BOATHOOK_ALLOWED_FUNCTION_ARNS": "",
 		"BOATHOOK_ALLOWED_EGRESS":        "127.0.0.0/8",
 		"BOATHOOK_ALLOW_HTTP":            "true",
