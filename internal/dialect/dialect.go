@@ -53,7 +53,7 @@ func Lookup(name string) (*Dialect, bool) {
 
 // DefaultFor is the name of the dialect of a source's webhooks that name none.
 func DefaultFor(kind boathook.SourceKind) string {
-	return map[boathook.SourceKind]string{boathook.Deployment: Crewship}[kind]
+	return map[boathook.SourceKind]string{boathook.Deployment: Crewship, boathook.Agent: Crewship}[kind]
 }
 
 // Body renders an event. It fails only on an event whose data is not what the

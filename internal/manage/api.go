@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,12 +31,16 @@ type Store interface {
 	store.Webhooks
 
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error)
+	LookUpAgent(ctx context.Context, agentID, runID string) (store.AgentView, error)
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
 	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
 	Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error)
+	RunHeads(ctx context.Context, q store.RunQuery) (heads []boathook.RunHead, next string, err error)
+	CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error)
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error)
+	LogLines(ctx context.Context, runID string) (int, error)
 
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
@@ -79,9 +84,16 @@ type Config struct {
 	// AdminToken gives the text of the stack's own admin token, never empty.
 	// It is asked on every request, so its provider caches it.
 	AdminToken func(context.Context) (string, error)
+	// InternalToken gives the text of the stack's internal token, which opens
+	// the internal endpoint and nothing else. Empty: it opens for nobody.
+	InternalToken func(context.Context) (string, error)
 	// Workspace is the id of the first workspace, which the stack's admin
 	// token belongs to; see [Handler.EnsureWorkspace].
 	Workspace string
+
+	// StreamSecret gives the secret that signs the WebSocket's tokens, never
+	// empty. It is asked for each token, so its provider caches it.
+	StreamSecret func(context.Context) (string, error)
 
 	// CheckURL refuses a URL that requests may not be sent to, with a
 	// [boathook.Invalid] error about the field.
@@ -112,6 +124,11 @@ func New(cfg Config) *Handler {
 	h.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, []byte(`{"status":"ok"}`))
 	})
+	h.mux.HandleFunc("GET "+crewship+"internal/agents/{agent}/webhook-secret", func(w http.ResponseWriter, r *http.Request) {
+		if err := h.internalSecret(w, r); err != nil {
+			h.fail(w, r, err)
+		}
+	})
 	for _, rt := range h.routes() {
 		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
 			c, err := h.authenticate(r)
@@ -141,11 +158,12 @@ func (h *Handler) routes() []route {
 		deployment = "/v1/deployments/{deployment}"
 		version    = deployment + "/versions/{version}"
 		incoming   = deployment + "/incoming-webhooks/{incoming}"
-		outgoing   = deployment + "/outgoing-webhooks/{outgoing}"
+		crew       = "/v1/crews/{crew}"
+		agent      = crew + "/agents/{agent}"
 	)
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
 	const viewer, member, admin = boathook.Viewer, boathook.Member, boathook.Admin
-	return []route{
+	routes := []route{
 		{"GET /v1/me", viewer, serve(ok, h.me)},
 		{"POST /v1/workspaces", admin, serve(created, h.createWorkspace)}, // and the stack's own token only
 
@@ -170,14 +188,23 @@ func (h *Handler) routes() []route {
 		{"DELETE " + incoming, member, serve(gone, h.deleteIncoming)},
 		{"POST " + incoming + "/rotate", member, serve(ok, h.rotateIncoming)},
 
-		{"POST " + deployment + "/outgoing-webhooks", member, serve(created, h.createOutgoing)},
-		{"GET " + deployment + "/outgoing-webhooks", viewer, serve(ok, h.listOutgoing)},
-		{"GET " + outgoing, viewer, serve(ok, h.getOutgoing)},
-		{"PATCH " + outgoing, member, serve(ok, h.changeOutgoing)},
-		{"DELETE " + outgoing, member, serve(gone, h.deleteOutgoing)},
-		{"POST " + outgoing + "/rotate-secret", member, serve(ok, h.rotateSecret)},
-		{"POST " + outgoing + "/test", member, serve(accepted, h.testOutgoing)},
-		{"GET " + outgoing + "/deliveries", viewer, serve(ok, h.listDeliveries)},
+		{"POST /v1/crews", member, serve(created, h.createCrew)},
+		{"GET /v1/crews", viewer, serve(ok, h.listCrews)},
+		{"GET " + crew, viewer, serve(ok, h.getCrew)},
+		{"PATCH " + crew, member, serve(ok, h.changeCrew)},
+		{"DELETE " + crew, member, serve(gone, h.deleteCrew)},
+
+		{"POST " + crew + "/agents", admin, serve(created, h.createAgent)}, // it comes with a target
+		{"GET " + crew + "/agents", viewer, serve(ok, h.listAgents)},
+		{"GET " + agent, viewer, serve(ok, h.getAgent)},
+		{"PATCH " + agent, member, serve(ok, h.changeAgent)}, // and for the target admin
+		{"DELETE " + agent, member, serve(gone, h.deleteAgent)},
+
+		{"GET " + crewship + "agents/{agent}/runs", viewer, serve(ok, h.agentRuns)},
+		{"GET " + crewship + "agents/{agent}/logs", viewer, serve(ok, h.agentLog)},
+		{"POST " + crewship + "agents/{agent}/webhook-secret/rotate", member, serve(ok, h.rotateAgentSecret)},
+		{"GET " + crewship + "runs", viewer, serve(ok, h.allAgentRuns)},
+		{"GET " + crewship + "ws-token", viewer, serve(ok, h.streamToken)},
 
 		{"POST /v1/runs", member, serve(accepted, h.startRun)},
 		{"GET /v1/runs", viewer, serve(ok, h.listRuns)},
@@ -188,7 +215,26 @@ func (h *Handler) routes() []route {
 		{"GET /v1/deliveries/{delivery}", viewer, serve(ok, h.getDelivery)},
 		{"POST /v1/deliveries/{delivery}/resend", member, serve(accepted, h.resendDelivery)},
 	}
+	for _, source := range []string{deployment, agent} {
+		all := source + "/outgoing-webhooks"
+		one := all + "/{outgoing}"
+		routes = append(routes, []route{
+			{"POST " + all, member, serve(created, h.createOutgoing)},
+			{"GET " + all, viewer, serve(ok, h.listOutgoing)},
+			{"GET " + one, viewer, serve(ok, h.getOutgoing)},
+			{"PATCH " + one, member, serve(ok, h.changeOutgoing)},
+			{"DELETE " + one, member, serve(gone, h.deleteOutgoing)},
+			{"POST " + one + "/rotate-secret", member, serve(ok, h.rotateSecret)},
+			{"POST " + one + "/test", member, serve(accepted, h.testOutgoing)},
+			{"GET " + one + "/deliveries", viewer, serve(ok, h.listDeliveries)},
+		}...)
+	}
+	return routes
 }
+
+// crewship begins the paths of Crewship's own API, whose errors are
+// {"error":"…"}.
+const crewship = "/api/v1/"
 
 const requestIDHeader = "X-Request-Id"
 
@@ -245,6 +291,17 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	if strings.HasPrefix(r.URL.Path, crewship) {
+		if e.Field != "" {
+			message = e.Field + ": " + message
+		}
+		body, err := boathook.EncodeJSON(map[string]string{"error": message})
+		if err != nil {
+			panic(err) // strings always encode
+		}
+		writeJSON(w, status, body)
+		return
 	}
 	writeError(w, status, string(e.Kind), e.Field, message)
 }

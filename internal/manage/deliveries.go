@@ -15,8 +15,8 @@ import (
 )
 
 type deliveryView struct {
-	ID            string                  `json:"id"`
-	DeploymentID  string                  `json:"deployment_id"`
+	ID string `json:"id"`
+	owner
 	WebhookID     string                  `json:"webhook_id"`
 	EventID       string                  `json:"event_id"`
 	Event         boathook.EventType      `json:"event"`
@@ -30,7 +30,7 @@ type deliveryView struct {
 
 func viewDelivery(d boathook.Delivery) deliveryView {
 	return deliveryView{
-		ID: d.ID.String(), DeploymentID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, Event: d.EventType,
+		ID: d.ID.String(), owner: ownerOf(d.SourceID), WebhookID: d.WebhookID, EventID: d.EventID, Event: d.EventType,
 		Environment: d.Environment, Status: d.Status, AttemptCount: d.Attempts,
 		NextAttemptAt: boathook.Time{Time: d.NextAttemptAt}, Reason: nullable(d.Reason), CreatedAt: boathook.Time{Time: d.ID.Time()},
 	}

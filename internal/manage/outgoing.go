@@ -12,8 +12,8 @@ import (
 )
 
 type outgoingView struct {
-	ID             string               `json:"id"`
-	DeploymentID   string               `json:"deployment_id"`
+	ID string `json:"id"`
+	owner
 	Name           string               `json:"name"`
 	URL            string               `json:"url"`
 	Events         []boathook.EventType `json:"events"`
@@ -39,7 +39,7 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 		return outgoingView{}, err
 	}
 	view := outgoingView{
-		ID: w.ID, DeploymentID: w.SourceID, Name: w.Name, URL: w.URL, Events: w.Events, Environment: w.Environment,
+		ID: w.ID, owner: ownerOf(w.SourceID), Name: w.Name, URL: w.URL, Events: w.Events, Environment: w.Environment,
 		Dialect: w.Dialect, Headers: headers, TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
 		CreatedAt: boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
@@ -55,7 +55,7 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 
 // outgoing is the webhook that the path names.
 func (h *Handler) outgoing(ctx context.Context, c call) (boathook.Source, boathook.OutgoingWebhook, error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.source(ctx, c)
 	if err != nil {
 		return s, boathook.OutgoingWebhook{}, err
 	}
@@ -100,6 +100,9 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 	if in.Environment != nil {
 		if err := checkEnvironment(*in.Environment); err != nil {
 			return err
+		}
+		if kind == boathook.Agent && *in.Environment != boathook.Production {
+			return boathook.InvalidField("environment", "must be %s: an agent runs nowhere else", boathook.Production)
 		}
 		w.Environment = *in.Environment
 	}
@@ -172,7 +175,7 @@ func (r retry) schedule() ([]time.Duration, error) {
 }
 
 func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) (outgoingView, error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.source(ctx, c)
 	if err != nil {
 		return outgoingView{}, err
 	}
@@ -180,7 +183,7 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 		name  string
 		given bool
 	}{
-		{"name", in.Name != nil}, {"url", in.URL != nil}, {"events", in.Events != nil}, {"environment", in.Environment != nil},
+		{"name", in.Name != nil}, {"url", in.URL != nil}, {"events", in.Events != nil}, {"environment", in.Environment != nil || s.Kind == boathook.Agent},
 	} {
 		if !f.given {
 			return outgoingView{}, boathook.InvalidField(f.name, "is required")
@@ -199,6 +202,9 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 		Dialect: dialect.DefaultFor(s.Kind), Timeout: boathook.DefaultDeliveryTimeout, Retry: boathook.DefaultRetry,
 		Enabled: true, CreatedAt: h.cfg.Now(),
 	}
+	if s.Kind == boathook.Agent {
+		w.Environment = boathook.Production
+	}
 	if err := h.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
 		return outgoingView{}, err
 	}
@@ -207,7 +213,7 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 		return outgoingView{}, err
 	}
 	if len(others) >= boathook.MaxWebhooks {
-		return outgoingView{}, boathook.Errorf(boathook.Invalid, "a deployment has at most %d outgoing webhooks", boathook.MaxWebhooks)
+		return outgoingView{}, boathook.Errorf(boathook.Invalid, "a source has at most %d outgoing webhooks", boathook.MaxWebhooks)
 	}
 	return h.putWithNewSecret(ctx, w, secret)
 }
@@ -228,7 +234,7 @@ func (h *Handler) putWithNewSecret(ctx context.Context, w boathook.OutgoingWebho
 }
 
 func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoingView], error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.source(ctx, c)
 	if err != nil {
 		return list[outgoingView]{}, err
 	}
@@ -279,7 +285,7 @@ func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) 
 }
 
 func (h *Handler) deleteOutgoing(ctx context.Context, c call, _ none) (none, error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.source(ctx, c)
 	if err != nil {
 		return none{}, err
 	}
