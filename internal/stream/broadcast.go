@@ -15,12 +15,13 @@ import (
 )
 
 const (
-	// lookUpEvery is how often it is asked who watches a workspace, if its runs
-	// print anything at all.
+	// lookUpEvery is how often a run asks who watches it, if it prints anything
+	// at all.
 	lookUpEvery = 2 * time.Second
 	// agentLifetime is how long an agent's old name is still shown.
 	agentLifetime = time.Minute
-	// maxCached is how many workspaces and agents are remembered at once.
+	// maxCached is how many runs' audiences and agents' names are remembered at
+	// once.
 	maxCached = 1000
 
 	postsAtOnce = 32
@@ -42,7 +43,7 @@ type Broadcast struct {
 	sockets Sockets
 	log     *slog.Logger
 
-	audiences cache.Cache[*audience] // by workspace
+	audiences cache.Cache[*audience] // by run: who watches before it starts sees its first line
 	slugs     cache.Cache[string]    // by agent
 }
 
@@ -55,8 +56,8 @@ func NewBroadcast(s BroadcastStore, sockets Sockets, now func() time.Time, log *
 	}
 }
 
-// audience is who watched a workspace when it was last asked, without those to
-// whom nothing could be sent since.
+// audience is who watched a run when it last asked, without those to whom
+// nothing could be sent since.
 type audience struct {
 	mu       sync.Mutex
 	watchers []boathook.Connection
@@ -79,7 +80,7 @@ func (a *audience) remove(id string) {
 // look-up every two seconds. A watcher that fails misses lines until the next
 // look-up, and one that is gone is removed; neither is an error of the run's.
 func (b *Broadcast) Lines(ctx context.Context, run boathook.RunHead, lines []store.LogLine) {
-	a, err := b.audiences.Get(ctx, run.WorkspaceID, func(ctx context.Context) (*audience, error) {
+	a, err := b.audiences.Get(ctx, run.ID, func(ctx context.Context) (*audience, error) {
 		watchers, err := b.store.Watchers(ctx, run.WorkspaceID)
 		return &audience{watchers: watchers}, err
 	})

@@ -208,6 +208,17 @@ func TestWatchersAreLookedUpEveryTwoSeconds(t *testing.T) {
 	})
 }
 
+func TestARunsFirstLineIsSeenByWhoWatchedBeforeIt(t *testing.T) {
+	th := newTheatre(t)
+	th.show(stdout("another run's"))
+	th.watch("a")
+	th.run.ID = "run_b"
+	th.show(stdout("first"))
+	if got := th.seen("a"); len(got) != 1 || got[0].Payload.Content != "first" {
+		t.Errorf("it saw %v", got)
+	}
+}
+
 func TestAWatcherThatIsGoneIsRemoved(t *testing.T) {
 	th := newTheatre(t, "gone", "here")
 	posts := 0

@@ -237,12 +237,17 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 	}
 }
 
-func TestAnOutsideClientWalksTheWireFormat(t *testing.T) {
+func TestOutsideClientsWalkTheWireFormats(t *testing.T) {
 	need(t, "python3")
-	p := start(t)
-	out, err := exec.CommandContext(t.Context(), "python3", "testdata/crewship.py", p.url, adminToken).CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, name := range []string{"crewship.py", "stream.py"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t)
+			out, err := exec.CommandContext(t.Context(), "python3", "testdata/"+name, p.url, adminToken).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 

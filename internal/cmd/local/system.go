@@ -2,8 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -21,6 +22,8 @@ import (
 	"boathook/internal/runs"
 	"boathook/internal/seal"
 	storemem "boathook/internal/store/mem"
+	"boathook/internal/stream"
+	"boathook/internal/stream/websocket"
 	"boathook/internal/sweep"
 	"boathook/internal/target"
 )
@@ -42,9 +45,10 @@ const (
 // system is all rooms on the embedded store and queues.
 type system struct {
 	http.Handler
-	work  []worker
-	sweep *sweep.Sweeper
-	log   *slog.Logger
+	work    []worker
+	sweep   *sweep.Sweeper
+	sockets *websocket.Gateway
+	log     *slog.Logger
 
 	stop    context.CancelFunc // ends the workers
 	workCtx context.Context
@@ -79,12 +83,20 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 	keeper := &runs.Keeper{Store: store, Publish: publisher, Now: time.Now, Log: log}
 	starter := &runs.Starter{Store: store, Queue: runsQueue, Now: time.Now, Log: log}
 
-	triggers := &intake.Intake{Store: store, Runs: starter, Now: time.Now, Log: log}
+	sockets := websocket.New(stream.AuthTimeout, log)
+	streamSecret := fixed(rand.Text() + rand.Text())
+	room := &stream.Room{Store: store, Sockets: sockets, Secret: streamSecret, Now: time.Now}
+
+	triggers := &intake.Intake{
+		Store: store, Runs: starter, Seal: sealer, Now: time.Now, Log: log,
+		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
+	}
 	api := manage.New(manage.Config{
 		Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: sealer,
-		AdminToken: func(context.Context) (string, error) { return adminToken, nil },
-		Workspace:  firstWorkspace,
-		CheckURL:   client.CheckURL,
+		AdminToken:   fixed(adminToken),
+		Workspace:    firstWorkspace,
+		StreamSecret: streamSecret,
+		CheckURL:     client.CheckURL,
 		AllowTarget: func(t boathook.Target) error {
 			if t.Type == boathook.TargetLambda {
 				return boathook.InvalidField("type", "lambda targets run on AWS only")
@@ -102,22 +114,26 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 			boathook.TargetHTTP:    target.HTTP{Client: once, UserAgent: dialect.UserAgent},
 			boathook.TargetCommand: target.Command{Grace: 5 * time.Second},
 		},
+		Stream:    stream.NewBroadcast(store, sockets, time.Now, log),
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
 	})
 	deliverer := deliver.New(deliver.Config{
 		Store: store, Retries: retries, Client: client, Seal: sealer,
-		Now: time.Now, Jitter: rand.Float64, Log: log,
+		Now: time.Now, Jitter: mathrand.Float64, Log: log,
 	})
 
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/", triggers.Handler())
+	mux.Handle("/api/v1/webhooks/", triggers.Handler())
+	mux.Handle("GET /ws", sockets.Handler(room))
 	mux.Handle("POST /receiver", inbox)
 	mux.Handle("/", api)
 
 	s := &system{
 		Handler: mux,
 		log:     log,
-		sweep:   &sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Now: time.Now, Log: log},
+		sweep:   &sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Connections: room, Now: time.Now, Log: log},
+		sockets: sockets,
 		work: []worker{
 			{runsQueue, executor.Handle, true},
 			{deliveries, deliverer.Handle, true},
@@ -177,8 +193,8 @@ func (s *system) serve(w worker) {
 }
 
 // drain waits until the runs that were accepted are over and their first
-// deliveries made, and stops the workers. Retries that wait for their time are
-// lost, as all that this process holds.
+// deliveries made, stops the workers, and closes the WebSockets. Retries that
+// wait for their time are lost, as all that this process holds.
 func (s *system) drain() {
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
@@ -187,6 +203,12 @@ func (s *system) drain() {
 	}
 	s.stop()
 	s.running.Wait()
+	s.sockets.Shutdown()
+}
+
+// fixed provides a secret that was made for this process.
+func fixed(secret string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return secret, nil }
 }
 
 // idle reports whether the queues that matter hold nothing.
