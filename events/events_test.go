@@ -3,7 +3,9 @@ package events
 import (
 	"bytes"
 	"cmp"
+	"crypto/hmac"
 	"crypto/md5"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -171,6 +173,16 @@ const (
 	input = `{"repository":"acme/reports","ref":"refs/heads/main","build":18446744073709551617,"actor":"Zoë"}`
 )
 
+// payload is an agent's.
+const payload = `{"event":"report.published","source":"nightly","data":{"url":"https://reports.example.com/2026-03-02","pages":12}}`
+
+// signed is an agent's signature of a body.
+func signed(body string) string {
+	mac := hmac.New(sha256.New, []byte(AgentSecret))
+	mac.Write([]byte(body))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
 var start = time.Date(2026, time.March, 2, 4, 0, 0, 123e6, time.UTC)
 
 func pendingRun() boathook.Run {
@@ -228,6 +240,7 @@ func generate(t *testing.T) map[string][]byte {
 	later := must(queue.EncodeDelivery(firstDelivery(t, laterRun())))
 
 	const trigger, triggerPath = "POST /webhooks/runs/{token}", "/webhooks/runs/" + TriggerToken
+	const agentTrigger, agentPath = "POST /api/v1/webhooks/{crew}/{agent}/trigger", "/api/v1/webhooks/" + CrewID + "/" + AgentID + "/trigger"
 	const api, bearer = "ANY /v1/{proxy+}", "Bearer " + AdminToken
 	made := make(map[string][]byte)
 	for name, payload := range map[string]object{
@@ -245,6 +258,16 @@ func generate(t *testing.T) map[string][]byte {
 		}.event(),
 		"intake/trigger-not-json": request{
 			route: trigger, path: triggerPath, contentType: "application/json", body: `{"repository": acme}`,
+		}.event(),
+
+		"intake/agent-trigger-signed": request{
+			route: agentTrigger, path: agentPath, signature: signed(payload), contentType: "application/json", body: payload,
+		}.event(),
+		"intake/agent-trigger-base64-body": request{
+			route: agentTrigger, path: agentPath, signature: signed(payload), contentType: "application/octet-stream", body: payload, base64: true,
+		}.event(),
+		"intake/agent-trigger-bad-signature": request{
+			route: agentTrigger, path: agentPath, signature: signed(payload + " "), contentType: "application/json", body: payload,
 		}.event(),
 
 		"manage/create-deployment": request{
@@ -310,6 +333,7 @@ type object map[string]any
 type request struct {
 	route, path         string // POST if it has a body, else GET
 	authorization       string
+	signature           string // of an agent's trigger
 	accept, lastEventID string
 	contentType, body   string
 	base64              bool // whether API Gateway takes the body for binary
@@ -329,6 +353,7 @@ func (r request) event() object {
 	}
 	for name, value := range map[string]string{
 		"authorization": r.authorization, "content-type": r.contentType, "last-event-id": r.lastEventID,
+		"x-signature": r.signature,
 	} {
 		if value != "" {
 			headers[name] = value
@@ -337,6 +362,9 @@ func (r request) event() object {
 	parameters := map[string]string{"proxy": strings.TrimPrefix(r.path, "/v1/")}
 	if token, ok := strings.CutPrefix(r.path, "/webhooks/runs/"); ok {
 		parameters = map[string]string{"token": token}
+	}
+	if strings.HasSuffix(r.path, "/trigger") {
+		parameters = map[string]string{"crew": CrewID, "agent": AgentID}
 	}
 	method := "GET"
 	if r.body != "" {

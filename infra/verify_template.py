@@ -34,10 +34,12 @@ DAY = 86400
 
 # What each function is told, besides its tables, retention and log level.
 VARIABLES = {
-    "Intake": {"RUNS_QUEUE_URL"},
+    "Intake": {"RUNS_QUEUE_URL", "KEY_ID", "AGENT_EXECUTION", "ALLOWED_TARGETS", "INTERNAL_SECRET_ID"},
     "Manage": {"RUNS_QUEUE_URL", "DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "KEY_ID", "ADMIN_SECRET_ID",
-               "STREAM_SECRET_ID", "ALLOWED_FUNCTION_ARNS", "PUBLIC_URL", "ALLOWED_EGRESS", "ALLOW_HTTP"},
-    "Execute": {"DELIVERIES_QUEUE_URL", "WEBSOCKET_ENDPOINT", "KEY_ID", "ALLOWED_FUNCTION_ARNS", "ALLOWED_EGRESS", "ALLOW_HTTP"},
+               "INTERNAL_SECRET_ID", "STREAM_SECRET_ID", "ALLOWED_TARGETS", "ALLOWED_FUNCTION_ARNS", "ALLOWED_RUNTIME_ARNS",
+               "PUBLIC_URL", "ALLOWED_EGRESS", "ALLOW_HTTP"},
+    "Execute": {"DELIVERIES_QUEUE_URL", "WEBSOCKET_ENDPOINT", "KEY_ID", "ALLOWED_TARGETS", "ALLOWED_FUNCTION_ARNS",
+                "ALLOWED_RUNTIME_ARNS", "ALLOWED_EGRESS", "ALLOW_HTTP"},
     "Deliver": {"RETRIES_QUEUE_URL", "KEY_ID", "ALLOWED_EGRESS", "ALLOW_HTTP"},
     "Stream": {"WEBSOCKET_ENDPOINT", "STREAM_SECRET_ID"},
     "Sweep": {"DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "WEBSOCKET_ENDPOINT"},
@@ -49,12 +51,19 @@ QUEUES = {"Runs": ("Execute", 960), "Deliveries": ("Deliver", 360), "Retries": (
 
 # The keys in the records table that a statement is limited to. Strangers reach the stream's function.
 LEADING_KEYS = {
+    ("Intake", "ReadDataKeys"): ["ws#*"],
     ("Execute", "FindWatchers"): ["watch#*"],
     ("Stream", "KeepConnections"): ["conn#*", "watch#*"],
     ("Stream", "HaveThemClosed"): ["due#*"],
 }
 
-ROUTES = {"GET /api/v1/ws-token": "Manage", "POST /webhooks/runs/{token}": "Intake", "ANY /v1/{proxy+}": "Manage", "GET /healthz": "Manage"}
+ROUTES = {
+    "POST /webhooks/runs/{token}": "Intake",
+    "POST /api/v1/webhooks/{crew}/{agent}/trigger": "Intake",
+    "ANY /api/v1/{proxy+}": "Manage",
+    "ANY /v1/{proxy+}": "Manage",
+    "GET /healthz": "Manage",
+}
 
 
 def translate():
@@ -98,7 +107,11 @@ class TemplateTest(unittest.TestCase):
         mock.start()
         cls.addClassCleanup(mock.stop)
         cls.function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:report"
-        cls.stack = Stack(cls.template, {"AllowedFunctionArns": cls.function_arn, "LogRetentionDays": "14"})
+        cls.runtime_arn = "arn:aws:bedrock-agentcore:eu-central-1:123456789012:runtime/reviewer-AbCdEf1234"
+        cls.stack = Stack(cls.template, {
+            "AllowedTargets": "http,lambda,agentcore",  # the default, which moto would take for a list of letters
+            "AllowedFunctionArns": cls.function_arn, "AllowedRuntimeArns": cls.runtime_arn, "LogRetentionDays": "14",
+        })
 
     def properties(self, name):
         return self.resources[name]["Properties"]
@@ -135,13 +148,17 @@ class TemplateTest(unittest.TestCase):
                     "BOATHOOK_DELIVERIES_QUEUE_URL": self.stack.outputs["DeliveriesQueueUrl"],
                     "BOATHOOK_RETRIES_QUEUE_URL": self.stack.outputs["RetriesQueueUrl"],
                     "BOATHOOK_KEY_ID": self.stack.ids["Key"],
+                    "BOATHOOK_AGENT_EXECUTION": "true",
+                    "BOATHOOK_ALLOWED_TARGETS": "http,lambda,agentcore",
                     "BOATHOOK_ALLOWED_FUNCTION_ARNS": self.function_arn,
+                    "BOATHOOK_ALLOWED_RUNTIME_ARNS": self.runtime_arn,
                     "BOATHOOK_PUBLIC_URL": "",
                     "BOATHOOK_ALLOWED_EGRESS": "",
                     "BOATHOOK_ALLOW_HTTP": "false",
                 }
                 # moto leaves secrets out, and with them their variables; it does not know the WebSocket API's id.
-                left_out = {"BOATHOOK_ADMIN_SECRET_ID", "BOATHOOK_STREAM_SECRET_ID", "BOATHOOK_WEBSOCKET_ENDPOINT"}
+                left_out = {"BOATHOOK_ADMIN_SECRET_ID", "BOATHOOK_INTERNAL_SECRET_ID", "BOATHOOK_STREAM_SECRET_ID",
+                            "BOATHOOK_WEBSOCKET_ENDPOINT"}
                 want = {name: values[name] for name in set(written) - left_out}
                 got = {name: str(value) for name, value in config["Environment"]["Variables"].items() if name not in left_out}
                 self.assertEqual(got, want)
@@ -241,6 +258,18 @@ class TemplateTest(unittest.TestCase):
         self.assertEqual(statement["Resource"], {"Ref": "AllowedFunctionArns"})
         self.assertEqual(self.template["Parameters"]["AllowedFunctionArns"]["Default"], "")
 
+    def test_runs_invoke_only_agent_runtimes_that_are_allowed(self):
+        invokers = {f for f in VARIABLES if "bedrock-agentcore:" in json.dumps(self.statements(f))}
+        self.assertEqual(invokers, {"Execute"})
+        runtimes, endpoints = (self.statements("Execute")[s] for s in ("InvokeAllowedRuntimes", "InvokeTheirDefaultEndpoints"))
+        self.assertEqual({runtimes["Action"], endpoints["Action"]}, {"bedrock-agentcore:InvokeAgentRuntime"})
+        self.assertEqual(runtimes["Resource"], {"Ref": "AllowedRuntimeArns"})
+        each = {"Fn::Join": ["/runtime-endpoint/DEFAULT,", {"Ref": "AllowedRuntimeArns"}]}
+        joined = {"Fn::Join": ["", [each, "/runtime-endpoint/DEFAULT"]]}
+        self.assertEqual(endpoints["Resource"], {"Fn::Split": [",", joined]})
+        self.assertEqual(self.template["Parameters"]["AllowedRuntimeArns"]["Default"], "")
+        self.assertEqual(self.template["Parameters"]["AllowedTargets"]["Default"], "http,lambda,agentcore")
+
     def test_the_stream_reads_nothing_but_connections(self):
         limited = {
             (function, sid): statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
@@ -278,8 +307,11 @@ class TemplateTest(unittest.TestCase):
     def test_secrets_are_sealed_and_generated(self):
         self.assertTrue(self.properties("Key")["EnableKeyRotation"])
         self.assertEqual(self.resources["Key"]["DeletionPolicy"], "Retain")
-        secret = self.properties("AdminSecret")["GenerateSecretString"]
-        self.assertEqual(secret, {"PasswordLength": 48, "ExcludePunctuation": True})
+        for name in ("AdminSecret", "InternalSecret"):
+            secret = self.properties(name)["GenerateSecretString"]
+            self.assertEqual(secret, {"PasswordLength": 48, "ExcludePunctuation": True})
+            readers = {f for f in VARIABLES if f'"{name}"' in json.dumps(self.statements(f))}
+            self.assertEqual(readers, {"Manage"})
         secret = self.properties("StreamSecret")["GenerateSecretString"]
         self.assertEqual(secret, {"PasswordLength": 64, "ExcludePunctuation": True})
         readers = {f for f in VARIABLES if '"StreamSecret"' in json.dumps(self.statements(f))}
@@ -287,6 +319,7 @@ class TemplateTest(unittest.TestCase):
         variables = self.properties("ManageFunction")["Environment"]["Variables"]
         self.assertEqual(variables["BOATHOOK_ADMIN_SECRET_ID"], {"Ref": "AdminSecret"})
         self.assertIn("${AdminSecret}", self.template["Outputs"]["AdminTokenCommand"]["Value"]["Fn::Sub"])
+        self.assertIn("${InternalSecret}", self.template["Outputs"]["InternalTokenCommand"]["Value"]["Fn::Sub"])
 
     def test_logs_expire(self):
         groups = boto3.client("logs").describe_log_groups()["logGroups"]

@@ -22,6 +22,7 @@ import (
 	"boathook/internal/sqsbatch"
 	"boathook/internal/stream"
 	"boathook/internal/target"
+	"boathook/internal/target/agentcore"
 	"boathook/internal/target/lambda"
 )
 
@@ -30,9 +31,9 @@ type config struct {
 	boot.Tables
 	boot.Egress
 	boot.WebSocket
-	DeliveriesQueueURL  string   `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
-	KeyID               string   `env:"BOATHOOK_KEY_ID,required,notEmpty"`
-	AllowedFunctionARNs []string `env:"BOATHOOK_ALLOWED_FUNCTION_ARNS,required"`
+	boot.Targets
+	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
+	KeyID              string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
 }
 
 func main() { boot.Run(build) }
@@ -44,9 +45,10 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	room := execute.New(execute.Config{
 		Store: store,
 		Targets: target.Set{
-			boathook.TargetHTTP:   target.HTTP{Client: egress.New(guard), UserAgent: dialect.UserAgent},
-			boathook.TargetLambda: lambda.Target{Client: lambda.NewClient(sdk), Allowed: c.AllowedFunctionARNs},
-		},
+			boathook.TargetHTTP:      target.HTTP{Client: egress.New(guard), UserAgent: dialect.UserAgent},
+			boathook.TargetLambda:    lambda.Target{Client: lambda.NewClient(sdk), Allowed: c.AllowedFunctionARNs},
+			boathook.TargetAgentCore: agentcore.Target{Client: agentcore.NewClient(sdk), Allowed: c.AllowedRuntimeARNs},
+		}.Only(c.AllowedTargets),
 		Keeper: &runs.Keeper{
 			Store:   store,
 			Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},

@@ -44,10 +44,15 @@ func (w *WebSockets) post(res http.ResponseWriter, req *http.Request) {
 }
 
 func (w *WebSockets) end(res http.ResponseWriter, req *http.Request) {
+	w.End(req.PathValue("id"))
+	res.WriteHeader(http.StatusNoContent)
+}
+
+// End has a connection gone.
+func (w *WebSockets) End(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.gone[req.PathValue("id")] = true
-	res.WriteHeader(http.StatusNoContent)
+	w.gone[id] = true
 }
 
 // Frames are those that were posted to a connection, in their order.
@@ -57,7 +62,7 @@ func (w *WebSockets) Frames(id string) []string {
 	return slices.Clone(w.frames[id])
 }
 
-// Gone reports whether a connection was closed.
+// Gone reports whether a connection has ended.
 func (w *WebSockets) Gone(id string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
