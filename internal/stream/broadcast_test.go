@@ -159,6 +159,21 @@ func TestALineThatHasNoRoomInAFrameIsSeveral(t *testing.T) {
 	}
 }
 
+func TestAFramesSizeHoldsForEveryCharacter(t *testing.T) {
+	for _, char := range []string{"x", "\"", "\\", "/", "<", "\x00", "\b", "\f", "\r", "\t", "\x1b", "\x7f", "\u0085", "é", "\u2028", "\u2029", "\uFFFD", "🚢"} {
+		line := stdout(strings.Repeat(char, 8<<10/len(char)))
+		th := newTheatre(t, "a")
+		th.show(line, line, line, line, line)
+		whole := ""
+		for _, f := range th.seen("a") {
+			whole += f.Payload.Content
+		}
+		if n := strings.Count(whole, char); n != 5*len(line.Text)/len(char) {
+			t.Errorf("%q was printed %d times and seen %d", char, 5*len(line.Text)/len(char), n)
+		}
+	}
+}
+
 func TestNothingIsLostOrMovedInAHundredThousandLines(t *testing.T) {
 	th := newTheatre(t, "a")
 	var want, got []string

@@ -174,6 +174,23 @@ class Watching(unittest.TestCase):
         lines = "\n".join(f["payload"]["content"] for f in agent.seen(ws, "last")).split("\n")
         self.assertEqual(lines, [f"line {i}" for i in range(5000)] + ["last"])
 
+    def test_a_hundred_thousand_lines_are_kept_whole_and_seen_in_order(self):
+        agent = Agent("very-busy", "cat >/dev/null; seq 100000; echo last")
+        ws = watch()
+        agent.trigger()
+        lines = "\n".join(f["payload"]["content"] for f in agent.seen(ws, "last")).split("\n")
+        seen = [int(line) for line in lines if line.isdigit()]  # whoever is too slow is told so, between the lines
+        self.assertEqual(seen, sorted(set(seen)))
+        if len(seen) < 100000:
+            self.assertRegex(" ".join(lines), r"\[boathook: \d+ lines came too fast to be shown")
+        run = call("GET", f"/api/v1/agents/{agent.id}/runs")[0]
+        while run["status"] == "RUNNING":
+            run = call("GET", f"/api/v1/agents/{agent.id}/runs")[0]
+        kept = []
+        for offset in range(0, 100001, 500):
+            kept += [line["content"] for line in call("GET", f"/api/v1/agents/{agent.id}/logs?limit=500&offset={offset}")]
+        self.assertEqual(kept[::-1], [str(i) for i in range(1, 100001)] + ["last"])
+
     def test_bytes_that_are_no_text_are_safe(self):
         agent = Agent("binary", r"""cat >/dev/null; printf '\033[31mred\033[0m "quoted" \\ \000 \377 \342\200\250 end\n'; echo last""")
         ws = watch()
