@@ -25,11 +25,25 @@ const (
 	IncomingID    = "in_githubactionstriggerhook"
 	OutgoingID    = "out_reportstatusreceiverhook"
 	RunID         = "run_nightlyreportsrunofmarch"
+	CrewID        = "crew_reviewersofthereports"
+	AgentID       = "agent_reviewerofthereports"
 
 	// TriggerToken is the token in the incoming webhook's URL.
 	TriggerToken = "agx5rxEj3RnIZHrdhhGzMiZ6BAKaHNlOKDGJE7nKaAFUgKSNsL-OTNJgLvlqrQd4Abc"
+	// AgentSecret signs the agent's triggers.
+	AgentSecret = "3f7c1d0b9a5e48f2b6d4c8a17e90f5231b6c8d4e2f7a90b3c5d1e8f64a2b7c90"
+	// InternalToken opens the internal endpoint.
+	InternalToken = "c8Zr1VnQy5TgB0kXwJ4mLs7DfHu2AePo9iRtYq3xCv6NbMzKa1SdFgWj"
+
 	// AdminToken is a token as Secrets Manager generates it.
 	AdminToken = "hUwftzh3kdVTwJMZ0IXwX0lB88O1Sok599lOnIjzRLh0f52y"
+
+	// ConnectionID is a WebSocket's, as API Gateway makes it.
+	ConnectionID = "L0SM9cOFvHcCIhw="
+	// StreamSecret signs the tokens that open WebSockets, and StreamToken is one
+	// for the workspace, good until the end of 2099.
+	StreamSecret = "pQ7vXk2LrT9mZc4WbN8sYd1FgHj6KaEu3RoViPxCtMzBnDwSyGq5JhLfUeO0AiTk"
+	StreamToken  = WorkspaceID + ".4102444799.4WhFTSakNzM7F_DTw1xttne2_cPp5KH0Ji0OsPSCBlo"
 )
 
 //go:embed */*.json

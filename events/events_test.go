@@ -3,7 +3,9 @@ package events
 import (
 	"bytes"
 	"cmp"
+	"crypto/hmac"
 	"crypto/md5"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -22,6 +24,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
+	"boathook/internal/wstoken"
 )
 
 var update = flag.Bool("update", false, "write the payloads")
@@ -45,6 +48,8 @@ func TestPayloadsAreWhatTheirGeneratorMakes(t *testing.T) {
 			compare[awsevents.APIGatewayV2HTTPRequest](t, name, text)
 		case "execute", "deliver":
 			compare[awsevents.SQSEvent](t, name, text)
+		case "stream":
+			compare[awsevents.APIGatewayWebsocketProxyRequest](t, name, text)
 		case "sweep":
 			compare[awsevents.EventBridgeEvent](t, name, text)
 		default:
@@ -146,6 +151,13 @@ func TestTriggerTokensAreOfTheSameWebhook(t *testing.T) {
 	}
 }
 
+func TestTheStreamsTokenIsGoodUntilTheEndOf2099(t *testing.T) {
+	end := time.Date(2099, time.December, 31, 23, 59, 59, 0, time.UTC)
+	if token := wstoken.New(StreamSecret, WorkspaceID, end.Add(-wstoken.Lifetime)); token != StreamToken {
+		t.Errorf("it is %s", token)
+	}
+}
+
 // The story.
 
 const (
@@ -154,10 +166,22 @@ const (
 	gateway = "k3x9wq7f2b"
 	host    = gateway + ".execute-api." + region + ".amazonaws.com"
 
+	streamGateway = "q8d2mv5c1x" // of the WebSocket API
+
 	// The integer is beyond 64 bits, and the keys are not in alphabetical
 	// order: both must arrive unharmed.
 	input = `{"repository":"acme/reports","ref":"refs/heads/main","build":18446744073709551617,"actor":"Zoë"}`
 )
+
+// payload is an agent's.
+const payload = `{"event":"report.published","source":"nightly","data":{"url":"https://reports.example.com/2026-03-02","pages":12}}`
+
+// signed is an agent's signature of a body.
+func signed(body string) string {
+	mac := hmac.New(sha256.New, []byte(AgentSecret))
+	mac.Write([]byte(body))
+	return hex.EncodeToString(mac.Sum(nil))
+}
 
 var start = time.Date(2026, time.March, 2, 4, 0, 0, 123e6, time.UTC)
 
@@ -216,6 +240,7 @@ func generate(t *testing.T) map[string][]byte {
 	later := must(queue.EncodeDelivery(firstDelivery(t, laterRun())))
 
 	const trigger, triggerPath = "POST /webhooks/runs/{token}", "/webhooks/runs/" + TriggerToken
+	const agentTrigger, agentPath = "POST /api/v1/webhooks/{crew}/{agent}/trigger", "/api/v1/webhooks/" + CrewID + "/" + AgentID + "/trigger"
 	const api, bearer = "ANY /v1/{proxy+}", "Bearer " + AdminToken
 	made := make(map[string][]byte)
 	for name, payload := range map[string]object{
@@ -233,6 +258,16 @@ func generate(t *testing.T) map[string][]byte {
 		}.event(),
 		"intake/trigger-not-json": request{
 			route: trigger, path: triggerPath, contentType: "application/json", body: `{"repository": acme}`,
+		}.event(),
+
+		"intake/agent-trigger-signed": request{
+			route: agentTrigger, path: agentPath, signature: signed(payload), contentType: "application/json", body: payload,
+		}.event(),
+		"intake/agent-trigger-base64-body": request{
+			route: agentTrigger, path: agentPath, signature: signed(payload), contentType: "application/octet-stream", body: payload, base64: true,
+		}.event(),
+		"intake/agent-trigger-bad-signature": request{
+			route: agentTrigger, path: agentPath, signature: signed(payload + " "), contentType: "application/json", body: payload,
 		}.event(),
 
 		"manage/create-deployment": request{
@@ -261,6 +296,17 @@ func generate(t *testing.T) map[string][]byte {
 
 		"deliver/one-delivery":              sqsEvent("deliveries", received{first, 3, 1}),
 		"deliver/batch-with-one-bad-record": sqsEvent("deliveries", received{first, 3, 1}, received{cut(first), 4, 4}, received{later, 5, 1}),
+
+		"stream/connect":              socket{kind: "CONNECT"}.event(),
+		"stream/connect-with-token":   socket{kind: "CONNECT", token: StreamToken}.event(),
+		"stream/connect-bad-token":    socket{kind: "CONNECT", token: StreamToken[:len(StreamToken)-1]}.event(),
+		"stream/auth":                 socket{kind: "MESSAGE", body: `{"type":"auth","token":"` + StreamToken + `"}`}.event(),
+		"stream/subscribe":            socket{kind: "MESSAGE", body: `{"type":"subscribe","channel":"workspace:` + WorkspaceID + `"}`}.event(),
+		"stream/subscribe-to-another": socket{kind: "MESSAGE", body: `{"type":"subscribe","channel":"workspace:ws_another"}`}.event(),
+		"stream/ping":                 socket{kind: "MESSAGE", body: `{"type":"ping"}`}.event(),
+		"stream/not-json":             socket{kind: "MESSAGE", body: "hello"}.event(),
+		"stream/binary":               socket{kind: "MESSAGE", body: "AP8=", base64: true}.event(),
+		"stream/disconnect":           socket{kind: "DISCONNECT"}.event(),
 
 		"sweep/scheduled-minute": {
 			"version":     "0",
@@ -292,6 +338,7 @@ type object map[string]any
 type request struct {
 	route, path         string // POST if it has a body, else GET
 	authorization       string
+	signature           string // of an agent's trigger
 	accept, lastEventID string
 	contentType, body   string
 	base64              bool // whether API Gateway takes the body for binary
@@ -311,6 +358,7 @@ func (r request) event() object {
 	}
 	for name, value := range map[string]string{
 		"authorization": r.authorization, "content-type": r.contentType, "last-event-id": r.lastEventID,
+		"x-signature": r.signature,
 	} {
 		if value != "" {
 			headers[name] = value
@@ -320,6 +368,9 @@ func (r request) event() object {
 	parameters := map[string]string{"proxy": strings.TrimPrefix(r.path, proxied)}
 	if token, ok := strings.CutPrefix(r.path, "/webhooks/runs/"); ok {
 		parameters = map[string]string{"token": token}
+	}
+	if strings.HasSuffix(r.path, "/trigger") {
+		parameters = map[string]string{"crew": CrewID, "agent": AgentID}
 	}
 	method := "GET"
 	if r.body != "" {
@@ -353,6 +404,59 @@ func (r request) event() object {
 		e["body"] = base64.StdEncoding.EncodeToString([]byte(r.body))
 	} else if r.body != "" {
 		e["body"] = r.body
+	}
+	return e
+}
+
+// socket is what happens to the story's WebSocket.
+type socket struct {
+	kind   string // CONNECT, MESSAGE or DISCONNECT
+	token  string // in the query
+	body   string
+	base64 bool // whether the frame is binary
+}
+
+// event is what a WebSocket API passes on.
+func (s socket) event() object {
+	of := object{
+		"apiId":             streamGateway,
+		"connectedAt":       start.UnixMilli(),
+		"connectionId":      ConnectionID,
+		"domainName":        streamGateway + ".execute-api." + region + ".amazonaws.com",
+		"eventType":         s.kind,
+		"extendedRequestId": "L0SM9GOxvHcF8Xg=",
+		"identity":          object{"sourceIp": "203.0.113.7", "userAgent": "Mozilla/5.0"},
+		"messageDirection":  "IN",
+		"requestId":         "L0SM9GOxvHcF8Xg=",
+		"requestTime":       start.Format("02/Jan/2006:15:04:05 -0700"),
+		"requestTimeEpoch":  start.UnixMilli(),
+		"routeKey":          "$default",
+		"stage":             "live",
+	}
+	e := object{"requestContext": of, "isBase64Encoded": s.base64}
+	switch s.kind {
+	case "CONNECT":
+		of["routeKey"] = "$connect"
+		e["headers"] = map[string]string{
+			"Host":                     streamGateway + ".execute-api." + region + ".amazonaws.com",
+			"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits",
+			"Sec-WebSocket-Key":        "dGhlIHNhbXBsZSBub25jZQ==",
+			"Sec-WebSocket-Version":    "13",
+			"X-Forwarded-For":          "203.0.113.7",
+			"X-Forwarded-Port":         "443",
+			"X-Forwarded-Proto":        "https",
+		}
+		if s.token != "" {
+			e["queryStringParameters"] = map[string]string{"token": s.token}
+			e["multiValueQueryStringParameters"] = map[string][]string{"token": {s.token}}
+		}
+	case "MESSAGE":
+		of["messageId"] = "L0SM9cTcvHcCIhw="
+		e["body"] = s.body
+	case "DISCONNECT":
+		of["routeKey"] = "$disconnect"
+		of["disconnectStatusCode"] = 1005
+		of["disconnectReason"] = "Client-side close frame status not set"
 	}
 	return e
 }

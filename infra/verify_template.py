@@ -2,7 +2,7 @@
 
 It translates the template with SAM's own library, creates the stack in moto's
 CloudFormation, and holds both against what is expected here. moto leaves out
-the HTTP API, the secret, the alarms, and some properties (TTL, encryption, what
+the HTTP API, the WebSocket API, the secrets, the alarms, and some properties (TTL, encryption, what
 may use a dead-letter queue): those are read in the translated template, all
 others from the resources that moto made.
 
@@ -34,21 +34,39 @@ DAY = 86400
 
 # What each function is told, besides its tables, retention and log level.
 VARIABLES = {
-    "Intake": {"RUNS_QUEUE_URL", "KEY_ID"},
+    "Intake": {"RUNS_QUEUE_URL", "KEY_ID", "AGENT_EXECUTION", "ALLOWED_TARGETS", "INTERNAL_SECRET_ID"},
     "Manage": {"RUNS_QUEUE_URL", "DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "RUNS_DEAD_LETTER_QUEUE_URL",
                "DELIVERIES_DEAD_LETTER_QUEUE_URL", "RETRIES_DEAD_LETTER_QUEUE_URL", "KEY_ID", "ADMIN_SECRET_ID",
-               "ALLOWED_FUNCTION_ARNS", "PUBLIC_URL", "ALLOWED_EGRESS", "ALLOW_HTTP"},
-    "Execute": {"DELIVERIES_QUEUE_URL", "KEY_ID", "ALLOWED_FUNCTION_ARNS", "ALLOWED_EGRESS", "ALLOW_HTTP"},
+               "INTERNAL_SECRET_ID", "STREAM_SECRET_ID", "ALLOWED_TARGETS", "ALLOWED_FUNCTION_ARNS", "ALLOWED_RUNTIME_ARNS",
+               "PUBLIC_URL", "ALLOWED_EGRESS", "ALLOW_HTTP"},
+    "Execute": {"DELIVERIES_QUEUE_URL", "WEBSOCKET_ENDPOINT", "KEY_ID", "ALLOWED_TARGETS", "ALLOWED_FUNCTION_ARNS",
+                "ALLOWED_RUNTIME_ARNS", "ALLOWED_EGRESS", "ALLOW_HTTP"},
     "Deliver": {"DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "KEY_ID", "ALLOWED_EGRESS", "ALLOW_HTTP"},
-    "Sweep": {"DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL"},
+    "Stream": {"WEBSOCKET_ENDPOINT", "STREAM_SECRET_ID"},
+    "Sweep": {"DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "WEBSOCKET_ENDPOINT"},
 }
 COMMON_VARIABLES = {"CONFIG_TABLE", "RECORDS_TABLE", "RETENTION_DAYS", "LOG_LEVEL", "METRICS_NAMESPACE"}
 
 # Each queue with its consumer and visibility timeout in seconds.
 QUEUES = {"Runs": ("Execute", 960), "Deliveries": ("Deliver", 360), "Retries": ("Deliver", 360)}
 
-ROUTES = {"POST /webhooks/runs/{token}": "Intake", "ANY /v1/{proxy+}": "Manage", "ANY /repos/{proxy+}": "Manage",
-          "GET /openapi.json": "Manage", "GET /healthz": "Manage"}
+# The keys in the records table that a statement is limited to. Strangers reach the stream's function.
+LEADING_KEYS = {
+    ("Intake", "ReadDataKeys"): ["ws#*"],
+    ("Execute", "FindWatchers"): ["watch#*"],
+    ("Stream", "KeepConnections"): ["conn#*", "watch#*"],
+    ("Stream", "HaveThemClosed"): ["due#*"],
+}
+
+ROUTES = {
+    "POST /webhooks/runs/{token}": "Intake",
+    "POST /api/v1/webhooks/{crew}/{agent}/trigger": "Intake",
+    "ANY /api/v1/{proxy+}": "Manage",
+    "ANY /v1/{proxy+}": "Manage",
+    "ANY /repos/{proxy+}": "Manage",
+    "GET /openapi.json": "Manage",
+    "GET /healthz": "Manage",
+}
 
 
 def translate():
@@ -92,7 +110,11 @@ class TemplateTest(unittest.TestCase):
         mock.start()
         cls.addClassCleanup(mock.stop)
         cls.function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:report"
-        cls.stack = Stack(cls.template, {"AllowedFunctionArns": cls.function_arn, "LogRetentionDays": "14"})
+        cls.runtime_arn = "arn:aws:bedrock-agentcore:eu-central-1:123456789012:runtime/reviewer-AbCdEf1234"
+        cls.stack = Stack(cls.template, {
+            "AllowedTargets": "http,lambda,agentcore",  # the default, which moto would take for a list of letters
+            "AllowedFunctionArns": cls.function_arn, "AllowedRuntimeArns": cls.runtime_arn, "LogRetentionDays": "14",
+        })
 
     def properties(self, name):
         return self.resources[name]["Properties"]
@@ -133,14 +155,19 @@ class TemplateTest(unittest.TestCase):
                     "BOATHOOK_DELIVERIES_DEAD_LETTER_QUEUE_URL": self.stack.outputs["DeliveriesDeadLetterQueueUrl"],
                     "BOATHOOK_RETRIES_DEAD_LETTER_QUEUE_URL": self.stack.outputs["RetriesDeadLetterQueueUrl"],
                     "BOATHOOK_KEY_ID": self.stack.ids["Key"],
+                    "BOATHOOK_AGENT_EXECUTION": "true",
+                    "BOATHOOK_ALLOWED_TARGETS": "http,lambda,agentcore",
                     "BOATHOOK_ALLOWED_FUNCTION_ARNS": self.function_arn,
+                    "BOATHOOK_ALLOWED_RUNTIME_ARNS": self.runtime_arn,
                     "BOATHOOK_PUBLIC_URL": "",
                     "BOATHOOK_ALLOWED_EGRESS": "",
                     "BOATHOOK_ALLOW_HTTP": "false",
                 }
-                # moto leaves the secret out, and with it the variable.
-                want = {name: values[name] for name in set(written) - {"BOATHOOK_ADMIN_SECRET_ID"}}
-                got = {name: str(value) for name, value in config["Environment"]["Variables"].items()}
+                # moto leaves secrets out, and with them their variables; it does not know the WebSocket API's id.
+                left_out = {"BOATHOOK_ADMIN_SECRET_ID", "BOATHOOK_INTERNAL_SECRET_ID", "BOATHOOK_STREAM_SECRET_ID",
+                            "BOATHOOK_WEBSOCKET_ENDPOINT"}
+                want = {name: values[name] for name in set(written) - left_out}
+                got = {name: str(value) for name, value in config["Environment"]["Variables"].items() if name not in left_out}
                 self.assertEqual(got, want)
 
     def test_functions_run_on_arm64_without_a_language_runtime(self):
@@ -249,7 +276,11 @@ class TemplateTest(unittest.TestCase):
             for sid, statement in self.statements(function).items():
                 with self.subTest(function, statement=sid):
                     self.assertEqual(statement["Effect"], "Allow")
-                    self.assertNotIn("*", json.dumps([statement["Action"], statement["Resource"]]))
+                    resource = json.dumps(statement["Resource"])
+                    if statement["Action"] == "execute-api:ManageConnections":  # of the stack's own API, whoever connects
+                        resource = resource.replace("${StreamApi}/live/POST/@connections/*", "").replace(
+                            "${StreamApi}/live/DELETE/@connections/*", "")
+                    self.assertNotIn("*", json.dumps(statement["Action"]) + resource)
 
     def test_only_manage_redrives(self):
         redrivers = {f for f in VARIABLES if "MessageMoveTask" in json.dumps(self.statements(f))}
@@ -265,14 +296,68 @@ class TemplateTest(unittest.TestCase):
         self.assertEqual(statement["Resource"], {"Ref": "AllowedFunctionArns"})
         self.assertEqual(self.template["Parameters"]["AllowedFunctionArns"]["Default"], "")
 
+    def test_runs_invoke_only_agent_runtimes_that_are_allowed(self):
+        invokers = {f for f in VARIABLES if "bedrock-agentcore:" in json.dumps(self.statements(f))}
+        self.assertEqual(invokers, {"Execute"})
+        runtimes, endpoints = (self.statements("Execute")[s] for s in ("InvokeAllowedRuntimes", "InvokeTheirDefaultEndpoints"))
+        self.assertEqual({runtimes["Action"], endpoints["Action"]}, {"bedrock-agentcore:InvokeAgentRuntime"})
+        self.assertEqual(runtimes["Resource"], {"Ref": "AllowedRuntimeArns"})
+        each = {"Fn::Join": ["/runtime-endpoint/DEFAULT,", {"Ref": "AllowedRuntimeArns"}]}
+        joined = {"Fn::Join": ["", [each, "/runtime-endpoint/DEFAULT"]]}
+        self.assertEqual(endpoints["Resource"], {"Fn::Split": [",", joined]})
+        self.assertEqual(self.template["Parameters"]["AllowedRuntimeArns"]["Default"], "")
+        self.assertEqual(self.template["Parameters"]["AllowedTargets"]["Default"], "http,lambda,agentcore")
+
+    def test_the_stream_reads_nothing_but_connections(self):
+        limited = {
+            (function, sid): statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+            for function in VARIABLES
+            for sid, statement in self.statements(function).items()
+            if "Condition" in statement
+        }
+        self.assertEqual(limited, LEADING_KEYS)
+        self.assertNotIn("ConfigTable", json.dumps(self.statements("Stream")))
+        for sid, statement in self.statements("Stream").items():
+            if "dynamodb:" in json.dumps(statement["Action"]):
+                self.assertIn(("Stream", sid), LEADING_KEYS)
+
+    def test_web_sockets_lead_to_the_stream(self):
+        self.assertEqual(self.properties("StreamApi")["ProtocolType"], "WEBSOCKET")
+        routes = {r["Properties"]["RouteKey"]: r["Properties"]["Target"] for r in self.of_type("AWS::ApiGatewayV2::Route").values()}
+        target = {"Fn::Sub": "integrations/${StreamIntegration}"}
+        self.assertEqual(routes, {"$connect": target, "$disconnect": target, "$default": target})
+        self.assertIn("${StreamFunction.Arn}/invocations", self.properties("StreamIntegration")["IntegrationUri"]["Fn::Sub"])
+        self.assertIn("${StreamApi}/live/*", self.properties("StreamPermission")["SourceArn"]["Fn::Sub"])
+        stage = self.properties("StreamStage")
+        self.assertEqual((stage["StageName"], stage["AutoDeploy"]), ("live", True))
+        self.assertNotIn("AccessLogSettings", stage)  # the query holds a token
+        for function in ("Execute", "Stream", "Sweep"):
+            variables = self.properties(function + "Function")["Environment"]["Variables"]
+            self.assertEqual(
+                variables["BOATHOOK_WEBSOCKET_ENDPOINT"],
+                {"Fn::Sub": "https://${StreamApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live"},
+            )
+        self.assertEqual(
+            self.template["Outputs"]["WebSocketUrl"]["Value"],
+            {"Fn::Sub": "wss://${StreamApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live"},
+        )
+
     def test_secrets_are_sealed_and_generated(self):
         self.assertTrue(self.properties("Key")["EnableKeyRotation"])
         self.assertEqual(self.resources["Key"]["DeletionPolicy"], "Retain")
-        secret = self.properties("AdminSecret")["GenerateSecretString"]
-        self.assertEqual(secret, {"PasswordLength": 48, "ExcludePunctuation": True})
+        for name in ("AdminSecret", "InternalSecret"):
+            secret = self.properties(name)["GenerateSecretString"]
+            self.assertEqual(secret, {"PasswordLength": 48, "ExcludePunctuation": True})
+            readers = {f for f in VARIABLES if f'"{name}"' in json.dumps(self.statements(f))}
+            self.assertEqual(readers, {"Manage"})
+        secret = self.properties("StreamSecret")["GenerateSecretString"]
+        self.assertEqual(secret, {"PasswordLength": 64, "ExcludePunctuation": True})
+        readers = {f for f in VARIABLES if '"StreamSecret"' in json.dumps(self.statements(f))}
+        self.assertEqual(readers, {"Manage", "Stream"})
         variables = self.properties("ManageFunction")["Environment"]["Variables"]
         self.assertEqual(variables["BOATHOOK_ADMIN_SECRET_ID"], {"Ref": "AdminSecret"})
         self.assertIn("${AdminSecret}", self.template["Outputs"]["AdminTokenCommand"]["Value"]["Fn::Sub"])
+        self.assertIn("${InternalSecret}", self.template["Outputs"]["InternalTokenCommand"]["Value"]["Fn::Sub"])
 
     def test_logs_expire(self):
         groups = boto3.client("logs").describe_log_groups()["logGroups"]
@@ -291,8 +376,9 @@ class TemplateTest(unittest.TestCase):
         self.assertEqual(routes, ROUTES)
 
     def test_access_log_holds_no_path_or_query(self):
-        (stage,) = self.of_type("AWS::ApiGatewayV2::Stage").values()
-        self.assertEqual(stage["Properties"]["StageName"], "$default")
+        stages = {s["Properties"]["StageName"]: s for s in self.of_type("AWS::ApiGatewayV2::Stage").values()}
+        self.assertEqual(set(stages), {"$default", "live"})
+        stage = stages["$default"]
         line = json.loads(stage["Properties"]["AccessLogSettings"]["Format"])
         self.assertEqual(
             set(line.values()),

@@ -17,10 +17,13 @@ const (
 )
 
 // rooms are what the functions do.
-var rooms = []string{"deliver", "execute", "intake", "manage", "sweep"}
+var rooms = []string{"deliver", "execute", "intake", "manage", "stream", "sweep"}
 
 // sdkUsers are the only packages below internal that import the AWS SDK.
-var sdkUsers = []string{"internal/queue/sqs", "internal/seal/kms", "internal/store/dynamo", "internal/target/lambda"}
+var sdkUsers = []string{
+	"internal/queue/sqs", "internal/seal/kms", "internal/store/dynamo", "internal/stream/apigateway",
+	"internal/target/agentcore", "internal/target/lambda", "internal/target/once",
+}
 
 // pkg is what go list tells of a package.
 type pkg struct {

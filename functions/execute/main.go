@@ -21,7 +21,9 @@ import (
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
 	"boathook/internal/sqsbatch"
+	"boathook/internal/stream"
 	"boathook/internal/target"
+	"boathook/internal/target/agentcore"
 	"boathook/internal/target/lambda"
 )
 
@@ -29,9 +31,10 @@ type config struct {
 	boot.Logging
 	boot.Tables
 	boot.Egress
-	DeliveriesQueueURL  string   `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
-	KeyID               string   `env:"BOATHOOK_KEY_ID,required,notEmpty"`
-	AllowedFunctionARNs []string `env:"BOATHOOK_ALLOWED_FUNCTION_ARNS,required"`
+	boot.WebSocket
+	boot.Targets
+	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
+	KeyID              string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
 }
 
 func main() { boot.Run(build) }
@@ -43,9 +46,10 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	room := execute.New(execute.Config{
 		Store: store,
 		Targets: target.Set{
-			boathook.TargetHTTP:   target.HTTP{Client: egress.New(guard), UserAgent: dialect.UserAgent},
-			boathook.TargetLambda: lambda.Target{Client: lambda.NewClient(sdk), Allowed: c.AllowedFunctionARNs},
-		},
+			boathook.TargetHTTP:      target.HTTP{Client: egress.New(guard), UserAgent: dialect.UserAgent},
+			boathook.TargetLambda:    lambda.Target{Client: lambda.NewClient(sdk), Allowed: c.AllowedFunctionARNs},
+			boathook.TargetAgentCore: agentcore.Target{Client: agentcore.NewClient(sdk), Allowed: c.AllowedRuntimeARNs},
+		}.Only(c.AllowedTargets),
 		Keeper: &runs.Keeper{
 			Store:   store,
 			Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
@@ -53,6 +57,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 			Log:     slog.Default(),
 			Metrics: counters,
 		},
+		Stream:    stream.NewBroadcast(store, c.Sockets(sdk), time.Now, slog.Default()),
 		Seal:      seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
 		Now:       time.Now,
 		Log:       slog.Default(),

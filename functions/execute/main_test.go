@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 
@@ -88,6 +90,49 @@ func TestTheCallsOfARun(t *testing.T) {
 	}
 	if got := stack.Actions(s.Calls()); !slices.Equal(got, want) {
 		t.Errorf("the calls are\n%v, want\n%v", got, want)
+	}
+}
+
+// Who watches gets an agent's lines; one that has gone is forgotten.
+func TestAnAgentsLinesAreShownToItsWatchers(t *testing.T) {
+	s, handler := newHandler(t, func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "reviewing\n2 findings\n{}\n")
+	})
+	gone := boathook.Connection{ID: "gone", WorkspaceID: events.WorkspaceID, ConnectedAt: time.Now()}
+	here := boathook.Connection{ID: events.ConnectionID, WorkspaceID: events.WorkspaceID, ConnectedAt: time.Now()}
+	for _, c := range []boathook.Connection{gone, here} {
+		if err := s.Store.Watch(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.WebSockets.End("gone")
+	live, err := s.Store.Live(t.Context(), events.AgentID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message, err := queue.EncodeRun(boathook.Run{
+		RunHead: boathook.RunHead{
+			ID: events.RunID, WorkspaceID: events.WorkspaceID, SourceID: events.AgentID, VersionID: live[boathook.Production].ID,
+			Environment: boathook.Production, Trigger: boathook.TriggerWebhook, Status: boathook.RunPending, CreatedAt: time.Now(),
+			InputHash: boathook.HashInput(boathook.EmptyInput),
+		},
+		Input: boathook.EmptyInput,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := awsevents.SQSEvent{Records: []awsevents.SQSMessage{{MessageId: "1", Body: message.Body}}}
+	if resp := stack.Invoke[awsevents.SQSEvent, awsevents.SQSEventResponse](t, handler, event); len(resp.BatchItemFailures) > 0 {
+		t.Fatal("the run failed")
+	}
+	frames := s.WebSockets.Frames(events.ConnectionID)
+	if len(frames) != 1 || !strings.Contains(frames[0], `"agent":"reviewer","agent_id":"`+events.AgentID+`"`) ||
+		!strings.Contains(frames[0], `"content":"reviewing\n2 findings\n{}"`) {
+		t.Errorf("frames %q", frames)
+	}
+	watchers, err := s.Store.Watchers(t.Context(), events.WorkspaceID)
+	if err != nil || len(watchers) != 1 || watchers[0].ID != events.ConnectionID {
+		t.Errorf("watchers %v, %v", watchers, err)
 	}
 }
 

@@ -1,5 +1,5 @@
 // Command intake is the Lambda function that answers triggers: the HTTP API's
-// POST /webhooks/runs/{token}. What it does is in package intake.
+// POST /webhooks/runs/{token}, and the trigger of agents. What it does is in package intake.
 package main
 
 import (
@@ -24,6 +24,11 @@ type config struct {
 	boot.Tables
 	RunsQueueURL string `env:"BOATHOOK_RUNS_QUEUE_URL,required,notEmpty"`
 	KeyID        string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
+
+	// What agents need to be triggered, besides the tables, where logs are.
+	AgentExecution   bool     `env:"BOATHOOK_AGENT_EXECUTION,required"`
+	AllowedTargets   []string `env:"BOATHOOK_ALLOWED_TARGETS,required"`
+	InternalSecretID string   `env:"BOATHOOK_INTERNAL_SECRET_ID,required"`
 }
 
 func main() { boot.Run(build) }
@@ -35,7 +40,13 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Runs: &runs.Starter{
 			Store: store, Queue: boot.Queue(sdk, c.RunsQueueURL), Now: time.Now, Log: slog.Default(),
 		},
-		Seal:    seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
+		Seal: seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
+		Agents: intake.Prerequisites{
+			Execution:     c.AgentExecution,
+			Target:        len(c.AllowedTargets) > 0,
+			LogStore:      c.RecordsTable != "",
+			InternalToken: c.InternalSecretID != "",
+		},
 		Now:     time.Now,
 		Log:     slog.Default(),
 		Metrics: counters,

@@ -44,6 +44,10 @@ func TestThePayloadsAreAnsweredAsDocumented(t *testing.T) {
 		"intake/trigger-form-content-type": http.StatusAccepted,
 		"intake/trigger-bad-token":         http.StatusNotFound,
 		"intake/trigger-not-json":          http.StatusBadRequest,
+
+		"intake/agent-trigger-signed":        http.StatusAccepted,
+		"intake/agent-trigger-base64-body":   http.StatusAccepted,
+		"intake/agent-trigger-bad-signature": http.StatusUnauthorized,
 	} {
 		if got := invoke(t, handler, name); got.StatusCode != status {
 			t.Errorf("%s: answered %d %s, want %d", name, got.StatusCode, got.Body, status)
@@ -116,6 +120,55 @@ func TestAVerifiedTriggerReadsTheDataKeyOnce(t *testing.T) {
 	})
 	if err != nil || len(kept) != 1 || res.StatusCode != http.StatusUnauthorized || kept[0].Sender.IP != "203.0.113.7" {
 		t.Errorf("a tampered body was answered %d %s; the log has %+v, %v", res.StatusCode, res.Body, kept, err)
+	}
+}
+
+// An agent's trigger is accepted in three: between the two, it is admitted.
+// Its workspace's data key is read and unwrapped once an hour.
+func TestAnAgentsTriggerTakesThreeRoundTrips(t *testing.T) {
+	s, handler := newHandler(t)
+	for _, tc := range []struct {
+		first []string
+		what  string
+	}{
+		{[]string{"BatchGetItem", "GetItem", "Decrypt", "PutItem"}, "the first in a process"},
+		{[]string{"BatchGetItem", "UpdateItem"}, "any other"},
+	} {
+		s.Calls()
+		if got := invoke(t, handler, "intake/agent-trigger-signed"); got.StatusCode != http.StatusAccepted {
+			t.Fatalf("%s: answered %d %s", tc.what, got.StatusCode, got.Body)
+		}
+		calls := stack.Actions(s.Calls())
+		if len(calls) < len(tc.first) {
+			t.Fatalf("%s: the calls are %v", tc.what, calls)
+		}
+		first, beside := calls[:len(tc.first)], slices.Sorted(slices.Values(calls[len(tc.first):]))
+		// In a new minute the load is replaced.
+		if tc.what == "any other" && first[1] == "PutItem" {
+			first[1] = "UpdateItem"
+		}
+		if want := []string{"PutItem", "PutItem", "SendMessageBatch"}; !slices.Equal(first, tc.first) || !slices.Equal(beside, want) {
+			t.Errorf("%s: the calls are %v, then %v; want %v, then %v", tc.what, first, beside, tc.first, want)
+		}
+	}
+}
+
+func TestWithoutExecutionThereIsNoTriggerOfAgents(t *testing.T) {
+	s := stack.New(t)
+	s.Tell(t, "https://target.example", "https://receiver.example")
+	for variable, value := range map[string]string{
+		"BOATHOOK_AGENT_EXECUTION": "false", "BOATHOOK_ALLOWED_TARGETS": "", "BOATHOOK_INTERNAL_SECRET_ID": "",
+	} {
+		was := s.Env[variable]
+		s.Env[variable] = value
+		handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := invoke(t, handler, "intake/agent-trigger-signed"); got.StatusCode != http.StatusNotFound {
+			t.Errorf("%s=%q: answered %d %s", variable, value, got.StatusCode, got.Body)
+		}
+		s.Env[variable] = was
 	}
 }
 

@@ -4,19 +4,14 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"boathook/functions/internal/boot"
 	"boathook/internal/apigw"
-	"boathook/internal/boathook"
-	"boathook/internal/cache"
 	"boathook/internal/egress"
 	"boathook/internal/manage"
 	"boathook/internal/publish"
@@ -24,7 +19,6 @@ import (
 	"boathook/internal/runs"
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
-	"boathook/internal/target"
 )
 
 // firstWorkspace is the workspace that the stack's admin token belongs to.
@@ -34,16 +28,18 @@ type config struct {
 	boot.Logging
 	boot.Tables
 	boot.Egress
-	RunsQueueURL        string   `env:"BOATHOOK_RUNS_QUEUE_URL,required,notEmpty"`
-	DeliveriesQueueURL  string   `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
-	RetriesQueueURL     string   `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
-	DeadRunsURL         string   `env:"BOATHOOK_RUNS_DEAD_LETTER_QUEUE_URL,required,notEmpty"`
-	DeadDeliveriesURL   string   `env:"BOATHOOK_DELIVERIES_DEAD_LETTER_QUEUE_URL,required,notEmpty"`
-	DeadRetriesURL      string   `env:"BOATHOOK_RETRIES_DEAD_LETTER_QUEUE_URL,required,notEmpty"`
-	KeyID               string   `env:"BOATHOOK_KEY_ID,required,notEmpty"`
-	AdminSecretID       string   `env:"BOATHOOK_ADMIN_SECRET_ID,required,notEmpty"`
-	AllowedFunctionARNs []string `env:"BOATHOOK_ALLOWED_FUNCTION_ARNS,required"`
-	PublicURL           string   `env:"BOATHOOK_PUBLIC_URL,required"`
+	boot.Targets
+	RunsQueueURL       string `env:"BOATHOOK_RUNS_QUEUE_URL,required,notEmpty"`
+	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
+	RetriesQueueURL    string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
+	DeadRunsURL        string `env:"BOATHOOK_RUNS_DEAD_LETTER_QUEUE_URL,required,notEmpty"`
+	DeadDeliveriesURL  string `env:"BOATHOOK_DELIVERIES_DEAD_LETTER_QUEUE_URL,required,notEmpty"`
+	DeadRetriesURL     string `env:"BOATHOOK_RETRIES_DEAD_LETTER_QUEUE_URL,required,notEmpty"`
+	KeyID              string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
+	AdminSecretID      string `env:"BOATHOOK_ADMIN_SECRET_ID,required,notEmpty"`
+	InternalSecretID   string `env:"BOATHOOK_INTERNAL_SECRET_ID,required,notEmpty"`
+	StreamSecretID     string `env:"BOATHOOK_STREAM_SECRET_ID,required,notEmpty"`
+	PublicURL          string `env:"BOATHOOK_PUBLIC_URL,required"`
 }
 
 func main() { boot.Run(build) }
@@ -62,41 +58,15 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		},
 		Seal: seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
 
-		AdminToken: adminToken(secretsmanager.NewFromConfig(sdk), c.AdminSecretID),
-		Workspace:  firstWorkspace,
-		CheckURL:   egress.New(c.Guard()).CheckURL,
-		AllowTarget: func(t boathook.Target) error {
-			switch {
-			case t.Type == boathook.TargetCommand:
-				return boathook.InvalidField("type", "command targets run on one machine only")
-			case t.Type == boathook.TargetLambda && !target.AllowsARN(c.AllowedFunctionARNs, t.FunctionARN):
-				return boathook.InvalidField("function_arn", "not among the functions that the stack's parameter AllowedFunctionArns names")
-			}
-			return nil
-		},
-		PublicURL: c.PublicURL,
-		Now:       time.Now,
-		Log:       slog.Default(),
+		AdminToken:    boot.Secret(sdk, c.AdminSecretID),
+		InternalToken: boot.Secret(sdk, c.InternalSecretID),
+		Workspace:     firstWorkspace,
+		StreamSecret:  boot.Secret(sdk, c.StreamSecretID),
+		CheckURL:      egress.New(c.Guard()).CheckURL,
+		AllowTarget:   c.Check,
+		PublicURL:     c.PublicURL,
+		Now:           time.Now,
+		Log:           slog.Default(),
 	})
 	return apigw.Handler(room), nil
-}
-
-// adminTokenTTL bounds how long a rotated token is still good.
-const adminTokenTTL = time.Minute
-
-// adminToken reads the stack's own token from its secret.
-func adminToken(client *secretsmanager.Client, secretID string) func(context.Context) (string, error) {
-	tokens := cache.Cache[string]{TTL: adminTokenTTL, Size: 1}
-	return func(ctx context.Context) (string, error) {
-		return tokens.Get(ctx, secretID, func(ctx context.Context) (string, error) {
-			out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretID})
-			if err != nil {
-				return "", fmt.Errorf("read the admin token: %w", err)
-			}
-			if aws.ToString(out.SecretString) == "" {
-				return "", errors.New("the secret of the admin token is empty")
-			}
-			return *out.SecretString, nil
-		})
-	}
 }

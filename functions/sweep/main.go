@@ -12,12 +12,14 @@ import (
 	"boathook/functions/internal/boot"
 	"boathook/internal/publish"
 	"boathook/internal/runs"
+	"boathook/internal/stream"
 	"boathook/internal/sweep"
 )
 
 type config struct {
 	boot.Logging
 	boot.Tables
+	boot.WebSocket
 	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
 	RetriesQueueURL    string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
 }
@@ -38,9 +40,10 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 			Log:     slog.Default(),
 			Metrics: counters,
 		},
-		Retries: boot.Queue(sdk, c.RetriesQueueURL),
-		Now:     time.Now,
-		Log:     slog.Default(),
+		Retries:     boot.Queue(sdk, c.RetriesQueueURL),
+		Connections: &stream.Room{Store: store, Sockets: c.Sockets(sdk), Now: time.Now},
+		Now:         time.Now,
+		Log:         slog.Default(),
 	}
 	return func(ctx context.Context) error {
 		defer counters.Flush()

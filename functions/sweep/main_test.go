@@ -16,8 +16,8 @@ import (
 	"boathook/internal/store"
 )
 
-// A scheduled minute sends a retry that is due, and fails a run whose runner
-// was lost.
+// A scheduled minute sends a retry that is due, fails a run whose runner was
+// lost, and closes a WebSocket that has not authenticated.
 func TestAScheduledMinute(t *testing.T) {
 	s := stack.New(t)
 	s.Tell(t, "https://target.example", "https://receiver.example")
@@ -52,6 +52,9 @@ func TestAScheduledMinute(t *testing.T) {
 	}))
 	must(s.Store.PutDue(ctx, store.DueRunRow(events.RunID, past)))
 
+	must(s.Store.PutConnection(ctx, boathook.Connection{ID: events.ConnectionID, ConnectedAt: past}))
+	must(s.Store.PutDue(ctx, store.Due{At: past, ID: events.ConnectionID, Kind: store.DueConnection}))
+
 	payload, err := json.Marshal(events.Load[awsevents.EventBridgeEvent](t, "sweep/scheduled-minute"))
 	must(err)
 	ctx, cancel := context.WithTimeout(ctx, 55*time.Second)
@@ -66,6 +69,9 @@ func TestAScheduledMinute(t *testing.T) {
 	}
 	if got, err := queue.DecodeDelivery(retries[0].Body); err != nil || got.ID != d.ID || got.Attempt != 2 || string(got.Body) != `{"a":1}` {
 		t.Errorf("queued %+v, %v", got, err)
+	}
+	if !s.WebSockets.Gone(events.ConnectionID) {
+		t.Error("the WebSocket is still open")
 	}
 	run, err := s.Store.Run(ctx, events.WorkspaceID, events.RunID)
 	must(err)

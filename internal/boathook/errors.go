@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Kind classifies an [Error] by what its reader can do about it. The API
@@ -52,6 +53,9 @@ type Error struct {
 	Kind    Kind
 	Field   string // the JSON field or parameter at fault, if one is
 	Message string // a sentence fragment that names the limit or the remedy
+
+	// RetryAfter is when it makes sense to try again, of a [Limited] error.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string {

@@ -33,6 +33,7 @@ const (
 // what each event's data is.
 var EventTypes = map[SourceKind][]EventType{
 	Deployment: {EventRunSucceeded, EventRunFailed, EventWebhookDisabled},
+	Agent:      {EventRunSucceeded, EventRunFailed, EventWebhookDisabled},
 	Repository: {EventBuildFinish},
 	App:        {EventAppBuildCreated, EventAppDeploymentCreated, EventJobCreated, EventJobFinished},
 }

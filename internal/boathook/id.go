@@ -12,6 +12,8 @@ import (
 const (
 	WorkspaceID  = "ws"
 	DeploymentID = "dep"
+	CrewID       = "crew"
+	AgentID      = "agent"
 	RepositoryID = "repo"
 	AppID        = "app"
 	VersionID    = "ver"

@@ -17,6 +17,7 @@ const (
 	RunSucceeded RunStatus = "succeeded"
 	RunFailed    RunStatus = "failed"
 	RunCanceled  RunStatus = "canceled"
+	RunTimedOut  RunStatus = "timed_out" // of agents; a deployment's run fails instead
 )
 
 // Valid reports whether s is a status.
@@ -24,7 +25,7 @@ func (s RunStatus) Valid() bool { return s == RunPending || s == RunRunning || s
 
 // Over reports whether s is terminal.
 func (s RunStatus) Over() bool {
-	return s == RunSucceeded || s == RunFailed || s == RunCanceled
+	return s == RunSucceeded || s == RunFailed || s == RunCanceled || s == RunTimedOut
 }
 
 // Trigger says how a run came to be.
@@ -50,6 +51,11 @@ type RunHead struct {
 	InputHash     [sha256.Size]byte
 	CreatedAt     time.Time
 
+	// Of an agent's run: what its trigger told of, and whence it came. Each is
+	// a [Label]; both are empty for deployments.
+	EventName   string
+	EventSource string
+
 	Status      RunStatus
 	Error       string // why it failed; empty otherwise
 	ExitCode    *int   // where the target has one
@@ -67,6 +73,9 @@ type Claim struct {
 	ID         string
 	LeaseUntil time.Time // renewed by heartbeats; once past, the runner counts as lost
 }
+
+// OfAgent reports whether the run is an agent's.
+func (r *RunHead) OfAgent() bool { return HasIDKind(r.SourceID, AgentID) }
 
 // Lost reports whether the run's runner let its lease run out.
 func (r *RunHead) Lost(now time.Time) bool {
@@ -100,11 +109,13 @@ type Outcome struct {
 	LogLines    int
 }
 
-// runView is a run as Crewship's API shows it (wire formats, section 1).
+// runView is a run as Crewship's API shows it (wire formats, section 1). An
+// agent's run has the agent's id in place of the deployment's.
 type runView struct {
 	ID           string          `json:"id"`
 	VersionID    string          `json:"version_id"`
-	DeploymentID string          `json:"deployment_id"`
+	DeploymentID string          `json:"deployment_id,omitempty"`
+	AgentID      string          `json:"agent_id,omitempty"`
 	Environment  Environment     `json:"environment"`
 	Trigger      Trigger         `json:"trigger"`
 	Status       RunStatus       `json:"status"`
@@ -119,7 +130,8 @@ type runView struct {
 // runEventView is a run as its event carries it, in the document's order.
 type runEventView struct {
 	RunID         string          `json:"run_id"`
-	DeploymentID  string          `json:"deployment_id"`
+	DeploymentID  string          `json:"deployment_id,omitempty"`
+	AgentID       string          `json:"agent_id,omitempty"`
 	VersionID     string          `json:"version_id"`
 	VersionNumber int             `json:"version_number"`
 	Environment   Environment     `json:"environment"`
@@ -134,12 +146,22 @@ type runEventView struct {
 
 // MarshalJSON shows the run as Crewship's runs API does.
 func (r Run) MarshalJSON() ([]byte, error) {
+	deploymentID, agentID := r.owner()
 	return EncodeJSON(runView{
-		ID: r.ID, VersionID: r.VersionID, DeploymentID: r.SourceID, Environment: r.Environment,
+		ID: r.ID, VersionID: r.VersionID, DeploymentID: deploymentID, AgentID: agentID, Environment: r.Environment,
 		Trigger: r.Trigger, Status: r.Status, Input: r.Input, Output: r.Output,
 		ErrorMessage: nullable(r.Error), CreatedAt: Time{r.CreatedAt},
 		StartedAt: Time{r.StartedAt}, CompletedAt: Time{r.CompletedAt},
 	})
+}
+
+// owner is the run's source, as a deployment or as an agent; the other is
+// empty.
+func (r *RunHead) owner() (deploymentID, agentID string) {
+	if r.OfAgent() {
+		return "", r.SourceID
+	}
+	return r.SourceID, ""
 }
 
 // Event is the event of a run that is over; false for a canceled run, which
@@ -149,13 +171,14 @@ func (r Run) Event() (Event, bool) {
 	switch r.Status {
 	case RunSucceeded:
 		t = EventRunSucceeded
-	case RunFailed:
+	case RunFailed, RunTimedOut:
 		t = EventRunFailed
 	default:
 		return Event{}, false
 	}
+	deploymentID, agentID := r.owner()
 	data, err := EncodeJSON(runEventView{
-		RunID: r.ID, DeploymentID: r.SourceID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
+		RunID: r.ID, DeploymentID: deploymentID, AgentID: agentID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
 		Environment: r.Environment, Status: r.Status, Input: r.Input, Output: r.Output,
 		ErrorMessage: nullable(r.Error), CreatedAt: Time{r.CreatedAt},
 		StartedAt: Time{r.StartedAt}, CompletedAt: Time{r.CompletedAt},

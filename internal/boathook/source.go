@@ -28,6 +28,8 @@ type SourceKind string
 // The kinds of sources.
 const (
 	Deployment SourceKind = "deployment" // of Crewship: has versions, and incoming webhooks that run them
+	Crew       SourceKind = "crew"       // of Crewship: only groups agents, and has no webhooks of its own
+	Agent      SourceKind = "agent"      // of Crewship: has a trigger of its own
 	Repository SourceKind = "repository" // of Shipway
 	App        SourceKind = "app"        // of Capawesome Cloud
 )
@@ -40,6 +42,7 @@ type Source struct {
 	Owner       string // of a repository only
 	Name        string
 	CreatedAt   time.Time
+	Agent       *AgentSettings // of an agent; nil for other kinds
 }
 
 // NewRepositoryID is the id of a workspace's repository. It follows from what
@@ -75,9 +78,10 @@ type TargetType string
 
 // The types of targets.
 const (
-	TargetHTTP    TargetType = "http"    // POST to a URL
-	TargetLambda  TargetType = "lambda"  // invoke a Lambda function
-	TargetCommand TargetType = "command" // a local process; on one machine only
+	TargetHTTP      TargetType = "http"      // POST to a URL
+	TargetLambda    TargetType = "lambda"    // invoke a Lambda function
+	TargetAgentCore TargetType = "agentcore" // invoke an agent on Amazon Bedrock AgentCore
+	TargetCommand   TargetType = "command"   // a local process; on one machine only
 )
 
 // Target says how a run is executed. Only the fields of its type are set.
@@ -86,6 +90,7 @@ type Target struct {
 	URL            string            `json:"url,omitempty"`
 	Headers        map[string]string `json:"headers,omitempty"` // sent with each request
 	FunctionARN    string            `json:"function_arn,omitempty"`
+	RuntimeARN     string            `json:"runtime_arn,omitempty"` // of an AgentCore runtime
 	Argv           []string          `json:"argv,omitempty"`
 	TimeoutSeconds int               `json:"timeout_seconds,omitempty"`
 }

@@ -2,8 +2,8 @@
 // one's data is, as a JSON Schema, and an example of it, the source's own
 // document's where that has one.
 //
-// A type is two files that have its name, in schemas and examples. Which kinds
-// of sources have it is in [boathook.EventTypes].
+// A type is two files that have its name, in its kind's folders of schemas and
+// examples. Which types a kind of source has is in [boathook.EventTypes].
 package catalogue
 
 import (
@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,14 +34,14 @@ type Type struct {
 	compiled *jsonschema.Schema
 }
 
-//go:embed schemas/*.json examples/*.json
+//go:embed schemas examples
 var files embed.FS
 
 // types are compiled when they are first asked for.
 var types = sync.OnceValue(func() (all []Type) {
 	for _, kind := range slices.Sorted(maps.Keys(boathook.EventTypes)) {
 		for _, name := range boathook.EventTypes[kind] {
-			t := Type{Name: name, Source: kind, Schema: read("schemas", name), Example: read("examples", name)}
+			t := Type{Name: name, Source: kind, Schema: read("schemas", kind, name), Example: read("examples", kind, name)}
 			t.compiled = compile(t.Schema)
 			all = append(all, t)
 		}
@@ -49,14 +50,14 @@ var types = sync.OnceValue(func() (all []Type) {
 })
 
 // read panics where a file is missing or is not JSON, which the tests find.
-func read(folder string, name boathook.EventType) json.RawMessage {
-	text, err := files.ReadFile(folder + "/" + string(name) + ".json")
+func read(folder string, kind boathook.SourceKind, name boathook.EventType) json.RawMessage {
+	text, err := files.ReadFile(path.Join(folder, string(kind), string(name)+".json"))
 	if err != nil {
 		panic(err)
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, text); err != nil {
-		panic(fmt.Errorf("%s of %s: %w", folder, name, err))
+		panic(fmt.Errorf("%s of %s of a %s: %w", folder, name, kind, err))
 	}
 	return compact.Bytes()
 }

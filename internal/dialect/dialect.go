@@ -69,6 +69,7 @@ func Lookup(name string) (*Dialect, bool) {
 func DefaultFor(kind boathook.SourceKind) string {
 	return map[boathook.SourceKind]string{
 		boathook.Deployment: Crewship,
+		boathook.Agent:      Crewship,
 		boathook.Repository: Shipway,
 		boathook.App:        Capawesome,
 	}[kind]

@@ -104,6 +104,7 @@ func noteRun(n *note, data []byte) {
 	var run struct {
 		RunID         string    `json:"run_id"`
 		DeploymentID  string    `json:"deployment_id"`
+		AgentID       string    `json:"agent_id"`
 		VersionNumber int       `json:"version_number"`
 		Status        string    `json:"status"`
 		ErrorMessage  string    `json:"error_message"`
@@ -117,6 +118,7 @@ func noteRun(n *note, data []byte) {
 		n.add("Duration", duration(run.CompletedAt.Sub(run.StartedAt)))
 	}
 	n.add("Deployment", run.DeploymentID)
+	n.add("Agent", run.AgentID)
 	if run.VersionNumber > 0 {
 		n.add("Version", strconv.Itoa(run.VersionNumber))
 	}

@@ -44,6 +44,16 @@ type Opener interface {
 	Open(ctx context.Context, workspaceID, subject string, sealed []byte) ([]byte, error)
 }
 
+// Stream shows the logs of agents' runs to those who watch, while they run.
+type Stream interface {
+	// Lines passes on the next lines of a run, in order: what came within 200
+	// ms or makes 16 KiB, whichever is first, and what has come while the call
+	// before was under way, 256 KiB at most. It may take its time, until ctx
+	// ends, and lose lines: the run does not wait for it, and the stored log is
+	// the one that is whole.
+	Lines(ctx context.Context, run boathook.RunHead, lines []store.LogLine)
+}
+
 // Executor is the room. Make it with [New].
 type Executor struct {
 	config   Config
@@ -56,6 +66,7 @@ type Config struct {
 	Targets target.Target
 	Keeper  Keeper
 	Seal    Opener
+	Stream  Stream
 	Now     func() time.Time
 	Log     *slog.Logger
 
@@ -192,7 +203,7 @@ func (x *Executor) run(ctx context.Context, run boathook.Run, version *boathook.
 		stop(errCanceled)
 	}
 	heart := x.startHeart(runCtx, stop, run.ID, claim)
-	log := newLogWriter(runCtx, x.config.Store, run.ID, x.config.Now, x.config.Log)
+	log := newLogWriter(runCtx, &x.config, run.RunHead)
 
 	outcome := x.execute(runCtx, run, version, log)
 
@@ -224,7 +235,12 @@ func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boath
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	result := x.config.Targets.Run(ctx, target.Job{RunID: run.ID, Input: run.Input, Target: version.Target}, log)
+	job := target.Job{RunID: run.ID, Input: run.Input, Target: version.Target}
+	if run.OfAgent() {
+		job.Message = boathook.ParseAgentPayload(run.Input).Message()
+		job.SessionID = boathook.ChatID(run.SourceID)
+	}
+	result := x.config.Targets.Run(ctx, job, log)
 
 	outcome := boathook.Outcome{Status: boathook.RunSucceeded, Output: result.Output, ExitCode: result.ExitCode}
 	if result.Err != "" {
@@ -234,6 +250,9 @@ func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boath
 			outcome.Status, outcome.Error = boathook.RunCanceled, "canceled while running"
 		case errors.Is(cause, context.DeadlineExceeded):
 			outcome.Error = fmt.Sprintf("time limit of %s exceeded", limit)
+			if run.OfAgent() {
+				outcome.Status = boathook.RunTimedOut
+			}
 		case cause != nil:
 			outcome.Error = "the runner was stopped"
 		}

@@ -92,6 +92,16 @@ type place struct {
 	store      *faulty
 	deliveries *queuemem.Queue
 	executions atomic.Int64
+	watch      watcher // of agents' runs; nil watches nothing
+}
+
+// watcher is a stream made of a function.
+type watcher func(ctx context.Context, run boathook.RunHead, lines []store.LogLine)
+
+func (p *place) Lines(ctx context.Context, run boathook.RunHead, lines []store.LogLine) {
+	if p.watch != nil {
+		p.watch(ctx, run, lines)
+	}
 }
 
 func newPlace(t *testing.T, d does) *place {
@@ -112,7 +122,7 @@ func newPlace(t *testing.T, d does) *place {
 			Store: p.store, Now: time.Now, Log: log,
 			Publish: &publish.Publisher{Webhooks: p.store, Queue: p.deliveries, Log: log},
 		},
-		Seal: fixture.Unsealed{}, Now: time.Now, Log: log, Heartbeat: 20 * time.Second,
+		Seal: fixture.Unsealed{}, Stream: p, Now: time.Now, Log: log, Heartbeat: 20 * time.Second,
 	})
 	return p
 }

@@ -22,10 +22,11 @@ const (
 )
 
 // logWriter stores the lines that a target prints in chunks, in order and
-// without gaps. It is a [target.Log].
+// without gaps, and shows them to those who watch. It is a [target.Log].
 type logWriter struct {
 	ctx   context.Context // ends when the run must
 	store Store
+	live  *liveLog // nil if nobody may watch
 	runID string
 	now   func() time.Time
 	log   *slog.Logger
@@ -40,10 +41,13 @@ type logWriter struct {
 	total  int // the size of all lines taken
 }
 
-func newLogWriter(ctx context.Context, s Store, runID string, now func() time.Time, log *slog.Logger) *logWriter {
+func newLogWriter(ctx context.Context, c *Config, run boathook.RunHead) *logWriter {
 	w := &logWriter{
-		ctx: ctx, store: s, runID: runID, now: now, log: log,
+		ctx: ctx, store: c.Store, runID: run.ID, now: c.Now, log: c.Log,
 		lines: make(chan store.LogLine, 256), done: make(chan struct{}),
+	}
+	if run.OfAgent() {
+		w.live = newLiveLog(ctx, c.Stream, run)
 	}
 	go w.storeLines()
 	return w
@@ -59,6 +63,9 @@ func (w *logWriter) Line(stream, text string) {
 func (w *logWriter) close(ctx context.Context) int {
 	close(w.lines)
 	<-w.done
+	if w.live != nil {
+		w.live.close()
+	}
 	for try := 1; len(w.chunk) > 0 && !w.flush(ctx); try++ {
 		if try == lastTries {
 			w.log.ErrorContext(ctx, "the end of a run's log is lost", "run_id", w.runID, "lines", len(w.chunk))
@@ -117,6 +124,9 @@ func (w *logWriter) take(line store.LogLine) bool {
 	}
 	w.chunk = append(w.chunk, line)
 	w.size += line.Size()
+	if w.live != nil {
+		w.live.take(line)
+	}
 	return true
 }
 

@@ -25,10 +25,12 @@ import (
 // Store is the part of the store that intake needs.
 type Store interface {
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error)
+	LookUpAgent(ctx context.Context, agentID, runID string) (store.AgentView, error)
+	store.Loads
 	PutRequest(ctx context.Context, slot int, r boathook.Request) error
 }
 
-// Opener decrypts what a webhook keeps sealed.
+// Opener decrypts what webhooks and agents keep sealed.
 type Opener interface {
 	Open(ctx context.Context, workspaceID, subject string, sealed []byte) ([]byte, error)
 }
@@ -42,9 +44,11 @@ type Starter interface {
 type Intake struct {
 	Store Store
 	Runs  Starter
-	Seal  Opener // asked only for webhooks that verify their senders
-	Now   func() time.Time
-	Log   *slog.Logger
+	Seal  Opener // asked only for agents, and for webhooks that verify their senders
+	// Agents tells whether agents can be triggered here.
+	Agents Prerequisites
+	Now    func() time.Time
+	Log    *slog.Logger
 
 	Metrics *metrics.Counters // may be nil
 
@@ -54,10 +58,14 @@ type Intake struct {
 // IdempotencyKey is the header that makes a repeated trigger safe.
 const IdempotencyKey = "Idempotency-Key"
 
-// Handler serves POST /webhooks/runs/{token} (wire formats, section 1).
+// Handler serves POST /webhooks/runs/{token} (wire formats, section 1) and,
+// where agents can be triggered, their trigger (section 2).
 func (in *Intake) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /webhooks/runs/{token}", in.trigger)
+	if in.Agents == (Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true}) {
+		mux.HandleFunc("POST /api/v1/webhooks/{crew}/{agent}/trigger", in.triggerAgent)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, http.StatusNotFound, "not found")
 	})

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,7 @@ import (
 // place is an intake with what is behind it.
 type place struct {
 	fixture.Deployment
+	store.Loads
 	t       testing.TB
 	store   *storemem.Store
 	queue   *queuemem.Queue
@@ -63,6 +65,13 @@ func (p *place) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID st
 	return p.store.LookUpTrigger(ctx, sourceID, webhookID, runID)
 }
 
+func (p *place) LookUpAgent(ctx context.Context, agentID, runID string) (store.AgentView, error) {
+	if p.lookUpErr != nil {
+		return store.AgentView{}, p.lookUpErr
+	}
+	return p.store.LookUpAgent(ctx, agentID, runID)
+}
+
 func (p *place) Send(ctx context.Context, m ...queue.Message) error {
 	if p.sendErr != nil {
 		return p.sendErr
@@ -79,12 +88,18 @@ func newPlace(t testing.TB) *place {
 		log:   &strings.Builder{},
 	}
 	p.Deployment = fixture.New(t, p.store, "https://receiver.example")
+	p.Loads = p.store
+	p.handler = p.open(intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true})
+	return p
+}
+
+// open makes the handler of a deployment where agents have some prerequisites.
+func (p *place) open(agents intake.Prerequisites) http.Handler {
 	log := slog.New(slog.NewTextHandler(&synced{w: p.log}, nil))
-	p.handler = (&intake.Intake{
-		Store: p, Seal: p, Now: time.Now, Log: log,
+	return (&intake.Intake{
+		Store: p, Seal: p, Agents: agents, Now: time.Now, Log: log,
 		Runs: &runs.Starter{Store: p.store, Queue: p, Now: time.Now, Log: log},
 	}).Handler()
-	return p
 }
 
 // synced lets several requests log at once.
@@ -111,8 +126,8 @@ func (p *place) post(path, body string, headers ...string) *httptest.ResponseRec
 	}
 	w := httptest.NewRecorder()
 	p.handler.ServeHTTP(w, r)
-	if t, ok := p.t.(*testing.T); ok && r.Pattern == route { // benchmarks measure the handler alone
-		document.Check(t, route, r, "", w) // a body may be anything
+	if t, ok := p.t.(*testing.T); ok && slices.Contains(routes, r.Pattern) { // benchmarks measure the handler alone
+		document.Check(t, r.Pattern, r, "", w) // a body may be anything
 	}
 	return w
 }

@@ -7,16 +7,21 @@ import (
 	"boathook/internal/openapi/openapitest"
 )
 
-// route is the only one of this room.
-const route = "POST /webhooks/runs/{token}"
+// routes are those of this room.
+var routes = []string{"POST /api/v1/webhooks/{crew}/{agent}/trigger", "POST /webhooks/runs/{token}"}
 
 // document is what every answer of the tests is held to.
 var document = openapitest.Load()
 
-func TestMain(m *testing.M) { document.Main(m, []string{route}) }
+func TestMain(m *testing.M) { document.Main(m, routes) }
 
-func TestTheDocumentHasTheRouteAndNoOther(t *testing.T) {
-	if got := document.Patterns("Triggers"); !slices.Equal(got, []string{route}) || document.Role(route) != "" {
+func TestTheDocumentHasTheRoutesAndNoOther(t *testing.T) {
+	if got := document.Patterns("Triggers"); !slices.Equal(got, routes) {
 		t.Errorf("documented are %q", got)
+	}
+	for _, route := range routes {
+		if role := document.Role(route); role != "" {
+			t.Errorf("%s is documented for the role %q", route, role)
+		}
 	}
 }

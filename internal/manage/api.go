@@ -35,12 +35,16 @@ type Store interface {
 	store.Requests
 
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error)
+	LookUpAgent(ctx context.Context, agentID, runID string) (store.AgentView, error)
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
 	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
 	Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error)
+	RunHeads(ctx context.Context, q store.RunQuery) (heads []boathook.RunHead, next string, err error)
+	CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error)
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error)
+	LogLines(ctx context.Context, runID string) (int, error)
 
 	PinEvent(ctx context.Context, p store.EventPin) (store.EventPin, error)
 	MarkEventPublished(ctx context.Context, workspaceID, eventID string, deliveries int) error
@@ -92,9 +96,16 @@ type Config struct {
 	// AdminToken gives the text of the stack's own admin token, never empty.
 	// It is asked on every request, so its provider caches it.
 	AdminToken func(context.Context) (string, error)
+	// InternalToken gives the text of the stack's internal token, which opens
+	// the internal endpoint and nothing else. Empty: it opens for nobody.
+	InternalToken func(context.Context) (string, error)
 	// Workspace is the id of the first workspace, which the stack's admin
 	// token belongs to; see [Handler.EnsureWorkspace].
 	Workspace string
+
+	// StreamSecret gives the secret that signs the WebSocket's tokens, never
+	// empty. It is asked for each token, so its provider caches it.
+	StreamSecret func(context.Context) (string, error)
 
 	// CheckURL refuses a URL that requests may not be sent to, with a
 	// [boathook.Invalid] error about the field.
@@ -127,6 +138,11 @@ func New(cfg Config) *Handler {
 	})
 	h.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, openapi.Document())
+	})
+	h.mux.HandleFunc("GET /api/v1/internal/agents/{agent}/webhook-secret", func(w http.ResponseWriter, r *http.Request) {
+		if err := h.internalSecret(w, r); err != nil {
+			h.fail(w, r, crewshipStyle, err)
+		}
 	})
 	for _, s := range h.systems() {
 		for _, rt := range s.routes {
@@ -175,6 +191,8 @@ func (h *Handler) systems() []system {
 		deployment = "/v1/deployments/{deployment}"
 		version    = deployment + "/versions/{version}"
 		incoming   = deployment + "/incoming-webhooks/{incoming}"
+		crew       = "/v1/crews/{crew}"
+		agent      = crew + "/agents/{agent}"
 		repository = "/v1/repositories/{repository}"
 		app        = "/v1/apps/{app}"
 		hook       = "/repos/{owner}/{repo}/hooks/{hook}"
@@ -208,6 +226,18 @@ func (h *Handler) systems() []system {
 		{"POST " + incoming + "/rotate", member, serve(ok, h.rotateIncoming)},
 		{"GET " + incoming + "/requests", viewer, serve(ok, h.listRequests)},
 
+		{"POST /v1/crews", member, serve(created, h.createCrew)},
+		{"GET /v1/crews", viewer, serve(ok, h.listCrews)},
+		{"GET " + crew, viewer, serve(ok, h.getCrew)},
+		{"PATCH " + crew, member, serve(ok, h.changeCrew)},
+		{"DELETE " + crew, member, serve(gone, h.deleteCrew)},
+
+		{"POST " + crew + "/agents", admin, serve(created, h.createAgent)}, // it comes with a target
+		{"GET " + crew + "/agents", viewer, serve(ok, h.listAgents)},
+		{"GET " + agent, viewer, serve(ok, h.getAgent)},
+		{"PATCH " + agent, member, serve(ok, h.changeAgent)}, // and for the target admin
+		{"DELETE " + agent, member, serve(gone, h.deleteAgent)},
+
 		{"POST /v1/repositories", member, serve(created, h.createRepository)},
 		{"GET /v1/repositories", viewer, serve(ok, h.listRepositories)},
 		{"GET " + repository, viewer, serve(ok, h.getSource)},
@@ -233,7 +263,7 @@ func (h *Handler) systems() []system {
 		{"GET /v1/deliveries/{delivery}", viewer, serve(ok, h.getDelivery)},
 		{"POST /v1/deliveries/{delivery}/resend", member, serve(accepted, h.resendDelivery)},
 	}
-	for _, source := range []string{deployment, repository, app} {
+	for _, source := range []string{deployment, agent, repository, app} {
 		outgoing := source + "/outgoing-webhooks/{outgoing}"
 		own = append(own,
 			route{"POST " + source + "/outgoing-webhooks", member, serve(created, h.createOutgoing)},
@@ -246,6 +276,13 @@ func (h *Handler) systems() []system {
 			route{"POST " + outgoing + "/recover", member, serve(accepted, h.recoverOutgoing)},
 			route{"GET " + outgoing + "/deliveries", viewer, serve(ok, h.listDeliveries)},
 		)
+	}
+	agents := []route{
+		{"GET /api/v1/agents/{agent}/runs", viewer, serve(ok, h.agentRuns)},
+		{"GET /api/v1/agents/{agent}/logs", viewer, serve(ok, h.agentLog)},
+		{"POST /api/v1/agents/{agent}/webhook-secret/rotate", member, serve(ok, h.rotateAgentSecret)},
+		{"GET /api/v1/runs", viewer, serve(ok, h.allAgentRuns)},
+		{"GET /api/v1/ws-token", viewer, serve(ok, h.streamToken)},
 	}
 	hooks := []route{
 		{"GET /repos/{owner}/{repo}/hooks", viewer, h.listHooks},
@@ -268,7 +305,7 @@ func (h *Handler) systems() []system {
 		{"GET " + webhook + "/deliveries", viewer, serve(ok, h.listAppDeliveries)},
 		{"POST " + webhook + "/deliveries/{delivery}/resend", member, serve(accepted, h.resendAppDelivery)},
 	}
-	return []system{{ownStyle, own}, {shipwayStyle, hooks}, {capawesomeStyle, webhooks}}
+	return []system{{ownStyle, own}, {crewshipStyle, agents}, {shipwayStyle, hooks}, {capawesomeStyle, webhooks}}
 }
 
 const requestIDHeader = "X-Request-Id"

@@ -85,6 +85,34 @@ var roles = map[string]boathook.Role{
 	"GET /v1/admin/redrive":  boathook.Admin,
 	"POST /v1/admin/redrive": boathook.Admin,
 
+	"POST /v1/crews":          boathook.Member,
+	"GET /v1/crews":           boathook.Viewer,
+	"GET /v1/crews/{crew}":    boathook.Viewer,
+	"PATCH /v1/crews/{crew}":  boathook.Member,
+	"DELETE /v1/crews/{crew}": boathook.Member,
+
+	"POST /v1/crews/{crew}/agents":           boathook.Admin,
+	"GET /v1/crews/{crew}/agents":            boathook.Viewer,
+	"GET /v1/crews/{crew}/agents/{agent}":    boathook.Viewer,
+	"PATCH /v1/crews/{crew}/agents/{agent}":  boathook.Member,
+	"DELETE /v1/crews/{crew}/agents/{agent}": boathook.Member,
+
+	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks":                          boathook.Member,
+	"GET /v1/crews/{crew}/agents/{agent}/outgoing-webhooks":                           boathook.Viewer,
+	"GET /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}":                boathook.Viewer,
+	"PATCH /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}":              boathook.Member,
+	"DELETE /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}":             boathook.Member,
+	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
+	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
+	"GET /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+
+	"GET /api/v1/agents/{agent}/runs":                   boathook.Viewer,
+	"GET /api/v1/agents/{agent}/logs":                   boathook.Viewer,
+	"POST /api/v1/agents/{agent}/webhook-secret/rotate": boathook.Member,
+	"GET /api/v1/runs":                                  boathook.Viewer,
+	"GET /api/v1/ws-token":                              boathook.Viewer,
+
 	"POST /v1/runs":              boathook.Member,
 	"GET /v1/runs":               boathook.Viewer,
 	"GET /v1/runs/{run}":         boathook.Viewer,
@@ -261,6 +289,9 @@ func everything(a *api) map[string]string {
 		"{run}":        a.ask(202, "POST", "/v1/runs", `{"deployment_id":"`+idOf(deployment)+`"}`).text("run_id"),
 		"{token}":      a.ask(201, "POST", "/v1/tokens", `{"name":"x","role":"viewer"}`).text("id"),
 	}
+	agent := a.agent()
+	objects["{agent}"], objects["{crew}"] = idOf(agent), strings.Split(agent, "/")[3]
+	objects["{agent-outgoing}"] = a.outgoing(agent).text("id")
 	objects["{delivery}"] = a.record(objects["{deployment}"], objects["{outgoing}"], failedAttempt(1)).String()
 
 	hooks, repository := a.repository("docker-hello")
@@ -279,6 +310,9 @@ func everything(a *api) map[string]string {
 
 func fill(pattern string, objects map[string]string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
+	if strings.Contains(path, "{agent}") {
+		path = strings.ReplaceAll(path, "{outgoing}", "{agent-outgoing}")
+	}
 	// Those of more than one wildcard first: the longest.
 	byLength := func(a, b string) int { return len(b) - len(a) }
 	for _, wildcard := range slices.SortedFunc(maps.Keys(objects), byLength) {
@@ -289,16 +323,19 @@ func fill(pattern string, objects map[string]string) (method, path string) {
 
 // bodies are valid ones of the routes that need one.
 var bodies = map[string]string{
-	"POST /v1/deployments/{deployment}/versions":                              `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
-	"POST /v1/deployments/{deployment}/incoming-webhooks":                     `{"name":"x","environment":"staging"}`,
-	"POST /v1/deployments/{deployment}/outgoing-webhooks":                     `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
-	"POST /v1/repositories/{repository}/outgoing-webhooks":                    `{"name":"x","url":"https://e.example","events":["build_finish"]}`,
-	"POST /v1/apps/{app}/outgoing-webhooks":                                   `{"name":"x","url":"https://e.example","events":["job_created"]}`,
-	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/recover":  `{"since":"2026-02-01T00:00:00Z"}`,
-	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/recover": `{"since":"2026-02-01T00:00:00Z"}`,
-	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/recover":                `{"since":"2026-02-01T00:00:00Z"}`,
-	"POST /repos/{owner}/{repo}/hooks":                                        `{"config":{"url":"https://e.example"}}`,
-	"POST /v1/apps/{app}/webhooks":                                            `{"name":"x","url":"https://e.example","events":["job_created"]}`,
+	"POST /v1/deployments/{deployment}/versions":                                `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
+	"POST /v1/deployments/{deployment}/incoming-webhooks":                       `{"name":"x","environment":"staging"}`,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks":                       `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
+	"POST /v1/repositories/{repository}/outgoing-webhooks":                      `{"name":"x","url":"https://e.example","events":["build_finish"]}`,
+	"POST /v1/apps/{app}/outgoing-webhooks":                                     `{"name":"x","url":"https://e.example","events":["job_created"]}`,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/recover":    `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/recover": `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/recover":   `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/recover":                  `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/crews/{crew}/agents":                                              `{"name":"x","slug":"x","target":{"type":"command","argv":["true"]}}`,
+	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks":                    `{"name":"x","url":"https://e.example","events":["run.failed"]}`,
+	"POST /repos/{owner}/{repo}/hooks":                                          `{"config":{"url":"https://e.example"}}`,
+	"POST /v1/apps/{app}/webhooks":                                              `{"name":"x","url":"https://e.example","events":["job_created"]}`,
 }
 
 func TestAnObjectOfAnotherWorkspaceIsNotFound(t *testing.T) {
@@ -341,6 +378,7 @@ func TestAnObjectOfAnotherSourceIsNotFound(t *testing.T) {
 	objects["{repo}"], objects["{repository}/outgoing-webhooks/{outgoing}"] = "another", another+"/outgoing-webhooks/"+webhook
 	_, objects["{app}"] = a.app()
 	objects["{app}/outgoing-webhooks/{outgoing}"] = objects["{app}"] + "/outgoing-webhooks/" + objects["{webhook}"]
+	objects["{crew}"] = a.ask(201, "POST", "/v1/crews", `{"name":"other"}`).text("id")
 	for _, pattern := range a.handler.Patterns() {
 		if wildcards := strings.Count(pattern, "{"); wildcards == 2 && !strings.HasSuffix(pattern, "{repo}/hooks") || wildcards > 2 {
 			method, path := fill(pattern, objects)
@@ -383,6 +421,10 @@ func TestSecretsAreShownOnceAndNeverAgain(t *testing.T) {
 		"target":{"type":"http","url":"https://e.example/run","headers":{"Authorization":"target-credential"}}}`).text("id")
 	objects["{run}"] = a.ask(202, "POST", "/v1/runs", `{"deployment_id":"`+idOf(deployment)+`"}`).text("run_id")
 	objects["{delivery}"] = a.record(idOf(deployment), objects["{outgoing}"], failedAttempt(1)).String()
+	objects["{agent}"] = once(a.ask(201, "POST", "/v1/crews/"+objects["{crew}"]+"/agents",
+		`{"name":"x","slug":"x","target":{"type":"http","url":"https://e.example","headers":{"Authorization":"target-credential"}}}`), "webhook_secret")
+	objects["{agent-outgoing}"] = once(a.outgoing("/v1/crews/"+objects["{crew}"]+"/agents/"+objects["{agent}"]), "signing_secret")
+	once(a.ask(200, "POST", "/api/v1/agents/"+objects["{agent}"]+"/webhook-secret/rotate", ""), "webhook_secret")
 
 	var answers strings.Builder
 	for _, pattern := range a.handler.Patterns() {

@@ -69,21 +69,5 @@ func (h *Handler) changeDeployment(ctx context.Context, c call, in deploymentCha
 }
 
 func (h *Handler) deleteDeployment(ctx context.Context, c call, _ none) (none, error) {
-	s, err := h.deployment(ctx, c)
-	switch {
-	case boathook.IsKind(err, boathook.NotFound) && boathook.HasIDKind(c.PathValue("deployment"), boathook.DeploymentID):
-		// Perhaps deleted by half: the store removes what is left, if it is
-		// the caller's.
-		return none{}, h.deleteSource(ctx, c, boathook.DeploymentID, c.PathValue("deployment"))
-	case err != nil:
-		return none{}, err
-	}
-	active, err := h.cfg.Store.AnyActive(ctx, s.ID)
-	if err != nil {
-		return none{}, err
-	}
-	if active {
-		return none{}, boathook.Errorf(boathook.Conflict, "the deployment has a run that is not over: cancel it, or wait")
-	}
-	return none{}, h.cfg.Store.DeleteSource(ctx, c.workspace, s.ID)
+	return none{}, h.deleteIdle(ctx, c, boathook.DeploymentID, c.PathValue("deployment"), h.deployment)
 }

@@ -125,7 +125,7 @@ func (h *Handler) writeEvents(ctx context.Context, s *eventStream, head boathook
 			return fmt.Errorf("read run %s: %w", head.ID, err)
 		}
 		outcome := eventCompleted
-		if run.Status == boathook.RunFailed {
+		if run.Status != boathook.RunSucceeded {
 			outcome = eventFailed
 		}
 		s.send(outcomeID, outcome, run)

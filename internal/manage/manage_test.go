@@ -22,7 +22,12 @@ import (
 	"boathook/internal/store/mem"
 )
 
-const stackToken = "bh_the-stack's-own-admin-token"
+const (
+	stackToken   = "bh_the-stack's-own-admin-token"
+	streamSecret = "the stack's secret of the WebSockets"
+)
+
+const internalToken = "the-stack's-internal-token"
 
 // api is the API on the embedded store, with fakes for the rest.
 type api struct {
@@ -55,8 +60,11 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 	}
 	a.config = manage.Config{
 		Store: s, Runs: a.runs, Publish: a.publish, Retries: a.retries, Queues: queues, Seal: sealer{},
-		AdminToken: func(context.Context) (string, error) { return stackToken, nil },
-		Workspace:  "ws_local",
+		AdminToken:    func(context.Context) (string, error) { return stackToken, nil },
+		InternalToken: func(context.Context) (string, error) { return internalToken, nil },
+		Workspace:     "ws_local",
+
+		StreamSecret: func(context.Context) (string, error) { return streamSecret, nil },
 		CheckURL: func(field, raw string) error {
 			if !strings.HasPrefix(raw, "https://") {
 				return boathook.InvalidField(field, "must begin with https://")
@@ -159,6 +167,14 @@ func (a *api) otherWorkspace() string {
 func (a *api) deployment() (path string) {
 	a.t.Helper()
 	return "/v1/deployments/" + a.ask(201, "POST", "/v1/deployments", `{"name":"bot"}`).text("id")
+}
+
+// agent makes one of a new crew, and gives its path.
+func (a *api) agent() (path string) {
+	a.t.Helper()
+	crew := "/v1/crews/" + a.ask(201, "POST", "/v1/crews", `{"name":"reviewers"}`).text("id")
+	return crew + "/agents/" + a.ask(201, "POST", crew+"/agents",
+		`{"name":"Reviewer","slug":"reviewer","target":{"type":"command","argv":["true"]}}`).text("id")
 }
 
 func (a *api) version(deployment, environment string) object {
@@ -483,6 +499,8 @@ func TestListsHavePagesNewestFirst(t *testing.T) {
 		{deployment + "/versions", "data", `{"environment":"staging","target":{"type":"command","argv":["true"]}}`},
 		{deployment + "/incoming-webhooks", "data", `{"name":"i","environment":"staging"}`},
 		{deployment + "/outgoing-webhooks", "data", `{"name":"o","url":"https://e.example","events":["run.failed"],"environment":"staging"}`},
+		{"/v1/crews", "data", `{"name":"c"}`},
+		{a.agent() + "/outgoing-webhooks", "data", `{"name":"o","url":"https://e.example","events":["run.failed"]}`},
 		{"/v1/runs", "runs", `{"deployment_id":"` + idOf(deployment) + `","environment":"staging"}`},
 	} {
 		t.Run(c.path, func(t *testing.T) {

@@ -121,6 +121,9 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 		if err := checkEnvironment(*in.Environment); err != nil {
 			return err
 		}
+		if kind == boathook.Agent && *in.Environment != boathook.Production {
+			return boathook.InvalidField("environment", "must be %s: an agent runs nowhere else", boathook.Production)
+		}
 		w.Environment = *in.Environment
 	}
 	if in.Dialect != nil {
@@ -228,6 +231,9 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 		}
 	}
 	w := h.newOutgoing(s)
+	if s.Kind == boathook.Agent {
+		w.Environment = boathook.Production
+	}
 	if err := h.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
 		return outgoingView{}, err
 	}

@@ -204,6 +204,7 @@ func TestWebhooksOfEverySourceRecover(t *testing.T) {
 	_, repository := a.repository("docker-hello")
 	_, app := a.app()
 	for source, event := range map[string]string{
+		a.agent():                        "run.failed",
 		"/v1/repositories/" + repository: "build_finish",
 		"/v1/apps/" + app:                "job_finished",
 	} {

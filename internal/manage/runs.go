@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"boathook/internal/boathook"
 	"boathook/internal/store"
@@ -88,6 +89,11 @@ type runList struct {
 	NextCursor *string        `json:"next_cursor"`
 }
 
+// deploymentStatuses are what a deployment's run can be.
+var deploymentStatuses = []boathook.RunStatus{
+	boathook.RunPending, boathook.RunRunning, boathook.RunSucceeded, boathook.RunFailed, boathook.RunCanceled,
+}
+
 func (h *Handler) listRuns(ctx context.Context, c call, _ none) (runList, error) {
 	p, err := c.page()
 	if err != nil {
@@ -97,16 +103,17 @@ func (h *Handler) listRuns(ctx context.Context, c call, _ none) (runList, error)
 	q := store.RunQuery{
 		WorkspaceID: c.workspace, Page: p,
 		Environment: boathook.Environment(params.Get("environment")),
-		Status:      boathook.RunStatus(params.Get("status")),
 	}
 	if q.Environment != "" {
 		if err := checkEnvironment(q.Environment); err != nil {
 			return runList{}, err
 		}
 	}
-	if q.Status != "" && !q.Status.Valid() {
-		return runList{}, boathook.InvalidField("status", "must be %s, %s, %s, %s or %s", boathook.RunPending,
-			boathook.RunRunning, boathook.RunSucceeded, boathook.RunFailed, boathook.RunCanceled)
+	if status := boathook.RunStatus(params.Get("status")); status != "" {
+		if !slices.Contains(deploymentStatuses, status) {
+			return runList{}, boathook.InvalidField("status", "must be one of %s", deploymentStatuses)
+		}
+		q.Statuses = []boathook.RunStatus{status}
 	}
 	if id := params.Get("deployment_id"); id != "" {
 		s, err := h.source(ctx, c, boathook.Deployment, id)
@@ -114,8 +121,12 @@ func (h *Handler) listRuns(ctx context.Context, c call, _ none) (runList, error)
 			return runList{}, err
 		}
 		q.SourceIDs = []string{s.ID}
-	} else if q.SourceIDs, err = h.deploymentIDs(ctx, c.workspace); err != nil {
-		return runList{}, err
+	} else {
+		deployments, err := h.sources(ctx, c.workspace, boathook.Deployment)
+		if err != nil {
+			return runList{}, err
+		}
+		q.SourceIDs = idsOf(deployments)
 	}
 	if len(q.SourceIDs) == 0 {
 		return runList{Runs: []boathook.Run{}}, nil
@@ -125,24 +136,6 @@ func (h *Handler) listRuns(ctx context.Context, c call, _ none) (runList, error)
 		runs = []boathook.Run{}
 	}
 	return runList{runs, nullable(next)}, err
-}
-
-// deploymentIDs are all of a workspace's.
-func (h *Handler) deploymentIDs(ctx context.Context, workspaceID string) ([]string, error) {
-	var ids []string
-	for p := (store.Page{Limit: maxLimit}); ; {
-		sources, next, err := h.cfg.Store.Sources(ctx, workspaceID, boathook.Deployment, p)
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range sources {
-			ids = append(ids, s.ID)
-		}
-		if next == "" {
-			return ids, nil
-		}
-		p.Cursor = next
-	}
 }
 
 func (h *Handler) getRun(ctx context.Context, c call, _ none) (boathook.Run, error) {

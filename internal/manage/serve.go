@@ -126,16 +126,22 @@ const (
 
 // page is the part of a list that the request asks for.
 func (c call) page() (store.Page, error) {
-	q := c.URL.Query()
-	p := store.Page{Limit: defaultLimit, Cursor: q.Get("cursor")}
-	if s := q.Get("limit"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > maxLimit {
-			return p, boathook.InvalidField("limit", "must be a whole number from 1 to %d", maxLimit)
-		}
-		p.Limit = n
+	limit, err := c.number("limit", defaultLimit, 1, maxLimit)
+	return store.Page{Limit: limit, Cursor: c.URL.Query().Get("cursor")}, err
+}
+
+// number is a parameter of the query within bounds, or unset where it is not
+// given.
+func (c call) number(name string, unset, least, most int) (int, error) {
+	s := c.URL.Query().Get(name)
+	if s == "" {
+		return unset, nil
 	}
-	return p, nil
+	n, err := strconv.Atoi(s)
+	if err != nil || n < least || n > most {
+		return 0, boathook.InvalidField(name, "must be a whole number from %d to %d", least, most)
+	}
+	return n, nil
 }
 
 type list[V any] struct {

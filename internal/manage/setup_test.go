@@ -106,7 +106,10 @@ func TestTargets(t *testing.T) {
 		{`{"type":"lambda","function_arn":"arn:aws:lambda:eu-west-1:123456789012:function:x"}`, ""},
 		{`{"type":"command","argv":["cat","-"],"timeout_seconds":1}`, ""},
 
+		{`{"type":"agentcore","runtime_arn":"arn:aws:bedrock-agentcore:eu-west-1:123456789012:runtime/x"}`, ""},
 		{`{}`, "target.type"},
+		{`{"type":"agentcore"}`, "target.runtime_arn"},
+		{`{"type":"agentcore","runtime_arn":"x","function_arn":"y"}`, "target.function_arn"},
 		{`{"type":"shell"}`, "target.type"},
 		{`{"type":"http"}`, "target.url"},
 		{`{"type":"http","url":""}`, "target.url"},

@@ -17,8 +17,11 @@ func (h *Handler) source(ctx context.Context, c call, kind boathook.SourceKind, 
 }
 
 // pathSource is the one that the path names: by a wildcard that is called as
-// its kind.
+// its kind. An agent's path names its crew too.
 func (h *Handler) pathSource(ctx context.Context, c call) (boathook.Source, error) {
+	if c.PathValue("agent") != "" {
+		return h.agent(ctx, c)
+	}
 	for kind := range boathook.EventTypes {
 		if id := c.PathValue(string(kind)); id != "" {
 			return h.source(ctx, c, kind, id)
@@ -30,12 +33,15 @@ func (h *Handler) pathSource(ctx context.Context, c call) (boathook.Source, erro
 // sourceRef names the source that something belongs to, by its kind.
 type sourceRef struct {
 	DeploymentID string `json:"deployment_id,omitempty"`
+	AgentID      string `json:"agent_id,omitempty"`
 	RepositoryID string `json:"repository_id,omitempty"`
 	AppID        string `json:"app_id,omitempty"`
 }
 
 func refTo(sourceID string) sourceRef {
 	switch {
+	case boathook.HasIDKind(sourceID, boathook.AgentID):
+		return sourceRef{AgentID: sourceID}
 	case boathook.HasIDKind(sourceID, boathook.RepositoryID):
 		return sourceRef{RepositoryID: sourceID}
 	case boathook.HasIDKind(sourceID, boathook.AppID):
@@ -148,4 +154,26 @@ func (h *Handler) deleteSource(ctx context.Context, c call, idKind, id string) e
 		return boathook.Errorf(boathook.NotFound, "there is no such source")
 	}
 	return h.cfg.Store.DeleteSource(ctx, c.workspace, id)
+}
+
+// deleteIdle deletes a source, as find has found it, if nothing runs on it.
+func (h *Handler) deleteIdle(ctx context.Context, c call, idKind, id string, find func(context.Context, call) (boathook.Source, error)) error {
+	_, err := h.cfg.Store.Source(ctx, c.workspace, id)
+	if boathook.IsKind(err, boathook.NotFound) {
+		// Perhaps deleted by half: the store removes what is left, if it is
+		// the caller's.
+		return h.deleteSource(ctx, c, idKind, id)
+	}
+	s, err := find(ctx, c)
+	if err != nil {
+		return err
+	}
+	active, err := h.cfg.Store.AnyActive(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	if active {
+		return boathook.Errorf(boathook.Conflict, "the %s has a run that is not over: cancel it, or wait", s.Kind)
+	}
+	return h.cfg.Store.DeleteSource(ctx, c.workspace, s.ID)
 }

@@ -195,6 +195,7 @@ func TestTheWebhookOfAnySourceLivesAsADeploymentsDoes(t *testing.T) {
 	a := newAPI(t)
 	for source, event := range map[string]string{
 		a.deployment(): "run.failed",
+		a.agent():      "webhook.disabled",
 		"/v1/repositories/" + a.ask(201, "POST", "/v1/repositories", `{"owner":"acme","name":"site"}`).text("id"): "build_finish",
 		"/v1/apps/" + a.newApp(): "job_created",
 	} {

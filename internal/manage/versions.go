@@ -46,23 +46,29 @@ func (h *Handler) createVersion(ctx context.Context, c call, in versionInput) (v
 	if in.Target == nil {
 		return versionView{}, boathook.InvalidField("target", "is required")
 	}
-	target, err := h.target(*in.Target)
+	v, err := h.addVersion(ctx, s, in.Environment, *in.Target)
 	if err != nil {
-		return versionView{}, within("target", err)
-	}
-	v := boathook.Version{
-		ID: boathook.NewID(boathook.VersionID), SourceID: s.ID, WorkspaceID: s.WorkspaceID,
-		Environment: in.Environment, Target: target, CreatedAt: h.cfg.Now(),
-	}
-	v.SealedHeaders, err = h.sealHeaders(ctx, v.WorkspaceID, v.ID, v.Target.Headers)
-	if err != nil {
-		return versionView{}, err
-	}
-	v.Target.Headers = masked(v.Target.Headers)
-	if v, err = h.cfg.Store.AddVersion(ctx, v); err != nil {
 		return versionView{}, err
 	}
 	return viewVersion(v, map[boathook.Environment]boathook.LiveVersion{v.Environment: {ID: v.ID}}), nil
+}
+
+// addVersion makes a source's next version and puts it live.
+func (h *Handler) addVersion(ctx context.Context, s boathook.Source, env boathook.Environment, in targetInput) (boathook.Version, error) {
+	target, err := h.target(in)
+	if err != nil {
+		return boathook.Version{}, within("target", err)
+	}
+	v := boathook.Version{
+		ID: boathook.NewID(boathook.VersionID), SourceID: s.ID, WorkspaceID: s.WorkspaceID,
+		Environment: env, Target: target, CreatedAt: h.cfg.Now(),
+	}
+	v.SealedHeaders, err = h.sealHeaders(ctx, v.WorkspaceID, v.ID, v.Target.Headers)
+	if err != nil {
+		return boathook.Version{}, err
+	}
+	v.Target.Headers = masked(v.Target.Headers)
+	return h.cfg.Store.AddVersion(ctx, v)
 }
 
 // targetInput is a target as it is given; nil is a field that is not.
@@ -71,6 +77,7 @@ type targetInput struct {
 	URL            *string             `json:"url"`
 	Headers        map[string]string   `json:"headers"`
 	FunctionARN    *string             `json:"function_arn"`
+	RuntimeARN     *string             `json:"runtime_arn"`
 	Argv           []string            `json:"argv"`
 	TimeoutSeconds *int                `json:"timeout_seconds"`
 }
@@ -88,6 +95,7 @@ func (h *Handler) target(in targetInput) (boathook.Target, error) {
 		{"url", in.URL != nil, boathook.TargetHTTP, true},
 		{"headers", in.Headers != nil, boathook.TargetHTTP, false},
 		{"function_arn", in.FunctionARN != nil, boathook.TargetLambda, true},
+		{"runtime_arn", in.RuntimeARN != nil, boathook.TargetAgentCore, true},
 		{"argv", in.Argv != nil, boathook.TargetCommand, true},
 	}
 	known := false
@@ -95,8 +103,8 @@ func (h *Handler) target(in targetInput) (boathook.Target, error) {
 		known = known || f.of == t.Type
 	}
 	if !known {
-		return t, boathook.InvalidField("type", "must be %s, %s or %s",
-			boathook.TargetHTTP, boathook.TargetLambda, boathook.TargetCommand)
+		return t, boathook.InvalidField("type", "must be %s, %s, %s or %s",
+			boathook.TargetHTTP, boathook.TargetLambda, boathook.TargetAgentCore, boathook.TargetCommand)
 	}
 	for _, f := range fields {
 		if f.given && f.of != t.Type {
@@ -124,6 +132,8 @@ func (h *Handler) target(in targetInput) (boathook.Target, error) {
 		t.URL = *in.URL
 	case boathook.TargetLambda:
 		t.FunctionARN = *in.FunctionARN
+	case boathook.TargetAgentCore:
+		t.RuntimeARN = *in.RuntimeARN
 	case boathook.TargetCommand:
 		if err := checkArgv(in.Argv); err != nil {
 			return t, err

@@ -26,6 +26,8 @@ type runEnvelope struct {
 	Trigger       boathook.Trigger     `json:"t"`
 	WebhookID     string               `json:"h,omitempty"`
 	CreatedAt     int64                `json:"c"` // Unix milliseconds
+	EventName     string               `json:"en,omitempty"`
+	EventSource   string               `json:"es,omitempty"`
 	Input         []byte               `json:"i"`
 }
 
@@ -34,7 +36,8 @@ func EncodeRun(r boathook.Run) (Message, error) {
 	body, err := json.Marshal(runEnvelope{
 		ID: r.ID, WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID,
 		VersionNumber: r.VersionNumber, Environment: r.Environment, Trigger: r.Trigger,
-		WebhookID: r.WebhookID, CreatedAt: r.CreatedAt.UnixMilli(), Input: deflate.Compress(r.Input),
+		WebhookID: r.WebhookID, CreatedAt: r.CreatedAt.UnixMilli(),
+		EventName: r.EventName, EventSource: r.EventSource, Input: deflate.Compress(r.Input),
 	})
 	if err != nil {
 		return Message{}, fmt.Errorf("encode run %s: %w", r.ID, err)
@@ -62,6 +65,7 @@ func DecodeRun(body string) (boathook.Run, error) {
 			VersionNumber: e.VersionNumber, Environment: e.Environment, Trigger: e.Trigger,
 			WebhookID: e.WebhookID, InputHash: boathook.HashInput(input),
 			CreatedAt: time.UnixMilli(e.CreatedAt).UTC(), Status: boathook.RunPending,
+			EventName: e.EventName, EventSource: e.EventSource,
 		},
 		Input: input,
 	}, nil

@@ -17,6 +17,7 @@ type KeepStore interface {
 	LogLines(ctx context.Context, runID string) (int, error)
 	FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error)
 	MarkPublished(ctx context.Context, id string) error
+	Release(ctx context.Context, agentID, runID string) error
 	PutDue(ctx context.Context, d store.Due) error
 	DeleteDue(ctx context.Context, d store.Due) error
 }
@@ -46,9 +47,12 @@ const Grace = 15 * time.Second
 // runner: its message is in the queue, or in the dead-letter queue.
 const pendingLook = time.Hour
 
-// Settle publishes the event of a run that is over, records that, and deletes
-// its due row, in this order. It may be repeated.
+// Settle frees the place of an agent's run that is over, publishes its event,
+// records that, and deletes its due row, in this order. It may be repeated.
 func (k *Keeper) Settle(ctx context.Context, r boathook.Run, due store.Due) error {
+	if err := k.release(ctx, r.RunHead); err != nil {
+		return err
+	}
 	if !r.Published {
 		if event, ok := r.Event(); ok {
 			if err := k.Publish.Publish(ctx, event); err != nil {
@@ -68,6 +72,14 @@ func (k *Keeper) Settle(ctx context.Context, r boathook.Run, due store.Due) erro
 		boathook.RunCanceled:  metrics.RunsCanceled,
 	}[r.Status])
 	return nil
+}
+
+// release frees the place that an agent's run holds among those in flight.
+func (k *Keeper) release(ctx context.Context, head boathook.RunHead) error {
+	if !head.OfAgent() {
+		return nil
+	}
+	return k.Store.Release(ctx, head.SourceID, head.ID)
 }
 
 // Tend does what a run's state asks for: a run that is over is settled; one
@@ -107,6 +119,9 @@ func (k *Keeper) Tend(ctx context.Context, head boathook.RunHead, due store.Due)
 		return k.Store.DeleteDue(ctx, due)
 	}
 	if head.Published {
+		if err := k.release(ctx, head); err != nil { // it was canceled while pending
+			return err
+		}
 		return k.Store.DeleteDue(ctx, due)
 	}
 	run, err := k.Store.Run(ctx, head.WorkspaceID, head.ID)

@@ -10,7 +10,8 @@
 //
 // Config holds what users set up and never expires by itself: workspaces,
 // tokens, sources, versions, webhooks. Records holds what happens: runs,
-// deliveries and what is due. Records expire after the retention (at least 15
+// deliveries, what is due, and the WebSockets that are open, which need no
+// table of their own. Records expire after the retention (at least 15
 // days, so that nothing redriven from a dead-letter queue meets a missing
 // record); DynamoDB deletes late, so an expired item is filtered on read and
 // counts as absent in conditions.
@@ -53,6 +54,9 @@
 //	MarkHealth           config   src#id / out#id#health      UpdateItem                              1 W
 //	ClearHealth          config   src#id / out#id#health      DeleteItem                              1 W
 //	LookUpTrigger        both     in#id, live, run head       BatchGetItem C                          3 R
+//	LookUpAgent          both     source, live, load, head    BatchGetItem C                          4 R
+//	Admit                records  load#id / load              UpdateItem; PutItem each new minute     1 W per KiB
+//	Release              records  load#id / load              UpdateItem                              1 W per KiB
 //	CreateRun            records  run#id / head, input#hash   PutItem x2 side by side                 1 W + 1, input
 //	RemovePending        records  run#id / head               DeleteItem                              1 W + 1
 //	RunHead              records  run#id / head               GetItem C                               1 R
@@ -63,6 +67,8 @@
 //	MarkPublished        records  run#id / head               UpdateItem                              1 W
 //	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 1)
 //	Runs                 records  by-parent runs#src          Query, BatchGetItem C x2                1 R per 8 KiB of entries, 1 R per 4 KiB of runs
+//	RunHeads             records  by-parent runs#src          Query, BatchGetItem C                   1 R per 8 KiB of entries, 1 R per run
+//	CountRuns            records  by-parent runs#src          Query                                   0.5 R per 4 KiB
 //	AnyActive            records  by-parent runs#src          Query                                   0.5 R per 4 KiB
 //	PutRequest           records  req#in / outcome#slot       PutItem                                 1 W
 //	Requests             records  by-parent runs#src, req#in  Query x2                                0.5 to 1 R per 4 KiB, 200 R at most
@@ -83,6 +89,11 @@
 //	Due                  records  due#shard                   Query C                                 1 R per 4 KiB
 //	DeleteDue            records  due#shard / time#id         DeleteItem                              1 W
 //	ReserveSlot          records  slot#out / interval         UpdateItem; also PutItem if none waits  1 W, 2 W
+//	PutConnection        records  conn#id / connection        PutItem                                 1 W
+//	Connection           records  conn#id / connection        GetItem C                               1 R
+//	DeleteConnection     records  watch#ws / id, conn#id      DeleteItem x2                           2 W
+//	Watch                records  watch#ws / id               PutItem                                 1 W
+//	Watchers             records  watch#ws                    Query                                   0.5 R per 4 KiB, about 40 watchers
 //
 // A text above 300 KiB compressed (DynamoDB's items end at 400 KB), and a
 // delivery's body above 4 KiB, is in further items: their writes come first and

@@ -23,11 +23,13 @@ type Store interface {
 	Webhooks
 	Runs
 	Requests
+	Loads
 	Logs
 	Events
 	Deliveries
 	DueRows
 	Slots
+	Connections
 }
 
 // MaxPageBytes is about how much text one page holds: a page of runs ends
@@ -118,11 +120,21 @@ type TriggerView struct {
 	Run     *boathook.RunHead // of the id that was asked for; nil if there is none
 }
 
+// AgentView is all that intake needs to know to answer an agent's trigger.
+type AgentView struct {
+	Agent *boathook.Source // nil if there is none
+	Live  map[boathook.Environment]boathook.LiveVersion
+	Load  Load
+	Run   *boathook.RunHead // of the id that was asked for; nil if there is none
+}
+
 // Runs are executions. A run is three items: a small head, its input, its
 // output; see [boathook.RunHead].
 type Runs interface {
 	// LookUpTrigger reads in one round trip. An empty runID asks for no run.
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (TriggerView, error)
+	// LookUpAgent reads in one round trip. An empty runID asks for no run.
+	LookUpAgent(ctx context.Context, agentID, runID string) (AgentView, error)
 
 	// CreateRun stores a run as it is. If one with its id exists, nothing
 	// changes and the error is a Conflict.
@@ -136,6 +148,11 @@ type Runs interface {
 	// Runs lists by creation time, newest first, and merges those of all the
 	// sources given. A page may end before its limit; see [MaxPageBytes].
 	Runs(ctx context.Context, q RunQuery) (runs []boathook.Run, next string, err error)
+	// RunHeads lists as Runs does, and reads no inputs and outputs.
+	RunHeads(ctx context.Context, q RunQuery) (heads []boathook.RunHead, next string, err error)
+	// CountRuns counts the runs of a workspace's sources by status: those
+	// created at a time or later, the newest [MaxCounted] of each source.
+	CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error)
 	// AnyActive reports whether a source has a run that is not over.
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
 
@@ -163,7 +180,8 @@ type RunQuery struct {
 	WorkspaceID string
 	SourceIDs   []string // at least one
 	Environment boathook.Environment
-	Status      boathook.RunStatus
+	Statuses    []boathook.RunStatus // any of them
+	Skip        int                  // how many to leave out before the page; each costs as if it were listed
 	Page
 }
 
@@ -193,6 +211,9 @@ type Requests interface {
 	Requests(ctx context.Context, q RequestQuery) (requests []boathook.Request, next string, err error)
 }
 
+// MaxCounted is up to where counts of runs are exact.
+const MaxCounted = 10_000
+
 // LogLine is one line that a run printed.
 type LogLine struct {
 	Time   time.Time `json:"t"`
@@ -203,6 +224,17 @@ type LogLine struct {
 // Size is how much a line counts in limits, in bytes: an empty one takes room
 // too.
 func (l LogLine) Size() int { return len(l.Text) + 64 }
+
+// Level is how grave the line is: what a program prints to stderr is an error.
+func (l LogLine) Level() string {
+	if l.Stream == "stderr" {
+		return "error"
+	}
+	return "info"
+}
+
+// LogEvent is what the live log and the log of an agent call a line.
+const LogEvent = "output"
 
 // Logs are what runs print.
 type Logs interface {
@@ -277,12 +309,12 @@ type Deliveries interface {
 // DueShards is how many partitions what is due is spread over.
 const DueShards = 16
 
-// Due is a small row that waits until its time: a run to be looked after, or
-// a delivery's next attempt. It never changes; to move it, put another and
-// delete it.
+// Due is a small row that waits until its time: a run to be looked after, a
+// delivery's next attempt, or a connection that must have authenticated. It
+// never changes; to move it, put another and delete it.
 type Due struct {
 	At      time.Time
-	ID      string // of the run or the delivery, and what else makes it one: the shard follows from it
+	ID      string // of what is due, and what else makes it one: the shard follows from it
 	Kind    DueKind
 	Payload []byte // what sweep needs beside; at most 1 KiB
 }
@@ -292,8 +324,9 @@ type DueKind string
 
 // The kinds of due rows.
 const (
-	DueRun      DueKind = "run"      // see whether its runner is alive and its event published
-	DueDelivery DueKind = "delivery" // send its next attempt
+	DueRun        DueKind = "run"        // see whether its runner is alive and its event published
+	DueDelivery   DueKind = "delivery"   // send its next attempt
+	DueConnection DueKind = "connection" // close it unless it has authenticated
 )
 
 // DueRows are what sweep empties.
@@ -311,4 +344,20 @@ type Slots interface {
 	// are an interval of at least a millisecond apart, and reserved once. Each
 	// interval has slots of its own, so that another limit starts anew.
 	ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error)
+}
+
+// Connections are open WebSockets, and which of them watch their workspace.
+// They expire with [boathook.Connection.ExpiresAt], not with the retention.
+type Connections interface {
+	// PutConnection stores a connection or replaces it.
+	PutConnection(ctx context.Context, c boathook.Connection) error
+	Connection(ctx context.Context, id string) (boathook.Connection, error)
+	// DeleteConnection removes an authenticated connection from its workspace's
+	// watchers too. One that is absent is no error.
+	DeleteConnection(ctx context.Context, c boathook.Connection) error
+
+	// Watch adds an authenticated connection to its workspace's watchers.
+	Watch(ctx context.Context, c boathook.Connection) error
+	// Watchers are the connections that watch a workspace, by id. It may lag.
+	Watchers(ctx context.Context, workspaceID string) ([]boathook.Connection, error)
 }

@@ -1,7 +1,8 @@
 // Package sweep does each minute what is due: it sends the retries whose time
-// has come, many in a request, and looks after the runs that should be over.
-// Whatever it does, it does before it deletes the row that asked for it, so that
-// a crash repeats a step and loses none.
+// has come, many in a request, looks after the runs that should be over, and
+// closes the connections that have not authenticated. Whatever it does, it does
+// before it deletes the row that asked for it, so that a crash repeats a step and
+// loses none.
 package sweep
 
 import (
@@ -31,13 +32,19 @@ type Keeper interface {
 	Tend(ctx context.Context, head boathook.RunHead, due store.Due) error
 }
 
+// Connections closes what has not authenticated; see package stream.
+type Connections interface {
+	CloseUnauthenticated(ctx context.Context, id string) error
+}
+
 // Sweeper is the room. All fields are required.
 type Sweeper struct {
-	Store   Store
-	Keeper  Keeper
-	Retries queue.Sender
-	Now     func() time.Time
-	Log     *slog.Logger
+	Store       Store
+	Keeper      Keeper
+	Retries     queue.Sender
+	Connections Connections
+	Now         func() time.Time
+	Log         *slog.Logger
 }
 
 const (
@@ -142,6 +149,8 @@ func (s *Sweeper) row(ctx context.Context, row store.Due) (retry *queue.Message,
 		err = s.run(ctx, row)
 	case store.DueDelivery:
 		retry, err = s.retry(ctx, row)
+	case store.DueConnection:
+		err = s.connection(ctx, row)
 	default:
 		err = errors.New("unknown kind")
 	}
@@ -174,4 +183,11 @@ func (s *Sweeper) retry(ctx context.Context, row store.Due) (*queue.Message, err
 	}
 	message, err := queue.EncodeDelivery(queue.Delivery{Delivery: record, Attempt: due.Attempt, Series: due.Series})
 	return &message, err
+}
+
+func (s *Sweeper) connection(ctx context.Context, row store.Due) error {
+	if err := s.Connections.CloseUnauthenticated(ctx, row.ID); err != nil {
+		return err
+	}
+	return s.Store.DeleteDue(ctx, row)
 }

@@ -34,6 +34,17 @@ func (k *tended) Tend(_ context.Context, head boathook.RunHead, _ store.Due) err
 	return k.err
 }
 
+// closed remembers the connections that were to be closed.
+type closed struct {
+	ids []string
+	err error
+}
+
+func (c *closed) CloseUnauthenticated(_ context.Context, id string) error {
+	c.ids = append(c.ids, id)
+	return c.err
+}
+
 // sent is a queue that remembers, and fails while err says so.
 type sent struct {
 	mu         sync.Mutex
@@ -70,15 +81,18 @@ type place struct {
 	store  *storemem.Store
 	keeper *tended
 	sent   *sent
+	closed *closed
 	now    time.Time
 }
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	p := &place{keeper: &tended{}, sent: &sent{}, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
+	p := &place{keeper: &tended{}, sent: &sent{}, closed: &closed{}, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return p.now }
 	p.store = storemem.New(storemem.Config{Retention: 30 * 24 * time.Hour, Now: now})
-	p.Sweeper = &sweep.Sweeper{Store: p.store, Keeper: p.keeper, Retries: p.sent, Now: now, Log: slog.New(slog.DiscardHandler)}
+	p.Sweeper = &sweep.Sweeper{
+		Store: p.store, Keeper: p.keeper, Retries: p.sent, Connections: p.closed, Now: now, Log: slog.New(slog.DiscardHandler),
+	}
 	return p
 }
 
@@ -306,5 +320,24 @@ func TestASweepEndsWithItsContext(t *testing.T) {
 	must(t, p.Sweep(ctx))
 	if n := p.rows(t); n != 1 {
 		t.Errorf("%d rows are left", n)
+	}
+}
+
+func TestAConnectionThatIsDueIsClosedAndItsRowDeleted(t *testing.T) {
+	p := newPlace(t)
+	const id = "L0SM9cOFvHcCIhw="
+	must(t, p.store.PutDue(t.Context(), store.Due{At: p.now, ID: id, Kind: store.DueConnection}))
+	must(t, p.store.PutDue(t.Context(), store.Due{At: p.now.Add(time.Second), ID: "later", Kind: store.DueConnection}))
+	p.closed.err = errDown
+	if err := p.Sweep(t.Context()); !errors.Is(err, errDown) {
+		t.Errorf("error %v", err)
+	}
+	if n := p.rows(t); n != 2 {
+		t.Errorf("%d rows after a failure", n)
+	}
+	p.closed.err = nil
+	must(t, p.Sweep(t.Context()))
+	if n := p.rows(t); n != 1 || !slices.Equal(p.closed.ids, []string{id, id}) {
+		t.Errorf("%d rows, closed %v", n, p.closed.ids)
 	}
 }

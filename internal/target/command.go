@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -16,8 +17,9 @@ import (
 // stdout and stderr are the run's log, the last stdout line that is JSON is
 // its output, and an exit code other than 0 fails it.
 //
-// The process gets a group of its own, and of the environment only PATH, HOME
-// and BOATHOOK_RUN_ID: never the server's secrets. Its group is killed once it
+// The process gets a group of its own, and of the environment only PATH and
+// HOME: never the server's secrets. Besides, BOATHOOK_RUN_ID is set and, for an
+// agent, BOATHOOK_MESSAGE and BOATHOOK_SESSION_ID. Its group is killed once it
 // has ended, so nothing that it started outlives the run, except what left the
 // group.
 //
@@ -41,6 +43,9 @@ func (t Command) Run(ctx context.Context, job Job, log Log) Result {
 
 	cmd := exec.CommandContext(ctx, job.Target.Argv[0], job.Target.Argv[1:]...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "BOATHOOK_RUN_ID=" + job.RunID}
+	if job.Message != "" {
+		cmd.Env = append(cmd.Env, "BOATHOOK_MESSAGE="+variable(job.Message), "BOATHOOK_SESSION_ID="+job.SessionID)
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(job.Input), stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
@@ -74,6 +79,20 @@ func (t Command) Run(ctx context.Context, job Job, log Log) Result {
 		result.Err = fmt.Sprintf("the command's pipes failed: %s", err)
 	}
 	return result
+}
+
+// maxVariable is how much of a message an environment variable holds, in bytes:
+// Linux ends one at 128 KiB.
+const maxVariable = 96 << 10
+
+// variable is a message as an environment can hold it. One that is too long is
+// cut and says so: the input is whole on stdin.
+func variable(message string) string {
+	message = strings.ReplaceAll(message, "\x00", "\uFFFD")
+	if len(message) <= maxVariable {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxVariable], "") + fmt.Sprintf(" … [cut: the message has %d bytes]", len(message))
 }
 
 // exitCode is as a shell tells it: 128 and the signal that ended a process.

@@ -3,6 +3,8 @@ package target_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -182,4 +184,30 @@ func mustBeGone(t *testing.T, pid int) {
 		}
 	}
 	t.Errorf("process %d is still there", pid)
+}
+
+func TestACommandOfAnAgentFindsItsMessageInTheEnvironment(t *testing.T) {
+	for name, tc := range map[string]struct{ message, want string }{
+		"a message":   {"Event: x\nData: {a: 1}", "Event: x\nData: {a: 1}"},
+		"a NUL":       {"a\x00b", "a\uFFFDb"},
+		"a long one":  {strings.Repeat("é", 100_000), strings.Repeat("é", 96<<10/2) + " … [cut: the message has 200000 bytes]"},
+		"no message ": {"", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := target.Job{
+				RunID: "run_1", Input: []byte(`{}`), Message: tc.message, SessionID: "webhook-agent_a",
+				Target: boathook.Target{Argv: []string{"sh", "-c", `printf %s "$BOATHOOK_MESSAGE" | sha256sum | cut -d' ' -f1; echo "$BOATHOOK_SESSION_ID"`}},
+			}
+			session := "webhook-agent_a"
+			if tc.message == "" {
+				session = ""
+			}
+			var log record
+			got := target.Command{Grace: time.Second}.Run(t.Context(), j, &log)
+			want := fmt.Sprintf("stdout: %x|stdout: %s", sha256.Sum256([]byte(tc.want)), session)
+			if got.Err != "" || strings.Join(log.lines, "|") != want {
+				t.Errorf("got %q, %q; want %q", got.Err, log.lines, want)
+			}
+		})
+	}
 }

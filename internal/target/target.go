@@ -1,5 +1,6 @@
 // Package target executes runs: [HTTP] posts to a URL, [Command] starts a
-// local process, package lambda invokes a function. Each gives a run its
+// local process, package lambda invokes a function, package agentcore an agent
+// on Amazon Bedrock AgentCore. Each gives a run its
 // input, passes on what it prints line by line, and finds its output.
 //
 // A job is started at most once for each [Target.Run], whatever goes wrong
@@ -10,6 +11,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"boathook/internal/boathook"
 )
@@ -92,6 +95,13 @@ type Target interface {
 
 // Set is a target that runs each job by the one of its type.
 type Set map[boathook.TargetType]Target
+
+// Only is the set with no types but those that are allowed.
+func (s Set) Only(allowed []boathook.TargetType) Set {
+	only := maps.Clone(s)
+	maps.DeleteFunc(only, func(t boathook.TargetType, _ Target) bool { return !slices.Contains(allowed, t) })
+	return only
+}
 
 // Run implements [Target].
 func (s Set) Run(ctx context.Context, job Job, log Log) Result {

@@ -1,5 +1,5 @@
-// Package stack is test support: the tables, queues, key and secret of
-// template.yaml on AWS emulators, a function's environment that names them, and
+// Package stack is test support: the tables, queues, key and secrets of
+// template.yaml on AWS emulators, a stand-in for its WebSocket API, a function's environment that names them, and
 // a record of every request that the SDK's clients send.
 package stack
 
@@ -43,6 +43,8 @@ type Stack struct {
 
 	Runs, Deliveries, Retries *sqsqueue.Queue
 
+	WebSockets *WebSockets
+
 	recorder *recorder
 }
 
@@ -85,10 +87,15 @@ func New(t testing.TB) *Stack {
 	}
 	key, err := kms.NewFromConfig(s.SDK).CreateKey(ctx, &kms.CreateKeyInput{})
 	must(t, err)
-	secret, err := secretsmanager.NewFromConfig(s.SDK).CreateSecret(ctx, &secretsmanager.CreateSecretInput{
-		Name: aws.String(name), SecretString: aws.String(events.AdminToken),
-	})
-	must(t, err)
+	secrets := make(map[string]string)
+	for use, text := range map[string]string{"admin": events.AdminToken, "internal": events.InternalToken, "stream": events.StreamSecret} {
+		secret, err := secretsmanager.NewFromConfig(s.SDK).CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+			Name: aws.String(name + "-" + use), SecretString: &text,
+		})
+		must(t, err)
+		secrets[use] = *secret.ARN
+	}
+	s.WebSockets = newWebSockets(t)
 
 	s.Env = map[string]string{
 		"BOATHOOK_LOG_LEVEL":                        "error",
@@ -103,8 +110,14 @@ func New(t testing.TB) *Stack {
 		"BOATHOOK_DELIVERIES_DEAD_LETTER_QUEUE_URL": urls["deliveries-dead"],
 		"BOATHOOK_RETRIES_DEAD_LETTER_QUEUE_URL":    urls["retries-dead"],
 		"BOATHOOK_KEY_ID":                           *key.KeyMetadata.KeyId,
-		"BOATHOOK_ADMIN_SECRET_ID":                  *secret.ARN,
+		"BOATHOOK_ADMIN_SECRET_ID":                  secrets["admin"],
+		"BOATHOOK_INTERNAL_SECRET_ID":               secrets["internal"],
+		"BOATHOOK_STREAM_SECRET_ID":                 secrets["stream"],
+		"BOATHOOK_WEBSOCKET_ENDPOINT":               s.WebSockets.url,
+		"BOATHOOK_AGENT_EXECUTION":                  "true",
+		"BOATHOOK_ALLOWED_TARGETS":                  "http,lambda,agentcore",
 		"BOATHOOK_ALLOWED_FUNCTION_ARNS":            "",
+		"BOATHOOK_ALLOWED_RUNTIME_ARNS":             "",
 		"BOATHOOK_ALLOWED_EGRESS":                   "127.0.0.0/8",
 		"BOATHOOK_ALLOW_HTTP":                       "true",
 		"BOATHOOK_PUBLIC_URL":                       "",
@@ -121,7 +134,7 @@ func New(t testing.TB) *Stack {
 const Secret = "whsec_dGhlIHN0b3J5J3Mgd2ViaG9vaw=="
 
 // Tell puts the story of package events into the store: its workspace,
-// deployment, version and webhooks. target and receiver are URLs.
+// deployment, version and webhooks, and its agent. target and receiver are URLs.
 func (s *Stack) Tell(t testing.TB, target, receiver string) {
 	t.Helper()
 	ctx := t.Context()
@@ -159,6 +172,19 @@ func (s *Stack) Tell(t testing.TB, target, receiver string) {
 		Environment: boathook.Production, Dialect: "crewship", Timeout: boathook.DefaultDeliveryTimeout, Retry: boathook.DefaultRetry,
 		Enabled: true, Secrets: boathook.SealedSecrets{Current: sealed}, CreatedAt: at, UpdatedAt: at,
 	}))
+	sealed, err = s.Seal.Seal(ctx, events.WorkspaceID, events.AgentID, []byte(events.AgentSecret))
+	must(t, err)
+	must(t, s.Store.PutSource(ctx, boathook.Source{
+		ID: events.AgentID, WorkspaceID: events.WorkspaceID, Kind: boathook.Agent, Name: "Reviewer", CreatedAt: at,
+		Agent: &boathook.AgentSettings{
+			CrewID: events.CrewID, Slug: "reviewer", RatePerMinute: 60, MaxInFlight: 8, SealedSecret: sealed,
+		},
+	}))
+	_, err = s.Store.AddVersion(ctx, boathook.Version{
+		ID: boathook.NewID(boathook.VersionID), SourceID: events.AgentID, WorkspaceID: events.WorkspaceID,
+		Environment: boathook.Production, Target: boathook.Target{Type: boathook.TargetHTTP, URL: target}, CreatedAt: at,
+	})
+	must(t, err)
 	s.Calls()
 }
 

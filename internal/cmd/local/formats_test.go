@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"testing"
@@ -69,14 +70,15 @@ func hexMAC(h func() hash.Hash, secret string, parts ...[]byte) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// published publishes an event whose data is a file of the catalogue.
-func (p *program) published(source, kind string, deliveries int) (data []byte) {
+// published publishes an event whose data is a file of the catalogue, which its
+// type names.
+func (p *program) published(source, file string, deliveries int) (data []byte) {
 	p.t.Helper()
-	data, err := os.ReadFile("../../catalogue/examples/" + kind + ".json")
+	data, err := os.ReadFile("../../catalogue/examples/" + file + ".json")
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	answer := p.call("POST", "/v1/events", fmt.Sprintf(`{"source":%q,"type":%q,"data":%s}`, source, kind, data), 202)
+	answer := p.call("POST", "/v1/events", fmt.Sprintf(`{"source":%q,"type":%q,"data":%s}`, source, path.Base(file), data), 202)
 	event := answer["events"].([]any)[0].(map[string]any)
 	if event["deliveries"] != float64(deliveries) {
 		p.t.Errorf("published %v, want %d deliveries", event, deliveries)
@@ -99,7 +101,7 @@ func TestTheDocumentsPayloadsArriveAsTheirSystemsSendThem(t *testing.T) {
 	secret := p.call("POST", "/v1/apps/"+app+"/outgoing-webhooks",
 		`{"name":"standard","url":"`+url+`/standard","events":["job_finished"],"dialect":"standard"}`, 201)["signing_secret"].(string)
 
-	build := p.published(repository, "build_finish", 2)
+	build := p.published(repository, "repository/build_finish", 2)
 	for _, path := range []string{"/signed", "/unsigned"} {
 		d := next(path)
 		if !bytes.Equal(d.body, build) {
@@ -115,7 +117,7 @@ func TestTheDocumentsPayloadsArriveAsTheirSystemsSendThem(t *testing.T) {
 		p.checkRequest(d, want, d.header.Get("X-Shipway-Delivery"))
 	}
 
-	job := p.published(app, "job_finished", 2)
+	job := p.published(app, "app/job_finished", 2)
 	d := next("/app")
 	if want := `{"event":"job_finished","data":` + string(job) + `}`; string(d.body) != want {
 		t.Errorf("Capawesome Cloud: the body is %s, want %s", d.body, want)

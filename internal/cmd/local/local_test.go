@@ -244,7 +244,7 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 // system walk its wire format, trouble has receivers that misbehave.
 func TestOutsideClients(t *testing.T) {
 	need(t, "python3")
-	for _, client := range []string{"crewship", "shipway", "capawesome", "standard", "presets", "trouble"} {
+	for _, client := range []string{"crewship", "stream", "shipway", "capawesome", "standard", "presets", "trouble"} {
 		t.Run(client, func(t *testing.T) {
 			p := start(t)
 			// -B: what they share leaves no compiled copy behind.

@@ -2,8 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -23,6 +24,8 @@ import (
 	"boathook/internal/runs"
 	"boathook/internal/seal"
 	storemem "boathook/internal/store/mem"
+	"boathook/internal/stream"
+	"boathook/internal/stream/websocket"
 	"boathook/internal/sweep"
 	"boathook/internal/target"
 )
@@ -44,9 +47,10 @@ const (
 // system is all rooms on the embedded store and queues.
 type system struct {
 	http.Handler
-	work  []worker
-	sweep *sweep.Sweeper
-	log   *slog.Logger
+	work    []worker
+	sweep   *sweep.Sweeper
+	sockets *websocket.Gateway
+	log     *slog.Logger
 
 	stop    context.CancelFunc // ends the workers
 	workCtx context.Context
@@ -81,15 +85,23 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 	keeper := &runs.Keeper{Store: store, Publish: publisher, Now: time.Now, Log: log}
 	starter := &runs.Starter{Store: store, Queue: runsQueue, Now: time.Now, Log: log}
 
-	triggers := &intake.Intake{Store: store, Runs: starter, Seal: sealer, Now: time.Now, Log: log}
+	sockets := websocket.New(stream.AuthTimeout, log)
+	streamSecret := fixed(rand.Text() + rand.Text())
+	room := &stream.Room{Store: store, Sockets: sockets, Secret: streamSecret, Now: time.Now}
+
+	triggers := &intake.Intake{
+		Store: store, Runs: starter, Seal: sealer, Now: time.Now, Log: log,
+		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
+	}
 	api := manage.New(manage.Config{
 		Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: sealer,
 		Queues: map[string]queue.Redriver{
 			manage.RunsQueue: runsQueue, manage.DeliveriesQueue: deliveries, manage.RetriesQueue: retries,
 		},
-		AdminToken: func(context.Context) (string, error) { return adminToken, nil },
-		Workspace:  firstWorkspace,
-		CheckURL:   client.CheckURL,
+		AdminToken:   fixed(adminToken),
+		Workspace:    firstWorkspace,
+		StreamSecret: streamSecret,
+		CheckURL:     client.CheckURL,
 		AllowTarget: func(t boathook.Target) error {
 			if t.Type == boathook.TargetLambda {
 				return boathook.InvalidField("type", "lambda targets run on AWS only")
@@ -107,22 +119,26 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 			boathook.TargetHTTP:    target.HTTP{Client: once, UserAgent: dialect.UserAgent},
 			boathook.TargetCommand: target.Command{Grace: 5 * time.Second},
 		},
+		Stream:    stream.NewBroadcast(store, sockets, time.Now, log),
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
 	})
 	deliverer := deliver.New(deliver.Config{
 		Store: store, Retries: retries, Publish: publisher, Client: client, Seal: sealer,
-		Now: time.Now, Jitter: rand.Float64, Log: log,
+		Now: time.Now, Jitter: mathrand.Float64, Log: log,
 	})
 
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/", triggers.Handler())
+	mux.Handle("/api/v1/webhooks/", triggers.Handler())
+	mux.Handle("GET /ws", sockets.Handler(room))
 	mux.Handle("POST /receiver", inbox)
 	mux.Handle("/", api)
 
 	s := &system{
 		Handler: mux,
 		log:     log,
-		sweep:   &sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Now: time.Now, Log: log},
+		sweep:   &sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Connections: room, Now: time.Now, Log: log},
+		sockets: sockets,
 		work: []worker{
 			{runsQueue, executor.Handle},
 			{deliveries, deliverer.Handle},
@@ -186,8 +202,8 @@ func (s *system) serve(w worker) {
 }
 
 // drain waits until the runs that were accepted are over and the deliveries
-// that are due made, and stops the workers. What waits for its time is lost, as
-// all that this process holds.
+// that are due made, stops the workers, and closes the WebSockets. What waits for
+// its time is lost, as all that this process holds.
 func (s *system) drain() {
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
@@ -196,6 +212,12 @@ func (s *system) drain() {
 	}
 	s.stop()
 	s.running.Wait()
+	s.sockets.Shutdown()
+}
+
+// fixed provides a secret that was made for this process.
+func fixed(secret string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return secret, nil }
 }
 
 // idle reports whether no message is to be handled or being handled.

@@ -5,6 +5,7 @@ package openapitest
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
@@ -83,10 +84,13 @@ func (d *Document) Patterns(tags ...string) []string {
 	return patterns
 }
 
-// Role is the least role that an operation takes; empty if it needs no token.
+// Role is the least role that an operation takes; empty if it needs no API
+// token.
 func (d *Document) Role(pattern string) string {
 	for _, needed := range d.operation(pattern)["security"].([]any) {
-		return needed.(map[string]any)["token"].([]any)[0].(string)
+		if roles, ok := needed.(map[string]any)["token"].([]any); ok {
+			return roles[0].(string)
+		}
 	}
 	return ""
 }
@@ -126,6 +130,9 @@ func (d *Document) Check(t testing.TB, pattern string, r *http.Request, body str
 		t.Errorf("%s %s: the type %q is not documented", pattern, status, mediaType)
 	case mediaType == "application/json":
 		d.validate(t, pattern+" "+status, pointer+"/content/application~1json/schema", w.Body.Bytes())
+	case mediaType == "text/plain":
+		text, _ := json.Marshal(w.Body.String()) // strings always marshal
+		d.validate(t, pattern+" "+status, pointer+"/content/text~1plain/schema", text)
 	}
 	if w.Code >= 300 {
 		return

@@ -76,6 +76,7 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 	r := run()
 	r.Status, r.Error, r.ExitCode, r.Output = boathook.RunFailed, "exit status 7", new(7), json.RawMessage(`{}`)
 	r.StartedAt, r.CompletedAt, r.LogLines, r.Published = now, now, 12, true
+	r.EventName, r.EventSource = "push", "github"
 	r.Claim, r.CancelRequested = boathook.Claim{ID: "claim_x", LeaseUntil: now}, true
 	failed := delivery([]byte(`{}`))
 	failed.Status = boathook.DeliveryFailed
@@ -121,6 +122,24 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			_, err := s.MarkHealth(ctx, "dep_a", "out_a", boathook.Health{FailingSince: now, DisabledAt: now, DisabledReason: "gone"})
 			return err
 		}},
+		{"agent", func(s *dynamo.Store) error {
+			return s.PutSource(ctx, boathook.Source{
+				ID: "agent_a", WorkspaceID: "ws_a", Kind: boathook.Agent, CreatedAt: now,
+				Agent: &boathook.AgentSettings{CrewID: "crew_a", Slug: "a", SealedSecret: []byte{1}},
+			})
+		}},
+		{"load", func(s *dynamo.Store) error {
+			limit := store.Limit{RatePerMinute: 60, MaxInFlight: 8}
+			if err := s.Admit(ctx, "agent_a", "run_a", limit, store.Load{}, now); err != nil {
+				return err
+			}
+			first, err := store.Load{}.Admit("run_a", limit, now)
+			if err != nil {
+				return err
+			}
+			return s.Admit(ctx, "agent_a", "run_b", limit, first, now)
+		}},
+		{"released run", func(s *dynamo.Store) error { return s.Release(ctx, "agent_a", "run_a") }},
 		{"run", func(s *dynamo.Store) error { return s.CreateRun(ctx, r) }},
 		{"rejected request", func(s *dynamo.Store) error {
 			return s.PutRequest(ctx, 7, rejection(boathook.RequestRejected))
@@ -153,6 +172,12 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 		{"slot", func(s *dynamo.Store) error {
 			_, err := s.ReserveSlot(ctx, "out_a", time.Second, now)
 			return err
+		}},
+		{"connection", func(s *dynamo.Store) error {
+			return s.PutConnection(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", ConnectedAt: now})
+		}},
+		{"watcher", func(s *dynamo.Store) error {
+			return s.Watch(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", ConnectedAt: now})
 		}},
 	} {
 		s, w := onWire(func(r request) *reply {

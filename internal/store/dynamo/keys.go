@@ -36,10 +36,13 @@ import (
 //	req#<in>                 rejected#<slot>                                 requestItem
 //	req#<in>                 other#<slot>                                    requestItem
 //	evt#<ws>#<id>            pin                                             pinItem
+//	load#<agent>             load                                            loadItem
 //	dlv#<ws>#<tag>#<shard>   <delivery>      failed#<ws>#<out>   <delivery>  deliveryItem
 //	att#<delivery>           <number>                                        attemptItem
 //	due#<shard>              <time>#<id>                                     dueItem
 //	slot#<out>               <interval>                                      slotItem
+//	conn#<connection>        connection                                      connectionItem
+//	watch#<ws>               <connection>                                    connectionItem
 //	part#<pk>#<sk>           <number>                                        textItem: what did not fit into pk, sk
 //
 // Times are 13 digits of Unix milliseconds. The key of an input or output holds
@@ -128,6 +131,8 @@ func requestsPartition(webhookID string) string { return "req#" + webhookID }
 
 func pinKey(workspaceID, eventID string) key { return key{"evt#" + workspaceID + "#" + eventID, "pin"} }
 
+func loadKey(agentID string) key { return key{"load#" + agentID, "load"} }
+
 func deliveryKey(workspaceID string, id boathook.DeliveryID) key {
 	return key{deliveriesPartition(workspaceID, id.Tag(), id.Shard(deliveryShards)), id.String()}
 }
@@ -151,6 +156,10 @@ func slotKey(webhookID string, interval time.Duration) key {
 }
 
 func duePartition(shard int) string { return fmt.Sprintf("due#%02d", shard) }
+
+func connectionKey(id string) key { return key{"conn#" + id, "connection"} }
+
+func watcherKey(workspaceID, id string) key { return key{"watch#" + workspaceID, id} }
 
 func partKey(of key, number int) key {
 	return key{"part#" + of.PK + "#" + of.SK, fmt.Sprintf("%04d", number)}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,6 +34,8 @@ type headItem struct {
 	WebhookID     string               `dynamodbav:"w,omitempty"`
 	InputHash     []byte               `dynamodbav:"ih"`
 	CreatedAt     time.Time            `dynamodbav:"c"`
+	EventName     string               `dynamodbav:"en,omitempty"`
+	EventSource   string               `dynamodbav:"es,omitempty"`
 
 	Status      boathook.RunStatus `dynamodbav:"s"`
 	Error       string             `dynamodbav:"er,omitempty"`
@@ -53,6 +56,7 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 		key: headKey(r.ID), Parent: runsParent(r.SourceID), Place: position(r.CreatedAt, r.ID), Expires: expires,
 		WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
 		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID, InputHash: r.InputHash[:], CreatedAt: r.CreatedAt,
+		EventName: r.EventName, EventSource: r.EventSource,
 		Status: r.Status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
 		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output),
 		ClaimID: r.Claim.ID, LeaseUntil: r.Claim.LeaseUntil, CancelRequested: r.CancelRequested,
@@ -68,6 +72,7 @@ func (h headItem) head() boathook.RunHead {
 	head := boathook.RunHead{
 		ID: h.runID(), WorkspaceID: h.WorkspaceID, SourceID: h.SourceID, VersionID: h.VersionID, VersionNumber: h.VersionNumber,
 		Environment: h.Environment, Trigger: h.Trigger, WebhookID: h.WebhookID, CreatedAt: h.CreatedAt,
+		EventName: h.EventName, EventSource: h.EventSource,
 		Status: h.Status, Error: h.Error, ExitCode: h.ExitCode, StartedAt: h.StartedAt, CompletedAt: h.CompletedAt,
 		LogLines: h.LogLines, Published: h.Published,
 		Claim: boathook.Claim{ID: h.ClaimID, LeaseUntil: h.LeaseUntil}, CancelRequested: h.CancelRequested,
@@ -238,25 +243,90 @@ func (s *Store) withTexts(ctx context.Context, heads ...headItem) ([]boathook.Ru
 	return runs, nil
 }
 
-// Runs implements [store.Runs]. A page is short by the runs that changed their
-// status after the index was read.
-func (s *Store) Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error) {
-	wanted := func(h headItem) bool {
+// runWanted tells whether a query selects a run, of which a head or an entry of
+// the index is known.
+func runWanted(q store.RunQuery) func(headItem) bool {
+	return func(h headItem) bool {
 		return h.WorkspaceID == q.WorkspaceID &&
-			(q.Status == "" || h.Status == q.Status) &&
+			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, h.Status)) &&
 			(q.Environment == "" || h.Environment == q.Environment)
 	}
+}
+
+// runEntries reads a page of the index. Once their heads are read, it is short
+// by the runs that have changed their status since.
+func (s *Store) runEntries(ctx context.Context, q store.RunQuery) (entries []headItem, next string, err error) {
 	var lists []list
 	for _, id := range q.SourceIDs {
 		lists = append(lists, s.runsOf(id))
 	}
-	entries, next, err := page(ctx, s, q.Page, isPosition, wanted, lists...)
+	q.Limit += q.Skip
+	entries, next, err = page(ctx, s, q.Page, isPosition, runWanted(q), lists...)
+	return entries[min(q.Skip, len(entries)):], next, err
+}
+
+// RunHeads implements [store.Runs].
+func (s *Store) RunHeads(ctx context.Context, q store.RunQuery) (heads []boathook.RunHead, next string, err error) {
+	entries, next, err := s.runEntries(ctx, q)
+	if err != nil {
+		return nil, "", fmt.Errorf("list runs: %w", err)
+	}
+	items, err := s.heads(ctx, entries, runWanted(q))
+	if err != nil {
+		return nil, "", fmt.Errorf("list runs: %w", err)
+	}
+	for _, h := range items {
+		heads = append(heads, h.head())
+	}
+	return heads, next, nil
+}
+
+// CountRuns implements [store.Runs]. It reads the index alone.
+func (s *Store) CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error) {
+	counts := make(map[boathook.RunStatus]int)
+	oldest := position(since, "")
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, id := range sourceIDs {
+		group.Go(func() error {
+			n := 0
+			for it, err := range s.items(ctx, s.runsOf(id).query("", store.MaxCounted)) {
+				if err != nil {
+					return err
+				}
+				h, err := decode[headItem](it)
+				if err != nil {
+					return err
+				}
+				if n == store.MaxCounted || h.Place < oldest {
+					break
+				}
+				if h.WorkspaceID == workspaceID {
+					n++
+					mu.Lock()
+					counts[h.Status]++
+					mu.Unlock()
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("count runs: %w", err)
+	}
+	return counts, nil
+}
+
+// Runs implements [store.Runs].
+func (s *Store) Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error) {
+	entries, next, err := s.runEntries(ctx, q)
 	if err != nil {
 		return nil, "", fmt.Errorf("list runs: %w", err)
 	}
 	size := 0
 	for some := range slices.Chunk(entries, maxBatchGet/2) { // the texts of so many are one request
-		whole, err := s.wholeRuns(ctx, some, wanted)
+		whole, err := s.wholeRuns(ctx, some, runWanted(q))
 		if err != nil {
 			return nil, "", fmt.Errorf("list runs: %w", err)
 		}
@@ -275,6 +345,16 @@ func (s *Store) Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run
 // wholeRuns reads the runs of entries of the index, in their order, that are
 // still wanted.
 func (s *Store) wholeRuns(ctx context.Context, entries []headItem, wanted func(headItem) bool) ([]boathook.Run, error) {
+	heads, err := s.heads(ctx, entries, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return s.withTexts(ctx, heads...)
+}
+
+// heads reads those of entries of the index, in their order, that are still
+// wanted.
+func (s *Store) heads(ctx context.Context, entries []headItem, wanted func(headItem) bool) ([]headItem, error) {
 	keys := make([]tableKey, len(entries))
 	for i, e := range entries {
 		keys[i] = s.recordKey(e.key)
@@ -293,7 +373,7 @@ func (s *Store) wholeRuns(ctx context.Context, entries []headItem, wanted func(h
 			heads = append(heads, h)
 		}
 	}
-	return s.withTexts(ctx, heads...)
+	return heads, nil
 }
 
 func (s *Store) runsOf(sourceID string) list {

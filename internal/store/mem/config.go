@@ -124,7 +124,7 @@ func (s *Store) DeleteToken(_ context.Context, workspaceID, id string) error {
 // PutSource implements [store.Sources].
 func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
 	defer s.lock()()
-	src.CreatedAt = stored(src.CreatedAt)
+	src = cloneSource(src)
 	s.sources[src.ID] = src
 	s.sourcesOf.put(kindOf{src.WorkspaceID, src.Kind}, positionOf(src.CreatedAt, src.ID), src)
 	return nil
@@ -137,7 +137,17 @@ func (s *Store) Source(_ context.Context, workspaceID, id string) (boathook.Sour
 	if !ok || src.WorkspaceID != workspaceID {
 		return boathook.Source{}, notFound("source")
 	}
-	return src, nil
+	return cloneSource(src), nil
+}
+
+func cloneSource(src boathook.Source) boathook.Source {
+	src.CreatedAt = stored(src.CreatedAt)
+	if src.Agent != nil {
+		agent := *src.Agent
+		agent.SealedSecret = bytes.Clone(agent.SealedSecret)
+		src.Agent = &agent
+	}
+	return src
 }
 
 // Sources implements [store.Sources].
@@ -148,6 +158,9 @@ func (s *Store) Sources(_ context.Context, workspaceID string, kind boathook.Sou
 		return nil, "", err
 	}
 	sources, next := page(s.sourcesOf.before(kindOf{workspaceID, kind}, from), p.Limit, all)
+	for i, src := range sources {
+		sources[i] = cloneSource(src)
+	}
 	return sources, next, nil
 }
 

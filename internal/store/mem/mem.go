@@ -7,7 +7,8 @@
 // the millisecond.
 //
 // Records are dropped when they expire, before any method looks: see
-// [Store.lock]. Due rows don't expire; sweep deletes them.
+// [Store.lock]. Due rows don't expire; sweep deletes them. Connections, which
+// their server deletes, are dropped when somebody looks for them too late.
 package mem
 
 import (
@@ -42,6 +43,7 @@ type Store struct {
 	versionsOf lists[string, boathook.Version] // of a source, by number
 
 	runs         map[string]*boathook.Run
+	loads        map[string]store.Load                 // by agent
 	runsOf       lists[string, *boathook.Run]          // of a source
 	requests     map[string]map[slot]*boathook.Request // by webhook
 	logs         map[string][]chunk                    // by run
@@ -50,6 +52,9 @@ type Store struct {
 	due          lists[int, store.Due] // by shard
 	pins         map[pinKey]*store.EventPin
 	slots        map[slotKey]time.Time // the next that is free
+
+	connections map[string]boathook.Connection
+	watchers    map[string]map[string]boathook.Connection // by workspace
 
 	expiring []expiring // soonest first
 }
@@ -71,6 +76,7 @@ func New(c Config) *Store {
 		below:        make(map[string]*below),
 		versionsOf:   make(lists[string, boathook.Version]),
 		runs:         make(map[string]*boathook.Run),
+		loads:        make(map[string]store.Load),
 		runsOf:       make(lists[string, *boathook.Run]),
 		requests:     make(map[string]map[slot]*boathook.Request),
 		logs:         make(map[string][]chunk),
@@ -79,6 +85,8 @@ func New(c Config) *Store {
 		due:          make(lists[int, store.Due]),
 		pins:         make(map[pinKey]*store.EventPin),
 		slots:        make(map[slotKey]time.Time),
+		connections:  make(map[string]boathook.Connection),
+		watchers:     make(map[string]map[string]boathook.Connection),
 	}
 }
 

@@ -101,24 +101,10 @@ func (s *Store) Run(_ context.Context, workspaceID, id string) (boathook.Run, er
 // Runs implements [store.Runs].
 func (s *Store) Runs(_ context.Context, q store.RunQuery) ([]boathook.Run, string, error) {
 	defer s.lock()()
-	from, err := parseCursor(q.Cursor)
+	found, err := s.selected(q)
 	if err != nil {
 		return nil, "", err
 	}
-	var found []entry[*boathook.Run]
-	for _, sourceID := range q.SourceIDs {
-		n := 0
-		for e := range s.runsOf.before(sourceID, from) {
-			if !selects(q, e.value) {
-				continue
-			}
-			found = append(found, e)
-			if n++; n > q.Limit { // one more tells that there is a next page
-				break
-			}
-		}
-	}
-	slices.SortFunc(found, func(a, b entry[*boathook.Run]) int { return b.compare(a.position) })
 	var runs []boathook.Run
 	size := 0
 	for i, e := range found {
@@ -131,10 +117,73 @@ func (s *Store) Runs(_ context.Context, q store.RunQuery) ([]boathook.Run, strin
 	return runs, "", nil
 }
 
+// RunHeads implements [store.Runs].
+func (s *Store) RunHeads(_ context.Context, q store.RunQuery) ([]boathook.RunHead, string, error) {
+	defer s.lock()()
+	found, err := s.selected(q)
+	if err != nil {
+		return nil, "", err
+	}
+	next := ""
+	if len(found) > q.Limit {
+		found = found[:q.Limit]
+		next = found[q.Limit-1].cursor()
+	}
+	var heads []boathook.RunHead
+	for _, e := range found {
+		heads = append(heads, cloneHead(e.value.RunHead))
+	}
+	return heads, next, nil
+}
+
+// CountRuns implements [store.Runs].
+func (s *Store) CountRuns(_ context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error) {
+	defer s.lock()()
+	counts := make(map[boathook.RunStatus]int)
+	for _, sourceID := range sourceIDs {
+		n := 0
+		for e := range s.runsOf.before(sourceID, end) {
+			if n == store.MaxCounted || e.value.CreatedAt.Before(stored(since)) {
+				break
+			}
+			if e.value.WorkspaceID == workspaceID {
+				counts[e.value.Status]++
+				n++
+			}
+		}
+	}
+	return counts, nil
+}
+
+// selected are the runs that q asks for, newest first: one more than its page
+// has, if there are more.
+func (s *Store) selected(q store.RunQuery) ([]entry[*boathook.Run], error) {
+	from, err := parseCursor(q.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	var found []entry[*boathook.Run]
+	for _, sourceID := range q.SourceIDs {
+		n := 0
+		for e := range s.runsOf.before(sourceID, from) {
+			if !selects(q, e.value) {
+				continue
+			}
+			found = append(found, e)
+			if n++; n > q.Skip+q.Limit {
+				break
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b entry[*boathook.Run]) int { return b.compare(a.position) })
+	found = found[min(q.Skip, len(found)):]
+	return found[:min(q.Limit+1, len(found))], nil
+}
+
 func selects(q store.RunQuery, r *boathook.Run) bool {
 	return r.WorkspaceID == q.WorkspaceID &&
 		(q.Environment == "" || r.Environment == q.Environment) &&
-		(q.Status == "" || r.Status == q.Status)
+		(len(q.Statuses) == 0 || slices.Contains(q.Statuses, r.Status))
 }
 
 // AnyActive implements [store.Runs].

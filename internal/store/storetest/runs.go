@@ -591,15 +591,67 @@ func (s *suite) testRuns(t *testing.T) {
 			"", boathook.RunPending, boathook.RunRunning, boathook.RunSucceeded, boathook.RunFailed, boathook.RunCanceled,
 		} {
 			for _, env := range []boathook.Environment{"", boathook.Production, boathook.Staging} {
-				query.Status, query.Environment = status, env
+				query.Statuses, query.Environment = nil, env
+				if status != "" {
+					query.Statuses = []boathook.RunStatus{status}
+				}
 				want := slices.DeleteFunc(slices.Clone(all), func(r boathook.Run) bool {
 					return status != "" && r.Status != status || env != "" && r.Environment != env
 				})
 				got := s.runsWhere(query).all(t, store.Page{Limit: 3})
 				wantSame(t, fmt.Sprintf("status %q, environment %q", status, env), got, want)
+				wantSame(t, fmt.Sprintf("heads of status %q, environment %q", status, env), s.allHeads(t, query, 3), headsOf(want))
 			}
 		}
+
+		query.Environment, query.Statuses = "", []boathook.RunStatus{boathook.RunPending, boathook.RunFailed}
+		either := slices.DeleteFunc(slices.Clone(all), func(r boathook.Run) bool { return !slices.Contains(query.Statuses, r.Status) })
+		wantSame(t, "two statuses", s.runsWhere(query).all(t, store.Page{Limit: 3}), either)
+		for _, skip := range []int{0, 1, len(either) - 1, len(either), len(either) + 1} {
+			query.Skip, query.Page = skip, store.Page{Limit: 2}
+			want := either[min(skip, len(either)):]
+			want = want[:min(2, len(want))]
+			runs, _, err := s.Runs(t.Context(), query)
+			must(t, err)
+			wantSame(t, fmt.Sprintf("runs after %d", skip), runs, want)
+			heads, next, err := s.RunHeads(t.Context(), query)
+			must(t, err)
+			wantSame(t, fmt.Sprintf("heads after %d", skip), heads, headsOf(want))
+			if more := skip+2 < len(either); (next != "") != more {
+				t.Errorf("after %d and 2 more, of %d: next is %q", skip, len(either), next)
+			}
+		}
+
+		counts := make(map[boathook.RunStatus]int)
+		for _, r := range all {
+			counts[r.Status]++
+		}
+		nobody := boathook.NewID(boathook.DeploymentID)
+		wantSame(t, "counts", read(s.CountRuns(t.Context(), query.WorkspaceID, append(query.SourceIDs, nobody), time.Time{}))(t), counts)
+		wantSame(t, "counts of another workspace",
+			read(s.CountRuns(t.Context(), boathook.NewID(boathook.WorkspaceID), query.SourceIDs, time.Time{}))(t), map[boathook.RunStatus]int{})
+		clear(counts)
+		for _, r := range all[:5] {
+			counts[r.Status]++
+		}
+		wantSame(t, "counts of the newest five", read(s.CountRuns(t.Context(), query.WorkspaceID, query.SourceIDs, all[4].CreatedAt))(t), counts)
 	})
+}
+
+func headsOf(runs []boathook.Run) (heads []boathook.RunHead) {
+	for _, r := range runs {
+		heads = append(heads, r.RunHead)
+	}
+	return heads
+}
+
+// allHeads reads every page of a list of heads.
+func (s *suite) allHeads(t *testing.T, q store.RunQuery, limit int) []boathook.RunHead {
+	t.Helper()
+	return list[boathook.RunHead]{page: func(ctx context.Context, p store.Page) ([]boathook.RunHead, string, error) {
+		q.Page = p
+		return s.RunHeads(ctx, q)
+	}}.all(t, store.Page{Limit: limit})
 }
 
 func (s *suite) testAnyActive(t *testing.T) {

@@ -27,8 +27,8 @@ import (
 // for retention. It cleans up through t.
 type Open func(t *testing.T, now func() time.Time, retention time.Duration) store.Store
 
-// Run holds a store to the contract. It opens two: one that most tests share,
-// each with ids of its own, and one whose records expire.
+// Run holds a store to the contract. It opens one that most tests share, each
+// with ids of its own, and one for each test that moves the clock.
 func Run(t *testing.T, open Open) {
 	shared := newSuite(t, open)
 	t.Run("workspaces", shared.testWorkspaces)
@@ -39,6 +39,8 @@ func Run(t *testing.T, open Open) {
 	t.Run("incoming webhooks", shared.testIncoming)
 	t.Run("outgoing webhooks", shared.testOutgoing)
 	t.Run("looking up a trigger", shared.testLookUpTrigger)
+	t.Run("looking up an agent", shared.testLookUpAgent)
+	t.Run("admitting runs", shared.testAdmit)
 	t.Run("creating runs", shared.testCreateRun)
 	t.Run("removing pending runs", shared.testRemovePending)
 	t.Run("claiming runs", shared.testClaimRun)
@@ -57,6 +59,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("lists of deliveries", shared.testDeliveries)
 	t.Run("due rows", shared.testDue)
 	t.Run("slots", shared.testSlots)
+	t.Run("connections", newSuite(t, open).testConnections)
 	t.Run("expiry", newSuite(t, open).testExpiry)
 }
 

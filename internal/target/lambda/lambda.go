@@ -7,22 +7,16 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"io"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"boathook/internal/boathook"
-	"boathook/internal/egress"
 	"boathook/internal/target"
+	"boathook/internal/target/once"
 )
 
 // Target invokes a job's function with {run_id, input, …} as its event. What
@@ -38,30 +32,8 @@ type Invoker interface {
 	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
 }
 
-// NewClient makes a client that invokes at most once for each call: without
-// the SDK's retries, and with a connection of its own for each invocation,
-// since one that died while unused would fail a run that can't be retried.
-func NewClient(cfg aws.Config) *lambda.Client {
-	return lambda.NewFromConfig(cfg, func(o *lambda.Options) {
-		o.Retryer = aws.NopRetryer{}
-		o.HTTPClient = httpClient{awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			t.DisableKeepAlives = true
-		})}
-	})
-}
-
-// httpClient keeps the SDK and the transport from losing a response together.
-// The SDK closes the request's body once response headers are there; a
-// transport that still looks for the body's end by its WriteTo then gets
-// io.EOF for a failed write, and drops the connection. Read has no such fault.
-type httpClient struct{ *awshttp.BuildableClient }
-
-func (c httpClient) Do(req *http.Request) (*http.Response, error) {
-	if req.Body != nil {
-		req.Body = struct{ io.ReadCloser }{req.Body}
-	}
-	return c.BuildableClient.Do(req)
-}
+// NewClient makes a client that invokes at most once for each call.
+func NewClient(cfg aws.Config) *lambda.Client { return lambda.NewFromConfig(once.Config(cfg)) }
 
 // Run implements [target.Target]. A canceled run's function goes on: Lambda
 // has no way to stop it.
@@ -85,7 +57,7 @@ func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.
 		if stopped := target.Stopped(ctx); stopped != "" {
 			return target.Result{Err: stopped}
 		}
-		return target.Failed("Lambda: %s", explain(err, time.Since(start)))
+		return target.Failed("Lambda: %s", once.Explain(err, time.Since(start)))
 	}
 
 	lines := target.NewLines(log, target.Stdout)
@@ -108,19 +80,6 @@ func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.
 		_, _ = lines.Write(answer)
 		return target.Result{}
 	}
-}
-
-// explain puts an invocation that gave no answer into words.
-func explain(err error, elapsed time.Duration) string {
-	if refused, ok := errors.AsType[smithy.APIError](err); ok {
-		return refused.ErrorCode() + ": " + refused.ErrorMessage()
-	}
-	_, sending := errors.AsType[*smithyhttp.RequestSendError](err)
-	_, reading := errors.AsType[*smithy.DeserializationError](err)
-	if sending || reading {
-		return egress.Explain(err, elapsed)
-	}
-	return err.Error() // of the SDK's configuration or credentials
 }
 
 // maxReason is how much is kept of what a runtime says of a failure, in bytes:

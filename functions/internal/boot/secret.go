@@ -1,0 +1,34 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"boathook/internal/cache"
+)
+
+// secretTTL bounds how long a secret that was rotated is still good.
+const secretTTL = time.Minute
+
+// Secret gives the text of a secret of Secrets Manager, which is never empty.
+// It is read when it is first asked for, and again every minute.
+func Secret(sdk aws.Config, id string) func(context.Context) (string, error) {
+	client := secretsmanager.NewFromConfig(sdk)
+	texts := cache.Cache[string]{TTL: secretTTL, Size: 1}
+	return func(ctx context.Context) (string, error) {
+		return texts.Get(ctx, id, func(ctx context.Context) (string, error) {
+			out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
+			if err != nil {
+				return "", fmt.Errorf("read secret %s: %w", id, err)
+			}
+			if aws.ToString(out.SecretString) == "" {
+				return "", fmt.Errorf("secret %s is empty", id)
+			}
+			return *out.SecretString, nil
+		})
+	}
+}

@@ -1,0 +1,32 @@
+// Command stream is the Lambda function of the WebSocket API, on which the logs
+// of agents' runs are watched live. What it does is in package stream.
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"boathook/functions/internal/boot"
+	"boathook/internal/apigw"
+	"boathook/internal/stream"
+)
+
+type config struct {
+	boot.Logging
+	boot.Tables
+	boot.WebSocket
+	StreamSecretID string `env:"BOATHOOK_STREAM_SECRET_ID,required,notEmpty"`
+}
+
+func main() { boot.Run(build) }
+
+func build(_ context.Context, c config, sdk aws.Config) (any, error) {
+	return apigw.WebSocket(&stream.Room{
+		Store:   c.Store(sdk),
+		Sockets: c.Sockets(sdk),
+		Secret:  boot.Secret(sdk, c.StreamSecretID),
+		Now:     time.Now,
+	}), nil
+}

@@ -1,0 +1,144 @@
+package boathook
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// AgentSettings are what an agent has besides what every source has.
+type AgentSettings struct {
+	CrewID           string
+	Slug             string // its short name: what logs call it
+	RequireTimestamp bool   // refuse triggers without X-Timestamp
+	KeepPlainSecret  bool   // take X-Webhook-Secret after its sunset too
+	RatePerMinute    int    // triggers accepted in one minute
+	MaxInFlight      int    // runs that are accepted and not over
+
+	// SealedSecret is the webhook secret, encrypted. The key of the signature's
+	// HMAC is the text, 64 characters, not the bytes that it writes in hex.
+	SealedSecret []byte
+}
+
+// The limits of an agent that sets none, and the largest that it can set.
+const (
+	DefaultRatePerMinute = 60
+	DefaultMaxInFlight   = 8
+	MaxRatePerMinute     = 6000
+	MaxMaxInFlight       = 100 // each is kept in one small item, which every trigger writes
+)
+
+// PlaceLifetime is how long a run counts as in flight if nobody tells that it
+// is over: longer than the longest run and the wait for its runner to be lost.
+const PlaceLifetime = 20 * time.Minute
+
+// NewAgentSecret makes an agent's webhook secret: 256 random bits in hex.
+func NewAgentSecret() string {
+	var b [32]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// ChatID is the session in which all runs of an agent's webhook take place.
+func ChatID(agentID string) string { return "webhook-" + agentID }
+
+// AgentPayload is what a trigger tells an agent.
+type AgentPayload struct {
+	Event  string
+	Source string
+	Data   json.RawMessage
+}
+
+// unknown is the event or the source of a payload that names none.
+const unknown = "unknown"
+
+// ParseAgentPayload reads a trigger's body, which passes [CheckJSON]. A payload
+// without "data" is its own data.
+func ParseAgentPayload(body []byte) AgentPayload {
+	p := AgentPayload{Event: unknown, Source: unknown, Data: body}
+	// A map, since a struct's fields would match names in any case.
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
+		return p // not an object
+	}
+	for name, into := range map[string]*string{"event": &p.Event, "source": &p.Source} {
+		var text string
+		if json.Unmarshal(fields[name], &text) == nil && text != "" {
+			*into = text
+		}
+	}
+	if data, ok := fields["data"]; ok {
+		p.Data = data
+	}
+	return p
+}
+
+// Message is what the agent reads, in Crewship's form: objects as
+// {key: value, …} in the document's own order, arrays as [a, b], strings bare.
+func (p AgentPayload) Message() string {
+	var b strings.Builder
+	b.WriteString("Webhook event received:\nEvent: " + p.Event + "\nSource: " + p.Source + "\nData: ")
+	dec := json.NewDecoder(bytes.NewReader(p.Data))
+	dec.UseNumber() // as they are written
+	writeBare(&b, dec)
+	return b.String()
+}
+
+// writeBare writes the decoder's next value. What passed [CheckJSON] can't
+// fail, and is not nested deeper than [MaxJSONDepth].
+func writeBare(b *strings.Builder, dec *json.Decoder) {
+	token, err := dec.Token()
+	if err != nil {
+		return
+	}
+	switch v := token.(type) {
+	case json.Delim:
+		b.WriteRune(rune(v))
+		for first := true; dec.More(); first = false {
+			if !first {
+				b.WriteString(", ")
+			}
+			if v == '{' {
+				writeBare(b, dec)
+				b.WriteString(": ")
+			}
+			writeBare(b, dec)
+		}
+		if closing, err := dec.Token(); err == nil {
+			b.WriteRune(rune(closing.(json.Delim)))
+		}
+	case string:
+		b.WriteString(v)
+	case json.Number:
+		b.WriteString(v.String())
+	case bool:
+		if v {
+			b.WriteString("true")
+		} else {
+			b.WriteString("false")
+		}
+	case nil:
+		b.WriteString("null")
+	}
+}
+
+// maxLabel is how much of a payload's event and source a run's head keeps, in
+// bytes: heads stay small.
+const maxLabel = 200
+
+// Label shortens an event's or a source's name for a run's head.
+func Label(s string) string {
+	if len(s) <= maxLabel {
+		return s
+	}
+	const mark = "…"
+	end := maxLabel - len(mark)
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + mark
+}

@@ -1,0 +1,211 @@
+package intake
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/signature"
+	"boathook/internal/store"
+)
+
+// Prerequisites are what Crewship's agents document asks of a deployment before
+// the trigger of agents exists at all.
+type Prerequisites struct {
+	Execution     bool // runs of agents are executed
+	Target        bool // a container provider, or another kind of target, is allowed
+	LogStore      bool
+	InternalToken bool
+}
+
+// Headers of an agent's trigger and its answers (wire formats, section 2).
+const (
+	Signature   = "X-Signature"
+	PlainSecret = "X-Webhook-Secret"
+	Timestamp   = "X-Timestamp"
+	RunID       = "X-Run-Id"
+
+	deprecation = `version="X-Webhook-Secret"`
+)
+
+// Sunset is when X-Webhook-Secret stops working.
+var Sunset = time.Date(2026, time.December, 31, 23, 59, 59, 0, time.UTC)
+
+// maxSkew is how far a trigger's timestamp may be from now.
+const maxSkew = 300 * time.Second
+
+// The refusals of an agent's trigger, in Crewship's own words.
+var (
+	errUnauthorized = boathook.Errorf(boathook.Unauthorized, "unauthorized")
+	errNoAgent      = boathook.Errorf(boathook.NotFound, "not found")
+	errTooLarge     = boathook.Errorf(boathook.TooLarge, "payload too large")
+	errStale        = boathook.Errorf(boathook.Invalid, "stale or invalid timestamp")
+	errNotJSON      = boathook.Errorf(boathook.Invalid, "invalid JSON")
+	errLongKey      = boathook.Errorf(boathook.Invalid, "%s is longer than %d bytes", IdempotencyKey, boathook.MaxIdempotencyKey)
+)
+
+const tooMany = "too many requests"
+
+// triggerAgent serves POST /api/v1/webhooks/{crew}/{agent}/trigger. It does not
+// wait for the run's start.
+func (in *Intake) triggerAgent(w http.ResponseWriter, r *http.Request) {
+	start := in.Now()
+	head, err := in.acceptAgent(w.Header(), r, start)
+	if err != nil {
+		in.refuseAgent(w, r, err)
+		return
+	}
+	in.Log.InfoContext(r.Context(), "trigger accepted", "run_id", head.ID, "source_id", head.SourceID,
+		"event", head.EventName, "duration_ms", in.Now().Sub(start).Milliseconds())
+	w.Header().Set(RunID, head.ID)
+	writeJSON(w, http.StatusAccepted, struct {
+		Status string `json:"status"`
+	}{"accepted"})
+}
+
+// acceptAgent checks in the documented order. It sets those headers of the
+// answer that a trigger by plain secret gets.
+func (in *Intake) acceptAgent(answer http.Header, r *http.Request, now time.Time) (boathook.RunHead, error) {
+	if r.Header.Get(Signature) == "" && r.Header.Get(PlainSecret) == "" {
+		return boathook.RunHead{}, errUnauthorized
+	}
+	agentID, key := r.PathValue("agent"), r.Header.Get(IdempotencyKey)
+	runID, lookUp := boathook.NewID(boathook.RunID), ""
+	if key != "" && len(key) <= boathook.MaxIdempotencyKey {
+		runID = boathook.DeriveID(boathook.RunID, agentID, key)
+		lookUp = runID
+	}
+	view, err := in.Store.LookUpAgent(r.Context(), agentID, lookUp)
+	if err != nil {
+		return boathook.RunHead{}, fmt.Errorf("look up agent: %w", err)
+	}
+	agent := view.Agent
+	if agent == nil || agent.Agent.CrewID != r.PathValue("crew") || len(agent.Agent.SealedSecret) == 0 {
+		return boathook.RunHead{}, errNoAgent
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, boathook.MaxTriggerBody+1))
+	switch {
+	case err != nil:
+		return boathook.RunHead{}, boathook.Errorf(boathook.Invalid, "the body could not be read")
+	case len(body) > boathook.MaxTriggerBody:
+		return boathook.RunHead{}, errTooLarge
+	}
+	if err := in.authenticate(answer, r, *agent, body, now); err != nil {
+		return boathook.RunHead{}, err
+	}
+	if !fresh(r.Header.Get(Timestamp), agent.Agent.RequireTimestamp, now) {
+		return boathook.RunHead{}, errStale
+	}
+	if len(body) == 0 {
+		body = boathook.EmptyInput
+	}
+	if boathook.CheckJSON(body) != nil {
+		return boathook.RunHead{}, errNotJSON
+	}
+	if len(key) > boathook.MaxIdempotencyKey {
+		return boathook.RunHead{}, errLongKey
+	}
+	live, ok := view.Live[boathook.Production]
+	if !ok && view.Run == nil {
+		return boathook.RunHead{}, errNoAgent
+	}
+
+	payload := boathook.ParseAgentPayload(body)
+	return in.admit(r.Context(), boathook.Run{
+		RunHead: boathook.RunHead{
+			ID: runID, WorkspaceID: agent.WorkspaceID, SourceID: agent.ID,
+			VersionID: live.ID, VersionNumber: live.Number, Environment: boathook.Production,
+			Trigger: boathook.TriggerWebhook, InputHash: boathook.HashInput(body), CreatedAt: now, Status: boathook.RunPending,
+			EventName: boathook.Label(payload.Event), EventSource: boathook.Label(payload.Source),
+		},
+		Input: body,
+	}, view)
+}
+
+// authenticate checks the signature or, without one, the plain secret.
+func (in *Intake) authenticate(answer http.Header, r *http.Request, agent boathook.Source, body []byte, now time.Time) error {
+	secret, err := in.Seal.Open(r.Context(), agent.WorkspaceID, agent.ID, agent.Agent.SealedSecret)
+	if err != nil {
+		return fmt.Errorf("open the secret of agent %s: %w", agent.ID, err)
+	}
+	if given := r.Header.Get(Signature); given != "" {
+		if !signature.VerifyAgent(given, string(secret), r.Header.Get(Timestamp), body) {
+			return errUnauthorized
+		}
+		return nil
+	}
+	if now.After(Sunset) && !agent.Agent.KeepPlainSecret ||
+		subtle.ConstantTimeCompare([]byte(r.Header.Get(PlainSecret)), secret) != 1 {
+		return errUnauthorized
+	}
+	answer.Set("Deprecation", deprecation)
+	answer.Set("Sunset", Sunset.Format(http.TimeFormat))
+	return nil
+}
+
+// fresh checks a trigger's timestamp, in Unix seconds.
+func fresh(timestamp string, required bool, now time.Time) bool {
+	if timestamp == "" {
+		return !required
+	}
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil {
+		return false
+	}
+	// In seconds: the age of a time far away does not fit a Duration.
+	return math.Abs(float64(now.Unix()-seconds)) <= maxSkew.Seconds()
+}
+
+// admit starts a run if the agent's limits allow it. A repeated trigger counts
+// once.
+func (in *Intake) admit(ctx context.Context, run boathook.Run, view store.AgentView) (boathook.RunHead, error) {
+	if view.Run == nil {
+		limit := store.Limit{RatePerMinute: view.Agent.Agent.RatePerMinute, MaxInFlight: view.Agent.Agent.MaxInFlight}
+		if err := in.Store.Admit(ctx, run.SourceID, run.ID, limit, view.Load, run.CreatedAt); err != nil {
+			return boathook.RunHead{}, err
+		}
+	}
+	head, err := in.Runs.Start(ctx, run, view.Run, 0)
+	if view.Run == nil && boathook.IsKind(err, boathook.Unavailable) {
+		in.release(ctx, run)
+	}
+	return head, err
+}
+
+// release gives back the place of a run that was not accepted. Where that fails
+// too, the place is free when it expires.
+func (in *Intake) release(ctx context.Context, run boathook.Run) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := in.Store.Release(ctx, run.SourceID, run.ID); err != nil {
+		in.Log.ErrorContext(ctx, "place of a refused run left behind", "run_id", run.ID, "error", err)
+	}
+}
+
+// refuseAgent answers as Crewship does: in plain text, by a line.
+func (in *Intake) refuseAgent(w http.ResponseWriter, r *http.Request, err error) {
+	var known *boathook.Error
+	if !errors.As(err, &known) {
+		in.Log.ErrorContext(r.Context(), "trigger failed", "error", err)
+		known = boathook.Errorf(boathook.Unavailable, "the run could not be made durable, try again")
+	}
+	message := known.Message
+	wait := known.RetryAfter
+	switch known.Kind {
+	case boathook.Limited:
+		message = tooMany
+	case boathook.Unavailable:
+		wait = time.Second
+	}
+	if wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	}
+	http.Error(w, message, known.Kind.Status())
+}

@@ -1,0 +1,284 @@
+package manage
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// The statuses of agents' runs, as Crewship writes them, and what each stands
+// for. Crewship knows no run that waits for its runner: it counts as running.
+var agentStatuses = map[string][]boathook.RunStatus{
+	"RUNNING":   {boathook.RunRunning, boathook.RunPending},
+	"COMPLETED": {boathook.RunSucceeded},
+	"FAILED":    {boathook.RunFailed},
+	"CANCELLED": {boathook.RunCanceled},
+	"TIMEOUT":   {boathook.RunTimedOut},
+}
+
+// triggerWebhook is the trigger of every agent's run: there is no other.
+const triggerWebhook = "WEBHOOK"
+
+// agentRunView is an agent's run as Crewship shows it.
+type agentRunView struct {
+	ID           string           `json:"id"`
+	AgentID      string           `json:"agent_id"`
+	ChatID       string           `json:"chat_id"`
+	WorkspaceID  string           `json:"workspace_id"`
+	TriggeredBy  *string          `json:"triggered_by"` // a user: nobody
+	TriggerType  string           `json:"trigger_type"`
+	Status       string           `json:"status"`
+	StartedAt    boathook.Time    `json:"started_at"`
+	FinishedAt   boathook.Time    `json:"finished_at"`
+	DurationMS   *int64           `json:"duration_ms"`
+	ErrorMessage *string          `json:"error_message"`
+	ExitCode     *int             `json:"exit_code"`
+	Metadata     agentRunMetadata `json:"metadata"`
+	CreatedAt    boathook.Time    `json:"created_at"`
+}
+
+type agentRunMetadata struct {
+	Event   string           `json:"event"`
+	Source  string           `json:"source"`
+	Trigger boathook.Trigger `json:"trigger"`
+}
+
+func viewAgentRun(r boathook.RunHead) agentRunView {
+	view := agentRunView{
+		ID: r.ID, AgentID: r.SourceID, ChatID: boathook.ChatID(r.SourceID), WorkspaceID: r.WorkspaceID, TriggerType: triggerWebhook,
+		StartedAt: boathook.Time{Time: r.StartedAt}, FinishedAt: boathook.Time{Time: r.CompletedAt},
+		ErrorMessage: nullable(r.Error), ExitCode: exitCode(r),
+		Metadata: agentRunMetadata{r.EventName, r.EventSource, r.Trigger}, CreatedAt: boathook.Time{Time: r.CreatedAt},
+	}
+	for name, statuses := range agentStatuses {
+		if slices.Contains(statuses, r.Status) {
+			view.Status = name
+		}
+	}
+	if !r.StartedAt.IsZero() && !r.CompletedAt.IsZero() {
+		view.DurationMS = new(r.CompletedAt.Sub(r.StartedAt).Milliseconds())
+	}
+	return view
+}
+
+// exitCode is the process's own or, where the target has none, what a shell
+// would say: 0, 1, or 124 for a time limit.
+func exitCode(r boathook.RunHead) *int {
+	of := map[boathook.RunStatus]int{boathook.RunSucceeded: 0, boathook.RunFailed: 1, boathook.RunTimedOut: 124}
+	code, ok := of[r.Status]
+	if !ok || r.ExitCode != nil && (*r.ExitCode == 0) == (code == 0) {
+		return r.ExitCode
+	}
+	return &code
+}
+
+// maxAgentRuns is the longest page of agents' runs.
+const maxAgentRuns = 100
+
+// agentRunQuery reads the filters that both lists of agents' runs take. nothing
+// means that no run can match.
+func (c call) agentRunQuery() (q store.RunQuery, nothing bool, err error) {
+	params := c.URL.Query()
+	q.WorkspaceID = c.workspace
+	if q.Limit, err = c.number("limit", defaultLimit, 1, maxAgentRuns); err != nil {
+		return q, false, err
+	}
+	if s := params.Get("status"); s != "" {
+		var ok bool
+		if q.Statuses, ok = agentStatuses[s]; !ok {
+			return q, false, boathook.InvalidField("status", "must be RUNNING, COMPLETED, FAILED, CANCELLED or TIMEOUT")
+		}
+	}
+	for _, name := range []string{"trigger", "trigger_type"} {
+		if trigger := params.Get(name); trigger != "" && trigger != triggerWebhook {
+			nothing = true
+		}
+	}
+	return q, nothing, nil
+}
+
+func (h *Handler) agentRuns(ctx context.Context, c call, _ none) ([]agentRunView, error) {
+	s, err := h.agentByID(ctx, c, c.PathValue("agent"))
+	if err != nil {
+		return nil, err
+	}
+	q, nothing, err := c.agentRunQuery()
+	if err != nil || nothing {
+		return []agentRunView{}, err
+	}
+	q.SourceIDs = []string{s.ID}
+	heads, _, err := h.cfg.Store.RunHeads(ctx, q)
+	return viewList(heads, "", viewAgentRun).Data, err
+}
+
+// agentRunPage is a page of all agents' runs. Stats are of the same agents,
+// whatever the status and the trigger that were asked for.
+type agentRunPage struct {
+	Data  []agentRunView `json:"data"`
+	Stats struct {
+		Running int `json:"running"`
+		Today   int `json:"today"` // created since midnight, UTC
+		Failed  int `json:"failed"`
+	} `json:"stats"`
+	Pagination struct {
+		Page       int `json:"page"`
+		Limit      int `json:"limit"`
+		Total      int `json:"total"`
+		TotalPages int `json:"total_pages"`
+	} `json:"pagination"`
+}
+
+func (h *Handler) allAgentRuns(ctx context.Context, c call, _ none) (page agentRunPage, err error) {
+	page.Data = []agentRunView{}
+	q, nothing, err := c.agentRunQuery()
+	if err != nil {
+		return page, err
+	}
+	// What is behind the counted runs has no page.
+	number, err := c.number("page", 1, 1, store.MaxCounted/q.Limit)
+	if err != nil {
+		return page, err
+	}
+	page.Pagination.Page, page.Pagination.Limit = number, q.Limit
+	if id := c.URL.Query().Get("agent_id"); id != "" {
+		s, err := h.agentByID(ctx, c, id)
+		if err != nil {
+			return page, err
+		}
+		q.SourceIDs = []string{s.ID}
+	} else {
+		agents, err := h.sources(ctx, c.workspace, boathook.Agent)
+		if err != nil {
+			return page, err
+		}
+		q.SourceIDs = idsOf(agents)
+	}
+	if len(q.SourceIDs) == 0 {
+		return page, nil
+	}
+	counts, err := h.cfg.Store.CountRuns(ctx, c.workspace, q.SourceIDs, time.Time{})
+	if err != nil {
+		return page, err
+	}
+	today, err := h.cfg.Store.CountRuns(ctx, c.workspace, q.SourceIDs, h.cfg.Now().UTC().Truncate(24*time.Hour))
+	if err != nil {
+		return page, err
+	}
+	page.Stats.Running = counts[boathook.RunRunning] + counts[boathook.RunPending]
+	page.Stats.Failed = counts[boathook.RunFailed]
+	for _, n := range today {
+		page.Stats.Today += n
+	}
+	if nothing {
+		return page, nil
+	}
+	for status, n := range counts {
+		if len(q.Statuses) == 0 || slices.Contains(q.Statuses, status) {
+			page.Pagination.Total += n
+		}
+	}
+	page.Pagination.TotalPages = (page.Pagination.Total + q.Limit - 1) / q.Limit
+	q.Skip = (number - 1) * q.Limit
+	heads, _, err := h.cfg.Store.RunHeads(ctx, q)
+	page.Data = viewList(heads, "", viewAgentRun).Data
+	return page, err
+}
+
+// agentLogView is a line of an agent's log. Crewship also knows "tool" and
+// "tokens", which are left out when empty: targets tell nothing of them.
+type agentLogView struct {
+	Time     boathook.Time `json:"ts"`
+	Level    string        `json:"level"`
+	Agent    string        `json:"agent"` // its slug
+	Event    string        `json:"event"`
+	Content  string        `json:"content,omitempty"`
+	Metadata logMetadata   `json:"metadata"`
+}
+
+type logMetadata struct {
+	RunID string `json:"run_id"`
+}
+
+const (
+	defaultLogLines = 100
+	maxLogLines     = 500
+	maxLogOffset    = 1_000_000
+)
+
+// agentLog is the lines of an agent's runs, the newest first. It ends early
+// once they are about [maxEventBytes] long.
+func (h *Handler) agentLog(ctx context.Context, c call, _ none) ([]agentLogView, error) {
+	s, err := h.agentByID(ctx, c, c.PathValue("agent"))
+	if err != nil {
+		return nil, err
+	}
+	limit, err := c.number("limit", defaultLogLines, 1, maxLogLines)
+	if err != nil {
+		return nil, err
+	}
+	offset, err := c.number("offset", 0, 0, maxLogOffset)
+	if err != nil {
+		return nil, err
+	}
+	views, size := []agentLogView{}, 0
+	for q := (store.RunQuery{WorkspaceID: c.workspace, SourceIDs: []string{s.ID}, Page: store.Page{Limit: defaultLimit}}); ; {
+		heads, next, err := h.cfg.Store.RunHeads(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, head := range heads {
+			count := head.LogLines
+			if !head.Status.Over() {
+				if count, err = h.cfg.Store.LogLines(ctx, head.ID); err != nil {
+					return nil, err
+				}
+			}
+			if offset >= count {
+				offset -= count
+				continue
+			}
+			end := count - offset
+			offset = 0
+			lines, err := h.logLines(ctx, head.ID, max(0, end-limit+len(views)), end)
+			if err != nil {
+				return nil, err
+			}
+			for _, l := range slices.Backward(lines) {
+				if len(views) == limit || size >= maxEventBytes {
+					return views, nil
+				}
+				size += len(l.Text)
+				views = append(views, agentLogView{
+					Time: boathook.Time{Time: l.Time}, Level: l.Level(), Agent: s.Agent.Slug,
+					Event: store.LogEvent, Content: l.Text, Metadata: logMetadata{head.ID},
+				})
+			}
+		}
+		if next == "" || len(views) == limit {
+			return views, nil
+		}
+		q.Cursor = next
+	}
+}
+
+// logLines are a run's from begin to before end, or those of them that there
+// are.
+func (h *Handler) logLines(ctx context.Context, runID string, begin, end int) (lines []store.LogLine, err error) {
+	for at := begin; at < end; {
+		first, some, err := h.cfg.Store.Log(ctx, runID, at, maxEventBytes)
+		if err != nil {
+			return nil, err
+		}
+		some = some[min(max(at-first, 0), len(some)):]
+		if len(some) == 0 {
+			break // the end of the log was lost with its runner
+		}
+		some = some[:min(len(some), end-at)]
+		lines = append(lines, some...)
+		at += len(some)
+	}
+	return lines, nil
+}

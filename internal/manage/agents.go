@@ -1,0 +1,314 @@
+package manage
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+
+	"boathook/internal/boathook"
+)
+
+type agentView struct {
+	ID               string           `json:"id"`
+	CrewID           string           `json:"crew_id"`
+	Name             string           `json:"name"`
+	Slug             string           `json:"slug"`
+	RequireTimestamp bool             `json:"require_timestamp"`
+	KeepPlainSecret  bool             `json:"keep_plain_secret"`
+	RatePerMinute    int              `json:"rate_per_minute"`
+	MaxInFlight      int              `json:"max_in_flight"`
+	TriggerURL       string           `json:"trigger_url"`
+	CreatedAt        boathook.Time    `json:"created_at"`
+	VersionNumber    int              `json:"version_number,omitempty"` // of the version that is live; not in lists
+	Target           *boathook.Target `json:"target,omitempty"`         // of the same
+	WebhookSecret    string           `json:"webhook_secret,omitempty"` // once
+}
+
+func (h *Handler) viewAgent(c call, s boathook.Source) agentView {
+	a := s.Agent
+	return agentView{
+		ID: s.ID, CrewID: a.CrewID, Name: s.Name, Slug: a.Slug, RequireTimestamp: a.RequireTimestamp,
+		KeepPlainSecret: a.KeepPlainSecret, RatePerMinute: a.RatePerMinute, MaxInFlight: a.MaxInFlight,
+		TriggerURL: h.publicURL(c) + "/api/v1/webhooks/" + a.CrewID + "/" + s.ID + "/trigger",
+		CreatedAt:  boathook.Time{Time: s.CreatedAt},
+	}
+}
+
+// viewAgentWhole shows an agent with its live version.
+func (h *Handler) viewAgentWhole(ctx context.Context, c call, s boathook.Source) (agentView, error) {
+	view := h.viewAgent(c, s)
+	live, err := h.cfg.Store.Live(ctx, s.ID)
+	if err != nil {
+		return agentView{}, err
+	}
+	v, err := h.cfg.Store.Version(ctx, s.ID, live[boathook.Production].ID)
+	if err != nil {
+		return agentView{}, err
+	}
+	view.VersionNumber, view.Target = v.Number, &v.Target
+	return view, nil
+}
+
+// agent is the one that the path names.
+func (h *Handler) agent(ctx context.Context, c call) (boathook.Source, error) {
+	s, err := h.source(ctx, c, boathook.Agent, c.PathValue("agent"))
+	if err == nil && s.Agent.CrewID != c.PathValue("crew") {
+		return boathook.Source{}, boathook.Errorf(boathook.NotFound, "the crew has no such agent")
+	}
+	return s, err
+}
+
+// agentInput has what an agent can be set to; nil leaves a field as it is.
+type agentInput struct {
+	Name             *string      `json:"name"`
+	Slug             *string      `json:"slug"`
+	Target           *targetInput `json:"target"`
+	RequireTimestamp *bool        `json:"require_timestamp"`
+	KeepPlainSecret  *bool        `json:"keep_plain_secret"`
+	RatePerMinute    *int         `json:"rate_per_minute"`
+	MaxInFlight      *int         `json:"max_in_flight"`
+}
+
+// slugs are what logs and addresses can take as they are.
+var slugs = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// apply changes an agent, but for its target and its secret.
+func (in agentInput) apply(s *boathook.Source) error {
+	if in.Name != nil {
+		if err := checkName(*in.Name); err != nil {
+			return err
+		}
+		s.Name = *in.Name
+	}
+	if in.Slug != nil {
+		if !slugs.MatchString(*in.Slug) {
+			return boathook.InvalidField("slug", "must have 1 to 63 lower-case letters, digits and inner hyphens")
+		}
+		s.Agent.Slug = *in.Slug
+	}
+	if in.RequireTimestamp != nil {
+		s.Agent.RequireTimestamp = *in.RequireTimestamp
+	}
+	if in.KeepPlainSecret != nil {
+		s.Agent.KeepPlainSecret = *in.KeepPlainSecret
+	}
+	for _, n := range []struct {
+		name string
+		in   *int
+		most int
+		into *int
+	}{
+		{"rate_per_minute", in.RatePerMinute, boathook.MaxRatePerMinute, &s.Agent.RatePerMinute},
+		{"max_in_flight", in.MaxInFlight, boathook.MaxMaxInFlight, &s.Agent.MaxInFlight},
+	} {
+		if n.in == nil {
+			continue
+		}
+		if *n.in < 1 || *n.in > n.most {
+			return boathook.InvalidField(n.name, "must be from 1 to %d", n.most)
+		}
+		*n.into = *n.in
+	}
+	return nil
+}
+
+func (h *Handler) createAgent(ctx context.Context, c call, in agentInput) (agentView, error) {
+	crew, err := h.crew(ctx, c)
+	if err != nil {
+		return agentView{}, err
+	}
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{"name", in.Name != nil}, {"slug", in.Slug != nil}, {"target", in.Target != nil},
+	} {
+		if !f.given {
+			return agentView{}, boathook.InvalidField(f.name, "is required")
+		}
+	}
+	s := boathook.Source{
+		ID: boathook.NewID(boathook.AgentID), WorkspaceID: c.workspace, Kind: boathook.Agent, CreatedAt: h.cfg.Now(),
+		Agent: &boathook.AgentSettings{
+			CrewID: crew.ID, RatePerMinute: boathook.DefaultRatePerMinute, MaxInFlight: boathook.DefaultMaxInFlight,
+		},
+	}
+	if err := h.applyAgent(ctx, in, crew, &s); err != nil {
+		return agentView{}, err
+	}
+	// The version comes first: an agent that there is has one that is live.
+	v, err := h.addVersion(ctx, s, boathook.Production, *in.Target)
+	if err != nil {
+		return agentView{}, err
+	}
+	secret, err := h.putWithNewAgentSecret(ctx, s)
+	if err != nil {
+		return agentView{}, err
+	}
+	view := h.viewAgent(c, s)
+	view.VersionNumber, view.Target, view.WebhookSecret = v.Number, &v.Target, secret
+	return view, nil
+}
+
+// applyAgent changes an agent, but for its target and its secret. Its crew has
+// no other of its slug.
+func (h *Handler) applyAgent(ctx context.Context, in agentInput, crew boathook.Source, s *boathook.Source) error {
+	if err := in.apply(s); err != nil {
+		return err
+	}
+	if in.Slug == nil {
+		return nil
+	}
+	others, err := h.agentsOf(ctx, crew)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(others, func(o boathook.Source) bool { return o.Agent.Slug == s.Agent.Slug && o.ID != s.ID }) {
+		return &boathook.Error{Kind: boathook.Conflict, Field: "slug", Message: "another agent of the crew has it"}
+	}
+	return nil
+}
+
+// putWithNewAgentSecret stores an agent with a new webhook secret. The one that
+// it had stops working.
+func (h *Handler) putWithNewAgentSecret(ctx context.Context, s boathook.Source) (secret string, err error) {
+	secret = boathook.NewAgentSecret()
+	if s.Agent.SealedSecret, err = h.cfg.Seal.Seal(ctx, s.WorkspaceID, s.ID, []byte(secret)); err != nil {
+		return "", fmt.Errorf("seal the secret of %s: %w", s.ID, err)
+	}
+	return secret, h.cfg.Store.PutSource(ctx, s)
+}
+
+func (h *Handler) listAgents(ctx context.Context, c call, _ none) (list[agentView], error) {
+	crew, err := h.crew(ctx, c)
+	if err != nil {
+		return list[agentView]{}, err
+	}
+	p, err := c.page()
+	if err != nil {
+		return list[agentView]{}, err
+	}
+	agents, err := h.agentsOf(ctx, crew)
+	if err != nil {
+		return list[agentView]{}, err
+	}
+	page, next, err := cut(agents, p, func(s boathook.Source) string { return s.ID })
+	return viewList(page, next, func(s boathook.Source) agentView { return h.viewAgent(c, s) }), err
+}
+
+func (h *Handler) getAgent(ctx context.Context, c call, _ none) (agentView, error) {
+	s, err := h.agent(ctx, c)
+	if err != nil {
+		return agentView{}, err
+	}
+	return h.viewAgentWhole(ctx, c, s)
+}
+
+// changeAgent needs an admin where it changes the target, as a deployment's
+// versions do.
+func (h *Handler) changeAgent(ctx context.Context, c call, in agentInput) (agentView, error) {
+	crew, err := h.crew(ctx, c)
+	if err != nil {
+		return agentView{}, err
+	}
+	s, err := h.agent(ctx, c)
+	if err != nil {
+		return agentView{}, err
+	}
+	if in.Target != nil && !c.role.Allows(boathook.Admin) {
+		return agentView{}, &boathook.Error{Kind: boathook.Forbidden, Field: "target", Message: "to change it needs a token with the role admin"}
+	}
+	if err := h.applyAgent(ctx, in, crew, &s); err != nil {
+		return agentView{}, err
+	}
+	if in.Target != nil {
+		if _, err := h.addVersion(ctx, s, boathook.Production, *in.Target); err != nil {
+			return agentView{}, err
+		}
+	}
+	if err := h.cfg.Store.PutSource(ctx, s); err != nil {
+		return agentView{}, err
+	}
+	return h.viewAgentWhole(ctx, c, s)
+}
+
+func (h *Handler) deleteAgent(ctx context.Context, c call, _ none) (none, error) {
+	return none{}, h.deleteIdle(ctx, c, boathook.AgentID, c.PathValue("agent"), h.agent)
+}
+
+// crewshipStyle is of the paths of Crewship's own API, whose errors are
+// {"error":"…"}.
+var crewshipStyle = style{writeError: writeCrewshipError}
+
+func writeCrewshipError(w http.ResponseWriter, status int, _, field, message string) {
+	if field != "" {
+		message = field + ": " + message
+	}
+	writeErrorJSON(w, status, map[string]string{"error": message})
+}
+
+// errNoAgent answers in Crewship's own words.
+var errNoAgent = boathook.Errorf(boathook.NotFound, "Agent not found")
+
+// agentByID is the one that a path of Crewship's own API names, without its
+// crew.
+func (h *Handler) agentByID(ctx context.Context, c call, id string) (boathook.Source, error) {
+	s, err := h.source(ctx, c, boathook.Agent, id)
+	if boathook.IsKind(err, boathook.NotFound) {
+		err = errNoAgent
+	}
+	return s, err
+}
+
+type rotatedSecret struct {
+	WebhookSecret string        `json:"webhook_secret"`
+	RotatedAt     boathook.Time `json:"rotated_at"`
+}
+
+func (h *Handler) rotateAgentSecret(ctx context.Context, c call, _ none) (rotatedSecret, error) {
+	s, err := h.agentByID(ctx, c, c.PathValue("agent"))
+	if err != nil {
+		return rotatedSecret{}, err
+	}
+	secret, err := h.putWithNewAgentSecret(ctx, s)
+	return rotatedSecret{secret, boathook.Time{Time: h.cfg.Now()}}, err
+}
+
+// InternalToken is the header of the internal endpoint's only credential.
+const InternalToken = "X-Internal-Token"
+
+// internalSecret serves GET /api/v1/internal/agents/{agent}/webhook-secret, for
+// any workspace's agent: whoever holds the stack's internal token is the stack.
+func (h *Handler) internalSecret(w http.ResponseWriter, r *http.Request) error {
+	token, err := h.cfg.InternalToken(r.Context())
+	if err != nil {
+		return fmt.Errorf("read the internal token: %w", err)
+	}
+	given, want := boathook.HashToken(r.Header.Get(InternalToken)), boathook.HashToken(token)
+	if token == "" || subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
+		return boathook.Errorf(boathook.Unauthorized, "Unauthorized")
+	}
+	view, err := h.cfg.Store.LookUpAgent(r.Context(), r.PathValue("agent"), "")
+	if err != nil {
+		return err
+	}
+	if view.Agent == nil {
+		return errNoAgent
+	}
+	if len(view.Agent.Agent.SealedSecret) == 0 {
+		return boathook.Errorf(boathook.NotFound, "Webhook secret not configured for agent")
+	}
+	secret, err := h.cfg.Seal.Open(r.Context(), view.Agent.WorkspaceID, view.Agent.ID, view.Agent.Agent.SealedSecret)
+	if err != nil {
+		return fmt.Errorf("open the secret of %s: %w", view.Agent.ID, err)
+	}
+	body, err := boathook.EncodeJSON(map[string]string{"webhook_secret": string(secret)})
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, body)
+	return nil
+}

@@ -1,0 +1,21 @@
+package manage
+
+import (
+	"context"
+	"fmt"
+
+	"boathook/internal/wstoken"
+)
+
+type streamTokenView struct {
+	Token string `json:"token"`
+}
+
+// streamToken makes a token that opens a WebSocket in the caller's workspace.
+func (h *Handler) streamToken(ctx context.Context, c call, _ none) (streamTokenView, error) {
+	secret, err := h.cfg.StreamSecret(ctx)
+	if err != nil {
+		return streamTokenView{}, fmt.Errorf("read the secret of the WebSocket's tokens: %w", err)
+	}
+	return streamTokenView{wstoken.New(secret, c.workspace, h.cfg.Now())}, nil
+}

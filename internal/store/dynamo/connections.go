@@ -1,0 +1,94 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"boathook/internal/boathook"
+)
+
+// connectionItem is a connection, by its id or among its workspace's watchers.
+type connectionItem struct {
+	key
+	Expires     int64     `dynamodbav:"x"`
+	ID          string    `dynamodbav:"id"`
+	WorkspaceID string    `dynamodbav:"ws,omitempty"`
+	ConnectedAt time.Time `dynamodbav:"at"`
+}
+
+func (s *Store) putConnection(ctx context.Context, k key, c boathook.Connection) error {
+	_, err := s.putRecord(ctx, connectionItem{k, c.ExpiresAt().Unix(), c.ID, c.WorkspaceID, c.ConnectedAt}, "", nil)
+	return err
+}
+
+func decodeConnection(it item) (boathook.Connection, error) {
+	c, err := decode[connectionItem](it)
+	return boathook.Connection{ID: c.ID, WorkspaceID: c.WorkspaceID, ConnectedAt: c.ConnectedAt}, err
+}
+
+// PutConnection implements [store.Connections].
+func (s *Store) PutConnection(ctx context.Context, c boathook.Connection) error {
+	if err := s.putConnection(ctx, connectionKey(c.ID), c); err != nil {
+		return fmt.Errorf("put connection %s: %w", c.ID, err)
+	}
+	return nil
+}
+
+// Connection implements [store.Connections].
+func (s *Store) Connection(ctx context.Context, id string) (boathook.Connection, error) {
+	it, err := s.read(ctx, s.config.RecordsTable, connectionKey(id), true)
+	if err != nil {
+		return boathook.Connection{}, fmt.Errorf("get connection %s: %w", id, err)
+	}
+	if it == nil {
+		return boathook.Connection{}, notFound("connection")
+	}
+	return decodeConnection(it)
+}
+
+// DeleteConnection implements [store.Connections]. The watcher goes first: as
+// long as the connection is there, its workspace is known.
+func (s *Store) DeleteConnection(ctx context.Context, c boathook.Connection) error {
+	keys := []key{connectionKey(c.ID)}
+	if c.WorkspaceID != "" {
+		keys = []key{watcherKey(c.WorkspaceID, c.ID), connectionKey(c.ID)}
+	}
+	for _, k := range keys {
+		_, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.config.RecordsTable, Key: k.item()})
+		if err != nil {
+			return fmt.Errorf("delete connection %s: %w", c.ID, err)
+		}
+	}
+	return nil
+}
+
+// Watch implements [store.Connections].
+func (s *Store) Watch(ctx context.Context, c boathook.Connection) error {
+	if err := s.putConnection(ctx, watcherKey(c.WorkspaceID, c.ID), c); err != nil {
+		return fmt.Errorf("have connection %s watch %s: %w", c.ID, c.WorkspaceID, err)
+	}
+	return nil
+}
+
+// Watchers implements [store.Connections].
+func (s *Store) Watchers(ctx context.Context, workspaceID string) (watchers []boathook.Connection, err error) {
+	for it, err := range s.items(ctx, &dynamodb.QueryInput{
+		TableName:                 &s.config.RecordsTable,
+		KeyConditionExpression:    aws.String("pk = :pk"),
+		ExpressionAttributeValues: item{":pk": str(watcherKey(workspaceID, "").PK)},
+	}) {
+		var c boathook.Connection
+		if err == nil {
+			c, err = decodeConnection(it)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list the watchers of %s: %w", workspaceID, err)
+		}
+		watchers = append(watchers, c)
+	}
+	return watchers, nil
+}

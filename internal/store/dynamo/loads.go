@@ -1,0 +1,128 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// loadItem is an agent's load.
+type loadItem struct {
+	key
+	Expires  int64                `dynamodbav:"x"`
+	Window   time.Time            `dynamodbav:"w"`
+	Count    int                  `dynamodbav:"n"`
+	InFlight map[string]time.Time `dynamodbav:"f"`
+	Revision int                  `dynamodbav:"v"`
+}
+
+func (l loadItem) load() store.Load {
+	return store.Load{Window: l.Window, Count: l.Count, InFlight: l.InFlight, Revision: l.Revision}
+}
+
+// LookUpAgent implements [store.Runs].
+func (s *Store) LookUpAgent(ctx context.Context, agentID, runID string) (view store.AgentView, err error) {
+	agent, live, load, run := sourceKey(agentID), liveKey(agentID), loadKey(agentID), headKey(runID)
+	keys := []tableKey{s.configKey(agent), s.configKey(live), s.recordKey(load)}
+	if runID != "" {
+		keys = append(keys, s.recordKey(run))
+	}
+	found, err := s.readBatch(ctx, keys...)
+	if err != nil {
+		return view, fmt.Errorf("look up agent %s: %w", agentID, err)
+	}
+	if it, ok := found[agent]; ok {
+		src, err := decode[boathook.Source](it)
+		if err != nil {
+			return view, err
+		}
+		if src.Kind == boathook.Agent {
+			view.Agent = &src
+		}
+	}
+	l, err := decode[liveItem](found[live])
+	if err != nil {
+		return view, err
+	}
+	view.Live = l.live()
+	busy, err := decode[loadItem](found[load])
+	if err != nil {
+		return view, err
+	}
+	view.Load = busy.load()
+	if it, ok := found[run]; ok {
+		h, err := decode[headItem](it)
+		if err != nil {
+			return view, err
+		}
+		head := h.head()
+		view.Run = &head
+	}
+	return view, nil
+}
+
+// Admit implements [store.Loads].
+func (s *Store) Admit(ctx context.Context, agentID, runID string, limit store.Limit, known store.Load, now time.Time) error {
+	for {
+		next, err := known.Admit(runID, limit, now)
+		if err != nil || next.Revision == known.Revision {
+			return err
+		}
+		current, held, err := s.putLoad(ctx, agentID, runID, limit, known, next)
+		if err != nil {
+			return fmt.Errorf("admit run %s: %w", runID, err)
+		}
+		if held {
+			return nil
+		}
+		known = current // another run was admitted or is over
+	}
+}
+
+// putLoad changes an agent's load to one that follows from known. Within a
+// minute it adds a run to the load as it is by then, so that runs which come at
+// once don't wait for one another. For a new minute, or where places of lost
+// runs are dropped, it replaces the load if it still is the known one. Where
+// neither may be, held is false, with the load as it is.
+func (s *Store) putLoad(ctx context.Context, agentID, runID string, limit store.Limit, known, next store.Load) (current store.Load, held bool, err error) {
+	var it item
+	if next.Window.Equal(known.Window) && len(next.InFlight) == len(known.InFlight)+1 {
+		place := "f." + runID // an id is a name that needs no stand-in
+		it, held, err = s.updateRecord(ctx, loadKey(agentID),
+			"SET n = n + :one, v = v + :one, x = :expires, "+place+" = :until",
+			"w = :window AND n < :rate AND size(f) < :places AND attribute_not_exists("+place+")", map[string]any{
+				":one": 1, ":expires": s.expiry(), ":until": next.InFlight[runID],
+				":window": known.Window, ":rate": limit.RatePerMinute, ":places": limit.MaxInFlight,
+			})
+	} else {
+		when, values := absent, item{}
+		if known.Revision > 0 {
+			when, values = "x > :now AND v = :known", item{":known": num(int64(known.Revision))}
+		}
+		held, err = s.putRecord(ctx, loadItem{
+			key: loadKey(agentID), Expires: s.expiry(),
+			Window: next.Window, Count: next.Count, InFlight: next.InFlight, Revision: next.Revision,
+		}, when, values)
+		if err == nil && !held {
+			it, err = s.read(ctx, s.config.RecordsTable, loadKey(agentID), true)
+		}
+	}
+	if err != nil {
+		return store.Load{}, false, err
+	}
+	l, err := decode[loadItem](it)
+	return l.load(), held, err
+}
+
+// Release implements [store.Loads].
+func (s *Store) Release(ctx context.Context, agentID, runID string) error {
+	place := "f." + runID
+	_, _, err := s.updateRecord(ctx, loadKey(agentID), "SET v = v + :one REMOVE "+place, "attribute_exists("+place+")", map[string]any{":one": 1})
+	if err != nil {
+		return fmt.Errorf("release run %s: %w", runID, err)
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package mem
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// LookUpAgent implements [store.Runs].
+func (s *Store) LookUpAgent(_ context.Context, agentID, runID string) (store.AgentView, error) {
+	defer s.lock()()
+	view := store.AgentView{Live: maps.Clone(s.under(agentID).live), Load: s.loads[agentID]}
+	view.Load.InFlight = maps.Clone(view.Load.InFlight)
+	if src, ok := s.sources[agentID]; ok && src.Kind == boathook.Agent {
+		src = cloneSource(src)
+		view.Agent = &src
+	}
+	if r, ok := s.runs[runID]; ok {
+		head := cloneHead(r.RunHead)
+		view.Run = &head
+	}
+	return view, nil
+}
+
+// Admit implements [store.Loads]. It knows the load better than its caller.
+func (s *Store) Admit(_ context.Context, agentID, runID string, limit store.Limit, _ store.Load, now time.Time) error {
+	defer s.lock()()
+	next, err := s.loads[agentID].Admit(runID, limit, now)
+	if err == nil {
+		s.loads[agentID] = next
+	}
+	return err
+}
+
+// Release implements [store.Loads].
+func (s *Store) Release(_ context.Context, agentID, runID string) error {
+	defer s.lock()()
+	load := s.loads[agentID]
+	if _, ok := load.InFlight[runID]; ok {
+		load.InFlight = maps.Clone(load.InFlight)
+		delete(load.InFlight, runID)
+		load.Revision++
+		s.loads[agentID] = load
+	}
+	return nil
+}

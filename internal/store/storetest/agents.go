@@ -1,0 +1,157 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+func (s *suite) newAgent() boathook.Source {
+	return boathook.Source{
+		ID: boathook.NewID(boathook.AgentID), WorkspaceID: boathook.NewID(boathook.WorkspaceID), Kind: boathook.Agent,
+		Name: "Reviewer", CreatedAt: s.clock.Now(), Agent: &boathook.AgentSettings{
+			CrewID: boathook.NewID(boathook.CrewID), Slug: "reviewer", RequireTimestamp: true, KeepPlainSecret: true,
+			RatePerMinute: 60, MaxInFlight: 8, SealedSecret: []byte{0, 1, 0xff},
+		},
+	}
+}
+
+func (s *suite) testLookUpAgent(t *testing.T) {
+	agent := s.newAgent()
+	lookUp := func(agentID, runID string) store.AgentView {
+		t.Helper()
+		return read(s.LookUpAgent(t.Context(), agentID, runID))(t)
+	}
+
+	t.Run("of an agent that there is not, nothing is known", func(t *testing.T) {
+		view := lookUp(agent.ID, boathook.NewID(boathook.RunID))
+		if view.Agent != nil || len(view.Live) != 0 || view.Load.Revision != 0 || view.Run != nil {
+			t.Errorf("got %+v", view)
+		}
+	})
+	t.Run("a source of another kind is none", func(t *testing.T) {
+		deployment := s.newSource(boathook.NewID(boathook.WorkspaceID))
+		must(t, s.PutSource(t.Context(), deployment))
+		if view := lookUp(deployment.ID, ""); view.Agent != nil {
+			t.Errorf("got %+v", view.Agent)
+		}
+	})
+	t.Run("an agent comes with what is live, its load and the run", func(t *testing.T) {
+		must(t, s.PutSource(t.Context(), agent))
+		version, err := s.AddVersion(t.Context(), boathook.Version{
+			ID: boathook.NewID(boathook.VersionID), SourceID: agent.ID, WorkspaceID: agent.WorkspaceID, Environment: boathook.Production,
+			CreatedAt: s.clock.Now(),
+		})
+		must(t, err)
+		run := s.newRun()
+		run.SourceID, run.EventName, run.EventSource = agent.ID, "push", "github"
+		must(t, s.CreateRun(t.Context(), run))
+		must(t, s.Admit(t.Context(), agent.ID, run.ID, store.Limit{RatePerMinute: 1, MaxInFlight: 1}, store.Load{}, s.clock.Now()))
+
+		view := lookUp(agent.ID, run.ID)
+		wantSame(t, "agent", view.Agent, &agent)
+		wantSame(t, "live", view.Live, map[boathook.Environment]boathook.LiveVersion{boathook.Production: {ID: version.ID, Number: 1}})
+		wantSame(t, "run", view.Run, &run.RunHead)
+		wantSame(t, "load", view.Load, store.Load{
+			Window: s.clock.Now().Truncate(time.Minute), Count: 1, Revision: 1,
+			InFlight: map[string]time.Time{run.ID: s.clock.Now().Add(boathook.PlaceLifetime)},
+		})
+		if view := lookUp(agent.ID, ""); view.Run != nil {
+			t.Errorf("a run that was not asked for: %+v", view.Run)
+		}
+	})
+}
+
+func (s *suite) testAdmit(t *testing.T) {
+	minute := s.clock.Now().Truncate(time.Minute)
+	wide := store.Limit{RatePerMinute: 100, MaxInFlight: 100}
+	// admit is what intake does: with the load as it is, or an old one.
+	admit := func(agentID, runID string, limit store.Limit, at time.Time) error {
+		view, err := s.LookUpAgent(t.Context(), agentID, "")
+		must(t, err)
+		return s.Admit(t.Context(), agentID, runID, limit, view.Load, at)
+	}
+	wantRefused := func(t *testing.T, what string, err error, within time.Duration) {
+		t.Helper()
+		var e *boathook.Error
+		if !errors.As(err, &e) || e.Kind != boathook.Limited || e.RetryAfter <= 0 || e.RetryAfter > within {
+			t.Errorf("%s: %v, want a refusal that ends within %s", what, err, within)
+		}
+	}
+	newRun := func() string { return boathook.NewID(boathook.RunID) }
+
+	t.Run("no more start in a minute than the rate", func(t *testing.T) {
+		agentID, limit := boathook.NewID(boathook.AgentID), store.Limit{RatePerMinute: 3, MaxInFlight: 100}
+		for i := range 3 {
+			must(t, admit(agentID, newRun(), limit, minute.Add(time.Duration(i)*20*time.Second)))
+		}
+		wantRefused(t, "the fourth", admit(agentID, newRun(), limit, minute.Add(59*time.Second)), time.Second)
+		must(t, admit(agentID, newRun(), limit, minute.Add(time.Minute)))
+	})
+	t.Run("no more are in flight than there are places, and one that is over frees its own", func(t *testing.T) {
+		agentID, limit, first := boathook.NewID(boathook.AgentID), store.Limit{RatePerMinute: 100, MaxInFlight: 2}, newRun()
+		must(t, admit(agentID, first, limit, minute))
+		must(t, admit(agentID, newRun(), limit, minute))
+		wantRefused(t, "the third", admit(agentID, newRun(), limit, minute.Add(time.Minute)), time.Minute)
+		must(t, s.Release(t.Context(), agentID, first))
+		must(t, s.Release(t.Context(), agentID, first))
+		must(t, admit(agentID, newRun(), limit, minute))
+		wantRefused(t, "the fourth", admit(agentID, newRun(), limit, minute), time.Minute)
+	})
+	t.Run("a run that was lost frees its place in time", func(t *testing.T) {
+		agentID, limit := boathook.NewID(boathook.AgentID), store.Limit{RatePerMinute: 100, MaxInFlight: 1}
+		must(t, admit(agentID, newRun(), limit, minute))
+		wantRefused(t, "before", admit(agentID, newRun(), limit, minute.Add(boathook.PlaceLifetime-time.Millisecond)), time.Minute)
+		must(t, admit(agentID, newRun(), limit, minute.Add(boathook.PlaceLifetime)))
+	})
+	t.Run("a run is admitted once", func(t *testing.T) {
+		agentID, limit, run := boathook.NewID(boathook.AgentID), store.Limit{RatePerMinute: 1, MaxInFlight: 1}, newRun()
+		for range 2 {
+			must(t, admit(agentID, run, limit, minute))
+			must(t, s.Admit(t.Context(), agentID, run, limit, store.Load{}, minute))
+		}
+	})
+	t.Run("a load that is no longer true is looked at again", func(t *testing.T) {
+		agentID := boathook.NewID(boathook.AgentID)
+		must(t, s.Admit(t.Context(), agentID, newRun(), wide, store.Load{}, minute))
+		old := read(s.LookUpAgent(t.Context(), agentID, ""))(t).Load
+		must(t, s.Admit(t.Context(), agentID, newRun(), wide, store.Load{}, minute))
+		must(t, s.Admit(t.Context(), agentID, newRun(), wide, old, minute))
+		must(t, s.Admit(t.Context(), agentID, newRun(), wide, old, minute.Add(time.Minute)))
+		wantRefused(t, "the fifth", s.Admit(t.Context(), agentID, newRun(), store.Limit{RatePerMinute: 100, MaxInFlight: 4}, old, minute), time.Minute)
+	})
+	t.Run("releasing what was never admitted does nothing", func(t *testing.T) {
+		must(t, s.Release(t.Context(), boathook.NewID(boathook.AgentID), newRun()))
+	})
+	for name, limit := range map[string]store.Limit{
+		"the rate":   {RatePerMinute: 5, MaxInFlight: 100},
+		"the places": {RatePerMinute: 100, MaxInFlight: 5},
+	} {
+		t.Run("of many at once, as many as "+name+" allow are admitted", func(t *testing.T) {
+			agentID := boathook.NewID(boathook.AgentID)
+			refused := boathook.Errorf(boathook.Conflict, "refused")
+			for round := range 2 { // in a new minute the load is replaced, not added to
+				for run := range read(s.LookUpAgent(t.Context(), agentID, ""))(t).Load.InFlight {
+					must(t, s.Release(t.Context(), agentID, run))
+				}
+				old := read(s.LookUpAgent(t.Context(), agentID, ""))(t).Load
+				won := atOnce(t, 12, func(ctx context.Context, _ int) error {
+					err := s.Admit(ctx, agentID, newRun(), limit, old, minute.Add(time.Duration(round)*time.Minute))
+					if boathook.IsKind(err, boathook.Limited) {
+						return refused
+					}
+					return err
+				})
+				if len(won) != 5 {
+					t.Errorf("round %d: %d were admitted", round, len(won))
+				}
+				wantSame(t, fmt.Sprintf("places after round %d", round), len(read(s.LookUpAgent(t.Context(), agentID, ""))(t).Load.InFlight), 5)
+			}
+		})
+	}
+}

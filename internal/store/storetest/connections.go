@@ -1,0 +1,78 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"boathook/internal/boathook"
+)
+
+// testConnections moves the clock, so it has a store of its own.
+func (s *suite) testConnections(t *testing.T) {
+	newConnection := func(workspaceID string) boathook.Connection {
+		return boathook.Connection{ID: boathook.NewID("L0SM9cOFvHcCIhw="), WorkspaceID: workspaceID, ConnectedAt: s.clock.Now()}
+	}
+	wantWatchers := func(t *testing.T, workspaceID string, want ...boathook.Connection) {
+		t.Helper()
+		wantSame(t, "watchers", read(s.Watchers(t.Context(), workspaceID))(t), want)
+	}
+	wantNone := func(t *testing.T, id string) {
+		t.Helper()
+		_, err := s.Connection(t.Context(), id)
+		wantKind(t, "Connection", err, boathook.NotFound)
+	}
+
+	t.Run("one that was never put is not found, and deleting it is no error", func(t *testing.T) {
+		c := newConnection(boathook.NewID(boathook.WorkspaceID))
+		wantNone(t, c.ID)
+		must(t, s.DeleteConnection(t.Context(), c))
+		wantWatchers(t, c.WorkspaceID)
+	})
+	t.Run("one authenticates, and watches only when it says so", func(t *testing.T) {
+		c := newConnection("")
+		must(t, s.PutConnection(t.Context(), c))
+		wantSame(t, "connection", read(s.Connection(t.Context(), c.ID))(t), c)
+		c.WorkspaceID = boathook.NewID(boathook.WorkspaceID)
+		must(t, s.PutConnection(t.Context(), c))
+		wantSame(t, "connection", read(s.Connection(t.Context(), c.ID))(t), c)
+		wantWatchers(t, c.WorkspaceID)
+		for range 2 {
+			must(t, s.Watch(t.Context(), c))
+			wantWatchers(t, c.WorkspaceID, c)
+		}
+	})
+	t.Run("a workspace has its own watchers until they are deleted", func(t *testing.T) {
+		workspaceID := boathook.NewID(boathook.WorkspaceID)
+		kept, gone, other := newConnection(workspaceID), newConnection(workspaceID), newConnection(boathook.NewID(boathook.WorkspaceID))
+		for _, c := range []boathook.Connection{kept, gone, other} {
+			must(t, s.PutConnection(t.Context(), c))
+			must(t, s.Watch(t.Context(), c))
+		}
+		must(t, s.DeleteConnection(t.Context(), gone))
+		wantWatchers(t, workspaceID, kept)
+		wantWatchers(t, other.WorkspaceID, other)
+		wantNone(t, gone.ID)
+		wantSame(t, "connection", read(s.Connection(t.Context(), kept.ID))(t), kept)
+	})
+	t.Run("one that has not authenticated is deleted", func(t *testing.T) {
+		c := newConnection("")
+		must(t, s.PutConnection(t.Context(), c))
+		must(t, s.DeleteConnection(t.Context(), c))
+		wantNone(t, c.ID)
+	})
+	t.Run("nothing is seen of one that is too old", func(t *testing.T) {
+		workspaceID := boathook.NewID(boathook.WorkspaceID)
+		old := newConnection(workspaceID)
+		must(t, s.PutConnection(t.Context(), old))
+		must(t, s.Watch(t.Context(), old))
+		s.clock.Advance(boathook.MaxConnection - time.Minute)
+		young := newConnection(workspaceID)
+		must(t, s.PutConnection(t.Context(), young))
+		must(t, s.Watch(t.Context(), young))
+		wantSame(t, "connection", read(s.Connection(t.Context(), old.ID))(t), old)
+
+		s.clock.Advance(2 * time.Minute)
+		wantNone(t, old.ID)
+		wantWatchers(t, workspaceID, young)
+	})
+}

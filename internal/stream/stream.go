@@ -1,0 +1,217 @@
+// Package stream is the room of the live log: who is connected to the
+// WebSocket, what they may watch, and what of the agents' runs they see.
+//
+// A connection authenticates with a short-lived token (package wstoken), in its
+// URL or in its first frame, and subscribes to its workspace's channel. From
+// then on it gets the lines that the workspace's agents print ([Broadcast]).
+// The room keeps nothing in memory, since on AWS each frame may meet another
+// process: connections are in the store, and the sockets themselves are held by
+// a gateway ([Sockets]).
+//
+// API Gateway may hand over two frames of one connection at once. A client that
+// authenticates with a frame should await an answer, such as a ping's, before it
+// subscribes; or give the token in the URL.
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+	"boathook/internal/wstoken"
+)
+
+// AuthTimeout is how long a connection may be open without a token. Where
+// nobody watches the clock it is closed by [Room.CloseUnauthenticated], when
+// sweep finds that it is due, or at its next frame.
+const AuthTimeout = 10 * time.Second
+
+// maxMessage is the longest frame that a client may send, in bytes: a token and
+// a few words.
+const maxMessage = 4 << 10
+
+// Sockets are the open WebSockets, held by a gateway.
+type Sockets interface {
+	// Post sends one text frame. NotFound: the connection is gone.
+	Post(ctx context.Context, id string, frame []byte) error
+	// Close ends a connection. One that is gone is no error.
+	Close(ctx context.Context, id string) error
+}
+
+// Store is the part of the store that the room needs.
+type Store interface {
+	PutConnection(ctx context.Context, c boathook.Connection) error
+	Connection(ctx context.Context, id string) (boathook.Connection, error)
+	DeleteConnection(ctx context.Context, c boathook.Connection) error
+	Watch(ctx context.Context, c boathook.Connection) error
+	PutDue(ctx context.Context, d store.Due) error
+}
+
+// Room is what the gateway tells of its connections. All fields are required;
+// without Secret, only [Room.CloseUnauthenticated] works.
+type Room struct {
+	Store   Store
+	Sockets Sockets
+	// Secret gives the secret that signs tokens, never empty. It is asked at
+	// each authentication, so its provider caches it.
+	Secret func(context.Context) (string, error)
+	Now    func() time.Time
+}
+
+// Connect takes a new connection with the token of its URL, or without one. No
+// frame may be posted to it before Connect has returned. Unauthorized: the
+// token is not good, and the connection must not be opened.
+func (r *Room) Connect(ctx context.Context, id, token string) error {
+	c := boathook.Connection{ID: id, ConnectedAt: r.Now()}
+	var err error
+	if token != "" {
+		c.WorkspaceID, err = r.verify(ctx, token)
+	} else {
+		err = r.Store.PutDue(ctx, store.Due{At: c.ConnectedAt.Add(AuthTimeout), ID: id, Kind: store.DueConnection})
+	}
+	if err != nil {
+		return err
+	}
+	return r.Store.PutConnection(ctx, c)
+}
+
+func (r *Room) verify(ctx context.Context, token string) (workspaceID string, err error) {
+	secret, err := r.Secret(ctx)
+	if err != nil {
+		return "", err
+	}
+	return wstoken.Verify(secret, token, r.Now())
+}
+
+// message is a client's frame.
+type message struct {
+	Type    string `json:"type"`
+	Token   string `json:"token"`   // of "auth"
+	Channel string `json:"channel"` // of "subscribe"
+}
+
+// What a client did wrong.
+const (
+	tooLarge         = "message too large"
+	notJSON          = "message is not a JSON object"
+	unknownType      = "unknown message type"
+	unauthorized     = "unauthorized"
+	notAuthenticated = "not authenticated"
+	accessDenied     = "access denied"
+)
+
+// Receive takes a client's frame, and answers it where an answer is due. What a
+// client does wrong is answered, and ends a connection that has not
+// authenticated; an error is the store's or the gateway's failure.
+func (r *Room) Receive(ctx context.Context, id string, text []byte) error {
+	var m message
+	wrong := ""
+	if len(text) > maxMessage {
+		wrong = tooLarge
+	} else if json.Unmarshal(text, &m) != nil {
+		wrong = notJSON
+	}
+	if m.Type == "ping" { // the most frequent frame by far, and the same for everyone: it needs no look-up
+		return r.reply(ctx, id, frame{Type: "pong"})
+	}
+
+	c, err := r.Store.Connection(ctx, id)
+	if boathook.IsKind(err, boathook.NotFound) {
+		return r.Sockets.Close(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	authenticated := c.WorkspaceID != ""
+	switch {
+	case !authenticated && !r.Now().Before(c.ConnectedAt.Add(AuthTimeout)):
+		return r.end(ctx, c)
+	case wrong != "" && !authenticated:
+		return r.refuse(ctx, c, wrong)
+	case wrong != "":
+		return r.reply(ctx, id, errorFrame("", wrong))
+	case m.Type == "auth":
+		return r.authenticate(ctx, c, m.Token)
+	case !authenticated:
+		return r.reply(ctx, id, errorFrame(m.Channel, notAuthenticated))
+	case m.Type == "subscribe" && m.Channel == channelOf(c.WorkspaceID):
+		return r.Store.Watch(ctx, c)
+	case m.Type == "subscribe":
+		return r.reply(ctx, id, errorFrame(m.Channel, accessDenied))
+	default:
+		return r.reply(ctx, id, errorFrame("", unknownType))
+	}
+}
+
+// authenticate makes the connection its token's workspace's, for good.
+func (r *Room) authenticate(ctx context.Context, c boathook.Connection, token string) error {
+	workspaceID, err := r.verify(ctx, token)
+	switch {
+	case boathook.IsKind(err, boathook.Unauthorized) && c.WorkspaceID == "":
+		return r.refuse(ctx, c, unauthorized)
+	case boathook.IsKind(err, boathook.Unauthorized):
+		return r.reply(ctx, c.ID, errorFrame("", unauthorized))
+	case err != nil:
+		return err
+	case c.WorkspaceID == workspaceID:
+		return nil
+	case c.WorkspaceID != "":
+		return r.reply(ctx, c.ID, errorFrame("", accessDenied))
+	}
+	c.WorkspaceID = workspaceID
+	return r.Store.PutConnection(ctx, c)
+}
+
+// Disconnect forgets a connection that has ended.
+func (r *Room) Disconnect(ctx context.Context, id string) error {
+	c, err := r.Store.Connection(ctx, id)
+	if boathook.IsKind(err, boathook.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.Store.DeleteConnection(ctx, c)
+}
+
+// CloseUnauthenticated ends a connection that is still open without a token.
+func (r *Room) CloseUnauthenticated(ctx context.Context, id string) error {
+	c, err := r.Store.Connection(ctx, id)
+	if boathook.IsKind(err, boathook.NotFound) || err == nil && c.WorkspaceID != "" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.end(ctx, c)
+}
+
+// refuse tells a client why its connection ends.
+func (r *Room) refuse(ctx context.Context, c boathook.Connection, why string) error {
+	if err := r.reply(ctx, c.ID, errorFrame("", why)); err != nil {
+		return err
+	}
+	return r.end(ctx, c)
+}
+
+func (r *Room) end(ctx context.Context, c boathook.Connection) error {
+	if err := r.Sockets.Close(ctx, c.ID); err != nil {
+		return err
+	}
+	return r.Store.DeleteConnection(ctx, c)
+}
+
+// reply sends a frame to a client, which may have gone meanwhile.
+func (r *Room) reply(ctx context.Context, id string, f frame) error {
+	text, err := f.encode()
+	if err != nil {
+		return err
+	}
+	if err := r.Sockets.Post(ctx, id, text); err != nil && !boathook.IsKind(err, boathook.NotFound) {
+		return fmt.Errorf("answer connection %s: %w", id, err)
+	}
+	return nil
+}
