@@ -62,7 +62,7 @@ type worker struct {
 	settle bool // drain waits until nothing is left in it
 }
 
-func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, log *slog.Logger) (*system, error) {
+func newSystem(ctx context.Context, c config, url string, inbox http.Handler, log *slog.Logger) (*system, error) {
 	store := storemem.New(storemem.Config{Retention: retention})
 	newQueue := func(visibility time.Duration) *queuemem.Queue {
 		return queuemem.New(queuemem.Config{
@@ -93,13 +93,14 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 	}
 	api := manage.New(manage.Config{
 		Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: sealer,
-		AdminToken:   fixed(adminToken),
-		Workspace:    firstWorkspace,
-		StreamSecret: streamSecret,
-		CheckURL:     client.CheckURL,
+		AdminToken:    fixed(c.adminToken),
+		InternalToken: fixed(c.internalToken),
+		Workspace:     firstWorkspace,
+		StreamSecret:  streamSecret,
+		CheckURL:      client.CheckURL,
 		AllowTarget: func(t boathook.Target) error {
-			if t.Type == boathook.TargetLambda {
-				return boathook.InvalidField("type", "lambda targets run on AWS only")
+			if t.Type == boathook.TargetLambda || t.Type == boathook.TargetAgentCore {
+				return boathook.InvalidField("type", "%s targets run on AWS only", t.Type)
 			}
 			return nil
 		},
