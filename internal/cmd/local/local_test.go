@@ -19,7 +19,10 @@ import (
 	"time"
 )
 
-const adminToken = "bh_for-the-tests-of-the-local-system"
+const (
+	adminToken    = "bh_for-the-tests-of-the-local-system"
+	internalToken = "internal-for-the-tests-of-the-local-system"
+)
 
 // program is the running program, as a user meets it.
 type program struct {
@@ -88,7 +91,7 @@ func start(t *testing.T) *program {
 	ctx, stop := context.WithCancel(context.Background())
 	p := &program{t: t, stdout: &output{more: make(chan struct{})}, stop: stop, done: make(chan error, 1)}
 	go func() {
-		p.done <- run(ctx, environment("PORT=0", "BOATHOOK_ADMIN_TOKEN="+adminToken), p.stdout, io.Discard)
+		p.done <- run(ctx, environment("PORT=0", "BOATHOOK_ADMIN_TOKEN="+adminToken, "BOATHOOK_INTERNAL_TOKEN="+internalToken), p.stdout, io.Discard)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -158,7 +161,7 @@ func (p *program) settled(webhook string) map[string]any {
 }
 
 func TestThePrintedLinesShowTheWholeWay(t *testing.T) {
-	need(t, "bash", "curl")
+	need(t, "bash", "curl", "openssl")
 	p := start(t)
 	_, lines, _ := strings.Cut(p.stdout.String(), "another terminal:")
 	cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-o", "pipefail")
@@ -169,7 +172,7 @@ func TestThePrintedLinesShowTheWholeWay(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"number":1`, `The trigger URL: ` + p.url + `/webhooks/runs/`, `"status":"succeeded"`, `"type":"run.started"`, `"working"`,
-		`"type":"complete"`, `"X-Crewship-Signature"`, `"response_status":204`,
+		`"type":"complete"`, `{"status":"accepted"}`, `"status":"COMPLETED"`, `"content":"Data: {repository: org/repo, pr_number: 42}"`, `"X-Crewship-Signature"`, `"response_status":204`,
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the lines don't show %s:\n%s", want, out)
@@ -223,12 +226,13 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
 	for name, tc := range map[string]struct{ variable, want string }{
-		"a port in use":    {fmt.Sprintf("PORT=%d", port), fmt.Sprintf("PORT: %d is in use", port)},
-		"a port too high":  {"PORT=70000", "PORT"},
-		"a port in words":  {"PORT=http", "PORT"},
-		"a short token":    {"BOATHOOK_ADMIN_TOKEN=short", "BOATHOOK_ADMIN_TOKEN: at least 16"},
-		"an odd token":     {"BOATHOOK_ADMIN_TOKEN=with a space in the middle", "BOATHOOK_ADMIN_TOKEN"},
-		"an odd log level": {"BOATHOOK_LOG_LEVEL=loud", "LOG_LEVEL"},
+		"a port in use":          {fmt.Sprintf("PORT=%d", port), fmt.Sprintf("PORT: %d is in use", port)},
+		"a port too high":        {"PORT=70000", "PORT"},
+		"a port in words":        {"PORT=http", "PORT"},
+		"a short token":          {"BOATHOOK_ADMIN_TOKEN=short", "BOATHOOK_ADMIN_TOKEN: at least 16"},
+		"an odd token":           {"BOATHOOK_ADMIN_TOKEN=with a space in the middle", "BOATHOOK_ADMIN_TOKEN"},
+		"a short internal token": {"BOATHOOK_INTERNAL_TOKEN=short", "BOATHOOK_INTERNAL_TOKEN: at least 16"},
+		"an odd log level":       {"BOATHOOK_LOG_LEVEL=loud", "LOG_LEVEL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -244,11 +248,13 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 // system walk its wire format, trouble has receivers that misbehave.
 func TestOutsideClients(t *testing.T) {
 	need(t, "python3")
-	for _, client := range []string{"crewship", "stream", "shipway", "capawesome", "standard", "presets", "trouble"} {
+	for _, client := range []string{"crewship", "agents", "stream", "shipway", "capawesome", "standard", "presets", "trouble"} {
 		t.Run(client, func(t *testing.T) {
 			p := start(t)
 			// -B: what they share leaves no compiled copy behind.
-			out, err := exec.CommandContext(t.Context(), "python3", "-B", "testdata/"+client+".py", p.url, adminToken).CombinedOutput()
+			cmd := exec.CommandContext(t.Context(), "python3", "-B", "testdata/"+client+".py", p.url, adminToken)
+			cmd.Env = append(os.Environ(), "BOATHOOK_INTERNAL_TOKEN="+internalToken)
+			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}

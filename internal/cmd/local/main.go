@@ -2,9 +2,10 @@
 // AWS, on the embedded twins of the store and the queues. Everything is in
 // memory and gone when it stops.
 //
-// It reads PORT (8080), BOATHOOK_ADMIN_TOKEN (made if unset) and
-// BOATHOOK_LOG_LEVEL (warn) from the environment. It exits with 0 after SIGINT
-// or SIGTERM, once what was in flight is finished, and with 1 if it can't start.
+// It reads PORT (8080), BOATHOOK_ADMIN_TOKEN and BOATHOOK_INTERNAL_TOKEN (made
+// if unset), and BOATHOOK_LOG_LEVEL (warn) from the environment. It exits with 0
+// after SIGINT or SIGTERM, once what was in flight is finished, and with 1 if it
+// can't start.
 package main
 
 import (
@@ -27,9 +28,10 @@ import (
 )
 
 type config struct {
-	port       uint16
-	adminToken string
-	logLevel   slog.Level
+	port          uint16
+	adminToken    string
+	internalToken string
+	logLevel      slog.Level
 }
 
 func readConfig(getenv func(string) string) (c config, err error) {
@@ -38,9 +40,13 @@ func readConfig(getenv func(string) string) (c config, err error) {
 		return c, fmt.Errorf("PORT: %q is not a port (0 to 65535)", getenv("PORT"))
 	}
 	c.port = uint16(port)
-	c.adminToken = cmp.Or(getenv("BOATHOOK_ADMIN_TOKEN"), boathook.NewAPIToken())
-	if len(c.adminToken) < 16 || strings.ContainsFunc(c.adminToken, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return c, errors.New("BOATHOOK_ADMIN_TOKEN: at least 16 printable ASCII characters are needed")
+	for name, token := range map[string]*string{
+		"BOATHOOK_ADMIN_TOKEN": &c.adminToken, "BOATHOOK_INTERNAL_TOKEN": &c.internalToken,
+	} {
+		*token = cmp.Or(getenv(name), boathook.NewAPIToken())
+		if len(*token) < 16 || strings.ContainsFunc(*token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return c, fmt.Errorf("%s: at least 16 printable ASCII characters are needed", name)
+		}
 	}
 	if err := c.logLevel.UnmarshalText([]byte(cmp.Or(getenv("BOATHOOK_LOG_LEVEL"), "warn"))); err != nil {
 		return c, fmt.Errorf("BOATHOOK_LOG_LEVEL: %q is none of debug, info, warn and error", getenv("BOATHOOK_LOG_LEVEL"))
@@ -74,7 +80,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	url := "http://" + listener.Addr().String()
 
 	inbox := newReceiver(stdout)
-	s, err := newSystem(ctx, c.adminToken, url, inbox, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.logLevel})))
+	s, err := newSystem(ctx, c, url, inbox, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.logLevel})))
 	if err != nil {
 		return err
 	}
@@ -82,7 +88,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	serving := make(chan error, 1)
 	go func() { serving <- server.Serve(listener) }()
 	s.start()
-	if err := welcome(stdout, url, c.adminToken, inbox.secret); err != nil {
+	if err := welcome(stdout, url, c, inbox.secret); err != nil {
 		return err
 	}
 

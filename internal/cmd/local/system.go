@@ -64,7 +64,7 @@ type worker struct {
 	handle func(ctx context.Context, body string) error
 }
 
-func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, log *slog.Logger) (*system, error) {
+func newSystem(ctx context.Context, c config, url string, inbox http.Handler, log *slog.Logger) (*system, error) {
 	store := storemem.New(storemem.Config{Retention: retention})
 	newQueue := func(visibility time.Duration) *queuemem.Queue {
 		return queuemem.New(queuemem.Config{
@@ -98,13 +98,14 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 		Queues: map[string]queue.Redriver{
 			manage.RunsQueue: runsQueue, manage.DeliveriesQueue: deliveries, manage.RetriesQueue: retries,
 		},
-		AdminToken:   fixed(adminToken),
-		Workspace:    firstWorkspace,
-		StreamSecret: streamSecret,
-		CheckURL:     client.CheckURL,
+		AdminToken:    fixed(c.adminToken),
+		InternalToken: fixed(c.internalToken),
+		Workspace:     firstWorkspace,
+		StreamSecret:  streamSecret,
+		CheckURL:      client.CheckURL,
 		AllowTarget: func(t boathook.Target) error {
-			if t.Type == boathook.TargetLambda {
-				return boathook.InvalidField("type", "lambda targets run on AWS only")
+			if t.Type == boathook.TargetLambda || t.Type == boathook.TargetAgentCore {
+				return boathook.InvalidField("type", "%s targets run on AWS only", t.Type)
 			}
 			return nil
 		},

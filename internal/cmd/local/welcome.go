@@ -7,9 +7,11 @@ import (
 )
 
 // welcome prints lines to paste that show the whole way through.
-func welcome(w io.Writer, url, adminToken, secret string) error {
+func welcome(w io.Writer, url string, c config, secret string) error {
 	var text bytes.Buffer
-	if err := lines.Execute(&text, map[string]string{"URL": url, "Token": adminToken, "Secret": secret}); err != nil {
+	if err := lines.Execute(&text, map[string]string{
+		"URL": url, "Token": c.adminToken, "Internal": c.internalToken, "Secret": secret,
+	}); err != nil {
 		return err
 	}
 	_, err := w.Write(text.Bytes())
@@ -42,5 +44,18 @@ curl -sS -w '\n' "$BOATHOOK/v1/runs/$RUN" -H "$AUTH"
 curl -sS "$BOATHOOK/v1/runs/$RUN/events" -H "$AUTH"
 DELIVERY=$(curl -sS "$BOATHOOK/v1/deployments/$DEPLOYMENT/outgoing-webhooks/$WEBHOOK/deliveries" -H "$AUTH" | field id)
 curl -sS -w '\n' "$BOATHOOK/v1/deliveries/$DELIVERY" -H "$AUTH"
+
+# An agent of a crew. Its triggers are signed with its secret; it answers with
+# the message that it reads.
+CREW=$(curl -sS "$BOATHOOK/v1/crews" -H "$AUTH" -d '{"name":"my crew"}' | id id)
+AGENT=$(curl -sS "$BOATHOOK/v1/crews/$CREW/agents" -H "$AUTH" \
+  -d '{"name":"Echo","slug":"echo","target":{"type":"command","argv":["sh","-c","echo \"$BOATHOOK_MESSAGE\""]}}' | id id)
+SECRET=$(curl -sS "$BOATHOOK/api/v1/internal/agents/$AGENT/webhook-secret" -H 'X-Internal-Token: {{.Internal}}' | id webhook_secret)
+PAYLOAD='{"event":"pull_request.opened","source":"github","data":{"repository":"org/repo","pr_number":42}}'
+SIGNATURE=$(printf %s "$PAYLOAD" | openssl dgst -sha256 -hmac "$SECRET" | sed 's/.* //')
+curl -sS "$BOATHOOK/api/v1/webhooks/$CREW/$AGENT/trigger" -H "X-Signature: $SIGNATURE" -d "$PAYLOAD"; echo
+sleep 1
+curl -sS "$BOATHOOK/api/v1/agents/$AGENT/runs" -H "$AUTH"; echo
+curl -sS "$BOATHOOK/api/v1/agents/$AGENT/logs" -H "$AUTH"; echo
 
 `))
