@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,7 +88,7 @@ func TestRecoverResendsEachFailedDeliveryOnce(t *testing.T) {
 type brittle struct {
 	manage.Store
 	clock *clock
-	left  int // calls of ReopenDelivery that succeed
+	left  atomic.Int64 // calls of ReopenDelivery that succeed
 }
 
 var errBroken = errors.New("the store is down")
@@ -98,14 +99,18 @@ func (b *brittle) Deliveries(ctx context.Context, q store.DeliveryQuery) ([]boat
 }
 
 func (b *brittle) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
-	if b.left--; b.left < 0 {
+	if b.left.Add(-1) < 0 {
 		return errBroken
 	}
 	return b.Store.ReopenDelivery(ctx, d, at)
 }
 
 func TestARecoveryThatTakesLongIsCarriedOn(t *testing.T) {
-	a := newAPI(t, func(c *manage.Config) { c.Store = &brittle{c.Store, nil, 1 << 20} })
+	a := newAPI(t, func(c *manage.Config) {
+		b := &brittle{Store: c.Store}
+		b.left.Store(1 << 20)
+		c.Store = b
+	})
 	a.config.Store.(*brittle).clock = a.clock
 	deployment := a.deployment()
 	webhook := a.outgoing(deployment).text("id")
@@ -129,7 +134,8 @@ func TestARecoveryThatTakesLongIsCarriedOn(t *testing.T) {
 }
 
 func TestARecoveryThatBrokeOffIsRepeated(t *testing.T) {
-	b := &brittle{left: 70}
+	b := &brittle{}
+	b.left.Store(70)
 	a := newAPI(t, func(c *manage.Config) { b.Store, c.Store = c.Store, b })
 	b.clock = a.clock
 	deployment := a.deployment()
@@ -140,7 +146,7 @@ func TestARecoveryThatBrokeOffIsRepeated(t *testing.T) {
 	}
 	path := deployment + "/outgoing-webhooks/" + webhook + "/recover"
 	a.refused(503, "", "POST", path, `{"since":"2026-03-01T00:00:00Z"}`)
-	b.left = 1 << 20
+	b.left.Store(1 << 20)
 	if got := a.ask(202, "POST", path, `{"since":"2026-03-01T00:00:00Z"}`)["queued"]; got != 50.0 {
 		t.Errorf("a repeat queued %v, want the 50 that were not reopened", got)
 	}
