@@ -107,7 +107,7 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	if reason := whyNot(w); reason != "" {
 		d.config.Log.InfoContext(ctx, "delivery canceled", "delivery_id", job.ID, "webhook_id", job.WebhookID, "reason", reason)
 		canceled := job.Delivery
-		canceled.Reason = reason
+		canceled.Reason, canceled.Attempts = reason, job.Attempt-1
 		d.config.Metrics.Count(metrics.DeliveriesCanceled)
 		return d.config.Store.CancelDelivery(ctx, canceled)
 	}

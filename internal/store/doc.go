@@ -73,7 +73,7 @@
 //	MarkEventPublished   records  evt#ws#id / pin             UpdateItem                              1 W
 //	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 1 if failed)
 //	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W (+ 1 if failed)
-//	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W, 2 W
+//	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W (+ 1), 2 W
 //	ReopenDelivery       records  delivery                    UpdateItem                              1 W + 1
 //	Delivery             records  delivery                    GetItem C                               1 R
 //	Attempts             records  delivery, att#id            GetItem C, Query C                      2 R

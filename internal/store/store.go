@@ -260,7 +260,11 @@ type Deliveries interface {
 	// attempt's number is recorded already; nothing changes.
 	RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error
 	// CancelDelivery makes an unfinished delivery canceled for d's reason,
-	// creating its record if there is none; one that is settled is left alone.
+	// creating its record if there is none. Unfinished is one that is retrying,
+	// and one that failed with no more than d's attempts: the one after them,
+	// a resend, is what is canceled. Those attempts count as made, so that one
+	// whose record comes late does not turn the delivery back. Any other that
+	// is settled is left alone.
 	CancelDelivery(ctx context.Context, d boathook.Delivery) error
 	// ReopenDelivery makes a failed delivery retrying, whose next attempt is
 	// at a time. One that is not failed, or has been attempted since d was
