@@ -221,6 +221,7 @@ func (p *place) change(t testing.TB, change func(*boathook.OutgoingWebhook)) {
 	w := p.Outgoing
 	change(&w)
 	must(t, p.store.PutOutgoing(t.Context(), w))
+	p.Outgoing.Revision++
 }
 
 func must(t testing.TB, err error) {

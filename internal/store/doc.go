@@ -43,10 +43,10 @@
 //	Live                 config   src#id / live               GetItem C                               1 R
 //	Version              config   src#id / ver#id             GetItem C                               1 R
 //	Versions             config   by-place src#id / ver#n     Query C                                 1 R per 4 KiB
-//	PutIncoming          config   src#id / in#id              PutItem                                 1 W
+//	PutIncoming          config   src#id / in#id              PutItem, if as it was read              1 W
 //	Incoming, All…       config   src#id / in#id              GetItem C, Query C                      1 R per 4 KiB
 //	DeleteIncoming       config   src#id / in#id              DeleteItem                              1 W
-//	PutOutgoing          config   src#id / out#id             PutItem                                 1 W
+//	PutOutgoing          config   src#id / out#id             PutItem, if as it was read              1 W
 //	DisableOutgoing      config   src#id / out#id             UpdateItem                              1 W
 //	Outgoing, All…       config   src#id / out#id, …#health   BatchGetItem C, Query C                 1 R per 4 KiB of each item, of all
 //	DeleteOutgoing       config   src#id / out#id, …#health   DeleteItem x2                           2 W

@@ -87,14 +87,16 @@ type Sources interface {
 // Webhooks of a source. At most [boathook.MaxWebhooks] of each direction, so
 // a list has no pages.
 type Webhooks interface {
-	// PutIncoming creates a webhook or replaces it whole.
+	// PutIncoming creates a webhook whose Revision is 0, or replaces one whole
+	// that has w's Revision; the next read's is one more. Conflict: it was
+	// changed or deleted since w was read, or exists.
 	PutIncoming(ctx context.Context, w boathook.IncomingWebhook) error
 	Incoming(ctx context.Context, sourceID, id string) (boathook.IncomingWebhook, error)
 	// AllIncoming lists a source's, newest first.
 	AllIncoming(ctx context.Context, sourceID string) ([]boathook.IncomingWebhook, error)
 	DeleteIncoming(ctx context.Context, sourceID, id string) error
 
-	// PutOutgoing creates a webhook or replaces it whole, but for its health.
+	// PutOutgoing is as PutIncoming, and leaves the webhook's health as it is.
 	PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error
 	// DisableOutgoing makes a webhook disabled and leaves the rest of it as it
 	// is.
