@@ -13,6 +13,7 @@ import (
 
 // IncomingWebhook is a URL that starts runs of its source's live version.
 type IncomingWebhook struct {
+	Revision     int // counts its changes; see package store
 	ID           string
 	WorkspaceID  string
 	SourceID     string
@@ -96,6 +97,7 @@ func (w *IncomingWebhook) Matches(t URLToken) bool {
 
 // OutgoingWebhook tells another system of a source's events.
 type OutgoingWebhook struct {
+	Revision    int // counts its changes; see package store
 	ID          string
 	WorkspaceID string
 	SourceID    string

@@ -23,8 +23,9 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"boathook/internal/boathook"
-	"boathook/internal/cache"
 	"boathook/internal/dialect"
 	"boathook/internal/egress"
 	"boathook/internal/metrics"
@@ -65,7 +66,7 @@ type Client interface {
 // Deliverer is the room. Make it with [New].
 type Deliverer struct {
 	config   Config
-	webhooks cache.Cache[*webhook]
+	webhooks singleflight.Group // the reads that a batch's deliveries share
 	breakers breakers
 }
 
@@ -82,13 +83,9 @@ type Config struct {
 	Metrics *metrics.Counters
 }
 
-// webhookTTL bounds how long a webhook that was disabled, deleted or rotated
-// still sends as before.
-const webhookTTL = 5 * time.Second
-
 // New makes a Deliverer.
 func New(c Config) *Deliverer {
-	return &Deliverer{config: c, webhooks: cache.Cache[*webhook]{TTL: webhookTTL, Size: 1000, Now: c.Now}}
+	return &Deliverer{config: c}
 }
 
 // Handle makes the attempt of one message. Nil acknowledges it: the attempt is
@@ -110,7 +107,7 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	if reason := whyNot(w); reason != "" {
 		d.config.Log.InfoContext(ctx, "delivery canceled", "delivery_id", job.ID, "webhook_id", job.WebhookID, "reason", reason)
 		canceled := job.Delivery
-		canceled.Reason = reason
+		canceled.Reason, canceled.Attempts = reason, job.Attempt-1
 		d.config.Metrics.Count(metrics.DeliveriesCanceled)
 		return d.config.Store.CancelDelivery(ctx, canceled)
 	}
@@ -177,15 +174,20 @@ func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (bool, 
 	return true, nil
 }
 
-// webhook is the delivery's, or nil if it was deleted.
+// webhook is the delivery's, or nil if it was deleted. It is never remembered: a
+// rotation follows a leak, and a webhook that is disabled is to hear no more.
 func (d *Deliverer) webhook(ctx context.Context, job queue.Delivery) (*webhook, error) {
-	return d.webhooks.Get(ctx, job.WebhookID, func(ctx context.Context) (*webhook, error) {
+	w, err, _ := d.webhooks.Do(job.WebhookID, func() (any, error) {
 		w, err := d.config.Store.Outgoing(ctx, job.SourceID, job.WebhookID)
 		if boathook.IsKind(err, boathook.NotFound) {
-			return nil, nil
+			return (*webhook)(nil), nil
 		}
 		return newWebhook(w), err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return w.(*webhook), nil
 }
 
 func whyNot(w *webhook) string {

@@ -10,7 +10,7 @@ import (
 	"boathook/internal/metrics"
 )
 
-// webhook is what a process knows of an outgoing webhook for [webhookTTL].
+// webhook is what the deliveries of a batch know of their webhook.
 type webhook struct {
 	boathook.OutgoingWebhook // its Health is as it was read
 

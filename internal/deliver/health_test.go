@@ -25,7 +25,7 @@ func (p *place) webhook(t testing.TB) boathook.OutgoingWebhook {
 func (p *place) listener(t testing.TB) boathook.OutgoingWebhook {
 	t.Helper()
 	w := p.Outgoing
-	w.ID = boathook.NewID(boathook.OutgoingID)
+	w.ID, w.Revision = boathook.NewID(boathook.OutgoingID), 0
 	w.Environment = boathook.Production
 	w.Events = []boathook.EventType{boathook.EventWebhookDisabled}
 	must(t, p.store.PutOutgoing(t.Context(), w))

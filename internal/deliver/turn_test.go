@@ -176,7 +176,7 @@ func TestOtherFailuresAndOtherWebhooksAreSent(t *testing.T) {
 		}
 		p.receive = status(500)
 		other := p.Outgoing
-		other.ID = boathook.NewID(boathook.OutgoingID)
+		other.ID, other.Revision = boathook.NewID(boathook.OutgoingID), 0
 		must(t, p.store.PutOutgoing(t.Context(), other))
 		p.Outgoing = other
 		sent := p.sent

@@ -37,7 +37,8 @@ type Opener interface {
 
 // Starter makes a run durable; see package runs.
 type Starter interface {
-	Start(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error)
+	Start(ctx context.Context, r boathook.Run, wait time.Duration) (boathook.RunHead, error)
+	StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error)
 }
 
 // Intake is the room. All exported fields are required.
@@ -261,12 +262,16 @@ func (in *Intake) start(r request, view store.TriggerView, input []byte, deliver
 		Trigger: boathook.TriggerWebhook, WebhookID: webhook.ID,
 		InputHash: boathook.HashInput(input), CreatedAt: r.at, Status: boathook.RunPending,
 	}}
-	head, err := in.Runs.Start(r.Context(), run, existing, webhook.WaitForStart)
+	if r.key == "" && !byDelivery {
+		head, err := in.Runs.Start(r.Context(), run, webhook.WaitForStart)
+		return result{outcome: boathook.RequestAccepted, run: head}, err
+	}
+	head, err := in.Runs.StartOnce(r.Context(), run, existing, webhook.WaitForStart)
 	if byDelivery && boathook.IsKind(err, boathook.Conflict) {
 		// A provider that repeats a delivery may have changed details of its
 		// body since. To refuse it would only make it repeat again.
 		run.InputHash = head.InputHash
-		head, err = in.Runs.Start(r.Context(), run, &head, webhook.WaitForStart)
+		head, err = in.Runs.StartOnce(r.Context(), run, &head, webhook.WaitForStart)
 	}
 	if err != nil {
 		return result{}, err

@@ -49,11 +49,22 @@ func newGuarded(t testing.TB, v boathook.Verification, f boathook.Filter) *guard
 		v.SealedSecret = []byte("whsec_" + base64.StdEncoding.EncodeToString([]byte(secret)))
 	}
 	g.Incoming.Verification, g.Incoming.Filter = v, f
-	if err := g.store.PutIncoming(t.Context(), g.Incoming); err != nil {
-		t.Fatal(err)
-	}
+	g.put(g.Incoming)
 	g.handler = g.process()
 	return g
+}
+
+// put replaces the webhook, whatever it has become meanwhile.
+func (g *guarded) put(w boathook.IncomingWebhook) {
+	g.t.Helper()
+	stored, err := g.store.Incoming(g.t.Context(), w.SourceID, w.ID)
+	if err == nil {
+		w.Revision = stored.Revision
+		err = g.store.PutIncoming(g.t.Context(), w)
+	}
+	if err != nil {
+		g.t.Fatal(err)
+	}
 }
 
 // process is the handler of one more process of the same function.
@@ -333,9 +344,7 @@ func TestAnEmptyBodyIsVerifiedAsItCame(t *testing.T) {
 func TestOneSecretOpensNoOtherWebhook(t *testing.T) {
 	g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{})
 	g.Incoming.Verification.SealedSecret = nil
-	if err := g.store.PutIncoming(t.Context(), g.Incoming); err != nil {
-		t.Fatal(err)
-	}
+	g.put(g.Incoming)
 	if w := g.trigger(`{}`, "X-Hub-Signature-256", "sha256="+hexSum("", `{}`)); w.Code == 202 {
 		t.Error("a webhook without a secret takes what is signed with none")
 	}
@@ -370,9 +379,7 @@ func TestAProvidersRepeatIsAnsweredThoughNothingIsLiveAnymore(t *testing.T) {
 	}
 	first := runID(t, send())
 	g.Incoming.Environment = boathook.Staging
-	if err := g.store.PutIncoming(t.Context(), g.Incoming); err != nil {
-		t.Fatal(err)
-	}
+	g.put(g.Incoming)
 	if again := runID(t, send()); again != first {
 		t.Errorf("got run %s, want %s", again, first)
 	}
@@ -434,9 +441,7 @@ func TestHandshakesStartNoRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGuarded(t, boathook.Verification{Preset: tc.preset}, boathook.Filter{Events: []string{"something else"}})
 			g.Incoming.Environment = boathook.Staging // where nothing is live yet
-			if err := g.store.PutIncoming(t.Context(), g.Incoming); err != nil {
-				t.Fatal(err)
-			}
+			g.put(g.Incoming)
 			if w := g.trigger(tc.body, tc.sign("another secret")...); w.Code != 401 {
 				t.Errorf("with another secret it is answered %d %s", w.Code, w.Body)
 			}
@@ -503,12 +508,6 @@ func TestChecksComeInTheDocumentedOrder(t *testing.T) {
 	g.Incoming.Enabled = false
 	large := `"` + strings.Repeat("x", boathook.MaxTriggerBody) + `"`
 	signed := func(body string) []string { return []string{"X-Hub-Signature-256", "sha256=" + hexSum(secret, body)} }
-	put := func(w boathook.IncomingWebhook) {
-		t.Helper()
-		if err := g.store.PutIncoming(t.Context(), w); err != nil {
-			t.Fatal(err)
-		}
-	}
 	want := func(status int, body string, headers ...string) {
 		t.Helper()
 		if w := g.trigger(body, headers...); w.Code != status {
@@ -516,15 +515,15 @@ func TestChecksComeInTheDocumentedOrder(t *testing.T) {
 		}
 	}
 	g.sendErr = errors.New("down")
-	put(g.Incoming)
+	g.put(g.Incoming)
 	want(404, large)
 	g.Incoming.Enabled = true
-	put(g.Incoming)
+	g.put(g.Incoming)
 	want(413, large)
 	want(401, `{`)
 	want(400, `{`, signed(`{`)...)
 	want(409, `{}`, signed(`{}`)...)
-	put(live)
+	g.put(live)
 	want(503, `{}`, signed(`{}`)...)
 	g.sendErr = nil
 	want(202, `{}`, append(signed(`{}`), "Idempotency-Key", "k")...)

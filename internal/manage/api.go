@@ -57,11 +57,11 @@ type Store interface {
 
 // Starter starts runs.
 type Starter interface {
-	// Start makes a pending run durable and waits at most wait for it to
+	// StartOnce makes a pending run durable and waits at most wait for it to
 	// start; the head is as it is then. existing is the run that has the same
 	// id already, or nil: it is answered again if its input is the same, and
 	// is a Conflict otherwise. Unavailable: the run could not be made durable.
-	Start(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error)
+	StartOnce(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error)
 }
 
 // Publisher queues deliveries.

@@ -249,7 +249,7 @@ type starter struct {
 	err   error
 }
 
-func (s *starter) Start(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error) {
+func (s *starter) StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error) {
 	s.run, s.wait = r, wait
 	if s.err != nil {
 		return boathook.RunHead{}, s.err

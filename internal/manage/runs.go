@@ -69,7 +69,7 @@ func (h *Handler) startRun(ctx context.Context, c call, in runInput) (startedVie
 	if !ok && view.Run == nil {
 		return startedView{}, boathook.NoRunningVersion(env)
 	}
-	head, err := h.cfg.Runs.Start(ctx, boathook.Run{
+	head, err := h.cfg.Runs.StartOnce(ctx, boathook.Run{
 		RunHead: boathook.RunHead{
 			ID: runID, WorkspaceID: s.WorkspaceID, SourceID: s.ID, VersionID: live.ID, VersionNumber: live.Number,
 			Environment: env, Trigger: boathook.TriggerAPI, InputHash: boathook.HashInput(in.Input),

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -124,11 +123,36 @@ func (c calls) Delivery(ctx context.Context, workspaceID string, id boathook.Del
 	return do(ctx, c.p, "Delivery", id.String(), func() (boathook.Delivery, error) { return c.Store.Delivery(ctx, workspaceID, id) })
 }
 
+func (c calls) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
+	return tell(ctx, c.p, "ReopenDelivery", d.ID.String(), func() error { return c.Store.ReopenDelivery(ctx, d, at) })
+}
+
+// page is what a list of deliveries gives at once, whatever the limit: a world
+// has few of them, and several pages are to be walked.
+const page = 2
+
+func (c calls) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error) {
+	q.Limit = page
+	deliveries, err = do(ctx, c.p, "Deliveries", q.WebhookID+q.Cursor, func() (found []boathook.Delivery, err error) {
+		found, next, err = c.Store.Deliveries(ctx, q)
+		return found, err
+	})
+	if err != nil {
+		next = ""
+	}
+	return deliveries, next, err
+}
+
 func (c calls) PutDue(ctx context.Context, d store.Due) error {
 	return tell(ctx, c.p, "PutDue", d.ID, func() error { return c.Store.PutDue(ctx, d) })
 }
 
+// Due goes wrong only where there is something to be missed: most shards are
+// empty.
 func (c calls) Due(ctx context.Context, shard int, after store.Due, until time.Time, limit int) ([]store.Due, error) {
+	if rows, err := c.Store.Due(ctx, shard, after, until, limit); len(rows) == 0 {
+		return nil, err
+	}
 	return do(ctx, c.p, "Due", strconv.Itoa(shard), func() ([]store.Due, error) { return c.Store.Due(ctx, shard, after, until, limit) })
 }
 
@@ -141,7 +165,8 @@ type line struct {
 	name string
 	*queuemem.Queue
 	dead   *queuemem.Queue
-	buried []queue.Received // what was in it
+	buried []queue.Message // what was in it
+	ids    []string        // the runs or deliveries that they are about
 }
 
 func newLine(name string, visibility time.Duration) *line {
@@ -168,10 +193,8 @@ func (s sender) Send(ctx context.Context, messages ...queue.Message) error {
 		}
 	}
 	return tell(ctx, s.p, name, subject, func() error {
-		for _, m := range taken {
-			if err := s.line.take(s.p.world, m); err != nil {
-				return err
-			}
+		if err := s.line.take(s.p.world, taken); err != nil {
+			return err
 		}
 		if partly != nil {
 			return partly
@@ -180,38 +203,40 @@ func (s sender) Send(ctx context.Context, messages ...queue.Message) error {
 	})
 }
 
-// take accepts a message as SQS may.
-func (l *line) take(w *world, m queue.Message) error {
-	ctx := context.Background()
-	if w.isCalm() {
-		return l.Queue.Send(ctx, m)
+// take accepts messages as SQS may.
+func (l *line) take(w *world, messages []queue.Message) error {
+	var sent []queue.Message
+	for _, m := range messages {
+		r := w.chance("delivery by "+l.name, m.Body)
+		late, twice := r.Float64() < w.weather.delay, r.Float64() < w.weather.duplicate
+		if late && !w.isCalm() {
+			m.Delay = min(m.Delay+between(r, 0, 2*time.Minute), queue.MaxDelay)
+		}
+		sent = append(sent, m)
+		if twice && !w.isCalm() {
+			w.count("duplicate message")
+			m.Delay = min(m.Delay+either(r, between(r, 0, time.Second), between(r, 0, 10*time.Minute)), queue.MaxDelay)
+			sent = append(sent, m)
+		}
 	}
-	r := w.chance("delivery by "+l.name, m.Body)
-	if r.Float64() < w.weather.delay {
-		m.Delay = min(m.Delay+between(r, 0, 2*time.Minute), queue.MaxDelay)
-	}
-	err := l.Queue.Send(ctx, m)
-	if r.Float64() < w.weather.duplicate {
-		w.count("duplicate message")
-		m.Delay = min(m.Delay+either(r, between(r, 0, time.Second), between(r, 0, 10*time.Minute)), queue.MaxDelay)
-		err = errors.Join(err, l.Queue.Send(ctx, m))
-	}
-	return err
+	return l.Queue.Send(context.Background(), sent...) // at once: who receives must not see a part
 }
 
 // bury takes what is in the dead-letter queue out of it.
 func (l *line) bury() {
 	ctx := context.Background()
 	l.Stats() // brings up what has died since the last look
-	for {
+	for l.dead.Stats().Ready > 0 {
 		batch, err := l.dead.Receive(ctx, queue.MaxBatch, 0)
 		must(err)
-		if len(batch) == 0 {
-			return
-		}
 		for _, m := range batch {
 			must(l.dead.Delete(ctx, m.Receipt))
+			l.buried = append(l.buried, queue.Message{Body: m.Body, Group: m.Group})
+			if r, err := queue.DecodeRun(m.Body); err == nil {
+				l.ids = append(l.ids, r.ID)
+			} else if d, err := queue.DecodeDelivery(m.Body); err == nil {
+				l.ids = append(l.ids, d.ID.String())
+			}
 		}
-		l.buried = append(l.buried, batch...)
 	}
 }

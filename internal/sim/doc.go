@@ -25,6 +25,7 @@
 // A seed always gives the same world. Ids come from crypto/rand, which is
 // seeded, so that one process simulates one seed at a time. What becomes of a
 // call follows from the seed, the call's name and subject, and how often it was
-// made before; and each call takes a time of its own, so that at any instant
-// one goroutine runs.
+// made before; and each call takes a time of its own, so that at nearly any
+// instant one goroutine runs. Where two do, Go decides: if a seed does not fail
+// again, repeat it with -count.
 package sim

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/queue"
 	"boathook/internal/store"
 )
 
@@ -223,13 +222,8 @@ func (w *world) deadMessages() map[string]bool {
 	dead := make(map[string]bool)
 	for _, l := range []*line{w.runs, w.deliveries, w.retries} {
 		l.bury()
-		for _, m := range l.buried {
-			if r, err := queue.DecodeRun(m.Body); err == nil {
-				dead[r.ID] = true
-			}
-			if d, err := queue.DecodeDelivery(m.Body); err == nil {
-				dead[d.ID.String()] = true
-			}
+		for _, id := range l.ids {
+			dead[id] = true
 		}
 	}
 	return dead

@@ -191,8 +191,11 @@ func (s witness) changed(id string, to *boathook.OutgoingWebhook) {
 
 // PutOutgoing implements [store.Webhooks].
 func (s witness) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
-	s.changed(w.ID, &w)
-	return s.Store.PutOutgoing(ctx, w)
+	err := s.Store.PutOutgoing(ctx, w)
+	if err == nil {
+		s.changed(w.ID, &w)
+	}
+	return err
 }
 
 // DeleteOutgoing implements [store.Webhooks].

@@ -14,6 +14,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/intake"
+	"boathook/internal/store"
 )
 
 // steps is how many steps users take at least.
@@ -41,7 +42,7 @@ func (w *world) live(t *testing.T) {
 	u := &users{w: w, t: t}
 	r := w.chance("script", "")
 	var all sync.WaitGroup
-	for n := range steps + r.IntN(steps/2) {
+	for n := range steps + r.IntN(10) {
 		time.Sleep(pause(r))
 		step := rand.New(rand.NewPCG(w.seed, uint64(n)))
 		all.Go(func() { u.step(step) })
@@ -75,6 +76,7 @@ func (u *users) step(r *rand.Rand) {
 		{6, u.startRun},
 		{3, u.cancel},
 		{4, u.resend},
+		{3, u.recover},
 		{1, u.testWebhook},
 		{2, u.disable},
 		{3, u.enable},
@@ -269,6 +271,36 @@ func (u *users) webhook(r *rand.Rand) string {
 		return ""
 	}
 	return "/v1/deployments/" + d.id + "/outgoing-webhooks/" + pick(r, webhooks).ID
+}
+
+// recover has all failed deliveries of a webhook sent again.
+func (u *users) recover(r *rand.Rand) {
+	path := u.webhook(r)
+	if path == "" {
+		return
+	}
+	_, id, _ := strings.Cut(path, "outgoing-webhooks/")
+	failed, _, err := u.w.store.Store.Deliveries(context.Background(), store.DeliveryQuery{
+		WorkspaceID: workspaceID, WebhookID: id, Status: boathook.DeliveryFailed, Page: store.Page{Limit: 200},
+	})
+	must(err)
+	at := time.Now()
+	body := fmt.Sprintf(`{"since":%q,"until":%q}`, u.w.began.Add(-maxSkew).Format(time.RFC3339), at.Add(maxSkew).Format(time.RFC3339Nano))
+	a := u.manage(http.MethodPost, path+"/recover", body)
+	if a.status != http.StatusAccepted {
+		return
+	}
+	var answer struct {
+		Cursor *string `json:"next_cursor"`
+	}
+	must(json.Unmarshal(a.body, &answer))
+	if answer.Cursor != nil {
+		return // it was too slow to reach the end
+	}
+	u.w.count("recover")
+	for _, d := range failed {
+		u.w.promise(promise{d.ID, at, d.Attempts})
+	}
 }
 
 // change asks for a change of one of the webhooks.

@@ -246,6 +246,7 @@ func (p *process) batch(ctx context.Context, l *line, messages []queue.Received)
 	receipts := make([]string, len(messages))
 	var all sync.WaitGroup
 	for i, m := range messages {
+		time.Sleep(time.Microsecond) // one begins after the other
 		all.Go(func() {
 			p.note("receive from "+l.name, m.Body, fmt.Sprintf("for the %d. time", m.Receives))
 			err := p.handle(ctx, m.Body)
@@ -381,12 +382,13 @@ func (w *world) redrive() (moved int) {
 	for _, l := range []*line{w.runs, w.deliveries, w.retries} {
 		l.bury()
 		for _, m := range l.buried {
-			must(l.Queue.Send(ctx, queue.Message{Body: m.Body, Group: m.Group}))
+			time.Sleep(time.Millisecond)
+			must(l.Queue.Send(ctx, m))
 			w.note("operator", "redrive to "+l.name, m.Body, "sent")
 			w.count("redriven message")
 			moved++
 		}
-		l.buried = nil
+		l.buried, l.ids = nil, nil
 	}
 	return moved
 }

@@ -44,10 +44,10 @@
 //	Live                 config   src#id / live               GetItem C                               1 R
 //	Version              config   src#id / ver#id             GetItem C                               1 R
 //	Versions             config   by-place src#id / ver#n     Query C                                 1 R per 4 KiB
-//	PutIncoming          config   src#id / in#id              PutItem                                 1 W
+//	PutIncoming          config   src#id / in#id              PutItem, if as it was read              1 W
 //	Incoming, All…       config   src#id / in#id              GetItem C, Query C                      1 R per 4 KiB
 //	DeleteIncoming       config   src#id / in#id              DeleteItem                              1 W
-//	PutOutgoing          config   src#id / out#id             PutItem                                 1 W
+//	PutOutgoing          config   src#id / out#id             PutItem, if as it was read              1 W
 //	DisableOutgoing      config   src#id / out#id             UpdateItem                              1 W
 //	Outgoing, All…       config   src#id / out#id, …#health   BatchGetItem C, Query C                 1 R per 4 KiB of each item, of all
 //	DeleteOutgoing       config   src#id / out#id, …#health   DeleteItem x2                           2 W
@@ -79,7 +79,7 @@
 //	MarkEventPublished   records  evt#ws#id / pin             UpdateItem                              1 W
 //	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 1 if failed)
 //	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W (+ 1 if failed)
-//	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W, 2 W
+//	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W (+ 1), 2 W
 //	ReopenDelivery       records  delivery                    UpdateItem                              1 W + 1
 //	Delivery             records  delivery                    GetItem C                               1 R
 //	Attempts             records  delivery, att#id            GetItem C, Query C                      2 R

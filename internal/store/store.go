@@ -89,14 +89,16 @@ type Sources interface {
 // Webhooks of a source. At most [boathook.MaxWebhooks] of each direction, so
 // a list has no pages.
 type Webhooks interface {
-	// PutIncoming creates a webhook or replaces it whole.
+	// PutIncoming creates a webhook whose Revision is 0, or replaces one whole
+	// that has w's Revision; the next read's is one more. Conflict: it was
+	// changed or deleted since w was read, or exists.
 	PutIncoming(ctx context.Context, w boathook.IncomingWebhook) error
 	Incoming(ctx context.Context, sourceID, id string) (boathook.IncomingWebhook, error)
 	// AllIncoming lists a source's, newest first.
 	AllIncoming(ctx context.Context, sourceID string) ([]boathook.IncomingWebhook, error)
 	DeleteIncoming(ctx context.Context, sourceID, id string) error
 
-	// PutOutgoing creates a webhook or replaces it whole, but for its health.
+	// PutOutgoing is as PutIncoming, and leaves the webhook's health as it is.
 	PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error
 	// DisableOutgoing makes a webhook disabled and leaves the rest of it as it
 	// is.
@@ -292,7 +294,11 @@ type Deliveries interface {
 	// attempt's number is recorded already; nothing changes.
 	RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error
 	// CancelDelivery makes an unfinished delivery canceled for d's reason,
-	// creating its record if there is none; one that is settled is left alone.
+	// creating its record if there is none. Unfinished is one that is retrying,
+	// and one that failed with no more than d's attempts: the one after them,
+	// a resend, is what is canceled. Those attempts count as made, so that one
+	// whose record comes late does not turn the delivery back. Any other that
+	// is settled is left alone.
 	CancelDelivery(ctx context.Context, d boathook.Delivery) error
 	// ReopenDelivery makes a failed delivery retrying, whose next attempt is
 	// at a time. One that is not failed, or has been attempted since d was

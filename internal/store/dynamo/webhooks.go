@@ -17,10 +17,31 @@ import (
 
 // PutIncoming implements [store.Webhooks].
 func (s *Store) PutIncoming(ctx context.Context, w boathook.IncomingWebhook) error {
-	if err := s.put(ctx, incomingKey(w.SourceID, w.ID), "", w); err != nil {
+	read := w.Revision
+	w.Revision++
+	it, err := encodeAt(incomingKey(w.SourceID, w.ID), w)
+	if err == nil {
+		err = s.putRevision(ctx, it, read)
+	}
+	if err != nil {
 		return fmt.Errorf("put incoming webhook %s: %w", w.ID, err)
 	}
 	return nil
+}
+
+// putRevision replaces a webhook of the revision that was read, or creates one
+// if that is 0.
+func (s *Store) putRevision(ctx context.Context, it item, read int) error {
+	in := &dynamodb.PutItemInput{TableName: &s.config.ConfigTable, Item: it, ConditionExpression: aws.String("attribute_not_exists(pk)")}
+	if read > 0 {
+		in.ConditionExpression = aws.String("Revision = :read")
+		in.ExpressionAttributeValues = item{":read": num(int64(read))}
+	}
+	_, err := s.client.PutItem(ctx, in)
+	if _, changed := errors.AsType[*types.ConditionalCheckFailedException](err); changed {
+		return boathook.Errorf(boathook.Conflict, "the webhook was changed or deleted meanwhile, look again")
+	}
+	return err
 }
 
 // Incoming implements [store.Webhooks].
@@ -51,10 +72,12 @@ func (s *Store) DeleteIncoming(ctx context.Context, sourceID, id string) error {
 
 // PutOutgoing implements [store.Webhooks].
 func (s *Store) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
+	read := w.Revision
+	w.Revision++
 	it, err := encodeAt(outgoingKey(w.SourceID, w.ID), w)
 	if err == nil {
 		delete(it, "Health")
-		_, err = s.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.config.ConfigTable, Item: it})
+		err = s.putRevision(ctx, it, read)
 	}
 	if err != nil {
 		return fmt.Errorf("put outgoing webhook %s: %w", w.ID, err)
@@ -66,8 +89,8 @@ func (s *Store) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) err
 func (s *Store) DisableOutgoing(ctx context.Context, sourceID, id string) error {
 	_, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.config.ConfigTable, Key: outgoingKey(sourceID, id).item(),
-		UpdateExpression: aws.String("SET Enabled = :no"), ConditionExpression: aws.String("attribute_exists(pk)"),
-		ExpressionAttributeValues: item{":no": &types.AttributeValueMemberBOOL{}},
+		UpdateExpression: aws.String("SET Enabled = :no ADD Revision :one"), ConditionExpression: aws.String("attribute_exists(pk)"),
+		ExpressionAttributeValues: item{":no": &types.AttributeValueMemberBOOL{}, ":one": num(1)},
 	})
 	if _, absent := errors.AsType[*types.ConditionalCheckFailedException](err); absent {
 		return notFound("outgoing webhook " + id)

@@ -239,9 +239,15 @@ func cloneVersion(v boathook.Version) boathook.Version {
 // PutIncoming implements [store.Webhooks].
 func (s *Store) PutIncoming(_ context.Context, w boathook.IncomingWebhook) error {
 	defer s.lock()()
+	if s.under(w.SourceID).incoming[w.ID].Revision != w.Revision {
+		return errChanged
+	}
+	w.Revision++
 	s.underToChange(w.SourceID).incoming[w.ID] = cloneIncoming(w)
 	return nil
 }
+
+var errChanged = boathook.Errorf(boathook.Conflict, "the webhook was changed or deleted meanwhile, look again")
 
 // Incoming implements [store.Webhooks].
 func (s *Store) Incoming(_ context.Context, sourceID, id string) (boathook.IncomingWebhook, error) {
@@ -285,6 +291,10 @@ func cloneIncoming(w boathook.IncomingWebhook) boathook.IncomingWebhook {
 // PutOutgoing implements [store.Webhooks].
 func (s *Store) PutOutgoing(_ context.Context, w boathook.OutgoingWebhook) error {
 	defer s.lock()()
+	if s.under(w.SourceID).outgoing[w.ID].Revision != w.Revision {
+		return errChanged
+	}
+	w.Revision++
 	s.underToChange(w.SourceID).outgoing[w.ID] = cloneOutgoing(w)
 	return nil
 }
@@ -297,6 +307,7 @@ func (s *Store) DisableOutgoing(_ context.Context, sourceID, id string) error {
 		return notFound("outgoing webhook")
 	}
 	w.Enabled = false
+	w.Revision++
 	s.below[sourceID].outgoing[id] = w
 	return nil
 }

@@ -55,7 +55,7 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 	if recorded {
 		return boathook.Errorf(boathook.Conflict, "attempt %d of delivery %s is recorded", a.Number, d.ID)
 	}
-	if i == len(rec.attempts) {
+	if !exists || a.Number > rec.Attempts {
 		rec.Status, rec.Attempts, rec.NextAttemptAt, rec.Reason = d.Status, d.Attempts, stored(d.NextAttemptAt), ""
 	}
 	rec.attempts = slices.Insert(rec.attempts, i, cloneAttempt(a))
@@ -68,9 +68,10 @@ func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
 	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
 	if !exists {
 		rec = s.create(d)
-	} else if rec.Status != boathook.DeliveryRetrying {
+	} else if rec.Status != boathook.DeliveryRetrying && (rec.Status != boathook.DeliveryFailed || rec.Attempts > d.Attempts) {
 		return nil
 	}
+	rec.Attempts = max(rec.Attempts, d.Attempts)
 	rec.Status, rec.NextAttemptAt, rec.Reason = boathook.DeliveryCanceled, time.Time{}, d.Reason
 	return nil
 }

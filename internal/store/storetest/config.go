@@ -176,6 +176,7 @@ func (s *suite) testDeleteSource(t *testing.T) {
 	in, out := s.newIncoming(source), s.newOutgoing(source)
 	must(t, s.PutIncoming(t.Context(), in))
 	must(t, s.PutOutgoing(t.Context(), out))
+	in.Revision, out.Revision = 1, 1
 
 	t.Run("another workspace's stays whole", func(t *testing.T) {
 		wantKind(t, "DeleteSource", s.DeleteSource(t.Context(), boathook.NewID(boathook.WorkspaceID), source.ID), boathook.NotFound)
@@ -188,6 +189,7 @@ func (s *suite) testDeleteSource(t *testing.T) {
 		must(t, s.PutSource(t.Context(), other))
 		otherIn := s.newIncoming(other)
 		must(t, s.PutIncoming(t.Context(), otherIn))
+		otherIn.Revision = 1
 
 		must(t, s.DeleteSource(t.Context(), workspaceID, source.ID))
 		_, err := s.Source(t.Context(), workspaceID, source.ID)
@@ -208,6 +210,7 @@ func (s *suite) testDeleteSource(t *testing.T) {
 		wantSame(t, "the other's webhook", read(s.Incoming(t.Context(), other.ID, otherIn.ID))(t), otherIn)
 	})
 	t.Run("a repeat removes what is left below it", func(t *testing.T) {
+		out.Revision = 0
 		must(t, s.PutOutgoing(t.Context(), out)) // as a failed call leaves it
 		if err := s.DeleteSource(t.Context(), workspaceID, source.ID); !boathook.IsKind(err, boathook.NotFound) {
 			must(t, err)
@@ -372,7 +375,8 @@ func (s *suite) testIncoming(t *testing.T) {
 			w.Verification, w.Filter = boathook.Verification{}, boathook.Filter{}
 			w.UpdatedAt = w.UpdatedAt.Add(time.Minute)
 		},
-		time: func(w boathook.IncomingWebhook) time.Time { return w.CreatedAt },
+		time:     func(w boathook.IncomingWebhook) time.Time { return w.CreatedAt },
+		revision: func(w *boathook.IncomingWebhook) *int { return &w.Revision },
 	}, source.ID)
 }
 
@@ -390,11 +394,13 @@ func (s *suite) testOutgoing(t *testing.T) {
 			w.Secrets, w.SealedHeaders = boathook.SealedSecrets{}, nil
 			w.UpdatedAt = w.UpdatedAt.Add(time.Minute)
 		},
-		time: func(w boathook.OutgoingWebhook) time.Time { return w.CreatedAt },
+		time:     func(w boathook.OutgoingWebhook) time.Time { return w.CreatedAt },
+		revision: func(w *boathook.OutgoingWebhook) *int { return &w.Revision },
 	}, source.ID)
 
 	w := s.newOutgoing(source)
 	must(t, s.PutOutgoing(t.Context(), w))
+	w.Revision++
 	// wantWebhook compares it with how it reads, alone and among all.
 	wantWebhook := func(t *testing.T) {
 		t.Helper()
@@ -406,10 +412,11 @@ func (s *suite) testOutgoing(t *testing.T) {
 			wantSame(t, "as it is listed", all[i], w)
 		}
 	}
-	t.Run("disabling changes nothing else, and may be repeated", func(t *testing.T) {
+	t.Run("disabling is a change of nothing else, and may be repeated", func(t *testing.T) {
 		w.Enabled = false
 		for range 2 {
 			must(t, s.DisableOutgoing(t.Context(), source.ID, w.ID))
+			w.Revision++
 			wantWebhook(t)
 		}
 		wantKind(t, "DisableOutgoing", s.DisableOutgoing(t.Context(), source.ID, boathook.NewID(boathook.OutgoingID)), boathook.NotFound)
@@ -434,6 +441,7 @@ func (s *suite) testOutgoing(t *testing.T) {
 		put.Name, put.Health = "renamed", boathook.Health{FailingSince: s.clock.Now().Add(time.Hour)}
 		must(t, s.PutOutgoing(t.Context(), put))
 		w.Name = "renamed"
+		w.Revision++
 		wantWebhook(t)
 	})
 	t.Run("cleared health is zero, and may be cleared again", func(t *testing.T) {
@@ -447,7 +455,9 @@ func (s *suite) testOutgoing(t *testing.T) {
 		_, err := s.MarkHealth(t.Context(), source.ID, w.ID, boathook.Health{FailingSince: s.clock.Now()})
 		must(t, err)
 		must(t, s.DeleteOutgoing(t.Context(), source.ID, w.ID))
+		w.Revision = 0
 		must(t, s.PutOutgoing(t.Context(), w))
+		w.Revision++
 		wantWebhook(t)
 	})
 }
@@ -461,6 +471,8 @@ type webhooks[W any] struct {
 	make   func(age time.Duration) (id string, w W)
 	change func(w *W)
 	time   func(w W) time.Time
+
+	revision func(w *W) *int
 }
 
 func testWebhooks[W any](t *testing.T, ws webhooks[W], sourceID string) {
@@ -474,14 +486,24 @@ func testWebhooks[W any](t *testing.T, ws webhooks[W], sourceID string) {
 	})
 	t.Run("one reads back as it was put", func(t *testing.T) {
 		must(t, ws.put(t.Context(), w))
+		*ws.revision(&w)++
 		wantSame(t, "webhook", read(ws.get(t.Context(), sourceID, id))(t), w)
 		wantSame(t, "all", read(ws.all(t.Context(), sourceID))(t), []W{w})
 	})
-	t.Run("the last write replaces it whole", func(t *testing.T) {
+	t.Run("a change of what was read last replaces it whole", func(t *testing.T) {
 		ws.change(&w)
 		must(t, ws.put(t.Context(), w))
+		*ws.revision(&w)++
 		wantSame(t, "webhook", read(ws.get(t.Context(), sourceID, id))(t), w)
 		wantSame(t, "all", read(ws.all(t.Context(), sourceID))(t), []W{w})
+	})
+	t.Run("a change of what was read before another change is a conflict", func(t *testing.T) {
+		for _, revision := range []int{0, *ws.revision(&w) - 1, *ws.revision(&w) + 1} {
+			stale := w
+			*ws.revision(&stale) = revision
+			wantKind(t, "put", ws.put(t.Context(), stale), boathook.Conflict)
+		}
+		wantSame(t, "webhook", read(ws.get(t.Context(), sourceID, id))(t), w)
 	})
 	t.Run("another source's is not found, listed or deleted", func(t *testing.T) {
 		other := boathook.NewID(boathook.DeploymentID)
@@ -509,5 +531,6 @@ func testWebhooks[W any](t *testing.T, ws webhooks[W], sourceID string) {
 			t.Errorf("%d are left of 4", len(all))
 		}
 		wantKind(t, "delete again", ws.remove(t.Context(), sourceID, id), boathook.NotFound)
+		wantKind(t, "a change that comes late", ws.put(t.Context(), w), boathook.Conflict)
 	})
 }

@@ -240,10 +240,31 @@ func (s *suite) testCancelDelivery(t *testing.T) {
 		} {
 			d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
 			d = s.record(t, d, 1, status)
-			late := s.after(d, 1, boathook.DeliveryRetrying)
+			late := s.after(d, 0, boathook.DeliveryRetrying)
 			late.Reason = reason
 			must(t, s.CancelDelivery(t.Context(), late))
 			s.wantDelivery(t, d, s.newAttempt(1, response))
+		}
+	})
+	t.Run("one that failed is canceled by its resend, and not reopened", func(t *testing.T) {
+		d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+		failed := s.record(t, d, 1, boathook.DeliveryFailed)
+		d = failed
+		d.Reason = reason
+		must(t, s.CancelDelivery(t.Context(), d))
+		must(t, s.ReopenDelivery(t.Context(), failed, s.clock.Now()))
+		s.wantDelivery(t, s.after(d, 1, boathook.DeliveryCanceled), s.newAttempt(1, http.StatusServiceUnavailable))
+	})
+	t.Run("one that is canceled before its second attempt stays so when the first is recorded", func(t *testing.T) {
+		d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+		d.Reason, d.Attempts = reason, 1
+		must(t, s.CancelDelivery(t.Context(), d))
+		err := s.RecordAttempt(t.Context(), s.after(d, 1, boathook.DeliveryRetrying), s.newAttempt(1, http.StatusServiceUnavailable))
+		if err != nil && !boathook.IsKind(err, boathook.Conflict) {
+			t.Fatal(err)
+		}
+		if got, err := s.Delivery(t.Context(), d.WorkspaceID, d.ID); err != nil || got.Status != boathook.DeliveryCanceled || got.Reason != reason {
+			t.Errorf("it is %s, for %q, %v", got.Status, got.Reason, err)
 		}
 	})
 	t.Run("an attempt that is made all the same reopens it", func(t *testing.T) {

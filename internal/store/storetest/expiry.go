@@ -22,6 +22,7 @@ func (s *suite) testExpiry(t *testing.T) {
 	must(t, s.PutSource(t.Context(), source))
 	must(t, s.PutToken(t.Context(), token))
 	must(t, s.PutIncoming(t.Context(), in))
+	in.Revision++
 	version := read(s.AddVersion(t.Context(), s.newVersion(source)))(t)
 
 	pending, over := s.pending(t), s.over(t)
