@@ -3,7 +3,6 @@ package intake
 import (
 	"context"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -118,7 +117,7 @@ func (in *Intake) acceptAgent(answer http.Header, r *http.Request, now time.Time
 	}
 
 	payload := boathook.ParseAgentPayload(body)
-	return in.admit(r.Context(), boathook.Run{
+	return in.admit(r.Context(), key, boathook.Run{
 		RunHead: boathook.RunHead{
 			ID: runID, WorkspaceID: agent.WorkspaceID, SourceID: agent.ID,
 			VersionID: live.ID, VersionNumber: live.Number, Environment: boathook.Production,
@@ -163,16 +162,22 @@ func fresh(timestamp string, required bool, now time.Time) bool {
 	return math.Abs(float64(now.Unix()-seconds)) <= maxSkew.Seconds()
 }
 
-// admit starts a run if the agent's limits allow it. A repeated trigger counts
-// once.
-func (in *Intake) admit(ctx context.Context, run boathook.Run, view store.AgentView) (boathook.RunHead, error) {
+// admit starts a run if the agent's limits allow it. A trigger that is repeated
+// with its key counts once.
+func (in *Intake) admit(ctx context.Context, key string, run boathook.Run, view store.AgentView) (boathook.RunHead, error) {
 	if view.Run == nil {
 		limit := store.Limit{RatePerMinute: view.Agent.Agent.RatePerMinute, MaxInFlight: view.Agent.Agent.MaxInFlight}
 		if err := in.Store.Admit(ctx, run.SourceID, run.ID, limit, view.Load, run.CreatedAt); err != nil {
 			return boathook.RunHead{}, err
 		}
 	}
-	head, err := in.Runs.Start(ctx, run, view.Run, 0)
+	var head boathook.RunHead
+	var err error
+	if key == "" {
+		head, err = in.Runs.Start(ctx, run, 0)
+	} else {
+		head, err = in.Runs.StartOnce(ctx, run, view.Run, 0)
+	}
 	if view.Run == nil && boathook.IsKind(err, boathook.Unavailable) {
 		in.release(ctx, run)
 	}
@@ -191,14 +196,10 @@ func (in *Intake) release(ctx context.Context, run boathook.Run) {
 
 // refuseAgent answers as Crewship does: in plain text, by a line.
 func (in *Intake) refuseAgent(w http.ResponseWriter, r *http.Request, err error) {
-	var known *boathook.Error
-	if !errors.As(err, &known) {
-		in.Log.ErrorContext(r.Context(), "trigger failed", "error", err)
-		known = boathook.Errorf(boathook.Unavailable, "the run could not be made durable, try again")
-	}
-	message := known.Message
-	wait := known.RetryAfter
-	switch known.Kind {
+	refusal := in.refusal(r.Context(), err)
+	message := refusal.Message
+	wait := refusal.RetryAfter
+	switch refusal.Kind {
 	case boathook.Limited:
 		message = tooMany
 	case boathook.Unavailable:
@@ -207,5 +208,5 @@ func (in *Intake) refuseAgent(w http.ResponseWriter, r *http.Request, err error)
 	if wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
-	http.Error(w, message, known.Kind.Status())
+	http.Error(w, message, refusal.Kind.Status())
 }

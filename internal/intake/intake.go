@@ -128,12 +128,12 @@ func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
 	req := read(r, in.Now())
 	view, err := in.lookUp(req)
 	if err != nil {
-		refuse(w, in.refusal(req, err))
+		refuse(w, in.refusal(r.Context(), err))
 		return
 	}
 	res, err := in.accept(req, view)
 	if err != nil {
-		refusal := in.refusal(req, err)
+		refusal := in.refusal(r.Context(), err)
 		refuse(w, refusal)
 		in.keep(req, view.Webhook, result{outcome: boathook.RequestRejected, reason: refusal.Message}, refusal.Kind.Status())
 		return
@@ -291,13 +291,13 @@ type ignored struct {
 }
 
 // refusal is what the sender is told of an error.
-func (in *Intake) refusal(r request, err error) *boathook.Error {
+func (in *Intake) refusal(ctx context.Context, err error) *boathook.Error {
 	in.Metrics.Count(metrics.TriggersRefused)
 	if known, ok := errors.AsType[*boathook.Error](err); ok {
 		return known
 	}
 	// A dependency failed before anything was done: the sender may repeat.
-	in.Log.ErrorContext(r.Context(), "trigger failed", "error", err)
+	in.Log.ErrorContext(ctx, "trigger failed", "error", err)
 	return boathook.Errorf(boathook.Unavailable, "the run could not be made durable, try again")
 }
 

@@ -69,6 +69,7 @@ func (k *Keeper) Settle(ctx context.Context, r boathook.Run, due store.Due) erro
 	k.Metrics.Count(map[boathook.RunStatus]metrics.Metric{
 		boathook.RunSucceeded: metrics.RunsSucceeded,
 		boathook.RunFailed:    metrics.RunsFailed,
+		boathook.RunTimedOut:  metrics.RunsFailed,
 		boathook.RunCanceled:  metrics.RunsCanceled,
 	}[r.Status])
 	return nil

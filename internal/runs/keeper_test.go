@@ -210,3 +210,18 @@ func TestTheEndsOfRunsAreCountedOnce(t *testing.T) {
 		t.Errorf("counted %v", counts)
 	}
 }
+
+func TestAnAgentsRunThatTookTooLongCountsAsFailed(t *testing.T) {
+	k := keep(t, true)
+	var out bytes.Buffer
+	k.Metrics = metrics.New("test", &out, func() time.Time { return k.now })
+	_, err := k.store.FinishRun(t.Context(), k.run.ID, claimA, boathook.Outcome{Status: boathook.RunTimedOut, Error: "x", CompletedAt: k.now})
+	must(t, err)
+	must(t, k.tend(t))
+	k.Metrics.Flush()
+	var counts map[string]any
+	must(t, json.Unmarshal(out.Bytes(), &counts))
+	if delete(counts, "_aws"); len(counts) != 1 || counts["RunsFailed"] != 1.0 {
+		t.Errorf("counted %v", counts)
+	}
+}
