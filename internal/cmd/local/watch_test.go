@@ -43,6 +43,25 @@ func TestTheREADMEsWatcher(t *testing.T) {
 	_ = cmd.Wait() // killed: its error says only that
 }
 
+// TestTheREADMEsAgent triggers an agent as README.md does, twice with one key.
+func TestTheREADMEsAgent(t *testing.T) {
+	need(t, "sh", "curl", "openssl")
+	p := start(t)
+	crew := p.call("POST", "/v1/crews", `{"name":"test"}`, 201)["id"].(string)
+	agent := p.call("POST", "/v1/crews/"+crew+"/agents", `{"name":"Echo","slug":"echo","target":{"type":"command","argv":["cat"]}}`, 201)
+	for range 2 {
+		cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", readme(t, "shell"))
+		cmd.Env = append(os.Environ(), "TRIGGER_URL="+agent["trigger_url"].(string), "WEBHOOK_SECRET="+agent["webhook_secret"].(string),
+			"DELIVERY=a", `PAYLOAD={"event":"deployed"}`)
+		if out, err := cmd.CombinedOutput(); err != nil || string(out) != `{"status":"accepted"}` {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	if total := p.call("GET", "/api/v1/runs", "", 200)["pagination"].(map[string]any)["total"]; total != 1.0 {
+		t.Errorf("it ran %v times", total)
+	}
+}
+
 // trigger starts a run of an agent, as its senders do.
 func trigger(t *testing.T, url, secret, body string) {
 	t.Helper()
