@@ -37,7 +37,7 @@ func (s *interrupted) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhoo
 func TestAChangeThatBeganBeforeAnotherIsRefused(t *testing.T) {
 	store := &interrupted{}
 	a := newAPI(t, func(c *manage.Config) { store.Store, c.Store = c.Store, store })
-	deployment := a.deployment()
+	deployment, agent := a.deployment(), a.agent()
 	hooks, repository := a.repository("docker-hello")
 	webhooks, app := a.app()
 	create := func(path, body string) string { return path + "/" + a.ask(201, "POST", path, body).text("id") }
@@ -47,6 +47,7 @@ func TestAChangeThatBeganBeforeAnotherIsRefused(t *testing.T) {
 	for _, c := range []struct{ path, rotate, change string }{
 		{incoming, "/rotate", `{"name":"late"}`},
 		{deployment + "/outgoing-webhooks/" + a.outgoing(deployment).text("id"), "/rotate-secret", `{"name":"late"}`},
+		{agent + "/outgoing-webhooks/" + a.outgoing(agent).text("id"), "/rotate-secret", `{"name":"late"}`},
 		{outgoing, "/rotate-secret", `{"name":"late"}`},
 		{create("/v1/apps/"+app+"/outgoing-webhooks", `{"name":"x","url":"https://e.example","events":["job_created"]}`), "/rotate-secret", `{"name":"late"}`},
 		{a.hook(hooks), "", `{"active":true}`},
