@@ -36,6 +36,7 @@ const (
 
 // Source is what webhooks hang on.
 type Source struct {
+	Revision    int // counts its changes; see package store
 	ID          string
 	WorkspaceID string
 	Kind        SourceKind

@@ -21,7 +21,7 @@ func (p *place) acceptAgent(t *testing.T, payload string) (fixture.Agent, boatho
 	t.Helper()
 	agent := fixture.NewAgent(t, p.store, p.Source.WorkspaceID, nil)
 	out := p.Outgoing
-	out.SourceID = agent.Source.ID
+	out.SourceID, out.Revision = agent.Source.ID, 0
 	must(t, p.store.PutOutgoing(t.Context(), out))
 	r := agent.Run(payload, time.Now())
 	limit := store.Limit{RatePerMinute: 1, MaxInFlight: 1}

@@ -22,6 +22,11 @@ func (s *interrupted) once() {
 	}
 }
 
+func (s *interrupted) PutSource(ctx context.Context, src boathook.Source) error {
+	s.once()
+	return s.Store.PutSource(ctx, src)
+}
+
 func (s *interrupted) PutIncoming(ctx context.Context, w boathook.IncomingWebhook) error {
 	s.once()
 	return s.Store.PutIncoming(ctx, w)
@@ -65,6 +70,18 @@ func TestAChangeThatBeganBeforeAnotherIsRefused(t *testing.T) {
 				t.Errorf("%s: the name is %q", c.path, got)
 			}
 		}
+	}
+	for _, path := range []string{deployment, agent, agent[:strings.Index(agent, "/agents")]} {
+		store.between = func() { a.ask(200, "PATCH", path, `{"name":"first"}`) }
+		a.refused(409, "", "PATCH", path, `{"name":"late"}`)
+	}
+	rotate := "/api/v1/agents/" + idOf(agent) + "/webhook-secret/rotate"
+	store.between = func() { a.ask(200, "POST", rotate, "") }
+	a.refused(409, "", "PATCH", agent, `{"name":"late"}`)
+	store.between = func() { a.ask(200, "PATCH", agent, `{"name":"first"}`) }
+	a.ask(409, "POST", rotate, "")
+	if got := a.ask(200, "GET", agent, "").text("name"); got != "first" {
+		t.Errorf("the agent's name is %q", got)
 	}
 	store.between = func() { a.ask(204, "DELETE", incoming, "") }
 	a.ask(409, "PATCH", incoming, `{"enabled":true}`)

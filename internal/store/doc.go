@@ -35,7 +35,7 @@
 //	TokenByHash          config   tok#hash / token            GetItem C                               1 R
 //	Tokens               config   by-place ws#id / tok#time   Query C                                 1 R per 4 KiB
 //	DeleteToken          config   ws#id / tok#id, tok#hash    GetItem C, DeleteItem x2                1 R, 2 W + 1
-//	PutSource            config   ws#id / src#id, src#id      PutItem x2                              2 W + 1
+//	PutSource            config   ws#id / src#id, src#id      PutItem x2, if as it was read           2 W + 1
 //	Source               config   src#id / source             GetItem C                               1 R
 //	Sources              config   by-place ws#id / src#kind   Query C                                 1 R per 4 KiB
 //	DeleteSource         config   src#id / …, ws#id / src#id  DeleteItem x3, Query C, BatchWriteItem  1 R per 4 KiB, 1 W (+ 1) per item

@@ -63,7 +63,9 @@ type Tokens interface {
 
 // Sources are what webhooks hang on, and their versions.
 type Sources interface {
-	// PutSource creates a source or replaces it whole. The last write wins.
+	// PutSource creates a source whose Revision is 0, or replaces one whole that
+	// has s's Revision; the next read's is one more. Conflict: it was changed or
+	// deleted since s was read, or exists.
 	PutSource(ctx context.Context, s boathook.Source) error
 	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
 	// Sources lists a workspace's sources of a kind, newest first.

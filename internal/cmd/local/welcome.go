@@ -45,17 +45,17 @@ curl -sS "$BOATHOOK/v1/runs/$RUN/events" -H "$AUTH"
 DELIVERY=$(curl -sS "$BOATHOOK/v1/deployments/$DEPLOYMENT/outgoing-webhooks/$WEBHOOK/deliveries" -H "$AUTH" | field id)
 curl -sS -w '\n' "$BOATHOOK/v1/deliveries/$DELIVERY" -H "$AUTH"
 
-# An agent of a crew. Its triggers are signed with its secret; it answers with
-# the message that it reads.
-CREW=$(curl -sS "$BOATHOOK/v1/crews" -H "$AUTH" -d '{"name":"my crew"}' | id id)
+echo '== An agent of a crew. It answers with the message that it reads.'
+CREW=$(curl -sS "$BOATHOOK/v1/crews" -H "$AUTH" -d '{"name":"my crew"}' | field id)
 AGENT=$(curl -sS "$BOATHOOK/v1/crews/$CREW/agents" -H "$AUTH" \
-  -d '{"name":"Echo","slug":"echo","target":{"type":"command","argv":["sh","-c","echo \"$BOATHOOK_MESSAGE\""]}}' | id id)
-SECRET=$(curl -sS "$BOATHOOK/api/v1/internal/agents/$AGENT/webhook-secret" -H 'X-Internal-Token: {{.Internal}}' | id webhook_secret)
+  -d '{"name":"Echo","slug":"echo","target":{"type":"command","argv":["sh","-c","echo \"$BOATHOOK_MESSAGE\""]}}' | field id)
+
+echo '== Trigger it, signed with its secret; look at its run, and at its log.'
+SECRET=$(curl -sS "$BOATHOOK/api/v1/internal/agents/$AGENT/webhook-secret" -H 'X-Internal-Token: {{.Internal}}' | field webhook_secret)
 PAYLOAD='{"event":"pull_request.opened","source":"github","data":{"repository":"org/repo","pr_number":42}}'
 SIGNATURE=$(printf %s "$PAYLOAD" | openssl dgst -sha256 -hmac "$SECRET" | sed 's/.* //')
-curl -sS "$BOATHOOK/api/v1/webhooks/$CREW/$AGENT/trigger" -H "X-Signature: $SIGNATURE" -d "$PAYLOAD"; echo
+curl -sS -w '\n' "$BOATHOOK/api/v1/webhooks/$CREW/$AGENT/trigger" -H "X-Signature: $SIGNATURE" -d "$PAYLOAD"
 sleep 1
-curl -sS "$BOATHOOK/api/v1/agents/$AGENT/runs" -H "$AUTH"; echo
-curl -sS "$BOATHOOK/api/v1/agents/$AGENT/logs" -H "$AUTH"; echo
-
+curl -sS -w '\n' "$BOATHOOK/api/v1/agents/$AGENT/runs" -H "$AUTH"
+curl -sS -w '\n' "$BOATHOOK/api/v1/agents/$AGENT/logs" -H "$AUTH"
 `))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -13,15 +14,28 @@ import (
 	"boathook/internal/store"
 )
 
-// PutSource implements [store.Sources]. It is listed first, so that whatever
-// exists can be found and deleted.
+// PutSource implements [store.Sources]. A new source is listed first, so that
+// whatever exists can be found and deleted.
 func (s *Store) PutSource(ctx context.Context, src boathook.Source) error {
-	err := s.put(ctx, listedSourceKey(src.WorkspaceID, src.ID), sourcePlaces(src.Kind)+position(src.CreatedAt, src.ID), src)
-	if err == nil {
-		err = s.put(ctx, sourceKey(src.ID), "", src)
-	}
+	read := src.Revision
+	src.Revision++
+	it, err := encodeAt(sourceKey(src.ID), src)
 	if err != nil {
 		return fmt.Errorf("put source %s: %w", src.ID, err)
+	}
+	steps := []func() error{
+		func() error {
+			return s.put(ctx, listedSourceKey(src.WorkspaceID, src.ID), sourcePlaces(src.Kind)+position(src.CreatedAt, src.ID), src)
+		},
+		func() error { return s.putRevision(ctx, it, read) },
+	}
+	if read > 0 {
+		slices.Reverse(steps)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return fmt.Errorf("put source %s: %w", src.ID, err)
+		}
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (s *Store) PutIncoming(ctx context.Context, w boathook.IncomingWebhook) err
 	return nil
 }
 
-// putRevision replaces a webhook of the revision that was read, or creates one
+// putRevision replaces an object of the revision that was read, or creates one
 // if that is 0.
 func (s *Store) putRevision(ctx context.Context, it item, read int) error {
 	in := &dynamodb.PutItemInput{TableName: &s.config.ConfigTable, Item: it, ConditionExpression: aws.String("attribute_not_exists(pk)")}
@@ -39,7 +39,7 @@ func (s *Store) putRevision(ctx context.Context, it item, read int) error {
 	}
 	_, err := s.client.PutItem(ctx, in)
 	if _, changed := errors.AsType[*types.ConditionalCheckFailedException](err); changed {
-		return boathook.Errorf(boathook.Conflict, "the webhook was changed or deleted meanwhile, look again")
+		return boathook.Errorf(boathook.Conflict, "it was changed or deleted meanwhile, look again")
 	}
 	return err
 }

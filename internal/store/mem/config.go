@@ -124,7 +124,11 @@ func (s *Store) DeleteToken(_ context.Context, workspaceID, id string) error {
 // PutSource implements [store.Sources].
 func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
 	defer s.lock()()
+	if s.sources[src.ID].Revision != src.Revision {
+		return errChanged
+	}
 	src = cloneSource(src)
+	src.Revision++
 	s.sources[src.ID] = src
 	s.sourcesOf.put(kindOf{src.WorkspaceID, src.Kind}, positionOf(src.CreatedAt, src.ID), src)
 	return nil
@@ -247,7 +251,7 @@ func (s *Store) PutIncoming(_ context.Context, w boathook.IncomingWebhook) error
 	return nil
 }
 
-var errChanged = boathook.Errorf(boathook.Conflict, "the webhook was changed or deleted meanwhile, look again")
+var errChanged = boathook.Errorf(boathook.Conflict, "it was changed or deleted meanwhile, look again")
 
 // Incoming implements [store.Webhooks].
 func (s *Store) Incoming(_ context.Context, sourceID, id string) (boathook.IncomingWebhook, error) {

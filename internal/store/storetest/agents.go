@@ -43,6 +43,7 @@ func (s *suite) testLookUpAgent(t *testing.T) {
 	})
 	t.Run("an agent comes with what is live, its load and the run", func(t *testing.T) {
 		must(t, s.PutSource(t.Context(), agent))
+		agent.Revision = 1
 		version, err := s.AddVersion(t.Context(), boathook.Version{
 			ID: boathook.NewID(boathook.VersionID), SourceID: agent.ID, WorkspaceID: agent.WorkspaceID, Environment: boathook.Production,
 			CreatedAt: s.clock.Now(),

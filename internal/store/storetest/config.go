@@ -136,11 +136,22 @@ func (s *suite) testSources(t *testing.T) {
 	})
 	t.Run("one reads back as it was put", func(t *testing.T) {
 		must(t, s.PutSource(t.Context(), source))
+		source.Revision++
 		wantSame(t, "source", read(s.Source(t.Context(), workspaceID, source.ID))(t), source)
 	})
-	t.Run("the last write replaces it whole, also in lists", func(t *testing.T) {
+	t.Run("a change of what was read last replaces it whole, also in lists", func(t *testing.T) {
 		source.Name = "renamed"
 		must(t, s.PutSource(t.Context(), source))
+		source.Revision++
+		wantSame(t, "source", read(s.Source(t.Context(), workspaceID, source.ID))(t), source)
+		wantSame(t, "the workspace's", s.sourcesOf(workspaceID).all(t, store.Page{Limit: 10}), []boathook.Source{source})
+	})
+	t.Run("a change of what was read before another change is a conflict", func(t *testing.T) {
+		for _, revision := range []int{source.Revision - 1, source.Revision + 1} {
+			stale := source
+			stale.Name, stale.Revision = "stale", revision
+			wantKind(t, "PutSource", s.PutSource(t.Context(), stale), boathook.Conflict)
+		}
 		wantSame(t, "source", read(s.Source(t.Context(), workspaceID, source.ID))(t), source)
 		wantSame(t, "the workspace's", s.sourcesOf(workspaceID).all(t, store.Page{Limit: 10}), []boathook.Source{source})
 	})
@@ -156,6 +167,7 @@ func (s *suite) testSources(t *testing.T) {
 		wantSame(t, "deployments", s.sourcesOf(other.WorkspaceID).all(t, store.Page{Limit: 10}), []boathook.Source(nil))
 		others, _, err := s.Sources(t.Context(), other.WorkspaceID, other.Kind, store.Page{Limit: 10})
 		must(t, err)
+		other.Revision = 1
 		wantSame(t, "of the other kind", others, []boathook.Source{other})
 	})
 	t.Run("a workspace's are listed newest first, in pages", func(t *testing.T) {
@@ -172,6 +184,7 @@ func (s *suite) testDeleteSource(t *testing.T) {
 	workspaceID := boathook.NewID(boathook.WorkspaceID)
 	source := s.newSource(workspaceID)
 	must(t, s.PutSource(t.Context(), source))
+	source.Revision = 1
 	version := read(s.AddVersion(t.Context(), s.newVersion(source)))(t)
 	in, out := s.newIncoming(source), s.newOutgoing(source)
 	must(t, s.PutIncoming(t.Context(), in))
@@ -187,6 +200,7 @@ func (s *suite) testDeleteSource(t *testing.T) {
 	t.Run("it takes its versions and webhooks with it, and no other source's", func(t *testing.T) {
 		other := s.newSource(workspaceID)
 		must(t, s.PutSource(t.Context(), other))
+		other.Revision = 1
 		otherIn := s.newIncoming(other)
 		must(t, s.PutIncoming(t.Context(), otherIn))
 		otherIn.Revision = 1

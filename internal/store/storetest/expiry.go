@@ -20,6 +20,7 @@ func (s *suite) testExpiry(t *testing.T) {
 	}
 	in := s.newIncoming(source)
 	must(t, s.PutSource(t.Context(), source))
+	source.Revision = 1
 	must(t, s.PutToken(t.Context(), token))
 	must(t, s.PutIncoming(t.Context(), in))
 	in.Revision++

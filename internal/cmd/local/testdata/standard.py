@@ -17,7 +17,7 @@ class Deployment:
     def __init__(self):
         self.id = call("POST", "/v1/deployments", {"name": "standard"}, 201)["id"]
         self.webhooks = f"/v1/deployments/{self.id}/outgoing-webhooks"
-        (self.example,) = [t["example"] for t in call("GET", "/v1/event-types")["data"] if t["type"] == "run.succeeded"]
+        (self.example,) = [t["example"] for t in call("GET", "/v1/event-types")["data"] if (t["source"], t["type"]) == ("deployment", "run.succeeded")]
 
     def webhook(self, url, **more):
         return call("POST", self.webhooks, {"name": "standard", "url": url, "events": ["run.succeeded"], "environment": "production",
