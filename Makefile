@@ -2,7 +2,7 @@ EMULATORS := go run ./internal/cmd/emulators
 GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help build test lint verify-template race bench run functions
+.PHONY: help build test lint verify-template race sim bench run functions
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -23,6 +23,9 @@ lint: ## check the format, the code and the template
 
 verify-template: ## translate the template, create its stack in an emulator, and check what is made
 	$(EMULATORS) -tool -- python infra/verify_template.py
+
+sim: ## simulate 10,000 seeds of trouble, or as many as SEEDS says
+	go test -count=1 -timeout 1h -v -run '^TestSimulation$$' ./internal/sim -seeds=$(or $(SEEDS),10000)
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
