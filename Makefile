@@ -35,7 +35,7 @@ run: ## serve everything on this machine, from memory
 	@exec .tools/boathook
 
 functions: ## build the functions as sam build does
-	@for f in Intake Manage Execute Deliver Sweep; do $(MAKE) -s build-$${f}Function ARTIFACTS_DIR=.tools/$$f || exit 1; done
+	@for f in $$(sed -n 's/^  \([A-Za-z]*\)Function:$$/\1/p' template.yaml); do $(MAKE) -s build-$${f}Function ARTIFACTS_DIR=.tools/$$f || exit 1; done
 
 # sam build calls build-<LogicalId> for each function: IntakeFunction is functions/intake.
 build-%Function:

@@ -130,6 +130,7 @@ type Attempt struct {
 	Number    int // counts from 1, across resends
 	SentAt    time.Time
 	Duration  time.Duration
+	URL       string // where it was sent
 	Signature string // the value of the dialect's signature header
 	Response  *Response
 	Error     string // why there is no response, or why it is not a success

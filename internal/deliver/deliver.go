@@ -218,7 +218,7 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook)
 
 	sentAt := d.config.Now()
 	m := dialect.Message{DeliveryID: job.ID, EventType: job.EventType, SentAt: sentAt, Body: job.Body}
-	a = boathook.Attempt{Number: job.Attempt, SentAt: sentAt}
+	a = boathook.Attempt{Number: job.Attempt, SentAt: sentAt, URL: w.URL}
 	if a.Signature, err = speech.Sign(m, secrets...); err != nil {
 		return a, 0, err
 	}

@@ -257,6 +257,7 @@ func TestADeliveryIsSentSignedAndRecorded(t *testing.T) {
 		}
 		want := []boathook.Attempt{{
 			Number: 1, SentAt: sentAt.UTC().Truncate(time.Millisecond), Duration: 200 * time.Millisecond,
+			URL:       "https://receiver.example/hook",
 			Signature: got.Header.Get(dialect.CrewshipSignature),
 			Response:  &boathook.Response{Status: 201, Headers: http.Header{"Content-Type": {"text/plain"}}, Body: []byte("thanks")},
 		}}

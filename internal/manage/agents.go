@@ -195,7 +195,7 @@ func (h *Handler) listAgents(ctx context.Context, c call, _ none) (list[agentVie
 	if err != nil {
 		return list[agentView]{}, err
 	}
-	page, next, err := cut(agents, p, func(s boathook.Source) string { return s.ID })
+	page, next, err := cut(agents, p, func(s boathook.Source) place { return place{s.CreatedAt, s.ID} })
 	return viewList(page, next, func(s boathook.Source) agentView { return h.viewAgent(c, s) }), err
 }
 

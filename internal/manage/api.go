@@ -17,6 +17,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -206,6 +207,7 @@ func (h *Handler) systems() []system {
 
 		{"POST /v1/tokens", admin, serve(created, h.createToken)},
 		{"GET /v1/tokens", admin, serve(ok, h.listTokens)},
+		{"GET /v1/tokens/{token}", admin, serve(ok, h.getToken)},
 		{"DELETE /v1/tokens/{token}", admin, serve(gone, h.deleteToken)},
 
 		{"POST /v1/deployments", member, serve(created, h.createDeployment)},
@@ -314,7 +316,7 @@ const requestIDHeader = "X-Request-Id"
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(requestIDHeader, requestID(r))
 	fallback, pattern := h.mux.Handler(r)
-	if pattern != "" {
+	if pattern != "" && !tooLong(r.URL.Path) {
 		h.mux.ServeHTTP(w, r)
 		return
 	}
@@ -327,6 +329,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.fail(w, r, ownStyle, boathook.Errorf(boathook.NotFound, "there is no such path"))
+}
+
+// maxSegment is how long a part of a path may be: longer than any id or name
+// that there is, and shorter than what the store takes for a key.
+const maxSegment = 256
+
+func tooLong(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if len(segment) > maxSegment {
+			return true
+		}
+	}
+	return false
 }
 
 // statusOnly keeps the status of an answer and drops its body.

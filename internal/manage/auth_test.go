@@ -19,6 +19,7 @@ var roles = map[string]boathook.Role{
 
 	"POST /v1/tokens":           boathook.Admin,
 	"GET /v1/tokens":            boathook.Admin,
+	"GET /v1/tokens/{token}":    boathook.Admin,
 	"DELETE /v1/tokens/{token}": boathook.Admin,
 
 	"POST /v1/deployments":                boathook.Member,

@@ -112,6 +112,7 @@ func (h *Handler) getDelivery(ctx context.Context, c call, _ none) (deliveryDeta
 	}
 	for i, a := range attempts {
 		detail.Attempts[i] = viewAttempt(a)
+		detail.Request.URL = nullable(a.URL) // the last attempt's: the webhook's may be another by now
 	}
 	w, err := h.cfg.Store.Outgoing(ctx, d.SourceID, d.WebhookID)
 	if boathook.IsKind(err, boathook.NotFound) {
@@ -120,7 +121,6 @@ func (h *Handler) getDelivery(ctx context.Context, c call, _ none) (deliveryDeta
 	if err != nil {
 		return deliveryDetail{}, err
 	}
-	detail.Request.URL = &w.URL
 	if len(attempts) > 0 {
 		detail.Request.Headers, err = h.sentHeaders(ctx, w, d, attempts[len(attempts)-1])
 	}

@@ -55,7 +55,7 @@ func TestADeliveryShowsItsRequestAndEachAttempt(t *testing.T) {
 	a := newAPI(t)
 	deployment := a.deployment()
 	webhook := a.outgoing(deployment).text("id")
-	timeout := boathook.Attempt{Number: 2, SentAt: time.Date(2026, 3, 1, 12, 0, 2, 0, time.UTC), Signature: "def456", Error: "no answer within 30 s"}
+	timeout := boathook.Attempt{Number: 2, URL: "https://example.com/hook", SentAt: time.Date(2026, 3, 1, 12, 0, 2, 0, time.UTC), Signature: "def456", Error: "no answer within 30 s"}
 	id := a.record(idOf(deployment), webhook, failedAttempt(1), timeout).String()
 	got := a.ask(200, "GET", "/v1/deliveries/"+id, "")
 	want := object{

@@ -119,7 +119,7 @@ func (h *Handler) listIncoming(ctx context.Context, c call, _ none) (list[incomi
 	if err != nil {
 		return list[incomingView]{}, err
 	}
-	page, next, err := cut(all, p, func(w boathook.IncomingWebhook) string { return w.ID })
+	page, next, err := cut(all, p, func(w boathook.IncomingWebhook) place { return place{w.CreatedAt, w.ID} })
 	return viewList(page, next, viewIncoming), err
 }
 

@@ -567,3 +567,36 @@ func TestAnswersAreNotCachedAndNotEscaped(t *testing.T) {
 		t.Errorf("Cache-Control is %q", got)
 	}
 }
+
+func TestAPathOfAnyLengthIsAnswered(t *testing.T) {
+	a := newAPI(t)
+	for _, n := range []int{200, 257, 5000} {
+		a.refused(404, "", "GET", "/v1/runs/run_"+strings.Repeat("x", n), "")
+	}
+}
+
+func TestAListOfWebhooksGoesOnWhenItsPageWasDeleted(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	for range 5 {
+		a.outgoing(deployment)
+	}
+	path := deployment + "/outgoing-webhooks"
+	seen := map[string]bool{}
+	cursor := ""
+	for range 10 {
+		page := a.ask(200, "GET", path+"?limit=2&cursor="+cursor, "")
+		for _, w := range page.list("data") {
+			id := w["id"].(string)
+			seen[id] = true
+			a.ask(204, "DELETE", path+"/"+id, "")
+		}
+		if page["next_cursor"] == nil {
+			break
+		}
+		cursor = page.text("next_cursor")
+	}
+	if len(seen) != 5 {
+		t.Errorf("%d of 5 were listed", len(seen))
+	}
+}

@@ -353,7 +353,7 @@ func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoi
 	if err != nil {
 		return list[outgoingView]{}, err
 	}
-	page, next, err := cut(all, p, func(w boathook.OutgoingWebhook) string { return w.ID })
+	page, next, err := cut(all, p, func(w boathook.OutgoingWebhook) place { return place{w.CreatedAt, w.ID} })
 	if err != nil {
 		return list[outgoingView]{}, err
 	}

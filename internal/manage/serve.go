@@ -2,6 +2,7 @@ package manage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"boathook/internal/boathook"
@@ -158,20 +160,41 @@ func viewList[T, V any](items []T, next string, view func(T) V) list[V] {
 	return l
 }
 
-// cut takes a page of a list that the store gives whole. Its cursor is the id
-// of the last item before the page.
-func cut[T any](items []T, p store.Page, id func(T) string) (page []T, next string, err error) {
-	if p.Cursor != "" {
-		last := slices.IndexFunc(items, func(item T) bool { return id(item) == p.Cursor })
-		if last < 0 {
-			return nil, "", boathook.InvalidField("cursor", "not a cursor of this list")
+// place is where an item stands in a list that is sorted by time.
+type place struct {
+	at time.Time
+	id string
+}
+
+// behind reports whether p comes after q, newest first.
+func (p place) behind(q place) bool {
+	return cmp.Or(p.at.Compare(q.at), strings.Compare(p.id, q.id)) < 0
+}
+
+func (p place) cursor() string { return fmt.Sprintf("%d.%s", p.at.UnixMilli(), p.id) }
+
+// cut takes a page of a list that the store gives whole, newest first. The
+// cursor is the place of the last item before the page, which may be gone.
+func cut[T any](items []T, p store.Page, placeOf func(T) place) (page []T, next string, err error) {
+	slices.SortFunc(items, func(a, b T) int {
+		if placeOf(a).behind(placeOf(b)) {
+			return 1
 		}
-		items = items[last+1:]
+		return -1
+	})
+	if p.Cursor != "" {
+		at, id, _ := strings.Cut(p.Cursor, ".")
+		ms, err := strconv.ParseInt(at, 10, 64)
+		if err != nil || id == "" {
+			return nil, "", boathook.InvalidField("cursor", "not one that a list has given")
+		}
+		last := place{time.UnixMilli(ms), id}
+		items = slices.DeleteFunc(items, func(item T) bool { return !placeOf(item).behind(last) })
 	}
 	if len(items) <= p.Limit {
 		return items, "", nil
 	}
-	return items[:p.Limit], id(items[p.Limit-1]), nil
+	return items[:p.Limit], placeOf(items[p.Limit-1]).cursor(), nil
 }
 
 func nullable(s string) *string {

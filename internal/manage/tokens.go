@@ -54,6 +54,11 @@ func (h *Handler) listTokens(ctx context.Context, c call, _ none) (list[tokenVie
 	return viewList(tokens, next, viewToken), err
 }
 
+func (h *Handler) getToken(ctx context.Context, c call, _ none) (tokenView, error) {
+	t, err := h.cfg.Store.Token(ctx, c.workspace, c.PathValue("token"))
+	return viewToken(t), err
+}
+
 func (h *Handler) deleteToken(ctx context.Context, c call, _ none) (none, error) {
 	return none{}, h.cfg.Store.DeleteToken(ctx, c.workspace, c.PathValue("token"))
 }

@@ -34,6 +34,7 @@
 //	PutToken             config   ws#id / tok#id, tok#hash    PutItem x2                              2 W + 1
 //	TokenByHash          config   tok#hash / token            GetItem C                               1 R
 //	Tokens               config   by-place ws#id / tok#time   Query C                                 1 R per 4 KiB
+//	Token                config   ws#id / tok#id              GetItem C                               1 R
 //	DeleteToken          config   ws#id / tok#id, tok#hash    GetItem C, DeleteItem x2                1 R, 2 W + 1
 //	PutSource            config   ws#id / src#id, src#id      PutItem x2, if as it was read           2 W + 1
 //	Source               config   src#id / source             GetItem C                               1 R

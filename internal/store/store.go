@@ -57,6 +57,7 @@ type Tokens interface {
 	TokenByHash(ctx context.Context, hash [sha256.Size]byte) (boathook.Token, error)
 	// Tokens lists a workspace's, newest first.
 	Tokens(ctx context.Context, workspaceID string, p Page) (tokens []boathook.Token, next string, err error)
+	Token(ctx context.Context, workspaceID, id string) (boathook.Token, error)
 	// DeleteToken revokes: the look-up by hash is removed first.
 	DeleteToken(ctx context.Context, workspaceID, id string) error
 }

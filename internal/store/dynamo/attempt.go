@@ -17,6 +17,7 @@ type attemptText struct {
 	Number    int           `json:"n"`
 	SentAt    int64         `json:"t"` // Unix milliseconds
 	Duration  int64         `json:"d"` // milliseconds
+	URL       string        `json:"u,omitempty"`
 	Signature string        `json:"g,omitempty"`
 	Response  *responseText `json:"r,omitempty"`
 	Error     string        `json:"e,omitempty"`
@@ -31,7 +32,7 @@ type responseText struct {
 func packAttempt(a boathook.Attempt) ([]byte, error) {
 	t := attemptText{
 		Number: a.Number, SentAt: a.SentAt.UnixMilli(), Duration: a.Duration.Milliseconds(),
-		Signature: a.Signature, Error: a.Error,
+		URL: a.URL, Signature: a.Signature, Error: a.Error,
 	}
 	var body []byte
 	if r := a.Response; r != nil {
@@ -60,7 +61,7 @@ func unpackAttempt(packed []byte) (a boathook.Attempt, err error) {
 	}
 	a = boathook.Attempt{
 		Number: t.Number, SentAt: time.UnixMilli(t.SentAt).UTC(), Duration: time.Duration(t.Duration) * time.Millisecond,
-		Signature: t.Signature, Error: t.Error,
+		URL: t.URL, Signature: t.Signature, Error: t.Error,
 	}
 	if r := t.Response; r != nil {
 		a.Response = &boathook.Response{Status: r.Status, Headers: r.Headers, Body: body, Truncated: r.Truncated}

@@ -66,10 +66,15 @@ func (s *Store) Tokens(ctx context.Context, workspaceID string, p store.Page) ([
 	return tokens, next, nil
 }
 
+// Token implements [store.Tokens].
+func (s *Store) Token(ctx context.Context, workspaceID, id string) (boathook.Token, error) {
+	return fetch[boathook.Token](ctx, s, "token "+id, listedTokenKey(workspaceID, id), true)
+}
+
 // DeleteToken implements [store.Tokens].
 func (s *Store) DeleteToken(ctx context.Context, workspaceID, id string) error {
 	listed := listedTokenKey(workspaceID, id)
-	t, err := fetch[boathook.Token](ctx, s, "token "+id, listed, true)
+	t, err := s.Token(ctx, workspaceID, id)
 	if err != nil {
 		return err
 	}

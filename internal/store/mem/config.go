@@ -108,17 +108,31 @@ func (s *Store) Tokens(_ context.Context, workspaceID string, p store.Page) ([]b
 	return tokens, next, nil
 }
 
+// Token implements [store.Tokens].
+func (s *Store) Token(_ context.Context, workspaceID, id string) (boathook.Token, error) {
+	defer s.lock()()
+	t, err := s.token(workspaceID, id)
+	return t.value, err
+}
+
+func (s *Store) token(workspaceID, id string) (entry[boathook.Token], error) {
+	for t := range s.tokensOf.before(workspaceID, end) {
+		if t.id == id {
+			return t, nil
+		}
+	}
+	return entry[boathook.Token]{}, notFound("token")
+}
+
 // DeleteToken implements [store.Tokens].
 func (s *Store) DeleteToken(_ context.Context, workspaceID, id string) error {
 	defer s.lock()()
-	for t := range s.tokensOf.before(workspaceID, end) {
-		if t.id == id {
-			delete(s.tokens, t.value.Hash)
-			s.tokensOf.remove(workspaceID, t.position)
-			return nil
-		}
+	t, err := s.token(workspaceID, id)
+	if err == nil {
+		delete(s.tokens, t.value.Hash)
+		s.tokensOf.remove(workspaceID, t.position)
 	}
-	return notFound("token")
+	return err
 }
 
 // PutSource implements [store.Sources].

@@ -78,6 +78,9 @@ func (s *suite) testTokens(t *testing.T) {
 		for range 2 {
 			must(t, s.PutToken(t.Context(), token))
 			wantSame(t, "token", read(s.TokenByHash(t.Context(), token.Hash))(t), token)
+			wantSame(t, "token by id", read(s.Token(t.Context(), token.WorkspaceID, token.ID))(t), token)
+			_, err := s.Token(t.Context(), boathook.NewID(boathook.WorkspaceID), token.ID)
+			wantKind(t, "Token of another workspace", err, boathook.NotFound)
 			wantSame(t, "the workspace's", tokensOf(token.WorkspaceID).all(t, store.Page{Limit: 10}), []boathook.Token{token})
 		}
 	})
@@ -88,6 +91,8 @@ func (s *suite) testTokens(t *testing.T) {
 		must(t, s.DeleteToken(t.Context(), workspaceID, token.ID))
 		_, err := s.TokenByHash(t.Context(), token.Hash)
 		wantKind(t, "TokenByHash", err, boathook.NotFound)
+		_, err = s.Token(t.Context(), token.WorkspaceID, token.ID)
+		wantKind(t, "Token", err, boathook.NotFound)
 		wantSame(t, "the workspace's", tokensOf(workspaceID).all(t, store.Page{Limit: 10}), []boathook.Token{kept})
 		wantKind(t, "DeleteToken again", s.DeleteToken(t.Context(), workspaceID, token.ID), boathook.NotFound)
 	})

@@ -27,6 +27,7 @@ func (s *suite) newDelivery(webhookID string, at time.Time) boathook.Delivery {
 func (s *suite) newAttempt(number, status int) boathook.Attempt {
 	a := boathook.Attempt{
 		Number: number, SentAt: s.clock.Now().Add(time.Duration(number) * time.Hour), Duration: 1234 * time.Millisecond,
+		URL:       "https://example.com/hook?a=<b>&c",
 		Signature: "5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
 		Response: &boathook.Response{
 			Status:  status,
