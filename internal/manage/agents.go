@@ -224,13 +224,18 @@ func (h *Handler) changeAgent(ctx context.Context, c call, in agentInput) (agent
 	if err := h.applyAgent(ctx, in, crew, &s); err != nil {
 		return agentView{}, err
 	}
-	if in.Target != nil {
-		if _, err := h.addVersion(ctx, s, boathook.Production, *in.Target); err != nil {
-			return agentView{}, err
+	if in.Target != nil { // what is refused changes nothing
+		if _, err := h.target(*in.Target); err != nil {
+			return agentView{}, within("target", err)
 		}
 	}
 	if err := h.cfg.Store.PutSource(ctx, s); err != nil {
 		return agentView{}, err
+	}
+	if in.Target != nil {
+		if _, err := h.addVersion(ctx, s, boathook.Production, *in.Target); err != nil {
+			return agentView{}, err
+		}
 	}
 	return h.viewAgentWhole(ctx, c, s)
 }

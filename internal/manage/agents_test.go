@@ -92,6 +92,10 @@ func TestAgentsAreChecked(t *testing.T) {
 	a.ask(200, "PATCH", agent, `{"slug":"reviewer"}`)
 	a.ask(201, "POST", crew+"/agents", `{"name":"a","slug":"other",`+target+`}`)
 	a.refused(409, "slug", "PATCH", agent, `{"slug":"other"}`)
+	a.refused(400, "target.url", "PATCH", agent, `{"name":"other","target":{"type":"http"}}`)
+	if got := a.ask(200, "GET", agent, "").text("name"); got != "Reviewer" {
+		t.Errorf("a change that was refused named it %q", got)
+	}
 	member := a.tokenFor(stackToken, boathook.Member)
 	a.as(member, 200, "PATCH", agent, `{"name":"renamed"}`)
 	a.as(member, 403, "PATCH", agent, `{`+target+`}`)

@@ -77,7 +77,10 @@ func TestAChangeThatBeganBeforeAnotherIsRefused(t *testing.T) {
 	}
 	rotate := "/api/v1/agents/" + idOf(agent) + "/webhook-secret/rotate"
 	store.between = func() { a.ask(200, "POST", rotate, "") }
-	a.refused(409, "", "PATCH", agent, `{"name":"late"}`)
+	a.refused(409, "", "PATCH", agent, `{"name":"late","target":{"type":"command","argv":["late"]}}`)
+	if got := a.ask(200, "GET", agent, "")["version_number"]; got != 1.0 {
+		t.Errorf("the target changed all the same, to version %v", got)
+	}
 	store.between = func() { a.ask(200, "PATCH", agent, `{"name":"first"}`) }
 	a.ask(409, "POST", rotate, "")
 	if got := a.ask(200, "GET", agent, "").text("name"); got != "first" {
