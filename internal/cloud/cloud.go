@@ -20,7 +20,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
@@ -105,12 +104,12 @@ type Cloud struct {
 }
 
 // Build builds functions, of which it is given the logical ids, into a folder, as `sam build`
-// does, but for this machine. The folder's path is absolute, and root is the
-// checkout's.
-func Build(ctx context.Context, root, folder string, functions ...string) error {
+// does, but for any architecture. The folder's path is absolute, and root is
+// the checkout's.
+func Build(ctx context.Context, root, folder, arch string, functions ...string) error {
 	for _, id := range functions {
 		cmd := exec.CommandContext(ctx, "make", "-s", "build-"+id,
-			"ARTIFACTS_DIR="+filepath.Join(folder, id), "ARCH="+runtime.GOARCH)
+			"ARTIFACTS_DIR="+filepath.Join(folder, id), "ARCH="+arch)
 		cmd.Dir = root
 		cmd.Env = append(os.Environ(), "MAKEFLAGS=") // this may be run by make itself
 		if out, err := cmd.CombinedOutput(); err != nil {

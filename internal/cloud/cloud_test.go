@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +40,7 @@ func TestTheStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	binaries := t.TempDir()
-	if err := cloud.Build(t.Context(), "../..", binaries, template.Functions()...); err != nil {
+	if err := cloud.Build(t.Context(), "../..", binaries, runtime.GOARCH, template.Functions()...); err != nil {
 		t.Fatal(err)
 	}
 	s := suite{config: cloud.Config{

@@ -67,10 +67,12 @@ func newProxy(ctx context.Context, e Emulators, called func(Call)) (*proxy, erro
 		from, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		call := Call{From: from, Request: body}
 		call.Service, call.Action = target(r)
-		recorder := &recorder{ResponseWriter: w}
-		reverse.ServeHTTP(recorder, r)
-		call.Response, call.Status = recorder.body.Bytes(), recorder.status
-		called(call)
+		answer := &answer{header: w.Header()}
+		reverse.ServeHTTP(answer, r)
+		call.Response, call.Status = answer.body.Bytes(), answer.status
+		called(call) // before the function knows, and goes on
+		w.WriteHeader(answer.status)
+		w.Write(answer.body.Bytes())
 	})
 	p := &proxy{server: &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}, listener: listener}
 	go p.server.Serve(listener) //nolint:errcheck // it ends when it is closed
@@ -92,19 +94,13 @@ func (p *proxy) url(from string) string {
 
 func (p *proxy) close() { _ = p.server.Close() }
 
-// recorder keeps what it passes on.
-type recorder struct {
-	http.ResponseWriter
+// answer is a ResponseWriter that keeps what is written to it.
+type answer struct {
+	header http.Header
 	status int
 	body   bytes.Buffer
 }
 
-func (r *recorder) WriteHeader(status int) {
-	r.status = status
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(p []byte) (int, error) {
-	r.body.Write(p)
-	return r.ResponseWriter.Write(p)
-}
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }

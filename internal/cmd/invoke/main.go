@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -64,7 +65,7 @@ func run(ctx context.Context, file, function, payloadFile string) error {
 	if err != nil {
 		return err
 	}
-	if err := cloud.Build(ctx, ".", binaries, functions[i]); err != nil {
+	if err := cloud.Build(ctx, ".", binaries, runtime.GOARCH, functions[i]); err != nil {
 		return err
 	}
 	stack, err := cloud.Deploy(ctx, cloud.Config{
