@@ -2,7 +2,7 @@ EMULATORS := go run ./internal/cmd/emulators
 GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help build test test-stack lint verify-template race bench run functions translate
+.PHONY: help build test test-stack lint verify-template race bench run functions cost bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,6 +39,12 @@ functions: ## build the functions as sam build does
 
 invoke-%: translate ## invoke a function with an event: make invoke-intake CASE=trigger-accepted
 	@$(EMULATORS) -- go run ./internal/cmd/invoke -template $(TEMPLATE) $* events/$*/$(CASE).json
+
+cost: translate ## count what a trigger, a run and a delivery use of AWS, and say what it costs
+	@$(EMULATORS) -- go run ./internal/cmd/cost -template $(TEMPLATE)
+
+bench-cold: translate ## measure how fast each function starts, beside a program that does nothing
+	@$(EMULATORS) -- go run ./internal/cmd/coldstart -template $(TEMPLATE)
 
 TEMPLATE := $(CURDIR)/.tools/template.json
 translate:
