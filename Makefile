@@ -2,7 +2,7 @@ EMULATORS := go run ./internal/cmd/emulators
 GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help build test test-stack lint verify-template race bench run functions cost bench-cold translate
+.PHONY: help build test test-stack lint verify-template race sim bench run functions cost bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +26,9 @@ verify-template: ## translate the template, create its stack in an emulator, and
 
 test-stack: translate ## run the functions' real binaries as the template deploys them, and kill some
 	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -parallel=8 -run TestTheStack ./internal/cloud
+
+sim: ## simulate 10,000 seeds of trouble, or as many as SEEDS says
+	go test -count=1 -timeout 1h -v -run '^TestSimulation$$' ./internal/sim -seeds=$(or $(SEEDS),10000)
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

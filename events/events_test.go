@@ -249,6 +249,11 @@ func generate(t *testing.T) map[string][]byte {
 			route: api, path: "/v1/runs/" + RunID + "/events", authorization: bearer,
 			accept: "text/event-stream", lastEventID: "1",
 		}.event(),
+		"manage/create-hook": request{ // as GitHub's older clients send it
+			route: "ANY /repos/{proxy+}", path: "/repos/acme/site/hooks", authorization: "token " + AdminToken,
+			contentType: "application/json",
+			body:        `{"name":"web","active":true,"events":["build_finish"],"config":{"url":"https://ci.example.com/hook","content_type":"json","insecure_ssl":"0"}}`,
+		}.event(),
 
 		"execute/one-run":       sqsEvent("runs", received{run, 1, 1}),
 		"execute/duplicate-run": sqsEvent("runs", received{run, 1, 2}),
@@ -311,7 +316,8 @@ func (r request) event() object {
 			headers[name] = value
 		}
 	}
-	parameters := map[string]string{"proxy": strings.TrimPrefix(r.path, "/v1/")}
+	_, proxied, _ := strings.Cut(strings.TrimSuffix(r.route, "{proxy+}"), " ")
+	parameters := map[string]string{"proxy": strings.TrimPrefix(r.path, proxied)}
 	if token, ok := strings.CutPrefix(r.path, "/webhooks/runs/"); ok {
 		parameters = map[string]string{"token": token}
 	}

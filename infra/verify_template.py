@@ -30,19 +30,21 @@ DAY = 86400
 
 # What each function is told, besides its tables, retention and log level.
 VARIABLES = {
-    "Intake": {"RUNS_QUEUE_URL"},
-    "Manage": {"RUNS_QUEUE_URL", "DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "KEY_ID", "ADMIN_SECRET_ID",
+    "Intake": {"RUNS_QUEUE_URL", "KEY_ID"},
+    "Manage": {"RUNS_QUEUE_URL", "DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "RUNS_DEAD_LETTER_QUEUE_URL",
+               "DELIVERIES_DEAD_LETTER_QUEUE_URL", "RETRIES_DEAD_LETTER_QUEUE_URL", "KEY_ID", "ADMIN_SECRET_ID",
                "ALLOWED_FUNCTION_ARNS", "PUBLIC_URL", "ALLOWED_EGRESS", "ALLOW_HTTP"},
     "Execute": {"DELIVERIES_QUEUE_URL", "KEY_ID", "ALLOWED_FUNCTION_ARNS", "ALLOWED_EGRESS", "ALLOW_HTTP"},
-    "Deliver": {"RETRIES_QUEUE_URL", "KEY_ID", "ALLOWED_EGRESS", "ALLOW_HTTP"},
+    "Deliver": {"DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL", "KEY_ID", "ALLOWED_EGRESS", "ALLOW_HTTP"},
     "Sweep": {"DELIVERIES_QUEUE_URL", "RETRIES_QUEUE_URL"},
 }
-COMMON_VARIABLES = {"CONFIG_TABLE", "RECORDS_TABLE", "RETENTION_DAYS", "LOG_LEVEL"}
+COMMON_VARIABLES = {"CONFIG_TABLE", "RECORDS_TABLE", "RETENTION_DAYS", "LOG_LEVEL", "METRICS_NAMESPACE"}
 
 # Each queue with its consumer and visibility timeout in seconds.
 QUEUES = {"Runs": ("Execute", 960), "Deliveries": ("Deliver", 360), "Retries": ("Deliver", 360)}
 
-ROUTES = {"POST /webhooks/runs/{token}": "Intake", "ANY /v1/{proxy+}": "Manage", "GET /healthz": "Manage"}
+ROUTES = {"POST /webhooks/runs/{token}": "Intake", "ANY /v1/{proxy+}": "Manage", "ANY /repos/{proxy+}": "Manage",
+          "GET /openapi.json": "Manage", "GET /healthz": "Manage"}
 
 
 class Stack:
@@ -113,9 +115,13 @@ class TemplateTest(unittest.TestCase):
                     "BOATHOOK_RECORDS_TABLE": self.stack.ids["RecordsTable"],
                     "BOATHOOK_RETENTION_DAYS": "30",
                     "BOATHOOK_LOG_LEVEL": "info",
+                    "BOATHOOK_METRICS_NAMESPACE": "Boathook/boathook",
                     "BOATHOOK_RUNS_QUEUE_URL": self.stack.outputs["RunsQueueUrl"],
                     "BOATHOOK_DELIVERIES_QUEUE_URL": self.stack.outputs["DeliveriesQueueUrl"],
                     "BOATHOOK_RETRIES_QUEUE_URL": self.stack.outputs["RetriesQueueUrl"],
+                    "BOATHOOK_RUNS_DEAD_LETTER_QUEUE_URL": self.stack.outputs["RunsDeadLetterQueueUrl"],
+                    "BOATHOOK_DELIVERIES_DEAD_LETTER_QUEUE_URL": self.stack.outputs["DeliveriesDeadLetterQueueUrl"],
+                    "BOATHOOK_RETRIES_DEAD_LETTER_QUEUE_URL": self.stack.outputs["RetriesDeadLetterQueueUrl"],
                     "BOATHOOK_KEY_ID": self.stack.ids["Key"],
                     "BOATHOOK_ALLOWED_FUNCTION_ARNS": self.function_arn,
                     "BOATHOOK_PUBLIC_URL": "",
@@ -164,6 +170,31 @@ class TemplateTest(unittest.TestCase):
 
                 alarm = self.properties(queue + "DeadLetterAlarm")
                 self.assertEqual(alarm["Dimensions"][0]["Value"], {"Fn::GetAtt": [queue + "DeadLetterQueue", "QueueName"]})
+                age = self.properties(queue + "AgeAlarm")
+                self.assertEqual(age["MetricName"], "ApproximateAgeOfOldestMessage")
+                self.assertEqual(age["Dimensions"][0]["Value"], {"Fn::GetAtt": [queue + "Queue", "QueueName"]})
+                self.assertGreater(age["Threshold"], visibility)
+
+    def test_alarms_tell_the_topic(self):
+        alarms = self.of_type("AWS::CloudWatch::Alarm")
+        self.assertEqual(len(alarms), 2 * len(QUEUES) + 2)
+        for name, alarm in alarms.items():
+            self.assertEqual(alarm["Properties"]["TreatMissingData"], "notBreaching", name)
+            self.assertIn({"Ref": "AlarmTopicArn"}, alarm["Properties"]["AlarmActions"]["Fn::If"][1], name)
+
+    def test_messages_in_flight_are_watched_in_every_queue(self):
+        alarm = self.properties("InFlightAlarm")
+        watched = {json.dumps(m["MetricStat"]["Metric"]["Dimensions"][0]["Value"]) for m in alarm["Metrics"] if "MetricStat" in m}
+        self.assertEqual(watched, {json.dumps({"Fn::GetAtt": [queue + "Queue", "QueueName"]}) for queue in QUEUES})
+        self.assertLess(alarm["Threshold"], 120_000)
+
+    def test_failure_rate_is_of_the_metrics_that_are_written(self):
+        written = self.properties("DeliverFunction")["Environment"]["Variables"]["BOATHOOK_METRICS_NAMESPACE"]
+        metrics = [m["MetricStat"]["Metric"] for m in self.properties("FailureRateAlarm")["Metrics"] if "MetricStat" in m]
+        self.assertEqual([m["Namespace"] for m in metrics], [written, written])
+        names = (TEMPLATE.parent / "internal/metrics/metrics.go").read_text()
+        for metric in metrics:
+            self.assertIn('"%s"' % metric["MetricName"], names)
 
     def test_queues_are_polled_as_their_functions_need(self):
         defaults = {name: int(p["Default"]) for name, p in self.template["Parameters"].items() if p["Type"] == "Number"}
@@ -209,6 +240,12 @@ class TemplateTest(unittest.TestCase):
                 with self.subTest(function, statement=sid):
                     self.assertEqual(statement["Effect"], "Allow")
                     self.assertNotIn("*", json.dumps([statement["Action"], statement["Resource"]]))
+
+    def test_only_manage_redrives(self):
+        redrivers = {f for f in VARIABLES if "MessageMoveTask" in json.dumps(self.statements(f))}
+        self.assertEqual(redrivers, {"Manage"})
+        dead = [{"Fn::GetAtt": [queue + "DeadLetterQueue", "Arn"]} for queue in QUEUES]
+        self.assertEqual(self.statements("Manage")["Redrive"]["Resource"], dead)
 
     def test_runs_invoke_only_functions_that_are_allowed(self):
         invokers = {f for f in VARIABLES if "lambda:" in json.dumps(self.statements(f))}

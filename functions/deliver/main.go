@@ -12,8 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"boathook/functions/internal/boot"
+	"boathook/internal/boathook"
 	"boathook/internal/deliver"
 	"boathook/internal/egress"
+	"boathook/internal/metrics"
+	"boathook/internal/publish"
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
 	"boathook/internal/sqsbatch"
@@ -23,22 +26,29 @@ type config struct {
 	boot.Logging
 	boot.Tables
 	boot.Egress
-	RetriesQueueURL string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
-	KeyID           string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
+	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
+	RetriesQueueURL    string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
+	KeyID              string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
 }
+
+// margin is what an attempt may take in all: its time-out, the receiver's body,
+// and our own calls. One that could outlive the function is not begun.
+const margin = boathook.MaxDeliveryTimeout + 10*time.Second
 
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store := c.Store(sdk)
+	store, counters := c.Store(sdk), c.Metrics()
 	room := deliver.New(deliver.Config{
 		Store:   store,
 		Retries: boot.Queue(sdk, c.RetriesQueueURL),
+		Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
 		Client:  egress.New(c.Guard()),
 		Seal:    seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
 		Now:     time.Now,
 		Jitter:  rand.Float64,
 		Log:     slog.Default(),
+		Metrics: counters,
 	})
-	return sqsbatch.Handler(room.Handle, sqsbatch.Options{}), nil
+	return metrics.Flushed(counters, sqsbatch.Handler(room.Handle, sqsbatch.Options{Margin: margin})), nil
 }

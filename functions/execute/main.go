@@ -15,6 +15,7 @@ import (
 	"boathook/internal/dialect"
 	"boathook/internal/egress"
 	"boathook/internal/execute"
+	"boathook/internal/metrics"
 	"boathook/internal/publish"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
@@ -36,7 +37,7 @@ type config struct {
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store := c.Store(sdk)
+	store, counters := c.Store(sdk), c.Metrics()
 	guard := c.Guard()
 	guard.NoReuse = true // a run can't be repeated, so its connection must not have died unused
 	room := execute.New(execute.Config{
@@ -50,11 +51,12 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 			Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
 			Now:     time.Now,
 			Log:     slog.Default(),
+			Metrics: counters,
 		},
 		Seal:      seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
 		Now:       time.Now,
 		Log:       slog.Default(),
 		Heartbeat: 20 * time.Second,
 	})
-	return sqsbatch.Handler(room.Handle, sqsbatch.Options{}), nil
+	return metrics.Flushed(counters, sqsbatch.Handler(room.Handle, sqsbatch.Options{})), nil
 }

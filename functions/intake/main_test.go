@@ -1,6 +1,10 @@
 package main
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -10,7 +14,9 @@ import (
 
 	"boathook/events"
 	"boathook/functions/internal/stack"
+	"boathook/internal/boathook"
 	"boathook/internal/queue"
+	"boathook/internal/store"
 )
 
 func newHandler(t *testing.T) (*stack.Stack, any) {
@@ -60,6 +66,56 @@ func TestATriggerTakesTwoRoundTrips(t *testing.T) {
 	beside := slices.Sorted(slices.Values(calls[1:]))
 	if want := []string{"PutItem", "PutItem", "SendMessageBatch"}; !slices.Equal(beside, want) {
 		t.Errorf("after the look-up the calls are %v, want %v", beside, want)
+	}
+}
+
+// A webhook that verifies its senders needs its workspace's data key, which is
+// then kept: its second trigger takes two round trips again.
+func TestAVerifiedTriggerReadsTheDataKeyOnce(t *testing.T) {
+	s, handler := newHandler(t)
+	const secret = "It's a Secret to Everybody"
+	webhook, err := s.Store.Incoming(t.Context(), events.DeploymentID, events.IncomingID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	webhook.Verification.Preset = "github"
+	webhook.Verification.SealedSecret, err = s.Seal.Seal(t.Context(), webhook.WorkspaceID, webhook.ID, []byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.PutIncoming(t.Context(), webhook); err != nil {
+		t.Fatal(err)
+	}
+	event := events.Load[awsevents.APIGatewayV2HTTPRequest](t, "intake/trigger-base64-body")
+	body, err := base64.StdEncoding.DecodeString(event.Body)
+	if err != nil || !event.IsBase64Encoded {
+		t.Fatal("the body is not base64", err)
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	event.Headers["x-hub-signature-256"] = "sha256=" + hex.EncodeToString(mac.Sum(nil))
+
+	for _, want := range [][]string{
+		{"BatchGetItem", "Decrypt", "GetItem", "PutItem", "PutItem", "SendMessageBatch"},
+		{"BatchGetItem", "PutItem", "PutItem", "SendMessageBatch"},
+	} {
+		s.Calls()
+		res := stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](t, handler, event)
+		calls := stack.Actions(s.Calls())
+		slices.Sort(calls)
+		if res.StatusCode != http.StatusAccepted || !slices.Equal(calls, want) {
+			t.Errorf("answered %d %s with the calls %v, want %v", res.StatusCode, res.Body, calls, want)
+		}
+	}
+
+	event.Body = base64.StdEncoding.EncodeToString(append(body, ' '))
+	res := stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](t, handler, event)
+	kept, _, err := s.Store.Requests(t.Context(), store.RequestQuery{
+		WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID, WebhookID: events.IncomingID,
+		Outcome: boathook.RequestRejected, Page: store.Page{Limit: 10},
+	})
+	if err != nil || len(kept) != 1 || res.StatusCode != http.StatusUnauthorized || kept[0].Sender.IP != "203.0.113.7" {
+		t.Errorf("a tampered body was answered %d %s; the log has %+v, %v", res.StatusCode, res.Body, kept, err)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"boathook/internal/egress"
 	"boathook/internal/manage"
 	"boathook/internal/publish"
+	"boathook/internal/queue"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
@@ -36,6 +37,9 @@ type config struct {
 	RunsQueueURL        string   `env:"BOATHOOK_RUNS_QUEUE_URL,required,notEmpty"`
 	DeliveriesQueueURL  string   `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
 	RetriesQueueURL     string   `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
+	DeadRunsURL         string   `env:"BOATHOOK_RUNS_DEAD_LETTER_QUEUE_URL,required,notEmpty"`
+	DeadDeliveriesURL   string   `env:"BOATHOOK_DELIVERIES_DEAD_LETTER_QUEUE_URL,required,notEmpty"`
+	DeadRetriesURL      string   `env:"BOATHOOK_RETRIES_DEAD_LETTER_QUEUE_URL,required,notEmpty"`
 	KeyID               string   `env:"BOATHOOK_KEY_ID,required,notEmpty"`
 	AdminSecretID       string   `env:"BOATHOOK_ADMIN_SECRET_ID,required,notEmpty"`
 	AllowedFunctionARNs []string `env:"BOATHOOK_ALLOWED_FUNCTION_ARNS,required"`
@@ -51,7 +55,12 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Runs:    &runs.Starter{Store: store, Queue: boot.Queue(sdk, c.RunsQueueURL), Now: time.Now, Log: slog.Default()},
 		Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
 		Retries: boot.Queue(sdk, c.RetriesQueueURL),
-		Seal:    seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
+		Queues: map[string]queue.Redriver{
+			manage.RunsQueue:       boot.Redriver(sdk, c.RunsQueueURL, c.DeadRunsURL),
+			manage.DeliveriesQueue: boot.Redriver(sdk, c.DeliveriesQueueURL, c.DeadDeliveriesURL),
+			manage.RetriesQueue:    boot.Redriver(sdk, c.RetriesQueueURL, c.DeadRetriesURL),
+		},
+		Seal: seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
 
 		AdminToken: adminToken(secretsmanager.NewFromConfig(sdk), c.AdminSecretID),
 		Workspace:  firstWorkspace,

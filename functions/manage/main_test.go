@@ -31,6 +31,12 @@ func TestThePayloadsAreAnswered(t *testing.T) {
 	if err := s.Store.CreateRun(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Store.PutSource(t.Context(), boathook.Source{
+		ID: boathook.NewRepositoryID(firstWorkspace, "acme", "site"), WorkspaceID: firstWorkspace,
+		Kind: boathook.Repository, Owner: "acme", Name: "site", CreatedAt: time.Now(),
+	}); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		name   string
 		status int
@@ -40,6 +46,7 @@ func TestThePayloadsAreAnswered(t *testing.T) {
 		{"manage/create-deployment", http.StatusCreated, `"name":"nightly-reports"`},
 		{"manage/get-run", http.StatusOK, `"input":{"build":18446744073709551617}`},
 		{"manage/run-events-sse", http.StatusOK, `data: {"type":"complete","data":{`},
+		{"manage/create-hook", http.StatusCreated, `"config":{"url":"https://ci.example.com/hook","content_type":"json"}`},
 	} {
 		got := stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](
 			t, handler, events.Load[awsevents.APIGatewayV2HTTPRequest](t, tc.name))

@@ -28,7 +28,7 @@ const reserve = 2 * time.Second
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store := c.Store(sdk)
+	store, counters := c.Store(sdk), c.Metrics()
 	room := &sweep.Sweeper{
 		Store: store,
 		Keeper: &runs.Keeper{
@@ -36,12 +36,14 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 			Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
 			Now:     time.Now,
 			Log:     slog.Default(),
+			Metrics: counters,
 		},
 		Retries: boot.Queue(sdk, c.RetriesQueueURL),
 		Now:     time.Now,
 		Log:     slog.Default(),
 	}
 	return func(ctx context.Context) error {
+		defer counters.Flush()
 		if deadline, ok := ctx.Deadline(); ok {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))

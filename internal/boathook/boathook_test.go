@@ -113,6 +113,59 @@ func TestDeliveryIDsSortByTimeAndSpreadOverShards(t *testing.T) {
 	}
 }
 
+// JavaScript's integers, and those of JSON's careful readers, end at 2^53.
+func TestNumbersAreBelow2To53AndTellApart(t *testing.T) {
+	at := time.Date(2105, 11, 21, 18, 0, 0, 999_000_000, time.UTC)
+	seen := map[int64]bool{}
+	for i := range 1000 {
+		w := boathook.OutgoingWebhook{ID: boathook.NewID(boathook.OutgoingID)}
+		d := boathook.NewDeliveryID(&boathook.Event{ID: fmt.Sprint(i), Time: at}, "out_a")
+		for name, n := range map[string]int64{"webhook": w.Number(), "delivery": d.Number()} {
+			if n <= 0 || n >= 1<<53 || seen[n] && name == "webhook" {
+				t.Fatalf("a %s has the number %d", name, n)
+			}
+			seen[n] = true
+		}
+		if got := boathook.NumberTime(d.Number()); !got.Equal(at.Truncate(time.Second)) {
+			t.Fatalf("the number tells %s, want %s", got, at)
+		}
+	}
+	if len(seen) < 1995 { // two deliveries may share one
+		t.Errorf("%d numbers of 2000 differ", len(seen))
+	}
+}
+
+func TestARepositoryIsFoundByItsNamesInAnyCase(t *testing.T) {
+	id := boathook.NewRepositoryID("ws_a", "Acme", "Site")
+	if !boathook.HasIDKind(id, boathook.RepositoryID) || id != boathook.NewRepositoryID("ws_a", "acme", "SITE") {
+		t.Errorf("got %s", id)
+	}
+	if id == boathook.NewRepositoryID("ws_b", "acme", "site") || id == boathook.NewRepositoryID("ws_a", "acmes", "ite") {
+		t.Error("another repository has the same id")
+	}
+}
+
+func TestAnEventWithoutAnEnvironmentGoesToEach(t *testing.T) {
+	for _, c := range []struct {
+		webhook, event boathook.Environment
+		want           bool
+	}{
+		{boathook.Production, boathook.Production, true},
+		{boathook.Production, boathook.Staging, false},
+		{boathook.Production, "", true},
+		{"", boathook.Staging, true},
+		{"", "", true},
+	} {
+		w := boathook.OutgoingWebhook{Enabled: true, Environment: c.webhook, Events: []boathook.EventType{boathook.EventRunFailed}}
+		if got := w.Wants(boathook.EventRunFailed, c.event); got != c.want {
+			t.Errorf("a webhook of %q wants an event of %q: %v", c.webhook, c.event, got)
+		}
+		if w.Wants(boathook.EventRunSucceeded, c.event) {
+			t.Error("it wants a type that it has not asked for")
+		}
+	}
+}
+
 func TestWhatIsNoDeliveryIDIsRefused(t *testing.T) {
 	good := boathook.NewDeliveryID(&boathook.Event{ID: "evt_a", Time: time.Now()}, "out_a").String()
 	for _, s := range []string{

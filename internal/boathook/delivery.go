@@ -26,14 +26,15 @@ func NewDeliveryID(e *Event, webhookID string) DeliveryID {
 }
 
 // FirstDeliveryID is the least id of a webhook's deliveries for events at a
-// time: the edge of a range that begins or ends there.
+// time: the edge of a range that begins or ends there. It is that of 1970 for an
+// earlier time.
 func FirstDeliveryID(at time.Time, webhookID string) DeliveryID {
 	tag := WebhookTag(webhookID)
 	return deliveryID(at, tag, uint64(tag&0xfffff)<<42)
 }
 
 func deliveryID(at time.Time, tag uint32, low uint64) (id DeliveryID) {
-	binary.BigEndian.PutUint64(id[:8], uint64(at.UnixMilli())<<16|0x8<<12|uint64(tag>>20))
+	binary.BigEndian.PutUint64(id[:8], uint64(max(at.UnixMilli(), 0))<<16|0x8<<12|uint64(tag>>20))
 	binary.BigEndian.PutUint64(id[8:], 0b10<<62|low)
 	return id
 }
@@ -66,6 +67,20 @@ func (id DeliveryID) Tag() uint32 {
 	return uint32(binary.BigEndian.Uint64(id[:8])&0xfff)<<20 |
 		uint32(binary.BigEndian.Uint64(id[8:])>>42)&0xfffff
 }
+
+// Number is the delivery's id where a system's clients expect an integer, as
+// Shipway's do: 32 bits of its event's time in seconds and 21 bits of a hash,
+// which JavaScript can hold. [NumberTime] tells where to look for the delivery
+// that has it. Two of one webhook and one second share theirs by a chance of
+// one in two million.
+func (id DeliveryID) Number() int64 {
+	sum := digest("number", string(id[:]))
+	return id.Time().Unix()&0xffffffff<<21 | int64(binary.BigEndian.Uint64(sum[:8])>>43)
+}
+
+// NumberTime is the second in which the event of a delivery with such a
+// [DeliveryID.Number] happened.
+func NumberTime(number int64) time.Time { return time.Unix(number>>21&0xffffffff, 0).UTC() }
 
 // Shard spreads one webhook's deliveries evenly over n partitions.
 func (id DeliveryID) Shard(n int) int { return int(id[15]) % n }

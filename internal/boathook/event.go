@@ -14,9 +14,27 @@ const (
 	EventRunFailed    EventType = "run.failed"
 )
 
-// EventTypes is the catalogue: what each kind of source can tell.
+// EventWebhookDisabled tells that Boathook disabled one of the source's outgoing
+// webhooks; see [OutgoingWebhook.DisabledEvent].
+const EventWebhookDisabled EventType = "webhook.disabled"
+
+// EventBuildFinish is Shipway's event.
+const EventBuildFinish EventType = "build_finish"
+
+// Capawesome Cloud's events.
+const (
+	EventAppBuildCreated      EventType = "app_build_created"
+	EventAppDeploymentCreated EventType = "app_deployment_created"
+	EventJobCreated           EventType = "job_created"
+	EventJobFinished          EventType = "job_finished"
+)
+
+// EventTypes is what each kind of source can tell. Package catalogue knows
+// what each event's data is.
 var EventTypes = map[SourceKind][]EventType{
-	Deployment: {EventRunSucceeded, EventRunFailed},
+	Deployment: {EventRunSucceeded, EventRunFailed, EventWebhookDisabled},
+	Repository: {EventBuildFinish},
+	App:        {EventAppBuildCreated, EventAppDeploymentCreated, EventJobCreated, EventJobFinished},
 }
 
 // Event is something that happened to a source.
@@ -24,7 +42,7 @@ type Event struct {
 	ID          string
 	WorkspaceID string
 	SourceID    string
-	Environment Environment
+	Environment Environment // empty: of none in particular, and so of interest in each
 	Type        EventType
 	Time        time.Time // stable: a repeated publish has the same
 	Data        json.RawMessage

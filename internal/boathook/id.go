@@ -12,12 +12,15 @@ import (
 const (
 	WorkspaceID  = "ws"
 	DeploymentID = "dep"
+	RepositoryID = "repo"
+	AppID        = "app"
 	VersionID    = "ver"
 	IncomingID   = "in"
 	OutgoingID   = "out"
 	RunID        = "run"
 	EventID      = "evt"
 	TokenID      = "tok"
+	RequestID    = "req"
 )
 
 const idBytes = 15

@@ -14,6 +14,7 @@ const (
 	MaxJSONDepth    = 512       // nested arrays and objects, so that every receiver can parse it
 	MaxWebhooks     = 100       // webhooks of one source, incoming and outgoing each
 	MaxNameLength   = 100       // characters of a name
+	MaxRateLimit    = 1000      // requests a second, of an outgoing webhook that sets a limit
 
 	MaxIdempotencyKey = 255 // bytes of an Idempotency-Key header
 

@@ -2,6 +2,7 @@ package boathook
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -26,7 +27,9 @@ type SourceKind string
 
 // The kinds of sources.
 const (
-	Deployment SourceKind = "deployment"
+	Deployment SourceKind = "deployment" // of Crewship: has versions, and incoming webhooks that run them
+	Repository SourceKind = "repository" // of Shipway
+	App        SourceKind = "app"        // of Capawesome Cloud
 )
 
 // Source is what webhooks hang on.
@@ -34,8 +37,16 @@ type Source struct {
 	ID          string
 	WorkspaceID string
 	Kind        SourceKind
+	Owner       string // of a repository only
 	Name        string
 	CreatedAt   time.Time
+}
+
+// NewRepositoryID is the id of a workspace's repository. It follows from what
+// Shipway's paths name it by, in any case of letters as GitHub does, so that
+// finding one takes no index.
+func NewRepositoryID(workspaceID, owner, name string) string {
+	return DeriveID(RepositoryID, workspaceID, strings.ToLower(owner), strings.ToLower(name))
 }
 
 // Version is a numbered way of running a source. It never changes once made.

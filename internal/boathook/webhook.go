@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 // IncomingWebhook is a URL that starts runs of its source's live version.
 type IncomingWebhook struct {
+	Revision     int // counts its changes; see package store
 	ID           string
 	WorkspaceID  string
 	SourceID     string
@@ -20,8 +22,25 @@ type IncomingWebhook struct {
 	Enabled      bool
 	TokenHash    [sha256.Size]byte // of the URL's token; the token itself is not kept
 	WaitForStart time.Duration
+	Verification Verification
+	Filter       Filter
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+}
+
+// Verification says how the senders of an incoming webhook prove themselves,
+// besides the token in its URL. Package provider knows the presets and which
+// fields each has; the zero value is that of no verification.
+type Verification struct {
+	Preset       string // empty or "none": the token alone
+	SealedSecret []byte // encrypted; nil if the preset has none
+
+	Header          string // that holds the signature
+	Algorithm       string
+	Encoding        string
+	Prefix          string
+	TimestampHeader string
+	DeliveryHeader  string // that holds the sender's own id of the request
 }
 
 // urlSecretBytes is the random part of a URL token: 160 bits.
@@ -78,6 +97,7 @@ func (w *IncomingWebhook) Matches(t URLToken) bool {
 
 // OutgoingWebhook tells another system of a source's events.
 type OutgoingWebhook struct {
+	Revision    int // counts its changes; see package store
 	ID          string
 	WorkspaceID string
 	SourceID    string
@@ -86,9 +106,12 @@ type OutgoingWebhook struct {
 	Events      []EventType
 	Environment Environment // empty: every environment
 	Dialect     string
+	Format      Format // of the body
 	Timeout     time.Duration
 	Retry       []time.Duration // waits before the second, third, … attempt; empty for none
+	RateLimit   int             // requests a second, at most [MaxRateLimit]; 0 for no limit
 	Enabled     bool
+	Health      Health // kept apart: putting a webhook leaves its health as it is
 	Secrets     SealedSecrets
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
@@ -98,19 +121,76 @@ type OutgoingWebhook struct {
 	SealedHeaders []byte
 }
 
+// Format is what the body of an outgoing webhook is. Empty, as webhooks have it
+// that were stored before there were formats, is [Raw].
+type Format string
+
+// The formats.
+const (
+	Raw     Format = "raw"     // the event, as the webhook's dialect writes it
+	Slack   Format = "slack"   // a message about the event, for Slack's incoming webhooks
+	Discord Format = "discord" // a message for Discord's webhooks
+	Teams   Format = "teams"   // a message for the workflow webhooks of Microsoft Teams
+)
+
+// Valid reports whether f is a format.
+func (f Format) Valid() bool { return f == Raw || f == Slack || f == Discord || f == Teams }
+
+// Health is how an outgoing webhook has fared lately. The zero Health is that of
+// one whose last attempt succeeded.
+type Health struct {
+	FailingSince   time.Time // of the first of the failures in a row
+	DisabledAt     time.Time // when Boathook disabled it
+	DisabledReason string    // why, in words for its owner
+}
+
+// FailingPatience is for how long every attempt may fail before a webhook is
+// disabled.
+const FailingPatience = 5 * 24 * time.Hour
+
+// DisabledEvent tells the source's other webhooks that Boathook disabled this
+// one. The same health always gives the same event.
+func (w *OutgoingWebhook) DisabledEvent() Event {
+	data, err := EncodeJSON(struct {
+		WebhookID  string `json:"webhook_id"`
+		Name       string `json:"name"`
+		URL        string `json:"url"`
+		Reason     string `json:"reason"`
+		DisabledAt Time   `json:"disabled_at"`
+	}{w.ID, w.Name, w.URL, w.Health.DisabledReason, Time{w.Health.DisabledAt}})
+	if err != nil {
+		panic(err) // strings and times always encode
+	}
+	return Event{
+		ID:          DeriveID(EventID, w.ID, string(EventWebhookDisabled), w.Health.DisabledAt.UTC().Format(TimeLayout)),
+		WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Environment: w.Environment,
+		Type: EventWebhookDisabled, Time: w.Health.DisabledAt, Data: data,
+	}
+}
+
 // SealedSecrets are an outgoing webhook's signing secrets, encrypted.
 type SealedSecrets struct {
-	Current       []byte
+	Current       []byte    // nil: the webhook has no secret, and its deliveries are not signed
 	Previous      []byte    // signs beside the current one after a rotation with overlap
 	PreviousUntil time.Time // when Previous stops signing
 }
 
 // Wants reports whether the webhook takes events of a type in an environment.
+// One without an environment takes those of each; an event without one goes to
+// all that want its type.
 func (w *OutgoingWebhook) Wants(t EventType, env Environment) bool {
-	if !w.Enabled || (w.Environment != "" && w.Environment != env) {
+	if !w.Enabled || w.Environment != "" && env != "" && w.Environment != env {
 		return false
 	}
 	return slices.Contains(w.Events, t)
+}
+
+// Number is the webhook's id where a system's clients expect an integer, as
+// Shipway's do: 53 bits of a hash of the id, so that JavaScript holds it. It is
+// never 0, and finds its webhook among the [MaxWebhooks] of a source.
+func (w *OutgoingWebhook) Number() int64 {
+	sum := digest("number", w.ID)
+	return int64(binary.BigEndian.Uint64(sum[:8])>>11) | 1
 }
 
 // DefaultRetry is the schedule of a webhook that sets none: 9 retries over

@@ -5,6 +5,11 @@
 // An attempt is recorded after it is made and its next one is scheduled, and
 // only then acknowledged. A crash in between repeats the attempt, with the same
 // delivery id and body; it never loses one.
+//
+// A webhook's health is noted on the way, on transitions only; a webhook whose
+// receiver is gone, or that failed for too long, is disabled. See health.go.
+// Attempts whose turn is not yet, for a rate limit or since the webhook keeps
+// timing out, wait in the retries queue. See turn.go.
 package deliver
 
 import (
@@ -18,10 +23,12 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"boathook/internal/boathook"
-	"boathook/internal/cache"
 	"boathook/internal/dialect"
 	"boathook/internal/egress"
+	"boathook/internal/metrics"
 	"boathook/internal/queue"
 	"boathook/internal/schedule"
 	"boathook/internal/store"
@@ -34,6 +41,16 @@ type Store interface {
 	CancelDelivery(ctx context.Context, d boathook.Delivery) error
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	PutDue(ctx context.Context, d store.Due) error
+	ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error)
+
+	MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error)
+	ClearHealth(ctx context.Context, sourceID, id string) error
+	DisableOutgoing(ctx context.Context, sourceID, id string) error
+}
+
+// Publisher queues an event's deliveries.
+type Publisher interface {
+	Publish(ctx context.Context, e boathook.Event) error
 }
 
 // Opener decrypts what a webhook keeps sealed.
@@ -49,27 +66,26 @@ type Client interface {
 // Deliverer is the room. Make it with [New].
 type Deliverer struct {
 	config   Config
-	webhooks cache.Cache[*boathook.OutgoingWebhook]
+	webhooks singleflight.Group // the reads that a batch's deliveries share
+	breakers breakers
 }
 
-// Config is what a [Deliverer] works with. All fields are required.
+// Config is what a [Deliverer] works with. All fields but Metrics are required.
 type Config struct {
 	Store   Store
 	Retries queue.Sender
+	Publish Publisher // of the event that a webhook was disabled
 	Client  Client
 	Seal    Opener
 	Now     func() time.Time
 	Jitter  func() float64 // uniform in [0, 1)
 	Log     *slog.Logger
+	Metrics *metrics.Counters
 }
-
-// webhookTTL bounds how long a webhook that was disabled, deleted or rotated
-// still sends as before.
-const webhookTTL = 5 * time.Second
 
 // New makes a Deliverer.
 func New(c Config) *Deliverer {
-	return &Deliverer{config: c, webhooks: cache.Cache[*boathook.OutgoingWebhook]{TTL: webhookTTL, Size: 1000, Now: c.Now}}
+	return &Deliverer{config: c}
 }
 
 // Handle makes the attempt of one message. Nil acknowledges it: the attempt is
@@ -79,23 +95,28 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	if err != nil {
 		return err
 	}
-	if job.Attempt > 1 {
+	if job.Attempt > 1 || job.PutOff() {
 		if made, err := d.alreadyMade(ctx, job); made || err != nil {
 			return err
 		}
 	}
-	webhook, err := d.webhook(ctx, job)
+	w, err := d.webhook(ctx, job)
 	if err != nil {
 		return err
 	}
-	if reason := whyNot(webhook); reason != "" {
+	if reason := whyNot(w); reason != "" {
 		d.config.Log.InfoContext(ctx, "delivery canceled", "delivery_id", job.ID, "webhook_id", job.WebhookID, "reason", reason)
 		canceled := job.Delivery
-		canceled.Reason = reason
+		canceled.Reason, canceled.Attempts = reason, job.Attempt-1
+		d.config.Metrics.Count(metrics.DeliveriesCanceled)
 		return d.config.Store.CancelDelivery(ctx, canceled)
 	}
 
-	attempt, retryAfter, err := d.attempt(ctx, job, webhook)
+	if waits, err := d.putOff(ctx, job, w); waits || err != nil {
+		return err
+	}
+
+	attempt, retryAfter, err := d.attempt(ctx, job, w)
 	if err != nil {
 		return err
 	}
@@ -103,13 +124,18 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	delivery.Attempts = job.Attempt
 	if attempt.Succeeded() {
 		delivery.Status = boathook.DeliverySucceeded
-	} else if err := d.retry(ctx, job, webhook, retryAfter, &delivery); err != nil {
+		err = d.recovered(ctx, w)
+	} else {
+		err = d.failed(ctx, job, w, attempt, retryAfter, &delivery)
+	}
+	if err != nil {
 		return err
 	}
 	err = d.config.Store.RecordAttempt(ctx, delivery, attempt)
 	if err != nil && !boathook.IsKind(err, boathook.Conflict) { // a duplicate message has recorded it
 		return err
 	}
+	d.count(delivery.Status)
 	if delivery.Status != boathook.DeliverySucceeded {
 		d.config.Log.WarnContext(ctx, "attempt failed", "delivery_id", job.ID, "webhook_id", job.WebhookID, "source_id", job.SourceID,
 			"attempt", job.Attempt, "outcome", delivery.Status, "error", attempt.Error, "duration_ms", attempt.Duration.Milliseconds())
@@ -117,8 +143,19 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	return nil
 }
 
-// alreadyMade reports whether a later attempt is recorded, or its delivery is
-// settled, so that it must not be made. Of one that is recorded the scheduling
+func (d *Deliverer) count(status boathook.DeliveryStatus) {
+	if status == boathook.DeliverySucceeded {
+		d.config.Metrics.Count(metrics.AttemptsSucceeded)
+		return
+	}
+	d.config.Metrics.Count(metrics.AttemptsFailed)
+	if status == boathook.DeliveryFailed {
+		d.config.Metrics.Count(metrics.DeliveriesExhausted)
+	}
+}
+
+// alreadyMade reports whether a later attempt, or one that was put off, is
+// recorded, or its delivery is settled, so that it must not be made. Of one that is recorded the scheduling
 // is repeated: that may be where the first time broke off.
 func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (bool, error) {
 	record, err := d.config.Store.Delivery(ctx, job.WorkspaceID, job.ID)
@@ -128,28 +165,32 @@ func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (bool, 
 	case err != nil:
 		return false, err
 	case record.Attempts < job.Attempt:
-		resend := job.Attempt == job.Series
-		return record.Status != boathook.DeliveryRetrying && !resend, nil
+		// A record from before a resend says nothing of the series that it
+		// began: the one of its first attempt may be late.
+		return record.Status != boathook.DeliveryRetrying && record.Attempts >= job.Series, nil
 	case record.Attempts == job.Attempt && record.Status == boathook.DeliveryRetrying:
-		next := job
-		next.Attempt++
-		return true, d.schedule(ctx, next, record.NextAttemptAt)
+		return true, d.schedule(ctx, job.Next(), record.NextAttemptAt)
 	}
 	return true, nil
 }
 
-// webhook is the delivery's, or nil if it was deleted.
-func (d *Deliverer) webhook(ctx context.Context, job queue.Delivery) (*boathook.OutgoingWebhook, error) {
-	return d.webhooks.Get(ctx, job.WebhookID, func(ctx context.Context) (*boathook.OutgoingWebhook, error) {
+// webhook is the delivery's, or nil if it was deleted. It is never remembered: a
+// rotation follows a leak, and a webhook that is disabled is to hear no more.
+func (d *Deliverer) webhook(ctx context.Context, job queue.Delivery) (*webhook, error) {
+	w, err, _ := d.webhooks.Do(job.WebhookID, func() (any, error) {
 		w, err := d.config.Store.Outgoing(ctx, job.SourceID, job.WebhookID)
 		if boathook.IsKind(err, boathook.NotFound) {
-			return nil, nil
+			return (*webhook)(nil), nil
 		}
-		return &w, err
+		return newWebhook(w), err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return w.(*webhook), nil
 }
 
-func whyNot(w *boathook.OutgoingWebhook) string {
+func whyNot(w *webhook) string {
 	switch {
 	case w == nil:
 		return "the webhook was deleted"
@@ -161,7 +202,7 @@ func whyNot(w *boathook.OutgoingWebhook) string {
 
 // attempt sends the request. What the receiver does wrong is in the attempt;
 // an error is ours, and nothing was sent.
-func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *boathook.OutgoingWebhook) (a boathook.Attempt, retryAfter time.Duration, err error) {
+func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook) (a boathook.Attempt, retryAfter time.Duration, err error) {
 	speech, ok := dialect.Lookup(w.Dialect)
 	if !ok {
 		return a, 0, fmt.Errorf("delivery %s: unknown dialect %q", job.ID, w.Dialect)
@@ -177,7 +218,10 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *boathook
 
 	sentAt := d.config.Now()
 	m := dialect.Message{DeliveryID: job.ID, EventType: job.EventType, SentAt: sentAt, Body: job.Body}
-	a = boathook.Attempt{Number: job.Attempt, SentAt: sentAt, Signature: speech.Sign(m, secrets...)}
+	a = boathook.Attempt{Number: job.Attempt, SentAt: sentAt}
+	if a.Signature, err = speech.Sign(m, secrets...); err != nil {
+		return a, 0, err
+	}
 
 	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
 	defer cancel()
@@ -198,6 +242,7 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *boathook
 	}
 
 	res, err := d.config.Client.Do(req)
+	d.breakers.note(w.ID, err != nil && egress.IsTimeout(err), d.config.Now())
 	if err != nil {
 		a.Duration = d.config.Now().Sub(sentAt)
 		a.Error = egress.Explain(err, a.Duration)
@@ -218,8 +263,12 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *boathook
 	return a, retryAfter, nil
 }
 
-// secrets are those that sign now, the current one first.
-func (d *Deliverer) secrets(ctx context.Context, w *boathook.OutgoingWebhook) ([]string, error) {
+// secrets are those that sign now, the current one first; none if the webhook
+// has none.
+func (d *Deliverer) secrets(ctx context.Context, w *webhook) ([]string, error) {
+	if w.Secrets.Current == nil {
+		return nil, nil
+	}
 	sealed := [][]byte{w.Secrets.Current}
 	if d.config.Now().Before(w.Secrets.PreviousUntil) {
 		sealed = append(sealed, w.Secrets.Previous)
@@ -235,7 +284,7 @@ func (d *Deliverer) secrets(ctx context.Context, w *boathook.OutgoingWebhook) ([
 	return secrets, nil
 }
 
-func (d *Deliverer) customHeaders(ctx context.Context, w *boathook.OutgoingWebhook) (headers map[string]string, err error) {
+func (d *Deliverer) customHeaders(ctx context.Context, w *webhook) (headers map[string]string, err error) {
 	if len(w.SealedHeaders) == 0 {
 		return nil, nil
 	}
@@ -290,9 +339,17 @@ func loggedHeaders(h http.Header) (kept http.Header, cut bool) {
 	return kept, cut
 }
 
-// retry schedules the attempt after a failed one, if the webhook's schedule has
-// one, and sets the delivery's status.
-func (d *Deliverer) retry(ctx context.Context, job queue.Delivery, w *boathook.OutgoingWebhook, retryAfter time.Duration, delivery *boathook.Delivery) error {
+// failed schedules the attempt after a failed one, if the webhook goes on and its
+// schedule has one, and sets the delivery's status.
+func (d *Deliverer) failed(ctx context.Context, job queue.Delivery, w *webhook, a boathook.Attempt, retryAfter time.Duration, delivery *boathook.Delivery) error {
+	disabled, err := d.failing(ctx, w, a)
+	if err != nil {
+		return err
+	}
+	if disabled {
+		delivery.Status = boathook.DeliveryFailed
+		return nil
+	}
 	wait, ok := schedule.Next(w.Retry, job.Attempt-job.Series+1, retryAfter, d.config.Jitter())
 	if !ok {
 		delivery.Status = boathook.DeliveryFailed
@@ -300,9 +357,7 @@ func (d *Deliverer) retry(ctx context.Context, job queue.Delivery, w *boathook.O
 	}
 	delivery.Status = boathook.DeliveryRetrying
 	delivery.NextAttemptAt = d.config.Now().Add(wait).Truncate(time.Millisecond)
-	next := job
-	next.Attempt++
-	return d.schedule(ctx, next, delivery.NextAttemptAt)
+	return d.schedule(ctx, job.Next(), delivery.NextAttemptAt)
 }
 
 // schedule has an attempt made at a time: through the queue if it is soon,

@@ -3,6 +3,7 @@ package deliver_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -18,6 +19,8 @@ import (
 	"boathook/internal/deliver"
 	"boathook/internal/dialect"
 	"boathook/internal/fixture"
+	"boathook/internal/metrics"
+	"boathook/internal/publish"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/signature"
@@ -50,28 +53,62 @@ func response(code int, body string, headers ...string) *http.Response {
 	return &http.Response{StatusCode: code, Header: h, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// faulty is the embedded store; before each call it asks fail, if that is set.
+// faulty is the embedded store. It counts the calls that some tests are about;
+// before each it asks fail, if that is set.
 type faulty struct {
 	*storemem.Store
-	fail func(call string) error
+	fail  func(call string) error
+	calls map[string]int
+}
+
+func (f *faulty) begin(call string) error {
+	f.calls[call]++
+	if f.fail == nil {
+		return nil
+	}
+	return f.fail(call)
 }
 
 func (f *faulty) Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error) {
-	if f.fail != nil {
-		if err := f.fail("Outgoing"); err != nil {
-			return boathook.OutgoingWebhook{}, err
-		}
+	if err := f.begin("Outgoing"); err != nil {
+		return boathook.OutgoingWebhook{}, err
 	}
 	return f.Store.Outgoing(ctx, sourceID, id)
 }
 
 func (f *faulty) RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error {
-	if f.fail != nil {
-		if err := f.fail("RecordAttempt"); err != nil {
-			return err
-		}
+	if err := f.begin("RecordAttempt"); err != nil {
+		return err
 	}
 	return f.Store.RecordAttempt(ctx, d, a)
+}
+
+func (f *faulty) MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error) {
+	if err := f.begin("MarkHealth"); err != nil {
+		return boathook.Health{}, err
+	}
+	return f.Store.MarkHealth(ctx, sourceID, id, h)
+}
+
+func (f *faulty) ClearHealth(ctx context.Context, sourceID, id string) error {
+	if err := f.begin("ClearHealth"); err != nil {
+		return err
+	}
+	return f.Store.ClearHealth(ctx, sourceID, id)
+}
+
+func (f *faulty) ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error) {
+	if err := f.begin("ReserveSlot"); err != nil {
+		return time.Time{}, err
+	}
+	return f.Store.ReserveSlot(ctx, webhookID, interval, now)
+}
+
+func (f *faulty) DisableOutgoing(ctx context.Context, sourceID, id string) error {
+	if err := f.begin("DisableOutgoing"); err != nil {
+		return err
+	}
+	return f.Store.DisableOutgoing(ctx, sourceID, id)
 }
 
 // place is a deliverer with what is around it.
@@ -80,7 +117,10 @@ type place struct {
 	*deliver.Deliverer
 	store   *faulty
 	retries *queuemem.Queue
+	first   *queuemem.Queue // what is published
 	log     *bytes.Buffer
+	counts  *bytes.Buffer
+	metrics *metrics.Counters
 	receive answers
 	sent    int
 }
@@ -90,18 +130,29 @@ func (p *place) Do(r *http.Request) (*http.Response, error) {
 	return p.receive.Do(r)
 }
 
+func (p *place) Publish(ctx context.Context, e boathook.Event) error {
+	if err := p.store.begin("Publish"); err != nil {
+		return err
+	}
+	publisher := publish.Publisher{Webhooks: p.store, Queue: p.first, Log: slog.New(slog.DiscardHandler)}
+	return publisher.Publish(ctx, e)
+}
+
 func newPlace(t testing.TB, receive answers) *place {
 	t.Helper()
 	p := &place{
-		store:   &faulty{Store: storemem.New(storemem.Config{Retention: 30 * 24 * time.Hour})},
+		store:   &faulty{Store: storemem.New(storemem.Config{Retention: 30 * 24 * time.Hour}), calls: map[string]int{}},
 		retries: queuemem.New(queuemem.Config{Visibility: 6 * time.Minute}),
+		first:   queuemem.New(queuemem.Config{Visibility: 6 * time.Minute}),
 		log:     &bytes.Buffer{},
+		counts:  &bytes.Buffer{},
 		receive: receive,
 	}
+	p.metrics = metrics.New("test", p.counts, time.Now)
 	p.Deployment = fixture.New(t, p.store, "https://receiver.example/hook")
 	p.Deliverer = deliver.New(deliver.Config{
 		Store: p.store, Retries: p.retries, Client: p, Seal: fixture.Unsealed{}, Now: time.Now,
-		Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.NewTextHandler(p.log, nil)),
+		Publish: p, Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.NewTextHandler(p.log, nil)), Metrics: p.metrics,
 	})
 	return p
 }
@@ -170,6 +221,7 @@ func (p *place) change(t testing.TB, change func(*boathook.OutgoingWebhook)) {
 	w := p.Outgoing
 	change(&w)
 	must(t, p.store.PutOutgoing(t.Context(), w))
+	p.Outgoing.Revision++
 }
 
 func must(t testing.TB, err error) {
@@ -405,6 +457,36 @@ func TestAWaitThatTheQueueCanNotHoldIsADueRow(t *testing.T) {
 	})
 }
 
+func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
+	for _, tc := range []struct {
+		status int
+		header func(now time.Time) string
+		want   time.Duration
+	}{
+		{429, func(time.Time) string { return "60" }, time.Minute},
+		{503, func(now time.Time) string { return now.Add(time.Hour).UTC().Format(http.TimeFormat) }, time.Hour},
+		{503, func(now time.Time) string { return now.Add(-time.Hour).UTC().Format(http.TimeFormat) }, 5 * time.Second},
+		{429, func(time.Time) string { return "-60" }, 5 * time.Second},
+		{429, func(time.Time) string { return "soon" }, 5 * time.Second},
+		{429, func(time.Time) string { return "1" }, 5 * time.Second},
+		{503, func(time.Time) string { return strings.Repeat("9", 400) }, 24 * time.Hour},
+		{503, func(time.Time) string { return "Fri, 31 Dec 9999 23:59:59 GMT" }, 24 * time.Hour},
+		{500, func(time.Time) string { return "60" }, 5 * time.Second},
+		{301, func(time.Time) string { return "60" }, 5 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			header := tc.header(time.Now())
+			p := newPlace(t, status(tc.status, "Retry-After", header))
+			job := p.job()
+			must(t, p.handle(t, job))
+			d, _ := p.record(t, job)
+			if got := time.Until(d.NextAttemptAt); d.Status != boathook.DeliveryRetrying || got != tc.want {
+				t.Errorf("%d with %.50q: %s, next after %s; want %s", tc.status, header, d.Status, got, tc.want)
+			}
+		})
+	}
+}
+
 func TestAWebhookWithoutRetriesFailsAtOnce(t *testing.T) {
 	p := newPlace(t, status(500))
 	p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = nil })
@@ -439,12 +521,11 @@ func TestADeliveryWhoseWebhookIsGoneIsCanceled(t *testing.T) {
 	}
 }
 
-func TestADisabledWebhookStopsSendingWithinTenSeconds(t *testing.T) {
+func TestADisabledWebhookStopsSendingAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, status(200))
 		must(t, p.handle(t, p.job()))
 		p.change(t, func(w *boathook.OutgoingWebhook) { w.Enabled = false })
-		time.Sleep(10 * time.Second)
 		sent := p.sent
 		must(t, p.handle(t, p.job()))
 		if p.sent != sent {
@@ -529,6 +610,66 @@ func TestAResendReopensASettledDelivery(t *testing.T) {
 		if d, attempts := p.record(t, job); d.Status != boathook.DeliverySucceeded || d.Attempts != 4 || len(attempts) != 4 {
 			t.Errorf("recorded %+v with %d attempts", d, len(attempts))
 		}
+	})
+}
+
+// The record of the resend itself takes longer than the first wait.
+func TestTheRetryOfAResendDoesNotWaitForItsRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = nil })
+		job := p.job()
+		must(t, p.handle(t, job))
+		if d, _ := p.record(t, job); d.Status != boathook.DeliveryFailed {
+			t.Fatalf("recorded %s", d.Status)
+		}
+		retry := job
+		retry.Attempt, retry.Series = 3, 2
+		must(t, p.handle(t, retry))
+		if p.sent != 2 {
+			t.Errorf("sent %d requests", p.sent)
+		}
+	})
+}
+
+func TestWhatBecomesOfAttemptsIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(204))
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{time.Second} })
+		wantCounts := func(want map[string]float64) {
+			t.Helper()
+			p.metrics.Flush()
+			got := map[string]any{}
+			if p.counts.Len() > 0 {
+				must(t, json.Unmarshal(p.counts.Bytes(), &got))
+			}
+			p.counts.Reset()
+			delete(got, "_aws")
+			counts := map[string]float64{}
+			for name, n := range got {
+				counts[name] = n.(float64)
+			}
+			if diff := cmp.Diff(want, counts); diff != "" {
+				t.Error(diff)
+			}
+		}
+		for range 2 {
+			must(t, p.handle(t, p.job()))
+		}
+		wantCounts(map[string]float64{"AttemptsSucceeded": 2})
+		p.receive = hangs
+		for range 3 {
+			must(t, p.handle(t, p.job()))
+		}
+		wantCounts(map[string]float64{"AttemptsFailed": 3})
+		must(t, p.handle(t, p.job()))
+		wantCounts(map[string]float64{"AttemptsPutOff": 1})
+		p.receive = status(410)
+		must(t, p.handle(t, p.next(t, 0)))
+		wantCounts(map[string]float64{"AttemptsFailed": 1, "DeliveriesExhausted": 1, "WebhooksDisabled": 1})
+		time.Sleep(10 * time.Second)
+		must(t, p.handle(t, p.job()))
+		wantCounts(map[string]float64{"DeliveriesCanceled": 1})
 	})
 }
 

@@ -43,12 +43,12 @@ var crewship = Dialect{
 		return append(body, rest...), nil
 	},
 
-	sign: func(m Message, secrets []string) string {
+	sign: func(m Message, secrets []string) (string, error) {
 		signatures := make([]string, len(secrets))
 		for i, s := range secrets {
 			signatures[i] = signature.Timestamped(s, m.SentAt, m.Body)
 		}
-		return strings.Join(signatures, ",")
+		return strings.Join(signatures, ","), nil
 	},
 
 	header: func(h http.Header, m Message, signature string) {

@@ -36,7 +36,7 @@ func Explain(err error, elapsed time.Duration) string {
 	if words, ok := explainTLS(err); ok {
 		return words
 	}
-	if isTimeout(err) {
+	if IsTimeout(err) {
 		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 			return fmt.Sprintf("could not connect: timed out after %s", round(elapsed))
 		}
@@ -81,7 +81,8 @@ func explainTLS(err error) (string, bool) {
 	return "", false
 }
 
-func isTimeout(err error) bool {
+// IsTimeout reports whether a request failed since it took too long.
+func IsTimeout(err error) bool {
 	t, ok := errors.AsType[net.Error](err)
 	return ok && t.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -1,5 +1,10 @@
 // Package intake answers triggers: the HTTP requests that start runs. It has
 // one job and no admin rights, and it is done when the run is durable.
+//
+// A request's road: [Intake.Handler] reads it and looks its webhook up; accept
+// makes the checks in their documented order and starts the run; what started
+// none is kept in the webhook's log (log.go), so that a user can mend its
+// sender.
 package intake
 
 import (
@@ -12,25 +17,39 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/metrics"
+	"boathook/internal/provider"
 	"boathook/internal/store"
 )
 
-// Store is the part of the store that intake reads.
+// Store is the part of the store that intake needs.
 type Store interface {
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error)
+	PutRequest(ctx context.Context, slot int, r boathook.Request) error
+}
+
+// Opener decrypts what a webhook keeps sealed.
+type Opener interface {
+	Open(ctx context.Context, workspaceID, subject string, sealed []byte) ([]byte, error)
 }
 
 // Starter makes a run durable; see package runs.
 type Starter interface {
-	Start(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error)
+	Start(ctx context.Context, r boathook.Run, wait time.Duration) (boathook.RunHead, error)
+	StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error)
 }
 
-// Intake is the room. All fields are required.
+// Intake is the room. All exported fields are required.
 type Intake struct {
 	Store Store
 	Runs  Starter
+	Seal  Opener // asked only for webhooks that verify their senders
 	Now   func() time.Time
 	Log   *slog.Logger
+
+	Metrics *metrics.Counters // may be nil
+
+	slots slots
 }
 
 // IdempotencyKey is the header that makes a repeated trigger safe.
@@ -58,93 +77,227 @@ type accepted struct {
 	Status        boathook.RunStatus `json:"status"`
 }
 
+// request is a trigger that was read.
+type request struct {
+	*http.Request
+	at      time.Time
+	body    []byte
+	bodyErr error  // why the body can't be taken
+	key     string // of the header, or empty
+}
+
+func read(r *http.Request, now time.Time) request {
+	req := request{Request: r, at: now.UTC().Truncate(time.Millisecond), key: r.Header.Get(IdempotencyKey)}
+	var err error
+	req.body, err = io.ReadAll(io.LimitReader(r.Body, boathook.MaxTriggerBody+1))
+	switch {
+	case err != nil:
+		req.bodyErr = boathook.Errorf(boathook.Invalid, "the body could not be read")
+	case len(req.body) > boathook.MaxTriggerBody:
+		req.bodyErr = boathook.Errorf(boathook.TooLarge, "the body is larger than %d KiB", boathook.MaxTriggerBody>>10)
+	}
+	return req
+}
+
+// run is the id of the run that the request's key stands for; empty without
+// one, and for a key that will be refused.
+func (r request) run(webhookID string) string {
+	if r.key == "" || len(r.key) > boathook.MaxIdempotencyKey {
+		return ""
+	}
+	return boathook.DeriveID(boathook.RunID, webhookID, r.key)
+}
+
+// result is what became of a request that was not refused.
+type result struct {
+	outcome boathook.RequestOutcome
+	run     boathook.RunHead // of one accepted or repeated
+	reason  string           // of one ignored
+	answer  any              // to one ignored or answered
+}
+
 func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
-	start := in.Now()
-	head, err := in.accept(r, start)
+	req := read(r, in.Now())
+	view, err := in.lookUp(req)
 	if err != nil {
-		in.refuse(w, r, err)
+		refuse(w, in.refusal(req, err))
 		return
 	}
-	in.Log.InfoContext(r.Context(), "trigger accepted", "run_id", head.ID, "source_id", head.SourceID,
-		"webhook_id", head.WebhookID, "status", head.Status, "duration_ms", in.Now().Sub(start).Milliseconds())
-	writeJSON(w, http.StatusAccepted, accepted{head.ID, head.VersionID, head.VersionNumber, head.Status})
+	res, err := in.accept(req, view)
+	if err != nil {
+		refusal := in.refusal(req, err)
+		refuse(w, refusal)
+		in.keep(req, view.Webhook, result{outcome: boathook.RequestRejected, reason: refusal.Message}, refusal.Kind.Status())
+		return
+	}
+	switch res.outcome {
+	case boathook.RequestAccepted, boathook.RequestRepeated:
+		in.Log.InfoContext(r.Context(), "trigger accepted", "run_id", res.run.ID, "source_id", res.run.SourceID,
+			"webhook_id", res.run.WebhookID, "outcome", res.outcome, "status", res.run.Status,
+			"duration_ms", in.Now().Sub(req.at).Milliseconds())
+		writeJSON(w, http.StatusAccepted, accepted{res.run.ID, res.run.VersionID, res.run.VersionNumber, res.run.Status})
+		in.keep(req, view.Webhook, res, http.StatusAccepted)
+	default:
+		writeJSON(w, http.StatusOK, res.answer)
+		in.keep(req, view.Webhook, res, http.StatusOK)
+	}
 }
 
 // errNoWebhook answers unknown, malformed and disabled tokens alike, so that
 // a token can't be probed.
 var errNoWebhook = boathook.Errorf(boathook.NotFound, "webhook not found")
 
-// accept checks in the documented order: 404, 413, 400, 409, 503.
-func (in *Intake) accept(r *http.Request, now time.Time) (boathook.RunHead, error) {
+// lookUp finds the webhook that the URL names, what is live, and the run that
+// the request's key stands for. Nothing is kept of a request without a webhook.
+func (in *Intake) lookUp(r request) (store.TriggerView, error) {
 	token, ok := boathook.ParseURLToken(r.PathValue("token"))
 	if !ok {
-		return boathook.RunHead{}, errNoWebhook
+		return store.TriggerView{}, errNoWebhook
 	}
-	body, bodyErr := readBody(r)
-	key := r.Header.Get(IdempotencyKey)
-	run := boathook.Run{RunHead: boathook.RunHead{ID: boathook.NewID(boathook.RunID)}, Input: body}
-	lookUp := "" // a random id has no earlier run
-	if key != "" && len(key) <= boathook.MaxIdempotencyKey {
-		run.ID = boathook.DeriveID(boathook.RunID, token.WebhookID, key)
-		lookUp = run.ID
-	}
-
-	view, err := in.Store.LookUpTrigger(r.Context(), token.SourceID, token.WebhookID, lookUp)
+	view, err := in.Store.LookUpTrigger(r.Context(), token.SourceID, token.WebhookID, r.run(token.WebhookID))
 	if err != nil {
-		return boathook.RunHead{}, fmt.Errorf("look up trigger: %w", err)
+		return store.TriggerView{}, fmt.Errorf("look up trigger: %w", err)
+	}
+	if view.Webhook == nil || !view.Webhook.Matches(token) || !view.Webhook.Enabled {
+		return store.TriggerView{}, errNoWebhook
+	}
+	return view, nil
+}
+
+// accept checks in the documented order: 413, 401, 400, 409, 503. A handshake
+// and what the filter does not want end between 400 and 409.
+func (in *Intake) accept(r request, view store.TriggerView) (result, error) {
+	if r.bodyErr != nil {
+		return result{}, r.bodyErr
 	}
 	webhook := view.Webhook
-	if webhook == nil || !webhook.Matches(token) || !webhook.Enabled {
-		return boathook.RunHead{}, errNoWebhook
+	sender, err := provider.New(webhook.Verification)
+	if err != nil {
+		return result{}, errors.New("webhook " + webhook.ID + ": " + err.Error()) // as it is stored: not the sender's fault
 	}
-	if bodyErr != nil {
-		return boathook.RunHead{}, bodyErr
+	if err := in.verify(r, webhook, sender); err != nil {
+		return result{}, err
 	}
-	if len(key) > boathook.MaxIdempotencyKey {
-		return boathook.RunHead{}, boathook.Errorf(boathook.Invalid, "%s is longer than %d bytes", IdempotencyKey, boathook.MaxIdempotencyKey)
+	if len(r.key) > boathook.MaxIdempotencyKey {
+		return result{}, boathook.Errorf(boathook.Invalid, "%s is longer than %d bytes", IdempotencyKey, boathook.MaxIdempotencyKey)
 	}
-	if err := boathook.CheckJSON(body); err != nil {
-		return boathook.RunHead{}, err
+	input, err := inputOf(r, sender)
+	if err != nil {
+		return result{}, err
 	}
-	live, ok := view.Live[webhook.Environment]
-	if !ok && view.Run == nil {
-		return boathook.RunHead{}, boathook.NoRunningVersion(webhook.Environment)
+	if answer, ok := sender.Handshake(r.Header, input); ok {
+		return result{outcome: boathook.RequestAnswered, answer: answer}, nil
 	}
-
-	run.RunHead = boathook.RunHead{
-		ID: run.ID, WorkspaceID: webhook.WorkspaceID, SourceID: webhook.SourceID,
-		VersionID: live.ID, VersionNumber: live.Number, Environment: webhook.Environment,
-		Trigger: boathook.TriggerWebhook, WebhookID: webhook.ID,
-		InputHash: boathook.HashInput(body), CreatedAt: now, Status: boathook.RunPending,
+	if !webhook.Filter.IsZero() {
+		if reason := webhook.Filter.Refuse(sender.Event(r.Header, input), input); reason != "" {
+			return result{outcome: boathook.RequestIgnored, reason: reason, answer: ignored{boathook.RequestIgnored, reason}}, nil
+		}
 	}
-	return in.Runs.Start(r.Context(), run, view.Run, webhook.WaitForStart)
+	return in.start(r, view, input, sender.DeliveryID(r.Header, input))
 }
 
-// readBody reads the run's input: an empty body is the empty object.
-func readBody(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, boathook.MaxTriggerBody+1))
-	switch {
-	case err != nil:
-		return nil, boathook.Errorf(boathook.Invalid, "the body could not be read")
-	case len(body) > boathook.MaxTriggerBody:
-		return nil, boathook.Errorf(boathook.TooLarge, "the body is larger than %d KiB", boathook.MaxTriggerBody>>10)
-	case len(body) == 0:
+// verify checks who sent the request.
+func (in *Intake) verify(r request, webhook *boathook.IncomingWebhook, sender *provider.Provider) error {
+	if !sender.Verifies() {
+		return nil
+	}
+	secret, err := in.Seal.Open(r.Context(), webhook.WorkspaceID, webhook.ID, webhook.Verification.SealedSecret)
+	if err != nil {
+		return fmt.Errorf("open the secret of %s: %w", webhook.ID, err)
+	}
+	if err := sender.Verify(r.Header, r.body, string(secret), r.at); err != nil {
+		return boathook.Errorf(boathook.Unauthorized, "%s", err)
+	}
+	return nil
+}
+
+// inputOf is the run's input: an empty body is the empty object.
+func inputOf(r request, sender *provider.Provider) ([]byte, error) {
+	input, err := sender.Input(r.Header, r.body)
+	if err != nil {
+		return nil, boathook.Errorf(boathook.Invalid, "%s", err)
+	}
+	if len(input) == 0 {
 		return boathook.EmptyInput, nil
 	}
-	return body, nil
+	return input, boathook.CheckJSON(input)
 }
 
-func (in *Intake) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	var known *boathook.Error
-	if !errors.As(err, &known) {
-		// The store failed before anything was done: the sender may repeat.
-		in.Log.ErrorContext(r.Context(), "trigger failed", "error", err)
-		known = boathook.Errorf(boathook.Unavailable, "the run could not be made durable, try again")
+// start starts the run, or finds the one that the same key or delivery has
+// started. deliveryID is the provider's own, or empty.
+func (in *Intake) start(r request, view store.TriggerView, input []byte, deliveryID string) (result, error) {
+	webhook, existing := view.Webhook, view.Run
+	live, isLive := view.Live[webhook.Environment]
+	byDelivery := r.key == "" && deliveryID != ""
+	id := r.run(webhook.ID)
+	switch {
+	case byDelivery:
+		id = boathook.DeriveID(boathook.RunID, webhook.ID, "delivery", deliveryID)
+	case id == "":
+		id = boathook.NewID(boathook.RunID)
 	}
-	if known.Kind == boathook.Unavailable {
+	if !isLive && byDelivery {
+		// Nothing can be started, but the delivery may have been before.
+		again, err := in.Store.LookUpTrigger(r.Context(), webhook.SourceID, webhook.ID, id)
+		if err != nil {
+			return result{}, fmt.Errorf("look up run: %w", err)
+		}
+		existing = again.Run
+	}
+	if !isLive && existing == nil {
+		return result{}, boathook.NoRunningVersion(webhook.Environment)
+	}
+
+	run := boathook.Run{Input: input, RunHead: boathook.RunHead{
+		ID: id, WorkspaceID: webhook.WorkspaceID, SourceID: webhook.SourceID,
+		VersionID: live.ID, VersionNumber: live.Number, Environment: webhook.Environment,
+		Trigger: boathook.TriggerWebhook, WebhookID: webhook.ID,
+		InputHash: boathook.HashInput(input), CreatedAt: r.at, Status: boathook.RunPending,
+	}}
+	if r.key == "" && !byDelivery {
+		head, err := in.Runs.Start(r.Context(), run, webhook.WaitForStart)
+		return result{outcome: boathook.RequestAccepted, run: head}, err
+	}
+	head, err := in.Runs.StartOnce(r.Context(), run, existing, webhook.WaitForStart)
+	if byDelivery && boathook.IsKind(err, boathook.Conflict) {
+		// A provider that repeats a delivery may have changed details of its
+		// body since. To refuse it would only make it repeat again.
+		run.InputHash = head.InputHash
+		head, err = in.Runs.StartOnce(r.Context(), run, &head, webhook.WaitForStart)
+	}
+	if err != nil {
+		return result{}, err
+	}
+	outcome := boathook.RequestAccepted
+	if existing != nil || !head.CreatedAt.Equal(run.CreatedAt) {
+		outcome = boathook.RequestRepeated
+	}
+	return result{outcome: outcome, run: head}, nil
+}
+
+// ignored is the answer to what the filter does not want: providers take any
+// 2xx for delivered, and don't repeat it.
+type ignored struct {
+	Status boathook.RequestOutcome `json:"status"`
+	Reason string                  `json:"reason"`
+}
+
+// refusal is what the sender is told of an error.
+func (in *Intake) refusal(r request, err error) *boathook.Error {
+	in.Metrics.Count(metrics.TriggersRefused)
+	if known, ok := errors.AsType[*boathook.Error](err); ok {
+		return known
+	}
+	// A dependency failed before anything was done: the sender may repeat.
+	in.Log.ErrorContext(r.Context(), "trigger failed", "error", err)
+	return boathook.Errorf(boathook.Unavailable, "the run could not be made durable, try again")
+}
+
+func refuse(w http.ResponseWriter, err *boathook.Error) {
+	if err.Kind == boathook.Unavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	writeError(w, known.Kind.Status(), known.Message)
+	writeError(w, err.Kind.Status(), err.Message)
 }
 
 func writeError(w http.ResponseWriter, status int, message string) {

@@ -1,12 +1,15 @@
 // Package manage is the room of the management API: what users set up
-// (deployments, versions, webhooks, tokens) and what they look at (runs, their
-// logs, deliveries). [New] makes it an [http.Handler]; nothing in it knows AWS.
+// (deployments and other sources, versions, webhooks, tokens), the events that
+// they publish, and what they look at (runs, their logs, deliveries). [New]
+// makes it an [http.Handler]; nothing in it knows AWS.
 //
 // A request's road: [Handler.ServeHTTP] finds its route in the table of
 // routes, which names the role that it needs; authenticate finds the caller;
 // serve decodes the body strictly, calls the resource's method and encodes its
 // answer; fail turns an error into the API's error object. Each resource has
-// a file of its own.
+// a file of its own. The paths of Shipway and Capawesome Cloud take the same
+// road in the style of those systems: they read bodies more leniently, and
+// write errors in their own shapes.
 package manage
 
 import (
@@ -18,6 +21,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/openapi"
 	"boathook/internal/queue"
 	"boathook/internal/store"
 )
@@ -28,6 +32,7 @@ type Store interface {
 	store.Tokens
 	store.Sources
 	store.Webhooks
+	store.Requests
 
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error)
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
@@ -37,22 +42,29 @@ type Store interface {
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error)
 
+	PinEvent(ctx context.Context, p store.EventPin) (store.EventPin, error)
+	MarkEventPublished(ctx context.Context, workspaceID, eventID string, deliveries int) error
+
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
 	Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
+	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 }
 
 // Starter starts runs.
 type Starter interface {
-	// Start makes a pending run durable and waits at most wait for it to
+	// StartOnce makes a pending run durable and waits at most wait for it to
 	// start; the head is as it is then. existing is the run that has the same
 	// id already, or nil: it is answered again if its input is the same, and
 	// is a Conflict otherwise. Unavailable: the run could not be made durable.
-	Start(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error)
+	StartOnce(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error)
 }
 
 // Publisher queues deliveries.
 type Publisher interface {
+	// PublishAll queues one delivery of each event for each webhook that wants
+	// it, and counts them by event. It may be repeated.
+	PublishAll(ctx context.Context, events ...boathook.Event) (deliveries []int, err error)
 	// PublishTo queues an event's delivery to one webhook, whatever events the
 	// webhook wants.
 	PublishTo(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) error
@@ -73,7 +85,8 @@ type Config struct {
 	Store   Store
 	Runs    Starter
 	Publish Publisher
-	Retries queue.Sender // the queue of later attempts: resends go there
+	Retries queue.Sender              // the queue of later attempts: resends go there
+	Queues  map[string]queue.Redriver // by name: [RunsQueue], [DeliveriesQueue], [RetriesQueue]
 	Seal    Sealer
 
 	// AdminToken gives the text of the stack's own admin token, never empty.
@@ -112,19 +125,25 @@ func New(cfg Config) *Handler {
 	h.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, []byte(`{"status":"ok"}`))
 	})
-	for _, rt := range h.routes() {
-		h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
-			c, err := h.authenticate(r)
-			if err == nil && !c.role.Allows(rt.role) {
-				err = boathook.Errorf(boathook.Forbidden, "this needs a token with the role %s", rt.role)
-			}
-			if err == nil {
-				err = rt.handle(w, c)
-			}
-			if err != nil {
-				h.fail(w, r, err)
-			}
-		})
+	h.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, openapi.Document())
+	})
+	for _, s := range h.systems() {
+		for _, rt := range s.routes {
+			h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
+				c, err := h.authenticate(r)
+				c.style = s.style
+				if err == nil && !c.role.Allows(rt.role) {
+					err = boathook.Errorf(boathook.Forbidden, "this needs a token with the role %s", rt.role)
+				}
+				if err == nil {
+					err = rt.handle(w, c)
+				}
+				if err != nil {
+					h.fail(w, r, s.style, err)
+				}
+			})
+		}
 	}
 	return h
 }
@@ -136,16 +155,34 @@ type route struct {
 	handle  handler
 }
 
-func (h *Handler) routes() []route {
+// system is routes that speak as one system does.
+type system struct {
+	style  style
+	routes []route
+}
+
+// style is what a system's clients expect of bodies and errors.
+type style struct {
+	lenient    bool // fields of a body that are not known are ignored, not refused
+	writeError func(w http.ResponseWriter, status int, code, field, message string)
+}
+
+var ownStyle = style{writeError: writeError}
+
+// systems is the table of routes.
+func (h *Handler) systems() []system {
 	const (
 		deployment = "/v1/deployments/{deployment}"
 		version    = deployment + "/versions/{version}"
 		incoming   = deployment + "/incoming-webhooks/{incoming}"
-		outgoing   = deployment + "/outgoing-webhooks/{outgoing}"
+		repository = "/v1/repositories/{repository}"
+		app        = "/v1/apps/{app}"
+		hook       = "/repos/{owner}/{repo}/hooks/{hook}"
+		webhook    = "/v1/apps/{app}/webhooks/{webhook}"
 	)
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
 	const viewer, member, admin = boathook.Viewer, boathook.Member, boathook.Admin
-	return []route{
+	own := []route{
 		{"GET /v1/me", viewer, serve(ok, h.me)},
 		{"POST /v1/workspaces", admin, serve(created, h.createWorkspace)}, // and the stack's own token only
 
@@ -169,15 +206,23 @@ func (h *Handler) routes() []route {
 		{"PATCH " + incoming, member, serve(ok, h.changeIncoming)},
 		{"DELETE " + incoming, member, serve(gone, h.deleteIncoming)},
 		{"POST " + incoming + "/rotate", member, serve(ok, h.rotateIncoming)},
+		{"GET " + incoming + "/requests", viewer, serve(ok, h.listRequests)},
 
-		{"POST " + deployment + "/outgoing-webhooks", member, serve(created, h.createOutgoing)},
-		{"GET " + deployment + "/outgoing-webhooks", viewer, serve(ok, h.listOutgoing)},
-		{"GET " + outgoing, viewer, serve(ok, h.getOutgoing)},
-		{"PATCH " + outgoing, member, serve(ok, h.changeOutgoing)},
-		{"DELETE " + outgoing, member, serve(gone, h.deleteOutgoing)},
-		{"POST " + outgoing + "/rotate-secret", member, serve(ok, h.rotateSecret)},
-		{"POST " + outgoing + "/test", member, serve(accepted, h.testOutgoing)},
-		{"GET " + outgoing + "/deliveries", viewer, serve(ok, h.listDeliveries)},
+		{"POST /v1/repositories", member, serve(created, h.createRepository)},
+		{"GET /v1/repositories", viewer, serve(ok, h.listRepositories)},
+		{"GET " + repository, viewer, serve(ok, h.getSource)},
+		{"DELETE " + repository, member, serve(gone, h.deleteRepository)},
+
+		{"POST /v1/apps", member, serve(created, h.createApp)},
+		{"GET /v1/apps", viewer, serve(ok, h.listApps)},
+		{"GET " + app, viewer, serve(ok, h.getSource)},
+		{"DELETE " + app, member, serve(gone, h.deleteApp)},
+
+		{"POST /v1/events", member, h.publishEvents},
+		{"GET /v1/event-types", viewer, serve(ok, h.listEventTypes)},
+
+		{"GET /v1/admin/redrive", admin, serve(ok, h.listQueues)},
+		{"POST /v1/admin/redrive", admin, serve(accepted, h.redrive)},
 
 		{"POST /v1/runs", member, serve(accepted, h.startRun)},
 		{"GET /v1/runs", viewer, serve(ok, h.listRuns)},
@@ -188,6 +233,42 @@ func (h *Handler) routes() []route {
 		{"GET /v1/deliveries/{delivery}", viewer, serve(ok, h.getDelivery)},
 		{"POST /v1/deliveries/{delivery}/resend", member, serve(accepted, h.resendDelivery)},
 	}
+	for _, source := range []string{deployment, repository, app} {
+		outgoing := source + "/outgoing-webhooks/{outgoing}"
+		own = append(own,
+			route{"POST " + source + "/outgoing-webhooks", member, serve(created, h.createOutgoing)},
+			route{"GET " + source + "/outgoing-webhooks", viewer, serve(ok, h.listOutgoing)},
+			route{"GET " + outgoing, viewer, serve(ok, h.getOutgoing)},
+			route{"PATCH " + outgoing, member, serve(ok, h.changeOutgoing)},
+			route{"DELETE " + outgoing, member, serve(gone, h.deleteOutgoing)},
+			route{"POST " + outgoing + "/rotate-secret", member, serve(ok, h.rotateSecret)},
+			route{"POST " + outgoing + "/test", member, serve(accepted, h.testOutgoing)},
+			route{"POST " + outgoing + "/recover", member, serve(accepted, h.recoverOutgoing)},
+			route{"GET " + outgoing + "/deliveries", viewer, serve(ok, h.listDeliveries)},
+		)
+	}
+	hooks := []route{
+		{"GET /repos/{owner}/{repo}/hooks", viewer, h.listHooks},
+		{"POST /repos/{owner}/{repo}/hooks", member, serve(created, h.createHook)},
+		{"GET " + hook, viewer, serve(ok, h.getHook)},
+		{"PATCH " + hook, member, serve(ok, h.changeHook)},
+		{"DELETE " + hook, member, serve(gone, h.deleteHook)},
+		{"POST " + hook + "/tests", member, serve(gone, h.testHook)},
+		{"GET " + hook + "/deliveries", viewer, h.listHookDeliveries},
+		{"GET " + hook + "/deliveries/{delivery}", viewer, serve(ok, h.getHookDelivery)},
+		{"POST " + hook + "/deliveries/{delivery}/attempts", member, serve(accepted, h.redeliverHook)},
+	}
+	webhooks := []route{
+		{"GET /v1/apps/{app}/webhooks", viewer, serve(ok, h.listAppWebhooks)},
+		{"POST /v1/apps/{app}/webhooks", member, serve(created, h.createAppWebhook)},
+		{"GET " + webhook, viewer, serve(ok, h.getAppWebhook)},
+		{"PATCH " + webhook, member, serve(ok, h.changeAppWebhook)},
+		{"DELETE " + webhook, member, serve(gone, h.deleteAppWebhook)},
+		{"POST " + webhook + "/test", member, serve(accepted, h.testAppWebhook)},
+		{"GET " + webhook + "/deliveries", viewer, serve(ok, h.listAppDeliveries)},
+		{"POST " + webhook + "/deliveries/{delivery}/resend", member, serve(accepted, h.resendAppDelivery)},
+	}
+	return []system{{ownStyle, own}, {shipwayStyle, hooks}, {capawesomeStyle, webhooks}}
 }
 
 const requestIDHeader = "X-Request-Id"
@@ -208,7 +289,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, said.status, "method_not_allowed", "", "this path does not take the method "+r.Method)
 		return
 	}
-	h.fail(w, r, boathook.Errorf(boathook.NotFound, "there is no such path"))
+	h.fail(w, r, ownStyle, boathook.Errorf(boathook.NotFound, "there is no such path"))
 }
 
 // statusOnly keeps the status of an answer and drops its body.
@@ -231,7 +312,7 @@ func requestID(r *http.Request) string {
 
 // fail answers an error. What has no kind is a dependency's failure: its text
 // goes to the log only.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, s style, err error) {
 	var e *boathook.Error
 	if !errors.As(err, &e) {
 		e = &boathook.Error{Kind: boathook.Unavailable}
@@ -246,7 +327,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	writeError(w, status, string(e.Kind), e.Field, message)
+	s.writeError(w, status, string(e.Kind), e.Field, message)
 }
 
 type errorBody struct {
@@ -257,9 +338,13 @@ type errorBody struct {
 }
 
 func writeError(w http.ResponseWriter, status int, code, field, message string) {
-	body, err := boathook.EncodeJSON(map[string]errorBody{
+	writeErrorJSON(w, status, map[string]errorBody{
 		"error": {code, message, field, w.Header().Get(requestIDHeader)},
 	})
+}
+
+func writeErrorJSON(w http.ResponseWriter, status int, e any) {
+	body, err := boathook.EncodeJSON(e)
 	if err != nil {
 		panic(err) // strings always encode
 	}

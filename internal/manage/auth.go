@@ -16,16 +16,17 @@ type call struct {
 	workspace string // the caller's
 	role      boathook.Role
 	stack     bool // the caller holds the stack's own admin token
+	style     style
 }
 
 var errNoToken = boathook.Errorf(boathook.Unauthorized, "a valid API token is needed: Authorization: Bearer %s…", boathook.APITokenPrefix)
 
-// authenticate finds the caller by the request's bearer token. Look-ups are
-// not cached, so that a token that was revoked is refused at once; they are by
+// authenticate finds the caller by the request's bearer token, whose scheme
+// clients of GitHub's shapes call "token". Look-ups are not cached, so that a token that was revoked is refused at once; they are by
 // hash, so their time tells nothing of a token.
 func (h *Handler) authenticate(r *http.Request) (call, error) {
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || text == "" {
+	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "token") || text == "" {
 		return call{}, errNoToken
 	}
 	hash := boathook.HashToken(text)
@@ -33,7 +34,7 @@ func (h *Handler) authenticate(r *http.Request) (call, error) {
 	// Users' tokens first: they must be good while the stack's own can't be read.
 	t, err := h.cfg.Store.TokenByHash(r.Context(), hash)
 	if err == nil {
-		return call{r, t.WorkspaceID, t.Role, false}, nil
+		return call{Request: r, workspace: t.WorkspaceID, role: t.Role}, nil
 	}
 	if !boathook.IsKind(err, boathook.NotFound) {
 		return call{}, fmt.Errorf("look up a token: %w", err)
@@ -44,7 +45,7 @@ func (h *Handler) authenticate(r *http.Request) (call, error) {
 	}
 	adminHash := boathook.HashToken(admin)
 	if subtle.ConstantTimeCompare(hash[:], adminHash[:]) == 1 {
-		return call{r, h.cfg.Workspace, boathook.Admin, true}, h.EnsureWorkspace(r.Context())
+		return call{Request: r, workspace: h.cfg.Workspace, role: boathook.Admin, stack: true}, h.EnsureWorkspace(r.Context())
 	}
 	return call{}, errNoToken
 }

@@ -3,6 +3,7 @@ package manage_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -30,12 +31,13 @@ var roles = map[string]boathook.Role{
 	"GET /v1/deployments/{deployment}/versions":                     boathook.Viewer,
 	"POST /v1/deployments/{deployment}/versions/{version}/activate": boathook.Admin,
 
-	"POST /v1/deployments/{deployment}/incoming-webhooks":                   boathook.Member,
-	"GET /v1/deployments/{deployment}/incoming-webhooks":                    boathook.Viewer,
-	"GET /v1/deployments/{deployment}/incoming-webhooks/{incoming}":         boathook.Viewer,
-	"PATCH /v1/deployments/{deployment}/incoming-webhooks/{incoming}":       boathook.Member,
-	"DELETE /v1/deployments/{deployment}/incoming-webhooks/{incoming}":      boathook.Member,
-	"POST /v1/deployments/{deployment}/incoming-webhooks/{incoming}/rotate": boathook.Member,
+	"POST /v1/deployments/{deployment}/incoming-webhooks":                    boathook.Member,
+	"GET /v1/deployments/{deployment}/incoming-webhooks":                     boathook.Viewer,
+	"GET /v1/deployments/{deployment}/incoming-webhooks/{incoming}":          boathook.Viewer,
+	"PATCH /v1/deployments/{deployment}/incoming-webhooks/{incoming}":        boathook.Member,
+	"DELETE /v1/deployments/{deployment}/incoming-webhooks/{incoming}":       boathook.Member,
+	"POST /v1/deployments/{deployment}/incoming-webhooks/{incoming}/rotate":  boathook.Member,
+	"GET /v1/deployments/{deployment}/incoming-webhooks/{incoming}/requests": boathook.Viewer,
 
 	"POST /v1/deployments/{deployment}/outgoing-webhooks":                          boathook.Member,
 	"GET /v1/deployments/{deployment}/outgoing-webhooks":                           boathook.Viewer,
@@ -44,7 +46,44 @@ var roles = map[string]boathook.Role{
 	"DELETE /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}":             boathook.Member,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
 	"GET /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+
+	"POST /v1/repositories":                boathook.Member,
+	"GET /v1/repositories":                 boathook.Viewer,
+	"GET /v1/repositories/{repository}":    boathook.Viewer,
+	"DELETE /v1/repositories/{repository}": boathook.Member,
+
+	"POST /v1/repositories/{repository}/outgoing-webhooks":                          boathook.Member,
+	"GET /v1/repositories/{repository}/outgoing-webhooks":                           boathook.Viewer,
+	"GET /v1/repositories/{repository}/outgoing-webhooks/{outgoing}":                boathook.Viewer,
+	"PATCH /v1/repositories/{repository}/outgoing-webhooks/{outgoing}":              boathook.Member,
+	"DELETE /v1/repositories/{repository}/outgoing-webhooks/{outgoing}":             boathook.Member,
+	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
+	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
+	"GET /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+
+	"POST /v1/apps":         boathook.Member,
+	"GET /v1/apps":          boathook.Viewer,
+	"GET /v1/apps/{app}":    boathook.Viewer,
+	"DELETE /v1/apps/{app}": boathook.Member,
+
+	"POST /v1/apps/{app}/outgoing-webhooks":                          boathook.Member,
+	"GET /v1/apps/{app}/outgoing-webhooks":                           boathook.Viewer,
+	"GET /v1/apps/{app}/outgoing-webhooks/{outgoing}":                boathook.Viewer,
+	"PATCH /v1/apps/{app}/outgoing-webhooks/{outgoing}":              boathook.Member,
+	"DELETE /v1/apps/{app}/outgoing-webhooks/{outgoing}":             boathook.Member,
+	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
+	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
+	"GET /v1/apps/{app}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+
+	"POST /v1/events":     boathook.Member,
+	"GET /v1/event-types": boathook.Viewer,
+
+	"GET /v1/admin/redrive":  boathook.Admin,
+	"POST /v1/admin/redrive": boathook.Admin,
 
 	"POST /v1/runs":              boathook.Member,
 	"GET /v1/runs":               boathook.Viewer,
@@ -54,6 +93,25 @@ var roles = map[string]boathook.Role{
 
 	"GET /v1/deliveries/{delivery}":         boathook.Viewer,
 	"POST /v1/deliveries/{delivery}/resend": boathook.Member,
+
+	"GET /repos/{owner}/{repo}/hooks":                                        boathook.Viewer,
+	"POST /repos/{owner}/{repo}/hooks":                                       boathook.Member,
+	"GET /repos/{owner}/{repo}/hooks/{hook}":                                 boathook.Viewer,
+	"PATCH /repos/{owner}/{repo}/hooks/{hook}":                               boathook.Member,
+	"DELETE /repos/{owner}/{repo}/hooks/{hook}":                              boathook.Member,
+	"POST /repos/{owner}/{repo}/hooks/{hook}/tests":                          boathook.Member,
+	"GET /repos/{owner}/{repo}/hooks/{hook}/deliveries":                      boathook.Viewer,
+	"GET /repos/{owner}/{repo}/hooks/{hook}/deliveries/{delivery}":           boathook.Viewer,
+	"POST /repos/{owner}/{repo}/hooks/{hook}/deliveries/{delivery}/attempts": boathook.Member,
+
+	"GET /v1/apps/{app}/webhooks":                                         boathook.Viewer,
+	"POST /v1/apps/{app}/webhooks":                                        boathook.Member,
+	"GET /v1/apps/{app}/webhooks/{webhook}":                               boathook.Viewer,
+	"PATCH /v1/apps/{app}/webhooks/{webhook}":                             boathook.Member,
+	"DELETE /v1/apps/{app}/webhooks/{webhook}":                            boathook.Member,
+	"POST /v1/apps/{app}/webhooks/{webhook}/test":                         boathook.Member,
+	"GET /v1/apps/{app}/webhooks/{webhook}/deliveries":                    boathook.Viewer,
+	"POST /v1/apps/{app}/webhooks/{webhook}/deliveries/{delivery}/resend": boathook.Member,
 }
 
 func TestEachRouteTakesItsRoleAndThoseAbove(t *testing.T) {
@@ -109,6 +167,8 @@ func TestOnlyABearerTokenIsACredential(t *testing.T) {
 		"Bearer " + stackToken + " x":  401,
 		"Bearer " + stackToken:         200,
 		"bearer " + stackToken:         200,
+		"token " + stackToken:          200,
+		"token":                        401,
 		"Bearer " + stackToken[:10]:    401,
 		"Bearer " + "\x00" + "\u2028x": 401,
 	} {
@@ -202,22 +262,43 @@ func everything(a *api) map[string]string {
 		"{token}":      a.ask(201, "POST", "/v1/tokens", `{"name":"x","role":"viewer"}`).text("id"),
 	}
 	objects["{delivery}"] = a.record(objects["{deployment}"], objects["{outgoing}"], failedAttempt(1)).String()
+
+	hooks, repository := a.repository("docker-hello")
+	hook := a.hook(hooks)
+	objects["{owner}"], objects["{repo}"], objects["{hook}"] = "grosskur", "docker-hello", idOf(hook)
+	objects["{hook}/deliveries/{delivery}"] = idOf(hook) + "/deliveries/" + a.record(repository, a.webhookOf(repository), failedAttempt(1)).String()
+
+	webhooks, app := a.app()
+	webhook := a.appWebhook(webhooks)
+	objects["{app}"], objects["{webhook}"] = app, idOf(webhook)
+	objects["{repository}"], objects["{app}/outgoing-webhooks/{outgoing}"] = repository, app+"/outgoing-webhooks/"+idOf(webhook)
+	objects["{repository}/outgoing-webhooks/{outgoing}"] = repository + "/outgoing-webhooks/" + a.webhookOf(repository)
+	objects["{webhook}/deliveries/{delivery}"] = idOf(webhook) + "/deliveries/" + a.record(app, idOf(webhook), failedAttempt(1)).String()
 	return objects
 }
 
 func fill(pattern string, objects map[string]string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	for wildcard, id := range objects {
-		path = strings.ReplaceAll(path, wildcard, id)
+	// Those of more than one wildcard first: the longest.
+	byLength := func(a, b string) int { return len(b) - len(a) }
+	for _, wildcard := range slices.SortedFunc(maps.Keys(objects), byLength) {
+		path = strings.ReplaceAll(path, wildcard, objects[wildcard])
 	}
 	return method, path
 }
 
 // bodies are valid ones of the routes that need one.
 var bodies = map[string]string{
-	"POST /v1/deployments/{deployment}/versions":          `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
-	"POST /v1/deployments/{deployment}/incoming-webhooks": `{"name":"x","environment":"staging"}`,
-	"POST /v1/deployments/{deployment}/outgoing-webhooks": `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
+	"POST /v1/deployments/{deployment}/versions":                              `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
+	"POST /v1/deployments/{deployment}/incoming-webhooks":                     `{"name":"x","environment":"staging"}`,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks":                     `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,
+	"POST /v1/repositories/{repository}/outgoing-webhooks":                    `{"name":"x","url":"https://e.example","events":["build_finish"]}`,
+	"POST /v1/apps/{app}/outgoing-webhooks":                                   `{"name":"x","url":"https://e.example","events":["job_created"]}`,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/recover":  `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/recover": `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/recover":                `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /repos/{owner}/{repo}/hooks":                                        `{"config":{"url":"https://e.example"}}`,
+	"POST /v1/apps/{app}/webhooks":                                            `{"name":"x","url":"https://e.example","events":["job_created"]}`,
 }
 
 func TestAnObjectOfAnotherWorkspaceIsNotFound(t *testing.T) {
@@ -251,12 +332,17 @@ func TestAnObjectOfAnotherWorkspaceIsNotFound(t *testing.T) {
 	}
 }
 
-func TestAnObjectOfAnotherDeploymentIsNotFound(t *testing.T) {
+func TestAnObjectOfAnotherSourceIsNotFound(t *testing.T) {
 	a := newAPI(t)
 	objects := everything(a)
 	objects["{deployment}"] = idOf(a.deployment())
+	_, another := a.repository("another")
+	webhook := idOf(objects["{repository}/outgoing-webhooks/{outgoing}"])
+	objects["{repo}"], objects["{repository}/outgoing-webhooks/{outgoing}"] = "another", another+"/outgoing-webhooks/"+webhook
+	_, objects["{app}"] = a.app()
+	objects["{app}/outgoing-webhooks/{outgoing}"] = objects["{app}"] + "/outgoing-webhooks/" + objects["{webhook}"]
 	for _, pattern := range a.handler.Patterns() {
-		if strings.Count(pattern, "{") == 2 {
+		if wildcards := strings.Count(pattern, "{"); wildcards == 2 && !strings.HasSuffix(pattern, "{repo}/hooks") || wildcards > 2 {
 			method, path := fill(pattern, objects)
 			a.ask(404, method, path, "")
 		}

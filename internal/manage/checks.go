@@ -22,8 +22,8 @@ const (
 	maxSecret    = 128
 )
 
-// headerMask is shown for a header's value, which may be a credential.
-const headerMask = "********"
+// mask is shown for what may be a credential.
+const mask = "********"
 
 func checkName(name string) error {
 	if n := utf8.RuneCountInString(name); strings.TrimSpace(name) == "" || n > boathook.MaxNameLength {
@@ -64,10 +64,10 @@ func checkArgv(argv []string) error {
 // itself.
 var ownHeaders = []string{
 	"connection", "content-encoding", "content-length", "content-type", "expect", "host", "keep-alive",
-	"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
+	"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "x-signature",
 }
 
-var ownPrefixes = []string{"x-crewship-", "webhook-"}
+var ownPrefixes = []string{"x-crewship-", "x-shipway-", "webhook-"}
 
 func checkHeaders(headers map[string]string) error {
 	size := 0
@@ -82,7 +82,7 @@ func checkHeaders(headers map[string]string) error {
 			return boathook.InvalidField("headers", "%q is given twice: the case of names does not count", name)
 		case slices.Contains(ownHeaders, lower), slices.ContainsFunc(ownPrefixes, hasPrefix):
 			return boathook.InvalidField("headers", "%q is set by Boathook", name)
-		case value == headerMask:
+		case value == mask:
 			return boathook.InvalidField("headers", "the value of %q is a mask: give the value itself", name)
 		case value != strings.TrimSpace(value) || strings.ContainsFunc(value, isControl):
 			return boathook.InvalidField("headers", "the value of %q has control characters, or spaces around it", name)
@@ -152,7 +152,7 @@ func masked(headers map[string]string) map[string]string {
 	}
 	m := make(map[string]string, len(headers))
 	for name := range headers {
-		m[name] = headerMask
+		m[name] = mask
 	}
 	return m
 }

@@ -15,12 +15,12 @@ import (
 )
 
 type deliveryView struct {
-	ID            string                  `json:"id"`
-	DeploymentID  string                  `json:"deployment_id"`
+	ID string `json:"id"`
+	sourceRef
 	WebhookID     string                  `json:"webhook_id"`
 	EventID       string                  `json:"event_id"`
 	Event         boathook.EventType      `json:"event"`
-	Environment   boathook.Environment    `json:"environment"`
+	Environment   *string                 `json:"environment"` // null: the event is of none
 	Status        boathook.DeliveryStatus `json:"status"`
 	AttemptCount  int                     `json:"attempt_count"`
 	NextAttemptAt boathook.Time           `json:"next_attempt_at"`
@@ -30,8 +30,8 @@ type deliveryView struct {
 
 func viewDelivery(d boathook.Delivery) deliveryView {
 	return deliveryView{
-		ID: d.ID.String(), DeploymentID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, Event: d.EventType,
-		Environment: d.Environment, Status: d.Status, AttemptCount: d.Attempts,
+		ID: d.ID.String(), sourceRef: refTo(d.SourceID), WebhookID: d.WebhookID, EventID: d.EventID, Event: d.EventType,
+		Environment: nullable(string(d.Environment)), Status: d.Status, AttemptCount: d.Attempts,
 		NextAttemptAt: boathook.Time{Time: d.NextAttemptAt}, Reason: nullable(d.Reason), CreatedAt: boathook.Time{Time: d.ID.Time()},
 	}
 }
@@ -85,11 +85,13 @@ func joined(h http.Header) map[string]string {
 	return m
 }
 
+var errNoDelivery = boathook.Errorf(boathook.NotFound, "there is no such delivery")
+
 // deliveryID is the one that the path names.
 func (c call) deliveryID() (boathook.DeliveryID, error) {
 	id, err := boathook.ParseDeliveryID(c.PathValue("delivery"))
 	if err != nil {
-		return id, boathook.Errorf(boathook.NotFound, "there is no such delivery")
+		return id, errNoDelivery
 	}
 	return id, nil
 }
@@ -167,9 +169,6 @@ func (h *Handler) listDeliveries(ctx context.Context, c call, _ none) (list[deli
 	return viewList(deliveries, next, viewDelivery), err
 }
 
-// resendDelivery queues one more attempt, with which the retry schedule starts
-// again. While the delivery is being retried, it only comes sooner: a queued
-// attempt of the same number finds itself made.
 func (h *Handler) resendDelivery(ctx context.Context, c call, _ none) (queued, error) {
 	id, err := c.deliveryID()
 	if err != nil {
@@ -186,15 +185,28 @@ func (h *Handler) resendDelivery(ctx context.Context, c call, _ none) (queued, e
 	if err != nil {
 		return queued{}, err
 	}
+	return queued{d.ID.String()}, h.resend(ctx, w, d)
+}
+
+// resend queues one more attempt, with which the retry schedule starts again.
+// While the delivery is being retried, it only comes sooner: a queued attempt
+// of the same number finds itself made.
+func (h *Handler) resend(ctx context.Context, w boathook.OutgoingWebhook, d boathook.Delivery) error {
 	if !w.Enabled {
-		return queued{}, errDisabled
+		return errDisabled
 	}
-	m, err := queue.EncodeDelivery(queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1})
+	m, err := queue.EncodeDelivery(resend(d))
 	if err != nil {
-		return queued{}, err
+		return err
 	}
 	if err := h.cfg.Retries.Send(ctx, m); err != nil {
-		return queued{}, fmt.Errorf("queue a resend of %s: %w", d.ID, err)
+		return fmt.Errorf("queue a resend of %s: %w", d.ID, err)
 	}
-	return queued{d.ID.String()}, nil
+	return nil
+}
+
+// resend is one more attempt of a delivery, with which its retry schedule starts
+// again.
+func resend(d boathook.Delivery) queue.Delivery {
+	return queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1}
 }

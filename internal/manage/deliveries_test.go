@@ -1,7 +1,7 @@
 package manage_test
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"net/http"
 	"reflect"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/catalogue"
 	"boathook/internal/queue"
 )
 
@@ -188,7 +189,7 @@ func TestATestSendsAnExampleOfTheFirstEvent(t *testing.T) {
 	deployment := a.deployment()
 	webhook := a.outgoing(deployment).text("id")
 	path := deployment + "/outgoing-webhooks/" + webhook
-	for _, event := range []boathook.EventType{boathook.EventRunSucceeded, boathook.EventRunFailed} {
+	for _, event := range boathook.EventTypes[boathook.Deployment] {
 		a.ask(200, "PATCH", path, `{"events":["`+string(event)+`"]}`)
 		got := a.ask(202, "POST", path+"/test", "").text("delivery_id")
 		e := a.publish.event
@@ -198,8 +199,8 @@ func TestATestSendsAnExampleOfTheFirstEvent(t *testing.T) {
 		if e.Type != event || e.SourceID != idOf(deployment) || e.WorkspaceID != "ws_local" || e.Environment != boathook.Production || !e.Time.Equal(a.clock.Now()) {
 			t.Errorf("published %+v", e)
 		}
-		if !json.Valid(e.Data) || !strings.Contains(string(e.Data), `"input":{"test":true}`) {
-			t.Errorf("the event's data is %s", e.Data)
+		if want, _ := catalogue.Lookup(boathook.Deployment, event); !bytes.Equal(e.Data, want.Example) {
+			t.Errorf("the event's data is %s, want %s", e.Data, want.Example)
 		}
 	}
 	a.publish.err = errors.New("down")

@@ -18,7 +18,7 @@ func viewDeployment(s boathook.Source) deploymentView {
 
 // deployment is the one that the path names.
 func (h *Handler) deployment(ctx context.Context, c call) (boathook.Source, error) {
-	return h.cfg.Store.Source(ctx, c.workspace, c.PathValue("deployment"))
+	return h.source(ctx, c, boathook.Deployment, c.PathValue("deployment"))
 }
 
 type deploymentInput struct {
@@ -71,10 +71,10 @@ func (h *Handler) changeDeployment(ctx context.Context, c call, in deploymentCha
 func (h *Handler) deleteDeployment(ctx context.Context, c call, _ none) (none, error) {
 	s, err := h.deployment(ctx, c)
 	switch {
-	case boathook.IsKind(err, boathook.NotFound):
+	case boathook.IsKind(err, boathook.NotFound) && boathook.HasIDKind(c.PathValue("deployment"), boathook.DeploymentID):
 		// Perhaps deleted by half: the store removes what is left, if it is
 		// the caller's.
-		return none{}, h.cfg.Store.DeleteSource(ctx, c.workspace, c.PathValue("deployment"))
+		return none{}, h.deleteSource(ctx, c, boathook.DeploymentID, c.PathValue("deployment"))
 	case err != nil:
 		return none{}, err
 	}

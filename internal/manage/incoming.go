@@ -16,6 +16,8 @@ type incomingView struct {
 	Environment    boathook.Environment `json:"environment"`
 	Enabled        bool                 `json:"enabled"`
 	WaitForStartMS int64                `json:"wait_for_start_ms"`
+	Verification   verificationView     `json:"verification"`
+	Filter         *filterView          `json:"filter"`
 	CreatedAt      boathook.Time        `json:"created_at"`
 	UpdatedAt      boathook.Time        `json:"updated_at"`
 	URL            string               `json:"url,omitempty"` // holds the token; once
@@ -25,7 +27,8 @@ func viewIncoming(w boathook.IncomingWebhook) incomingView {
 	return incomingView{
 		ID: w.ID, DeploymentID: w.SourceID, Name: w.Name, Environment: w.Environment, Enabled: w.Enabled,
 		WaitForStartMS: w.WaitForStart.Milliseconds(),
-		CreatedAt:      boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
+		Verification:   viewVerification(w.Verification), Filter: viewFilter(w.Filter),
+		CreatedAt: boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
 	}
 }
 
@@ -42,6 +45,8 @@ type incomingInput struct {
 	Name           string               `json:"name"`
 	Environment    boathook.Environment `json:"environment"`
 	WaitForStartMS *int                 `json:"wait_for_start_ms"`
+	Verification   *verificationInput   `json:"verification"`
+	Filter         *filterView          `json:"filter"`
 }
 
 func (h *Handler) createIncoming(ctx context.Context, c call, in incomingInput) (incomingView, error) {
@@ -56,7 +61,8 @@ func (h *Handler) createIncoming(ctx context.Context, c call, in incomingInput) 
 		ID: boathook.NewID(boathook.IncomingID), WorkspaceID: s.WorkspaceID, SourceID: s.ID,
 		Environment: in.Environment, Enabled: true, WaitForStart: boathook.DefaultWaitForStart, CreatedAt: h.cfg.Now(),
 	}
-	if err := (incomingChange{Name: &in.Name, WaitForStartMS: in.WaitForStartMS}).apply(&w); err != nil {
+	change := incomingChange{Name: &in.Name, WaitForStartMS: in.WaitForStartMS, Verification: in.Verification, Filter: in.Filter}
+	if err := h.applyIncoming(ctx, change, &w); err != nil {
 		return incomingView{}, err
 	}
 	others, err := h.cfg.Store.AllIncoming(ctx, s.ID)
@@ -80,12 +86,16 @@ func (h *Handler) putWithNewURL(ctx context.Context, c call, w boathook.Incoming
 	return view, h.cfg.Store.PutIncoming(ctx, w)
 }
 
-// publicURL is the configured one, or where the request came to: by https
-// unless that is this machine.
+// publicURL is the configured one, or where the request came to.
 func (h *Handler) publicURL(c call) string {
 	if h.cfg.PublicURL != "" {
 		return h.cfg.PublicURL
 	}
+	return c.origin()
+}
+
+// origin is where the request came to: by https unless that is this machine.
+func (c call) origin() string {
 	host, _, err := net.SplitHostPort(c.Host)
 	if err != nil {
 		host = c.Host // without a port
@@ -120,12 +130,14 @@ func (h *Handler) getIncoming(ctx context.Context, c call, _ none) (incomingView
 
 // incomingChange has the fields that can change; nil leaves one as it is.
 type incomingChange struct {
-	Name           *string `json:"name"`
-	Enabled        *bool   `json:"enabled"`
-	WaitForStartMS *int    `json:"wait_for_start_ms"`
+	Name           *string            `json:"name"`
+	Enabled        *bool              `json:"enabled"`
+	WaitForStartMS *int               `json:"wait_for_start_ms"`
+	Verification   *verificationInput `json:"verification"` // {"preset":"none"} ends it
+	Filter         *filterView        `json:"filter"`       // {} ends it
 }
 
-func (in incomingChange) apply(w *boathook.IncomingWebhook) error {
+func (h *Handler) applyIncoming(ctx context.Context, in incomingChange, w *boathook.IncomingWebhook) error {
 	if in.Name != nil {
 		if err := checkName(*in.Name); err != nil {
 			return err
@@ -142,6 +154,19 @@ func (in incomingChange) apply(w *boathook.IncomingWebhook) error {
 		}
 		w.WaitForStart = time.Duration(*in.WaitForStartMS) * time.Millisecond
 	}
+	if in.Filter != nil {
+		w.Filter = boathook.Filter{Events: in.Filter.Events, Pointer: in.Filter.Pointer, Equals: in.Filter.Equals}
+		if err := w.Filter.Check(); err != nil {
+			return err
+		}
+	}
+	if in.Verification != nil {
+		v, err := h.sealVerification(ctx, *in.Verification, *w)
+		if err != nil {
+			return err
+		}
+		w.Verification = v
+	}
 	return nil
 }
 
@@ -150,7 +175,7 @@ func (h *Handler) changeIncoming(ctx context.Context, c call, in incomingChange)
 	if err != nil {
 		return incomingView{}, err
 	}
-	if err := in.apply(&w); err != nil {
+	if err := h.applyIncoming(ctx, in, &w); err != nil {
 		return incomingView{}, err
 	}
 	w.UpdatedAt = h.cfg.Now()

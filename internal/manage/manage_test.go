@@ -17,6 +17,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/manage"
 	"boathook/internal/queue"
+	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/store"
 	"boathook/internal/store/mem"
 )
@@ -32,6 +33,7 @@ type api struct {
 	runs    *starter
 	publish *publisher
 	retries *sender
+	queues  map[string]*queuemem.Queue
 	log     *bytes.Buffer
 	clock   *clock
 	host    string // that requests are sent to
@@ -44,9 +46,15 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 	a := &api{
 		t: t, store: s, clock: c, log: new(bytes.Buffer),
 		runs: &starter{store: s}, publish: &publisher{}, retries: &sender{},
+		queues: make(map[string]*queuemem.Queue),
+	}
+	queues := make(map[string]queue.Redriver)
+	for _, name := range []string{manage.RunsQueue, manage.DeliveriesQueue, manage.RetriesQueue} {
+		a.queues[name] = queuemem.New(queuemem.Config{MaxReceives: 1, DeadLetter: queuemem.New(queuemem.Config{})})
+		queues[name] = a.queues[name]
 	}
 	a.config = manage.Config{
-		Store: s, Runs: a.runs, Publish: a.publish, Retries: a.retries, Seal: sealer{},
+		Store: s, Runs: a.runs, Publish: a.publish, Retries: a.retries, Queues: queues, Seal: sealer{},
 		AdminToken: func(context.Context) (string, error) { return stackToken, nil },
 		Workspace:  "ws_local",
 		CheckURL: func(field, raw string) error {
@@ -90,6 +98,9 @@ func (a *api) request(token, method, path, body string, header ...string) *httpt
 	}
 	w := httptest.NewRecorder()
 	a.handler.ServeHTTP(w, r)
+	if r.Pattern != "" {
+		document.Check(a.t, r.Pattern, r, body, w)
+	}
 	return w
 }
 
@@ -222,7 +233,7 @@ type starter struct {
 	err   error
 }
 
-func (s *starter) Start(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error) {
+func (s *starter) StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error) {
 	s.run, s.wait = r, wait
 	if s.err != nil {
 		return boathook.RunHead{}, s.err
@@ -237,9 +248,23 @@ func (s *starter) Start(ctx context.Context, r boathook.Run, existing *boathook.
 }
 
 type publisher struct {
-	event   boathook.Event
+	events  []boathook.Event // published to all
+	event   boathook.Event   // published to webhook
 	webhook boathook.OutgoingWebhook
 	err     error
+}
+
+// PublishAll counts two deliveries for the first event, three for the second…
+func (p *publisher) PublishAll(_ context.Context, events ...boathook.Event) ([]int, error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	p.events = append(p.events, events...)
+	deliveries := make([]int, len(events))
+	for i := range events {
+		deliveries[i] = i + 2
+	}
+	return deliveries, nil
 }
 
 func (p *publisher) PublishTo(_ context.Context, e boathook.Event, w boathook.OutgoingWebhook) error {

@@ -1,28 +1,34 @@
 package manage
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/catalogue"
 	"boathook/internal/dialect"
 )
 
 type outgoingView struct {
-	ID             string               `json:"id"`
-	DeploymentID   string               `json:"deployment_id"`
+	ID string `json:"id"`
+	sourceRef
 	Name           string               `json:"name"`
 	URL            string               `json:"url"`
 	Events         []boathook.EventType `json:"events"`
-	Environment    boathook.Environment `json:"environment"`
+	Environment    *string              `json:"environment"` // null: each
 	Dialect        string               `json:"dialect"`
+	Format         boathook.Format      `json:"format"`
 	Headers        map[string]string    `json:"headers"` // names only
 	TimeoutSeconds int                  `json:"timeout_seconds"`
 	Retry          retry                `json:"retry"`
+	RateLimit      *rateLimit           `json:"rate_limit"` // null: as many as there are
 	Enabled        bool                 `json:"enabled"`
+	DisabledReason *string              `json:"disabled_reason"` // why Boathook disabled it
+	DisabledAt     boathook.Time        `json:"disabled_at"`
+	FailingSince   boathook.Time        `json:"failing_since"` // every attempt failed since then
 	PreviousUntil  boathook.Time        `json:"previous_secret_expires_at"`
 	CreatedAt      boathook.Time        `json:"created_at"`
 	UpdatedAt      boathook.Time        `json:"updated_at"`
@@ -33,19 +39,31 @@ type retry struct {
 	ScheduleSeconds []int `json:"schedule_seconds"`
 }
 
+// rateLimit bounds how many requests a webhook is sent; 0 takes the limit away.
+type rateLimit struct {
+	PerSecond int `json:"per_second"`
+}
+
 func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) (outgoingView, error) {
 	headers, err := h.maskedHeaders(ctx, w.WorkspaceID, w.ID, w.SealedHeaders)
 	if err != nil {
 		return outgoingView{}, err
 	}
 	view := outgoingView{
-		ID: w.ID, DeploymentID: w.SourceID, Name: w.Name, URL: w.URL, Events: w.Events, Environment: w.Environment,
-		Dialect: w.Dialect, Headers: headers, TimeoutSeconds: int(w.Timeout / time.Second),
+		ID: w.ID, sourceRef: refTo(w.SourceID), Name: w.Name, URL: w.URL, Events: w.Events, Environment: nullable(string(w.Environment)),
+		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw), Headers: headers, TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
-		CreatedAt: boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
+		FailingSince: boathook.Time{Time: w.Health.FailingSince},
+		CreatedAt:    boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
 	}
 	for i, wait := range w.Retry {
 		view.Retry.ScheduleSeconds[i] = int(wait / time.Second)
+	}
+	if w.RateLimit > 0 {
+		view.RateLimit = &rateLimit{w.RateLimit}
+	}
+	if !w.Enabled { // a crash may leave the mark on one that is not disabled
+		view.DisabledReason, view.DisabledAt.Time = nullable(w.Health.DisabledReason), w.Health.DisabledAt
 	}
 	if w.Secrets.PreviousUntil.After(h.cfg.Now()) {
 		view.PreviousUntil.Time = w.Secrets.PreviousUntil
@@ -55,7 +73,7 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 
 // outgoing is the webhook that the path names.
 func (h *Handler) outgoing(ctx context.Context, c call) (boathook.Source, boathook.OutgoingWebhook, error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.pathSource(ctx, c)
 	if err != nil {
 		return s, boathook.OutgoingWebhook{}, err
 	}
@@ -70,9 +88,11 @@ type outgoingInput struct {
 	Events         []boathook.EventType  `json:"events"`
 	Environment    *boathook.Environment `json:"environment"`
 	Dialect        *string               `json:"dialect"`
+	Format         *boathook.Format      `json:"format"`
 	Headers        map[string]string     `json:"headers"`
 	TimeoutSeconds *int                  `json:"timeout_seconds"`
 	Retry          *retry                `json:"retry"`
+	RateLimit      *rateLimit            `json:"rate_limit"`
 	Enabled        *bool                 `json:"enabled"`
 	SigningSecret  *string               `json:"signing_secret"`
 }
@@ -109,6 +129,12 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 		}
 		w.Dialect = *in.Dialect
 	}
+	if in.Format != nil {
+		if !in.Format.Valid() {
+			return boathook.InvalidField("format", "must be %s, %s, %s or %s", boathook.Raw, boathook.Slack, boathook.Discord, boathook.Teams)
+		}
+		w.Format = *in.Format
+	}
 	if in.TimeoutSeconds != nil {
 		if err := checkSeconds("timeout_seconds", *in.TimeoutSeconds, 1, boathook.MaxDeliveryTimeout); err != nil {
 			return err
@@ -121,6 +147,12 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 			return err
 		}
 		w.Retry = schedule
+	}
+	if in.RateLimit != nil {
+		if n := in.RateLimit.PerSecond; n < 0 || n > boathook.MaxRateLimit {
+			return boathook.InvalidField("rate_limit.per_second", "must be from 1 to %d, or 0 for no limit", boathook.MaxRateLimit)
+		}
+		w.RateLimit = in.RateLimit.PerSecond
 	}
 	if in.Enabled != nil {
 		w.Enabled = *in.Enabled
@@ -172,7 +204,7 @@ func (r retry) schedule() ([]time.Duration, error) {
 }
 
 func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) (outgoingView, error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.pathSource(ctx, c)
 	if err != nil {
 		return outgoingView{}, err
 	}
@@ -180,7 +212,8 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 		name  string
 		given bool
 	}{
-		{"name", in.Name != nil}, {"url", in.URL != nil}, {"events", in.Events != nil}, {"environment", in.Environment != nil},
+		{"name", in.Name != nil}, {"url", in.URL != nil}, {"events", in.Events != nil},
+		{"environment", in.Environment != nil || s.Kind != boathook.Deployment},
 	} {
 		if !f.given {
 			return outgoingView{}, boathook.InvalidField(f.name, "is required")
@@ -194,41 +227,115 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 				"must have %d to %d printable ASCII characters, without spaces", minSecret, maxSecret)
 		}
 	}
-	w := boathook.OutgoingWebhook{
-		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: s.WorkspaceID, SourceID: s.ID,
-		Dialect: dialect.DefaultFor(s.Kind), Timeout: boathook.DefaultDeliveryTimeout, Retry: boathook.DefaultRetry,
-		Enabled: true, CreatedAt: h.cfg.Now(),
-	}
+	w := h.newOutgoing(s)
 	if err := h.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
 		return outgoingView{}, err
 	}
-	others, err := h.cfg.Store.AllOutgoing(ctx, s.ID)
-	if err != nil {
+	if err := checkSecret(w.Dialect, "signing_secret", secret); err != nil {
 		return outgoingView{}, err
 	}
-	if len(others) >= boathook.MaxWebhooks {
-		return outgoingView{}, boathook.Errorf(boathook.Invalid, "a deployment has at most %d outgoing webhooks", boathook.MaxWebhooks)
+	if err := h.sealSecret(ctx, &w, secret); err != nil {
+		return outgoingView{}, err
 	}
-	return h.putWithNewSecret(ctx, w, secret)
+	if err := h.addOutgoing(ctx, w); err != nil {
+		return outgoingView{}, err
+	}
+	return h.viewWithSecret(ctx, w, secret)
 }
 
-// putWithNewSecret stores a webhook with its current secret, and shows both.
-func (h *Handler) putWithNewSecret(ctx context.Context, w boathook.OutgoingWebhook, secret string) (outgoingView, error) {
+// newOutgoing is a source's webhook as far as nobody says otherwise.
+func (h *Handler) newOutgoing(s boathook.Source) boathook.OutgoingWebhook {
+	return boathook.OutgoingWebhook{
+		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: s.WorkspaceID, SourceID: s.ID,
+		Dialect: dialect.DefaultFor(s.Kind), Format: boathook.Raw,
+		Timeout: boathook.DefaultDeliveryTimeout, Retry: boathook.DefaultRetry,
+		Enabled: true, CreatedAt: h.cfg.Now(),
+	}
+}
+
+// addOutgoing stores a new webhook, if its source has room for one more.
+func (h *Handler) addOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
+	others, err := h.cfg.Store.AllOutgoing(ctx, w.SourceID)
+	if err != nil {
+		return err
+	}
+	if len(others) >= boathook.MaxWebhooks {
+		return boathook.Errorf(boathook.Invalid, "a source has at most %d outgoing webhooks", boathook.MaxWebhooks)
+	}
+	return h.cfg.Store.PutOutgoing(ctx, w)
+}
+
+// sealSecret gives a webhook its current secret.
+func (h *Handler) sealSecret(ctx context.Context, w *boathook.OutgoingWebhook, secret string) error {
 	sealed, err := h.cfg.Seal.Seal(ctx, w.WorkspaceID, w.ID, []byte(secret))
 	if err != nil {
-		return outgoingView{}, fmt.Errorf("seal the secret of %s: %w", w.ID, err)
+		return fmt.Errorf("seal the secret of %s: %w", w.ID, err)
 	}
 	w.Secrets.Current = sealed
-	if err := h.cfg.Store.PutOutgoing(ctx, w); err != nil {
-		return outgoingView{}, err
+	return nil
+}
+
+// setSecret gives a webhook the secret that its user brings, or none if that is
+// empty. A secret of before is gone at once.
+func (h *Handler) setSecret(ctx context.Context, w *boathook.OutgoingWebhook, field, secret string) error {
+	if len(secret) > maxSecret {
+		return boathook.InvalidField(field, "must have at most %d bytes", maxSecret)
 	}
+	if err := checkSecret(w.Dialect, field, secret); err != nil {
+		return err
+	}
+	w.Secrets = boathook.SealedSecrets{}
+	if secret == "" {
+		return nil
+	}
+	return h.sealSecret(ctx, w, secret)
+}
+
+// checkSecret refuses a secret that can't sign in a dialect, and none, which is
+// the empty one, where it must sign.
+func checkSecret(name, field, secret string) error {
+	d, ok := dialect.Lookup(name)
+	if !ok {
+		return boathook.InvalidField("dialect", "there is no dialect %q", name)
+	}
+	if secret == "" {
+		if d.SecretOptional {
+			return nil
+		}
+		return boathook.InvalidField(field, "is required by the dialect %s", name)
+	}
+	if err := d.CheckSecret(secret); err != nil {
+		return boathook.InvalidField(field, "%s", err)
+	}
+	return nil
+}
+
+// changeDialect checks that the webhook's secret can sign in the dialect that
+// it has now, and ends an overlap: the secret before may not.
+func (h *Handler) changeDialect(ctx context.Context, w *boathook.OutgoingWebhook) error {
+	w.Secrets = boathook.SealedSecrets{Current: w.Secrets.Current}
+	var secret []byte
+	if w.Secrets.Current != nil {
+		var err error
+		if secret, err = h.cfg.Seal.Open(ctx, w.WorkspaceID, w.ID, w.Secrets.Current); err != nil {
+			return fmt.Errorf("open the secret of %s: %w", w.ID, err)
+		}
+	}
+	if err := checkSecret(w.Dialect, "signing_secret", string(secret)); err != nil {
+		return boathook.InvalidField("dialect", "the webhook's %s; POST …/rotate-secret makes one that will do", err)
+	}
+	return nil
+}
+
+// viewWithSecret shows a webhook with its secret, this once.
+func (h *Handler) viewWithSecret(ctx context.Context, w boathook.OutgoingWebhook, secret string) (outgoingView, error) {
 	view, err := h.viewOutgoing(ctx, w)
 	view.SigningSecret = secret
 	return view, err
 }
 
 func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoingView], error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.pathSource(ctx, c)
 	if err != nil {
 		return list[outgoingView]{}, err
 	}
@@ -269,8 +376,20 @@ func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) 
 	if in.SigningSecret != nil {
 		return outgoingView{}, boathook.InvalidField("signing_secret", "can't be changed: POST …/rotate-secret makes a new one")
 	}
+	before := w.Dialect
 	if err := h.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
 		return outgoingView{}, err
+	}
+	if w.Dialect != before {
+		if err := h.changeDialect(ctx, &w); err != nil {
+			return outgoingView{}, err
+		}
+	}
+	if in.Enabled != nil && *in.Enabled && w.Health != (boathook.Health{}) {
+		if err := h.cfg.Store.ClearHealth(ctx, w.SourceID, w.ID); err != nil {
+			return outgoingView{}, err
+		}
+		w.Health = boathook.Health{}
 	}
 	if err := h.cfg.Store.PutOutgoing(ctx, w); err != nil {
 		return outgoingView{}, err
@@ -279,7 +398,7 @@ func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) 
 }
 
 func (h *Handler) deleteOutgoing(ctx context.Context, c call, _ none) (none, error) {
-	s, err := h.deployment(ctx, c)
+	s, err := h.pathSource(ctx, c)
 	if err != nil {
 		return none{}, err
 	}
@@ -287,11 +406,11 @@ func (h *Handler) deleteOutgoing(ctx context.Context, c call, _ none) (none, err
 }
 
 type rotation struct {
-	OverlapSeconds int `json:"overlap_seconds"`
+	OverlapSeconds *int `json:"overlap_seconds"` // nil: as the dialect has it
 }
 
-// rotateSecret makes a new secret. The one before signs beside it while they
-// overlap; a secret that overlapped already is dropped.
+// rotateSecret makes a new secret, or a webhook's first. The one before signs
+// beside it while they overlap; a secret that overlapped already is dropped.
 func (h *Handler) rotateSecret(ctx context.Context, c call, in rotation) (outgoingView, error) {
 	_, w, err := h.outgoing(ctx, c)
 	if err != nil {
@@ -301,17 +420,31 @@ func (h *Handler) rotateSecret(ctx context.Context, c call, in rotation) (outgoi
 	if !ok {
 		return outgoingView{}, fmt.Errorf("webhook %s has the unknown dialect %q", w.ID, w.Dialect)
 	}
-	if err := checkSeconds("overlap_seconds", in.OverlapSeconds, 0, d.MaxOverlap); err != nil {
-		return outgoingView{}, err
+	overlap := d.DefaultOverlap
+	if n := in.OverlapSeconds; n != nil {
+		if d.MaxOverlap == 0 && *n != 0 {
+			return outgoingView{}, boathook.InvalidField("overlap_seconds", "must be 0: the dialect %s has one signature at a time", d.Name)
+		}
+		if err := checkSeconds("overlap_seconds", *n, 0, d.MaxOverlap); err != nil {
+			return outgoingView{}, err
+		}
+		overlap = time.Duration(*n) * time.Second
 	}
 	w.UpdatedAt = h.cfg.Now()
 	previous := w.Secrets.Current
 	w.Secrets = boathook.SealedSecrets{}
-	if in.OverlapSeconds > 0 {
+	if overlap > 0 && previous != nil {
 		w.Secrets.Previous = previous
-		w.Secrets.PreviousUntil = w.UpdatedAt.Add(time.Duration(in.OverlapSeconds) * time.Second)
+		w.Secrets.PreviousUntil = w.UpdatedAt.Add(overlap)
 	}
-	return h.putWithNewSecret(ctx, w, boathook.NewSigningSecret())
+	secret := boathook.NewSigningSecret()
+	if err := h.sealSecret(ctx, &w, secret); err != nil {
+		return outgoingView{}, err
+	}
+	if err := h.cfg.Store.PutOutgoing(ctx, w); err != nil {
+		return outgoingView{}, err
+	}
+	return h.viewWithSecret(ctx, w, secret)
 }
 
 type queued struct {
@@ -320,33 +453,31 @@ type queued struct {
 
 var errDisabled = boathook.Errorf(boathook.Conflict, "the webhook is disabled: nothing is sent to it")
 
-// testOutgoing sends an example of the first event that the webhook wants, of
-// a run that there never was.
 func (h *Handler) testOutgoing(ctx context.Context, c call, _ none) (queued, error) {
-	_, w, err := h.outgoing(ctx, c)
+	s, w, err := h.outgoing(ctx, c)
 	if err != nil {
 		return queued{}, err
 	}
+	id, err := h.sendExample(ctx, s.Kind, w)
+	return queued{id.String()}, err
+}
+
+// sendExample sends a webhook of a kind of source the catalogue's example of
+// the first event that it wants.
+func (h *Handler) sendExample(ctx context.Context, kind boathook.SourceKind, w boathook.OutgoingWebhook) (boathook.DeliveryID, error) {
 	if !w.Enabled {
-		return queued{}, errDisabled
+		return boathook.DeliveryID{}, errDisabled
 	}
-	now := h.cfg.Now()
-	run := boathook.Run{
-		RunHead: boathook.RunHead{
-			ID: boathook.NewID(boathook.RunID), WorkspaceID: w.WorkspaceID, SourceID: w.SourceID,
-			VersionID: boathook.NewID(boathook.VersionID), VersionNumber: 1, Environment: w.Environment,
-			Trigger: boathook.TriggerAPI, Status: boathook.RunSucceeded,
-			CreatedAt: now, StartedAt: now, CompletedAt: now,
-		},
-		Input:  json.RawMessage(`{"test":true}`),
-		Output: json.RawMessage(`{"test":true}`),
+	t, ok := catalogue.Lookup(kind, w.Events[0])
+	if !ok {
+		return boathook.DeliveryID{}, fmt.Errorf("webhook %s wants the unknown event %q", w.ID, w.Events[0])
 	}
-	if w.Events[0] == boathook.EventRunFailed {
-		run.Status, run.Error, run.Output = boathook.RunFailed, "this is a test", nil
+	event := boathook.Event{
+		ID: boathook.NewID(boathook.EventID), WorkspaceID: w.WorkspaceID, SourceID: w.SourceID,
+		Environment: w.Environment, Type: t.Name, Time: h.cfg.Now(), Data: t.Example,
 	}
-	event, _ := run.Event()
 	if err := h.cfg.Publish.PublishTo(ctx, event, w); err != nil {
-		return queued{}, fmt.Errorf("publish a test to %s: %w", w.ID, err)
+		return boathook.DeliveryID{}, fmt.Errorf("publish a test to %s: %w", w.ID, err)
 	}
-	return queued{boathook.NewDeliveryID(&event, w.ID).String()}, nil
+	return boathook.NewDeliveryID(&event, w.ID), nil
 }

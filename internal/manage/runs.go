@@ -51,7 +51,7 @@ func (h *Handler) startRun(ctx context.Context, c call, in runInput) (startedVie
 		return startedView{}, boathook.InvalidField(idempotencyKeyHeader, "must have at most %d bytes", boathook.MaxIdempotencyKey)
 	}
 
-	s, err := h.cfg.Store.Source(ctx, c.workspace, in.DeploymentID)
+	s, err := h.source(ctx, c, boathook.Deployment, in.DeploymentID)
 	if err != nil {
 		return startedView{}, err
 	}
@@ -68,7 +68,7 @@ func (h *Handler) startRun(ctx context.Context, c call, in runInput) (startedVie
 	if !ok && view.Run == nil {
 		return startedView{}, boathook.NoRunningVersion(env)
 	}
-	head, err := h.cfg.Runs.Start(ctx, boathook.Run{
+	head, err := h.cfg.Runs.StartOnce(ctx, boathook.Run{
 		RunHead: boathook.RunHead{
 			ID: runID, WorkspaceID: s.WorkspaceID, SourceID: s.ID, VersionID: live.ID, VersionNumber: live.Number,
 			Environment: env, Trigger: boathook.TriggerAPI, InputHash: boathook.HashInput(in.Input),
@@ -109,7 +109,7 @@ func (h *Handler) listRuns(ctx context.Context, c call, _ none) (runList, error)
 			boathook.RunRunning, boathook.RunSucceeded, boathook.RunFailed, boathook.RunCanceled)
 	}
 	if id := params.Get("deployment_id"); id != "" {
-		s, err := h.cfg.Store.Source(ctx, c.workspace, id)
+		s, err := h.source(ctx, c, boathook.Deployment, id)
 		if err != nil {
 			return runList{}, err
 		}

@@ -33,29 +33,34 @@ type none struct{}
 func serve[In, Out any](status int, method func(context.Context, call, In) (Out, error)) handler {
 	return func(w http.ResponseWriter, c call) error {
 		var in In
-		if err := decode(http.MaxBytesReader(w, c.Body, maxBody), &in); err != nil {
+		if err := decode(http.MaxBytesReader(w, c.Body, maxBody), &in, c.style.lenient); err != nil {
 			return err
 		}
 		out, err := method(c.Context(), c, in)
 		if err != nil {
 			return err
 		}
-		if status == http.StatusNoContent {
-			w.WriteHeader(status)
-			return nil
-		}
-		body, err := boathook.EncodeJSON(out)
-		if err != nil {
-			return fmt.Errorf("encode the answer: %w", err)
-		}
-		writeJSON(w, status, body)
-		return nil
+		return answer(w, status, out)
 	}
 }
 
-// decode reads one JSON object strictly: fields that are not known, values of
-// the wrong type, and anything after the object are refused.
-func decode(r io.Reader, into any) error {
+func answer(w http.ResponseWriter, status int, out any) error {
+	if status == http.StatusNoContent {
+		w.WriteHeader(status)
+		return nil
+	}
+	body, err := boathook.EncodeJSON(out)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	writeJSON(w, status, body)
+	return nil
+}
+
+// decode reads one JSON object strictly: values of the wrong type, anything
+// after the object and, unless it is to be lenient, fields that are not known
+// are refused.
+func decode(r io.Reader, into any, lenient bool) error {
 	body, err := io.ReadAll(r)
 	if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
 		return boathook.Errorf(boathook.TooLarge, "the body is over %d bytes", tooLong.Limit)
@@ -74,7 +79,9 @@ func decode(r io.Reader, into any) error {
 		return boathook.Errorf(boathook.Invalid, "the body is not valid UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
+	if !lenient {
+		dec.DisallowUnknownFields()
+	}
 	if err := dec.Decode(into); err != nil {
 		return decodeError(err)
 	}

@@ -179,7 +179,7 @@ func TestAnIncomingWebhooksURLHoldsItsToken(t *testing.T) {
 	}
 	want := object{
 		"id": made.text("id"), "deployment_id": idOf(deployment), "name": "ci", "environment": "production",
-		"enabled": true, "wait_for_start_ms": 2000.0,
+		"enabled": true, "wait_for_start_ms": 2000.0, "verification": map[string]any{"preset": "none"}, "filter": nil,
 		"created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z",
 	}
 	if got := a.ask(200, "GET", path, ""); !reflect.DeepEqual(got, want) {
@@ -267,10 +267,11 @@ func TestAnOutgoingWebhookHasDefaults(t *testing.T) {
 	delete(made, "signing_secret")
 	want := object{
 		"id": made.text("id"), "deployment_id": idOf(deployment), "name": "slack", "url": "https://example.com/hook",
-		"events": []any{"run.succeeded"}, "environment": "production", "dialect": "crewship",
+		"events": []any{"run.succeeded"}, "environment": "production", "dialect": "crewship", "format": "raw",
 		"headers": map[string]any{"X-Key": "********"}, "timeout_seconds": 30.0,
 		"retry":   map[string]any{"schedule_seconds": []any{5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0}},
-		"enabled": true, "previous_secret_expires_at": nil,
+		"enabled": true, "disabled_reason": nil, "disabled_at": nil, "failing_since": nil, "previous_secret_expires_at": nil,
+		"rate_limit": nil,
 		"created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z",
 	}
 	if !reflect.DeepEqual(made, want) {
@@ -331,12 +332,13 @@ func TestOutgoingWebhooksAreChecked(t *testing.T) {
 		{"url", `""`, ""}, {"url", `"ftp://e.example"`, ""},
 		{"events", `[]`, ""}, {"events", `["run.started"]`, ""}, {"events", `["run.failed","run.failed"]`, ""}, {"events", `[null]`, ""},
 		{"environment", `""`, ""}, {"environment", `"test"`, ""},
-		{"dialect", `"shouting"`, ""}, {"dialect", `""`, ""},
+		{"dialect", `"shouting"`, ""}, {"dialect", `""`, ""}, {"format", `"email"`, ""}, {"format", `""`, ""},
 		{"timeout_seconds", `0`, ""}, {"timeout_seconds", `31`, ""},
 		{"retry", `{}`, "retry.schedule_seconds"},
 		{"retry", `{"schedule_seconds":[0]}`, "retry.schedule_seconds"},
 		{"retry", `{"schedule_seconds":[86401]}`, "retry.schedule_seconds"},
 		{"retry", `{"schedule_seconds":` + numbers(21) + `}`, "retry.schedule_seconds"},
+		{"rate_limit", `{"per_second":-1}`, "rate_limit.per_second"}, {"rate_limit", `{"per_second":1001}`, "rate_limit.per_second"},
 		{"signing_secret", `""`, ""}, {"signing_secret", `"` + strings.Repeat("x", 23) + `"`, ""},
 		{"signing_secret", `"` + strings.Repeat("x", 129) + `"`, ""},
 		{"signing_secret", `"` + strings.Repeat("x ", 12) + `"`, ""}, {"signing_secret", `"` + strings.Repeat("ü", 24) + `"`, ""},
@@ -358,10 +360,11 @@ func TestOutgoingWebhooksAreChecked(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ field, value string }{
-		{"events", `["run.failed","run.succeeded"]`}, {"dialect", `"crewship"`},
+		{"events", `["run.failed","run.succeeded"]`}, {"dialect", `"crewship"`}, {"format", `"teams"`},
 		{"timeout_seconds", `1`}, {"timeout_seconds", `30`},
 		{"retry", `{"schedule_seconds":[]}`}, {"retry", `{"schedule_seconds":[1,86400]}`}, {"retry", `{"schedule_seconds":` + numbers(20) + `}`},
 		{"headers", `{}`}, {"headers", `{"Authorization":"Basic eA==","X_Y.z~":""}`}, {"headers", `{"A":"ü\tü"}`},
+		{"rate_limit", `{"per_second":1}`}, {"rate_limit", `{"per_second":1000}`},
 		{"signing_secret", `"` + strings.Repeat("x", 24) + `"`}, {"signing_secret", `"` + strings.Repeat("~", 128) + `"`},
 	} {
 		a.ask(201, "POST", path, body(c.field, c.value))
@@ -377,6 +380,42 @@ func TestAUsersOwnSigningSecretIsTaken(t *testing.T) {
 	if made.text("signing_secret") != secret || !slices.Equal(a.secrets(deployment, made.text("id")), []string{secret}) {
 		t.Errorf("made %v", made)
 	}
+}
+
+func TestAWebhookSaysWhyItWasDisabledUntilItIsEnabled(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	source, webhook := idOf(deployment), a.outgoing(deployment).text("id")
+	path := deployment + "/outgoing-webhooks/" + webhook
+	wantHealth := func(since, at, reason any) {
+		t.Helper()
+		for _, w := range []object{a.ask(200, "GET", path, ""), a.ask(200, "GET", deployment+"/outgoing-webhooks", "").list("data")[0]} {
+			if w["failing_since"] != since || w["disabled_at"] != at || w["disabled_reason"] != reason {
+				t.Errorf("got %v, want %v, %v, %v", w, since, at, reason)
+			}
+		}
+	}
+	mark := func(h boathook.Health) {
+		t.Helper()
+		if _, err := a.store.MarkHealth(t.Context(), source, webhook, h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantHealth(nil, nil, nil)
+	now := a.clock.Now()
+	text := now.Format(boathook.TimeLayout)
+	mark(boathook.Health{FailingSince: now, DisabledAt: now, DisabledReason: "gone"})
+	wantHealth(text, nil, nil) // it is not disabled yet
+	if err := a.store.DisableOutgoing(t.Context(), source, webhook); err != nil {
+		t.Fatal(err)
+	}
+	wantHealth(text, text, "gone")
+	a.ask(200, "PATCH", path, `{"name":"renamed"}`)
+	wantHealth(text, text, "gone")
+	a.ask(200, "PATCH", path, `{"enabled":true}`)
+	wantHealth(nil, nil, nil)
+	a.ask(200, "PATCH", path, `{"enabled":false}`)
+	wantHealth(nil, nil, nil) // its owner did it
 }
 
 func TestAnOutgoingWebhookChangesFieldByField(t *testing.T) {
@@ -398,6 +437,9 @@ func TestAnOutgoingWebhookChangesFieldByField(t *testing.T) {
 		{`{"headers":{}}`, "headers", map[string]any{}},
 		{`{"timeout_seconds":5}`, "timeout_seconds", 5.0},
 		{`{"retry":{"schedule_seconds":[]}}`, "retry", map[string]any{"schedule_seconds": []any{}}},
+		{`{"rate_limit":{"per_second":5}}`, "rate_limit", map[string]any{"per_second": 5.0}},
+		{`{"rate_limit":null}`, "rate_limit", map[string]any{"per_second": 5.0}},
+		{`{"rate_limit":{"per_second":0}}`, "rate_limit", nil},
 		{`{"enabled":false}`, "enabled", false},
 		{`{"enabled":true}`, "enabled", true},
 	} {

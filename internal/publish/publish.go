@@ -1,9 +1,11 @@
-// Package publish fans an event out: it finds the outgoing webhooks that want
-// it, renders the body once per dialect, and queues one delivery for each.
+// Package publish fans events out: it finds the outgoing webhooks that want
+// one, renders and compresses its body once per dialect and format, and queues
+// one delivery for each webhook.
 package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -28,60 +30,138 @@ type Publisher struct {
 // returns nil, all are durable. It may be repeated: an event's delivery to a
 // webhook has one id, however often it is queued.
 func (p *Publisher) Publish(ctx context.Context, e boathook.Event) error {
-	webhooks, err := p.Webhooks.AllOutgoing(ctx, e.SourceID)
-	if err != nil {
-		return fmt.Errorf("publish event %s: %w", e.ID, err)
-	}
-	var wanting []boathook.OutgoingWebhook
-	for _, w := range webhooks {
-		if w.Wants(e.Type, e.Environment) {
-			wanting = append(wanting, w)
+	_, err := p.PublishAll(ctx, e)
+	return err
+}
+
+// PublishAll is [Publisher.Publish] of several events. It counts the deliveries
+// of each.
+func (p *Publisher) PublishAll(ctx context.Context, events ...boathook.Event) (deliveries []int, err error) {
+	b := batch{sender: p.Queue}
+	bySource := make(map[string][]boathook.OutgoingWebhook, 1)
+	for _, e := range events {
+		webhooks, read := bySource[e.SourceID]
+		if !read {
+			if webhooks, err = p.Webhooks.AllOutgoing(ctx, e.SourceID); err != nil {
+				return nil, fmt.Errorf("publish event %s: %w", e.ID, err)
+			}
+			bySource[e.SourceID] = webhooks
 		}
+		var wanting []boathook.OutgoingWebhook
+		for _, w := range webhooks {
+			if w.Wants(e.Type, e.Environment) {
+				wanting = append(wanting, w)
+			}
+		}
+		n, err := p.add(ctx, &b, e, wanting)
+		if err != nil {
+			return nil, fmt.Errorf("publish event %s: %w", e.ID, err)
+		}
+		deliveries = append(deliveries, n)
 	}
-	return p.queue(ctx, e, wanting)
+	return deliveries, b.flush(ctx)
 }
 
 // PublishTo queues e's delivery to one webhook, whatever it has subscribed to.
 func (p *Publisher) PublishTo(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) error {
-	return p.queue(ctx, e, []boathook.OutgoingWebhook{w})
+	b := batch{sender: p.Queue}
+	if _, err := p.add(ctx, &b, e, []boathook.OutgoingWebhook{w}); err != nil {
+		return err
+	}
+	return b.flush(ctx)
 }
 
-func (p *Publisher) queue(ctx context.Context, e boathook.Event, webhooks []boathook.OutgoingWebhook) error {
-	bodies := make(map[string][]byte, 1)
-	messages := make([]queue.Message, 0, len(webhooks))
+// style is what a body depends on besides its event.
+type style struct {
+	dialect string
+	format  boathook.Format
+}
+
+// add adds the deliveries of an event, and counts them.
+func (p *Publisher) add(ctx context.Context, b *batch, e boathook.Event, webhooks []boathook.OutgoingWebhook) (n int, err error) {
+	var styles []style
+	byStyle := make(map[style][]boathook.Delivery, 1)
 	for _, w := range webhooks {
-		body, ok := bodies[w.Dialect]
-		if !ok {
-			d, known := dialect.Lookup(w.Dialect)
-			if !known {
-				// Only a roll-back to an older Boathook brings this about. The
-				// others' deliveries must not wait for it.
-				p.Log.ErrorContext(ctx, "webhook skipped: unknown dialect", "webhook_id", w.ID, "dialect", w.Dialect, "event_id", e.ID)
-				continue
-			}
-			var err error
-			if body, err = d.Body(e); err != nil {
-				return fmt.Errorf("render event %s: %w", e.ID, err)
-			}
-			bodies[w.Dialect] = body
+		s := style{w.Dialect, w.Format}
+		if _, seen := byStyle[s]; !seen {
+			styles = append(styles, s)
 		}
-		message, err := queue.EncodeDelivery(queue.Delivery{
-			Delivery: boathook.Delivery{
-				ID: boathook.NewDeliveryID(&e, w.ID), WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: w.ID,
-				EventID: e.ID, EventType: e.Type, Environment: e.Environment, Body: body,
-			},
-			Attempt: 1, Series: 1,
+		byStyle[s] = append(byStyle[s], boathook.Delivery{
+			ID: boathook.NewDeliveryID(&e, w.ID), WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: w.ID,
+			EventID: e.ID, EventType: e.Type, Environment: e.Environment,
 		})
-		if err != nil {
-			return err
+	}
+	for _, s := range styles {
+		deliveries := byStyle[s]
+		d, known := dialect.Lookup(s.dialect)
+		if !known {
+			// Only a roll-back to an older Boathook brings this about. The
+			// others' deliveries must not wait for it.
+			p.Log.ErrorContext(ctx, "webhooks skipped: unknown dialect", "webhook_id", deliveries[0].WebhookID,
+				"webhooks", len(deliveries), "dialect", s.dialect, "event_id", e.ID)
+			continue
 		}
-		messages = append(messages, message)
+		body, err := d.Body(s.format, e)
+		if err != nil {
+			return n, fmt.Errorf("render: %w", err)
+		}
+		messages, err := queue.EncodeFirst(body, deliveries...)
+		if err != nil {
+			return n, err
+		}
+		if err := b.add(ctx, messages); err != nil {
+			return n, err
+		}
+		n += len(messages)
 	}
-	if len(messages) == 0 {
-		return nil
+	return n, nil
+}
+
+// batch collects messages, so that many small ones are few requests, and sends
+// them before they are too many to hold: each of the webhooks of a source has
+// its own copy of a body.
+type batch struct {
+	sender   queue.Sender
+	messages []queue.Message
+	bytes    int
+}
+
+const (
+	batchBytes = 8 << 20
+	maxTries   = 3 // of a message that the queue does not take
+)
+
+func (b *batch) add(ctx context.Context, messages []queue.Message) error {
+	for _, m := range messages {
+		b.messages = append(b.messages, m)
+		if b.bytes += len(m.Body); b.bytes >= batchBytes {
+			if err := b.flush(ctx); err != nil {
+				return err
+			}
+		}
 	}
-	if err := p.Queue.Send(ctx, messages...); err != nil {
-		return fmt.Errorf("queue the deliveries of event %s: %w", e.ID, err)
+	return nil
+}
+
+// flush sends what was added. What a queue has not taken of it is sent again:
+// only those messages, as they are, since each is a delivery with its id.
+func (b *batch) flush(ctx context.Context) error {
+	left := b.messages
+	b.messages, b.bytes = nil, 0
+	for try := 1; len(left) > 0; try++ {
+		err := b.sender.Send(ctx, left...)
+		if err == nil {
+			return nil
+		}
+		partial, ok := errors.AsType[*queue.PartialError](err)
+		if !ok || try == maxTries {
+			return fmt.Errorf("queue deliveries: %w", err)
+		}
+		failed := make([]queue.Message, len(partial.Failed))
+		for i, index := range partial.Failed {
+			failed[i] = left[index]
+		}
+		left = failed
 	}
 	return nil
 }

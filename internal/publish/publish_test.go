@@ -38,7 +38,7 @@ func (s *sent) Send(_ context.Context, m ...queue.Message) error {
 func webhook(id string) boathook.OutgoingWebhook {
 	return boathook.OutgoingWebhook{
 		ID: id, Events: []boathook.EventType{boathook.EventRunSucceeded}, Environment: boathook.Production,
-		Dialect: dialect.Crewship, Enabled: true,
+		Dialect: dialect.Crewship, Format: boathook.Raw, Enabled: true,
 	}
 }
 

@@ -76,6 +76,20 @@ type Delivery struct {
 	boathook.Delivery     // its identity and body; the rest is the record's to know
 	Attempt           int // the number of the attempt to make, from 1
 	Series            int // the attempt at which the retry schedule (re)started: 1, or a resend's
+
+	// NotBefore is set while the attempt is put off: it had to wait for its
+	// turn, and is made at this time (to the millisecond).
+	NotBefore time.Time
+}
+
+// PutOff reports whether the attempt was put off.
+func (d Delivery) PutOff() bool { return !d.NotBefore.IsZero() }
+
+// Next is the attempt after d.
+func (d Delivery) Next() Delivery {
+	d.Attempt++
+	d.NotBefore = time.Time{}
+	return d
 }
 
 type deliveryEnvelope struct {
@@ -88,16 +102,37 @@ type deliveryEnvelope struct {
 	Environment boathook.Environment `json:"e,omitempty"`
 	Attempt     int                  `json:"a"`
 	Series      int                  `json:"f"`
+	NotBefore   int64                `json:"q,omitempty"` // Unix milliseconds
 	Body        []byte               `json:"b"`
 }
 
 // EncodeDelivery makes the message of an attempt.
-func EncodeDelivery(d Delivery) (Message, error) {
-	body, err := json.Marshal(deliveryEnvelope{
+func EncodeDelivery(d Delivery) (Message, error) { return encodeDelivery(d, deflate.Compress(d.Body)) }
+
+// EncodeFirst makes the messages of the first attempts of deliveries that all
+// send one body, which is compressed once. The deliveries' own are not looked at.
+func EncodeFirst(body []byte, deliveries ...boathook.Delivery) ([]Message, error) {
+	packed := deflate.Compress(body)
+	messages := make([]Message, len(deliveries))
+	for i, d := range deliveries {
+		var err error
+		if messages[i], err = encodeDelivery(Delivery{Delivery: d, Attempt: 1, Series: 1}, packed); err != nil {
+			return nil, err
+		}
+	}
+	return messages, nil
+}
+
+func encodeDelivery(d Delivery, packed []byte) (Message, error) {
+	envelope := deliveryEnvelope{
 		ID: d.ID.String(), WorkspaceID: d.WorkspaceID, SourceID: d.SourceID, WebhookID: d.WebhookID,
 		EventID: d.EventID, EventType: d.EventType, Environment: d.Environment,
-		Attempt: d.Attempt, Series: d.Series, Body: deflate.Compress(d.Body),
-	})
+		Attempt: d.Attempt, Series: d.Series, Body: packed,
+	}
+	if d.PutOff() {
+		envelope.NotBefore = d.NotBefore.UnixMilli()
+	}
+	body, err := json.Marshal(envelope)
 	if err != nil {
 		return Message{}, fmt.Errorf("encode delivery %s: %w", d.ID, err)
 	}
@@ -121,11 +156,15 @@ func DecodeDelivery(body string) (Delivery, error) {
 	if e.WorkspaceID == "" || e.SourceID == "" || e.WebhookID == "" || e.Attempt < 1 || e.Series < 1 || e.Series > e.Attempt {
 		return Delivery{}, fmt.Errorf("decode delivery %s: incomplete", id)
 	}
-	return Delivery{
+	d := Delivery{
 		Delivery: boathook.Delivery{
 			ID: id, WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: e.WebhookID,
 			EventID: e.EventID, EventType: e.EventType, Environment: e.Environment, Body: text,
 		},
 		Attempt: e.Attempt, Series: e.Series,
-	}, nil
+	}
+	if e.NotBefore != 0 {
+		d.NotBefore = time.UnixMilli(e.NotBefore).UTC()
+	}
+	return d, nil
 }

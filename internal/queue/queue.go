@@ -89,7 +89,7 @@ type Queue interface {
 
 // PartialError is a Send of which some messages were not accepted.
 type PartialError struct {
-	Failed []int // indexes into the messages of the call
+	Failed []int // indexes into the messages of the call, ascending
 	Err    error // one of the causes
 }
 

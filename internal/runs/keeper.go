@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/metrics"
 	"boathook/internal/store"
 )
 
@@ -34,6 +35,7 @@ type Keeper struct {
 	Publish Publisher
 	Now     func() time.Time
 	Log     *slog.Logger
+	Metrics *metrics.Counters // may be nil
 }
 
 // Grace is how long after its runner's lease a run is looked after: clocks of
@@ -57,7 +59,15 @@ func (k *Keeper) Settle(ctx context.Context, r boathook.Run, due store.Due) erro
 			return err
 		}
 	}
-	return k.Store.DeleteDue(ctx, due)
+	if err := k.Store.DeleteDue(ctx, due); err != nil {
+		return err
+	}
+	k.Metrics.Count(map[boathook.RunStatus]metrics.Metric{
+		boathook.RunSucceeded: metrics.RunsSucceeded,
+		boathook.RunFailed:    metrics.RunsFailed,
+		boathook.RunCanceled:  metrics.RunsCanceled,
+	}[r.Status])
+	return nil
 }
 
 // Tend does what a run's state asks for: a run that is over is settled; one
@@ -80,6 +90,7 @@ func (k *Keeper) Tend(ctx context.Context, head boathook.RunHead, due store.Due)
 		if err != nil {
 			return err
 		}
+		k.Metrics.Count(metrics.RunsLost)
 		k.Log.WarnContext(ctx, "runner lost", "run_id", head.ID, "source_id", head.SourceID, "lease_until", head.Claim.LeaseUntil)
 		head = finished
 	case !head.Status.Over():

@@ -1,11 +1,15 @@
 package runs_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/metrics"
 	"boathook/internal/runs"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
@@ -183,5 +187,26 @@ func TestACanceledRunHasNoEvent(t *testing.T) {
 	must(t, k.tend(t))
 	if len(k.published.events) != 0 || len(k.rows(t)) != 0 {
 		t.Errorf("published %d, rows %d", len(k.published.events), len(k.rows(t)))
+	}
+}
+
+func TestTheEndsOfRunsAreCountedOnce(t *testing.T) {
+	k := keep(t, true)
+	var out bytes.Buffer
+	k.Metrics = metrics.New("test", &out, func() time.Time { return k.now })
+	k.now = k.due.At // its runner is lost
+	k.published.err = errors.New("down")
+	if k.tend(t) == nil {
+		t.Fatal("what could not be published counts as settled")
+	}
+	k.published.err = nil
+	for range 2 {
+		must(t, k.tend(t))
+	}
+	k.Metrics.Flush()
+	var counts map[string]any
+	must(t, json.Unmarshal(out.Bytes(), &counts))
+	if delete(counts, "_aws"); len(counts) != 2 || counts["RunsLost"] != 1.0 || counts["RunsFailed"] != 1.0 {
+		t.Errorf("counted %v", counts)
 	}
 }

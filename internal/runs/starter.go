@@ -29,18 +29,14 @@ type Starter struct {
 	backlog backlog
 }
 
-// Start makes r durable and waits until it has started, at most as long as
-// wait; the head it returns has the run's true status.
+// Start makes r, whose id is random, durable and waits until it has started, at
+// most as long as wait; the head it returns has the run's true status. Record
+// and message go out side by side.
 //
-// existing is the run that was found under r's id, or nil: with the same input
-// it is answered in place of r, with another it is a [boathook.Conflict]. If the
-// queue does not take the message, the error is [boathook.Unavailable] and the
-// record is removed; the run may execute all the same if the queue's answer
-// was lost, which only an idempotency key can tell from a new one.
-func (s *Starter) Start(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error) {
-	if existing != nil {
-		return s.repeat(ctx, r, *existing, wait)
-	}
+// If the queue does not take the message, the error is [boathook.Unavailable]
+// and the record is removed; the run may execute all the same if the queue's
+// answer was lost, which only an idempotency key can tell from a new one.
+func (s *Starter) Start(ctx context.Context, r boathook.Run, wait time.Duration) (boathook.RunHead, error) {
 	message, err := queue.EncodeRun(r)
 	if err != nil {
 		return boathook.RunHead{}, err
@@ -48,21 +44,41 @@ func (s *Starter) Start(ctx context.Context, r boathook.Run, existing *boathook.
 	created := make(chan error, 1)
 	go func() { created <- s.Store.CreateRun(ctx, r) }()
 	sendErr := s.Queue.Send(ctx, message)
-	createErr := <-created
+	return s.started(ctx, r, <-created, sendErr, wait)
+}
 
-	switch {
-	case boathook.IsKind(createErr, boathook.Conflict):
-		// A request with the same idempotency key came first by a hair. The
-		// message just sent does no harm: the record decides what executes.
+// StartOnce is Start for an id that follows from an idempotency key. existing is
+// the run that was found under it, or nil: with the same input it is answered
+// in place of r, with another it is a [boathook.Conflict] with existing's head.
+//
+// The record comes first, one round trip more: of two requests that race with
+// different inputs, the one that is refused must not have sent its own.
+func (s *Starter) StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error) {
+	if existing != nil {
+		return s.repeat(ctx, r, *existing, wait)
+	}
+	message, err := queue.EncodeRun(r)
+	if err != nil {
+		return boathook.RunHead{}, err
+	}
+	createErr := s.Store.CreateRun(ctx, r)
+	if boathook.IsKind(createErr, boathook.Conflict) {
 		head, err := s.Store.RunHead(ctx, r.ID)
 		if err != nil {
 			return boathook.RunHead{}, s.unavailable(r, err)
 		}
 		return s.repeat(ctx, r, head, wait)
-	case sendErr != nil:
+	}
+	return s.started(ctx, r, createErr, s.Queue.Send(ctx, message), wait)
+}
+
+// started is the end of a start: the queue has decided.
+func (s *Starter) started(ctx context.Context, r boathook.Run, createErr, sendErr error, wait time.Duration) (boathook.RunHead, error) {
+	if sendErr != nil {
 		s.remove(ctx, r)
 		return boathook.RunHead{}, s.unavailable(r, sendErr)
-	case createErr != nil:
+	}
+	if createErr != nil {
 		s.Log.WarnContext(ctx, "run accepted without its record; execute will write it", "run_id", r.ID, "error", createErr)
 	}
 	return s.waitForStart(ctx, r.RunHead, wait), nil
@@ -70,7 +86,7 @@ func (s *Starter) Start(ctx context.Context, r boathook.Run, existing *boathook.
 
 func (s *Starter) repeat(ctx context.Context, r boathook.Run, existing boathook.RunHead, wait time.Duration) (boathook.RunHead, error) {
 	if existing.InputHash != r.InputHash {
-		return boathook.RunHead{}, boathook.Errorf(boathook.Conflict, "the idempotency key was used with another body")
+		return existing, boathook.Errorf(boathook.Conflict, "the idempotency key was used with another body")
 	}
 	if existing.Status != boathook.RunPending {
 		return existing, nil

@@ -87,7 +87,7 @@ func queued(t *testing.T, q *queuemem.Queue) []boathook.Run {
 func TestAStartedRunIsStoredAndQueued(t *testing.T) {
 	starter, store, q := newStarter(t)
 	r := pendingRun(`{"n":12345678901234567890123}`)
-	head, err := starter.Start(t.Context(), r, nil, 0)
+	head, err := starter.Start(t.Context(), r, 0)
 	if err != nil || head.ID != r.ID || head.Status != boathook.RunPending {
 		t.Fatalf("got %+v, %v", head, err)
 	}
@@ -103,7 +103,7 @@ func TestAStartedRunIsStoredAndQueued(t *testing.T) {
 func TestARunWhoseRecordFailsIsAcceptedAllTheSame(t *testing.T) {
 	starter, store, q := newStarter(t)
 	store.createErr = errDown
-	if _, err := starter.Start(t.Context(), pendingRun(`{}`), nil, 0); err != nil {
+	if _, err := starter.Start(t.Context(), pendingRun(`{}`), 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := queued(t, q); len(got) != 1 {
@@ -115,7 +115,7 @@ func TestARunThatIsNotQueuedIsRefusedAndItsRecordRemoved(t *testing.T) {
 	starter, store, _ := newStarter(t)
 	starter.Queue = brokenQueue{}
 	r := pendingRun(`{}`)
-	if _, err := starter.Start(t.Context(), r, nil, time.Second); !boathook.IsKind(err, boathook.Unavailable) {
+	if _, err := starter.Start(t.Context(), r, time.Second); !boathook.IsKind(err, boathook.Unavailable) {
 		t.Fatalf("got %v, want unavailable", err)
 	}
 	if _, err := store.RunHead(t.Context(), r.ID); !boathook.IsKind(err, boathook.NotFound) {
@@ -126,7 +126,7 @@ func TestARunThatIsNotQueuedIsRefusedAndItsRecordRemoved(t *testing.T) {
 func TestARepeatedRunIsAnsweredAndNotStartedAgain(t *testing.T) {
 	starter, store, q := newStarter(t)
 	r := pendingRun(`{}`)
-	if _, err := starter.Start(t.Context(), r, nil, 0); err != nil {
+	if _, err := starter.Start(t.Context(), r, 0); err != nil {
 		t.Fatal(err)
 	}
 	queued(t, q)
@@ -134,7 +134,7 @@ func TestARepeatedRunIsAnsweredAndNotStartedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	existing, _ := store.RunHead(t.Context(), r.ID)
-	head, err := starter.Start(t.Context(), r, &existing, 0)
+	head, err := starter.StartOnce(t.Context(), r, &existing, 0)
 	if err != nil || head.Status != boathook.RunRunning {
 		t.Errorf("got %+v, %v; want the running run", head, err)
 	}
@@ -151,7 +151,7 @@ func TestARepeatOfARunThatIsStillPendingQueuesItAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	existing, _ := store.RunHead(t.Context(), r.ID)
-	if _, err := starter.Start(t.Context(), r, &existing, 0); err != nil {
+	if _, err := starter.StartOnce(t.Context(), r, &existing, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := queued(t, q); len(got) != 1 || got[0].ID != r.ID {
@@ -164,7 +164,7 @@ func TestARepeatWithAnotherInputIsAConflict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			starter, store, _ := newStarter(t)
 			first := pendingRun(`{"a":1}`)
-			if _, err := starter.Start(t.Context(), first, nil, 0); err != nil {
+			if _, err := starter.StartOnce(t.Context(), first, nil, 0); err != nil {
 				t.Fatal(err)
 			}
 			second := pendingRun(`{"a":2}`)
@@ -174,7 +174,7 @@ func TestARepeatWithAnotherInputIsAConflict(t *testing.T) {
 				head, _ := store.RunHead(t.Context(), first.ID)
 				existing = &head
 			}
-			if _, err := starter.Start(t.Context(), second, existing, 0); !boathook.IsKind(err, boathook.Conflict) {
+			if _, err := starter.StartOnce(t.Context(), second, existing, 0); !boathook.IsKind(err, boathook.Conflict) {
 				t.Errorf("got %v, want a conflict", err)
 			}
 			if kept, _ := store.Run(t.Context(), "ws_a", first.ID); string(kept.Input) != `{"a":1}` {
@@ -192,7 +192,7 @@ func TestStartWaitsUntilTheRunHasStarted(t *testing.T) {
 			store.ClaimRun(t.Context(), r.ID, boathook.Claim{ID: "claim_a", LeaseUntil: time.Now().Add(time.Minute)}, time.Now())
 		})
 		begun := time.Now()
-		head, err := starter.Start(t.Context(), r, nil, 2*time.Second)
+		head, err := starter.Start(t.Context(), r, 2*time.Second)
 		if err != nil || head.Status != boathook.RunRunning {
 			t.Errorf("got status %s, %v", head.Status, err)
 		}
@@ -206,7 +206,7 @@ func TestStartAnswersPendingWhenTheWaitIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		starter, store, _ := newStarter(t)
 		begun := time.Now()
-		head, err := starter.Start(t.Context(), pendingRun(`{}`), nil, 2*time.Second)
+		head, err := starter.Start(t.Context(), pendingRun(`{}`), 2*time.Second)
 		if err != nil || head.Status != boathook.RunPending {
 			t.Errorf("got status %s, %v", head.Status, err)
 		}
@@ -225,7 +225,7 @@ func TestWhileRunsQueueUpNobodyWaitsForThem(t *testing.T) {
 		wait := func() time.Duration {
 			t.Helper()
 			begun := time.Now()
-			if _, err := starter.Start(t.Context(), pendingRun(`{}`), nil, 2*time.Second); err != nil {
+			if _, err := starter.Start(t.Context(), pendingRun(`{}`), 2*time.Second); err != nil {
 				t.Fatal(err)
 			}
 			return time.Since(begun)
@@ -237,7 +237,7 @@ func TestWhileRunsQueueUpNobodyWaitsForThem(t *testing.T) {
 		other := pendingRun(`{}`)
 		other.SourceID = "dep_other"
 		begun := time.Now()
-		if _, err := starter.Start(t.Context(), other, nil, time.Second); err != nil || time.Since(begun) != time.Second {
+		if _, err := starter.Start(t.Context(), other, time.Second); err != nil || time.Since(begun) != time.Second {
 			t.Errorf("another source's start waited %s, %v", time.Since(begun), err)
 		}
 		time.Sleep(time.Minute)
@@ -255,11 +255,45 @@ func TestStartStopsWaitingWhenItsCallerLeaves(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		begun := time.Now()
-		if _, err := starter.Start(ctx, pendingRun(`{}`), nil, 2*time.Second); err != nil {
+		if _, err := starter.Start(ctx, pendingRun(`{}`), 2*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took != 100*time.Millisecond {
 			t.Errorf("waited %s", took)
 		}
 	})
+}
+
+// orderedStore tells, before each record, what the queue holds.
+type orderedStore struct {
+	*startStore
+	before func()
+}
+
+func (s *orderedStore) CreateRun(ctx context.Context, r boathook.Run) error {
+	s.before()
+	return s.startStore.CreateRun(ctx, r)
+}
+
+// Of two requests with one key the second must leave no message of its own: its
+// input would execute if the first's message never came.
+func TestARefusedRepeatSendsNothing(t *testing.T) {
+	starter, store, q := newStarter(t)
+	starter.Store = &orderedStore{store, func() {
+		if stats := q.Stats(); stats.Ready != 0 {
+			t.Error("a message was sent before its record")
+		}
+	}}
+	first, second := pendingRun(`{"a":1}`), pendingRun(`{"a":2}`)
+	second.ID = first.ID
+	if _, err := starter.StartOnce(t.Context(), first, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	queued(t, q)
+	if _, err := starter.StartOnce(t.Context(), second, nil, 0); !boathook.IsKind(err, boathook.Conflict) {
+		t.Errorf("got %v, want a conflict", err)
+	}
+	if got := queued(t, q); len(got) != 0 {
+		t.Errorf("queued %+v", got)
+	}
 }

@@ -43,12 +43,15 @@
 //	Live                 config   src#id / live               GetItem C                               1 R
 //	Version              config   src#id / ver#id             GetItem C                               1 R
 //	Versions             config   by-place src#id / ver#n     Query C                                 1 R per 4 KiB
-//	PutIncoming          config   src#id / in#id              PutItem                                 1 W
+//	PutIncoming          config   src#id / in#id              PutItem, if as it was read              1 W
 //	Incoming, All…       config   src#id / in#id              GetItem C, Query C                      1 R per 4 KiB
 //	DeleteIncoming       config   src#id / in#id              DeleteItem                              1 W
-//	PutOutgoing          config   src#id / out#id             PutItem                                 1 W
-//	Outgoing, All…       config   src#id / out#id             GetItem C, Query C                      1 R per 4 KiB
-//	DeleteOutgoing       config   src#id / out#id             DeleteItem                              1 W
+//	PutOutgoing          config   src#id / out#id             PutItem, if as it was read              1 W
+//	DisableOutgoing      config   src#id / out#id             UpdateItem                              1 W
+//	Outgoing, All…       config   src#id / out#id, …#health   BatchGetItem C, Query C                 1 R per 4 KiB of each item, of all
+//	DeleteOutgoing       config   src#id / out#id, …#health   DeleteItem x2                           2 W
+//	MarkHealth           config   src#id / out#id#health      UpdateItem                              1 W
+//	ClearHealth          config   src#id / out#id#health      DeleteItem                              1 W
 //	LookUpTrigger        both     in#id, live, run head       BatchGetItem C                          3 R
 //	CreateRun            records  run#id / head, input#hash   PutItem x2 side by side                 1 W + 1, input
 //	RemovePending        records  run#id / head               DeleteItem                              1 W + 1
@@ -61,12 +64,17 @@
 //	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 1)
 //	Runs                 records  by-parent runs#src          Query, BatchGetItem C x2                1 R per 8 KiB of entries, 1 R per 4 KiB of runs
 //	AnyActive            records  by-parent runs#src          Query                                   0.5 R per 4 KiB
+//	PutRequest           records  req#in / outcome#slot       PutItem                                 1 W
+//	Requests             records  by-parent runs#src, req#in  Query x2                                0.5 to 1 R per 4 KiB, 200 R at most
 //	AppendLog            records  run#id / log#line           PutItem                                 1 W per KiB, compressed
 //	Log                  records  run#id / log#line           Query C x2                              2 R, 1 R per 4 KiB
 //	LogLines             records  run#id / log#line           Query C                                 1 R per 4 KiB
+//	PinEvent             records  evt#ws#id / pin             PutItem, or also GetItem C              1 W, 1 W + 1 R
+//	MarkEventPublished   records  evt#ws#id / pin             UpdateItem                              1 W
 //	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 1 if failed)
 //	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W (+ 1 if failed)
-//	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W, 2 W
+//	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W (+ 1), 2 W
+//	ReopenDelivery       records  delivery                    UpdateItem                              1 W + 1
 //	Delivery             records  delivery                    GetItem C                               1 R
 //	Attempts             records  delivery, att#id            GetItem C, Query C                      2 R
 //	Deliveries           records  dlv#ws#tag#0…3              Query x4 side by side                   0.5 R per 4 KiB
@@ -74,6 +82,7 @@
 //	PutDue               records  due#shard / time#id         PutItem                                 1 W
 //	Due                  records  due#shard                   Query C                                 1 R per 4 KiB
 //	DeleteDue            records  due#shard / time#id         DeleteItem                              1 W
+//	ReserveSlot          records  slot#out / interval         UpdateItem; also PutItem if none waits  1 W, 2 W
 //
 // A text above 300 KiB compressed (DynamoDB's items end at 400 KB), and a
 // delivery's body above 4 KiB, is in further items: their writes come first and

@@ -22,9 +22,12 @@ type Store interface {
 	Sources
 	Webhooks
 	Runs
+	Requests
 	Logs
+	Events
 	Deliveries
 	DueRows
+	Slots
 }
 
 // MaxPageBytes is about how much text one page holds: a page of runs ends
@@ -84,19 +87,30 @@ type Sources interface {
 // Webhooks of a source. At most [boathook.MaxWebhooks] of each direction, so
 // a list has no pages.
 type Webhooks interface {
-	// PutIncoming creates a webhook or replaces it whole.
+	// PutIncoming creates a webhook whose Revision is 0, or replaces one whole
+	// that has w's Revision; the next read's is one more. Conflict: it was
+	// changed or deleted since w was read, or exists.
 	PutIncoming(ctx context.Context, w boathook.IncomingWebhook) error
 	Incoming(ctx context.Context, sourceID, id string) (boathook.IncomingWebhook, error)
 	// AllIncoming lists a source's, newest first.
 	AllIncoming(ctx context.Context, sourceID string) ([]boathook.IncomingWebhook, error)
 	DeleteIncoming(ctx context.Context, sourceID, id string) error
 
-	// PutOutgoing creates a webhook or replaces it whole.
+	// PutOutgoing is as PutIncoming, and leaves the webhook's health as it is.
 	PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error
+	// DisableOutgoing makes a webhook disabled and leaves the rest of it as it
+	// is.
+	DisableOutgoing(ctx context.Context, sourceID, id string) error
 	Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error)
 	// AllOutgoing lists a source's, newest first.
 	AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error)
 	DeleteOutgoing(ctx context.Context, sourceID, id string) error
+
+	// MarkHealth adds what h sets to the health of an outgoing webhook, where
+	// nothing is set yet, and gives the health as it is afterwards.
+	MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error)
+	// ClearHealth makes an outgoing webhook's health the zero one.
+	ClearHealth(ctx context.Context, sourceID, id string) error
 }
 
 // TriggerView is all that intake needs to know to answer a trigger.
@@ -155,6 +169,32 @@ type RunQuery struct {
 	Page
 }
 
+// RequestSlots is how many requests that were rejected are kept of an incoming
+// webhook, and how many of the others that started no run. What strangers send
+// thus neither fills the store nor drives out what the others have sent.
+const RequestSlots = 200
+
+// RequestQuery selects a webhook's requests; an empty outcome selects all.
+type RequestQuery struct {
+	WorkspaceID string
+	SourceID    string
+	WebhookID   string
+	Outcome     boathook.RequestOutcome
+	Page
+}
+
+// Requests are the log of incoming webhooks. Those that were accepted are not
+// stored: they are their runs.
+type Requests interface {
+	// PutRequest keeps a request that started no run in a slot from 0 to
+	// [RequestSlots]-1, in place of what was there. Rejected ones have slots of
+	// their own.
+	PutRequest(ctx context.Context, slot int, r boathook.Request) error
+	// Requests lists by time, newest first. A page may end before its limit:
+	// where other webhooks of the source have started many more runs.
+	Requests(ctx context.Context, q RequestQuery) (requests []boathook.Request, next string, err error)
+}
+
 // LogLine is one line that a run printed.
 type LogLine struct {
 	Time   time.Time `json:"t"`
@@ -181,12 +221,36 @@ type Logs interface {
 	LogLines(ctx context.Context, runID string) (int, error)
 }
 
+// EventPin is what a caller's event id or idempotency key stands for. What
+// follows from an event, its deliveries' ids above all, follows from its time:
+// a repeated publish must find the first one's.
+type EventPin struct {
+	WorkspaceID string
+	EventID     string
+	Hash        [sha256.Size]byte // of the event's content
+	Time        time.Time         // the event's
+	Published   bool              // its deliveries are queued
+	Deliveries  int               // and so many they are
+}
+
+// Events are those that were published under an id that may come again.
+type Events interface {
+	// PinEvent keeps an event's content and time, unpublished, or gives what
+	// is kept of it. Conflict: it is kept with other content.
+	PinEvent(ctx context.Context, p EventPin) (EventPin, error)
+	// MarkEventPublished records that a pinned event's deliveries have reached
+	// their queue.
+	MarkEventPublished(ctx context.Context, workspaceID, eventID string, deliveries int) error
+}
+
 // DeliveryQuery selects a webhook's deliveries; empty fields select all.
 type DeliveryQuery struct {
 	WorkspaceID string
 	WebhookID   string
 	Status      boathook.DeliveryStatus
 	EventType   boathook.EventType
+	Since       time.Time // of events that happened then or later
+	Until       time.Time // of events that happened before
 	Page
 }
 
@@ -198,8 +262,16 @@ type Deliveries interface {
 	// attempt's number is recorded already; nothing changes.
 	RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error
 	// CancelDelivery makes an unfinished delivery canceled for d's reason,
-	// creating its record if there is none; one that is settled is left alone.
+	// creating its record if there is none. Unfinished is one that is retrying,
+	// and one that failed with no more than d's attempts: the one after them,
+	// a resend, is what is canceled. Those attempts count as made, so that one
+	// whose record comes late does not turn the delivery back. Any other that
+	// is settled is left alone.
 	CancelDelivery(ctx context.Context, d boathook.Delivery) error
+	// ReopenDelivery makes a failed delivery retrying, whose next attempt is
+	// at a time. One that is not failed, or has been attempted since d was
+	// read, is left alone.
+	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 	// Delivery is without its attempts.
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	// Attempts is a delivery with all its attempts, oldest first.
@@ -237,4 +309,12 @@ type DueRows interface {
 	// first; only those behind the row after, unless it is the zero Due.
 	Due(ctx context.Context, shard int, after Due, until time.Time, limit int) ([]Due, error)
 	DeleteDue(ctx context.Context, d Due) error
+}
+
+// Slots spread the requests to a webhook over time.
+type Slots interface {
+	// ReserveSlot takes the next free slot of a webhook, at now or later. Slots
+	// are an interval of at least a millisecond apart, and reserved once. Each
+	// interval has slots of its own, so that another limit starts anew.
+	ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error)
 }

@@ -1,7 +1,7 @@
 // Package sweep does each minute what is due: it sends the retries whose time
-// has come, and looks after the runs that should be over. Whatever it does, it
-// does before it deletes the row that asked for it, so that a crash repeats a
-// step and loses none.
+// has come, many in a request, and looks after the runs that should be over.
+// Whatever it does, it does before it deletes the row that asked for it, so that
+// a crash repeats a step and loses none.
 package sweep
 
 import (
@@ -9,10 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
@@ -43,7 +42,7 @@ type Sweeper struct {
 
 const (
 	pageSize = 100
-	atOnce   = 8 // rows of one shard in work
+	atOnce   = 20 // rows of one shard in work, with their deliveries' bodies: two full requests to the queue
 )
 
 // Sweep does everything that is due. A row that fails stays for the next
@@ -70,7 +69,9 @@ func (s *Sweeper) shard(ctx context.Context, shard int) error {
 		if err != nil {
 			return errors.Join(append(failures, err)...)
 		}
-		failures = append(failures, s.rows(ctx, rows))
+		for some := range slices.Chunk(rows, atOnce) {
+			failures = append(failures, s.rows(ctx, some))
+		}
 		if len(rows) < pageSize {
 			break
 		}
@@ -79,19 +80,53 @@ func (s *Sweeper) shard(ctx context.Context, shard int) error {
 	return errors.Join(failures...)
 }
 
+// rows does what a few rows ask for: side by side, but for the retries, which are
+// sent together.
 func (s *Sweeper) rows(ctx context.Context, rows []store.Due) error {
+	retries := make([]*queue.Message, len(rows)) // nil where there is none to send
+	failure := each(rows, func(i int, row store.Due) (err error) {
+		retries[i], err = s.row(ctx, row)
+		return err
+	})
+	var (
+		messages []queue.Message
+		sent     []store.Due
+	)
+	for i, m := range retries {
+		if m != nil {
+			messages, sent = append(messages, *m), append(sent, rows[i])
+		}
+	}
+	if len(messages) == 0 {
+		return failure
+	}
+	sendFailure := s.Retries.Send(ctx, messages...)
+	if partial, ok := errors.AsType[*queue.PartialError](sendFailure); ok {
+		for _, i := range slices.Backward(partial.Failed) {
+			sent = slices.Delete(sent, i, i+1)
+		}
+	} else if sendFailure != nil {
+		sent = nil
+	}
+	if sendFailure != nil {
+		sendFailure = fmt.Errorf("send %d retries: %w", len(messages), sendFailure)
+	}
+	return errors.Join(failure, sendFailure, each(sent, func(_ int, row store.Due) error { return s.Store.DeleteDue(ctx, row) }))
+}
+
+// each does something with every row at once. A row's failure does not stop the
+// others.
+func each(rows []store.Due, do func(i int, row store.Due) error) error {
 	failures := make([]error, len(rows))
-	var work errgroup.Group
-	work.SetLimit(atOnce)
+	var work sync.WaitGroup
 	for i, row := range rows {
-		work.Go(func() error {
-			if err := s.row(ctx, row); err != nil {
+		work.Go(func() {
+			if err := do(i, row); err != nil {
 				failures[i] = fmt.Errorf("due %s %s: %w", row.Kind, row.ID, err)
 			}
-			return nil
 		})
 	}
-	_ = work.Wait() // a row's failure does not stop the others
+	work.Wait()
 	return errors.Join(failures...)
 }
 
@@ -100,24 +135,24 @@ func (s *Sweeper) rows(ctx context.Context, rows []store.Due) error {
 // come.
 const missingPatience = 5 * 24 * time.Hour
 
-func (s *Sweeper) row(ctx context.Context, row store.Due) error {
-	var err error
+// row does what a row asks for, but for sending its retry, which it gives.
+func (s *Sweeper) row(ctx context.Context, row store.Due) (retry *queue.Message, err error) {
 	switch row.Kind {
 	case store.DueRun:
 		err = s.run(ctx, row)
 	case store.DueDelivery:
-		err = s.delivery(ctx, row)
+		retry, err = s.retry(ctx, row)
 	default:
-		return errors.New("unknown kind")
+		err = errors.New("unknown kind")
 	}
 	if !boathook.IsKind(err, boathook.NotFound) {
-		return err
+		return retry, err
 	}
 	if s.Now().Sub(row.At) < missingPatience {
-		return nil
+		return nil, nil
 	}
 	s.Log.WarnContext(ctx, "due row dropped: its record is gone", "id", row.ID, "kind", row.Kind)
-	return s.Store.DeleteDue(ctx, row)
+	return nil, s.Store.DeleteDue(ctx, row)
 }
 
 func (s *Sweeper) run(ctx context.Context, row store.Due) error {
@@ -128,21 +163,15 @@ func (s *Sweeper) run(ctx context.Context, row store.Due) error {
 	return s.Keeper.Tend(ctx, head, row)
 }
 
-func (s *Sweeper) delivery(ctx context.Context, row store.Due) error {
+func (s *Sweeper) retry(ctx context.Context, row store.Due) (*queue.Message, error) {
 	due, err := store.ParseDueAttempt(row)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	record, err := s.Store.Delivery(ctx, due.WorkspaceID, due.DeliveryID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	message, err := queue.EncodeDelivery(queue.Delivery{Delivery: record, Attempt: due.Attempt, Series: due.Series})
-	if err != nil {
-		return err
-	}
-	if err := s.Retries.Send(ctx, message); err != nil {
-		return err
-	}
-	return s.Store.DeleteDue(ctx, row)
+	return &message, err
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"boathook/internal/boathook"
@@ -37,21 +38,28 @@ func (k *tended) Tend(_ context.Context, head boathook.RunHead, _ store.Due) err
 type sent struct {
 	mu         sync.Mutex
 	deliveries []queue.Delivery
+	calls      int
 	err        func(queue.Delivery) error
 }
 
 func (s *sent) Send(_ context.Context, messages ...queue.Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range messages {
+	s.calls++
+	var partial queue.PartialError
+	for i, m := range messages {
 		d, err := queue.DecodeDelivery(m.Body)
 		if err == nil && s.err != nil {
 			err = s.err(d)
 		}
 		if err != nil {
-			return err
+			partial.Failed, partial.Err = append(partial.Failed, i), err
+			continue
 		}
 		s.deliveries = append(s.deliveries, d)
+	}
+	if len(partial.Failed) > 0 {
+		return &partial
 	}
 	return nil
 }
@@ -134,9 +142,54 @@ func TestEverythingThatIsDueIsSentInOneSweep(t *testing.T) {
 	for _, d := range p.sent.deliveries {
 		seen[d.ID] = true
 	}
+	if most := n/20 + 3*store.DueShards; p.sent.calls > most { // a shard has two pages or three, and each may end with fewer than 20
+		t.Errorf("sent in %d calls, want %d at most", p.sent.calls, most)
+	}
 	if len(seen) != n || len(p.sent.deliveries) != n || p.rows(t) != 0 {
 		t.Errorf("sent %d of %d deliveries in %d messages; %d rows are left", len(seen), n, len(p.sent.deliveries), p.rows(t))
 	}
+}
+
+// slow is a store and a queue with the latency of a busy day.
+type slow struct {
+	*storemem.Store
+	*sent
+}
+
+func (s slow) Due(ctx context.Context, shard int, after store.Due, until time.Time, limit int) ([]store.Due, error) {
+	time.Sleep(20 * time.Millisecond)
+	return s.Store.Due(ctx, shard, after, until, limit)
+}
+
+func (s slow) Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
+	time.Sleep(20 * time.Millisecond)
+	return s.Store.Delivery(ctx, workspaceID, id)
+}
+
+func (s slow) DeleteDue(ctx context.Context, d store.Due) error {
+	time.Sleep(20 * time.Millisecond)
+	return s.Store.DeleteDue(ctx, d)
+}
+
+func (s slow) Send(ctx context.Context, messages ...queue.Message) error {
+	time.Sleep(50 * time.Millisecond)
+	return s.sent.Send(ctx, messages...)
+}
+
+func TestTenThousandAreSentWellWithinAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		const n = 10_000
+		for i := range n {
+			p.retrying(t, p.now.Add(-time.Duration(i)*time.Millisecond))
+		}
+		p.Store, p.Retries = slow{p.store, p.sent}, slow{p.store, p.sent}
+		begun := time.Now()
+		must(t, p.Sweep(t.Context()))
+		if took := time.Since(begun); len(p.sent.deliveries) != n || took > 15*time.Second {
+			t.Errorf("sent %d in %s", len(p.sent.deliveries), took)
+		}
+	})
 }
 
 func TestARowThatFailsStaysAndDoesNotStopTheOthers(t *testing.T) {
@@ -208,6 +261,42 @@ func TestARowWithoutARecordWaitsForItAndIsDroppedInTheEnd(t *testing.T) {
 		t.Errorf("five days later %d rows are left", n)
 	}
 }
+
+// A process's clock may step back between two sweeps.
+func TestAClockThatStepsBackOnlyDelays(t *testing.T) {
+	p := newPlace(t)
+	p.retrying(t, p.now.Add(-time.Minute))
+	at := p.now
+	p.now = at.Add(-24 * time.Hour)
+	must(t, p.Sweep(t.Context()))
+	if len(p.sent.deliveries) != 0 || p.rows(t) != 1 {
+		t.Errorf("sent %d, %d rows are left", len(p.sent.deliveries), p.rows(t))
+	}
+	p.now = at
+	must(t, p.Sweep(t.Context()))
+	if len(p.sent.deliveries) != 1 || p.rows(t) != 0 {
+		t.Errorf("sent %d, %d rows are left", len(p.sent.deliveries), p.rows(t))
+	}
+}
+
+// A queue that is not reached at all leaves every row.
+func TestWhatIsNotKnownToBeSentStays(t *testing.T) {
+	p := newPlace(t)
+	for range 100 {
+		p.retrying(t, p.now)
+	}
+	p.Retries = lost{}
+	if err := p.Sweep(t.Context()); !errors.Is(err, errDown) {
+		t.Errorf("got %v", err)
+	}
+	if n := p.rows(t); n != 100 {
+		t.Errorf("%d rows are left of 100", n)
+	}
+}
+
+type lost struct{}
+
+func (lost) Send(context.Context, ...queue.Message) error { return errDown }
 
 func TestASweepEndsWithItsContext(t *testing.T) {
 	p := newPlace(t)

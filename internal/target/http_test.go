@@ -1,6 +1,8 @@
 package target_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -226,6 +228,44 @@ func TestAnAnswerThatBreaksOffFailsTheRun(t *testing.T) {
 	got := newHTTP().Run(t.Context(), httpJob(server.URL), &record{})
 	if want := "target: connection closed before the response was complete"; got.Err != want || got.Output != nil {
 		t.Errorf("got %+v, want error %q", got, want)
+	}
+}
+
+// A target's URL is as strange an address as a webhook's: it goes through the
+// same client.
+func TestAnHTTPTargetsRedirectsAndCompressionAreLeftAlone(t *testing.T) {
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	for range 64 {
+		z.Write(make([]byte, 1<<20))
+	}
+	z.Close()
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if r.URL.Path == "/bomb" {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Write(bomb.Bytes())
+			return
+		}
+		http.Redirect(w, r, "http://10.0.0.7/", http.StatusTemporaryRedirect)
+	}))
+	defer server.Close()
+
+	if got := newHTTP().Run(t.Context(), httpJob(server.URL+"/redirect"), &record{}); got.Err != "target answered 307" {
+		t.Errorf("a redirect: got %+v", got)
+	}
+	var log record
+	got := newHTTP().Run(t.Context(), httpJob(server.URL+"/bomb"), &log)
+	size := 0
+	for _, line := range log.lines {
+		size += len(line)
+	}
+	if got.Err != "" || got.Output != nil || size > 4*bomb.Len() { // a byte that is no UTF-8 is replaced by three
+		t.Errorf("a bomb of %d bytes: got %+v and a log of %d", bomb.Len(), got, size)
+	}
+	if asked.Load() != 2 {
+		t.Errorf("%d requests", asked.Load())
 	}
 }
 

@@ -94,8 +94,8 @@ func (e *excerpt) text() string {
 		}
 	}
 	mark := fmt.Sprintf(" … [cut: the line has %d bytes]", e.size)
-	end := limit - len(mark)
-	for !utf8.RuneStart(text[end]) {
+	end := min(limit-len(mark), len(text)) // bytes that are no UTF-8 are replaced run by run, so text may be short
+	for end < len(text) && !utf8.RuneStart(text[end]) {
 		end--
 	}
 	return text[:end] + mark

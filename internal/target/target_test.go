@@ -133,6 +133,17 @@ func TestBytesThatAreNotUTF8AreReplaced(t *testing.T) {
 	}
 }
 
+// A run of such bytes is replaced by one character, so of a long line little is
+// left to cut.
+func TestALongLineThatIsNoTextIsCutToo(t *testing.T) {
+	var log record
+	lines := target.NewLines(&log, target.Stdout)
+	io.WriteString(lines, "a"+strings.Repeat("\xff", 100_000)+"\n")
+	if want := "stdout: a\uFFFD … [cut: the line has 100001 bytes]"; log.text() != want {
+		t.Errorf("got %.200q, want %q", log.text(), want)
+	}
+}
+
 func TestAGigabyteWithoutALineEndTakesLittleMemory(t *testing.T) {
 	var log record
 	lines := target.NewLines(&log, target.Stdout)

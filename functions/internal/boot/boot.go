@@ -16,17 +16,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/caarlos0/env/v11"
 
+	"boathook/internal/metrics"
 	"boathook/internal/queue"
 	sqsqueue "boathook/internal/queue/sqs"
 	"boathook/internal/store/dynamo"
 )
 
-// Logging is the part of every function's configuration that Run uses itself.
+// Logging is the part of every function's configuration that says what it
+// writes: log lines, and the metrics that are made of some. Run sets the level.
 type Logging struct {
-	Level slog.Level `env:"BOATHOOK_LOG_LEVEL,required"`
+	Level     slog.Level `env:"BOATHOOK_LOG_LEVEL,required"`
+	Namespace string     `env:"BOATHOOK_METRICS_NAMESPACE,required,notEmpty"`
 }
 
 func (l Logging) level() slog.Level { return l.Level }
+
+// Metrics are the function's, written to where CloudWatch Logs finds them.
+func (l Logging) Metrics() *metrics.Counters { return metrics.New(l.Namespace, os.Stdout, time.Now) }
 
 // Run serves the handler that build makes of the configuration C, whose fields
 // name their variables in `env` tags. If a variable is missing or malformed, or
@@ -79,4 +85,9 @@ func (t Tables) Store(sdk aws.Config) *dynamo.Store {
 // Queue opens the queue at a URL.
 func Queue(sdk aws.Config, url string) queue.Sender {
 	return sqsqueue.New(sqs.NewFromConfig(sdk), url)
+}
+
+// Redriver opens the queue at a URL with its dead-letter queue at another.
+func Redriver(sdk aws.Config, url, deadURL string) queue.Redriver {
+	return sqsqueue.NewRedriver(sqs.NewFromConfig(sdk), url, deadURL)
 }

@@ -78,7 +78,7 @@ func New(t testing.TB) *Stack {
 	}
 	client := sqs.NewFromConfig(s.SDK)
 	urls := make(map[string]string)
-	for _, queue := range []string{"runs", "deliveries", "retries"} {
+	for _, queue := range []string{"runs", "deliveries", "retries", "runs-dead", "deliveries-dead", "retries-dead"} {
 		out, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(name + "-" + queue)})
 		must(t, err)
 		urls[queue] = *out.QueueUrl
@@ -91,19 +91,23 @@ func New(t testing.TB) *Stack {
 	must(t, err)
 
 	s.Env = map[string]string{
-		"BOATHOOK_LOG_LEVEL":             "error",
-		"BOATHOOK_CONFIG_TABLE":          tables[0],
-		"BOATHOOK_RECORDS_TABLE":         tables[1],
-		"BOATHOOK_RETENTION_DAYS":        "30",
-		"BOATHOOK_RUNS_QUEUE_URL":        urls["runs"],
-		"BOATHOOK_DELIVERIES_QUEUE_URL":  urls["deliveries"],
-		"BOATHOOK_RETRIES_QUEUE_URL":     urls["retries"],
-		"BOATHOOK_KEY_ID":                *key.KeyMetadata.KeyId,
-		"BOATHOOK_ADMIN_SECRET_ID":       *secret.ARN,
-		"BOATHOOK_ALLOWED_FUNCTION_ARNS": "",
-		"BOATHOOK_ALLOWED_EGRESS":        "127.0.0.0/8",
-		"BOATHOOK_ALLOW_HTTP":            "true",
-		"BOATHOOK_PUBLIC_URL":            "",
+		"BOATHOOK_LOG_LEVEL":                        "error",
+		"BOATHOOK_METRICS_NAMESPACE":                "Boathook/test",
+		"BOATHOOK_CONFIG_TABLE":                     tables[0],
+		"BOATHOOK_RECORDS_TABLE":                    tables[1],
+		"BOATHOOK_RETENTION_DAYS":                   "30",
+		"BOATHOOK_RUNS_QUEUE_URL":                   urls["runs"],
+		"BOATHOOK_DELIVERIES_QUEUE_URL":             urls["deliveries"],
+		"BOATHOOK_RETRIES_QUEUE_URL":                urls["retries"],
+		"BOATHOOK_RUNS_DEAD_LETTER_QUEUE_URL":       urls["runs-dead"],
+		"BOATHOOK_DELIVERIES_DEAD_LETTER_QUEUE_URL": urls["deliveries-dead"],
+		"BOATHOOK_RETRIES_DEAD_LETTER_QUEUE_URL":    urls["retries-dead"],
+		"BOATHOOK_KEY_ID":                           *key.KeyMetadata.KeyId,
+		"BOATHOOK_ADMIN_SECRET_ID":                  *secret.ARN,
+		"BOATHOOK_ALLOWED_FUNCTION_ARNS":            "",
+		"BOATHOOK_ALLOWED_EGRESS":                   "127.0.0.0/8",
+		"BOATHOOK_ALLOW_HTTP":                       "true",
+		"BOATHOOK_PUBLIC_URL":                       "",
 	}
 	s.Store = dynamo.New(db, dynamo.Config{ConfigTable: tables[0], RecordsTable: tables[1], Retention: 30 * 24 * time.Hour})
 	s.Seal = seal.New(sealkms.Keys{Client: kms.NewFromConfig(s.SDK), KeyID: s.Env["BOATHOOK_KEY_ID"]}, s.Store)

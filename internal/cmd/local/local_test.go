@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -239,12 +240,19 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 	}
 }
 
-func TestAnOutsideClientWalksTheWireFormat(t *testing.T) {
+// TestOutsideClients runs clients that share no code with Boathook: those of each
+// system walk its wire format, trouble has receivers that misbehave.
+func TestOutsideClients(t *testing.T) {
 	need(t, "python3")
-	p := start(t)
-	out, err := exec.CommandContext(t.Context(), "python3", "testdata/crewship.py", p.url, adminToken).CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, client := range []string{"crewship", "shipway", "capawesome", "standard", "presets", "trouble"} {
+		t.Run(client, func(t *testing.T) {
+			p := start(t)
+			// -B: what they share leaves no compiled copy behind.
+			out, err := exec.CommandContext(t.Context(), "python3", "-B", "testdata/"+client+".py", p.url, adminToken).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 
@@ -332,6 +340,57 @@ func TestTheREADMEsTriggers(t *testing.T) {
 	}
 	if list := p.call("GET", "/v1/runs?deployment_id="+id, "", 200)["runs"].([]any); len(list) != 2 {
 		t.Errorf("%d runs were started, want 2", len(list))
+	}
+}
+
+func TestTheREADMEsVerification(t *testing.T) {
+	need(t, "bash", "curl")
+	p := start(t)
+	path, trigger := p.deployment("cat")
+	webhook := p.call("GET", path+"/incoming-webhooks", "", 200)["data"].([]any)[0].(map[string]any)["id"].(string)
+	verify := func() string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-c", readme(t, "bash"))
+		cmd.Env = append(os.Environ(), "WEBHOOK="+p.url+path+"/incoming-webhooks/"+webhook, "TOKEN="+adminToken, "SECRET=a secret of both")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return string(out)
+	}
+	verify()
+	p.call("POST", trigger, `{"action":"opened"}`, 401)
+	if out := verify(); !strings.Contains(out, "X-Hub-Signature-256 is missing") {
+		t.Errorf("the log is %s", out)
+	}
+}
+
+// TestTheREADMEsHook makes the hook of README.md as it stands there, and sends
+// it a test.
+func TestTheREADMEsHook(t *testing.T) {
+	need(t, "sh", "curl")
+	received := make(chan http.Header, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { received <- r.Header }))
+	defer receiver.Close()
+	p := start(t)
+	cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", readme(t, "sh"))
+	cmd.Env = append(os.Environ(), "BOATHOOK="+p.url, "TOKEN="+adminToken, "URL="+receiver.URL, "SECRET=s3cret")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	id := regexp.MustCompile(`"id":(\d+)`).FindSubmatch(out)
+	if id == nil {
+		t.Fatalf("no hook in %s", out)
+	}
+	p.call("POST", fmt.Sprintf("/repos/grosskur/docker-hello/hooks/%s/tests", id[1]), "", 204)
+	select {
+	case h := <-received:
+		if h.Get("X-Shipway-Event") != "build_finish" || !strings.HasPrefix(h.Get("X-Shipway-Signature"), "sha1=") {
+			t.Errorf("received %v", h)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("nothing was delivered")
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"boathook/internal/intake"
 	"boathook/internal/manage"
 	"boathook/internal/publish"
+	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
@@ -80,9 +81,12 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 	keeper := &runs.Keeper{Store: store, Publish: publisher, Now: time.Now, Log: log}
 	starter := &runs.Starter{Store: store, Queue: runsQueue, Now: time.Now, Log: log}
 
-	triggers := &intake.Intake{Store: store, Runs: starter, Now: time.Now, Log: log}
+	triggers := &intake.Intake{Store: store, Runs: starter, Seal: sealer, Now: time.Now, Log: log}
 	api := manage.New(manage.Config{
 		Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: sealer,
+		Queues: map[string]queue.Redriver{
+			manage.RunsQueue: runsQueue, manage.DeliveriesQueue: deliveries, manage.RetriesQueue: retries,
+		},
 		AdminToken: func(context.Context) (string, error) { return adminToken, nil },
 		Workspace:  firstWorkspace,
 		CheckURL:   client.CheckURL,
@@ -106,7 +110,7 @@ func newSystem(ctx context.Context, adminToken, url string, inbox http.Handler, 
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
 	})
 	deliverer := deliver.New(deliver.Config{
-		Store: store, Retries: retries, Client: client, Seal: sealer,
+		Store: store, Retries: retries, Publish: publisher, Client: client, Seal: sealer,
 		Now: time.Now, Jitter: rand.Float64, Log: log,
 	})
 

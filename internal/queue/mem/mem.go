@@ -73,7 +73,8 @@ type Queue struct {
 	byReceipt map[string]*message
 	inFlight  int
 	ready     int
-	shown     uint64 // how many times a message became ready, which gives them their order
+	shown     uint64      // how many times a message became ready, which gives them their order
+	lastMove  *queue.Move // from the dead-letter queue back; nil if there was none
 }
 
 var _ queue.Queue = (*Queue)(nil)

@@ -313,3 +313,43 @@ func remove(t testing.TB, q queue.Queue, receipts ...string) {
 		t.Error(err)
 	}
 }
+
+func TestRedriveMovesWhatIsDeadBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := mem.New(mem.Config{Visibility: time.Hour})
+		q := mem.New(mem.Config{Visibility: time.Minute, DeadLetter: dead, MaxReceives: 2})
+		send(t, q, queue.Message{Body: "a", Group: "g"}, queue.Message{Body: "b", Group: "g"}, queue.Message{Body: "c"})
+		for range 2 {
+			receive(t, q, 3, 0)
+			time.Sleep(time.Minute)
+		}
+		if s := state(t, q); s.Depth != (queue.Depth{}) || s.Dead != (queue.Depth{Ready: 3}) || s.Move != nil {
+			t.Fatalf("before: %+v", s)
+		}
+		receive(t, dead, 1, 0) // somebody looks at one
+		if err := q.Redrive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s := state(t, q)
+		if s.Depth != (queue.Depth{Ready: 2}) || s.Dead != (queue.Depth{InFlight: 1}) {
+			t.Errorf("after: %+v", s)
+		}
+		if want := (queue.Move{Status: queue.MoveCompleted, Moved: 2, Total: 2, StartedAt: time.Now().UTC()}); *s.Move != want {
+			t.Errorf("the move is %+v, want %+v", s.Move, want)
+		}
+		for _, m := range receive(t, q, 2, 0) {
+			if m.Receives != 1 {
+				t.Errorf("a message that was moved back has %d receives", m.Receives)
+			}
+		}
+	})
+}
+
+func state(t *testing.T, q *mem.Queue) queue.State {
+	t.Helper()
+	s, err := q.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

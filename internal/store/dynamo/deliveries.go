@@ -169,7 +169,7 @@ func (s *Store) makeDelivery(ctx context.Context, d boathook.Delivery) (made boo
 func (s *Store) CancelDelivery(ctx context.Context, d boathook.Delivery) error {
 	d.Status, d.NextAttemptAt = boathook.DeliveryCanceled, time.Time{}
 	for {
-		done, err := s.cancelDelivery(ctx, d)
+		done, err := s.cancelDelivery(ctx, &d)
 		if err != nil {
 			return fmt.Errorf("cancel delivery %s: %w", d.ID, err)
 		}
@@ -179,18 +179,35 @@ func (s *Store) CancelDelivery(ctx context.Context, d boathook.Delivery) error {
 	}
 }
 
-// cancelDelivery is not done if the record was made or removed meanwhile.
-func (s *Store) cancelDelivery(ctx context.Context, d boathook.Delivery) (done bool, err error) {
-	it, held, err := s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID), "SET s = :s, er = :reason REMOVE u", "s = :retrying",
-		map[string]any{":s": d.Status, ":reason": d.Reason, ":retrying": boathook.DeliveryRetrying})
+// cancelDelivery is not done if the record was made or removed meanwhile, or
+// has more attempts than d, which then has as many.
+func (s *Store) cancelDelivery(ctx context.Context, d *boathook.Delivery) (done bool, err error) {
+	it, held, err := s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID),
+		"SET s = :s, er = :reason, n = :n REMOVE u, parent, place", "(s = :retrying OR s = :failed) AND n <= :n", map[string]any{
+			":s": d.Status, ":reason": d.Reason, ":n": d.Attempts,
+			":retrying": boathook.DeliveryRetrying, ":failed": boathook.DeliveryFailed,
+		})
 	if held || err != nil {
 		return held, err
 	}
 	if it == nil {
-		return s.makeDelivery(ctx, d)
+		return s.makeDelivery(ctx, *d)
 	}
 	found, err := decode[deliveryItem](it)
+	d.Attempts = max(d.Attempts, found.Attempts)
 	return found.Status != boathook.DeliveryRetrying, err
+}
+
+// ReopenDelivery implements [store.Deliveries].
+func (s *Store) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
+	_, _, err := s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID),
+		"SET s = :retrying, u = :at REMOVE parent, place", "s = :failed AND n = :n", map[string]any{
+			":retrying": boathook.DeliveryRetrying, ":failed": boathook.DeliveryFailed, ":n": d.Attempts, ":at": at,
+		})
+	if err != nil {
+		return fmt.Errorf("reopen delivery %s: %w", d.ID, err)
+	}
+	return nil
 }
 
 // Delivery implements [store.Deliveries].
@@ -277,6 +294,17 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveri
 				table: s.config.RecordsTable, columns: deliveryColumns,
 				partition: deliveriesPartition(q.WorkspaceID, boathook.WebhookTag(q.WebhookID), shard),
 			})
+		}
+	}
+	for i := range lists {
+		if !q.Since.IsZero() {
+			lists[i].oldest = boathook.FirstDeliveryID(q.Since, q.WebhookID).String()
+		}
+		if !q.Until.IsZero() {
+			// Less its last digit, which is 0, it sorts before the id itself,
+			// and after all that are less.
+			edge := boathook.FirstDeliveryID(q.Until, q.WebhookID).String()
+			lists[i].newest = edge[:len(edge)-1]
 		}
 	}
 	found, next, err := page(ctx, s, q.Page, isDeliveryID, func(it deliveryItem) bool {

@@ -48,13 +48,31 @@ func emulator(t *testing.T, variable string) *dynamodb.Client {
 	url := os.Getenv(variable)
 	switch {
 	case url != "":
-		return client(func(o *dynamodb.Options) { o.BaseEndpoint = &url })
+		return client(func(o *dynamodb.Options) { o.BaseEndpoint, o.HTTPClient = &url, &oneByOne{} })
 	case os.Getenv("CI") == "true":
 		t.Fatalf("NOT TESTED: %s is unset", variable)
 	default:
 		t.Skipf("NOT TESTED: %s is unset; `make test` starts the emulator and sets it", variable)
 	}
 	return nil
+}
+
+// oneByOne sends a request when the one before is answered. moto serves requests
+// in threads and checks conditions without a lock, so that two writes at once
+// may both win, as they never do on AWS.
+type oneByOne struct{ mu sync.Mutex }
+
+func (c *oneByOne) Do(req *http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	return res, err
 }
 
 func client(options ...func(*dynamodb.Options)) *dynamodb.Client {

@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
+	"boathook/internal/catalogue"
+	"boathook/internal/dialect"
 	"boathook/internal/store"
 	"boathook/internal/store/dynamo"
 )
@@ -50,6 +52,18 @@ func attempt(number int) boathook.Attempt {
 				"Date": {"Sat, 21 Nov 2026 18:00:00 GMT"}, "Server": {"nginx/1.24.0"}, "X-Request-Id": {"16555c02-a320-4bec-a14a-52754d783970"},
 			},
 			Body: []byte(`{"ok":true}`),
+		},
+	}
+}
+
+func rejection(outcome boathook.RequestOutcome) boathook.Request {
+	return boathook.Request{
+		ID: "req_aaaaaaaaaaaaaaaaaaaaaaaa", WorkspaceID: "ws_bbbbbbbbbbbbbbbbbbbbbbbb", WebhookID: "in_eeeeeeeeeeeeeeeeeeeeeeee",
+		At: now, Outcome: outcome, Status: http.StatusUnauthorized, Reason: "signature is over another body or with another secret",
+		Sender: &boathook.Sender{
+			IP: "2001:db8:85a3:8d3:1319:8a2e:370:7348", UserAgent: "GitHub-Hookshot/044aadd", ContentType: "application/json",
+			Headers:  []string{"Accept", "Content-Type", "User-Agent", "X-Github-Delivery", "X-Github-Event", "X-Hub-Signature-256"},
+			BodySize: 7890, BodySHA256: strings.Repeat("0f", 32),
 		},
 	}
 }
@@ -90,7 +104,10 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			return err
 		}},
 		{"incoming webhook", func(s *dynamo.Store) error {
-			return s.PutIncoming(ctx, boathook.IncomingWebhook{ID: "in_a", SourceID: "dep_a", CreatedAt: now, UpdatedAt: now})
+			return s.PutIncoming(ctx, boathook.IncomingWebhook{
+				ID: "in_a", SourceID: "dep_a", CreatedAt: now, UpdatedAt: now, Verification: boathook.Verification{SealedSecret: []byte{1}},
+				Filter: boathook.Filter{Events: []string{"push"}, Equals: json.RawMessage(`1`)},
+			})
 		}},
 		{"outgoing webhook", func(s *dynamo.Store) error {
 			return s.PutOutgoing(ctx, boathook.OutgoingWebhook{
@@ -99,9 +116,26 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				Secrets: boathook.SealedSecrets{Current: []byte{1}, Previous: []byte{1}, PreviousUntil: now},
 			})
 		}},
+		{"outgoing webhook disabled", func(s *dynamo.Store) error { return s.DisableOutgoing(ctx, "dep_a", "out_a") }},
+		{"health", func(s *dynamo.Store) error {
+			_, err := s.MarkHealth(ctx, "dep_a", "out_a", boathook.Health{FailingSince: now, DisabledAt: now, DisabledReason: "gone"})
+			return err
+		}},
 		{"run", func(s *dynamo.Store) error { return s.CreateRun(ctx, r) }},
+		{"rejected request", func(s *dynamo.Store) error {
+			return s.PutRequest(ctx, 7, rejection(boathook.RequestRejected))
+		}},
+		{"repeated request", func(s *dynamo.Store) error {
+			r := rejection(boathook.RequestRepeated)
+			r.RunID, r.Sender = "run_a", nil
+			return s.PutRequest(ctx, 199, r)
+		}},
 		{"log", func(s *dynamo.Store) error {
 			return s.AppendLog(ctx, "run_a", 1234, []store.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})
+		}},
+		{"pinned event", func(s *dynamo.Store) error {
+			_, err := s.PinEvent(ctx, store.EventPin{WorkspaceID: "ws_a", EventID: "order 1", Time: now})
+			return err
 		}},
 		{"first attempt", func(s *dynamo.Store) error { return s.RecordAttempt(ctx, failed, attempt(1)) }},
 		{"later attempt that makes the record of a long body", func(s *dynamo.Store) error {
@@ -112,8 +146,13 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			d.Reason = "the webhook was deleted"
 			return s.CancelDelivery(ctx, d)
 		}},
+		{"reopened delivery", func(s *dynamo.Store) error { return s.ReopenDelivery(ctx, failed, now) }},
 		{"due row", func(s *dynamo.Store) error {
 			return s.PutDue(ctx, store.Due{At: now, ID: "run_a", Kind: store.DueRun, Payload: []byte{1}})
+		}},
+		{"slot", func(s *dynamo.Store) error {
+			_, err := s.ReserveSlot(ctx, "out_a", time.Second, now)
+			return err
 		}},
 	} {
 		s, w := onWire(func(r request) *reply {
@@ -201,34 +240,53 @@ func typeOf(value attributes) string {
 }
 
 // TestADeliverysFirstAttemptIsOneWriteOfOneUnit holds the store to what a
-// delivery costs, for the bodies that the four systems document.
+// delivery costs, for every example of the catalogue in every dialect and
+// format.
 func TestADeliverysFirstAttemptIsOneWriteOfOneUnit(t *testing.T) {
-	event, _ := finished().Event()
-	for name, body := range map[string][]byte{
-		"Crewship":   append([]byte(`{"event":"run.succeeded",`), event.Data[1:]...),
-		"Shipway":    []byte(shipwayBody),
-		"Capawesome": []byte(capawesomeBody),
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, w := onWire(func(request) *reply { return ok(`{}`) })
-			d, a := delivery(body), attempt(1)
-			d.SourceID, d.WebhookID, d.WorkspaceID = boathook.NewID("dep"), boathook.NewID("out"), boathook.NewID("ws")
-			if err := s.RecordAttempt(t.Context(), d, a); err != nil {
-				t.Fatal(err)
+	for _, typ := range catalogue.All() {
+		for _, name := range []string{dialect.Crewship, dialect.Shipway, dialect.Capawesome, dialect.Standard} {
+			for _, format := range []boathook.Format{boathook.Raw, boathook.Slack, boathook.Discord, boathook.Teams} {
+				t.Run(fmt.Sprintf("%s, %s, %s", typ.Name, name, format), func(t *testing.T) {
+					e := boathook.Event{ID: boathook.NewID(boathook.EventID), Type: typ.Name, Environment: boathook.Production, Time: now, Data: typ.Example}
+					if run, ok := finished().Event(); ok && typ.Name == run.Type {
+						e = run // with ids that hardly compress
+					}
+					wantOneUnit(t, e, name, format)
+				})
 			}
-			if diff := cmp.Diff([]string{"PutItem"}, w.operations()); diff != "" {
-				t.Fatalf("requests (-want +got):\n%s", diff)
-			}
-			item := w.requests[0].input["Item"].(attributes)
-			if n := size(item); n > 1024 {
-				t.Errorf("the record of a body of %d bytes has %d, more than one write unit", len(body), n)
-			} else {
-				t.Logf("%d bytes, for a body of %d", n, len(body))
-			}
-			if _, indexed := item["parent"]; indexed {
-				t.Error("it is in an index")
-			}
-		})
+		}
+	}
+}
+
+func wantOneUnit(t *testing.T, e boathook.Event, name string, format boathook.Format) {
+	t.Helper()
+	speech, _ := dialect.Lookup(name)
+	body, err := speech.Body(format, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, a := delivery(body), attempt(1)
+	d.SourceID, d.WebhookID, d.WorkspaceID = boathook.NewID(boathook.RepositoryID), boathook.NewID(boathook.OutgoingID), boathook.NewID(boathook.WorkspaceID)
+	d.EventID, d.EventType, d.Environment = e.ID, e.Type, e.Environment
+	a.Signature, err = speech.Sign(dialect.Message{DeliveryID: d.ID, EventType: e.Type, SentAt: now, Body: body}, boathook.NewSigningSecret())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, w := onWire(func(request) *reply { return ok(`{}`) })
+	if err := s.RecordAttempt(t.Context(), d, a); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"PutItem"}, w.operations()); diff != "" {
+		t.Fatalf("requests (-want +got):\n%s", diff)
+	}
+	item := w.requests[0].input["Item"].(attributes)
+	if n := size(item); n > 1024 {
+		t.Errorf("the record of a body of %d bytes has %d, more than one write unit", len(body), n)
+	} else {
+		t.Logf("%d bytes, for a body of %d", n, len(body))
+	}
+	if _, indexed := item["parent"]; indexed {
+		t.Error("it is in an index")
 	}
 }
 
@@ -248,6 +306,21 @@ func TestARunsHeadIsOneUnit(t *testing.T) {
 	}
 }
 
+// TestARequestIsOneUnit even where its sender fills every limit that package
+// intake keeps: 200 bytes of a reason, 100 of each text, 300 of headers' names.
+func TestARequestIsOneUnit(t *testing.T) {
+	s, w := onWire(func(request) *reply { return ok(`{}`) })
+	r := rejection(boathook.RequestRejected)
+	r.Reason, r.Sender.UserAgent, r.Sender.ContentType = string(printable(200)), string(printable(100)), string(printable(100))
+	r.Sender.Headers = slices.Repeat([]string{strings.Repeat("X", 15)}, 20)
+	if err := s.PutRequest(t.Context(), 0, r); err != nil {
+		t.Fatal(err)
+	}
+	if n := size(w.requests[0].input["Item"].(attributes)); n > 1024 {
+		t.Errorf("the item has %d bytes", n)
+	}
+}
+
 // finished is a run with ids of real length, which hardly compress.
 func finished() boathook.Run {
 	r := run()
@@ -258,7 +331,7 @@ func finished() boathook.Run {
 }
 
 // size is an item's by DynamoDB's rules: names and texts count their bytes,
-// numbers one for two digits and one more.
+// numbers one for two digits and one more, maps and lists a few.
 func size(item attributes) (bytes int) {
 	for name, value := range item {
 		bytes += len(name)
@@ -271,6 +344,12 @@ func size(item attributes) (bytes int) {
 				bytes += len(raw)
 			case "N":
 				bytes += (len(v.(string))+1)/2 + 1
+			case "M":
+				bytes += 3 + size(v.(attributes))
+			case "L":
+				for _, element := range v.([]any) {
+					bytes += 1 + size(attributes{"": element})
+				}
 			default:
 				bytes++ // a null or a bool
 			}
@@ -288,25 +367,3 @@ func printable(n int) []byte {
 	}
 	return text
 }
-
-// The documents' examples.
-const (
-	shipwayBody = `{"build":{"build_num":14,"created_at":"2014-12-18T10:44:22+00:00","dockerfile_dir":"/","exit_code":0,"status":` +
-		`"succeeded","finished_at":"2014-12-18T10:47:42+00:00","updated_at":"2014-12-18T10:44:22+00:00"},"commit":{"aut` +
-		`hor":{"login":"grosskur","name":"Alan Grosskurth"},"message":"Revert test commit","sha":"88d543e33a67d669e917b` +
-		`b178d63fba838d9cf2e"},"image_tags":[{"full_name":"shipway.io/grosskur/docker-hello:latest","id":"4cdd9808a0d64` +
-		`fc04e92be2832895ab2de9bf86dd60cf6d846e886904925186d","name":"latest"}],"images":[{"id":"4cdd9808a0d64fc04e92be` +
-		`2832895ab2de9bf86dd60cf6d846e886904925186d","pushed":true},{"id":"aab4e5cb6c913c9801d1e0872f930d97b665edeb1344` +
-		`e01dd6e57daa9eefed15","pushed":true},{"id":"d76986f1db3e3d98364088b98384d612ba5f8207cdf0575e5512da55d53c4490",` +
-		`"pushed":true},{"id":"60dbd5ce6f07db5d392da675f6ab1fadcea5c129d9853058dd487d55b3a655d3","pushed":false},{"id":` +
-		`"fcf984186c72de37469b8a049f6bb4a3f128e9b60f3b3e279a9abbce689f6274","pushed":false}],"repository":{"clone_url":` +
-		`"https://github.com/grosskur/docker-hello.git","id":27844253,"name":"docker-hello","owner":{"id":40483,"login"` +
-		`:"grosskur"}}}`
-
-	capawesomeBody = `{"event":"job_finished","data":{"id":"16555c02-a320-4bec-a14a-52754d783970","appBuildId":"647d1fe4-9cb7-4f25-a` +
-		`faf-7a0c13a1bb8c","appDeploymentId":null,"appId":"70922e93-0944-48cc-a560-61135ab291ad","canceledAt":177114328` +
-		`4003,"canceledBy":"f624e455-b19c-4f17-8282-e4a7a02597f3","finishedAt":1771143284003,"inProgressAt":17711432753` +
-		`11,"inProgressTimeInSeconds":8,"organizationId":"a7249949-a705-4952-a293-a06df84950dc","pendingAt":17711432563` +
-		`81,"pendingTimeInSeconds":18,"queuedAt":null,"queueTimeInSeconds":null,"stack":"macos-tahoe","status":"cancele` +
-		`d","totalTimeInSeconds":27,"createdAt":1771143256161,"createdBy":"f624e455-b19c-4f17-8282-e4a7a02597f3"}}`
-)

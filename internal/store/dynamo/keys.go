@@ -22,7 +22,8 @@ import (
 //	src#<src>  live                                liveItem
 //	src#<src>  ver#<id>   ver#<number>#<id>        Version
 //	src#<src>  in#<id>                             IncomingWebhook
-//	src#<src>  out#<id>                            OutgoingWebhook
+//	src#<src>  out#<id>                            OutgoingWebhook, without its Health
+//	src#<src>  out#<id>#health                     Health
 //
 // The records table. The sparse index by-parent sorts a source's runs by their
 // creation and a webhook's failed deliveries by their events' times.
@@ -32,9 +33,13 @@ import (
 //	run#<run>                input#<hash>                                    textItem
 //	run#<run>                output#<hash>                                   textItem
 //	run#<run>                log#<line>                                      textItem
+//	req#<in>                 rejected#<slot>                                 requestItem
+//	req#<in>                 other#<slot>                                    requestItem
+//	evt#<ws>#<id>            pin                                             pinItem
 //	dlv#<ws>#<tag>#<shard>   <delivery>      failed#<ws>#<out>   <delivery>  deliveryItem
 //	att#<delivery>           <number>                                        attemptItem
 //	due#<shard>              <time>#<id>                                     dueItem
+//	slot#<out>               <interval>                                      slotItem
 //	part#<pk>#<sk>           <number>                                        textItem: what did not fit into pk, sk
 //
 // Times are 13 digits of Unix milliseconds. The key of an input or output holds
@@ -83,6 +88,16 @@ func versionKey(sourceID, id string) key  { return key{"src#" + sourceID, "ver#"
 func incomingKey(sourceID, id string) key { return key{"src#" + sourceID, "in#" + id} }
 func outgoingKey(sourceID, id string) key { return key{"src#" + sourceID, "out#" + id} }
 
+// A webhook's health has the webhook's key, and this behind it: one query reads
+// all of both.
+const healthSuffix = "#health"
+
+func healthKey(sourceID, id string) key {
+	return key{"src#" + sourceID, "out#" + id + healthSuffix}
+}
+
+func isHealth(k key) bool { return strings.HasSuffix(k.SK, healthSuffix) }
+
 const runPartition = "run#"
 
 func headKey(runID string) key { return key{runPartition + runID, "head"} }
@@ -101,6 +116,18 @@ func logKey(runID string, line int) key {
 	return key{runPartition + runID, fmt.Sprintf("%s%09d", logLines, line)}
 }
 
+func requestKey(webhookID string, outcome boathook.RequestOutcome, slot int) key {
+	ring := "other"
+	if outcome == boathook.RequestRejected {
+		ring = "rejected"
+	}
+	return key{requestsPartition(webhookID), fmt.Sprintf("%s#%03d", ring, slot)}
+}
+
+func requestsPartition(webhookID string) string { return "req#" + webhookID }
+
+func pinKey(workspaceID, eventID string) key { return key{"evt#" + workspaceID + "#" + eventID, "pin"} }
+
 func deliveryKey(workspaceID string, id boathook.DeliveryID) key {
 	return key{deliveriesPartition(workspaceID, id.Tag(), id.Shard(deliveryShards)), id.String()}
 }
@@ -117,6 +144,10 @@ func dueKey(d store.Due) key {
 	h := fnv.New32a()
 	h.Write([]byte(d.ID))
 	return key{duePartition(int(h.Sum32() % store.DueShards)), position(d.At, d.ID)}
+}
+
+func slotKey(webhookID string, interval time.Duration) key {
+	return key{"slot#" + webhookID, fmt.Sprintf("%010d", interval.Microseconds())}
 }
 
 func duePartition(shard int) string { return fmt.Sprintf("due#%02d", shard) }

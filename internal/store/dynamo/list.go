@@ -25,6 +25,8 @@ type list struct {
 	partition  string
 	prefix     string // of the sort keys; empty: the whole partition
 	columns    string // the attributes to read, all keys included; empty: all
+	oldest     string // the positions of interest begin here; empty: with the first
+	newest     string // and end here; empty: with the last
 }
 
 // attributes are the names of the list's keys.
@@ -45,15 +47,23 @@ const (
 	highest = "~"
 )
 
+// bounds are the oldest and the newest position to read if the newest may be
+// from, or any if from is empty. They may be the wrong way round: then there is
+// nothing between them.
+func (l list) bounds(from string) (oldest, newest string) {
+	return cmp.Or(l.oldest, lowest), min(cmp.Or(from, highest), cmp.Or(l.newest, highest))
+}
+
 // query reads the list from its newest item, or from a position, which is
 // itself included.
 func (l list) query(from string, limit int) *dynamodb.QueryInput {
 	partition, sort := l.attributes()
+	oldest, newest := l.bounds(from)
 	in := &dynamodb.QueryInput{
 		TableName:              &l.table,
 		KeyConditionExpression: aws.String(partition + " = :p AND " + sort + " BETWEEN :first AND :last"),
 		ExpressionAttributeValues: item{
-			":p": str(l.partition), ":first": str(l.prefix + lowest), ":last": str(l.prefix + cmp.Or(from, highest)),
+			":p": str(l.partition), ":first": str(l.prefix + oldest), ":last": str(l.prefix + newest),
 		},
 		ScanIndexForward: aws.Bool(false),
 		ConsistentRead:   &l.consistent,
@@ -116,6 +126,9 @@ func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, l := range lists {
+		if oldest, newest := l.bounds(from); oldest > newest {
+			continue // which DynamoDB would refuse
+		}
 		group.Go(func() error {
 			_, sort := l.attributes()
 			kept := 0

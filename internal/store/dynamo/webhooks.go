@@ -2,19 +2,46 @@ package dynamo
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"slices"
-	"time"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"boathook/internal/boathook"
 )
 
 // PutIncoming implements [store.Webhooks].
 func (s *Store) PutIncoming(ctx context.Context, w boathook.IncomingWebhook) error {
-	if err := s.put(ctx, incomingKey(w.SourceID, w.ID), "", w); err != nil {
+	read := w.Revision
+	w.Revision++
+	it, err := encodeAt(incomingKey(w.SourceID, w.ID), w)
+	if err == nil {
+		err = s.putRevision(ctx, it, read)
+	}
+	if err != nil {
 		return fmt.Errorf("put incoming webhook %s: %w", w.ID, err)
 	}
 	return nil
+}
+
+// putRevision replaces a webhook of the revision that was read, or creates one
+// if that is 0.
+func (s *Store) putRevision(ctx context.Context, it item, read int) error {
+	in := &dynamodb.PutItemInput{TableName: &s.config.ConfigTable, Item: it, ConditionExpression: aws.String("attribute_not_exists(pk)")}
+	if read > 0 {
+		in.ConditionExpression = aws.String("Revision = :read")
+		in.ExpressionAttributeValues = item{":read": num(int64(read))}
+	}
+	_, err := s.client.PutItem(ctx, in)
+	if _, changed := errors.AsType[*types.ConditionalCheckFailedException](err); changed {
+		return boathook.Errorf(boathook.Conflict, "the webhook was changed or deleted meanwhile, look again")
+	}
+	return err
 }
 
 // Incoming implements [store.Webhooks].
@@ -23,11 +50,18 @@ func (s *Store) Incoming(ctx context.Context, sourceID, id string) (boathook.Inc
 }
 
 // AllIncoming implements [store.Webhooks].
-func (s *Store) AllIncoming(ctx context.Context, sourceID string) ([]boathook.IncomingWebhook, error) {
-	webhooks, err := newestBelow(ctx, s, incomingKey(sourceID, ""), func(w boathook.IncomingWebhook) time.Time { return w.CreatedAt })
-	if err != nil {
-		return nil, fmt.Errorf("list incoming webhooks of %s: %w", sourceID, err)
+func (s *Store) AllIncoming(ctx context.Context, sourceID string) (webhooks []boathook.IncomingWebhook, err error) {
+	for it, err := range s.below(ctx, incomingKey(sourceID, "")) {
+		if err != nil {
+			return nil, fmt.Errorf("list incoming webhooks of %s: %w", sourceID, err)
+		}
+		w, err := decode[boathook.IncomingWebhook](it)
+		if err != nil {
+			return nil, err
+		}
+		webhooks = append(webhooks, w)
 	}
+	slices.SortStableFunc(webhooks, func(a, b boathook.IncomingWebhook) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return webhooks, nil
 }
 
@@ -38,46 +72,124 @@ func (s *Store) DeleteIncoming(ctx context.Context, sourceID, id string) error {
 
 // PutOutgoing implements [store.Webhooks].
 func (s *Store) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
-	if err := s.put(ctx, outgoingKey(w.SourceID, w.ID), "", w); err != nil {
+	read := w.Revision
+	w.Revision++
+	it, err := encodeAt(outgoingKey(w.SourceID, w.ID), w)
+	if err == nil {
+		delete(it, "Health")
+		err = s.putRevision(ctx, it, read)
+	}
+	if err != nil {
 		return fmt.Errorf("put outgoing webhook %s: %w", w.ID, err)
 	}
 	return nil
 }
 
+// DisableOutgoing implements [store.Webhooks].
+func (s *Store) DisableOutgoing(ctx context.Context, sourceID, id string) error {
+	_, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &s.config.ConfigTable, Key: outgoingKey(sourceID, id).item(),
+		UpdateExpression: aws.String("SET Enabled = :no ADD Revision :one"), ConditionExpression: aws.String("attribute_exists(pk)"),
+		ExpressionAttributeValues: item{":no": &types.AttributeValueMemberBOOL{}, ":one": num(1)},
+	})
+	if _, absent := errors.AsType[*types.ConditionalCheckFailedException](err); absent {
+		return notFound("outgoing webhook " + id)
+	}
+	if err != nil {
+		return fmt.Errorf("disable outgoing webhook %s: %w", id, err)
+	}
+	return nil
+}
+
 // Outgoing implements [store.Webhooks].
-func (s *Store) Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error) {
-	return fetch[boathook.OutgoingWebhook](ctx, s, "outgoing webhook "+id, outgoingKey(sourceID, id), true)
+func (s *Store) Outgoing(ctx context.Context, sourceID, id string) (w boathook.OutgoingWebhook, err error) {
+	k, health := outgoingKey(sourceID, id), healthKey(sourceID, id)
+	found, err := s.readBatch(ctx, s.configKey(k), s.configKey(health))
+	if err != nil {
+		return w, fmt.Errorf("get outgoing webhook %s: %w", id, err)
+	}
+	if found[k] == nil {
+		return w, notFound("outgoing webhook " + id)
+	}
+	if w, err = decode[boathook.OutgoingWebhook](found[k]); err != nil {
+		return w, err
+	}
+	w.Health, err = decode[boathook.Health](found[health])
+	return w, err
 }
 
 // AllOutgoing implements [store.Webhooks].
-func (s *Store) AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error) {
-	webhooks, err := newestBelow(ctx, s, outgoingKey(sourceID, ""), func(w boathook.OutgoingWebhook) time.Time { return w.CreatedAt })
-	if err != nil {
-		return nil, fmt.Errorf("list outgoing webhooks of %s: %w", sourceID, err)
+func (s *Store) AllOutgoing(ctx context.Context, sourceID string) (webhooks []boathook.OutgoingWebhook, err error) {
+	health := make(map[key]boathook.Health) // a webhook's comes before it
+	for it, err := range s.below(ctx, outgoingKey(sourceID, "")) {
+		if err != nil {
+			return nil, fmt.Errorf("list outgoing webhooks of %s: %w", sourceID, err)
+		}
+		if k := keyOf(it); isHealth(k) {
+			if health[k], err = decode[boathook.Health](it); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		w, err := decode[boathook.OutgoingWebhook](it)
+		if err != nil {
+			return nil, err
+		}
+		w.Health = health[healthKey(sourceID, w.ID)]
+		webhooks = append(webhooks, w)
 	}
+	slices.SortStableFunc(webhooks, func(a, b boathook.OutgoingWebhook) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return webhooks, nil
 }
 
-// DeleteOutgoing implements [store.Webhooks].
+// DeleteOutgoing implements [store.Webhooks]. The health goes first, so that a
+// repeat removes what a failed call has left. An attempt that ends meanwhile may
+// bring it back; it goes with its source then.
 func (s *Store) DeleteOutgoing(ctx context.Context, sourceID, id string) error {
+	if err := s.ClearHealth(ctx, sourceID, id); err != nil {
+		return err
+	}
 	return s.deleteWebhook(ctx, "outgoing webhook "+id, outgoingKey(sourceID, id))
 }
 
-// newestBelow reads all objects whose keys begin like first, newest first.
-func newestBelow[T any](ctx context.Context, s *Store, first key, createdAt func(T) time.Time) (objects []T, err error) {
-	l := list{table: s.config.ConfigTable, consistent: true, partition: first.PK, prefix: first.SK}
-	for it, err := range s.items(ctx, l.query("", boathook.MaxWebhooks)) {
-		if err != nil {
-			return nil, err
-		}
-		object, err := decode[T](it)
-		if err != nil {
-			return nil, err
-		}
-		objects = append(objects, object)
+// MarkHealth implements [store.Webhooks].
+func (s *Store) MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error) {
+	var marks []string
+	values := item{}
+	mark := func(name string, value types.AttributeValue) {
+		marks = append(marks, fmt.Sprintf("%s = if_not_exists(%[1]s, :%[1]s)", name))
+		values[":"+name] = value
 	}
-	slices.SortStableFunc(objects, func(a, b T) int { return createdAt(b).Compare(createdAt(a)) })
-	return objects, nil
+	if !h.FailingSince.IsZero() {
+		mark("FailingSince", num(h.FailingSince.UnixMilli()))
+	}
+	if !h.DisabledAt.IsZero() {
+		mark("DisabledAt", num(h.DisabledAt.UnixMilli()))
+		mark("DisabledReason", str(h.DisabledReason))
+	}
+	out, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &s.config.ConfigTable, Key: healthKey(sourceID, id).item(),
+		UpdateExpression: aws.String("SET " + strings.Join(marks, ", ")), ExpressionAttributeValues: values,
+		ReturnValues: types.ReturnValueAllNew,
+	})
+	if err != nil {
+		return h, fmt.Errorf("mark the health of outgoing webhook %s: %w", id, err)
+	}
+	return decode[boathook.Health](out.Attributes)
+}
+
+// ClearHealth implements [store.Webhooks].
+func (s *Store) ClearHealth(ctx context.Context, sourceID, id string) error {
+	if _, err := s.remove(ctx, healthKey(sourceID, id)); err != nil {
+		return fmt.Errorf("clear the health of outgoing webhook %s: %w", id, err)
+	}
+	return nil
+}
+
+// below reads all items whose keys begin like first, the last key first.
+func (s *Store) below(ctx context.Context, first key) iter.Seq2[item, error] {
+	l := list{table: s.config.ConfigTable, consistent: true, partition: first.PK, prefix: first.SK}
+	return s.items(ctx, l.query("", boathook.MaxWebhooks))
 }
 
 func (s *Store) deleteWebhook(ctx context.Context, what string, k key) error {

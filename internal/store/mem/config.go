@@ -24,7 +24,8 @@ type below struct {
 	live       map[boathook.Environment]boathook.LiveVersion
 	versions   map[string]boathook.Version
 	incoming   map[string]boathook.IncomingWebhook
-	outgoing   map[string]boathook.OutgoingWebhook
+	outgoing   map[string]boathook.OutgoingWebhook // without their health
+	health     map[string]boathook.Health          // of outgoing webhooks
 }
 
 // under is what hangs on a source, to be read.
@@ -44,6 +45,7 @@ func (s *Store) underToChange(sourceID string) *below {
 			versions: make(map[string]boathook.Version),
 			incoming: make(map[string]boathook.IncomingWebhook),
 			outgoing: make(map[string]boathook.OutgoingWebhook),
+			health:   make(map[string]boathook.Health),
 		}
 		s.below[sourceID] = b
 	}
@@ -224,10 +226,15 @@ func cloneVersion(v boathook.Version) boathook.Version {
 // PutIncoming implements [store.Webhooks].
 func (s *Store) PutIncoming(_ context.Context, w boathook.IncomingWebhook) error {
 	defer s.lock()()
-	w.CreatedAt, w.UpdatedAt = stored(w.CreatedAt), stored(w.UpdatedAt)
-	s.underToChange(w.SourceID).incoming[w.ID] = w
+	if s.under(w.SourceID).incoming[w.ID].Revision != w.Revision {
+		return errChanged
+	}
+	w.Revision++
+	s.underToChange(w.SourceID).incoming[w.ID] = cloneIncoming(w)
 	return nil
 }
+
+var errChanged = boathook.Errorf(boathook.Conflict, "the webhook was changed or deleted meanwhile, look again")
 
 // Incoming implements [store.Webhooks].
 func (s *Store) Incoming(_ context.Context, sourceID, id string) (boathook.IncomingWebhook, error) {
@@ -236,13 +243,16 @@ func (s *Store) Incoming(_ context.Context, sourceID, id string) (boathook.Incom
 	if !ok {
 		return boathook.IncomingWebhook{}, notFound("incoming webhook")
 	}
-	return w, nil
+	return cloneIncoming(w), nil
 }
 
 // AllIncoming implements [store.Webhooks].
 func (s *Store) AllIncoming(_ context.Context, sourceID string) ([]boathook.IncomingWebhook, error) {
 	defer s.lock()()
-	webhooks := slices.Collect(maps.Values(s.under(sourceID).incoming))
+	var webhooks []boathook.IncomingWebhook
+	for _, w := range s.under(sourceID).incoming {
+		webhooks = append(webhooks, cloneIncoming(w))
+	}
 	return newestFirst(webhooks, func(w boathook.IncomingWebhook) position { return positionOf(w.CreatedAt, w.ID) }), nil
 }
 
@@ -257,29 +267,56 @@ func (s *Store) DeleteIncoming(_ context.Context, sourceID, id string) error {
 	return nil
 }
 
+func cloneIncoming(w boathook.IncomingWebhook) boathook.IncomingWebhook {
+	w.Verification.SealedSecret = bytes.Clone(w.Verification.SealedSecret)
+	w.Filter.Events = slices.Clone(w.Filter.Events)
+	w.Filter.Equals = bytes.Clone(w.Filter.Equals)
+	w.CreatedAt, w.UpdatedAt = stored(w.CreatedAt), stored(w.UpdatedAt)
+	return w
+}
+
 // PutOutgoing implements [store.Webhooks].
 func (s *Store) PutOutgoing(_ context.Context, w boathook.OutgoingWebhook) error {
 	defer s.lock()()
+	if s.under(w.SourceID).outgoing[w.ID].Revision != w.Revision {
+		return errChanged
+	}
+	w.Revision++
 	s.underToChange(w.SourceID).outgoing[w.ID] = cloneOutgoing(w)
+	return nil
+}
+
+// DisableOutgoing implements [store.Webhooks].
+func (s *Store) DisableOutgoing(_ context.Context, sourceID, id string) error {
+	defer s.lock()()
+	w, ok := s.under(sourceID).outgoing[id]
+	if !ok {
+		return notFound("outgoing webhook")
+	}
+	w.Enabled = false
+	w.Revision++
+	s.below[sourceID].outgoing[id] = w
 	return nil
 }
 
 // Outgoing implements [store.Webhooks].
 func (s *Store) Outgoing(_ context.Context, sourceID, id string) (boathook.OutgoingWebhook, error) {
 	defer s.lock()()
-	w, ok := s.under(sourceID).outgoing[id]
+	b := s.under(sourceID)
+	w, ok := b.outgoing[id]
 	if !ok {
 		return boathook.OutgoingWebhook{}, notFound("outgoing webhook")
 	}
-	return cloneOutgoing(w), nil
+	return b.withHealth(w), nil
 }
 
 // AllOutgoing implements [store.Webhooks].
 func (s *Store) AllOutgoing(_ context.Context, sourceID string) ([]boathook.OutgoingWebhook, error) {
 	defer s.lock()()
+	b := s.under(sourceID)
 	var webhooks []boathook.OutgoingWebhook
-	for _, w := range s.under(sourceID).outgoing {
-		webhooks = append(webhooks, cloneOutgoing(w))
+	for _, w := range b.outgoing {
+		webhooks = append(webhooks, b.withHealth(w))
 	}
 	return newestFirst(webhooks, func(w boathook.OutgoingWebhook) position { return positionOf(w.CreatedAt, w.ID) }), nil
 }
@@ -287,12 +324,41 @@ func (s *Store) AllOutgoing(_ context.Context, sourceID string) ([]boathook.Outg
 // DeleteOutgoing implements [store.Webhooks].
 func (s *Store) DeleteOutgoing(_ context.Context, sourceID, id string) error {
 	defer s.lock()()
-	webhooks := s.under(sourceID).outgoing
-	if _, ok := webhooks[id]; !ok {
+	b := s.under(sourceID)
+	if _, ok := b.outgoing[id]; !ok {
 		return notFound("outgoing webhook")
 	}
-	delete(webhooks, id)
+	delete(b.outgoing, id)
+	delete(b.health, id)
 	return nil
+}
+
+// MarkHealth implements [store.Webhooks].
+func (s *Store) MarkHealth(_ context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error) {
+	defer s.lock()()
+	health := s.underToChange(sourceID).health
+	now := health[id]
+	if now.FailingSince.IsZero() {
+		now.FailingSince = stored(h.FailingSince)
+	}
+	if now.DisabledAt.IsZero() {
+		now.DisabledAt, now.DisabledReason = stored(h.DisabledAt), h.DisabledReason
+	}
+	health[id] = now
+	return now, nil
+}
+
+// ClearHealth implements [store.Webhooks].
+func (s *Store) ClearHealth(_ context.Context, sourceID, id string) error {
+	defer s.lock()()
+	delete(s.under(sourceID).health, id)
+	return nil
+}
+
+func (b below) withHealth(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
+	w = cloneOutgoing(w)
+	w.Health = b.health[w.ID]
+	return w
 }
 
 func cloneOutgoing(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {

@@ -55,7 +55,7 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 	if recorded {
 		return boathook.Errorf(boathook.Conflict, "attempt %d of delivery %s is recorded", a.Number, d.ID)
 	}
-	if i == len(rec.attempts) {
+	if !exists || a.Number > rec.Attempts {
 		rec.Status, rec.Attempts, rec.NextAttemptAt, rec.Reason = d.Status, d.Attempts, stored(d.NextAttemptAt), ""
 	}
 	rec.attempts = slices.Insert(rec.attempts, i, cloneAttempt(a))
@@ -68,10 +68,21 @@ func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
 	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
 	if !exists {
 		rec = s.create(d)
-	} else if rec.Status != boathook.DeliveryRetrying {
+	} else if rec.Status != boathook.DeliveryRetrying && (rec.Status != boathook.DeliveryFailed || rec.Attempts > d.Attempts) {
 		return nil
 	}
+	rec.Attempts = max(rec.Attempts, d.Attempts)
 	rec.Status, rec.NextAttemptAt, rec.Reason = boathook.DeliveryCanceled, time.Time{}, d.Reason
+	return nil
+}
+
+// ReopenDelivery implements [store.Deliveries].
+func (s *Store) ReopenDelivery(_ context.Context, d boathook.Delivery, at time.Time) error {
+	defer s.lock()()
+	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
+	if exists && rec.Status == boathook.DeliveryFailed && rec.Attempts == d.Attempts {
+		rec.Status, rec.NextAttemptAt = boathook.DeliveryRetrying, stored(at)
+	}
 	return nil
 }
 
@@ -107,7 +118,9 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook
 		return nil, "", err
 	}
 	records, next := page(s.deliveriesOf.before(webhookKey{q.WorkspaceID, q.WebhookID}, from), q.Limit, func(d *delivery) bool {
-		return (q.Status == "" || d.Status == q.Status) && (q.EventType == "" || d.EventType == q.EventType)
+		at := d.ID.Time()
+		return (q.Status == "" || d.Status == q.Status) && (q.EventType == "" || d.EventType == q.EventType) &&
+			!at.Before(stored(q.Since)) && (q.Until.IsZero() || at.Before(stored(q.Until)))
 	})
 	deliveries := make([]boathook.Delivery, len(records))
 	for i, rec := range records {

@@ -42,11 +42,14 @@ type Store struct {
 	versionsOf lists[string, boathook.Version] // of a source, by number
 
 	runs         map[string]*boathook.Run
-	runsOf       lists[string, *boathook.Run] // of a source
-	logs         map[string][]chunk           // by run
+	runsOf       lists[string, *boathook.Run]          // of a source
+	requests     map[string]map[slot]*boathook.Request // by webhook
+	logs         map[string][]chunk                    // by run
 	deliveries   map[deliveryKey]*delivery
 	deliveriesOf lists[webhookKey, *delivery]
 	due          lists[int, store.Due] // by shard
+	pins         map[pinKey]*store.EventPin
+	slots        map[slotKey]time.Time // the next that is free
 
 	expiring []expiring // soonest first
 }
@@ -69,10 +72,13 @@ func New(c Config) *Store {
 		versionsOf:   make(lists[string, boathook.Version]),
 		runs:         make(map[string]*boathook.Run),
 		runsOf:       make(lists[string, *boathook.Run]),
+		requests:     make(map[string]map[slot]*boathook.Request),
 		logs:         make(map[string][]chunk),
 		deliveries:   make(map[deliveryKey]*delivery),
 		deliveriesOf: make(lists[webhookKey, *delivery]),
 		due:          make(lists[int, store.Due]),
+		pins:         make(map[pinKey]*store.EventPin),
+		slots:        make(map[slotKey]time.Time),
 	}
 }
 

@@ -130,11 +130,15 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 		},
 		"Outgoing": func() (any, any, func()) {
 			got, _ := s.Outgoing(ctx, "dep_1", "out_1")
-			return got, newWebhook(), func() { spoilWebhook(got) }
+			want := newWebhook()
+			want.Revision = 1
+			return got, want, func() { spoilWebhook(got) }
 		},
 		"AllOutgoing": func() (any, any, func()) {
 			got, _ := s.AllOutgoing(ctx, "dep_1")
-			return got, []boathook.OutgoingWebhook{newWebhook()}, func() { spoilWebhook(got[0]) }
+			want := newWebhook()
+			want.Revision = 1
+			return got, []boathook.OutgoingWebhook{want}, func() { spoilWebhook(got[0]) }
 		},
 		"Delivery": func() (any, any, func()) {
 			got, _ := s.Delivery(ctx, "ws_1", boathook.DeliveryID{})

@@ -26,6 +26,7 @@ func (s *Store) LookUpTrigger(_ context.Context, sourceID, webhookID, runID stri
 	b := s.under(sourceID)
 	view := store.TriggerView{Live: maps.Clone(b.live)}
 	if w, ok := b.incoming[webhookID]; ok {
+		w = cloneIncoming(w)
 		view.Webhook = &w
 	}
 	if r, ok := s.runs[runID]; ok {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"testing"
@@ -105,7 +106,7 @@ func (s *suite) testTokens(t *testing.T) {
 func (s *suite) newSource(workspaceID string) boathook.Source {
 	return boathook.Source{
 		ID: boathook.NewID(boathook.DeploymentID), WorkspaceID: workspaceID,
-		Kind: boathook.Deployment, Name: "reviewer", CreatedAt: s.clock.Now(),
+		Kind: boathook.Deployment, Owner: "acme", Name: "reviewer", CreatedAt: s.clock.Now(),
 	}
 }
 
@@ -175,6 +176,7 @@ func (s *suite) testDeleteSource(t *testing.T) {
 	in, out := s.newIncoming(source), s.newOutgoing(source)
 	must(t, s.PutIncoming(t.Context(), in))
 	must(t, s.PutOutgoing(t.Context(), out))
+	in.Revision, out.Revision = 1, 1
 
 	t.Run("another workspace's stays whole", func(t *testing.T) {
 		wantKind(t, "DeleteSource", s.DeleteSource(t.Context(), boathook.NewID(boathook.WorkspaceID), source.ID), boathook.NotFound)
@@ -187,6 +189,7 @@ func (s *suite) testDeleteSource(t *testing.T) {
 		must(t, s.PutSource(t.Context(), other))
 		otherIn := s.newIncoming(other)
 		must(t, s.PutIncoming(t.Context(), otherIn))
+		otherIn.Revision = 1
 
 		must(t, s.DeleteSource(t.Context(), workspaceID, source.ID))
 		_, err := s.Source(t.Context(), workspaceID, source.ID)
@@ -207,6 +210,7 @@ func (s *suite) testDeleteSource(t *testing.T) {
 		wantSame(t, "the other's webhook", read(s.Incoming(t.Context(), other.ID, otherIn.ID))(t), otherIn)
 	})
 	t.Run("a repeat removes what is left below it", func(t *testing.T) {
+		out.Revision = 0
 		must(t, s.PutOutgoing(t.Context(), out)) // as a failed call leaves it
 		if err := s.DeleteSource(t.Context(), workspaceID, source.ID); !boathook.IsKind(err, boathook.NotFound) {
 			must(t, err)
@@ -334,6 +338,11 @@ func (s *suite) newIncoming(source boathook.Source) boathook.IncomingWebhook {
 	return boathook.IncomingWebhook{
 		ID: id, WorkspaceID: source.WorkspaceID, SourceID: source.ID, Name: "GitHub", Environment: boathook.Staging,
 		Enabled: true, TokenHash: boathook.NewURLToken(source.ID, id).Hash(), WaitForStart: 1500 * time.Millisecond,
+		Verification: boathook.Verification{
+			Preset: "hmac", SealedSecret: []byte{0, 0xff}, Header: "X-Signature", Algorithm: "sha512", Encoding: "base64",
+			Prefix: "v1=", TimestampHeader: "X-At", DeliveryHeader: "X-Delivery",
+		},
+		Filter:    boathook.Filter{Events: []string{"push"}, Pointer: "/a~1b", Equals: json.RawMessage(`null`)},
 		CreatedAt: s.clock.Now(), UpdatedAt: s.clock.Now(),
 	}
 }
@@ -342,8 +351,8 @@ func (s *suite) newOutgoing(source boathook.Source) boathook.OutgoingWebhook {
 	return boathook.OutgoingWebhook{
 		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: source.WorkspaceID, SourceID: source.ID,
 		Name: "Slack", URL: "https://example.com/hook", Events: []boathook.EventType{boathook.EventRunFailed, boathook.EventRunSucceeded},
-		Environment: boathook.Production, Dialect: "crewship", Timeout: 30 * time.Second,
-		Retry: []time.Duration{5 * time.Second, 500 * time.Millisecond, 24 * time.Hour}, Enabled: true,
+		Environment: boathook.Production, Dialect: "crewship", Format: boathook.Slack, Timeout: 30 * time.Second,
+		Retry: []time.Duration{5 * time.Second, 500 * time.Millisecond, 24 * time.Hour}, RateLimit: 25, Enabled: true,
 		Secrets: boathook.SealedSecrets{
 			Current: []byte{0, 1, 2}, Previous: []byte{0xff}, PreviousUntil: s.clock.Now().Add(time.Hour),
 		},
@@ -363,9 +372,11 @@ func (s *suite) testIncoming(t *testing.T) {
 		},
 		change: func(w *boathook.IncomingWebhook) {
 			w.Name, w.Enabled, w.WaitForStart, w.TokenHash = "", false, 0, [sha256.Size]byte{1}
+			w.Verification, w.Filter = boathook.Verification{}, boathook.Filter{}
 			w.UpdatedAt = w.UpdatedAt.Add(time.Minute)
 		},
-		time: func(w boathook.IncomingWebhook) time.Time { return w.CreatedAt },
+		time:     func(w boathook.IncomingWebhook) time.Time { return w.CreatedAt },
+		revision: func(w *boathook.IncomingWebhook) *int { return &w.Revision },
 	}, source.ID)
 }
 
@@ -380,11 +391,75 @@ func (s *suite) testOutgoing(t *testing.T) {
 		},
 		change: func(w *boathook.OutgoingWebhook) {
 			w.Environment, w.Enabled, w.Retry, w.Events = "", false, nil, w.Events[:1]
-			w.Secrets, w.SealedHeaders = boathook.SealedSecrets{Current: []byte("new")}, nil
+			w.Secrets, w.SealedHeaders = boathook.SealedSecrets{}, nil
 			w.UpdatedAt = w.UpdatedAt.Add(time.Minute)
 		},
-		time: func(w boathook.OutgoingWebhook) time.Time { return w.CreatedAt },
+		time:     func(w boathook.OutgoingWebhook) time.Time { return w.CreatedAt },
+		revision: func(w *boathook.OutgoingWebhook) *int { return &w.Revision },
 	}, source.ID)
+
+	w := s.newOutgoing(source)
+	must(t, s.PutOutgoing(t.Context(), w))
+	w.Revision++
+	// wantWebhook compares it with how it reads, alone and among all.
+	wantWebhook := func(t *testing.T) {
+		t.Helper()
+		wantSame(t, "webhook", read(s.Outgoing(t.Context(), source.ID, w.ID))(t), w)
+		all := read(s.AllOutgoing(t.Context(), source.ID))(t)
+		if i := slices.IndexFunc(all, func(o boathook.OutgoingWebhook) bool { return o.ID == w.ID }); i < 0 {
+			t.Error("it is not listed")
+		} else {
+			wantSame(t, "as it is listed", all[i], w)
+		}
+	}
+	t.Run("disabling is a change of nothing else, and may be repeated", func(t *testing.T) {
+		w.Enabled = false
+		for range 2 {
+			must(t, s.DisableOutgoing(t.Context(), source.ID, w.ID))
+			w.Revision++
+			wantWebhook(t)
+		}
+		wantKind(t, "DisableOutgoing", s.DisableOutgoing(t.Context(), source.ID, boathook.NewID(boathook.OutgoingID)), boathook.NotFound)
+		wantKind(t, "DisableOutgoing", s.DisableOutgoing(t.Context(), boathook.NewID(boathook.DeploymentID), w.ID), boathook.NotFound)
+	})
+	t.Run("what health is marked with first stays", func(t *testing.T) {
+		mark := func(h boathook.Health) {
+			t.Helper()
+			wantSame(t, "health", read(s.MarkHealth(t.Context(), source.ID, w.ID, h))(t), w.Health)
+			wantWebhook(t)
+		}
+		at := s.clock.Now()
+		w.Health.FailingSince = at
+		mark(boathook.Health{FailingSince: at})
+		mark(boathook.Health{FailingSince: at.Add(time.Hour)})
+		w.Health.DisabledAt, w.Health.DisabledReason = at.Add(time.Minute), "gone"
+		mark(boathook.Health{DisabledAt: at.Add(time.Minute), DisabledReason: "gone"})
+		mark(boathook.Health{FailingSince: at.Add(time.Hour), DisabledAt: at.Add(time.Hour), DisabledReason: "later"})
+	})
+	t.Run("putting a webhook leaves its health as it is", func(t *testing.T) {
+		put := w
+		put.Name, put.Health = "renamed", boathook.Health{FailingSince: s.clock.Now().Add(time.Hour)}
+		must(t, s.PutOutgoing(t.Context(), put))
+		w.Name = "renamed"
+		w.Revision++
+		wantWebhook(t)
+	})
+	t.Run("cleared health is zero, and may be cleared again", func(t *testing.T) {
+		w.Health = boathook.Health{}
+		for range 2 {
+			must(t, s.ClearHealth(t.Context(), source.ID, w.ID))
+			wantWebhook(t)
+		}
+	})
+	t.Run("a deleted webhook takes its health with it", func(t *testing.T) {
+		_, err := s.MarkHealth(t.Context(), source.ID, w.ID, boathook.Health{FailingSince: s.clock.Now()})
+		must(t, err)
+		must(t, s.DeleteOutgoing(t.Context(), source.ID, w.ID))
+		w.Revision = 0
+		must(t, s.PutOutgoing(t.Context(), w))
+		w.Revision++
+		wantWebhook(t)
+	})
 }
 
 // webhooks are those of one direction.
@@ -396,6 +471,8 @@ type webhooks[W any] struct {
 	make   func(age time.Duration) (id string, w W)
 	change func(w *W)
 	time   func(w W) time.Time
+
+	revision func(w *W) *int
 }
 
 func testWebhooks[W any](t *testing.T, ws webhooks[W], sourceID string) {
@@ -409,14 +486,24 @@ func testWebhooks[W any](t *testing.T, ws webhooks[W], sourceID string) {
 	})
 	t.Run("one reads back as it was put", func(t *testing.T) {
 		must(t, ws.put(t.Context(), w))
+		*ws.revision(&w)++
 		wantSame(t, "webhook", read(ws.get(t.Context(), sourceID, id))(t), w)
 		wantSame(t, "all", read(ws.all(t.Context(), sourceID))(t), []W{w})
 	})
-	t.Run("the last write replaces it whole", func(t *testing.T) {
+	t.Run("a change of what was read last replaces it whole", func(t *testing.T) {
 		ws.change(&w)
 		must(t, ws.put(t.Context(), w))
+		*ws.revision(&w)++
 		wantSame(t, "webhook", read(ws.get(t.Context(), sourceID, id))(t), w)
 		wantSame(t, "all", read(ws.all(t.Context(), sourceID))(t), []W{w})
+	})
+	t.Run("a change of what was read before another change is a conflict", func(t *testing.T) {
+		for _, revision := range []int{0, *ws.revision(&w) - 1, *ws.revision(&w) + 1} {
+			stale := w
+			*ws.revision(&stale) = revision
+			wantKind(t, "put", ws.put(t.Context(), stale), boathook.Conflict)
+		}
+		wantSame(t, "webhook", read(ws.get(t.Context(), sourceID, id))(t), w)
 	})
 	t.Run("another source's is not found, listed or deleted", func(t *testing.T) {
 		other := boathook.NewID(boathook.DeploymentID)
@@ -444,5 +531,6 @@ func testWebhooks[W any](t *testing.T, ws webhooks[W], sourceID string) {
 			t.Errorf("%d are left of 4", len(all))
 		}
 		wantKind(t, "delete again", ws.remove(t.Context(), sourceID, id), boathook.NotFound)
+		wantKind(t, "a change that comes late", ws.put(t.Context(), w), boathook.Conflict)
 	})
 }

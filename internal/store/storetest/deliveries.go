@@ -240,10 +240,31 @@ func (s *suite) testCancelDelivery(t *testing.T) {
 		} {
 			d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
 			d = s.record(t, d, 1, status)
-			late := s.after(d, 1, boathook.DeliveryRetrying)
+			late := s.after(d, 0, boathook.DeliveryRetrying)
 			late.Reason = reason
 			must(t, s.CancelDelivery(t.Context(), late))
 			s.wantDelivery(t, d, s.newAttempt(1, response))
+		}
+	})
+	t.Run("one that failed is canceled by its resend, and not reopened", func(t *testing.T) {
+		d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+		failed := s.record(t, d, 1, boathook.DeliveryFailed)
+		d = failed
+		d.Reason = reason
+		must(t, s.CancelDelivery(t.Context(), d))
+		must(t, s.ReopenDelivery(t.Context(), failed, s.clock.Now()))
+		s.wantDelivery(t, s.after(d, 1, boathook.DeliveryCanceled), s.newAttempt(1, http.StatusServiceUnavailable))
+	})
+	t.Run("one that is canceled before its second attempt stays so when the first is recorded", func(t *testing.T) {
+		d := s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+		d.Reason, d.Attempts = reason, 1
+		must(t, s.CancelDelivery(t.Context(), d))
+		err := s.RecordAttempt(t.Context(), s.after(d, 1, boathook.DeliveryRetrying), s.newAttempt(1, http.StatusServiceUnavailable))
+		if err != nil && !boathook.IsKind(err, boathook.Conflict) {
+			t.Fatal(err)
+		}
+		if got, err := s.Delivery(t.Context(), d.WorkspaceID, d.ID); err != nil || got.Status != boathook.DeliveryCanceled || got.Reason != reason {
+			t.Errorf("it is %s, for %q, %v", got.Status, got.Reason, err)
 		}
 	})
 	t.Run("an attempt that is made all the same reopens it", func(t *testing.T) {
@@ -288,6 +309,46 @@ const (
 	tagTwin1 = "out_6cf26pmbrpp4wpawdfvugzou"
 	tagTwin2 = "out_cqlbbh3x2pxapq64ucrcejge"
 )
+
+func (s *suite) testReopenDelivery(t *testing.T) {
+	newDelivery := func() boathook.Delivery {
+		return s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+	}
+	at := s.clock.Now().Add(time.Hour)
+	failed := func(d boathook.Delivery) int {
+		return len(s.deliveriesOf(d, boathook.DeliveryFailed, "").all(t, store.Page{Limit: 10}))
+	}
+
+	t.Run("a failed one is retrying, and no longer among the failed", func(t *testing.T) {
+		d := s.record(t, newDelivery(), 1, boathook.DeliveryFailed)
+		must(t, s.ReopenDelivery(t.Context(), d, at))
+		d.Status, d.NextAttemptAt = boathook.DeliveryRetrying, at
+		s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable))
+		if n := failed(d); n != 0 {
+			t.Errorf("%d are failed", n)
+		}
+		must(t, s.ReopenDelivery(t.Context(), d, at.Add(time.Hour))) // it is not failed any more
+		wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), d)
+
+		again := s.record(t, d, 2, boathook.DeliveryFailed)
+		wantSame(t, "delivery that failed again", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), again)
+		if n := failed(d); n != 1 {
+			t.Errorf("after it failed again, %d are failed", n)
+		}
+		must(t, s.ReopenDelivery(t.Context(), d, at)) // read before its last attempt
+		wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), again)
+	})
+	t.Run("others are left alone", func(t *testing.T) {
+		for _, status := range []boathook.DeliveryStatus{boathook.DeliverySucceeded, boathook.DeliveryRetrying} {
+			d := s.record(t, newDelivery(), 1, status)
+			must(t, s.ReopenDelivery(t.Context(), d, at))
+			wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), d)
+		}
+		absent := newDelivery()
+		must(t, s.ReopenDelivery(t.Context(), absent, at))
+		s.wantNoDelivery(t, absent.WorkspaceID, absent.ID)
+	})
+}
 
 func (s *suite) testDeliveries(t *testing.T) {
 	newWebhook := func() boathook.Delivery {
@@ -351,6 +412,50 @@ func (s *suite) testDeliveries(t *testing.T) {
 				got := s.deliveriesOf(w, status, eventType).all(t, store.Page{Limit: 3})
 				wantSame(t, fmt.Sprintf("status %q, type %q", status, eventType), got, want)
 			}
+		}
+	})
+
+	t.Run("they can be selected by their events' times", func(t *testing.T) {
+		w, start := newWebhook(), s.clock.Now()
+		var all []boathook.Delivery // newest first
+		for i := range 6 {
+			d := s.newDelivery(w.WebhookID, start.Add(time.Duration(i/2)*time.Millisecond))
+			d.WorkspaceID = w.WorkspaceID
+			d = s.record(t, d, 1, boathook.DeliveryFailed)
+			d.Body = nil
+			all = slices.Insert(all, 0, d)
+		}
+		slices.SortFunc(all, func(a, b boathook.Delivery) int { return strings.Compare(b.ID.String(), a.ID.String()) })
+		for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
+			selected := s.deliveriesOf(w, status, "")
+			for since := -1; since <= 3; since++ {
+				for until := -1; until <= 4; until++ {
+					q := store.DeliveryQuery{WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Status: status}
+					if since >= 0 {
+						q.Since = start.Add(time.Duration(since) * time.Millisecond)
+					}
+					if until >= 0 {
+						q.Until = start.Add(time.Duration(until) * time.Millisecond)
+					}
+					want := slices.DeleteFunc(slices.Clone(all), func(d boathook.Delivery) bool {
+						return d.ID.Time().Before(q.Since) || until >= 0 && !d.ID.Time().Before(q.Until)
+					})
+					selected.page = func(ctx context.Context, p store.Page) ([]boathook.Delivery, string, error) {
+						q.Page = p
+						return s.Deliveries(ctx, q)
+					}
+					wantSame(t, fmt.Sprintf("since %d, until %d", since, until), selected.all(t, store.Page{Limit: 4}), want)
+				}
+			}
+			whole, next, err := s.deliveriesOf(w, status, "").page(t.Context(), store.Page{Limit: 4})
+			must(t, err)
+			beyond := store.DeliveryQuery{
+				WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Status: status,
+				Since: whole[0].ID.Time(), Page: store.Page{Limit: 4, Cursor: next},
+			}
+			deliveries, _, err := s.Deliveries(t.Context(), beyond)
+			must(t, err)
+			wantSame(t, "from a cursor before the time", deliveries, []boathook.Delivery(nil))
 		}
 	})
 

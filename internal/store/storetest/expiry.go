@@ -22,6 +22,7 @@ func (s *suite) testExpiry(t *testing.T) {
 	must(t, s.PutSource(t.Context(), source))
 	must(t, s.PutToken(t.Context(), token))
 	must(t, s.PutIncoming(t.Context(), in))
+	in.Revision++
 	version := read(s.AddVersion(t.Context(), s.newVersion(source)))(t)
 
 	pending, over := s.pending(t), s.over(t)
@@ -30,6 +31,9 @@ func (s *suite) testExpiry(t *testing.T) {
 	must(t, s.RemovePending(t.Context(), removed.ID))
 	line := store.LogLine{Time: s.clock.Now(), Stream: "stdout", Text: "before"}
 	must(t, s.AppendLog(t.Context(), over.ID, 0, []store.LogLine{line, line}))
+
+	must(t, s.PutRequest(t.Context(), 0, s.newRequest(in, boathook.RequestRejected)))
+	must(t, s.PutRequest(t.Context(), 1, s.newRequest(in, boathook.RequestRejected)))
 
 	webhookID := boathook.NewID(boathook.OutgoingID)
 	newDelivery := func() boathook.Delivery {
@@ -43,6 +47,10 @@ func (s *suite) testExpiry(t *testing.T) {
 	canceled := newDelivery()
 	must(t, s.CancelDelivery(t.Context(), canceled))
 	canceled = s.after(canceled, 0, boathook.DeliveryCanceled)
+
+	pin := s.newPin()
+	read(s.PinEvent(t.Context(), pin))(t)
+	must(t, s.MarkEventPublished(t.Context(), pin.WorkspaceID, pin.EventID, 3))
 
 	count := func(status boathook.DeliveryStatus) int {
 		t.Helper()
@@ -68,11 +76,16 @@ func (s *suite) testExpiry(t *testing.T) {
 		}
 	})
 
+	later := s.newRequest(in, boathook.RequestRejected)
+	must(t, s.PutRequest(t.Context(), 1, later))
 	removed.CreatedAt = s.clock.Now()
 	must(t, s.CreateRun(t.Context(), removed))
 	s.clock.Advance(2 * time.Minute)
 	t.Run("a run in place of one that was removed has a retention of its own", func(t *testing.T) {
 		s.wantRun(t, removed)
+	})
+	t.Run("a request that took another's slot has a retention of its own", func(t *testing.T) {
+		wantSame(t, "the webhook's", s.requestsOf(in, "").all(t, store.Page{Limit: 10}), []boathook.Request{later})
 	})
 	t.Run("what users set up stays", func(t *testing.T) {
 		wantSame(t, "source", read(s.Source(t.Context(), source.WorkspaceID, source.ID))(t), source)
@@ -118,6 +131,13 @@ func (s *suite) testExpiry(t *testing.T) {
 				t.Errorf("the webhook has %d deliveries of status %q", n, status)
 			}
 		}
+	})
+	t.Run("an event's id is free", func(t *testing.T) {
+		again := pin
+		again.Hash[0]++
+		again.Time = s.clock.Now()
+		wantKind(t, "MarkEventPublished", s.MarkEventPublished(t.Context(), pin.WorkspaceID, pin.EventID, 3), boathook.NotFound)
+		wantSame(t, "the pin", read(s.PinEvent(t.Context(), again))(t), again)
 	})
 	t.Run("a run's id is free, and the new run has nothing of the old", func(t *testing.T) {
 		for _, r := range []boathook.Run{pending, running, over} {

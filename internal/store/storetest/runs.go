@@ -97,6 +97,7 @@ func (s *suite) testLookUpTrigger(t *testing.T) {
 	t.Run("it gives the webhook, what is live, and the run", func(t *testing.T) {
 		w.Enabled = false
 		must(t, s.PutIncoming(t.Context(), w))
+		w.Revision++
 		version := read(s.AddVersion(t.Context(), s.newVersion(source)))(t)
 		r, _ := s.running(t)
 		view := store.TriggerView{

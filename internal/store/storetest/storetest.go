@@ -48,11 +48,15 @@ func Run(t *testing.T, open Open) {
 	t.Run("canceling runs", shared.testRequestCancel)
 	t.Run("lists of runs", shared.testRuns)
 	t.Run("active runs", shared.testAnyActive)
+	t.Run("requests", shared.testRequests)
 	t.Run("logs", shared.testLogs)
+	t.Run("events", shared.testEvents)
 	t.Run("recording attempts", shared.testRecordAttempt)
 	t.Run("canceling deliveries", shared.testCancelDelivery)
+	t.Run("reopening deliveries", shared.testReopenDelivery)
 	t.Run("lists of deliveries", shared.testDeliveries)
 	t.Run("due rows", shared.testDue)
+	t.Run("slots", shared.testSlots)
 	t.Run("expiry", newSuite(t, open).testExpiry)
 }
 

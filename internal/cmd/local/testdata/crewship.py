@@ -6,81 +6,15 @@ an HMAC of its own. Usage: python3 crewship.py URL ADMIN_TOKEN
 
 import hashlib
 import hmac
-import http.client
-import http.server
 import json
-import queue
 import re
-import sys
-import threading
 import time
 import unittest
-import urllib.parse
 import uuid
 
-BASE, TOKEN = sys.argv.pop(1), sys.argv.pop(1)
+from outside import TOKEN, Receiver, call, eventually, request
+
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
-
-
-def request(method, url, body=None, headers=None, token=TOKEN):
-    parts = urllib.parse.urlsplit(url if url.startswith("http") else BASE + url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
-    headers = dict(headers or {})
-    if token:
-        headers["Authorization"] = "Bearer " + token
-    if isinstance(body, (dict, list)):
-        body = json.dumps(body)
-    path = parts.path + ("?" + parts.query if parts.query else "")
-    connection.request(method, path, body.encode() if isinstance(body, str) else body, headers)
-    response = connection.getresponse()
-    text = response.read()
-    connection.close()
-    return response.status, response.headers, text
-
-
-def call(method, url, body=None, want=200, **kwargs):
-    status, _, text = request(method, url, body, **kwargs)
-    assert status == want, f"{method} {url}: {status} {text}, want {want}"
-    return json.loads(text) if text else None
-
-
-class Receiver:
-    """Takes deliveries, and answers them by a function of the request's number."""
-
-    def __init__(self, answer=lambda handler, number: (204, b"")):
-        self.requests = queue.Queue()
-        receiver = self
-        self.count = 0
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.count += 1
-                receiver.requests.put((self.headers, body))
-                answer_ = answer(self, receiver.count)
-                if answer_ is None:
-                    return
-                status, text = answer_
-                self.send_response(status)
-                if 300 <= status < 400:
-                    self.send_header("Location", receiver.url + "/elsewhere")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None  # Boathook hangs up on those that talk too much
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def next(self, timeout=20):
-        return self.requests.get(timeout=timeout)
 
 
 class Deployment:
@@ -108,16 +42,6 @@ def trigger(webhook, body=b"{}", want=202, **headers):
     status, _, text = request("POST", webhook["url"], body, headers, token=None)
     assert status == want, f"{status} {text}, want {want}"
     return json.loads(text)
-
-
-def eventually(look, what, seconds=20):
-    deadline = time.time() + seconds
-    while time.time() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"never: {what}")
 
 
 def over(run_id):
@@ -395,7 +319,6 @@ class Deliveries(unittest.TestCase):
         self.assertEqual(headers["X-Crewship-Signature"],
                          expected(second, headers, body) + "," + expected(hook["signing_secret"], headers, body))
         third = call("POST", rotate)["signing_secret"]
-        time.sleep(6)  # a webhook is remembered for a few seconds
         trigger(d.incoming())
         headers, body = receiver.next()
         self.assertEqual(headers["X-Crewship-Signature"], expected(third, headers, body))

@@ -1,0 +1,154 @@
+package boathook
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Filter says which requests to an incoming webhook start runs. All its
+// conditions must hold; the zero value has none.
+type Filter struct {
+	Events  []string        // one of the provider's events; empty: any
+	Pointer string          // a JSON Pointer into the input; empty: none
+	Equals  json.RawMessage // the string, number, boolean or null that stands there
+}
+
+// The limits of a filter.
+const (
+	maxFilterEvents = 50
+	maxEventName    = 100 // bytes
+	maxPointer      = 256 // bytes
+	maxEquals       = 512 // bytes
+)
+
+// IsZero reports whether every request passes f.
+func (f Filter) IsZero() bool { return len(f.Events) == 0 && f.Pointer == "" && f.Equals == nil }
+
+// Check reports what is wrong with f, as an [Invalid] error about one of the
+// fields of "filter".
+func (f Filter) Check() error {
+	if len(f.Events) > maxFilterEvents {
+		return InvalidField("filter.events", "must have at most %d names", maxFilterEvents)
+	}
+	for _, e := range f.Events {
+		if e == "" || len(e) > maxEventName {
+			return InvalidField("filter.events", "must be names of 1 to %d bytes", maxEventName)
+		}
+	}
+	if f.Pointer == "" && f.Equals == nil {
+		return nil
+	}
+	if f.Pointer == "" || f.Equals == nil {
+		return InvalidField("filter", "pointer and equals are given together or not at all")
+	}
+	if _, ok := parsePointer(f.Pointer); !ok || len(f.Pointer) > maxPointer {
+		return InvalidField("filter.pointer", "must be a JSON Pointer such as /action, of at most %d bytes", maxPointer)
+	}
+	if v, err := decodeNumbers(f.Equals); err != nil || !isScalar(v) || len(f.Equals) > maxEquals {
+		return InvalidField("filter.equals", "must be a string, a number, true, false or null, of at most %d bytes", maxEquals)
+	}
+	return nil
+}
+
+// Refuse says in words why an input of an event starts no run; empty if it
+// does. What the input holds is not in the words. f must pass [Filter.Check].
+func (f Filter) Refuse(event string, input []byte) string {
+	if len(f.Events) > 0 && !slices.Contains(f.Events, event) {
+		if event == "" {
+			return "the request names no event"
+		}
+		return fmt.Sprintf("the event %q is not one that the filter names", Shorten(event, maxEventName))
+	}
+	if f.Pointer == "" {
+		return ""
+	}
+	got, ok := ValueAt(input, f.Pointer)
+	if !ok {
+		return f.Pointer + " is not in the input"
+	}
+	if want, err := decodeNumbers(f.Equals); err != nil || !isScalar(got) || got != want {
+		return fmt.Sprintf("%s is not %s", f.Pointer, f.Equals)
+	}
+	return ""
+}
+
+// ValueAt is the value at a JSON Pointer (RFC 6901) in a JSON text: a string, a
+// [json.Number] as it is written, a bool, nil, a []any or a map[string]any.
+// False: the text has no such value, or one of the two is malformed.
+func ValueAt(text []byte, pointer string) (value any, ok bool) {
+	tokens, ok := parsePointer(pointer)
+	if !ok {
+		return nil, false
+	}
+	value, err := decodeNumbers(text)
+	if err != nil {
+		return nil, false
+	}
+	for _, token := range tokens {
+		switch v := value.(type) {
+		case map[string]any:
+			if value, ok = v[token]; !ok {
+				return nil, false
+			}
+		case []any:
+			i, err := strconv.Atoi(token)
+			if err != nil || i < 0 || i >= len(v) || strconv.Itoa(i) != token {
+				return nil, false
+			}
+			value = v[i]
+		default:
+			return nil, false
+		}
+	}
+	return value, true
+}
+
+// parsePointer gives the reference tokens of a JSON Pointer.
+func parsePointer(pointer string) (tokens []string, ok bool) {
+	if pointer == "" {
+		return nil, true
+	}
+	rest, ok := strings.CutPrefix(pointer, "/")
+	if !ok || !utf8.ValidString(pointer) {
+		return nil, false
+	}
+	for token := range strings.SplitSeq(rest, "/") {
+		for i := range token {
+			if token[i] == '~' && (i+1 == len(token) || token[i+1] != '0' && token[i+1] != '1') {
+				return nil, false
+			}
+		}
+		tokens = append(tokens, unescapeToken.Replace(token))
+	}
+	return tokens, true
+}
+
+var unescapeToken = strings.NewReplacer("~1", "/", "~0", "~")
+
+// decodeNumbers decodes one JSON value, and leaves its numbers as they are
+// written.
+func decodeNumbers(text []byte) (v any, err error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, Errorf(Invalid, "not JSON: more than one value")
+	}
+	return v, nil
+}
+
+func isScalar(v any) bool {
+	switch v.(type) {
+	case map[string]any, []any:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,174 @@
+package catalogue_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"boathook/internal/boathook"
+	"boathook/internal/catalogue"
+)
+
+func TestEveryTypeOfEverySourceIsInIt(t *testing.T) {
+	listed := 0
+	for kind, names := range boathook.EventTypes {
+		for _, name := range names {
+			listed++
+			if _, ok := catalogue.Lookup(kind, name); !ok {
+				t.Errorf("%s of a %s is missing", name, kind)
+			}
+		}
+	}
+	if got := len(catalogue.All()); got != listed {
+		t.Errorf("it has %d types, of %d", got, listed)
+	}
+	if _, ok := catalogue.Lookup(boathook.App, boathook.EventBuildFinish); ok {
+		t.Error("an app has the event of a repository")
+	}
+}
+
+func TestEveryExampleIsValid(t *testing.T) {
+	for _, c := range catalogue.All() {
+		if err := c.Validate(c.Example); err != nil {
+			t.Errorf("%s: %v", c.Name, err)
+		}
+		var schema struct {
+			Schema      string `json:"$schema"`
+			Description string `json:"description"`
+		}
+		if err := json.Unmarshal(c.Schema, &schema); err != nil {
+			t.Errorf("%s: %v", c.Name, err)
+		}
+		if schema.Schema != "https://json-schema.org/draft/2020-12/schema" || schema.Description == "" {
+			t.Errorf("the schema of %s says %+v", c.Name, schema)
+		}
+	}
+}
+
+// Every field is required and none may be added: an example without one of its
+// fields, at any depth, is refused with the field's pointer, and so is one with
+// a field more.
+func TestEveryFieldOfEveryExampleIsHeldTo(t *testing.T) {
+	for _, c := range catalogue.All() {
+		t.Run(string(c.Name), func(t *testing.T) {
+			var example map[string]any
+			if err := json.Unmarshal(c.Example, &example); err != nil {
+				t.Fatal(err)
+			}
+			check := func(at, what string) {
+				t.Helper()
+				data, err := json.Marshal(example)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantInvalid(t, c, string(data), at, what)
+			}
+			var walk func(at string, o map[string]any)
+			walk = func(at string, o map[string]any) {
+				for name, value := range o {
+					delete(o, name)
+					check(at+"/"+name, "is required")
+					o[name] = value
+					if inner, ok := value.(map[string]any); ok && name != "input" && name != "output" {
+						walk(at+"/"+name, inner)
+					}
+				}
+				o["more~/"] = 1
+				check(at+"/more~0~1", "no such field")
+				delete(o, "more~/")
+			}
+			walk("", example)
+		})
+	}
+}
+
+func wantInvalid(t *testing.T, c catalogue.Type, data, field, message string) {
+	t.Helper()
+	err := c.Validate([]byte(data))
+	var e *boathook.Error
+	if !errors.As(err, &e) || e.Kind != boathook.Invalid {
+		t.Fatalf("%.200s: got %v, want an invalid error about %s", data, err, field)
+	}
+	if e.Field != field || !strings.Contains(e.Message, message) {
+		t.Errorf("%.200s: got field %q, message %q; want %q, %q", data, e.Field, e.Message, field, message)
+	}
+}
+
+func TestWhatIsWrongIsSaidInWords(t *testing.T) {
+	for _, c := range []struct {
+		kind           boathook.SourceKind
+		name           boathook.EventType
+		old, new       string
+		field, message string
+	}{
+		{boathook.Repository, boathook.EventBuildFinish, `"exit_code":0`, `"exit_code":"0"`, "/build/exit_code", "must be a whole number, not a string"},
+		{boathook.Repository, boathook.EventBuildFinish, `"exit_code":0`, `"exit_code":0.5`, "/build/exit_code", "must be a whole number, not a number"},
+		{boathook.Repository, boathook.EventBuildFinish, `"status":"succeeded"`, `"status":"ok"`, "/build/status", "must be succeeded, failed"},
+		{boathook.Repository, boathook.EventBuildFinish, `2014-12-18T10:47:42+00:00`, `18 December 2014`, "/build/finished_at", "must be a time such as 2014-12-18T10:44:22+00:00"},
+		{boathook.Repository, boathook.EventBuildFinish, `"pushed":false`, `"pushed":null`, "/images/3/pushed", "must be true or false, not null"},
+		{boathook.Repository, boathook.EventBuildFinish, `"name":"latest"`, `"name":""`, "/image_tags/0/name", "must not be empty"},
+		{boathook.Repository, boathook.EventBuildFinish, `"author":{"login":"grosskur","name":"Alan Grosskurth"}`, `"author":[]`, "/commit/author", "must be an object, not an array"},
+		{boathook.App, boathook.EventJobFinished, `"status":"canceled"`, `"status":"cancelled"`, "/status", "must be queued, pending, in_progress, succeeded, failed, canceled, rejected, timed_out"},
+		{boathook.App, boathook.EventJobFinished, `"finishedAt":1771143284003`, `"finishedAt":"2026-02-15T08:14:44Z"`, "/finishedAt", "must be a whole number or null, not a string"},
+		{boathook.App, boathook.EventJobFinished, `"createdAt":1771143256161`, `"createdAt":null`, "/createdAt", "must be a whole number, not null"},
+		{boathook.App, boathook.EventJobFinished, `"totalTimeInSeconds":27`, `"totalTimeInSeconds":-1`, "/totalTimeInSeconds", "must be at least 0"},
+		{boathook.App, boathook.EventAppDeploymentCreated, `"rolloutPercentage":0.5`, `"rolloutPercentage":50`, "/rolloutPercentage", "must be at most 1"},
+		{boathook.App, boathook.EventAppBuildCreated, `"platform":"ios"`, `"platform":"iOS"`, "/platform", "must be android, ios, web"},
+		{boathook.Deployment, boathook.EventRunFailed, `"status":"failed"`, `"status":"succeeded"`, "/status", "must be failed"},
+		{boathook.Deployment, boathook.EventRunSucceeded, `"error_message":null`, `"error_message":"x"`, "/error_message", "must be null, not a string"},
+	} {
+		typ, _ := catalogue.Lookup(c.kind, c.name)
+		if !bytes.Contains(typ.Example, []byte(c.old)) {
+			t.Fatalf("the example of %s has no %s", c.name, c.old)
+		}
+		wantInvalid(t, typ, strings.Replace(string(typ.Example), c.old, c.new, 1), c.field, c.message)
+	}
+	typ, _ := catalogue.Lookup(boathook.App, boathook.EventJobCreated)
+	wantInvalid(t, typ, `[]`, "", "must be an object, not an array")
+	wantInvalid(t, typ, `{`, "", "not JSON")
+	// Of several mistakes, the first by place.
+	wantInvalid(t, typ, strings.NewReplacer(`"stack":"macos-tahoe"`, `"stack":1`, `"appId":"`, `"appId":1,"x":"`).Replace(string(typ.Example)), "/appId", "must be a string")
+}
+
+func TestWhatTheDocumentsAllowIsValid(t *testing.T) {
+	build, _ := catalogue.Lookup(boathook.Repository, boathook.EventBuildFinish)
+	job, _ := catalogue.Lookup(boathook.App, boathook.EventJobFinished)
+	run, _ := catalogue.Lookup(boathook.Deployment, boathook.EventRunFailed)
+	for name, c := range map[string]struct {
+		of   catalogue.Type
+		data string
+	}{
+		"a failed build":            {build, strings.NewReplacer(`"exit_code":0`, `"exit_code":137`, `"status":"succeeded"`, `"status":"failed"`).Replace(string(build.Example))},
+		"white space and any order": {job, " {\n" + strings.Replace(string(job.Example)[1:], `"id":"16555c02-a320-4bec-a14a-52754d783970",`, "", 1)[:len(job.Example)-2-len(`"id":"16555c02-a320-4bec-a14a-52754d783970",`)] + `, "id" : "x" }`},
+		"a time to the second in Z": {build, strings.Replace(string(build.Example), "+00:00", "Z", 1)},
+		"any output":                {run, strings.Replace(string(run.Example), `"output":null`, `"output":[1e400,{"a":[]}]`, 1)},
+	} {
+		if err := c.of.Validate([]byte(c.data)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzValidateNamesAValueThatIsThere(f *testing.F) {
+	for _, c := range catalogue.All() {
+		f.Add(string(c.Name), []byte(c.Example))
+	}
+	f.Add("job_created", []byte(`{"createdAt":1e9999999,"~/":{}}`))
+	f.Fuzz(func(t *testing.T, name string, data []byte) {
+		for _, c := range catalogue.All() {
+			if string(c.Name) != name {
+				continue
+			}
+			err := c.Validate(data)
+			var e *boathook.Error
+			if err != nil && (!errors.As(err, &e) || e.Kind != boathook.Invalid || e.Message == "") {
+				t.Errorf("%q: %v", data, err)
+			}
+			if err == nil && boathook.CheckJSON(data) == nil && bytes.TrimSpace(data)[0] != '{' {
+				t.Errorf("%q is valid", data)
+			}
+		}
+	})
+}

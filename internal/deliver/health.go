@@ -1,0 +1,118 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/metrics"
+)
+
+// webhook is what the deliveries of a batch know of their webhook.
+type webhook struct {
+	boathook.OutgoingWebhook // its Health is as it was read
+
+	turn   chan struct{} // holds a token while one of a batch's attempts looks at health, and writes a transition
+	health boathook.Health
+}
+
+func newWebhook(w boathook.OutgoingWebhook) *webhook {
+	return &webhook{OutgoingWebhook: w, health: w.Health, turn: make(chan struct{}, 1)}
+}
+
+// lock waits for the turn, as long as ctx does: who has it may be waiting for
+// the store.
+func (w *webhook) lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case w.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *webhook) unlock() { <-w.turn }
+
+// recovered notes a success. It costs nothing while the webhook is well.
+func (d *Deliverer) recovered(ctx context.Context, w *webhook) error {
+	if err := w.lock(ctx); err != nil {
+		return err
+	}
+	defer w.unlock()
+	if w.health == (boathook.Health{}) {
+		return nil
+	}
+	if err := d.config.Store.ClearHealth(ctx, w.SourceID, w.ID); err != nil {
+		return err
+	}
+	w.health = boathook.Health{}
+	d.config.Log.InfoContext(ctx, "webhook works again", "webhook_id", w.ID, "source_id", w.SourceID)
+	return nil
+}
+
+// failing notes a failed attempt and reports whether its webhook is disabled
+// now, so that no further attempt is to be made: the receiver said that it is
+// gone for good, or every attempt failed for too long.
+func (d *Deliverer) failing(ctx context.Context, w *webhook, a boathook.Attempt) (disabled bool, err error) {
+	if err := w.lock(ctx); err != nil {
+		return false, err
+	}
+	defer w.unlock()
+	if w.health.FailingSince.IsZero() {
+		if w.health, err = d.config.Store.MarkHealth(ctx, w.SourceID, w.ID, boathook.Health{FailingSince: a.SentAt}); err != nil {
+			return false, err
+		}
+	}
+	if whyDisable(a, w.health) == "" {
+		return false, nil
+	}
+	// Another process may have seen it work, or have disabled it.
+	fresh, err := d.config.Store.Outgoing(ctx, w.SourceID, w.ID)
+	if boathook.IsKind(err, boathook.NotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	w.health = fresh.Health
+	reason := whyDisable(a, fresh.Health)
+	if fresh.Enabled && reason != "" {
+		return true, d.disable(ctx, fresh, reason)
+	}
+	return !fresh.Enabled, nil
+}
+
+// whyDisable is empty for a webhook that may go on.
+func whyDisable(a boathook.Attempt, h boathook.Health) string {
+	switch {
+	case a.Response != nil && a.Response.Status == http.StatusGone:
+		return "the receiver answered 410 Gone"
+	case !h.FailingSince.IsZero() && a.SentAt.Sub(h.FailingSince) >= boathook.FailingPatience:
+		return "failing since " + h.FailingSince.UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
+// disable pins the time and the reason first, so that the event is the same
+// however often a crash repeats this, and tells the others before the webhook
+// is seen disabled, when nothing would repeat it.
+func (d *Deliverer) disable(ctx context.Context, w boathook.OutgoingWebhook, reason string) (err error) {
+	w.Health, err = d.config.Store.MarkHealth(ctx, w.SourceID, w.ID, boathook.Health{DisabledAt: d.config.Now(), DisabledReason: reason})
+	if err == nil {
+		err = d.config.Publish.Publish(ctx, w.DisabledEvent())
+	}
+	if err == nil {
+		err = d.config.Store.DisableOutgoing(ctx, w.SourceID, w.ID)
+	}
+	if err != nil && !boathook.IsKind(err, boathook.NotFound) { // deleted meanwhile
+		return fmt.Errorf("disable webhook %s: %w", w.ID, err)
+	}
+	d.config.Metrics.Count(metrics.WebhooksDisabled)
+	d.config.Log.WarnContext(ctx, "webhook disabled", "webhook_id", w.ID, "source_id", w.SourceID, "reason", w.Health.DisabledReason)
+	return nil
+}

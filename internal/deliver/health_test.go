@@ -1,0 +1,247 @@
+package deliver_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/dialect"
+	"boathook/internal/queue"
+)
+
+func (p *place) webhook(t testing.TB) boathook.OutgoingWebhook {
+	t.Helper()
+	w, err := p.store.Store.Outgoing(t.Context(), p.Source.ID, p.Outgoing.ID)
+	must(t, err)
+	return w
+}
+
+// listener adds a webhook that wants to hear of disabled ones.
+func (p *place) listener(t testing.TB) boathook.OutgoingWebhook {
+	t.Helper()
+	w := p.Outgoing
+	w.ID, w.Revision = boathook.NewID(boathook.OutgoingID), 0
+	w.Environment = boathook.Production
+	w.Events = []boathook.EventType{boathook.EventWebhookDisabled}
+	must(t, p.store.PutOutgoing(t.Context(), w))
+	return w
+}
+
+// published is what was queued to be delivered, acknowledged.
+func (p *place) published(t testing.TB) (jobs []queue.Delivery) {
+	t.Helper()
+	messages, err := p.first.Receive(t.Context(), 10, 0)
+	must(t, err)
+	for _, m := range messages {
+		job, err := queue.DecodeDelivery(m.Body)
+		must(t, err)
+		must(t, p.first.Delete(t.Context(), m.Receipt))
+		jobs = append(jobs, job)
+	}
+	return jobs
+}
+
+func TestHealthIsWrittenOnTransitionsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(200))
+		wantHealth := func(since time.Time, marks, clears int) {
+			t.Helper()
+			if got := p.webhook(t).Health.FailingSince; !got.Equal(since.Truncate(time.Millisecond)) {
+				t.Errorf("failing since %s, want %s", got, since)
+			}
+			if p.store.calls["MarkHealth"] != marks || p.store.calls["ClearHealth"] != clears {
+				t.Errorf("calls: %v, want %d marks and %d clears", p.store.calls, marks, clears)
+			}
+		}
+		several := func() {
+			t.Helper()
+			for range 3 {
+				must(t, p.handle(t, p.job()))
+				time.Sleep(4 * time.Second) // more than what a process remembers, in all
+			}
+		}
+		several()
+		wantHealth(time.Time{}, 0, 0)
+		p.receive = status(500)
+		since := time.Now()
+		several()
+		wantHealth(since, 1, 0)
+		p.receive = status(204)
+		several()
+		wantHealth(time.Time{}, 1, 1)
+	})
+}
+
+func TestGoneDisablesTheWebhook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(410))
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Environment = "" })
+		listener := p.listener(t)
+		job := p.job()
+		must(t, p.handle(t, job))
+
+		w := p.webhook(t)
+		if w.Enabled || w.Health.DisabledReason != "the receiver answered 410 Gone" || !w.Health.DisabledAt.Equal(time.Now().Truncate(time.Millisecond)) {
+			t.Errorf("enabled %v, health %+v", w.Enabled, w.Health)
+		}
+		p.noRetry(t)
+		if d, attempts := p.record(t, job); d.Status != boathook.DeliveryFailed || attempts[0].Error != "answered 410" {
+			t.Errorf("recorded %s with %+v", d.Status, attempts)
+		}
+		if !strings.Contains(p.log.String(), "webhook disabled") {
+			t.Errorf("logged %s", p.log)
+		}
+
+		jobs := p.published(t)
+		if len(jobs) != 1 || jobs[0].WebhookID != listener.ID || jobs[0].EventType != boathook.EventWebhookDisabled {
+			t.Fatalf("published %+v", jobs)
+		}
+		var body map[string]string
+		must(t, json.Unmarshal(jobs[0].Body, &body))
+		want := map[string]string{
+			"event": "webhook.disabled", "webhook_id": p.Outgoing.ID, "name": "fixture", "url": "https://receiver.example/hook",
+			"reason": "the receiver answered 410 Gone", "disabled_at": w.Health.DisabledAt.Format(boathook.TimeLayout),
+		}
+		for field, value := range want {
+			if body[field] != value {
+				t.Errorf("%s is %q, want %q", field, body[field], value)
+			}
+		}
+
+		p.receive = status(204)
+		must(t, p.handle(t, jobs[0]))
+		if d, _ := p.record(t, jobs[0]); d.Status != boathook.DeliverySucceeded {
+			t.Errorf("the listener's delivery is %s", d.Status)
+		}
+	})
+}
+
+func TestTheFirstOfABatchDisables(t *testing.T) {
+	p := newPlace(t, status(410))
+	p.listener(t)
+	for range 3 { // the process still takes the webhook for enabled
+		must(t, p.handle(t, p.job()))
+	}
+	if n := len(p.published(t)); n != 1 || p.store.calls["DisableOutgoing"] != 1 {
+		t.Errorf("published %d events; calls %v", n, p.store.calls)
+	}
+}
+
+func TestAWebhookThatFailsForFiveDaysIsDisabled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		p.listener(t)
+		begun := time.Now()
+		fail := func() (enabled bool) {
+			t.Helper()
+			must(t, p.handle(t, p.job()))
+			return p.webhook(t).Enabled
+		}
+		fail()
+		time.Sleep(5*24*time.Hour - time.Second)
+		if !fail() {
+			t.Fatal("disabled before five days are over")
+		}
+		time.Sleep(time.Second)
+		if fail() {
+			t.Fatal("still enabled after five days")
+		}
+		w := p.webhook(t)
+		if want := "failing since " + begun.UTC().Format(time.RFC3339); w.Health.DisabledReason != want {
+			t.Errorf("the reason is %q, want %q", w.Health.DisabledReason, want)
+		}
+		if jobs := p.published(t); len(jobs) != 1 {
+			t.Errorf("published %+v", jobs)
+		}
+	})
+}
+
+func TestASuccessThatAnotherProcessSawKeepsTheWebhook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		must(t, p.handle(t, p.job()))
+		time.Sleep(5*24*time.Hour - time.Second)
+		must(t, p.handle(t, p.job())) // the process remembers that it fails since five days
+		must(t, p.store.Store.ClearHealth(t.Context(), p.Source.ID, p.Outgoing.ID))
+		time.Sleep(time.Second)
+		must(t, p.handle(t, p.job()))
+		if !p.webhook(t).Enabled {
+			t.Error("it is disabled")
+		}
+	})
+}
+
+// Whatever breaks off while a webhook is disabled, the message comes again and
+// the others are told of one event.
+func TestDisablingSurvivesACrashAtAnyPoint(t *testing.T) {
+	for _, call := range []string{"MarkHealth", "Publish", "DisableOutgoing", "RecordAttempt"} {
+		t.Run(call, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace(t, status(410))
+				listener := p.listener(t)
+				begun := time.Now()
+				broken := false
+				p.store.fail = func(c string) error {
+					if c == call && !broken {
+						broken = true
+						return errDown
+					}
+					return nil
+				}
+				job := p.job()
+				for range 4 {
+					if err := p.handle(t, job); err == nil {
+						break
+					} else if !errors.Is(err, errDown) {
+						t.Fatal(err)
+					}
+					time.Sleep(6 * time.Minute)
+				}
+				ids := map[boathook.DeliveryID]string{}
+				for _, j := range p.published(t) {
+					if body, seen := ids[j.ID]; j.WebhookID != listener.ID || seen && body != string(j.Body) {
+						t.Errorf("published %+v", j)
+					}
+					ids[j.ID] = string(j.Body)
+				}
+				w := p.webhook(t)
+				if len(ids) != 1 || w.Enabled || w.Health.DisabledAt.Sub(begun) > 13*time.Minute {
+					t.Errorf("%d events, enabled %v, health %+v", len(ids), w.Enabled, w.Health)
+				}
+			})
+		})
+	}
+}
+
+func TestAWebhookThatIsDeletedWhileItFailsIsLeftAlone(t *testing.T) {
+	p := newPlace(t, nil)
+	p.receive = func(*http.Request, []byte) (*http.Response, error) {
+		must(t, p.store.DeleteOutgoing(t.Context(), p.Source.ID, p.Outgoing.ID))
+		return response(410, ""), nil
+	}
+	job := p.job()
+	must(t, p.handle(t, job))
+	if d, _ := p.record(t, job); d.Status != boathook.DeliveryFailed {
+		t.Errorf("recorded %s", d.Status)
+	}
+	if jobs := p.published(t); len(jobs) != 0 {
+		t.Errorf("published %+v", jobs)
+	}
+}
+
+func TestTheEventOfADisabledWebhookIsAsTheDialectSays(t *testing.T) {
+	speech, _ := dialect.Lookup(dialect.Crewship)
+	w := boathook.OutgoingWebhook{ID: "out_a", Name: "a", URL: "https://a.example", Health: boathook.Health{
+		DisabledAt: time.UnixMilli(1_771_143_284_003), DisabledReason: "why",
+	}}
+	body, err := speech.Body(boathook.Raw, w.DisabledEvent())
+	want := `{"event":"webhook.disabled","webhook_id":"out_a","name":"a","url":"https://a.example","reason":"why","disabled_at":"2026-02-15T08:14:44.003Z"}`
+	if err != nil || string(body) != want {
+		t.Errorf("got %s, %v; want %s", body, err, want)
+	}
+}

@@ -1,0 +1,71 @@
+package manage_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"boathook/internal/boathook"
+	"boathook/internal/manage"
+)
+
+// interrupted does something between what a change reads and what it writes.
+type interrupted struct {
+	manage.Store
+	between func()
+}
+
+func (s *interrupted) once() {
+	if between := s.between; between != nil {
+		s.between = nil
+		between()
+	}
+}
+
+func (s *interrupted) PutIncoming(ctx context.Context, w boathook.IncomingWebhook) error {
+	s.once()
+	return s.Store.PutIncoming(ctx, w)
+}
+
+func (s *interrupted) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
+	s.once()
+	return s.Store.PutOutgoing(ctx, w)
+}
+
+// A leaked URL or secret that was rotated must not come back, nor a webhook that
+// was deleted, by a change that began before.
+func TestAChangeThatBeganBeforeAnotherIsRefused(t *testing.T) {
+	store := &interrupted{}
+	a := newAPI(t, func(c *manage.Config) { store.Store, c.Store = c.Store, store })
+	deployment := a.deployment()
+	hooks, repository := a.repository("docker-hello")
+	webhooks, app := a.app()
+	create := func(path, body string) string { return path + "/" + a.ask(201, "POST", path, body).text("id") }
+	incoming := create(deployment+"/incoming-webhooks", `{"name":"x","environment":"production"}`)
+	outgoing := create("/v1/repositories/"+repository+"/outgoing-webhooks", `{"name":"x","url":"https://e.example","events":["build_finish"]}`)
+
+	for _, c := range []struct{ path, rotate, change string }{
+		{incoming, "/rotate", `{"name":"late"}`},
+		{deployment + "/outgoing-webhooks/" + a.outgoing(deployment).text("id"), "/rotate-secret", `{"name":"late"}`},
+		{outgoing, "/rotate-secret", `{"name":"late"}`},
+		{create("/v1/apps/"+app+"/outgoing-webhooks", `{"name":"x","url":"https://e.example","events":["job_created"]}`), "/rotate-secret", `{"name":"late"}`},
+		{a.hook(hooks), "", `{"active":true}`},
+		{a.appWebhook(webhooks), "", `{"name":"late"}`},
+	} {
+		first := func() { a.ask(200, "PATCH", c.path, strings.Replace(c.change, "late", "first", 1)) }
+		store.between = first
+		a.ask(409, "PATCH", c.path, c.change)
+		if c.rotate != "" {
+			store.between = func() { a.ask(200, "POST", c.path+c.rotate, "") }
+			a.ask(409, "PATCH", c.path, c.change)
+			store.between = first
+			a.ask(409, "POST", c.path+c.rotate, "")
+			if got := a.ask(200, "GET", c.path, "").text("name"); got != "first" {
+				t.Errorf("%s: the name is %q", c.path, got)
+			}
+		}
+	}
+	store.between = func() { a.ask(204, "DELETE", incoming, "") }
+	a.ask(409, "PATCH", incoming, `{"enabled":true}`)
+	a.refused(404, "", "GET", incoming, "")
+}

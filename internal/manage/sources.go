@@ -1,0 +1,151 @@
+package manage
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"boathook/internal/boathook"
+)
+
+// source is the caller's, if it is of a kind.
+func (h *Handler) source(ctx context.Context, c call, kind boathook.SourceKind, id string) (boathook.Source, error) {
+	s, err := h.cfg.Store.Source(ctx, c.workspace, id)
+	if err == nil && s.Kind != kind {
+		return boathook.Source{}, boathook.Errorf(boathook.NotFound, "there is no such %s", kind)
+	}
+	return s, err
+}
+
+// pathSource is the one that the path names: by a wildcard that is called as
+// its kind.
+func (h *Handler) pathSource(ctx context.Context, c call) (boathook.Source, error) {
+	for kind := range boathook.EventTypes {
+		if id := c.PathValue(string(kind)); id != "" {
+			return h.source(ctx, c, kind, id)
+		}
+	}
+	return boathook.Source{}, boathook.Errorf(boathook.NotFound, "there is no such source")
+}
+
+// sourceRef names the source that something belongs to, by its kind.
+type sourceRef struct {
+	DeploymentID string `json:"deployment_id,omitempty"`
+	RepositoryID string `json:"repository_id,omitempty"`
+	AppID        string `json:"app_id,omitempty"`
+}
+
+func refTo(sourceID string) sourceRef {
+	switch {
+	case boathook.HasIDKind(sourceID, boathook.RepositoryID):
+		return sourceRef{RepositoryID: sourceID}
+	case boathook.HasIDKind(sourceID, boathook.AppID):
+		return sourceRef{AppID: sourceID}
+	}
+	return sourceRef{DeploymentID: sourceID}
+}
+
+// sourceView is a repository or an app.
+type sourceView struct {
+	ID        string        `json:"id"`
+	Owner     string        `json:"owner,omitempty"` // of a repository
+	Name      string        `json:"name"`
+	CreatedAt boathook.Time `json:"created_at"`
+}
+
+func viewSource(s boathook.Source) sourceView {
+	return sourceView{s.ID, s.Owner, s.Name, boathook.Time{Time: s.CreatedAt}}
+}
+
+type repositoryInput struct {
+	Owner string `json:"owner"`
+	Name  string `json:"name"`
+}
+
+// createRepository refuses one that is there: its id follows from its names.
+func (h *Handler) createRepository(ctx context.Context, c call, in repositoryInput) (sourceView, error) {
+	if err := checkPathName("owner", in.Owner); err != nil {
+		return sourceView{}, err
+	}
+	if err := checkPathName("name", in.Name); err != nil {
+		return sourceView{}, err
+	}
+	s := boathook.Source{
+		ID: boathook.NewRepositoryID(c.workspace, in.Owner, in.Name), WorkspaceID: c.workspace,
+		Kind: boathook.Repository, Owner: in.Owner, Name: in.Name, CreatedAt: h.cfg.Now(),
+	}
+	switch _, err := h.cfg.Store.Source(ctx, c.workspace, s.ID); {
+	case err == nil:
+		return sourceView{}, boathook.Errorf(boathook.Conflict, "there is a repository %s/%s already", in.Owner, in.Name)
+	case !boathook.IsKind(err, boathook.NotFound):
+		return sourceView{}, err
+	}
+	return viewSource(s), h.cfg.Store.PutSource(ctx, s)
+}
+
+// checkPathName takes what can be a part of a path as it is.
+func checkPathName(field, name string) error {
+	for _, r := range name {
+		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.') {
+			return boathook.InvalidField(field, "must have letters, digits, -, _ and . only")
+		}
+	}
+	if name == "" || name == "." || name == ".." || utf8.RuneCountInString(name) > boathook.MaxNameLength {
+		return boathook.InvalidField(field, "must have 1 to %d characters", boathook.MaxNameLength)
+	}
+	return nil
+}
+
+type appInput struct {
+	Name string `json:"name"`
+}
+
+func (h *Handler) createApp(ctx context.Context, c call, in appInput) (sourceView, error) {
+	if err := checkName(in.Name); err != nil {
+		return sourceView{}, err
+	}
+	s := boathook.Source{
+		ID: boathook.NewID(boathook.AppID), WorkspaceID: c.workspace, Kind: boathook.App, Name: in.Name, CreatedAt: h.cfg.Now(),
+	}
+	return viewSource(s), h.cfg.Store.PutSource(ctx, s)
+}
+
+func (h *Handler) listRepositories(ctx context.Context, c call, _ none) (list[sourceView], error) {
+	return h.listSources(ctx, c, boathook.Repository)
+}
+
+func (h *Handler) listApps(ctx context.Context, c call, _ none) (list[sourceView], error) {
+	return h.listSources(ctx, c, boathook.App)
+}
+
+func (h *Handler) listSources(ctx context.Context, c call, kind boathook.SourceKind) (list[sourceView], error) {
+	p, err := c.page()
+	if err != nil {
+		return list[sourceView]{}, err
+	}
+	sources, next, err := h.cfg.Store.Sources(ctx, c.workspace, kind, p)
+	return viewList(sources, next, viewSource), err
+}
+
+// getSource and deleteSource are of repositories and apps.
+
+func (h *Handler) getSource(ctx context.Context, c call, _ none) (sourceView, error) {
+	s, err := h.pathSource(ctx, c)
+	return viewSource(s), err
+}
+
+func (h *Handler) deleteRepository(ctx context.Context, c call, _ none) (none, error) {
+	return none{}, h.deleteSource(ctx, c, boathook.RepositoryID, c.PathValue("repository"))
+}
+
+func (h *Handler) deleteApp(ctx context.Context, c call, _ none) (none, error) {
+	return none{}, h.deleteSource(ctx, c, boathook.AppID, c.PathValue("app"))
+}
+
+// deleteSource removes a source if its id is of a kind. One that was deleted by
+// half has nothing but its id to tell its kind.
+func (h *Handler) deleteSource(ctx context.Context, c call, idKind, id string) error {
+	if !boathook.HasIDKind(id, idKind) {
+		return boathook.Errorf(boathook.NotFound, "there is no such source")
+	}
+	return h.cfg.Store.DeleteSource(ctx, c.workspace, id)
+}

@@ -1,0 +1,242 @@
+package sim
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/queue"
+	queuemem "boathook/internal/queue/mem"
+	"boathook/internal/store"
+)
+
+// calls is the store as a process reaches it. Methods that are not here, such
+// as those for what users set up, always succeed.
+type calls struct {
+	store.Store
+	p *process
+}
+
+// with fits a look-up by a workspace and an id, or by a source and an id.
+func with[T any](ctx context.Context, c calls, name, subject string, f func(context.Context, string, string) (T, error), a, b string) (T, error) {
+	return do(ctx, c.p, name, subject, func() (T, error) { return f(ctx, a, b) })
+}
+
+func (c calls) Version(ctx context.Context, sourceID, id string) (boathook.Version, error) {
+	return with(ctx, c, "Version", id, c.Store.Version, sourceID, id)
+}
+
+func (c calls) Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error) {
+	return with(ctx, c, "Outgoing", id, c.Store.Outgoing, sourceID, id)
+}
+
+func (c calls) AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error) {
+	return do(ctx, c.p, "AllOutgoing", sourceID, func() ([]boathook.OutgoingWebhook, error) { return c.Store.AllOutgoing(ctx, sourceID) })
+}
+
+func (c calls) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
+	return tell(ctx, c.p, "PutOutgoing", w.ID, func() error { return c.Store.PutOutgoing(ctx, w) })
+}
+
+func (c calls) DeleteOutgoing(ctx context.Context, sourceID, id string) error {
+	return tell(ctx, c.p, "DeleteOutgoing", id, func() error { return c.Store.DeleteOutgoing(ctx, sourceID, id) })
+}
+
+func (c calls) DisableOutgoing(ctx context.Context, sourceID, id string) error {
+	return tell(ctx, c.p, "DisableOutgoing", id, func() error { return c.Store.DisableOutgoing(ctx, sourceID, id) })
+}
+
+func (c calls) MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error) {
+	return do(ctx, c.p, "MarkHealth", id, func() (boathook.Health, error) { return c.Store.MarkHealth(ctx, sourceID, id, h) })
+}
+
+func (c calls) ClearHealth(ctx context.Context, sourceID, id string) error {
+	return tell(ctx, c.p, "ClearHealth", id, func() error { return c.Store.ClearHealth(ctx, sourceID, id) })
+}
+
+func (c calls) ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error) {
+	return do(ctx, c.p, "ReserveSlot", webhookID, func() (time.Time, error) { return c.Store.ReserveSlot(ctx, webhookID, interval, now) })
+}
+
+func (c calls) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error) {
+	return do(ctx, c.p, "LookUpTrigger", sourceID+runID, func() (store.TriggerView, error) {
+		return c.Store.LookUpTrigger(ctx, sourceID, webhookID, runID)
+	})
+}
+
+func (c calls) CreateRun(ctx context.Context, r boathook.Run) error {
+	return tell(ctx, c.p, "CreateRun", r.ID, func() error { return c.Store.CreateRun(ctx, r) })
+}
+
+func (c calls) RemovePending(ctx context.Context, id string) error {
+	return tell(ctx, c.p, "RemovePending", id, func() error { return c.Store.RemovePending(ctx, id) })
+}
+
+func (c calls) RunHead(ctx context.Context, id string) (boathook.RunHead, error) {
+	return do(ctx, c.p, "RunHead", id, func() (boathook.RunHead, error) { return c.Store.RunHead(ctx, id) })
+}
+
+func (c calls) Run(ctx context.Context, workspaceID, id string) (boathook.Run, error) {
+	return with(ctx, c, "Run", id, c.Store.Run, workspaceID, id)
+}
+
+// ClaimRun and RequestCancel give the head beside a conflict.
+
+func (c calls) ClaimRun(ctx context.Context, id string, claim boathook.Claim, startedAt time.Time) (boathook.RunHead, error) {
+	return do(ctx, c.p, "ClaimRun", id, func() (boathook.RunHead, error) { return c.Store.ClaimRun(ctx, id, claim, startedAt) })
+}
+
+func (c calls) RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error) {
+	return do(ctx, c.p, "RequestCancel", id, func() (boathook.RunHead, error) { return c.Store.RequestCancel(ctx, id, now) })
+}
+
+func (c calls) RenewLease(ctx context.Context, id string, claim boathook.Claim) (cancel bool, err error) {
+	return do(ctx, c.p, "RenewLease", id, func() (bool, error) { return c.Store.RenewLease(ctx, id, claim) })
+}
+
+func (c calls) FinishRun(ctx context.Context, id string, claim boathook.Claim, o boathook.Outcome) (boathook.RunHead, error) {
+	return do(ctx, c.p, "FinishRun", id, func() (boathook.RunHead, error) { return c.Store.FinishRun(ctx, id, claim, o) })
+}
+
+func (c calls) MarkPublished(ctx context.Context, id string) error {
+	return tell(ctx, c.p, "MarkPublished", id, func() error { return c.Store.MarkPublished(ctx, id) })
+}
+
+func (c calls) AppendLog(ctx context.Context, runID string, first int, lines []store.LogLine) error {
+	return tell(ctx, c.p, "AppendLog", runID, func() error { return c.Store.AppendLog(ctx, runID, first, lines) })
+}
+
+func (c calls) LogLines(ctx context.Context, runID string) (int, error) {
+	return do(ctx, c.p, "LogLines", runID, func() (int, error) { return c.Store.LogLines(ctx, runID) })
+}
+
+func (c calls) RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error {
+	return tell(ctx, c.p, "RecordAttempt", d.ID.String(), func() error { return c.Store.RecordAttempt(ctx, d, a) })
+}
+
+func (c calls) CancelDelivery(ctx context.Context, d boathook.Delivery) error {
+	return tell(ctx, c.p, "CancelDelivery", d.ID.String(), func() error { return c.Store.CancelDelivery(ctx, d) })
+}
+
+func (c calls) Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
+	return do(ctx, c.p, "Delivery", id.String(), func() (boathook.Delivery, error) { return c.Store.Delivery(ctx, workspaceID, id) })
+}
+
+func (c calls) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
+	return tell(ctx, c.p, "ReopenDelivery", d.ID.String(), func() error { return c.Store.ReopenDelivery(ctx, d, at) })
+}
+
+// page is what a list of deliveries gives at once, whatever the limit: a world
+// has few of them, and several pages are to be walked.
+const page = 2
+
+func (c calls) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error) {
+	q.Limit = page
+	deliveries, err = do(ctx, c.p, "Deliveries", q.WebhookID+q.Cursor, func() (found []boathook.Delivery, err error) {
+		found, next, err = c.Store.Deliveries(ctx, q)
+		return found, err
+	})
+	if err != nil {
+		next = ""
+	}
+	return deliveries, next, err
+}
+
+func (c calls) PutDue(ctx context.Context, d store.Due) error {
+	return tell(ctx, c.p, "PutDue", d.ID, func() error { return c.Store.PutDue(ctx, d) })
+}
+
+// Due goes wrong only where there is something to be missed: most shards are
+// empty.
+func (c calls) Due(ctx context.Context, shard int, after store.Due, until time.Time, limit int) ([]store.Due, error) {
+	if rows, err := c.Store.Due(ctx, shard, after, until, limit); len(rows) == 0 {
+		return nil, err
+	}
+	return do(ctx, c.p, "Due", strconv.Itoa(shard), func() ([]store.Due, error) { return c.Store.Due(ctx, shard, after, until, limit) })
+}
+
+func (c calls) DeleteDue(ctx context.Context, d store.Due) error {
+	return tell(ctx, c.p, "DeleteDue", d.ID, func() error { return c.Store.DeleteDue(ctx, d) })
+}
+
+// line is a queue with its dead-letter queue.
+type line struct {
+	name string
+	*queuemem.Queue
+	dead   *queuemem.Queue
+	buried []queue.Message // what was in it
+	ids    []string        // the runs or deliveries that they are about
+}
+
+func newLine(name string, visibility time.Duration) *line {
+	dead := queuemem.New(queuemem.Config{})
+	return &line{name: name, Queue: queuemem.New(queuemem.Config{Visibility: visibility, DeadLetter: dead}), dead: dead}
+}
+
+// sender is a queue as a process reaches it. A request of several messages may
+// be taken in part; a message that is taken may come late, or twice.
+type sender struct {
+	line *line
+	p    *process
+}
+
+func (s sender) Send(ctx context.Context, messages ...queue.Message) error {
+	name, subject := "Send to "+s.line.name, messages[0].Body
+	taken := messages
+	var partly *queue.PartialError
+	if r := s.p.world.chance("part of "+name, subject); len(messages) > 1 && !s.p.world.isCalm() && r.Float64() < 2*s.p.world.weather.refuse {
+		n := r.IntN(len(messages))
+		taken, partly = messages[:n], &queue.PartialError{Err: errRefused}
+		for i := n; i < len(messages); i++ {
+			partly.Failed = append(partly.Failed, i)
+		}
+	}
+	return tell(ctx, s.p, name, subject, func() error {
+		if err := s.line.take(s.p.world, taken); err != nil {
+			return err
+		}
+		if partly != nil {
+			return partly
+		}
+		return nil
+	})
+}
+
+// take accepts messages as SQS may.
+func (l *line) take(w *world, messages []queue.Message) error {
+	var sent []queue.Message
+	for _, m := range messages {
+		r := w.chance("delivery by "+l.name, m.Body)
+		late, twice := r.Float64() < w.weather.delay, r.Float64() < w.weather.duplicate
+		if late && !w.isCalm() {
+			m.Delay = min(m.Delay+between(r, 0, 2*time.Minute), queue.MaxDelay)
+		}
+		sent = append(sent, m)
+		if twice && !w.isCalm() {
+			w.count("duplicate message")
+			m.Delay = min(m.Delay+either(r, between(r, 0, time.Second), between(r, 0, 10*time.Minute)), queue.MaxDelay)
+			sent = append(sent, m)
+		}
+	}
+	return l.Queue.Send(context.Background(), sent...) // at once: who receives must not see a part
+}
+
+// bury takes what is in the dead-letter queue out of it.
+func (l *line) bury() {
+	ctx := context.Background()
+	l.Stats() // brings up what has died since the last look
+	for l.dead.Stats().Ready > 0 {
+		batch, err := l.dead.Receive(ctx, queue.MaxBatch, 0)
+		must(err)
+		for _, m := range batch {
+			must(l.dead.Delete(ctx, m.Receipt))
+			l.buried = append(l.buried, queue.Message{Body: m.Body, Group: m.Group})
+			if r, err := queue.DecodeRun(m.Body); err == nil {
+				l.ids = append(l.ids, r.ID)
+			} else if d, err := queue.DecodeDelivery(m.Body); err == nil {
+				l.ids = append(l.ids, d.ID.String())
+			}
+		}
+	}
+}

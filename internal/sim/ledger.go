@@ -1,0 +1,259 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/dialect"
+	"boathook/internal/store"
+	storemem "boathook/internal/store/mem"
+	"boathook/internal/target"
+)
+
+// ledger is what really happened: what users were promised, what the target
+// executed, what endpoints received, when the store changed. What it finds
+// wrong at once is among its violations. The world's lock guards it.
+type ledger struct {
+	accepted   []acceptance
+	executions map[string]int // by run
+	requests   map[boathook.DeliveryID][]request
+	deliveries []boathook.DeliveryID // with requests, in the order of the first
+	history    map[string][]change   // by webhook
+	webhooks   []string              // with a history, oldest first
+	finished   map[string]time.Time  // by run: when the store had its end
+	published  map[string]time.Time  // by run: when the store first had it marked
+	promises   []promise
+	violations []Violation
+}
+
+// Violation is an invariant that does not hold.
+type Violation struct {
+	Rule    string
+	Subject string // the id of the run or delivery
+	Detail  string
+}
+
+func (v Violation) String() string { return fmt.Sprintf("%s: %s: %s", v.Rule, v.Subject, v.Detail) }
+
+// acceptance is a trigger that was answered 202.
+type acceptance struct {
+	runID string
+	key   string // the idempotency key, with its scope, or empty
+}
+
+// request is what an endpoint was sent.
+type request struct {
+	body   []byte
+	status int // what it answers; 0 if nothing
+}
+
+// change is a webhook from a time on; nil once it is deleted.
+type change struct {
+	at      time.Time
+	webhook *boathook.OutgoingWebhook
+}
+
+// promise is a delivery of which a user was told that an attempt is queued.
+type promise struct {
+	id     boathook.DeliveryID
+	at     time.Time
+	beyond int // attempts that were made before
+}
+
+func newLedger() *ledger {
+	return &ledger{
+		executions: make(map[string]int), requests: make(map[boathook.DeliveryID][]request),
+		history: make(map[string][]change), finished: make(map[string]time.Time), published: make(map[string]time.Time),
+	}
+}
+
+func (l *ledger) violated(rule, subject, format string, args ...any) {
+	l.violations = append(l.violations, Violation{rule, subject, fmt.Sprintf(format, args...)})
+}
+
+// What must hold at each moment.
+const (
+	ruleOnce      = "a run executes at most once"
+	ruleSameBody  = "each attempt has the same body"
+	ruleSigned    = "a signature is by a secret in force"
+	ruleEnabled   = "nothing is sent to a webhook that is disabled or deleted"
+	ruleSameKey   = "a key has one run"
+	ruleKnownHost = "a request goes to a webhook's URL"
+)
+
+// executed counts an execution.
+func (l *ledger) executed(w *world, job target.Job) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.counts["execution"]++
+	l.executions[job.RunID]++
+	if n := l.executions[job.RunID]; n > 1 {
+		l.violated(ruleOnce, job.RunID, "executed %d times", n)
+	}
+}
+
+// staleness is for how long a webhook that has changed is still used as before:
+// deliver remembers it for 5 seconds by its own clock, which may step back.
+const staleness = 5*time.Second + 2*maxSkew
+
+// arrived takes a request at an endpoint in a mood and gives its status. That a
+// connection is refused counts as a request without an answer.
+func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body []byte, m mood) (status int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id, err := boathook.ParseDeliveryID(req.Header.Get(dialect.CrewshipDelivery))
+	if err != nil {
+		l.violated(ruleKnownHost, req.URL.Host, "no delivery id: %s", err)
+		return 0
+	}
+	status = m.answers()
+	earlier := l.requests[id]
+	if len(earlier) == 0 {
+		l.deliveries = append(l.deliveries, id)
+	} else if !bytes.Equal(earlier[0].body, body) {
+		l.violated(ruleSameBody, id.String(), "first %s, then %s", earlier[0].body, body)
+	}
+	l.requests[id] = append(earlier, request{body, status})
+	w.counts["request to a "+string(m)+" endpoint"]++
+
+	since := begun(ctx).Add(-staleness)
+	webhook := w.webhookAt[req.URL.Host]
+	var secrets []string
+	enabled := false
+	for _, c := range l.since(webhook, since) {
+		if c.webhook == nil {
+			continue
+		}
+		enabled = enabled || c.webhook.Enabled
+		secrets = append(secrets, string(c.webhook.Secrets.Current))
+		if c.webhook.Secrets.PreviousUntil.After(since) {
+			secrets = append(secrets, string(c.webhook.Secrets.Previous))
+		}
+	}
+	if !enabled {
+		l.violated(ruleEnabled, id.String(), "the invocation began at %s", begun(ctx).Sub(w.began))
+	} else if !verify(req, body, secrets) {
+		l.violated(ruleSigned, id.String(), "none of the %d secrets since %s", len(secrets), since.Sub(w.began))
+	}
+	return status
+}
+
+// since is what a webhook was at a time and thereafter.
+func (l *ledger) since(webhookID string, at time.Time) []change {
+	changes := l.history[webhookID]
+	for len(changes) > 1 && !changes[1].at.After(at) {
+		changes = changes[1:]
+	}
+	return changes
+}
+
+// throughout reports whether all that a webhook was from a time to another is
+// as asked, and that it was there.
+func (l *ledger) throughout(webhookID string, from, to time.Time, is func(*boathook.OutgoingWebhook) bool) bool {
+	changes := l.since(webhookID, from)
+	if len(changes) == 0 || changes[0].at.After(from) {
+		return false
+	}
+	for _, c := range changes {
+		if c.at.After(to) {
+			break
+		}
+		if c.webhook == nil || !is(c.webhook) {
+			return false
+		}
+	}
+	return true
+}
+
+func isEnabled(w *boathook.OutgoingWebhook) bool { return w.Enabled }
+
+// witness is the store, with what the ledger must know of it written down.
+type witness struct {
+	*storemem.Store
+	w *world
+}
+
+var _ store.Store = witness{}
+
+func (s witness) changed(id string, to *boathook.OutgoingWebhook) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	l := s.w.ledger
+	if len(l.history[id]) == 0 {
+		l.webhooks = append(l.webhooks, id)
+	}
+	l.history[id] = append(l.history[id], change{time.Now(), to})
+}
+
+// PutOutgoing implements [store.Webhooks].
+func (s witness) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
+	err := s.Store.PutOutgoing(ctx, w)
+	if err == nil {
+		s.changed(w.ID, &w)
+	}
+	return err
+}
+
+// DeleteOutgoing implements [store.Webhooks].
+func (s witness) DeleteOutgoing(ctx context.Context, sourceID, id string) error {
+	err := s.Store.DeleteOutgoing(ctx, sourceID, id)
+	if err == nil {
+		s.changed(id, nil)
+	}
+	return err
+}
+
+// DisableOutgoing implements [store.Webhooks].
+func (s witness) DisableOutgoing(ctx context.Context, sourceID, id string) error {
+	err := s.Store.DisableOutgoing(ctx, sourceID, id)
+	if err == nil {
+		w, _ := s.Store.Outgoing(ctx, sourceID, id)
+		s.changed(id, &w)
+		s.w.count("webhook disabled")
+	}
+	return err
+}
+
+// FinishRun implements [store.Runs].
+func (s witness) FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error) {
+	head, err := s.Store.FinishRun(ctx, id, c, o)
+	if err == nil {
+		s.first(s.w.ledger.finished, id)
+	}
+	return head, err
+}
+
+// MarkPublished implements [store.Runs].
+func (s witness) MarkPublished(ctx context.Context, id string) error {
+	s.first(s.w.ledger.published, id)
+	return s.Store.MarkPublished(ctx, id)
+}
+
+func (s witness) first(times map[string]time.Time, id string) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if _, known := times[id]; !known {
+		times[id] = time.Now()
+	}
+}
+
+// accept notes a trigger that was answered 202.
+func (l *ledger) accept(runID, key string) {
+	for _, a := range l.accepted {
+		if key != "" && a.key == key && a.runID != runID {
+			l.violated(ruleSameKey, runID, "%s has the run %s too", key, a.runID)
+		}
+	}
+	l.accepted = append(l.accepted, acceptance{runID, key})
+}
+
+// promise notes what a user was told of a delivery.
+func (w *world) promise(p promise) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ledger.promises = append(w.ledger.promises, p)
+}

@@ -1,0 +1,372 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/intake"
+	"boathook/internal/store"
+)
+
+// steps is how many steps users take at least.
+const steps = 50
+
+// users are those who call the system from outside. They repeat what has
+// failed only by chance.
+type users struct {
+	w *world
+	t *testing.T
+
+	mu   sync.Mutex
+	keys []keyed
+	runs []string // that they know of
+}
+
+// keyed is a trigger with an idempotency key, which may be repeated.
+type keyed struct {
+	path, key, body string
+}
+
+// live has users take their steps, side by side where they overlap, until all
+// are answered.
+func (w *world) live(t *testing.T) {
+	u := &users{w: w, t: t}
+	r := w.chance("script", "")
+	var all sync.WaitGroup
+	for n := range steps + r.IntN(10) {
+		time.Sleep(pause(r))
+		step := rand.New(rand.NewPCG(w.seed, uint64(n)))
+		all.Go(func() { u.step(step) })
+	}
+	all.Wait()
+}
+
+// pause is the time between two steps: nearly none, seconds or minutes.
+func pause(r *rand.Rand) time.Duration {
+	switch r.IntN(3) {
+	case 0:
+		return between(r, time.Microsecond, 5*time.Millisecond)
+	case 1:
+		return between(r, time.Millisecond, 10*time.Second)
+	default:
+		return between(r, time.Second, 10*time.Minute)
+	}
+}
+
+// step takes one of the steps, each as likely as its weight.
+func (u *users) step(r *rand.Rand) {
+	script := []struct {
+		weight int
+		step   func(*rand.Rand)
+	}{
+		{8, u.trigger},
+		{10, u.triggerWithKey},
+		{5, u.repeat},
+		{1, u.reuseKey},
+		{2, u.race},
+		{6, u.startRun},
+		{3, u.cancel},
+		{4, u.resend},
+		{3, u.recover},
+		{1, u.testWebhook},
+		{2, u.disable},
+		{3, u.enable},
+		{2, u.rotate},
+		{1, u.deleteWebhook},
+		{1, func(r *rand.Rand) { u.w.addWebhook(pick(r, u.w.deployments), r) }},
+		{1, func(r *rand.Rand) { u.w.addVersion(pick(r, u.w.deployments), r) }},
+		{5, u.changeMood},
+		{2, u.stepAClock},
+		{1, u.killAProcess},
+	}
+	total := 0
+	for _, s := range script {
+		total += s.weight
+	}
+	n := r.IntN(total)
+	for _, s := range script {
+		if n -= s.weight; n < 0 {
+			s.step(r)
+			return
+		}
+	}
+}
+
+// answer is what a user was told; its status is 0 where that is nothing.
+type answer struct {
+	status int
+	body   []byte
+}
+
+// ask sends a request to a function.
+func (u *users) ask(k kind, method, path, body string, header http.Header) answer {
+	p := u.w.process(k, path)
+	ctx, cancel := p.invocation()
+	defer cancel()
+	req := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
+	req.Header = header
+	rec := httptest.NewRecorder()
+	p.serve.ServeHTTP(rec, req)
+	subject := path + " " + body
+	if p.isDead() || u.w.fate("answer", subject).fault == lost {
+		p.note(method, subject, "the user hears nothing")
+		return answer{}
+	}
+	p.note(method, subject, fmt.Sprintf("%d %s", rec.Code, strings.TrimSpace(rec.Body.String())))
+	u.w.count(fmt.Sprintf("%s answers %d", k, rec.Code))
+	return answer{rec.Code, rec.Body.Bytes()}
+}
+
+// manage asks the API.
+func (u *users) manage(method, path, body string) answer {
+	return u.ask(manageKind, method, path, body, http.Header{"Authorization": {"Bearer " + adminToken}})
+}
+
+// accepted notes the run of a 202.
+func (u *users) accepted(a answer, key string) {
+	if a.status != http.StatusAccepted {
+		return
+	}
+	var started struct {
+		RunID string `json:"run_id"`
+	}
+	must(json.Unmarshal(a.body, &started))
+	u.mu.Lock()
+	u.runs = append(u.runs, started.RunID)
+	u.mu.Unlock()
+	u.w.mu.Lock()
+	defer u.w.mu.Unlock()
+	u.w.ledger.accept(started.RunID, key)
+}
+
+// fire sends a trigger.
+func (u *users) fire(k keyed) {
+	header := make(http.Header)
+	if k.key != "" {
+		header.Set(intake.IdempotencyKey, k.key)
+	}
+	scope := ""
+	if k.key != "" {
+		scope = k.path + " " + k.key
+	}
+	u.accepted(u.ask(intakeKind, http.MethodPost, k.path, k.body, header), scope)
+}
+
+func (u *users) newTrigger(r *rand.Rand) keyed {
+	d := pick(r, u.w.deployments)
+	return keyed{path: "/webhooks/runs/" + pick(r, d.tokens).Text, body: fmt.Sprintf(`{"n":%d}`, r.IntN(1000))}
+}
+
+func (u *users) trigger(r *rand.Rand) { u.fire(u.newTrigger(r)) }
+
+func (u *users) newKey(r *rand.Rand) keyed {
+	k := u.newTrigger(r)
+	k.key = fmt.Sprintf("key-%d", r.Uint32())
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.keys = append(u.keys, k)
+	return k
+}
+
+func (u *users) triggerWithKey(r *rand.Rand) {
+	k := u.newKey(r)
+	u.fire(k)
+	if r.IntN(3) == 0 { // a sender that does not trust the first answer
+		u.fire(k)
+	}
+}
+
+// earlier is a trigger that was sent before.
+func (u *users) earlier(r *rand.Rand) (k keyed, ok bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.keys) == 0 {
+		return k, false
+	}
+	return pick(r, u.keys), true
+}
+
+func (u *users) repeat(r *rand.Rand) {
+	if k, ok := u.earlier(r); ok {
+		u.fire(k)
+	}
+}
+
+func (u *users) reuseKey(r *rand.Rand) {
+	if k, ok := u.earlier(r); ok {
+		k.body = `{"another":"body"}`
+		u.fire(k)
+	}
+}
+
+// race sends one trigger twice at once, perhaps with two bodies.
+func (u *users) race(r *rand.Rand) {
+	first := u.newKey(r)
+	second := first
+	if r.IntN(3) == 0 {
+		second.body = `{"another":"body"}`
+	}
+	var both sync.WaitGroup
+	both.Go(func() { u.fire(first) })
+	time.Sleep(between(r, time.Nanosecond, 10*time.Millisecond))
+	u.fire(second)
+	both.Wait()
+}
+
+func (u *users) startRun(r *rand.Rand) {
+	header := http.Header{"Authorization": {"Bearer " + adminToken}}
+	d, scope := pick(r, u.w.deployments), ""
+	if r.IntN(2) == 0 {
+		key := fmt.Sprintf("key-%d", r.IntN(10))
+		header.Set(intake.IdempotencyKey, key)
+		scope = d.id + " " + key
+	}
+	body := fmt.Sprintf(`{"deployment_id":%q,"input":{"n":7}}`, d.id)
+	u.accepted(u.ask(manageKind, http.MethodPost, "/v1/runs", body, header), scope)
+}
+
+func (u *users) cancel(r *rand.Rand) {
+	u.mu.Lock()
+	known := u.runs
+	u.mu.Unlock()
+	if len(known) > 0 {
+		id := pick(r, known[max(0, len(known)-4):]) // one of the last may not be over
+		u.manage(http.MethodPost, "/v1/runs/"+id+"/cancel", "")
+	}
+}
+
+func (u *users) resend(r *rand.Rand) {
+	u.w.mu.Lock()
+	known := u.w.ledger.deliveries
+	u.w.mu.Unlock()
+	if len(known) == 0 {
+		return
+	}
+	id := pick(r, known)
+	before, err := u.w.store.Store.Delivery(context.Background(), workspaceID, id)
+	at := time.Now()
+	if err != nil {
+		return
+	}
+	if u.manage(http.MethodPost, "/v1/deliveries/"+id.String()+"/resend", "").status == http.StatusAccepted {
+		u.w.promise(promise{id, at, before.Attempts})
+	}
+}
+
+// webhook is the path of one of the webhooks.
+func (u *users) webhook(r *rand.Rand) string {
+	d := pick(r, u.w.deployments)
+	webhooks, err := u.w.store.Store.AllOutgoing(context.Background(), d.id)
+	must(err)
+	if len(webhooks) == 0 {
+		return ""
+	}
+	return "/v1/deployments/" + d.id + "/outgoing-webhooks/" + pick(r, webhooks).ID
+}
+
+// recover has all failed deliveries of a webhook sent again.
+func (u *users) recover(r *rand.Rand) {
+	path := u.webhook(r)
+	if path == "" {
+		return
+	}
+	_, id, _ := strings.Cut(path, "outgoing-webhooks/")
+	failed, _, err := u.w.store.Store.Deliveries(context.Background(), store.DeliveryQuery{
+		WorkspaceID: workspaceID, WebhookID: id, Status: boathook.DeliveryFailed, Page: store.Page{Limit: 200},
+	})
+	must(err)
+	at := time.Now()
+	body := fmt.Sprintf(`{"since":%q,"until":%q}`, u.w.began.Add(-maxSkew).Format(time.RFC3339), at.Add(maxSkew).Format(time.RFC3339Nano))
+	a := u.manage(http.MethodPost, path+"/recover", body)
+	if a.status != http.StatusAccepted {
+		return
+	}
+	var answer struct {
+		Cursor *string `json:"next_cursor"`
+	}
+	must(json.Unmarshal(a.body, &answer))
+	if answer.Cursor != nil {
+		return // it was too slow to reach the end
+	}
+	u.w.count("recover")
+	for _, d := range failed {
+		u.w.promise(promise{d.ID, at, d.Attempts})
+	}
+}
+
+// change asks for a change of one of the webhooks.
+func (u *users) change(r *rand.Rand, method, at, body string) answer {
+	path := u.webhook(r)
+	if path == "" {
+		return answer{}
+	}
+	return u.manage(method, path+at, body)
+}
+
+func (u *users) testWebhook(r *rand.Rand) {
+	a := u.change(r, http.MethodPost, "/test", "")
+	if a.status != http.StatusAccepted {
+		return
+	}
+	var made struct {
+		DeliveryID string `json:"delivery_id"`
+	}
+	must(json.Unmarshal(a.body, &made))
+	id, err := boathook.ParseDeliveryID(made.DeliveryID)
+	must(err)
+	u.w.promise(promise{id, time.Now(), 0})
+}
+
+func (u *users) disable(r *rand.Rand) { u.change(r, http.MethodPatch, "", `{"enabled":false}`) }
+func (u *users) enable(r *rand.Rand)  { u.change(r, http.MethodPatch, "", `{"enabled":true}`) }
+
+func (u *users) rotate(r *rand.Rand) {
+	u.change(r, http.MethodPost, "/rotate-secret", pick(r, []string{``, `{"overlap_seconds":60}`, `{"overlap_seconds":3600}`}))
+}
+
+func (u *users) deleteWebhook(r *rand.Rand) { u.change(r, http.MethodDelete, "", "") }
+
+func (u *users) changeMood(r *rand.Rand) {
+	u.w.mu.Lock()
+	n := len(u.w.endpoints)
+	u.w.mu.Unlock()
+	host := fmt.Sprintf("endpoint-%d.example", 1+r.IntN(n))
+	m := either(r, healthy, pick(r, append(badMoods, gone)))
+	u.w.setMood(host, m)
+	u.w.note("world", "weather", host, "is "+string(m))
+}
+
+// aProcess is one of those that run.
+func (u *users) aProcess(r *rand.Rand) *process {
+	k := pick(r, []kind{intakeKind, manageKind, executeKind, deliverKind, sweepKind})
+	i := r.IntN(2)
+	u.w.mu.Lock()
+	defer u.w.mu.Unlock()
+	if u.w.slots[k] == nil {
+		return nil
+	}
+	return u.w.slots[k][i]
+}
+
+func (u *users) stepAClock(r *rand.Rand) {
+	if p := u.aProcess(r); p != nil && !u.w.isCalm() {
+		p.stepClock()
+		p.note("clock", "", "stepped")
+	}
+}
+
+func (u *users) killAProcess(r *rand.Rand) {
+	if p := u.aProcess(r); p != nil && u.w.weather.crash > 0 {
+		p.crash()
+		p.note("kill", "", "CRASH")
+	}
+}

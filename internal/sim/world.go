@@ -1,0 +1,402 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/cryptotest"
+	"testing/synctest"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/publish"
+	"boathook/internal/queue"
+	queuemem "boathook/internal/queue/mem"
+	"boathook/internal/store"
+	storemem "boathook/internal/store/mem"
+)
+
+const (
+	workspaceID = "ws_sim"
+	adminToken  = "bh_the-stacks-own-token"
+
+	retention = 30 * 24 * time.Hour
+	// As in template.yaml.
+	runsVisibility       = 960 * time.Second
+	deliveriesVisibility = 360 * time.Second
+
+	// patience is how long a world has to come to rest once the trouble is
+	// over: longer than any schedule of retries.
+	patience = 4 * 24 * time.Hour
+)
+
+// Bug is a fault in a room's wiring, planted to see that it is found. Each
+// field that is set takes the place of what it is given.
+type Bug struct {
+	Name       string
+	Store      func(store.Store) store.Store
+	Deliveries func(queue.Sender) queue.Sender
+	Retries    func(queue.Sender) queue.Sender
+	Keeper     func(Keeper, store.Store, *publish.Publisher) Keeper
+	EarlyAck   bool // messages are acknowledged before they are handled
+}
+
+// Result is what came of a world.
+type Result struct {
+	Seed       uint64
+	Violations []Violation
+	Counts     map[string]int // of what happened, by name
+	trace      trace
+}
+
+// Run simulates a seed, with a bug planted unless it is the zero Bug. It seeds
+// crypto/rand for the whole process, so worlds run one after another.
+func Run(t *testing.T, seed uint64, bug Bug) (result Result) {
+	cryptotest.SetGlobalRandom(t, seed)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(seed, bug)
+		w.start()
+		w.live(t)
+		w.setCalm()
+		w.settle()
+		w.check(false)
+		if w.redrive() > 0 {
+			w.settle()
+			w.check(true)
+		}
+		w.stop()
+		result = Result{seed, w.ledger.violations, w.counts, w.trace}
+	})
+	return result
+}
+
+// world is all there is, in one seed.
+type world struct {
+	seed    uint64
+	bug     Bug
+	weather weather
+	began   time.Time
+
+	store                     witness
+	runs, deliveries, retries *line
+	deployments               []*deployment
+
+	ctx     context.Context // ends when the world does
+	end     context.CancelFunc
+	running sync.WaitGroup // pollers and the sweep
+	going   sync.WaitGroup // invocations
+
+	mu        sync.Mutex
+	calm      bool
+	times     map[uint64]uint64 // how often something happened, by the hash of its name
+	booted    map[kind]int
+	slots     map[kind]*[2]*process
+	endpoints map[string]*endpoint // by host
+	webhookAt map[string]string    // webhook by host
+	ledger    *ledger
+	trace     trace
+	counts    map[string]int
+	invoked   int // invocations that go on
+}
+
+// deployment is a source with its triggers.
+type deployment struct {
+	id     string
+	tokens []boathook.URLToken
+}
+
+func newWorld(seed uint64, bug Bug) *world {
+	w := &world{
+		seed: seed, bug: bug, began: time.Now(),
+		runs: newLine("runs", runsVisibility), deliveries: newLine("deliveries", deliveriesVisibility), retries: newLine("retries", deliveriesVisibility),
+		times: make(map[uint64]uint64), booted: make(map[kind]int), slots: make(map[kind]*[2]*process),
+		endpoints: make(map[string]*endpoint), webhookAt: make(map[string]string),
+		ledger: newLedger(), counts: make(map[string]int),
+	}
+	w.store = witness{storemem.New(storemem.Config{Retention: retention}), w}
+	w.ctx, w.end = context.WithCancel(context.Background())
+	w.weather = forecast(w.chance("weather", ""))
+	w.setUp()
+	return w
+}
+
+// schedules are those of the webhooks: none, all in the queue, and across the
+// due index.
+var schedules = [][]time.Duration{
+	{},
+	{5 * time.Second, time.Minute},
+	{5 * time.Second, 5 * time.Minute, 30 * time.Minute},
+	{10 * time.Minute, 20 * time.Minute, 40 * time.Minute, 3 * time.Hour},
+}
+
+// setUp makes two deployments with webhooks, while nothing goes wrong yet.
+func (w *world) setUp() {
+	ctx := context.Background()
+	must(w.store.PutWorkspace(ctx, boathook.Workspace{ID: workspaceID, Name: "sim", CreatedAt: w.began}))
+	r := w.chance("set-up", "")
+	for range 2 {
+		d := &deployment{id: boathook.NewID(boathook.DeploymentID)}
+		w.deployments = append(w.deployments, d)
+		must(w.store.PutSource(ctx, boathook.Source{
+			ID: d.id, WorkspaceID: workspaceID, Kind: boathook.Deployment, Name: "sim", CreatedAt: w.began,
+		}))
+		w.addVersion(d, r)
+		for _, wait := range []time.Duration{0, 2 * time.Second} {
+			token := boathook.NewURLToken(d.id, boathook.NewID(boathook.IncomingID))
+			d.tokens = append(d.tokens, token)
+			must(w.store.PutIncoming(ctx, boathook.IncomingWebhook{
+				ID: token.WebhookID, WorkspaceID: workspaceID, SourceID: d.id, Name: "sim", Environment: boathook.Production,
+				Enabled: true, TokenHash: token.Hash(), WaitForStart: wait, CreatedAt: w.began, UpdatedAt: w.began,
+			}))
+		}
+		for range 1 + r.IntN(3) {
+			w.addWebhook(d, r)
+		}
+	}
+}
+
+// addVersion puts a version live.
+func (w *world) addVersion(d *deployment, r *rand.Rand) {
+	_, err := w.store.AddVersion(context.Background(), boathook.Version{
+		ID: boathook.NewID(boathook.VersionID), SourceID: d.id, WorkspaceID: workspaceID, Environment: boathook.Production,
+		CreatedAt: time.Now(), Target: boathook.Target{Type: boathook.TargetHTTP, URL: "https://agent.example", TimeoutSeconds: pick(r, []int{10, 300, 0})},
+	})
+	must(err)
+}
+
+// addWebhook makes an outgoing webhook with an endpoint of its own.
+func (w *world) addWebhook(d *deployment, r *rand.Rand) {
+	id := boathook.NewID(boathook.OutgoingID)
+	host := fmt.Sprintf("endpoint-%d.example", len(w.endpoints)+1)
+	e := &endpoint{mood: healthy}
+	switch r.IntN(5) {
+	case 0:
+		e.mood, e.dead = pick(r, []mood{failing, hanging, unreachable, redirecting}), true
+	case 1, 2:
+		e.mood = pick(r, badMoods)
+	}
+	w.mu.Lock()
+	w.endpoints[host], w.webhookAt[host] = e, id
+	w.mu.Unlock()
+	must(w.store.PutOutgoing(context.Background(), boathook.OutgoingWebhook{
+		ID: id, WorkspaceID: workspaceID, SourceID: d.id, Name: host, URL: "https://" + host,
+		Events:      pick(r, [][]boathook.EventType{{boathook.EventRunSucceeded, boathook.EventRunFailed}, {boathook.EventRunFailed, boathook.EventWebhookDisabled}}),
+		Environment: boathook.Production, Dialect: "crewship", Timeout: either(r, 5*time.Second, 30*time.Second),
+		Retry: pick(r, schedules), RateLimit: pick(r, []int{0, 0, 1, 20}), Enabled: true, Secrets: boathook.SealedSecrets{Current: []byte(boathook.NewSigningSecret())},
+		CreatedAt: time.Now(), UpdatedAt: time.Now(),
+	}))
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// start sets what AWS does going: it receives messages and invokes functions,
+// and calls sweep each minute.
+func (w *world) start() {
+	w.running.Go(func() { w.poll(w.runs, executeKind, 1) })
+	w.running.Go(func() { w.poll(w.deliveries, deliverKind, queue.MaxBatch) })
+	w.running.Go(func() { w.poll(w.retries, deliverKind, queue.MaxBatch) })
+	w.running.Go(w.sweepEachMinute)
+}
+
+// poll receives from a queue and invokes a function with each batch.
+func (w *world) poll(l *line, k kind, most int) {
+	for {
+		batch, err := l.Receive(w.ctx, most, patience)
+		if w.ctx.Err() != nil {
+			return
+		}
+		must(err)
+		if len(batch) == 0 {
+			continue
+		}
+		p := w.process(k, batch[0].Body)
+		w.invoke(p, func(ctx context.Context) { p.batch(ctx, l, batch) })
+	}
+}
+
+// invoke calls a process.
+func (w *world) invoke(p *process, call func(context.Context)) {
+	w.mu.Lock()
+	w.invoked++
+	w.mu.Unlock()
+	w.going.Go(func() {
+		ctx, cancel := p.invocation()
+		defer cancel()
+		call(ctx)
+		w.mu.Lock()
+		w.invoked--
+		w.mu.Unlock()
+	})
+}
+
+// batch handles messages side by side and acknowledges those that were, all at
+// the end: what a process has handled before it crashes comes again too.
+func (p *process) batch(ctx context.Context, l *line, messages []queue.Received) {
+	if p.world.bug.EarlyAck {
+		for _, m := range messages {
+			must(l.Delete(context.Background(), m.Receipt))
+		}
+	}
+	receipts := make([]string, len(messages))
+	var all sync.WaitGroup
+	for i, m := range messages {
+		time.Sleep(time.Microsecond) // one begins after the other
+		all.Go(func() {
+			p.note("receive from "+l.name, m.Body, fmt.Sprintf("for the %d. time", m.Receives))
+			err := p.handle(ctx, m.Body)
+			p.note("handled", m.Body, said(err))
+			if err == nil {
+				receipts[i] = m.Receipt
+			}
+		})
+	}
+	all.Wait()
+	err := tell(context.WithoutCancel(ctx), p, "acknowledge", messages[0].Body, func() error {
+		return l.Delete(context.Background(), receipts...)
+	})
+	if err != nil {
+		p.note("acknowledge", messages[0].Body, "not heard: the messages come again")
+	}
+}
+
+// process is one that can be called: of two of a kind, each replaced when it is
+// dead or stands still.
+func (w *world) process(k kind, subject string) *process {
+	i := w.chance("choice of "+string(k), subject).IntN(2)
+	w.mu.Lock()
+	slots := w.slots[k]
+	if slots == nil {
+		slots = new([2]*process)
+		w.slots[k] = slots
+	}
+	p := slots[i]
+	usable := p != nil && !p.dead && !time.Now().Before(p.thawAt)
+	w.mu.Unlock()
+	if usable {
+		return p
+	}
+	p = w.boot(k)
+	w.mu.Lock()
+	slots[i] = p
+	w.mu.Unlock()
+	return p
+}
+
+// sweepEachMinute invokes sweep in each minute in which something is due; in
+// the others it would find 16 empty shards.
+func (w *world) sweepEachMinute() {
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
+	for {
+		select {
+		case <-w.ctx.Done():
+			return
+		case <-minute.C:
+		}
+		if len(w.due(time.Now().Add(maxSkew))) == 0 {
+			continue
+		}
+		p := w.process(sweepKind, "")
+		w.invoke(p, func(ctx context.Context) {
+			err := p.sweep(ctx)
+			p.note("sweep", "", said(err))
+		})
+	}
+}
+
+// due are the due rows until a time.
+func (w *world) due(until time.Time) (rows []store.Due) {
+	for shard := range store.DueShards {
+		found, err := w.store.Store.Due(context.Background(), shard, store.Due{}, until, 1000)
+		must(err)
+		rows = append(rows, found...)
+	}
+	return rows
+}
+
+func (w *world) isCalm() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.calm
+}
+
+func (w *world) count(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.counts[what]++
+}
+
+// setCalm ends the trouble: endpoints recover, unless they are dead for good.
+func (w *world) setCalm() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calm = true
+	for _, e := range w.endpoints {
+		if !e.dead {
+			e.mood = healthy
+		}
+	}
+}
+
+// settle waits until nothing is left to do, or too long.
+func (w *world) settle() {
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(time.Minute) {
+		if w.atRest() {
+			return
+		}
+	}
+}
+
+// atRest reports whether nothing is in work, queued or due. The row of a run or
+// a delivery whose message is dead waits for its redrive.
+func (w *world) atRest() bool {
+	w.mu.Lock()
+	invoked := w.invoked
+	w.mu.Unlock()
+	if invoked > 0 {
+		return false
+	}
+	for _, l := range []*line{w.runs, w.deliveries, w.retries} {
+		if l.Stats() != (queuemem.Stats{}) {
+			return false
+		}
+	}
+	dead := w.deadMessages()
+	for _, row := range w.due(time.Now().Add(patience)) {
+		if !dead[subjectOf(row)] {
+			return false
+		}
+	}
+	return true
+}
+
+// redrive moves what is in the dead-letter queues back, and counts it.
+func (w *world) redrive() (moved int) {
+	ctx := context.Background()
+	for _, l := range []*line{w.runs, w.deliveries, w.retries} {
+		l.bury()
+		for _, m := range l.buried {
+			time.Sleep(time.Millisecond)
+			must(l.Queue.Send(ctx, m))
+			w.note("operator", "redrive to "+l.name, m.Body, "sent")
+			w.count("redriven message")
+			moved++
+		}
+		l.buried, l.ids = nil, nil
+	}
+	return moved
+}
+
+// stop ends the world. What does not end with it is a goroutine that leaks,
+// which synctest reports.
+func (w *world) stop() {
+	w.end()
+	w.running.Wait()
+	w.going.Wait()
+}

@@ -1,0 +1,88 @@
+package mem
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// slot is a place for a request that started no run.
+type slot struct {
+	rejected bool
+	number   int
+}
+
+// PutRequest implements [store.Requests].
+func (s *Store) PutRequest(_ context.Context, number int, r boathook.Request) error {
+	defer s.lock()()
+	in, at := s.requests[r.WebhookID], slot{r.Outcome == boathook.RequestRejected, number}
+	if in == nil {
+		in = make(map[slot]*boathook.Request)
+		s.requests[r.WebhookID] = in
+	}
+	r = cloneRequest(r)
+	in[at] = &r
+	s.expire(func() {
+		if in[at] == &r {
+			delete(in, at)
+		}
+	})
+	return nil
+}
+
+// Requests implements [store.Requests].
+func (s *Store) Requests(_ context.Context, q store.RequestQuery) ([]boathook.Request, string, error) {
+	defer s.lock()()
+	from, err := parseCursor(q.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	wanted := func(r *boathook.Request) bool {
+		return r.WorkspaceID == q.WorkspaceID && (q.Outcome == "" || r.Outcome == q.Outcome)
+	}
+	var found []entry[*boathook.Request]
+	for _, r := range s.requests[q.WebhookID] {
+		if p := positionOf(r.At, r.ID); p.compare(from) < 0 && wanted(r) {
+			found = append(found, entry[*boathook.Request]{p, r})
+		}
+	}
+	n := 0
+	for e := range s.runsOf.before(q.SourceID, from) {
+		r := accepted(e.value)
+		if r.WebhookID != q.WebhookID || !wanted(r) {
+			continue
+		}
+		found = append(found, entry[*boathook.Request]{e.position, r})
+		if n++; n > q.Limit { // one more tells that there is a next page
+			break
+		}
+	}
+	slices.SortFunc(found, func(a, b entry[*boathook.Request]) int { return b.compare(a.position) })
+	page, next := page(slices.Values(found), q.Limit, all)
+	requests := make([]boathook.Request, len(page))
+	for i, r := range page {
+		requests[i] = cloneRequest(*r)
+	}
+	return requests, next, nil
+}
+
+// accepted is the request that started a run.
+func accepted(r *boathook.Run) *boathook.Request {
+	return &boathook.Request{
+		ID: r.ID, WorkspaceID: r.WorkspaceID, WebhookID: r.WebhookID, At: r.CreatedAt,
+		Outcome: boathook.RequestAccepted, Status: http.StatusAccepted, RunID: r.ID,
+	}
+}
+
+func cloneRequest(r boathook.Request) boathook.Request {
+	r.At = stored(r.At)
+	if r.Sender != nil {
+		sender := *r.Sender
+		sender.Headers = slices.Clone(sender.Headers)
+		r.Sender = &sender
+	}
+	return r
+}
