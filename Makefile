@@ -2,10 +2,10 @@ EMULATORS := go run ./internal/cmd/emulators
 GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help build test lint verify-template race sim bench run functions
+.PHONY: help build test test-stack lint verify-template race sim bench run functions cost bench-cold translate
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## compile everything, for this machine
 	go build ./...
@@ -24,6 +24,9 @@ lint: ## check the format, the code and the template
 verify-template: ## translate the template, create its stack in an emulator, and check what is made
 	$(EMULATORS) -tool -- python infra/verify_template.py
 
+test-stack: translate ## run the functions' real binaries as the template deploys them, and kill some
+	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -parallel=8 -run TestTheStack ./internal/cloud
+
 sim: ## simulate 10,000 seeds of trouble, or as many as SEEDS says
 	go test -count=1 -timeout 1h -v -run '^TestSimulation$$' ./internal/sim -seeds=$(or $(SEEDS),10000)
 
@@ -37,7 +40,22 @@ run: ## serve everything on this machine, from memory
 functions: ## build the functions as sam build does
 	@for f in $$(sed -n 's/^  \([A-Za-z]*\)Function:$$/\1/p' template.yaml); do $(MAKE) -s build-$${f}Function ARTIFACTS_DIR=.tools/$$f || exit 1; done
 
+invoke-%: translate ## invoke a function with an event: make invoke-intake CASE=trigger-accepted
+	@$(EMULATORS) -- go run ./internal/cmd/invoke -template $(TEMPLATE) $* events/$*/$(CASE).json
+
+cost: translate ## count what a trigger, a run and a delivery use of AWS, and say what it costs
+	@$(EMULATORS) -- go run ./internal/cmd/cost -template $(TEMPLATE)
+
+bench-cold: translate ## measure how fast each function starts, beside a program that does nothing
+	@$(EMULATORS) -- go run ./internal/cmd/coldstart -template $(TEMPLATE)
+
+TEMPLATE := $(CURDIR)/.tools/template.json
+translate:
+	@mkdir -p $(dir $(TEMPLATE))
+	@$(EMULATORS) -tool -- python infra/translate.py > $(TEMPLATE)
+
 # sam build calls build-<LogicalId> for each function: IntakeFunction is functions/intake.
+ARCH := arm64
 build-%Function:
-	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -tags lambda.norpc -ldflags '-s -w' \
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -tags lambda.norpc -ldflags '-s -w' \
 		-o $(ARTIFACTS_DIR)/bootstrap ./functions/$(shell echo $* | tr A-Z a-z)

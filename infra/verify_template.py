@@ -13,7 +13,6 @@ import io
 import json
 import logging
 import os
-import pathlib
 import unittest
 import zipfile
 
@@ -23,13 +22,10 @@ os.environ.pop("AWS_ENDPOINT_URL", None)
 
 import boto3
 import moto
-from samtranslator.internal.managed_policies import get_bundled_managed_policy_map
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-TEMPLATE = pathlib.Path(__file__).parent.parent / "template.yaml"
-BUCKET, CODE = "artifacts", "code.zip"
+from translate import BUCKET, CODE, TEMPLATE, translate
+
 DAY = 86400
 
 # What each function is told, besides its tables, retention and log level.
@@ -67,12 +63,6 @@ ROUTES = {
     "GET /openapi.json": "Manage",
     "GET /healthz": "Manage",
 }
-
-
-def translate():
-    template = yaml_parse(TEMPLATE.read_text())
-    template["Globals"]["Function"]["CodeUri"] = f"s3://{BUCKET}/{CODE}"
-    return Translator(get_bundled_managed_policy_map("aws"), Parser()).translate(template, {})
 
 
 class Stack:

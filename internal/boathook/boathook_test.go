@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,15 @@ func TestADeliveryIDIsAUUIDThatTellsItsTimeAndWebhook(t *testing.T) {
 		if id != boathook.NewDeliveryID(e, webhook) {
 			t.Fatal("a repeated publish makes another delivery")
 		}
+	}
+}
+
+func TestLogsShowADeliveryIDAsItIsWritten(t *testing.T) {
+	id := boathook.NewDeliveryID(&boathook.Event{ID: "evt_a", Time: time.Now()}, "out_a")
+	var line strings.Builder
+	slog.New(slog.NewJSONHandler(&line, nil)).Info("", "delivery_id", id)
+	if !strings.Contains(line.String(), `"delivery_id":"`+id.String()+`"`) {
+		t.Error(line.String())
 	}
 }
 

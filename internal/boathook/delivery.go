@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -52,6 +53,9 @@ func ParseDeliveryID(s string) (id DeliveryID, err error) {
 func (id DeliveryID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
+
+// LogValue is the id in logs, where it would be an array otherwise.
+func (id DeliveryID) LogValue() slog.Value { return slog.StringValue(id.String()) }
 
 // Time is the time of the delivery's event.
 func (id DeliveryID) Time() time.Time {

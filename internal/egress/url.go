@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"boathook/internal/boathook"
 )
@@ -13,12 +14,18 @@ import (
 // MaxURLLength is the limit of a URL that a user gives, in bytes.
 const MaxURLLength = 2048
 
+// The patterns are compiled when the first URL is checked: cold starts need not
+// wait for them.
 var (
-	hostName = regexp.MustCompile(`^([a-zA-Z0-9_-]{1,63}\.)*[a-zA-Z0-9_-]{1,63}\.?$`)
+	hostName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([a-zA-Z0-9_-]{1,63}\.)*[a-zA-Z0-9_-]{1,63}\.?$`)
+	})
 
 	// numericHost is a host that some resolvers read as an IPv4 address:
 	// 2130706433, 0x7f000001, 0177.0.0.1, 127.1.
-	numericHost = regexp.MustCompile(`(^|\.)([0-9]+|0[xX][0-9a-fA-F]*)\.?$`)
+	numericHost = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(^|\.)([0-9]+|0[xX][0-9a-fA-F]*)\.?$`)
+	})
 )
 
 // CheckURL reports why requests to a URL could never leave, as a
@@ -63,9 +70,9 @@ func (c *Client) checkHost(field, host string) error {
 		if c.guard.SafeAddr(addr) != nil {
 			return boathook.InvalidField(field, "%s", notPublic(host).Reason)
 		}
-	case len(host) > 253 || !hostName.MatchString(host):
+	case len(host) > 253 || !hostName().MatchString(host):
 		return boathook.InvalidField(field, "the URL's host is not a valid name: write an international name in its xn-- form")
-	case numericHost.MatchString(host):
+	case numericHost().MatchString(host):
 		return boathook.InvalidField(field, "%s is neither a name nor an address in its usual form", host)
 	}
 	return nil

@@ -1,6 +1,6 @@
 // Package boot is how every function starts: it reads the function's
-// configuration from the environment, sets the logger, loads the AWS
-// configuration, builds the handler once, and hands it to the Lambda runtime.
+// configuration and the SDK's from the environment, sets the logger, builds the
+// handler once, and hands it to the Lambda runtime.
 package boot
 
 import (
@@ -11,7 +11,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/caarlos0/env/v11"
@@ -43,16 +43,28 @@ func Run[C interface{ level() slog.Level }](build func(context.Context, C, aws.C
 	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: c.level()})))
 	var handler any
 	if err == nil {
-		var sdk aws.Config
-		if sdk, err = config.LoadDefaultConfig(ctx); err == nil {
-			handler, err = build(ctx, c, sdk)
-		}
+		handler, err = build(ctx, c, sdk(os.Getenv))
 	}
 	if err != nil {
 		slog.Error("start failed", "error", err)
 		os.Exit(1)
 	}
 	lambda.Start(handler)
+}
+
+// sdk is the SDK's configuration. Lambda puts all that it takes into the
+// environment; the SDK's own loader looks in many more places, and brings the
+// clients for them, which a cold start would wait for.
+func sdk(getenv func(string) string) aws.Config {
+	c := aws.Config{
+		Region: getenv("AWS_REGION"),
+		Credentials: credentials.NewStaticCredentialsProvider(
+			getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY"), getenv("AWS_SESSION_TOKEN")),
+	}
+	if url := getenv("AWS_ENDPOINT_URL"); url != "" { // another AWS: an emulator
+		c.BaseEndpoint = &url
+	}
+	return c
 }
 
 // Tables is the part of a configuration that opens the store.

@@ -1,0 +1,276 @@
+// Package cloud is a small AWS on this machine: it deploys the stack of
+// template.yaml, as SAM translates it, with the real binaries of its functions.
+//
+// What a function is told, which routes lead to it, which queues and schedules
+// invoke it, with what batches, timeouts and dead-letter queues: all of that is
+// read in the template, and nothing is listed here. Tables, queues, keys and
+// secrets are made on emulators; functions run in package sandbox; the HTTP
+// API, the event source mappings and the schedules are this package's own.
+//
+// What AWS does and this does not: permissions are not enforced, but calls are
+// recorded, so that a test can compare them; WebSocket APIs are not served;
+// alarms do not ring.
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"boathook/internal/sandbox"
+)
+
+const (
+	region  = "eu-west-1"
+	account = "123456789012"
+)
+
+// Config says what is deployed, and on what.
+type Config struct {
+	Template   *Template
+	StackName  string
+	Parameters map[string]string // those that are not left at their defaults
+	Secrets    map[string]string // by logical id; of others the text is random
+	Binaries   string            // the folder that [Build] filled
+	Emulators  Emulators
+
+	// Haste divides the times that AWS itself waits, so that a test need not:
+	// the queues' visibility timeouts and the intervals of schedules. 0 is 1.
+	Haste int
+	// Log is where a function's processes print to; nil discards it.
+	Log func(function string) io.Writer
+	// Called hears of each request that a function or an event source mapping
+	// sends to AWS, when it has been answered; nil hears of none.
+	Called func(Call)
+	// Invoked hears of each invocation that has ended; nil hears of none.
+	Invoked func(Invocation)
+}
+
+// Emulators are the URLs of AWS's services on this machine.
+type Emulators struct {
+	Any      string // of every service that has none of its own
+	DynamoDB string
+	SQS      string
+}
+
+// FromEnv are the emulators that the command emulators has started.
+func FromEnv(getenv func(string) string) (e Emulators, err error) {
+	for name, url := range map[string]*string{
+		"BOATHOOK_TEST_MOTO": &e.Any, "BOATHOOK_TEST_DYNALITE": &e.DynamoDB, "BOATHOOK_TEST_FAUXQS": &e.SQS,
+	} {
+		if *url = getenv(name); *url == "" {
+			err = fmt.Errorf("%s is not set: run this by internal/cmd/emulators", name)
+		}
+	}
+	return e, err
+}
+
+// Invocation is one of a function's, as Lambda bills it.
+type Invocation struct {
+	Function string // its logical id
+	Duration time.Duration
+	Err      error
+}
+
+// Cloud is a deployed stack. As an [http.Handler] it is the stack's HTTP API.
+type Cloud struct {
+	config    Config
+	resolver  resolver
+	functions map[string]*sandbox.Function // by logical id
+	ids       map[string]string            // of functions, by name and by ARN
+	proxy     *proxy
+	http.Handler
+
+	db      *dynamodb.Client
+	sqs     *sqs.Client
+	kms     *kms.Client
+	secrets *secretsmanager.Client
+
+	stop    context.CancelFunc // ends the event sources
+	sources sync.WaitGroup
+}
+
+// Build builds functions, of which it is given the logical ids, into a folder, as `sam build`
+// does, but for any architecture. The folder's path is absolute, and root is
+// the checkout's.
+func Build(ctx context.Context, root, folder, arch string, functions ...string) error {
+	for _, id := range functions {
+		cmd := exec.CommandContext(ctx, "make", "-s", "build-"+id,
+			"ARTIFACTS_DIR="+filepath.Join(folder, id), "ARCH="+arch)
+		cmd.Dir = root
+		cmd.Env = append(os.Environ(), "MAKEFLAGS=") // this may be run by make itself
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", id, err, out)
+		}
+	}
+	return nil
+}
+
+// Deploy makes the stack's resources. Nothing happens by itself until
+// [Cloud.Run].
+func Deploy(ctx context.Context, c Config) (*Cloud, error) {
+	c.Haste = max(c.Haste, 1)
+	if c.Called == nil {
+		c.Called = func(Call) {}
+	}
+	if c.Invoked == nil {
+		c.Invoked = func(Invocation) {}
+	}
+	proxy, err := newProxy(ctx, c.Emulators, c.Called)
+	if err != nil {
+		return nil, err
+	}
+	sdk := aws.Config{
+		Region:       region,
+		Credentials:  credentials.NewStaticCredentialsProvider("emulator", "emulator", ""),
+		BaseEndpoint: aws.String(proxy.url("")),
+	}
+	d := &Cloud{
+		config: c, proxy: proxy, functions: make(map[string]*sandbox.Function), ids: make(map[string]string),
+		db: dynamodb.NewFromConfig(sdk), sqs: sqs.NewFromConfig(sdk), kms: kms.NewFromConfig(sdk), secrets: secretsmanager.NewFromConfig(sdk),
+	}
+	d.resolver = resolver{template: c.Template, stackName: c.StackName, parameters: c.Parameters, make: func(id string) (resource, error) {
+		return d.create(ctx, id)
+	}}
+	if err := d.deploy(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// deploy makes every resource, so that nothing is made later.
+func (d *Cloud) deploy() error {
+	for _, id := range d.resolver.resources("") {
+		if _, err := d.resolver.resource(id); err != nil {
+			return err
+		}
+	}
+	for _, id := range d.resolver.resources("AWS::Lambda::Function") {
+		if err := d.function(id); err != nil {
+			return fmt.Errorf("function %s: %w", id, err)
+		}
+	}
+	gateway, err := d.gateway()
+	if err != nil {
+		return fmt.Errorf("HTTP API: %w", err)
+	}
+	d.Handler = gateway
+	return nil
+}
+
+// function makes a function from its resource.
+func (d *Cloud) function(id string) error {
+	var p struct {
+		FunctionName string
+		Timeout      int
+		MemorySize   int
+		Environment  struct{ Variables map[string]any }
+	}
+	if err := d.resolver.properties(id, &p); err != nil {
+		return err
+	}
+	env := []string{
+		"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=emulator", "AWS_SECRET_ACCESS_KEY=emulator",
+		"AWS_ENDPOINT_URL=" + d.proxy.url(id), "AWS_EC2_METADATA_DISABLED=true",
+	}
+	for name, value := range p.Environment.Variables {
+		env = append(env, fmt.Sprintf("%s=%v", name, value))
+	}
+	log := io.Discard
+	if d.config.Log != nil {
+		log = d.config.Log(id)
+	}
+	d.functions[id] = sandbox.New(sandbox.Config{
+		Name: p.FunctionName, Binary: filepath.Join(d.config.Binaries, id, "bootstrap"), Env: env,
+		Timeout: time.Duration(p.Timeout) * time.Second, Memory: p.MemorySize, Log: log,
+	})
+	d.ids[p.FunctionName], d.ids[functionARN(p.FunctionName)] = id, id
+	return nil
+}
+
+// Function is the one of a logical id, or nil.
+func (d *Cloud) Function(id string) *sandbox.Function { return d.functions[id] }
+
+// Resolve gives the value of an intrinsic function or a reference, such as
+// {"Ref": "RunsQueue"}, in the deployed stack.
+func (d *Cloud) Resolve(value any) (any, error) { return d.resolver.value(value) }
+
+// Output is the value of one of the stack's outputs.
+func (d *Cloud) Output(name string) (string, error) {
+	output, ok := d.config.Template.Outputs[name]
+	if !ok {
+		return "", fmt.Errorf("the template has no output %s", name)
+	}
+	value, err := d.resolver.value(output.Value)
+	return fmt.Sprint(value), err
+}
+
+// Secret is the text of the secret of a logical id.
+func (d *Cloud) Secret(ctx context.Context, id string) (string, error) {
+	arn, err := d.resolver.ref(id)
+	if err != nil {
+		return "", err
+	}
+	out, err := d.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(fmt.Sprint(arn))})
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.SecretString), nil
+}
+
+// Depth is how many messages a queue of a logical id holds: those that wait,
+// and those in flight.
+func (d *Cloud) Depth(ctx context.Context, id string) (waiting, inFlight int, err error) {
+	url, err := d.resolver.ref(id)
+	if err != nil {
+		return 0, 0, err
+	}
+	return d.depth(ctx, fmt.Sprint(url))
+}
+
+// Send puts a message into the queue of a logical id.
+func (d *Cloud) Send(ctx context.Context, id, body string) error {
+	url, err := d.resolver.ref(id)
+	if err == nil {
+		_, err = d.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(fmt.Sprint(url)), MessageBody: &body})
+	}
+	return err
+}
+
+// Invoke invokes the function of a logical id.
+func (d *Cloud) Invoke(ctx context.Context, id string, payload []byte) ([]byte, error) {
+	f := d.functions[id]
+	if f == nil {
+		return nil, fmt.Errorf("the template has no function %s", id)
+	}
+	start := time.Now()
+	response, err := f.Invoke(ctx, payload)
+	d.config.Invoked(Invocation{Function: id, Duration: time.Since(start), Err: err})
+	return response, err
+}
+
+// Close stops what [Cloud.Run] started and kills the functions' processes.
+func (d *Cloud) Close() {
+	if d.stop != nil {
+		d.stop()
+	}
+	for _, f := range d.functions {
+		f.Close()
+	}
+	d.sources.Wait()
+	d.proxy.close()
+}

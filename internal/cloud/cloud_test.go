@@ -1,0 +1,518 @@
+package cloud_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"boathook/internal/cloud"
+)
+
+// haste makes a queue's visibility of six minutes six seconds, and a minute's
+// schedule run each second.
+const haste = 60
+
+// TestTheStack runs the real binaries as the template deploys them.
+func TestTheStack(t *testing.T) {
+	file := os.Getenv("BOATHOOK_TEST_TEMPLATE")
+	if file == "" {
+		t.Skip("NOT RUN: `make test-stack` translates the template and runs this")
+	}
+	emulators, err := cloud.FromEnv(os.Getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template, err := cloud.ReadTemplate(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binaries := t.TempDir()
+	if err := cloud.Build(t.Context(), "../..", binaries, runtime.GOARCH, template.Functions()...); err != nil {
+		t.Fatal(err)
+	}
+	s := suite{config: cloud.Config{
+		Template: template, Binaries: binaries, Emulators: emulators, Haste: haste,
+		Parameters: map[string]string{"AllowedEgress": "127.0.0.0/8", "AllowHttp": "true", "LogLevel": "info"},
+	}}
+	t.Run("side by side", func(t *testing.T) {
+		for name, test := range map[string]func(*testing.T, *stack){
+			"the journey of a deployment":                                              journey,
+			"only the template's routes reach a function":                              routes,
+			"a run whose runner is killed is failed, told of, and not executed again":  killedRunner,
+			"a delivery whose sender is killed is sent again and recorded once":        killedSender,
+			"a poison message ends in its dead-letter queue, and the others are done":  poison,
+			"of two thousand deliveries none is lost, though some fail and some crash": noneLost,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t, s.deploy(t))
+			})
+		}
+	})
+	s.checkRoles(t)
+}
+
+// suite is what the tests share, though each has a stack of its own.
+type suite struct {
+	config cloud.Config
+	roles  roles
+}
+
+// stack is a deployed stack, its URL and its administrator.
+type stack struct {
+	*cloud.Cloud
+	t     *testing.T
+	url   string
+	token string
+}
+
+func (s *suite) deploy(t *testing.T) *stack {
+	t.Helper()
+	c := s.config
+	c.StackName = "t" + strings.ToLower(rand.Text()[:12])
+	var deployed *cloud.Cloud
+	ready := make(chan struct{})
+	c.Called = func(call cloud.Call) {
+		if call.From != "" {
+			<-ready
+			s.roles.called(t, deployed, call)
+		}
+	}
+	logs := &logs{}
+	c.Log = logs.of
+	deployed, err := cloud.Deploy(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(ready)
+	t.Cleanup(func() {
+		deployed.Close()
+		if t.Failed() {
+			t.Log(logs)
+		}
+	})
+	if err := deployed.Run(context.WithoutCancel(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(deployed)
+	t.Cleanup(server.Close)
+	token, err := deployed.Secret(t.Context(), "AdminSecret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &stack{Cloud: deployed, t: t, url: server.URL, token: token}
+}
+
+// logs are what the functions of a stack have printed.
+type logs struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logs) of(function string) io.Writer { return logWriter{l, function} }
+
+type logWriter struct {
+	logs     *logs
+	function string
+}
+
+func (w logWriter) Write(p []byte) (int, error) {
+	w.logs.mu.Lock()
+	defer w.logs.mu.Unlock()
+	fmt.Fprintf(&w.logs.text, "%s %s", w.function, p)
+	return len(p), nil
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := l.text.String()
+	return text[max(0, len(text)-16<<10):]
+}
+
+// request sends a request and gives its answer's status and body.
+func (s *stack) request(method, path, body string, header ...string) (int, []byte) {
+	s.t.Helper()
+	url := path
+	if strings.HasPrefix(path, "/") {
+		url = s.url + path
+	}
+	req, err := http.NewRequestWithContext(s.t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.token)
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return res.StatusCode, text
+}
+
+type object = map[string]any
+
+// call makes a request that must answer with the status.
+func (s *stack) call(method, path, body string, status int, header ...string) (answer object) {
+	s.t.Helper()
+	got, text := s.request(method, path, body, header...)
+	if got != status {
+		s.t.Fatalf("%s %s: %d %s, want %d", method, path, got, text, status)
+	}
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &answer); err != nil {
+			s.t.Fatalf("%s %s: %s: %v", method, path, text, err)
+		}
+	}
+	return answer
+}
+
+// deployment makes one whose runs a URL executes, and gives its path and its
+// trigger's URL.
+func (s *stack) deployment(target string) (path, trigger string) {
+	s.t.Helper()
+	path = "/v1/deployments/" + s.call("POST", "/v1/deployments", `{"name":"test"}`, 201)["id"].(string)
+	s.version(path, target)
+	trigger = s.call("POST", path+"/incoming-webhooks", `{"name":"in","environment":"production"}`, 201)["url"].(string)
+	// The API shows https, which is what API Gateway has.
+	return path, strings.Replace(trigger, "https://", "http://", 1)
+}
+
+func (s *stack) version(path, target string) string {
+	s.t.Helper()
+	return s.call("POST", path+"/versions", fmt.Sprintf(`{"environment":"production","target":{"type":"http","url":%q}}`, target), 201)["id"].(string)
+}
+
+// outgoing makes a webhook, and gives its path and its secret.
+func (s *stack) outgoing(path, url string) (webhook, secret string) {
+	s.t.Helper()
+	made := s.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"out","url":%q,"events":["run.succeeded","run.failed"],"environment":"production","retry":{"schedule_seconds":[1,1]}}`, url), 201)
+	return path + "/outgoing-webhooks/" + made["id"].(string), made["signing_secret"].(string)
+}
+
+// run is the run that an answer of a trigger names, once it is over.
+func (s *stack) run(id any) object {
+	s.t.Helper()
+	return s.eventually("the run is over", func() object {
+		run := s.call("GET", fmt.Sprintf("/v1/runs/%s", id), "", 200)
+		if run["status"] == "pending" || run["status"] == "running" {
+			return nil
+		}
+		return run
+	})
+}
+
+// deliveries are those of a webhook, with its newest first.
+func (s *stack) deliveries(webhook string) (list []object) {
+	s.t.Helper()
+	for _, d := range s.call("GET", webhook+"/deliveries?limit=200", "", 200)["data"].([]any) {
+		list = append(list, d.(object))
+	}
+	return list
+}
+
+// eventually asks again until there is an answer. What is asked runs in other
+// processes, which have no way to tell.
+func (s *stack) eventually(what string, ask func() object) object {
+	s.t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		if answer := ask(); answer != nil {
+			return answer
+		}
+	}
+	s.t.Fatalf("it never came true that %s", what)
+	return nil
+}
+
+// received is a request as it arrived.
+type received struct {
+	header http.Header
+	body   string
+}
+
+// verifies reports whether its signature is the secret's.
+func (r received) verifies(secret string) bool {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(r.header.Get("X-Crewship-Timestamp") + "." + r.body))
+	return hmac.Equal([]byte(hex.EncodeToString(mac.Sum(nil))), []byte(r.header.Get("X-Crewship-Signature")))
+}
+
+// receiver serves a handler that knows how often it was called, from 1, and
+// tells of each request.
+func receiver(t *testing.T, handle func(w http.ResponseWriter, number int, r received)) (url string, requests <-chan received) {
+	t.Helper()
+	arrived := make(chan received, 10_000)
+	var mu sync.Mutex
+	number := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		mu.Lock()
+		number++
+		n := number
+		mu.Unlock()
+		request := received{r.Header, string(body)}
+		arrived <- request
+		handle(w, n, request)
+	}))
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return server.URL, arrived
+}
+
+func next(t *testing.T, requests <-chan received) received {
+	t.Helper()
+	select {
+	case r := <-requests:
+		return r
+	case <-time.After(2 * time.Minute):
+		t.Fatal("nothing arrived")
+		return received{}
+	}
+}
+
+// echo is a target that answers a run with its input.
+func echo(w http.ResponseWriter, _ int, r received) {
+	var run struct {
+		Input json.RawMessage `json:"input"`
+	}
+	_ = json.Unmarshal([]byte(r.body), &run)
+	fmt.Fprintf(w, "working\n%s\n", run.Input)
+}
+
+func ok(w http.ResponseWriter, _ int, _ received) { w.WriteHeader(http.StatusNoContent) }
+
+func journey(t *testing.T, s *stack) {
+	target, executed := receiver(t, echo)
+	url, requests := receiver(t, ok)
+	s.call("GET", "/healthz", "", 200, "Authorization", "")
+	path, trigger := s.deployment(target)
+	webhook, secret := s.outgoing(path, url)
+
+	const input = `{"n":123456789012345678901234567890}`
+	accepted := s.call("POST", trigger, input, 202, "Content-Type", "application/x-www-form-urlencoded", "Idempotency-Key", "k1")
+	if again := s.call("POST", trigger, input, 202, "Idempotency-Key", "k1"); again["run_id"] != accepted["run_id"] {
+		t.Errorf("the same key started %v and %v", accepted, again)
+	}
+	s.call("POST", trigger, `{"other":1}`, 409, "Idempotency-Key", "k1")
+	s.call("POST", trigger[:len(trigger)-3]+"AAA", input, 404)
+	s.call("POST", trigger, `{`, 400)
+	if run := s.run(accepted["run_id"]); run["status"] != "succeeded" || run["error_message"] != nil {
+		t.Errorf("the run is %v", run)
+	}
+	if !strings.Contains(next(t, executed).body, input) || len(executed) != 0 {
+		t.Errorf("the target was called %d times more, or without the input", len(executed))
+	}
+	_, stream := s.request("GET", fmt.Sprintf("/v1/runs/%s/events", accepted["run_id"]), "")
+	for _, want := range []string{"run.started", `"log"`, "working", "run.completed", `"complete"`} {
+		if !strings.Contains(string(stream), want) {
+			t.Errorf("the run's events don't show %s:\n%s", want, stream)
+		}
+	}
+
+	first := next(t, requests)
+	if !first.verifies(secret) || !strings.Contains(first.body, `"output":`+input) || first.header.Get("X-Crewship-Event") != "run.succeeded" {
+		t.Errorf("delivered %v\n%s", first.header, first.body)
+	}
+	id := first.header.Get("X-Crewship-Delivery")
+	s.eventually("the delivery is in the log", func() object {
+		for _, d := range s.deliveries(webhook) {
+			if d["id"] == id && d["status"] == "succeeded" {
+				return d
+			}
+		}
+		return nil
+	})
+	s.call("POST", "/v1/deliveries/"+id+"/resend", "", 202)
+	if again := next(t, requests); again.body != first.body || again.header.Get("X-Crewship-Delivery") != id || !again.verifies(secret) {
+		t.Errorf("resent %v\n%s", again.header, again.body)
+	}
+
+	old := s.version(path, target) // then another, and back
+	s.version(path, "http://127.0.0.1:1/nobody")
+	s.call("POST", path+"/versions/"+old+"/activate", "", 200)
+	if run := s.run(s.call("POST", trigger, `{}`, 202)["run_id"]); run["status"] != "succeeded" || run["version_id"] != old {
+		t.Errorf("rolled back, the run is %v", run)
+	}
+}
+
+func routes(t *testing.T, s *stack) {
+	for _, path := range []string{"/", "/nowhere", "/webhooks", "/v2/runs"} {
+		if status, text := s.request("GET", path, ""); status != 404 || string(text) != `{"message":"Not Found"}` {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+	s.call("GET", "/v1/runs", "", 401, "Authorization", "Bearer bh_wrong")
+}
+
+func killedRunner(t *testing.T, s *stack) {
+	target, executed := receiver(t, func(http.ResponseWriter, int, received) { s.Function("ExecuteFunction").Kill() })
+	url, requests := receiver(t, ok)
+	path, trigger := s.deployment(target)
+	_, secret := s.outgoing(path, url)
+	accepted := s.call("POST", trigger, `{}`, 202)
+
+	told := next(t, requests)
+	if told.header.Get("X-Crewship-Event") != "run.failed" || !told.verifies(secret) {
+		t.Errorf("delivered %v\n%s", told.header, told.body)
+	}
+	if run := s.run(accepted["run_id"]); run["status"] != "failed" || run["error_message"] != "runner lost" {
+		t.Errorf("the run is %v", run)
+	}
+	s.drained("RunsQueue")
+	if n := len(executed); n != 1 {
+		t.Errorf("executed %d times", n)
+	}
+}
+
+func killedSender(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	url, requests := receiver(t, func(w http.ResponseWriter, number int, _ received) {
+		if number == 1 {
+			s.Function("DeliverFunction").Kill()
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	path, trigger := s.deployment(target)
+	webhook, secret := s.outgoing(path, url)
+	s.call("POST", trigger, `{}`, 202)
+
+	first, second := next(t, requests), next(t, requests)
+	if first.body != second.body || first.header.Get("X-Crewship-Delivery") != second.header.Get("X-Crewship-Delivery") || !second.verifies(secret) {
+		t.Errorf("delivered %v\n%s\nand then %v\n%s", first.header, first.body, second.header, second.body)
+	}
+	s.drained("DeliveriesQueue")
+	list := s.deliveries(webhook)
+	if len(list) != 1 || list[0]["status"] != "succeeded" {
+		t.Fatalf("recorded %v", list)
+	}
+	attempts := s.call("GET", fmt.Sprintf("/v1/deliveries/%s", list[0]["id"]), "", 200)["attempts"].([]any)
+	if len(attempts) != 1 || len(requests) != 0 {
+		t.Errorf("%d attempts are recorded, and %d more were made", len(attempts), len(requests))
+	}
+}
+
+func poison(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	url, requests := receiver(t, ok)
+	path, trigger := s.deployment(target)
+	s.outgoing(path, url)
+	queues := []string{"Runs", "Deliveries", "Retries"}
+	for _, queue := range queues {
+		if err := s.Send(t.Context(), queue+"Queue", `{"poison":`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.run(s.call("POST", trigger, `{}`, 202)["run_id"])
+	next(t, requests)
+	for _, queue := range queues {
+		s.eventually(queue+"' poison is in the dead-letter queue", func() object {
+			waiting, _, err := s.Depth(t.Context(), queue+"DeadLetterQueue")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if waiting != 1 {
+				return nil
+			}
+			return object{}
+		})
+		s.drained(queue + "Queue")
+	}
+}
+
+// drained waits until a queue has nothing left, in flight or waiting.
+func (s *stack) drained(queue string) {
+	s.t.Helper()
+	s.eventually(queue+" is empty", func() object {
+		waiting, inFlight, err := s.Depth(s.t.Context(), queue)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if waiting+inFlight > 0 {
+			return nil
+		}
+		return object{}
+	})
+}
+
+func noneLost(t *testing.T, s *stack) {
+	const webhooks, runs = 100, 20
+	target, _ := receiver(t, echo)
+	var mu sync.Mutex
+	seen := make(map[string]string) // a delivery's body by its id
+	url, _ := receiver(t, func(w http.ResponseWriter, number int, r received) {
+		mu.Lock()
+		id := r.header.Get("X-Crewship-Delivery")
+		before, known := seen[id]
+		seen[id] = r.body
+		mu.Unlock()
+		switch {
+		case known && before != r.body:
+			t.Errorf("delivery %s has two bodies", id)
+		case number%500 == 100:
+			s.Function("DeliverFunction").Kill() // with all that it has under way
+		case number%20 == 0:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	path, trigger := s.deployment(target)
+	paths := make([]string, webhooks)
+	for i := range paths {
+		paths[i], _ = s.outgoing(path, url)
+	}
+	for range runs {
+		s.call("POST", trigger, `{"a":1}`, 202)
+	}
+	for _, webhook := range paths {
+		s.eventually(webhook+" has had all deliveries", func() object {
+			succeeded := 0
+			for _, d := range s.deliveries(webhook) {
+				if d["status"] == "succeeded" {
+					succeeded++
+				}
+			}
+			if succeeded < runs {
+				return nil
+			}
+			return object{}
+		})
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(seen) != webhooks*runs {
+		t.Errorf("%d deliveries arrived, want %d", len(seen), webhooks*runs)
+	}
+	for _, queue := range []string{"RunsDeadLetterQueue", "DeliveriesDeadLetterQueue", "RetriesDeadLetterQueue"} {
+		if waiting, _, err := s.Depth(t.Context(), queue); waiting != 0 || err != nil {
+			t.Errorf("%s has %d messages, %v", queue, waiting, err)
+		}
+	}
+}

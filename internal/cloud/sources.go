@@ -1,0 +1,226 @@
+package cloud
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// Run starts what invokes functions by itself: the event source mappings and
+// the schedules. They end with ctx, or at [Cloud.Close].
+func (d *Cloud) Run(ctx context.Context) error {
+	ctx, d.stop = context.WithCancel(ctx)
+	for _, id := range d.resolver.resources("AWS::Lambda::EventSourceMapping") {
+		m, err := d.mapping(ctx, id)
+		if err != nil {
+			return fmt.Errorf("%s: %w", id, err)
+		}
+		d.sources.Go(func() { m.poll(ctx) })
+	}
+	for _, id := range d.resolver.resources("AWS::Events::Rule") {
+		if err := d.schedule(ctx, id); err != nil {
+			return fmt.Errorf("%s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// mapping is an event source mapping: it polls a queue, invokes a function with
+// what it receives, and deletes what the function has handled.
+type mapping struct {
+	cloud    *Cloud
+	function string
+	url, arn string
+	batch    int
+	window   time.Duration
+	reports  bool // the function names the messages that failed
+	slots    chan struct{}
+}
+
+func (d *Cloud) mapping(ctx context.Context, id string) (*mapping, error) {
+	var p struct {
+		EventSourceArn                 string
+		FunctionName                   string
+		BatchSize                      int
+		MaximumBatchingWindowInSeconds int
+		FunctionResponseTypes          []string
+		ScalingConfig                  struct{ MaximumConcurrency any }
+	}
+	if err := d.resolver.properties(id, &p); err != nil {
+		return nil, err
+	}
+	concurrency := 5 // what Lambda starts with
+	if limit := p.ScalingConfig.MaximumConcurrency; limit != nil {
+		var err error
+		if concurrency, err = strconv.Atoi(fmt.Sprint(limit)); err != nil {
+			return nil, err
+		}
+	}
+	m := &mapping{
+		cloud: d, function: d.ids[p.FunctionName], arn: p.EventSourceArn,
+		batch: p.BatchSize, window: time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
+		reports: slices.Contains(p.FunctionResponseTypes, "ReportBatchItemFailures"),
+		slots:   make(chan struct{}, concurrency),
+	}
+	if m.function == "" || m.batch < 1 || m.batch > 10 {
+		return nil, fmt.Errorf("batches of %d for %s are not served here", p.BatchSize, p.FunctionName)
+	}
+	var err error
+	m.url, err = d.urlOf(ctx, p.EventSourceArn)
+	return m, err
+}
+
+// poll receives batches until ctx ends, and has at most as many handled at a
+// time as the mapping allows. It then waits for those under way.
+func (m *mapping) poll(ctx context.Context) {
+	var handlers sync.WaitGroup
+	defer handlers.Wait()
+	for {
+		select {
+		case m.slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		batch := m.receive(ctx)
+		if len(batch) == 0 {
+			<-m.slots
+			continue
+		}
+		handlers.Go(func() {
+			defer func() { <-m.slots }()
+			m.handle(ctx, batch)
+		})
+	}
+}
+
+// receive gathers a batch until it is full or the window is over. Errors are
+// not told: an emulator that is gone ends the test by its silence.
+func (m *mapping) receive(ctx context.Context) (batch []types.Message) {
+	var until time.Time
+	for ctx.Err() == nil && len(batch) < m.batch {
+		wait := int32(5)
+		if len(batch) > 0 {
+			left := time.Until(until)
+			if left <= 0 {
+				break
+			}
+			wait = int32((left + time.Second - 1) / time.Second)
+		}
+		out, err := m.cloud.sqs.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: &m.url, MaxNumberOfMessages: int32(m.batch - len(batch)), WaitTimeSeconds: wait,
+			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		})
+		if err != nil {
+			break
+		}
+		if len(batch) == 0 {
+			until = time.Now().Add(m.window)
+		}
+		batch = append(batch, out.Messages...)
+	}
+	return batch
+}
+
+// handle invokes the function with a batch and deletes the messages that it
+// handled. The others become visible when their time is over.
+func (m *mapping) handle(ctx context.Context, batch []types.Message) {
+	payload, err := json.Marshal(m.event(batch))
+	if err != nil {
+		return
+	}
+	response, err := m.cloud.Invoke(ctx, m.function, payload)
+	if err != nil {
+		return
+	}
+	failed := make(map[string]bool)
+	if m.reports {
+		var report events.SQSEventResponse
+		if err := json.Unmarshal(response, &report); err != nil {
+			return
+		}
+		for _, f := range report.BatchItemFailures {
+			failed[f.ItemIdentifier] = true
+		}
+	}
+	var done []types.DeleteMessageBatchRequestEntry
+	for i, message := range batch {
+		if !failed[*message.MessageId] {
+			done = append(done, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: message.ReceiptHandle})
+		}
+		delete(failed, *message.MessageId)
+	}
+	if len(done) == 0 || len(failed) > 0 { // a name that is none of the batch's fails all of it
+		return
+	}
+	// A message that stays comes again: that is what a queue promises.
+	_, _ = m.cloud.sqs.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &m.url, Entries: done})
+}
+
+func (m *mapping) event(batch []types.Message) (e events.SQSEvent) {
+	for _, message := range batch {
+		e.Records = append(e.Records, events.SQSMessage{
+			MessageId: *message.MessageId, ReceiptHandle: *message.ReceiptHandle, Body: *message.Body,
+			Md5OfBody: aws.ToString(message.MD5OfBody), Attributes: message.Attributes,
+			MessageAttributes: map[string]events.SQSMessageAttribute{},
+			EventSource:       "aws:sqs", EventSourceARN: m.arn, AWSRegion: region,
+		})
+	}
+	return e
+}
+
+// schedule invokes the targets of a rule at its rate.
+func (d *Cloud) schedule(ctx context.Context, id string) error {
+	var p struct {
+		ScheduleExpression string
+		Targets            []struct{ Arn string }
+	}
+	if err := d.resolver.properties(id, &p); err != nil {
+		return err
+	}
+	every, err := rate(p.ScheduleExpression)
+	if err != nil {
+		return err
+	}
+	for _, t := range p.Targets {
+		function := d.ids[t.Arn]
+		d.sources.Go(func() {
+			ticker := time.NewTicker(every / time.Duration(d.config.Haste))
+			defer ticker.Stop()
+			for {
+				select {
+				case at := <-ticker.C:
+					payload, _ := json.Marshal(events.EventBridgeEvent{ // strings and a time always marshal
+						Version: "0", ID: "here", DetailType: "Scheduled Event", Source: "aws.events", AccountID: account,
+						Time: at.UTC().Truncate(time.Second), Region: region, Resources: []string{id}, Detail: json.RawMessage("{}"),
+					})
+					_, _ = d.Invoke(ctx, function, payload) // the next time is the retry
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	return nil
+}
+
+// rate is the interval of an expression such as "rate(1 minute)".
+func rate(expression string) (time.Duration, error) {
+	inner, ok := strings.CutPrefix(strings.TrimSuffix(expression, ")"), "rate(")
+	count, unit, _ := strings.Cut(inner, " ")
+	n, err := strconv.Atoi(count)
+	length := map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}[strings.TrimSuffix(unit, "s")]
+	if !ok || err != nil || n < 1 || length == 0 {
+		return 0, fmt.Errorf("the schedule %q is not a rate", expression)
+	}
+	return time.Duration(n) * length, nil
+}

@@ -1,0 +1,126 @@
+// Command coldstart measures how long each function's real binary takes from
+// its process's start to its first request for an invocation, beside a program
+// that does nothing else, and how large it is. It ends with 1 if a function
+// takes more than twice as long as that, or its binary for AWS has more than
+// 12 MB. It is run by the command emulators, at the root of the checkout:
+//
+//	make bench-cold
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"boathook/internal/cloud"
+	"boathook/internal/sandbox"
+)
+
+const (
+	maxRatio = 2.0
+	maxSize  = 12e6 // bytes
+)
+
+func main() {
+	template := flag.String("template", "", "the translated template, a `file`")
+	starts := flag.Int("n", 41, "how often each is started")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, *template, *starts)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "coldstart:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, file string, starts int) error {
+	template, err := cloud.ReadTemplate(file)
+	if err != nil {
+		return err
+	}
+	emulators, err := cloud.FromEnv(os.Getenv)
+	if err != nil {
+		return err
+	}
+	here, err := filepath.Abs(".tools/functions")
+	if err != nil {
+		return err
+	}
+	there := here + "-arm64"
+	names := template.Functions()
+	for folder, arch := range map[string]string{here: runtime.GOARCH, there: "arm64"} {
+		if err := cloud.Build(ctx, ".", folder, arch, names...); err != nil {
+			return err
+		}
+	}
+	bare := filepath.Join(here, "bare")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", bare, "./internal/cmd/coldstart/bare")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	stack, err := cloud.Deploy(ctx, cloud.Config{Template: template, StackName: "cold", Binaries: here, Emulators: emulators})
+	if err != nil {
+		return err
+	}
+	defer stack.Close()
+
+	functions := map[string]*sandbox.Function{"bare": sandbox.New(sandbox.Config{Name: "bare", Binary: bare, Timeout: time.Minute})}
+	for _, name := range names {
+		functions[name] = stack.Function(name)
+	}
+	names = append([]string{"bare"}, names...)
+	times := make(map[string][]time.Duration)
+	for range starts { // in turns, so that what else the machine does falls on all alike
+		for _, name := range names {
+			took, err := functions[name].Start(ctx)
+			if err != nil {
+				return err
+			}
+			functions[name].Kill()
+			times[name] = append(times[name], took)
+		}
+	}
+
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(table, "median of %d\tstart\tto bare\tarm64 binary\t\n", starts)
+	var failures int
+	floor := median(times["bare"])
+	for _, name := range names {
+		took := median(times[name])
+		ratio := float64(took) / float64(floor)
+		size := "-"
+		if info, err := os.Stat(filepath.Join(there, name, "bootstrap")); err == nil {
+			size = fmt.Sprintf("%.1f MB", float64(info.Size())/1e6)
+			if info.Size() > maxSize {
+				failures++
+			}
+		}
+		if ratio > maxRatio {
+			failures++
+		}
+		fmt.Fprintf(table, "%s\t%.1f ms\t%.2f\t%s\t\n", name, float64(took.Microseconds())/1000, ratio, size)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if failures > 0 {
+		return fmt.Errorf("%d of these are over the limits: %g times the bare program, %g MB", failures, maxRatio, maxSize/1e6)
+	}
+	return nil
+}
+
+func median(times []time.Duration) time.Duration {
+	slices.Sort(times)
+	return times[len(times)/2]
+}

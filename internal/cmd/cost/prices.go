@@ -1,0 +1,78 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+)
+
+// prices are a region's list prices, in dollars. The file tells their date.
+type prices struct {
+	Region  string `json:"region"`
+	AsOf    string `json:"as_of"`
+	Dollars struct {
+		LambdaRequests float64 `json:"lambda_million_requests"`
+		LambdaSeconds  float64 `json:"lambda_arm64_gb_second"`
+		Writes         float64 `json:"dynamodb_million_write_units"`
+		Reads          float64 `json:"dynamodb_million_read_units"`
+		Storage        float64 `json:"dynamodb_gb_month"`
+		Recovery       float64 `json:"dynamodb_recovery_gb_month"`
+		SQS            float64 `json:"sqs_million_requests"`
+		HTTP           float64 `json:"http_api_million_requests"`
+		Logs           float64 `json:"logs_gb_ingested"`
+		Key            float64 `json:"kms_key_month"`
+		KMS            float64 `json:"kms_ten_thousand_requests"`
+		Secret         float64 `json:"secret_month"`
+		Secrets        float64 `json:"secrets_ten_thousand_requests"`
+		Alarm          float64 `json:"alarm_month"`
+		Events         float64 `json:"events_million_invocations"`
+		Transfer       float64 `json:"transfer_out_gb"`
+	} `json:"dollars"`
+}
+
+func readPrices(file string) (p prices, err error) {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &p)
+	}
+	if err == nil && p.AsOf == "" {
+		err = fmt.Errorf("%s has no date", file)
+	}
+	return p, err
+}
+
+// usage is what something uses of AWS.
+type usage struct {
+	Invocations, GBSeconds float64 // of Lambda
+	Writes, Reads          float64 // DynamoDB's units
+	SQS, HTTP, KMS, Secret float64 // requests
+	LogBytes               float64
+}
+
+func (u usage) times(n float64) usage {
+	return usage{u.Invocations * n, u.GBSeconds * n, u.Writes * n, u.Reads * n, u.SQS * n, u.HTTP * n, u.KMS * n, u.Secret * n, u.LogBytes * n}
+}
+
+func (u usage) plus(v usage) usage {
+	return usage{
+		u.Invocations + v.Invocations, u.GBSeconds + v.GBSeconds, u.Writes + v.Writes, u.Reads + v.Reads,
+		u.SQS + v.SQS, u.HTTP + v.HTTP, u.KMS + v.KMS, u.Secret + v.Secret, u.LogBytes + v.LogBytes,
+	}
+}
+
+// bill is a usage's dollars by what they are for, and in all.
+type bill struct {
+	Lambda, Compute, Writes, Reads, SQS, HTTP, Keys, Logs, Total float64
+}
+
+// bill is for a million times u.
+func (p prices) bill(u usage) bill {
+	d := p.Dollars
+	b := bill{
+		Lambda: u.Invocations * d.LambdaRequests, Compute: u.GBSeconds * 1e6 * d.LambdaSeconds,
+		Writes: u.Writes * d.Writes, Reads: u.Reads * d.Reads, SQS: u.SQS * d.SQS, HTTP: u.HTTP * d.HTTP,
+		Keys: u.KMS*100*d.KMS + u.Secret*100*d.Secrets, Logs: u.LogBytes * 1e6 / 1e9 * d.Logs,
+	}
+	b.Total = b.Lambda + b.Compute + b.Writes + b.Reads + b.SQS + b.HTTP + b.Keys + b.Logs
+	return b
+}
