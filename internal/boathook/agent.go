@@ -77,6 +77,9 @@ func ParseAgentPayload(body []byte) AgentPayload {
 	return p
 }
 
+// Title is what the chat is called that the trigger opens or goes on with.
+func (p AgentPayload) Title() string { return "Webhook: " + p.Event }
+
 // Message is what the agent reads, in Crewship's form: objects as
 // {key: value, …} in the document's own order, arrays as [a, b], strings bare.
 func (p AgentPayload) Message() string {

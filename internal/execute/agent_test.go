@@ -48,7 +48,7 @@ func TestAnAgentGetsItsMessageInItsSession(t *testing.T) {
 	agent, r := p.acceptAgent(t, payload)
 	must(t, p.Handle(t.Context(), message(t, r)))
 	if got.Message != "Webhook event received:\nEvent: push\nSource: github\nData: {branch: main}" ||
-		got.SessionID != "webhook-"+agent.Source.ID || string(got.Input) != payload {
+		got.SessionID != "webhook-"+agent.Source.ID || got.SessionTitle != "Webhook: push" || string(got.Input) != payload {
 		t.Errorf("the job is %+v with input %s", got, got.Input)
 	}
 	if run := p.get(t, r.ID); run.Status != boathook.RunSucceeded || run.EventName != "push" || !run.Published {

@@ -237,7 +237,8 @@ func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boath
 
 	job := target.Job{RunID: run.ID, Input: run.Input, Target: version.Target}
 	if run.OfAgent() {
-		job.Message = boathook.ParseAgentPayload(run.Input).Message()
+		payload := boathook.ParseAgentPayload(run.Input)
+		job.Message, job.SessionTitle = payload.Message(), payload.Title()
 		job.SessionID = boathook.ChatID(run.SourceID)
 	}
 	result := x.config.Targets.Run(ctx, job, log)

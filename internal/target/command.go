@@ -44,7 +44,8 @@ func (t Command) Run(ctx context.Context, job Job, log Log) Result {
 	cmd := exec.CommandContext(ctx, job.Target.Argv[0], job.Target.Argv[1:]...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "BOATHOOK_RUN_ID=" + job.RunID}
 	if job.Message != "" {
-		cmd.Env = append(cmd.Env, "BOATHOOK_MESSAGE="+variable(job.Message), "BOATHOOK_SESSION_ID="+job.SessionID)
+		cmd.Env = append(cmd.Env, "BOATHOOK_MESSAGE="+variable(job.Message),
+			"BOATHOOK_SESSION_ID="+job.SessionID, "BOATHOOK_SESSION_TITLE="+variable(job.SessionTitle))
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(job.Input), stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -195,12 +195,12 @@ func TestACommandOfAnAgentFindsItsMessageInTheEnvironment(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := target.Job{
-				RunID: "run_1", Input: []byte(`{}`), Message: tc.message, SessionID: "webhook-agent_a",
-				Target: boathook.Target{Argv: []string{"sh", "-c", `printf %s "$BOATHOOK_MESSAGE" | sha256sum | cut -d' ' -f1; echo "$BOATHOOK_SESSION_ID"`}},
+				RunID: "run_1", Input: []byte(`{}`), Message: tc.message, SessionID: "webhook-agent_a", SessionTitle: "Webhook: push",
+				Target: boathook.Target{Argv: []string{"sh", "-c", `printf %s "$BOATHOOK_MESSAGE" | sha256sum | cut -d' ' -f1; echo "$BOATHOOK_SESSION_ID/$BOATHOOK_SESSION_TITLE"`}},
 			}
-			session := "webhook-agent_a"
+			session := "webhook-agent_a/Webhook: push"
 			if tc.message == "" {
-				session = ""
+				session = "/"
 			}
 			var log record
 			got := target.Command{Grace: time.Second}.Run(t.Context(), j, &log)

@@ -19,21 +19,23 @@ import (
 
 // Job is one run to execute.
 type Job struct {
-	RunID     string
-	Input     json.RawMessage
-	Message   string          // what an agent reads; empty for deployments
-	SessionID string          // the agent's conversation; empty for deployments
-	Target    boathook.Target // with its headers, unsealed
+	RunID        string
+	Input        json.RawMessage
+	Message      string          // what an agent reads; empty for deployments
+	SessionID    string          // the agent's conversation; empty for deployments
+	SessionTitle string          // what to call it
+	Target       boathook.Target // with its headers, unsealed
 }
 
 // Payload is what a remote target receives.
 func (j Job) Payload() ([]byte, error) {
 	payload, err := boathook.EncodeJSON(struct {
-		RunID     string          `json:"run_id"`
-		Input     json.RawMessage `json:"input"`
-		Message   string          `json:"message,omitempty"`
-		SessionID string          `json:"session_id,omitempty"`
-	}{j.RunID, j.Input, j.Message, j.SessionID})
+		RunID        string          `json:"run_id"`
+		Input        json.RawMessage `json:"input"`
+		Message      string          `json:"message,omitempty"`
+		SessionID    string          `json:"session_id,omitempty"`
+		SessionTitle string          `json:"session_title,omitempty"`
+	}{j.RunID, j.Input, j.Message, j.SessionID, j.SessionTitle})
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
 	}

@@ -48,12 +48,13 @@ func TestASetRunsAJobByItsTargetsType(t *testing.T) {
 func TestThePayloadKeepsTheInputsText(t *testing.T) {
 	job := target.Job{RunID: "run_1", Input: []byte(`{"z":1,"a":123456789012345678901234567890,"z":"<&>"}`)}
 	for _, tt := range []struct {
-		message, session, want string
+		message, session, title, want string
 	}{
-		{"", "", `{"run_id":"run_1","input":{"z":1,"a":123456789012345678901234567890,"z":"<&>"}}`},
-		{"hello", "webhook-1", `{"run_id":"run_1","input":{"z":1,"a":123456789012345678901234567890,"z":"<&>"},"message":"hello","session_id":"webhook-1"}`},
+		{"", "", "", `{"run_id":"run_1","input":{"z":1,"a":123456789012345678901234567890,"z":"<&>"}}`},
+		{"hello", "webhook-1", "Webhook: push", `{"run_id":"run_1","input":{"z":1,"a":123456789012345678901234567890,"z":"<&>"},"message":"hello",` +
+			`"session_id":"webhook-1","session_title":"Webhook: push"}`},
 	} {
-		job.Message, job.SessionID = tt.message, tt.session
+		job.Message, job.SessionID, job.SessionTitle = tt.message, tt.session, tt.title
 		if got, err := job.Payload(); err != nil || string(got) != tt.want {
 			t.Errorf("got %s, %v; want %s", got, err, tt.want)
 		}

@@ -17,7 +17,7 @@ import (
 	"boathook/internal/target/once"
 )
 
-// Target invokes a job's agent runtime with {run_id, input, message, session_id}
+// Target invokes a job's agent runtime with {run_id, input, message, session_id, session_title}
 // as its payload. The lines that it streams are the run's log, and its output is
 // found as [target.ReadAnswer] says.
 type Target struct {
