@@ -155,8 +155,9 @@ func (d *Deliverer) count(status boathook.DeliveryStatus) {
 }
 
 // alreadyMade reports whether a later attempt, or one that was put off, is
-// recorded, or its delivery is settled, so that it must not be made. Of one that is recorded the scheduling
-// is repeated: that may be where the first time broke off.
+// recorded, or its delivery is settled, so that it must not be made. Of one that
+// is recorded the scheduling is repeated: that may be where the first time broke
+// off.
 func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (bool, error) {
 	record, err := d.config.Store.Delivery(ctx, job.WorkspaceID, job.ID)
 	switch {
