@@ -65,6 +65,13 @@ type oneByOne struct{ mu sync.Mutex }
 func (c *oneByOne) Do(req *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// The SDK closes its body while the transport may still read it, which loses
+	// an answer now and then: the repeat would find its own write.
+	sent, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	req.Body = io.NopCloser(bytes.NewReader(sent))
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err
