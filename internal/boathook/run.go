@@ -95,6 +95,10 @@ type Run struct {
 	Output json.RawMessage // nil until it succeeded with one
 }
 
+// IdempotencyKey is the header that makes a repeated request safe: its value, of
+// at most [MaxIdempotencyKey] bytes, stands for the run or the events.
+const IdempotencyKey = "Idempotency-Key"
+
 // HashInput is what the run's record keeps of its input to tell a repeated
 // idempotency key from a reused one.
 func HashInput(input []byte) [sha256.Size]byte { return sha256.Sum256(input) }

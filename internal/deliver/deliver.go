@@ -238,8 +238,8 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook)
 	// A thawed Lambda function finds its kept connections dead. This header lets
 	// the transport send the request again on a new one; having no value, it is
 	// not sent itself (net/http, Transport).
-	if req.Header.Get("Idempotency-Key") == "" {
-		req.Header["Idempotency-Key"] = nil
+	if req.Header.Get(boathook.IdempotencyKey) == "" {
+		req.Header[boathook.IdempotencyKey] = nil
 	}
 
 	res, err := d.config.Client.Do(req)

@@ -47,7 +47,7 @@ var (
 	errTooLarge     = boathook.Errorf(boathook.TooLarge, "payload too large")
 	errStale        = boathook.Errorf(boathook.Invalid, "stale or invalid timestamp")
 	errNotJSON      = boathook.Errorf(boathook.Invalid, "invalid JSON")
-	errLongKey      = boathook.Errorf(boathook.Invalid, "%s is longer than %d bytes", IdempotencyKey, boathook.MaxIdempotencyKey)
+	errLongKey      = boathook.Errorf(boathook.Invalid, "%s is longer than %d bytes", boathook.IdempotencyKey, boathook.MaxIdempotencyKey)
 )
 
 const tooMany = "too many requests"
@@ -75,7 +75,7 @@ func (in *Intake) acceptAgent(answer http.Header, r *http.Request, now time.Time
 	if r.Header.Get(Signature) == "" && r.Header.Get(PlainSecret) == "" {
 		return boathook.RunHead{}, errUnauthorized
 	}
-	agentID, key := r.PathValue("agent"), r.Header.Get(IdempotencyKey)
+	agentID, key := r.PathValue("agent"), r.Header.Get(boathook.IdempotencyKey)
 	runID, lookUp := boathook.NewID(boathook.RunID), ""
 	if key != "" && len(key) <= boathook.MaxIdempotencyKey {
 		runID = boathook.DeriveID(boathook.RunID, agentID, key)

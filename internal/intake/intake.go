@@ -56,9 +56,6 @@ type Intake struct {
 	slots slots
 }
 
-// IdempotencyKey is the header that makes a repeated trigger safe.
-const IdempotencyKey = "Idempotency-Key"
-
 // Handler serves POST /webhooks/runs/{token} (wire formats, section 1) and,
 // where agents can be triggered, their trigger (section 2).
 func (in *Intake) Handler() http.Handler {
@@ -95,7 +92,7 @@ type request struct {
 }
 
 func read(r *http.Request, now time.Time) request {
-	req := request{Request: r, at: now.UTC().Truncate(time.Millisecond), key: r.Header.Get(IdempotencyKey)}
+	req := request{Request: r, at: now.UTC().Truncate(time.Millisecond), key: r.Header.Get(boathook.IdempotencyKey)}
 	var err error
 	req.body, err = io.ReadAll(io.LimitReader(r.Body, boathook.MaxTriggerBody+1))
 	switch {
@@ -187,7 +184,7 @@ func (in *Intake) accept(r request, view store.TriggerView) (result, error) {
 		return result{}, err
 	}
 	if len(r.key) > boathook.MaxIdempotencyKey {
-		return result{}, boathook.Errorf(boathook.Invalid, "%s is longer than %d bytes", IdempotencyKey, boathook.MaxIdempotencyKey)
+		return result{}, boathook.Errorf(boathook.Invalid, "%s is longer than %d bytes", boathook.IdempotencyKey, boathook.MaxIdempotencyKey)
 	}
 	input, err := inputOf(r, sender)
 	if err != nil {

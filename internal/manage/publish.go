@@ -104,9 +104,9 @@ func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) ([]
 	if len(inputs) == 0 || len(inputs) > maxEvents {
 		return nil, boathook.InvalidField("events", "must have 1 to %d events", maxEvents)
 	}
-	key := c.Header.Get(idempotencyKeyHeader)
+	key := c.Header.Get(boathook.IdempotencyKey)
 	if len(key) > boathook.MaxIdempotencyKey {
-		return nil, boathook.InvalidField(idempotencyKeyHeader, "must have at most %d bytes", boathook.MaxIdempotencyKey)
+		return nil, boathook.InvalidField(boathook.IdempotencyKey, "must have at most %d bytes", boathook.MaxIdempotencyKey)
 	}
 
 	now := h.cfg.Now()
@@ -131,7 +131,7 @@ func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) ([]
 			e.by = field(at, "id")
 			e.pin = store.EventPin{WorkspaceID: c.workspace, EventID: e.ID, Hash: hashOf(input), Time: now}
 		case key != "":
-			e.by = idempotencyKeyHeader
+			e.by = boathook.IdempotencyKey
 			e.ID = boathook.DeriveID(boathook.EventID, c.workspace, key, strconv.Itoa(i))
 			e.pin = store.EventPin{WorkspaceID: c.workspace, EventID: e.ID, Hash: whole, Time: now}
 		default:

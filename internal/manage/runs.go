@@ -10,8 +10,6 @@ import (
 	"boathook/internal/store"
 )
 
-const idempotencyKeyHeader = "Idempotency-Key"
-
 type runInput struct {
 	DeploymentID string                `json:"deployment_id"`
 	Input        json.RawMessage       `json:"input"`
@@ -47,9 +45,9 @@ func (h *Handler) startRun(ctx context.Context, c call, in runInput) (startedVie
 	if err := boathook.CheckJSON(in.Input); err != nil {
 		return startedView{}, boathook.InvalidField("input", "%s", err)
 	}
-	key := c.Header.Get(idempotencyKeyHeader)
+	key := c.Header.Get(boathook.IdempotencyKey)
 	if len(key) > boathook.MaxIdempotencyKey {
-		return startedView{}, boathook.InvalidField(idempotencyKeyHeader, "must have at most %d bytes", boathook.MaxIdempotencyKey)
+		return startedView{}, boathook.InvalidField(boathook.IdempotencyKey, "must have at most %d bytes", boathook.MaxIdempotencyKey)
 	}
 
 	s, err := h.source(ctx, c, boathook.Deployment, in.DeploymentID)

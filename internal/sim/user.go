@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/intake"
 	"boathook/internal/store"
 )
 
@@ -152,7 +151,7 @@ func (u *users) accepted(a answer, key string) {
 func (u *users) fire(k keyed) {
 	header := make(http.Header)
 	if k.key != "" {
-		header.Set(intake.IdempotencyKey, k.key)
+		header.Set(boathook.IdempotencyKey, k.key)
 	}
 	scope := ""
 	if k.key != "" {
@@ -227,7 +226,7 @@ func (u *users) startRun(r *rand.Rand) {
 	d, scope := pick(r, u.w.deployments), ""
 	if r.IntN(2) == 0 {
 		key := fmt.Sprintf("key-%d", r.IntN(10))
-		header.Set(intake.IdempotencyKey, key)
+		header.Set(boathook.IdempotencyKey, key)
 		scope = d.id + " " + key
 	}
 	body := fmt.Sprintf(`{"deployment_id":%q,"input":{"n":7}}`, d.id)

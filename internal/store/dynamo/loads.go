@@ -43,25 +43,13 @@ func (s *Store) LookUpAgent(ctx context.Context, agentID, runID string) (view st
 			view.Agent = &src
 		}
 	}
-	l, err := decode[liveItem](found[live])
-	if err != nil {
-		return view, err
-	}
-	view.Live = l.live()
 	busy, err := decode[loadItem](found[load])
 	if err != nil {
 		return view, err
 	}
 	view.Load = busy.load()
-	if it, ok := found[run]; ok {
-		h, err := decode[headItem](it)
-		if err != nil {
-			return view, err
-		}
-		head := h.head()
-		view.Run = &head
-	}
-	return view, nil
+	view.Live, view.Run, err = liveAndRun(found, live, run)
+	return view, err
 }
 
 // Admit implements [store.Loads].

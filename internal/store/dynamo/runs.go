@@ -108,20 +108,27 @@ func (s *Store) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID st
 		}
 		view.Webhook = &w
 	}
+	view.Live, view.Run, err = liveAndRun(found, live, run)
+	return view, err
+}
+
+// liveAndRun decodes what every trigger asks for: what is live, and the run that
+// its idempotency key stands for, which is nil if there is none.
+func liveAndRun(found map[key]item, live, run key) (map[boathook.Environment]boathook.LiveVersion, *boathook.RunHead, error) {
 	l, err := decode[liveItem](found[live])
 	if err != nil {
-		return view, err
+		return nil, nil, err
 	}
-	view.Live = l.live()
-	if it, ok := found[run]; ok {
-		h, err := decode[headItem](it)
-		if err != nil {
-			return view, err
-		}
-		head := h.head()
-		view.Run = &head
+	it, ok := found[run]
+	if !ok {
+		return l.live(), nil, nil
 	}
-	return view, nil
+	h, err := decode[headItem](it)
+	if err != nil {
+		return nil, nil, err
+	}
+	head := h.head()
+	return l.live(), &head, nil
 }
 
 // CreateRun implements [store.Runs]. The head and the texts of a pending run are
