@@ -175,10 +175,9 @@ func (d *Cloud) deploy() error {
 // function makes a function from its resource.
 func (d *Cloud) function(id string) error {
 	var p struct {
-		FunctionName string
-		Timeout      int
-		MemorySize   int
-		Environment  struct{ Variables map[string]any }
+		Timeout     int
+		MemorySize  int
+		Environment struct{ Variables map[string]any }
 	}
 	if err := d.resolver.properties(id, &p); err != nil {
 		return err
@@ -195,10 +194,10 @@ func (d *Cloud) function(id string) error {
 		log = d.config.Log(id)
 	}
 	d.functions[id] = sandbox.New(sandbox.Config{
-		Name: p.FunctionName, Binary: filepath.Join(d.config.Binaries, id, "bootstrap"), Env: env,
+		Name: d.name(id), Binary: filepath.Join(d.config.Binaries, id, "bootstrap"), Env: env,
 		Timeout: time.Duration(p.Timeout) * time.Second, Memory: p.MemorySize, Log: log,
 	})
-	d.ids[p.FunctionName], d.ids[functionARN(p.FunctionName)] = id, id
+	d.ids[d.name(id)], d.ids[functionARN(d.name(id))] = id, id
 	return nil
 }
 

@@ -26,6 +26,7 @@ type Resource struct {
 	Type       string
 	Condition  string
 	Properties map[string]any
+	Metadata   struct{ Template *Template } // a nested stack's
 }
 
 // ReadTemplate reads what infra/translate.py has written.
@@ -150,6 +151,25 @@ func (r *resolver) call(name string, argument any) (any, error) {
 			parts, err := r.strings(list[1])
 			return strings.Join(parts, fmt.Sprint(list[0])), err
 		}
+	case "Fn::Split":
+		if len(list) == 2 {
+			text, err := r.value(list[1])
+			var parts []any
+			for part := range strings.SplitSeq(fmt.Sprint(text), fmt.Sprint(list[0])) {
+				parts = append(parts, part)
+			}
+			return parts, err
+		}
+	case "Fn::Select":
+		if len(list) == 2 {
+			parts, err := r.strings(list[1])
+			if err != nil {
+				return nil, err
+			}
+			if i, ok := list[0].(float64); ok && 0 <= i && int(i) < len(parts) {
+				return parts[int(i)], nil
+			}
+		}
 	case "Fn::Equals", "Fn::Not", "Fn::And", "Fn::Or":
 		return r.condition(map[string]any{name: argument})
 	}
@@ -187,6 +207,8 @@ func (r *resolver) ref(name string) (any, error) {
 		return "amazonaws.com", nil
 	case "AWS::StackName":
 		return r.stackName, nil
+	case "AWS::StackId":
+		return "arn:aws:cloudformation:" + region + ":" + account + ":stack/" + r.stackName + "/" + r.stackName, nil
 	}
 	if p, ok := r.template.Parameters[name]; ok {
 		value, given := r.parameters[name]
