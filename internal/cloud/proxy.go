@@ -64,6 +64,9 @@ func newProxy(ctx context.Context, e Emulators, here map[string]http.Handler, ca
 		if err != nil {
 			return // the process was killed
 		}
+		// What AWS has received it does, though its sender is killed meanwhile.
+		// (dynalite ends when a request to it does.)
+		r = r.WithContext(context.WithoutCancel(r.Context()))
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		from, path, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
 		call := Call{From: from, Method: r.Method, Path: "/" + path, Request: body}
