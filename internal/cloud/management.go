@@ -5,8 +5,6 @@ import (
 	"io"
 	"net/http"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
 // managementService is what requests to the management API are signed for.
@@ -46,10 +44,7 @@ func refuse(w http.ResponseWriter, status int, exception string) {
 func (c *connection) manage(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
-		frame, err := io.ReadAll(r.Body)
-		if err != nil {
-			return // the process was killed
-		}
+		frame, _ := io.ReadAll(r.Body) // from memory: the proxy has read it
 		switch {
 		case len(frame) > maxMessage:
 			refuse(w, http.StatusRequestEntityTooLarge, "PayloadTooLargeException")
@@ -69,8 +64,7 @@ func (c *connection) manage(w http.ResponseWriter, r *http.Request) {
 		}
 		gatewayAnswer(w, http.StatusOK, string(text))
 	case http.MethodDelete:
-		c.api.remove(c)
-		c.api.serving.Go(func() { _ = c.conn.Close(websocket.StatusNormalClosure, "") }) // it waits for the client's answer
+		c.api.end(c)
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		refuse(w, http.StatusForbidden, "ForbiddenException")

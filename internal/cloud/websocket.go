@@ -48,7 +48,7 @@ type WebSocketAPI struct {
 	routes   map[string]string // the functions' logical ids by the routes' keys
 	selector []string          // where a frame's JSON holds the key of its route
 
-	serving sync.WaitGroup // requests and the connections that they became
+	serving sync.WaitGroup // requests, the connections that they became, and their frames
 
 	mu          sync.Mutex
 	connections map[string]*connection
@@ -176,15 +176,13 @@ func (c *connection) serve(ctx context.Context) error {
 	c.lastActive.Store(c.connectedAt.UnixMilli())
 	c.api.add(c)
 	defer c.api.remove(c)
-	var frames sync.WaitGroup
-	defer frames.Wait()
 	for {
 		kind, frame, err := c.conn.Read(ctx)
 		if err != nil {
 			return err
 		}
 		c.lastActive.Store(time.Now().UnixMilli())
-		frames.Go(func() {
+		c.api.serving.Go(func() {
 			e := c.message(kind, frame)
 			if c.tell(ctx, e) == http.StatusBadGateway {
 				_ = c.post(ctx, fmt.Appendf(nil, integrationFailed, c.id, e.RequestContext.RequestID)) // it may have gone
@@ -193,8 +191,8 @@ func (c *connection) serve(ctx context.Context) error {
 	}
 }
 
-// tell has the function of an event's route handle it, and gives the status that it
-// answers. Where there is no such route, nobody hears of the event.
+// tell has the function of an event's route handle it, and gives the status
+// that it answers. Where there is no such route, nobody hears of the event.
 func (c *connection) tell(ctx context.Context, e events.APIGatewayWebsocketProxyRequest) (status int) {
 	function, ok := c.api.routes[e.RequestContext.RouteKey]
 	if !ok {
@@ -293,6 +291,16 @@ func (a *WebSocketAPI) remove(c *connection) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.connections, c.id)
+}
+
+// end closes a connection, and does not wait for its client's answer.
+func (a *WebSocketAPI) end(c *connection) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.connections[c.id] != nil { // so it is still served
+		delete(a.connections, c.id)
+		a.serving.Go(func() { _ = c.conn.Close(websocket.StatusNormalClosure, "") })
+	}
 }
 
 // find is an open connection of a stage, or nil.
