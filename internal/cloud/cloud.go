@@ -5,11 +5,16 @@
 // invoke it, with what batches, timeouts and dead-letter queues: all of that is
 // read in the template, and nothing is listed here. Tables, queues, keys and
 // secrets are made on emulators; functions run in package sandbox; the HTTP
-// API, the event source mappings and the schedules are this package's own.
+// API, the WebSocket APIs with their management API, the event source mappings
+// and the schedules are this package's own.
+//
+// What a function is told differs from what AWS would tell it in one thing: the
+// host of an API of API Gateway in a variable, https://{id}.execute-api.…, is
+// this machine's, where the SDK finds the management API of its connections.
 //
 // What AWS does and this does not: permissions are not enforced, but calls are
-// recorded, so that a test can compare them; WebSocket APIs are not served;
-// alarms do not ring.
+// recorded, so that a test can compare them; APIs do not throttle; alarms do
+// not ring.
 package cloud
 
 import (
@@ -93,6 +98,7 @@ type Cloud struct {
 	ids       map[string]string            // of functions, by name and by ARN
 	proxy     *proxy
 	http.Handler
+	webSockets map[string]*WebSocketAPI // by their ids
 
 	db      *dynamodb.Client
 	sqs     *sqs.Client
@@ -129,19 +135,18 @@ func Deploy(ctx context.Context, c Config) (*Cloud, error) {
 	if c.Invoked == nil {
 		c.Invoked = func(Invocation) {}
 	}
-	proxy, err := newProxy(ctx, c.Emulators, c.Called)
-	if err != nil {
+	d := &Cloud{config: c, functions: make(map[string]*sandbox.Function), ids: make(map[string]string)}
+	var err error
+	if d.proxy, err = newProxy(ctx, c.Emulators, map[string]http.Handler{managementService: d.management()}, c.Called); err != nil {
 		return nil, err
 	}
 	sdk := aws.Config{
 		Region:       region,
 		Credentials:  credentials.NewStaticCredentialsProvider("emulator", "emulator", ""),
-		BaseEndpoint: aws.String(proxy.url("")),
+		BaseEndpoint: aws.String(d.proxy.url("")),
 	}
-	d := &Cloud{
-		config: c, proxy: proxy, functions: make(map[string]*sandbox.Function), ids: make(map[string]string),
-		db: dynamodb.NewFromConfig(sdk), sqs: sqs.NewFromConfig(sdk), kms: kms.NewFromConfig(sdk), secrets: secretsmanager.NewFromConfig(sdk),
-	}
+	d.db, d.sqs = dynamodb.NewFromConfig(sdk), sqs.NewFromConfig(sdk)
+	d.kms, d.secrets = kms.NewFromConfig(sdk), secretsmanager.NewFromConfig(sdk)
 	d.resolver = resolver{template: c.Template, stackName: c.StackName, parameters: c.Parameters, make: func(id string) (resource, error) {
 		return d.create(ctx, id)
 	}}
@@ -169,6 +174,9 @@ func (d *Cloud) deploy() error {
 		return fmt.Errorf("HTTP API: %w", err)
 	}
 	d.Handler = gateway
+	if err := d.webSocketAPIs(); err != nil {
+		return fmt.Errorf("WebSocket API: %w", err)
+	}
 	return nil
 }
 
@@ -187,7 +195,7 @@ func (d *Cloud) function(id string) error {
 		"AWS_ENDPOINT_URL=" + d.proxy.url(id), "AWS_EC2_METADATA_DISABLED=true",
 	}
 	for name, value := range p.Environment.Variables {
-		env = append(env, fmt.Sprintf("%s=%v", name, value))
+		env = append(env, name+"="+apiURL.ReplaceAllString(fmt.Sprint(value), d.proxy.url(id)+"/$1"))
 	}
 	log := io.Discard
 	if d.config.Log != nil {
@@ -269,6 +277,9 @@ func (d *Cloud) Close() {
 	}
 	for _, f := range d.functions {
 		f.Close()
+	}
+	for _, a := range d.webSockets {
+		a.close()
 	}
 	d.sources.Wait()
 	d.proxy.close()

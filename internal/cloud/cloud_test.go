@@ -50,6 +50,9 @@ func TestTheStack(t *testing.T) {
 	t.Run("side by side", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *stack){
 			"the journey of a deployment":                                              journey,
+			"the journey of an agent":                                                  agentJourney,
+			"a watcher that does not authenticate is closed":                           silentWatcher,
+			"a watcher that has gone does not disturb the run":                         goneWatcher,
 			"only the template's routes reach a function":                              routes,
 			"a run whose runner is killed is failed, told of, and not executed again":  killedRunner,
 			"a delivery whose sender is killed is sent again and recorded once":        killedSender,
@@ -77,18 +80,21 @@ type stack struct {
 	t     *testing.T
 	url   string
 	token string
+	calls calls
 }
 
 func (s *suite) deploy(t *testing.T) *stack {
 	t.Helper()
 	c := s.config
 	c.StackName = "t" + strings.ToLower(rand.Text()[:12])
+	st := &stack{t: t}
 	var deployed *cloud.Cloud
 	ready := make(chan struct{})
 	c.Called = func(call cloud.Call) {
 		if call.From != "" {
 			<-ready
 			s.roles.called(t, deployed, call)
+			st.calls.add(call)
 		}
 	}
 	logs := &logs{}
@@ -113,7 +119,8 @@ func (s *suite) deploy(t *testing.T) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stack{Cloud: deployed, t: t, url: server.URL, token: token}
+	st.Cloud, st.url, st.token = deployed, server.URL, token
+	return st
 }
 
 // logs are what the functions of a stack have printed.

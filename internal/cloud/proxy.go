@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -17,19 +18,21 @@ type Call struct {
 	From     string // the logical id of the function that sent it; empty: the cloud itself, as a service of AWS
 	Service  string // such as "DynamoDB"
 	Action   string // such as "PutItem"
-	Request  []byte // JSON
+	Method   string // of the request, as HTTP's
+	Path     string // of the request, escaped; the JSON protocols have none
+	Request  []byte // JSON, or a frame
 	Response []byte // JSON, or an error's
 	Status   int
 }
 
-// proxy is where all requests to AWS go, and from there to the emulators: the
-// path's first element tells who sent one.
+// proxy is where all requests to AWS go, and from there to the emulators, or to
+// what serves them here: the path's first element tells who sent one.
 type proxy struct {
 	server   *http.Server
 	listener net.Listener
 }
 
-func newProxy(ctx context.Context, e Emulators, called func(Call)) (*proxy, error) {
+func newProxy(ctx context.Context, e Emulators, here map[string]http.Handler, called func(Call)) (*proxy, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -50,8 +53,6 @@ func newProxy(ctx context.Context, e Emulators, called func(Call)) (*proxy, erro
 				host = hosts[""]
 			}
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", host
-			_, path, _ := strings.Cut(strings.TrimPrefix(r.In.URL.Path, "/"), "/")
-			r.Out.URL.Path = "/" + path
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { // the process was killed, or the emulator
 			w.WriteHeader(http.StatusBadGateway)
@@ -63,12 +64,19 @@ func newProxy(ctx context.Context, e Emulators, called func(Call)) (*proxy, erro
 		if err != nil {
 			return // the process was killed
 		}
+		// What AWS has received it does, though its sender is killed meanwhile.
+		// (dynalite ends when a request to it does.)
+		r = r.WithContext(context.WithoutCancel(r.Context()))
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		from, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-		call := Call{From: from, Request: body}
+		from, path, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
+		call := Call{From: from, Method: r.Method, Path: "/" + path, Request: body}
 		call.Service, call.Action = target(r)
 		answer := &answer{header: w.Header()}
-		reverse.ServeHTTP(answer, r)
+		var service http.Handler = reverse
+		if h, ok := here[call.Service]; ok {
+			service = h
+		}
+		http.StripPrefix("/"+from, service).ServeHTTP(answer, r)
 		call.Response, call.Status = answer.body.Bytes(), answer.status
 		called(call) // before the function knows, and goes on
 		w.WriteHeader(answer.status)
@@ -79,13 +87,26 @@ func newProxy(ctx context.Context, e Emulators, called func(Call)) (*proxy, erro
 	return p, nil
 }
 
-// target is the service and the action that a request names in its header, as
-// AWS's JSON protocols do: DynamoDB_20120810.PutItem.
+// target is the service and the action of a request. AWS's JSON protocols name
+// them in a header, DynamoDB_20120810.PutItem; of others, the signature's scope
+// names the service.
 func target(r *http.Request) (service, action string) {
-	service, action, _ = strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	service, _, _ = strings.Cut(service, "_")
+	if header := r.Header.Get("X-Amz-Target"); header != "" {
+		service, action, _ = strings.Cut(header, ".")
+		service, _, _ = strings.Cut(service, "_")
+		return service, action
+	}
+	if m := signedFor.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
+		service = m[1]
+	}
+	if service == managementService {
+		action = managementAction[r.Method]
+	}
 	return service, action
 }
+
+// signedFor finds the service in a signature's scope: key/date/region/service/aws4_request.
+var signedFor = regexp.MustCompile(`Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request`)
 
 // url is AWS's, as a function is told it.
 func (p *proxy) url(from string) string {

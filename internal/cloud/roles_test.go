@@ -1,11 +1,9 @@
 package cloud_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -18,73 +16,37 @@ type roles struct {
 	used map[string]map[string]bool // a function's actions, such as "sqs:SendMessage"
 }
 
-// permission is the IAM action of an SDK's, where that is not its own name.
-var permission = map[string]string{"SendMessageBatch": "SendMessage", "DeleteMessageBatch": "DeleteMessage"}
-
-var iamService = map[string]string{
-	"DynamoDB": "dynamodb", "AmazonSQS": "sqs", "TrentService": "kms", "secretsmanager": "secretsmanager",
-}
-
 // called holds a call of a function against its role: one that AWS would
 // refuse fails the test.
 func (r *roles) called(t *testing.T, s *cloud.Cloud, call cloud.Call) {
-	action := call.Action
-	if other, ok := permission[action]; ok {
-		action = other
+	accesses, err := s.Accesses(call)
+	if err != nil {
+		t.Errorf("a call of %s: %v", call.From, err)
+		return
 	}
-	action = iamService[call.Service] + ":" + action
-	r.mu.Lock()
-	if r.used == nil {
-		r.used = make(map[string]map[string]bool)
-	}
-	if r.used[call.From] == nil {
-		r.used[call.From] = make(map[string]bool)
-	}
-	r.used[call.From][action] = true
-	r.mu.Unlock()
-
 	statements, err := s.Statements(call.From)
 	if err != nil {
 		t.Errorf("the role of %s: %v", call.From, err)
 		return
 	}
-	for _, resource := range resources(call) {
-		if resource == "" {
-			t.Errorf("%s calls %s on nothing that is known: %s", call.From, action, call.Request)
-		}
-		if !slices.ContainsFunc(statements, func(statement cloud.Statement) bool {
-			return slices.Contains(statement.Actions, action) && slices.ContainsFunc(statement.Resources, func(arn string) bool {
-				return strings.HasSuffix(arn, resource)
-			})
-		}) {
-			t.Errorf("%s is not allowed to call %s on %s", call.From, action, resource)
+	for _, access := range accesses {
+		r.use(call.From, access.Action)
+		if !slices.ContainsFunc(statements, func(statement cloud.Statement) bool { return statement.Allows(access) }) {
+			t.Errorf("%s is not allowed to call %s on %s %q", call.From, access.Action, access.Resource, access.LeadingKeys)
 		}
 	}
 }
 
-// resources are what a call is on, as the ends of their ARNs.
-func resources(call cloud.Call) (found []string) {
-	var input struct {
-		TableName, IndexName string
-		RequestItems         map[string]json.RawMessage
-		QueueURL             string `json:"QueueUrl"`
-		KeyID, SecretID      string
+func (r *roles) use(function, action string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.used == nil {
+		r.used = make(map[string]map[string]bool)
 	}
-	_ = json.Unmarshal(call.Request, &input) // what it does not name is on nothing
-	switch {
-	case input.IndexName != "":
-		return []string{"table/" + input.TableName + "/index/" + input.IndexName}
-	case input.TableName != "":
-		return []string{"table/" + input.TableName}
-	case input.RequestItems != nil:
-		for table := range input.RequestItems {
-			found = append(found, "table/"+table)
-		}
-		return found
-	case input.QueueURL != "":
-		return []string{":" + input.QueueURL[strings.LastIndexByte(input.QueueURL, '/')+1:]}
+	if r.used[function] == nil {
+		r.used[function] = make(map[string]bool)
 	}
-	return []string{input.KeyID + input.SecretID}
+	r.used[function][action] = true
 }
 
 // checkRoles logs what the tests' calls did not need: an action of a rare road,
