@@ -150,10 +150,26 @@ func (r *resolver) call(name string, argument any) (any, error) {
 			parts, err := r.strings(list[1])
 			return strings.Join(parts, fmt.Sprint(list[0])), err
 		}
+	case "Fn::Split":
+		if len(list) == 2 {
+			return r.split(fmt.Sprint(list[0]), list[1])
+		}
 	case "Fn::Equals", "Fn::Not", "Fn::And", "Fn::Or":
 		return r.condition(map[string]any{name: argument})
 	}
 	return nil, fmt.Errorf("%s of %v is not known", name, argument)
+}
+
+func (r *resolver) split(separator string, v any) (any, error) {
+	text, err := r.value(v)
+	if err != nil {
+		return nil, err
+	}
+	var list []any
+	for part := range strings.SplitSeq(fmt.Sprint(text), separator) {
+		list = append(list, part)
+	}
+	return list, nil
 }
 
 func (r *resolver) strings(v any) ([]string, error) {
