@@ -49,6 +49,7 @@ QUEUES = {"Runs": ("Execute", 960), "Deliveries": ("Deliver", 360), "Retries": (
 # The keys in the records table that a statement is limited to. Strangers reach the stream's function.
 LEADING_KEYS = {
     ("Intake", "ReadDataKeys"): ["ws#*"],
+    ("Execute", "CountLogLines"): ["run#*"],
     ("Execute", "FindWatchers"): ["watch#*"],
     ("Stream", "KeepConnections"): ["conn#*", "watch#*"],
     ("Stream", "HaveThemClosed"): ["due#*"],
