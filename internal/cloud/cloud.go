@@ -5,14 +5,19 @@
 // invoke it, with what batches, timeouts and dead-letter queues: all of that is
 // read in the template, and nothing is listed here. Tables, queues, keys and
 // secrets are made on emulators; functions run in package sandbox; the HTTP
-// API, the event source mappings and the schedules are this package's own.
+// API, the WebSocket APIs with their management API, the event source mappings
+// and the schedules are this package's own.
+//
+// What a function is told differs from what AWS would tell it in one thing: the
+// host of an API of API Gateway in a variable, https://{id}.execute-api.…, is
+// this machine's, where the SDK finds the management API of its connections.
 //
 // What the emulators lack is served here: SQS's message move tasks, and the
 // calls that invoke functions and agent runtimes outside of the stack.
 //
 // What AWS does and this does not: permissions are not enforced, but calls are
-// recorded, so that a test can compare them; WebSocket APIs are not served;
-// alarms do not ring.
+// recorded, so that a test can compare them; APIs do not throttle; alarms do
+// not ring.
 package cloud
 
 import (
@@ -103,6 +108,7 @@ type Cloud struct {
 	proxy     *proxy
 	moves     moves
 	http.Handler
+	webSockets map[string]*WebSocketAPI // by their ids
 
 	sdk aws.Config // for what the cloud does itself
 
@@ -146,12 +152,14 @@ func Deploy(ctx context.Context, c Config) (*Cloud, error) {
 	}
 	d := &Cloud{config: c, functions: make(map[string]*sandbox.Function), ids: make(map[string]string)}
 	d.moves = moves{cloud: d, tasks: make(map[string]*moveTask)}
+	management := d.management()
 	var err error
 	if d.proxy, err = newProxy(ctx, c.Emulators, map[string]serve{
 		"AmazonSQS.StartMessageMoveTask": d.moves.start,
 		"AmazonSQS.ListMessageMoveTasks": d.moves.list,
 		"lambda":                         d.outside,
 		"bedrock-agentcore":              d.outside,
+		managementService:                func(w http.ResponseWriter, r *http.Request, _ Call) { management.ServeHTTP(w, r) },
 	}, c.Fault, c.Called); err != nil {
 		return nil, err
 	}
@@ -194,6 +202,9 @@ func (d *Cloud) deploy() error {
 		return fmt.Errorf("HTTP API: %w", err)
 	}
 	d.Handler = gateway
+	if err := d.webSocketAPIs(); err != nil {
+		return fmt.Errorf("WebSocket API: %w", err)
+	}
 	return nil
 }
 
@@ -213,7 +224,7 @@ func (d *Cloud) function(id string) error {
 		"AWS_ENDPOINT_URL=" + d.proxy.url(id), "AWS_EC2_METADATA_DISABLED=true",
 	}
 	for name, value := range p.Environment.Variables {
-		env = append(env, fmt.Sprintf("%s=%v", name, value))
+		env = append(env, name+"="+apiURL.ReplaceAllString(fmt.Sprint(value), d.proxy.url(id)+"/$1"))
 	}
 	log := io.Discard
 	if d.config.Log != nil {
@@ -295,6 +306,9 @@ func (d *Cloud) Close() {
 	}
 	for _, f := range d.functions {
 		f.Close()
+	}
+	for _, a := range d.webSockets {
+		a.close()
 	}
 	d.sources.Wait()
 	d.proxy.close()

@@ -54,6 +54,9 @@ func TestTheStack(t *testing.T) {
 	}}
 	tests := map[string]func(*testing.T, *stack){
 		"the journey of a deployment":                                              journey,
+		"the journey of an agent":                                                  agentJourney,
+		"a watcher that does not authenticate is closed":                           silentWatcher,
+		"a watcher that has gone does not disturb the run":                         goneWatcher,
 		"the journey of a repository's hooks":                                      shipway,
 		"the journey of an app's webhooks":                                         capawesome,
 		"the journey of a verified sender":                                         verified,
@@ -103,6 +106,7 @@ type stack struct {
 	url   string
 	token string
 	fault atomic.Pointer[func(cloud.Call) int]
+	calls calls
 }
 
 // fail has those of a stack's requests to AWS fail for which a function gives a
@@ -124,6 +128,7 @@ func (s *suite) deploy(t *testing.T) *stack {
 		if call.From != "" {
 			<-ready
 			s.roles.called(t, deployed, call)
+			st.calls.add(call)
 		}
 	}
 	logs := &logs{}

@@ -22,13 +22,13 @@ type Call struct {
 	Action   string // such as "PutItem"
 	Method   string // of the request, as HTTP's
 	Path     string // of the request, escaped; the JSON protocols have none
-	Request  []byte // JSON
+	Request  []byte // JSON, or a frame
 	Response []byte // JSON, or an error's
 	Status   int
 }
 
-// proxy is where all requests to AWS go, and from there to the emulators: the
-// path's first element tells who sent one.
+// proxy is where all requests to AWS go, and from there to the emulators, or to
+// what serves them here: the path's first element tells who sent one.
 type proxy struct {
 	server   *http.Server
 	listener net.Listener
@@ -119,11 +119,11 @@ func target(r *http.Request) (service, action string) {
 	if m := signedFor.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
 		service = m[1]
 	}
+	if service == managementService {
+		return service, managementAction[r.Method]
+	}
 	return service, invokes[service]
 }
-
-// signedFor finds the service in a signature's scope: key/date/region/service/aws4_request.
-var signedFor = regexp.MustCompile(`Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request`)
 
 // exception answers with an error as AWS's JSON protocols have them.
 func exception(w http.ResponseWriter, status int, code, message string) {
@@ -141,6 +141,9 @@ func answerJSON(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	w.Write(text)
 }
+
+// signedFor finds the service in a signature's scope: key/date/region/service/aws4_request.
+var signedFor = regexp.MustCompile(`Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request`)
 
 // url is AWS's, as a function is told it.
 func (p *proxy) url(from string) string {

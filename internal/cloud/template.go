@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -57,6 +58,9 @@ type resource struct {
 	ref        string
 	attributes map[string]string
 }
+
+// arn is the resource's, which of some types is their reference.
+func (r resource) arn() string { return cmp.Or(r.attributes["Arn"], r.ref) }
 
 // resolver gives a template's values in one stack. A resource is made when
 // something first refers to it.

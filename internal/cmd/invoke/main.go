@@ -71,8 +71,10 @@ func run(ctx context.Context, file, function, payloadFile string) error {
 	stack, err := cloud.Deploy(ctx, cloud.Config{
 		Template: template, StackName: "boathook", Binaries: binaries, Emulators: emulators,
 		Parameters: map[string]string{"AllowedEgress": "127.0.0.0/8", "AllowHttp": "true", "LogLevel": "debug"},
-		Secrets:    map[string]string{"AdminSecret": events.AdminToken},
-		Log:        func(string) io.Writer { return os.Stderr },
+		Secrets: map[string]string{
+			"AdminSecret": events.AdminToken, "InternalSecret": events.InternalToken, "StreamSecret": events.StreamSecret,
+		},
+		Log: func(string) io.Writer { return os.Stderr },
 	})
 	if err != nil {
 		return err
