@@ -22,7 +22,7 @@ var iamService = map[string]string{"DynamoDB": "dynamodb", "AmazonSQS": "sqs", "
 // iamAction is what IAM calls an action of a service, where that is not its own
 // name.
 var iamAction = map[string]string{
-	"SendMessageBatch": "SendMessage", "DeleteMessageBatch": "DeleteMessage",
+	"SendMessageBatch": "SendMessage", "DeleteMessageBatch": "DeleteMessage", "Invoke": "InvokeFunction",
 	"PostToConnection": "ManageConnections", "GetConnection": "ManageConnections", "DeleteConnection": "ManageConnections",
 }
 
@@ -37,6 +37,11 @@ func (d *Cloud) Accesses(c Call) ([]Access, error) {
 		stage, path, _ := strings.Cut(c.Path, "/@")
 		arn := fmt.Sprintf("arn:aws:execute-api:%s:%s:%s/%s/@%s", region, account, strings.TrimPrefix(stage, "/"), c.Method, path)
 		return []Access{{Action: action, Resource: arn}}, nil
+	case "lambda":
+		return []Access{{Action: action, Resource: invokedARN(c)}}, nil
+	case "bedrock-agentcore": // needs both
+		arn := invokedARN(c)
+		return []Access{{Action: action, Resource: arn}, {Action: action, Resource: arn + "/runtime-endpoint/DEFAULT"}}, nil
 	}
 	var on struct{ QueueURL, SourceARN, KeyID, SecretID string } // one of them
 	if err := json.Unmarshal(c.Request, &on); err != nil {

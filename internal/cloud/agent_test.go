@@ -358,6 +358,14 @@ func silentWatcher(t *testing.T, s *stack) {
 	if websocket.CloseStatus(err) != websocket.StatusNormalClosure || time.Since(start) < authTimeout {
 		t.Errorf("after %s the silent watcher got %q, %v", time.Since(start), text, err)
 	}
+	stranger := connect(t, sockets)
+	stranger.send(`{"type":"auth","token":"nonsense"}`)
+	if f := stranger.next(); f.Type != "error" || f.Payload.Error != "unauthorized" {
+		t.Errorf("a bad token is answered %+v", f)
+	}
+	if text, err := read(t, stranger.conn); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+		t.Errorf("with a bad token the watcher got %q, %v", text, err)
+	}
 	s.eventually("it was sweep that closed it", func() object {
 		if s.calls.of("SweepFunction DeleteConnection 204") == 0 {
 			return nil

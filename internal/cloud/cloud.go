@@ -12,6 +12,9 @@
 // host of an API of API Gateway in a variable, https://{id}.execute-api.…, is
 // this machine's, where the SDK finds the management API of its connections.
 //
+// What the emulators lack is served here: SQS's message move tasks, and the
+// calls that invoke functions and agent runtimes outside of the stack.
+//
 // What AWS does and this does not: permissions are not enforced, but calls are
 // recorded, so that a test can compare them; APIs do not throttle; alarms do
 // not ring.
@@ -57,9 +60,15 @@ type Config struct {
 	Haste int
 	// Log is where a function's processes print to; nil discards it.
 	Log func(function string) io.Writer
-	// Called hears of each request that a function or an event source mapping
-	// sends to AWS, when it has been answered; nil hears of none.
+	// Fault hears of each request that is sent to AWS before it is passed on, and
+	// gives the status with which it is refused instead; 0 refuses none, as nil does.
+	Fault func(Call) int
+	// Called hears of each request to AWS when it has been answered; nil hears of
+	// none.
 	Called func(Call)
+	// Outside invokes the Lambda functions and AgentCore runtimes that are not the
+	// stack's, by their ARNs; nil knows none.
+	Outside func(arn string, payload []byte) (response []byte)
 	// Invoked hears of each invocation that has ended; nil hears of none.
 	Invoked func(Invocation)
 }
@@ -97,8 +106,11 @@ type Cloud struct {
 	functions map[string]*sandbox.Function // by logical id
 	ids       map[string]string            // of functions, by name and by ARN
 	proxy     *proxy
+	moves     moves
 	http.Handler
 	webSockets map[string]*WebSocketAPI // by their ids
+
+	sdk aws.Config // for what the cloud does itself
 
 	db      *dynamodb.Client
 	sqs     *sqs.Client
@@ -129,6 +141,9 @@ func Build(ctx context.Context, root, folder, arch string, functions ...string) 
 // [Cloud.Run].
 func Deploy(ctx context.Context, c Config) (*Cloud, error) {
 	c.Haste = max(c.Haste, 1)
+	if c.Fault == nil {
+		c.Fault = func(Call) int { return 0 }
+	}
 	if c.Called == nil {
 		c.Called = func(Call) {}
 	}
@@ -136,17 +151,25 @@ func Deploy(ctx context.Context, c Config) (*Cloud, error) {
 		c.Invoked = func(Invocation) {}
 	}
 	d := &Cloud{config: c, functions: make(map[string]*sandbox.Function), ids: make(map[string]string)}
+	d.moves = moves{cloud: d, tasks: make(map[string]*moveTask)}
+	management := d.management()
 	var err error
-	if d.proxy, err = newProxy(ctx, c.Emulators, map[string]http.Handler{managementService: d.management()}, c.Called); err != nil {
+	if d.proxy, err = newProxy(ctx, c.Emulators, map[string]serve{
+		"AmazonSQS.StartMessageMoveTask": d.moves.start,
+		"AmazonSQS.ListMessageMoveTasks": d.moves.list,
+		"lambda":                         d.outside,
+		"bedrock-agentcore":              d.outside,
+		managementService:                func(w http.ResponseWriter, r *http.Request, _ Call) { management.ServeHTTP(w, r) },
+	}, c.Fault, c.Called); err != nil {
 		return nil, err
 	}
-	sdk := aws.Config{
+	d.sdk = aws.Config{
 		Region:       region,
 		Credentials:  credentials.NewStaticCredentialsProvider("emulator", "emulator", ""),
 		BaseEndpoint: aws.String(d.proxy.url("")),
 	}
-	d.db, d.sqs = dynamodb.NewFromConfig(sdk), sqs.NewFromConfig(sdk)
-	d.kms, d.secrets = kms.NewFromConfig(sdk), secretsmanager.NewFromConfig(sdk)
+	d.db, d.sqs = dynamodb.NewFromConfig(d.sdk), sqs.NewFromConfig(d.sdk)
+	d.kms, d.secrets = kms.NewFromConfig(d.sdk), secretsmanager.NewFromConfig(d.sdk)
 	d.resolver = resolver{template: c.Template, stackName: c.StackName, parameters: c.Parameters, make: func(id string) (resource, error) {
 		return d.create(ctx, id)
 	}}
@@ -155,6 +178,11 @@ func Deploy(ctx context.Context, c Config) (*Cloud, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// sqsInName is SQS's client for what AWS does in the name of a function.
+func (d *Cloud) sqsInName(function string) *sqs.Client {
+	return sqs.NewFromConfig(d.sdk, func(o *sqs.Options) { o.BaseEndpoint = aws.String(d.proxy.urlInName(function)) })
 }
 
 // deploy makes every resource, so that nothing is made later.

@@ -157,12 +157,7 @@ func (r *resolver) call(name string, argument any) (any, error) {
 		}
 	case "Fn::Split":
 		if len(list) == 2 {
-			text, err := r.value(list[1])
-			var parts []any
-			for part := range strings.SplitSeq(fmt.Sprint(text), fmt.Sprint(list[0])) {
-				parts = append(parts, part)
-			}
-			return parts, err
+			return r.split(fmt.Sprint(list[0]), list[1])
 		}
 	case "Fn::Select":
 		if len(list) == 2 {
@@ -178,6 +173,18 @@ func (r *resolver) call(name string, argument any) (any, error) {
 		return r.condition(map[string]any{name: argument})
 	}
 	return nil, fmt.Errorf("%s of %v is not known", name, argument)
+}
+
+func (r *resolver) split(separator string, v any) (any, error) {
+	text, err := r.value(v)
+	if err != nil {
+		return nil, err
+	}
+	var list []any
+	for part := range strings.SplitSeq(fmt.Sprint(text), separator) {
+		list = append(list, part)
+	}
+	return list, nil
 }
 
 func (r *resolver) strings(v any) ([]string, error) {
