@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const (
@@ -84,5 +86,46 @@ func TestImportsPointInward(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// services are the ones of AWS that each function calls.
+var services = map[string][]string{
+	"deliver": {"dynamodb", "kms", "sqs"},
+	"execute": {"apigatewaymanagementapi", "bedrockagentcore", "dynamodb", "kms", "lambda", "sqs"},
+	"intake":  {"dynamodb", "kms", "sqs"},
+	"manage":  {"dynamodb", "kms", "secretsmanager", "sqs"},
+	"stream":  {"apigatewaymanagementapi", "dynamodb", "secretsmanager"},
+	"sweep":   {"apigatewaymanagementapi", "dynamodb", "sqs"},
+}
+
+// What a function imports prepares itself at each cold start, needed or not.
+func TestAFunctionImportsWhatItsRequestsNeed(t *testing.T) {
+	got := map[string][]string{}
+	for _, p := range packages(t) {
+		function, ok := strings.CutPrefix(p.ImportPath, "functions/")
+		if !ok || strings.HasPrefix(function, "internal/") {
+			continue
+		}
+		got[function] = nil
+		for _, dep := range p.Deps {
+			service, ok := strings.CutPrefix(dep, sdk+"/service/")
+			if ok && !strings.Contains(service, "/") {
+				got[function] = append(got[function], service)
+			}
+			// It describes all shapes of a service: go.mod holds the releases that
+			// have none. Three operations have few shapes.
+			if strings.HasSuffix(service, "/schemas") && service != "apigatewaymanagementapi/schemas" {
+				t.Errorf("%s imports %s", function, dep)
+			}
+			// It compiles JSON Schema's own drafts: the tests have the time.
+			if strings.HasPrefix(dep, "github.com/santhosh-tekuri/jsonschema/") {
+				t.Errorf("%s imports %s", function, dep)
+			}
+		}
+		slices.Sort(got[function])
+	}
+	if diff := cmp.Diff(services, got); diff != "" {
+		t.Errorf("the services that functions import (-want +got):\n%s", diff)
 	}
 }

@@ -10,13 +10,16 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"boathook/functions/internal/allow"
 	"boathook/functions/internal/boot"
 	"boathook/internal/boathook"
 	"boathook/internal/deliver"
 	"boathook/internal/egress"
 	"boathook/internal/metrics"
 	"boathook/internal/publish"
+	sqsqueue "boathook/internal/queue/sqs"
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
 	"boathook/internal/sqsbatch"
@@ -25,7 +28,7 @@ import (
 type config struct {
 	boot.Logging
 	boot.Tables
-	boot.Egress
+	allow.Egress
 	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
 	RetriesQueueURL    string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
 	KeyID              string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
@@ -38,11 +41,11 @@ const margin = boathook.MaxDeliveryTimeout + 10*time.Second
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store, counters := c.Store(sdk), c.Metrics()
+	store, queues, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
 	room := deliver.New(deliver.Config{
 		Store:   store,
-		Retries: boot.Queue(sdk, c.RetriesQueueURL),
-		Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
+		Retries: sqsqueue.New(queues, c.RetriesQueueURL),
+		Publish: &publish.Publisher{Webhooks: store, Queue: sqsqueue.New(queues, c.DeliveriesQueueURL), Log: slog.Default()},
 		Client:  egress.New(c.Guard()),
 		Seal:    seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
 		Now:     time.Now,

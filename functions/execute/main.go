@@ -9,7 +9,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"boathook/functions/internal/allow"
 	"boathook/functions/internal/boot"
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
@@ -17,11 +19,13 @@ import (
 	"boathook/internal/execute"
 	"boathook/internal/metrics"
 	"boathook/internal/publish"
+	sqsqueue "boathook/internal/queue/sqs"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
 	"boathook/internal/sqsbatch"
 	"boathook/internal/stream"
+	"boathook/internal/stream/apigateway"
 	"boathook/internal/target"
 	"boathook/internal/target/agentcore"
 	"boathook/internal/target/lambda"
@@ -30,10 +34,10 @@ import (
 type config struct {
 	boot.Logging
 	boot.Tables
-	boot.Egress
-	boot.WebSocket
-	boot.Targets
+	allow.Egress
+	allow.Targets
 	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
+	WebSocketEndpoint  string `env:"BOATHOOK_WEBSOCKET_ENDPOINT,required,notEmpty"`
 	KeyID              string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
 }
 
@@ -52,12 +56,12 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		}.Only(c.AllowedTargets),
 		Keeper: &runs.Keeper{
 			Store:   store,
-			Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
+			Publish: &publish.Publisher{Webhooks: store, Queue: sqsqueue.New(sqs.NewFromConfig(sdk), c.DeliveriesQueueURL), Log: slog.Default()},
 			Now:     time.Now,
 			Log:     slog.Default(),
 			Metrics: counters,
 		},
-		Stream:    stream.NewBroadcast(store, c.Sockets(sdk), time.Now, slog.Default()),
+		Stream:    stream.NewBroadcast(store, apigateway.New(sdk, c.WebSocketEndpoint), time.Now, slog.Default()),
 		Seal:      seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
 		Now:       time.Now,
 		Log:       slog.Default(),

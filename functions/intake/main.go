@@ -9,11 +9,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"boathook/functions/internal/boot"
 	"boathook/internal/apigw"
 	"boathook/internal/intake"
 	"boathook/internal/metrics"
+	sqsqueue "boathook/internal/queue/sqs"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
@@ -38,7 +40,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	room := &intake.Intake{
 		Store: store,
 		Runs: &runs.Starter{
-			Store: store, Queue: boot.Queue(sdk, c.RunsQueueURL), Now: time.Now, Log: slog.Default(),
+			Store: store, Queue: sqsqueue.New(sqs.NewFromConfig(sdk), c.RunsQueueURL), Now: time.Now, Log: slog.Default(),
 		},
 		Seal: seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
 		Agents: intake.Prerequisites{

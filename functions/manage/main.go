@@ -9,13 +9,18 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"boathook/functions/internal/allow"
 	"boathook/functions/internal/boot"
+	"boathook/functions/internal/secret"
 	"boathook/internal/apigw"
 	"boathook/internal/egress"
 	"boathook/internal/manage"
 	"boathook/internal/publish"
 	"boathook/internal/queue"
+	sqsqueue "boathook/internal/queue/sqs"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
@@ -27,8 +32,8 @@ const firstWorkspace = "ws_default"
 type config struct {
 	boot.Logging
 	boot.Tables
-	boot.Egress
-	boot.Targets
+	allow.Egress
+	allow.Targets
 	RunsQueueURL       string `env:"BOATHOOK_RUNS_QUEUE_URL,required,notEmpty"`
 	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
 	RetriesQueueURL    string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
@@ -45,23 +50,23 @@ type config struct {
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store := c.Store(sdk)
+	store, queues, secrets := c.Store(sdk), sqs.NewFromConfig(sdk), secretsmanager.NewFromConfig(sdk)
 	room := manage.New(manage.Config{
 		Store:   store,
-		Runs:    &runs.Starter{Store: store, Queue: boot.Queue(sdk, c.RunsQueueURL), Now: time.Now, Log: slog.Default()},
-		Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
-		Retries: boot.Queue(sdk, c.RetriesQueueURL),
+		Runs:    &runs.Starter{Store: store, Queue: sqsqueue.New(queues, c.RunsQueueURL), Now: time.Now, Log: slog.Default()},
+		Publish: &publish.Publisher{Webhooks: store, Queue: sqsqueue.New(queues, c.DeliveriesQueueURL), Log: slog.Default()},
+		Retries: sqsqueue.New(queues, c.RetriesQueueURL),
 		Queues: map[string]queue.Redriver{
-			manage.RunsQueue:       boot.Redriver(sdk, c.RunsQueueURL, c.DeadRunsURL),
-			manage.DeliveriesQueue: boot.Redriver(sdk, c.DeliveriesQueueURL, c.DeadDeliveriesURL),
-			manage.RetriesQueue:    boot.Redriver(sdk, c.RetriesQueueURL, c.DeadRetriesURL),
+			manage.RunsQueue:       sqsqueue.NewRedriver(queues, c.RunsQueueURL, c.DeadRunsURL),
+			manage.DeliveriesQueue: sqsqueue.NewRedriver(queues, c.DeliveriesQueueURL, c.DeadDeliveriesURL),
+			manage.RetriesQueue:    sqsqueue.NewRedriver(queues, c.RetriesQueueURL, c.DeadRetriesURL),
 		},
 		Seal: seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
 
-		AdminToken:    boot.Secret(sdk, c.AdminSecretID),
-		InternalToken: boot.Secret(sdk, c.InternalSecretID),
+		AdminToken:    secret.Text(secrets, c.AdminSecretID),
+		InternalToken: secret.Text(secrets, c.InternalSecretID),
 		Workspace:     firstWorkspace,
-		StreamSecret:  boot.Secret(sdk, c.StreamSecretID),
+		StreamSecret:  secret.Text(secrets, c.StreamSecretID),
 		CheckURL:      egress.New(c.Guard()).CheckURL,
 		AllowTarget:   c.Check,
 		PublicURL:     c.PublicURL,

@@ -7,17 +7,20 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"boathook/functions/internal/boot"
+	"boathook/functions/internal/secret"
 	"boathook/internal/apigw"
 	"boathook/internal/stream"
+	"boathook/internal/stream/apigateway"
 )
 
 type config struct {
 	boot.Logging
 	boot.Tables
-	boot.WebSocket
-	StreamSecretID string `env:"BOATHOOK_STREAM_SECRET_ID,required,notEmpty"`
+	WebSocketEndpoint string `env:"BOATHOOK_WEBSOCKET_ENDPOINT,required,notEmpty"`
+	StreamSecretID    string `env:"BOATHOOK_STREAM_SECRET_ID,required,notEmpty"`
 }
 
 func main() { boot.Run(build) }
@@ -25,8 +28,8 @@ func main() { boot.Run(build) }
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	return apigw.WebSocket(&stream.Room{
 		Store:   c.Store(sdk),
-		Sockets: c.Sockets(sdk),
-		Secret:  boot.Secret(sdk, c.StreamSecretID),
+		Sockets: apigateway.New(sdk, c.WebSocketEndpoint),
+		Secret:  secret.Text(secretsmanager.NewFromConfig(sdk), c.StreamSecretID),
 		Now:     time.Now,
 	}), nil
 }

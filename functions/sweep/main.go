@@ -8,20 +8,23 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"boathook/functions/internal/boot"
 	"boathook/internal/publish"
+	sqsqueue "boathook/internal/queue/sqs"
 	"boathook/internal/runs"
 	"boathook/internal/stream"
+	"boathook/internal/stream/apigateway"
 	"boathook/internal/sweep"
 )
 
 type config struct {
 	boot.Logging
 	boot.Tables
-	boot.WebSocket
 	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
 	RetriesQueueURL    string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
+	WebSocketEndpoint  string `env:"BOATHOOK_WEBSOCKET_ENDPOINT,required,notEmpty"`
 }
 
 // reserve is what is left to end in when the sweep's context does.
@@ -30,18 +33,18 @@ const reserve = 2 * time.Second
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store, counters := c.Store(sdk), c.Metrics()
+	store, queues, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
 	room := &sweep.Sweeper{
 		Store: store,
 		Keeper: &runs.Keeper{
 			Store:   store,
-			Publish: &publish.Publisher{Webhooks: store, Queue: boot.Queue(sdk, c.DeliveriesQueueURL), Log: slog.Default()},
+			Publish: &publish.Publisher{Webhooks: store, Queue: sqsqueue.New(queues, c.DeliveriesQueueURL), Log: slog.Default()},
 			Now:     time.Now,
 			Log:     slog.Default(),
 			Metrics: counters,
 		},
-		Retries:     boot.Queue(sdk, c.RetriesQueueURL),
-		Connections: &stream.Room{Store: store, Sockets: c.Sockets(sdk), Now: time.Now},
+		Retries:     sqsqueue.New(queues, c.RetriesQueueURL),
+		Connections: &stream.Room{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
 		Now:         time.Now,
 		Log:         slog.Default(),
 	}

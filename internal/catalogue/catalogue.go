@@ -10,16 +10,12 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"boathook/internal/boathook"
 )
@@ -31,18 +27,18 @@ type Type struct {
 	Schema  json.RawMessage // JSON Schema, draft 2020-12, of the data of such an event
 	Example json.RawMessage // valid data, without white space
 
-	compiled *jsonschema.Schema
+	schema *schema
 }
 
 //go:embed schemas examples
 var files embed.FS
 
-// types are compiled when they are first asked for.
+// types are read when they are first asked for.
 var types = sync.OnceValue(func() (all []Type) {
 	for _, kind := range slices.Sorted(maps.Keys(boathook.EventTypes)) {
 		for _, name := range boathook.EventTypes[kind] {
 			t := Type{Name: name, Source: kind, Schema: read("schemas", kind, name), Example: read("examples", kind, name)}
-			t.compiled = compile(t.Schema)
+			t.schema = parse(t.Schema)
 			all = append(all, t)
 		}
 	}
@@ -62,19 +58,14 @@ func read(folder string, kind boathook.SourceKind, name boathook.EventType) json
 	return compact.Bytes()
 }
 
-// compile panics on what is no schema.
-func compile(schema []byte) *jsonschema.Schema {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
-	if err != nil {
+// parse panics on what is no schema of ours.
+func parse(text []byte) (s *schema) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&s); err != nil {
 		panic(err)
 	}
-	const url = "catalogue:schema"
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	if err := c.AddResource(url, doc); err != nil {
-		panic(err)
-	}
-	return c.MustCompile(url)
+	return s
 }
 
 // All lists the types, by kind of source.
@@ -93,56 +84,14 @@ func Lookup(kind boathook.SourceKind, name boathook.EventType) (Type, bool) {
 // [boathook.Invalid]; its field is the JSON Pointer (RFC 6901) of the first
 // value at fault, in data's root empty, and its message says what that must be.
 func (t Type) Validate(data []byte) error {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-	if err != nil {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
 		return boathook.Errorf(boathook.Invalid, "not JSON: %s", err)
 	}
-	if err := checkNumbers(doc, nil); err != nil {
-		return err
+	if _, err := dec.Token(); err != io.EOF {
+		return boathook.Errorf(boathook.Invalid, "not JSON: more than one value")
 	}
-	err = t.compiled.Validate(doc)
-	if invalid, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
-		return explain(invalid)
-	}
-	return err
+	return t.schema.check(v, "", t.schema.Defs)
 }
-
-// maxExponent is the largest of a number's that is taken. The validator counts
-// with all digits, and has none for what it can't count with.
-const maxExponent = 999
-
-// checkNumbers refuses a number that is too large or too small for anyone.
-func checkNumbers(v any, location []string) error {
-	switch v := v.(type) {
-	case map[string]any:
-		for name, inner := range v {
-			if err := checkNumbers(inner, append(location, name)); err != nil {
-				return err
-			}
-		}
-	case []any:
-		for i, inner := range v {
-			if err := checkNumbers(inner, append(location, strconv.Itoa(i))); err != nil {
-				return err
-			}
-		}
-	case json.Number:
-		_, exponent, ok := strings.Cut(strings.ToLower(v.String()), "e")
-		if n, err := strconv.Atoi(exponent); ok && (err != nil || n > maxExponent || n < -maxExponent) {
-			return boathook.InvalidField(pointer(location), "must have an exponent of at most %d", maxExponent)
-		}
-	}
-	return nil
-}
-
-// pointer is the JSON Pointer of a location.
-func pointer(location []string) string {
-	var p strings.Builder
-	for _, token := range location {
-		p.WriteByte('/')
-		p.WriteString(pointerEscapes.Replace(token))
-	}
-	return p.String()
-}
-
-var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")

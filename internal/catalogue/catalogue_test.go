@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"boathook/internal/boathook"
 	"boathook/internal/catalogue"
@@ -149,6 +152,72 @@ func TestWhatTheDocumentsAllowIsValid(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// What is valid is what a validator of all of JSON Schema says: with each value
+// of each example replaced by each of these, which are near the edges of the
+// words that the schemas use.
+func TestASchemaMeansWhatJSONSchemaSays(t *testing.T) {
+	instead := []any{
+		nil, true, "", "x", "\u00e9", json.Number("0"), json.Number("-0.0"), json.Number("-1"), json.Number("0.5"), json.Number("1.0"),
+		json.Number("1.0000000000000000000001"), json.Number("10e-1"), json.Number("1e-1"), json.Number("1E+2"), json.Number("123456789012345678901234567890"),
+		[]any{}, []any{nil}, []any{map[string]any{}}, map[string]any{}, map[string]any{"id": "x"},
+		"production", "staging", "failed", "Failed",
+		"2014-12-18T10:44:22Z", "2014-12-18t10:44:22z", "2014-12-18T10:44:22.123456789012-23:59", "2014-12-18T10:44:22", "2014-12-18 10:44:22Z",
+		"2014-12-18T1:44:22Z", "2014-12-18T10:44:22,5Z", "2014-12-18T10:44:22.Z", "2014-12-18T24:00:00Z", "2014-12-18T10:44:22+24:00", "2014-02-29T10:44:22Z",
+		"2016-12-31T23:59:60Z", "2016-12-31t15:59:60.5-08:00", "2016-12-31T12:00:60Z", "2016-12-31T23:59:61Z",
+		"http://a", "HTTP://[::1]:80/", "http://[a]/", "http://a b/", "http://a:b/", "urn:a", "//a/b", "/a", "a:%zz",
+	}
+	for _, c := range catalogue.All() {
+		library := compile(t, c)
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(c.Example))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var walk func(v any, at string, put func(any))
+		walk = func(v any, at string, put func(any)) {
+			for _, other := range instead {
+				put(other)
+				data, err := json.Marshal(doc)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, want := c.Validate(data), library.Validate(doc); (got == nil) != (want == nil) {
+					t.Errorf("%s of a %s with %#v at %q: got %v; the library says %v", c.Name, c.Source, other, at, got, want)
+				}
+			}
+			put(v)
+			switch v := v.(type) {
+			case map[string]any:
+				for name, inner := range v {
+					walk(inner, at+"/"+name, func(other any) { v[name] = other })
+				}
+			case []any:
+				for i, inner := range v {
+					walk(inner, fmt.Sprintf("%s/%d", at, i), func(other any) { v[i] = other })
+				}
+			}
+		}
+		walk(doc, "", func(other any) { doc = other })
+	}
+}
+
+func compile(t *testing.T, c catalogue.Type) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(c.Schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	if err := compiler.AddResource("schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := compiler.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func FuzzValidateNamesAValueThatIsThere(f *testing.F) {

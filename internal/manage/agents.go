@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"sync"
 
 	"boathook/internal/boathook"
 )
@@ -72,8 +73,11 @@ type agentInput struct {
 	MaxInFlight      *int         `json:"max_in_flight"`
 }
 
-// slugs are what logs and addresses can take as they are.
-var slugs = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+// slugs are what logs and addresses can take as they are. The pattern's 61
+// repetitions are compiled when the first is checked, not at every cold start.
+var slugs = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+})
 
 // apply changes an agent, but for its target and its secret.
 func (in agentInput) apply(s *boathook.Source) error {
@@ -84,7 +88,7 @@ func (in agentInput) apply(s *boathook.Source) error {
 		s.Name = *in.Name
 	}
 	if in.Slug != nil {
-		if !slugs.MatchString(*in.Slug) {
+		if !slugs().MatchString(*in.Slug) {
 			return boathook.InvalidField("slug", "must have 1 to 63 lower-case letters, digits and inner hyphens")
 		}
 		s.Agent.Slug = *in.Slug

@@ -1,6 +1,7 @@
 // Package boot is how every function starts: it reads the function's
 // configuration and the SDK's from the environment, sets the logger, builds the
-// handler once, and hands it to the Lambda runtime.
+// handler once, and hands it to the Lambda runtime. It imports what every
+// function needs: each prepares itself at a cold start, needed or not.
 package boot
 
 import (
@@ -13,12 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/caarlos0/env/v11"
 
 	"boathook/internal/metrics"
-	"boathook/internal/queue"
-	sqsqueue "boathook/internal/queue/sqs"
 	"boathook/internal/store/dynamo"
 )
 
@@ -80,14 +78,4 @@ func (t Tables) Store(sdk aws.Config) *dynamo.Store {
 		ConfigTable: t.ConfigTable, RecordsTable: t.RecordsTable,
 		Retention: time.Duration(t.RetentionDays) * 24 * time.Hour,
 	})
-}
-
-// Queue opens the queue at a URL.
-func Queue(sdk aws.Config, url string) queue.Sender {
-	return sqsqueue.New(sqs.NewFromConfig(sdk), url)
-}
-
-// Redriver opens the queue at a URL with its dead-letter queue at another.
-func Redriver(sdk aws.Config, url, deadURL string) queue.Redriver {
-	return sqsqueue.NewRedriver(sqs.NewFromConfig(sdk), url, deadURL)
 }

@@ -32,7 +32,7 @@ const (
 
 func main() {
 	template := flag.String("template", "", "the translated template, a `file`")
-	starts := flag.Int("n", 41, "how often each is started")
+	starts := flag.Int("n", 101, "how often each is started")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, *template, *starts)

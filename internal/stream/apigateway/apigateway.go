@@ -7,23 +7,31 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
 
 	"boathook/internal/boathook"
 )
 
-// Sockets are the API's connections. The client's base endpoint is the API's
-// stage: https://{api}.execute-api.{region}.amazonaws.com/{stage}. Its retries
-// are bounded by each call's context.
+// Sockets are an API's connections. The client's retries are bounded by each
+// call's context.
 type Sockets struct {
-	Client *apigatewaymanagementapi.Client
+	client *apigatewaymanagementapi.Client
+}
+
+// New are the connections of the API that has a stage at an endpoint:
+// https://{api}.execute-api.{region}.amazonaws.com/{stage}.
+func New(cfg aws.Config, endpoint string) Sockets {
+	return Sockets{apigatewaymanagementapi.NewFromConfig(cfg, func(o *apigatewaymanagementapi.Options) {
+		o.BaseEndpoint = &endpoint
+	})}
 }
 
 // Post sends one text frame, of at most 128 KiB. NotFound: the connection is
 // gone.
 func (s Sockets) Post(ctx context.Context, id string, frame []byte) error {
-	_, err := s.Client.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: frame})
+	_, err := s.client.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: frame})
 	if gone(err) {
 		return boathook.Errorf(boathook.NotFound, "connection %s is gone", id)
 	}
@@ -35,7 +43,7 @@ func (s Sockets) Post(ctx context.Context, id string, frame []byte) error {
 
 // Close ends a connection. One that is gone is no error.
 func (s Sockets) Close(ctx context.Context, id string) error {
-	_, err := s.Client.DeleteConnection(ctx, &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id})
+	_, err := s.client.DeleteConnection(ctx, &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id})
 	if err != nil && !gone(err) {
 		return fmt.Errorf("close connection %s: %w", id, err)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
@@ -37,10 +36,10 @@ func newSockets(t *testing.T, status int, failure string) (sockets apigateway.So
 		w.WriteHeader(status)
 	}))
 	t.Cleanup(server.Close)
-	return apigateway.Sockets{Client: apigatewaymanagementapi.New(apigatewaymanagementapi.Options{
-		Region: "eu-west-1", BaseEndpoint: aws.String(server.URL + "/live"), Retryer: aws.NopRetryer{},
+	return apigateway.New(aws.Config{
+		Region: "eu-west-1", Retryer: func() aws.Retryer { return aws.NopRetryer{} },
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-	})}, asked
+	}, server.URL+"/live"), asked
 }
 
 func TestAFrameIsPostedToItsConnection(t *testing.T) {

@@ -1,4 +1,7 @@
-package boot
+// Package allow is the part of functions' configurations that says what the
+// stack's operator allows. It stands apart from boot, since not every function
+// sends requests or executes runs.
+package allow
 
 import (
 	"net/netip"

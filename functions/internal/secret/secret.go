@@ -1,4 +1,5 @@
-package boot
+// Package secret reads secrets of Secrets Manager.
+package secret
 
 import (
 	"context"
@@ -11,14 +12,13 @@ import (
 	"boathook/internal/cache"
 )
 
-// secretTTL bounds how long a secret that was rotated is still good.
-const secretTTL = time.Minute
+// ttl bounds how long a secret that was rotated is still good.
+const ttl = time.Minute
 
-// Secret gives the text of a secret of Secrets Manager, which is never empty.
-// It is read when it is first asked for, and again every minute.
-func Secret(sdk aws.Config, id string) func(context.Context) (string, error) {
-	client := secretsmanager.NewFromConfig(sdk)
-	texts := cache.Cache[string]{TTL: secretTTL, Size: 1}
+// Text gives the text of a secret, which is never empty. It is read when it is
+// first asked for, and again every minute.
+func Text(client *secretsmanager.Client, id string) func(context.Context) (string, error) {
+	texts := cache.Cache[string]{TTL: ttl, Size: 1}
 	return func(ctx context.Context) (string, error) {
 		return texts.Get(ctx, id, func(ctx context.Context) (string, error) {
 			out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
