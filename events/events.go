@@ -1,6 +1,7 @@
 // Package events holds the payloads that AWS sends to the functions, one
 // folder a function and one file a case. Tests send them through the handlers
-// that AWS calls; `sam local invoke -e` takes them too.
+// that AWS calls, `make invoke-<function> CASE=<case>` through the real binaries;
+// `sam local invoke -e` takes them too, with the file of `make env-vars`.
 //
 // They tell one story: the workspace's deployment has a live version, an
 // incoming webhook in production that starts runs of it, and an outgoing one

@@ -1,7 +1,8 @@
-// Command invoke invokes a function's real binary with a payload, and prints
-// what it answers; what it logs goes to standard error:
+// Command invoke invokes a function's real binary with a payload of package
+// events, and prints what it answers; what it logs goes to standard error:
 //
 //	make invoke-manage CASE=create-deployment
+//	make invoke-manage                          # lists the cases
 //
 // The function is built for this machine, told what the template tells it, and
 // uses tables, queues, a key and secrets on emulators, which are empty. It is
@@ -30,12 +31,18 @@ import (
 func main() {
 	template := flag.String("template", "", "the translated template, a `file`")
 	flag.Parse()
-	if flag.NArg() != 2 {
-		fmt.Fprintln(os.Stderr, "invoke: give a function and the file of a payload")
+	function, name := flag.Arg(0), flag.Arg(1)
+	cases, err := casesOf(function)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "invoke:", err)
+		os.Exit(2)
+	}
+	if !slices.Contains(cases, name) {
+		fmt.Fprintf(os.Stderr, "invoke: CASE is to be one of the cases in events/%s:\n\t%s\n", function, strings.Join(cases, "\n\t"))
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *template, flag.Arg(0), flag.Arg(1))
+	err = run(ctx, *template, function, name)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "invoke:", err)
@@ -43,10 +50,22 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, file, function, payloadFile string) error {
-	payload, err := os.ReadFile(payloadFile)
+// casesOf are the names of a function's payloads.
+func casesOf(function string) (names []string, err error) {
+	files, err := filepath.Glob(filepath.Join("events", function, "*.json"))
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("there are no payloads of a function %q", function)
+	}
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(f), ".json"))
+	}
+	return names, err
+}
+
+func run(ctx context.Context, file, function, name string) error {
+	payload, err := os.ReadFile(filepath.Join("events", function, name+".json"))
 	if err != nil {
-		return fmt.Errorf("CASE is the name of a file in events/%s: %w", function, err)
+		return err
 	}
 	emulators, err := cloud.FromEnv(os.Getenv)
 	if err != nil {
