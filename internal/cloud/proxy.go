@@ -68,7 +68,9 @@ func newProxy(ctx context.Context, e Emulators, called func(Call)) (*proxy, erro
 		call := Call{From: from, Request: body}
 		call.Service, call.Action = target(r)
 		answer := &answer{header: w.Header()}
-		reverse.ServeHTTP(answer, r)
+		// What has been sent is done, whoever is killed meanwhile; and an emulator
+		// that loses a request half-way ends.
+		reverse.ServeHTTP(answer, r.WithContext(context.WithoutCancel(r.Context())))
 		call.Response, call.Status = answer.body.Bytes(), answer.status
 		called(call) // before the function knows, and goes on
 		w.WriteHeader(answer.status)
