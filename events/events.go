@@ -5,7 +5,7 @@
 //
 // They tell one story: the workspace's deployment has a live version, an
 // incoming webhook in production that starts runs of it, and an outgoing one
-// that wants to know how they end. A test seeds its store with the ids below.
+// that wants to know how they end. [Tell] puts them into a store.
 //
 // The files are written by the package's test: go test ./events -update.
 package events
