@@ -28,6 +28,7 @@ try:
     from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 except ImportError:
     LocalLambdaRunner = None
+    print("NOT RUN: what SAM CLI makes of the file: aws-sam-cli is not installed beside moto", file=sys.stderr)
 
 
 def run(*arguments):
@@ -66,7 +67,7 @@ class EnvVarsTest(unittest.TestCase):
             run("boathook")
         self.assertEqual(failed.exception.code, "env_vars: boathook: Unable to locate credentials")
 
-    @unittest.skipUnless(LocalLambdaRunner, "SAM CLI is not installed: pip install aws-sam-cli, in the same environment")
+    @unittest.skipUnless(LocalLambdaRunner, "aws-sam-cli is not installed beside moto")
     def test_sam_cli_gives_each_function_its_variables(self):
         stacks, _ = SamLocalStackProvider.get_stacks(template_file=str(TEMPLATE))
         functions = SamFunctionProvider(stacks, use_raw_codeuri=True, ignore_code_extraction_warnings=True)
