@@ -2,7 +2,7 @@ EMULATORS := go run ./internal/cmd/emulators
 GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help build test test-stack lint verify-template race sim bench run functions env-vars cost bench-cold translate
+.PHONY: help build test test-stack lint verify-template race sim bench run env-vars cost bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -17,16 +17,15 @@ test: ## run all tests, those of the AWS adapters on emulators, which it install
 race: ## run the tests that need no emulator, with the race detector
 	go test -race ./...
 
-lint: ## check the format, the code and the template
+lint: ## check the format, the code and the templates, for all of AWS's regions
 	@! gofmt -l . | grep . && go vet ./... && $(GOLANGCI) run
-	$(EMULATORS) -tool -- cfn-lint template.yaml
+	$(EMULATORS) -tool -- cfn-lint --regions ALL_REGIONS -- template.yaml infra/monitoring.yaml
 
-verify-template: ## translate the template, create its stack in an emulator, and check what is made
-	$(EMULATORS) -tool -- python infra/verify_template.py
-	$(EMULATORS) -tool -- python infra/verify_env_vars.py
+verify-template: ## build with the SAM CLI, create the stack in an emulator, and check what is made
+	$(EMULATORS) -tool -- python -W ignore -m unittest discover -s infra/verify
 
 test-stack: translate ## run the functions' real binaries as the template deploys them, and kill some
-	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -parallel=8 -run TestTheStack ./internal/cloud
+	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -parallel=24 -run TestTheStack ./internal/cloud
 
 sim: ## simulate 10,000 seeds of trouble, or as many as SEEDS says
 	go test -count=1 -timeout 1h -v -run '^TestSimulation$$' ./internal/sim -seeds=$(or $(SEEDS),10000)
@@ -37,9 +36,6 @@ bench: ## run the benchmarks
 run: ## serve everything on this machine, from memory
 	@go build -o .tools/boathook ./internal/cmd/local
 	@exec .tools/boathook
-
-functions: ## build the functions as sam build does
-	@for f in $$(sed -n 's/^  \([A-Za-z]*\)Function:$$/\1/p' template.yaml); do $(MAKE) -s build-$${f}Function ARTIFACTS_DIR=.tools/$$f || exit 1; done
 
 invoke-%: translate ## invoke a function with an event: make invoke-intake CASE=trigger-accepted; without CASE, list them
 	@$(if $(CASE),$(EMULATORS) --) go run ./internal/cmd/invoke -template $(TEMPLATE) $* $(CASE)

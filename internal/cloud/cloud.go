@@ -5,11 +5,19 @@
 // invoke it, with what batches, timeouts and dead-letter queues: all of that is
 // read in the template, and nothing is listed here. Tables, queues, keys and
 // secrets are made on emulators; functions run in package sandbox; the HTTP
-// API, the event source mappings and the schedules are this package's own.
+// API, the WebSocket APIs with their management API, the event source mappings
+// and the schedules are this package's own.
+//
+// What a function is told differs from what AWS would tell it in one thing: the
+// host of an API of API Gateway in a variable, https://{id}.execute-api.…, is
+// this machine's, where the SDK finds the management API of its connections.
+//
+// What the emulators lack is served here: SQS's message move tasks, and the
+// calls that invoke functions and agent runtimes outside of the stack.
 //
 // What AWS does and this does not: permissions are not enforced, but calls are
-// recorded, so that a test can compare them; WebSocket APIs are not served;
-// alarms do not ring.
+// recorded, so that a test can compare them; APIs do not throttle; alarms do
+// not ring.
 package cloud
 
 import (
@@ -52,9 +60,15 @@ type Config struct {
 	Haste int
 	// Log is where a function's processes print to; nil discards it.
 	Log func(function string) io.Writer
-	// Called hears of each request that a function or an event source mapping
-	// sends to AWS, when it has been answered; nil hears of none.
+	// Fault hears of each request that is sent to AWS before it is passed on, and
+	// gives the status with which it is refused instead; 0 refuses none, as nil does.
+	Fault func(Call) int
+	// Called hears of each request to AWS when it has been answered; nil hears of
+	// none.
 	Called func(Call)
+	// Outside invokes the Lambda functions and AgentCore runtimes that are not the
+	// stack's, by their ARNs; nil knows none.
+	Outside func(arn string, payload []byte) (response []byte)
 	// Invoked hears of each invocation that has ended; nil hears of none.
 	Invoked func(Invocation)
 }
@@ -92,7 +106,11 @@ type Cloud struct {
 	functions map[string]*sandbox.Function // by logical id
 	ids       map[string]string            // of functions, by name and by ARN
 	proxy     *proxy
+	moves     moves
 	http.Handler
+	webSockets map[string]*WebSocketAPI // by their ids
+
+	sdk aws.Config // for what the cloud does itself
 
 	db      *dynamodb.Client
 	sqs     *sqs.Client
@@ -123,25 +141,35 @@ func Build(ctx context.Context, root, folder, arch string, functions ...string) 
 // [Cloud.Run].
 func Deploy(ctx context.Context, c Config) (*Cloud, error) {
 	c.Haste = max(c.Haste, 1)
+	if c.Fault == nil {
+		c.Fault = func(Call) int { return 0 }
+	}
 	if c.Called == nil {
 		c.Called = func(Call) {}
 	}
 	if c.Invoked == nil {
 		c.Invoked = func(Invocation) {}
 	}
-	proxy, err := newProxy(ctx, c.Emulators, c.Called)
-	if err != nil {
+	d := &Cloud{config: c, functions: make(map[string]*sandbox.Function), ids: make(map[string]string)}
+	d.moves = moves{cloud: d, tasks: make(map[string]*moveTask)}
+	management := d.management()
+	var err error
+	if d.proxy, err = newProxy(ctx, c.Emulators, map[string]serve{
+		"AmazonSQS.StartMessageMoveTask": d.moves.start,
+		"AmazonSQS.ListMessageMoveTasks": d.moves.list,
+		"lambda":                         d.outside,
+		"bedrock-agentcore":              d.outside,
+		managementService:                func(w http.ResponseWriter, r *http.Request, _ Call) { management.ServeHTTP(w, r) },
+	}, c.Fault, c.Called); err != nil {
 		return nil, err
 	}
-	sdk := aws.Config{
+	d.sdk = aws.Config{
 		Region:       region,
 		Credentials:  credentials.NewStaticCredentialsProvider("emulator", "emulator", ""),
-		BaseEndpoint: aws.String(proxy.url("")),
+		BaseEndpoint: aws.String(d.proxy.url("")),
 	}
-	d := &Cloud{
-		config: c, proxy: proxy, functions: make(map[string]*sandbox.Function), ids: make(map[string]string),
-		db: dynamodb.NewFromConfig(sdk), sqs: sqs.NewFromConfig(sdk), kms: kms.NewFromConfig(sdk), secrets: secretsmanager.NewFromConfig(sdk),
-	}
+	d.db, d.sqs = dynamodb.NewFromConfig(d.sdk), sqs.NewFromConfig(d.sdk)
+	d.kms, d.secrets = kms.NewFromConfig(d.sdk), secretsmanager.NewFromConfig(d.sdk)
 	d.resolver = resolver{template: c.Template, stackName: c.StackName, parameters: c.Parameters, make: func(id string) (resource, error) {
 		return d.create(ctx, id)
 	}}
@@ -150,6 +178,11 @@ func Deploy(ctx context.Context, c Config) (*Cloud, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// sqsInName is SQS's client for what AWS does in the name of a function.
+func (d *Cloud) sqsInName(function string) *sqs.Client {
+	return sqs.NewFromConfig(d.sdk, func(o *sqs.Options) { o.BaseEndpoint = aws.String(d.proxy.urlInName(function)) })
 }
 
 // deploy makes every resource, so that nothing is made later.
@@ -169,16 +202,18 @@ func (d *Cloud) deploy() error {
 		return fmt.Errorf("HTTP API: %w", err)
 	}
 	d.Handler = gateway
+	if err := d.webSocketAPIs(); err != nil {
+		return fmt.Errorf("WebSocket API: %w", err)
+	}
 	return nil
 }
 
 // function makes a function from its resource.
 func (d *Cloud) function(id string) error {
 	var p struct {
-		FunctionName string
-		Timeout      int
-		MemorySize   int
-		Environment  struct{ Variables map[string]any }
+		Timeout     int
+		MemorySize  int
+		Environment struct{ Variables map[string]any }
 	}
 	if err := d.resolver.properties(id, &p); err != nil {
 		return err
@@ -188,17 +223,17 @@ func (d *Cloud) function(id string) error {
 		"AWS_ENDPOINT_URL=" + d.proxy.url(id), "AWS_EC2_METADATA_DISABLED=true",
 	}
 	for name, value := range p.Environment.Variables {
-		env = append(env, fmt.Sprintf("%s=%v", name, value))
+		env = append(env, name+"="+apiURL.ReplaceAllString(fmt.Sprint(value), d.proxy.url(id)+"/$1"))
 	}
 	log := io.Discard
 	if d.config.Log != nil {
 		log = d.config.Log(id)
 	}
 	d.functions[id] = sandbox.New(sandbox.Config{
-		Name: p.FunctionName, Binary: filepath.Join(d.config.Binaries, id, "bootstrap"), Env: env,
+		Name: d.name(id), Binary: filepath.Join(d.config.Binaries, id, "bootstrap"), Env: env,
 		Timeout: time.Duration(p.Timeout) * time.Second, Memory: p.MemorySize, Log: log,
 	})
-	d.ids[p.FunctionName], d.ids[functionARN(p.FunctionName)] = id, id
+	d.ids[d.name(id)], d.ids[functionARN(d.name(id))] = id, id
 	return nil
 }
 
@@ -270,6 +305,9 @@ func (d *Cloud) Close() {
 	}
 	for _, f := range d.functions {
 		f.Close()
+	}
+	for _, a := range d.webSockets {
+		a.close()
 	}
 	d.sources.Wait()
 	d.proxy.close()

@@ -42,9 +42,7 @@ func (d *Cloud) create(ctx context.Context, id string) (resource, error) {
 		}
 		return resource{*out.ARN, nil}, nil
 	case "AWS::Lambda::Function":
-		var p struct{ FunctionName string }
-		err := d.resolver.properties(id, &p)
-		return resource{p.FunctionName, map[string]string{"Arn": functionARN(p.FunctionName)}}, err
+		return resource{d.name(id), map[string]string{"Arn": functionARN(d.name(id))}}, nil
 	}
 	name := d.name(id)
 	return resource{name, map[string]string{"Arn": "arn:aws:here:" + region + ":" + account + ":" + name}}, nil

@@ -40,6 +40,7 @@ func (d *Cloud) Run(ctx context.Context) error {
 type mapping struct {
 	cloud    *Cloud
 	function string
+	sqs      *sqs.Client // in the function's name
 	url, arn string
 	batch    int
 	window   time.Duration
@@ -75,9 +76,31 @@ func (d *Cloud) mapping(ctx context.Context, id string) (*mapping, error) {
 	if m.function == "" || m.batch < 1 || m.batch > 10 {
 		return nil, fmt.Errorf("batches of %d for %s are not served here", p.BatchSize, p.FunctionName)
 	}
+	m.sqs = d.sqsInName(m.function)
 	var err error
-	m.url, err = d.urlOf(ctx, p.EventSourceArn)
-	return m, err
+	if m.url, err = d.urlOf(ctx, p.EventSourceArn); err != nil {
+		return nil, err
+	}
+	return m, m.check(ctx)
+}
+
+// check refuses what Lambda does: a queue whose messages may be received again
+// while the function works on them.
+func (m *mapping) check(ctx context.Context) error {
+	var p struct{ Timeout int }
+	if err := m.cloud.resolver.properties(m.function, &p); err != nil {
+		return err
+	}
+	name := types.QueueAttributeNameVisibilityTimeout
+	out, err := m.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &m.url, AttributeNames: []types.QueueAttributeName{name}})
+	if err != nil {
+		return err
+	}
+	visibility, err := strconv.Atoi(out.Attributes[string(name)])
+	if err == nil && visibility*m.cloud.config.Haste < p.Timeout {
+		err = fmt.Errorf("the visibility timeout of %s, %d s, is below the function's timeout of %d s", m.arn, visibility*m.cloud.config.Haste, p.Timeout)
+	}
+	return err
 }
 
 // poll receives batches until ctx ends, and has at most as many handled at a
@@ -116,7 +139,7 @@ func (m *mapping) receive(ctx context.Context) (batch []types.Message) {
 			}
 			wait = int32((left + time.Second - 1) / time.Second)
 		}
-		out, err := m.cloud.sqs.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		out, err := m.sqs.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl: &m.url, MaxNumberOfMessages: int32(m.batch - len(batch)), WaitTimeSeconds: wait,
 			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 		})
@@ -163,7 +186,7 @@ func (m *mapping) handle(ctx context.Context, batch []types.Message) {
 		return
 	}
 	// A message that stays comes again: that is what a queue promises.
-	_, _ = m.cloud.sqs.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &m.url, Entries: done})
+	_, _ = m.sqs.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &m.url, Entries: done})
 }
 
 func (m *mapping) event(batch []types.Message) (e events.SQSEvent) {

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -26,6 +27,7 @@ type Resource struct {
 	Type       string
 	Condition  string
 	Properties map[string]any
+	Metadata   struct{ Template *Template } // a nested stack's
 }
 
 // ReadTemplate reads what infra/translate.py has written.
@@ -57,6 +59,9 @@ type resource struct {
 	ref        string
 	attributes map[string]string
 }
+
+// arn is the resource's, which of some types is their reference.
+func (r resource) arn() string { return cmp.Or(r.attributes["Arn"], r.ref) }
 
 // resolver gives a template's values in one stack. A resource is made when
 // something first refers to it.
@@ -150,10 +155,36 @@ func (r *resolver) call(name string, argument any) (any, error) {
 			parts, err := r.strings(list[1])
 			return strings.Join(parts, fmt.Sprint(list[0])), err
 		}
+	case "Fn::Split":
+		if len(list) == 2 {
+			return r.split(fmt.Sprint(list[0]), list[1])
+		}
+	case "Fn::Select":
+		if len(list) == 2 {
+			parts, err := r.strings(list[1])
+			if err != nil {
+				return nil, err
+			}
+			if i, ok := list[0].(float64); ok && 0 <= i && int(i) < len(parts) {
+				return parts[int(i)], nil
+			}
+		}
 	case "Fn::Equals", "Fn::Not", "Fn::And", "Fn::Or":
 		return r.condition(map[string]any{name: argument})
 	}
 	return nil, fmt.Errorf("%s of %v is not known", name, argument)
+}
+
+func (r *resolver) split(separator string, v any) (any, error) {
+	text, err := r.value(v)
+	if err != nil {
+		return nil, err
+	}
+	var list []any
+	for part := range strings.SplitSeq(fmt.Sprint(text), separator) {
+		list = append(list, part)
+	}
+	return list, nil
 }
 
 func (r *resolver) strings(v any) ([]string, error) {
@@ -187,6 +218,8 @@ func (r *resolver) ref(name string) (any, error) {
 		return "amazonaws.com", nil
 	case "AWS::StackName":
 		return r.stackName, nil
+	case "AWS::StackId":
+		return "arn:aws:cloudformation:" + region + ":" + account + ":stack/" + r.stackName + "/" + r.stackName, nil
 	}
 	if p, ok := r.template.Parameters[name]; ok {
 		value, given := r.parameters[name]

@@ -26,7 +26,9 @@ func TestIntrinsicFunctions(t *testing.T) {
 		`{"Ref": "List"}`:                      `["a","b"]`,
 		`{"Fn::Join": [",", {"Ref": "List"}]}`: `"a,b"`,
 		`{"Fn::Sub": "${AWS::StackName}-${Queue}-${Queue.Arn}-${!Literal}"}`:      `"s-url-of-Queue-arn-of-Queue-${!Literal}"`,
+		`{"Fn::Select": [1, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}`:      `"s"`,
 		`{"Fn::Sub": ["${x}!", {"x": {"Ref": "Queue"}}]}`:                         `"url-of-Queue!"`,
+		`{"Fn::Split": [",", {"Fn::Join": ["-x,", {"Ref": "List"}]}]}`:            `["a-x","b"]`,
 		`{"Fn::GetAtt": ["Queue", "Arn"]}`:                                        `"arn-of-Queue"`,
 		`[{"Fn::If": ["HasUrl", 1, {"Ref": "AWS::NoValue"}]}, 2]`:                 `[2]`,
 		`{"a": {"Fn::If": ["Both", 1, {"Ref": "AWS::NoValue"}]}, "b": [true, 1]}`: `{"b":[true,1]}`,
@@ -47,7 +49,10 @@ func TestIntrinsicFunctions(t *testing.T) {
 	if ids := r.resources("AWS::SQS::Queue"); !reflect.DeepEqual(ids, []string{"Queue"}) {
 		t.Errorf("the stack has %v", ids)
 	}
-	for _, text := range []string{`{"Ref": "Nobody"}`, `{"Fn::GetAtt": ["Queue", "Colour"]}`, `{"Fn::Split": [",", "a"]}`, `{"Fn::Sub": "${Nobody.Arn}"}`, `{"Fn::If": ["Nobody", 1, 2]}`} {
+	for _, text := range []string{
+		`{"Ref": "Nobody"}`, `{"Fn::GetAtt": ["Queue", "Colour"]}`, `{"Fn::Split": [",", {"Ref": "Nobody"}]}`, `{"Fn::Base64": "a"}`,
+		`{"Fn::Select": [2, {"Fn::Split": [",", "a,b"]}]}`, `{"Fn::Sub": "${Nobody.Arn}"}`, `{"Fn::If": ["Nobody", 1, 2]}`,
+	} {
 		var v any
 		if err := json.Unmarshal([]byte(text), &v); err != nil {
 			t.Fatal(err)

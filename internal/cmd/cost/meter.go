@@ -30,8 +30,8 @@ type meter struct {
 }
 
 func (m *meter) called(call cloud.Call) {
-	if call.From == "" {
-		return // an event source mapping's: they are counted by the batch
+	if call.From == "" || call.ByAWS {
+		return // an event source mapping's are counted by the batch
 	}
 	var u usage
 	switch call.Service {

@@ -26,13 +26,13 @@ for line in open(sys.argv[1]):
     name, _, version = line.strip().partition("==")
     if importlib.metadata.version(name.partition("[")[0]) != version:
         sys.exit("not " + line)
-for tool in "moto_server", "cfn-lint":
+for tool in "moto_server", "cfn-lint", "sam":
     if not os.path.exists(os.path.join(scripts, tool)):
         sys.exit("no " + tool)
 print(scripts)
 `
 
-// installPython gives the folder that holds moto_server and cfn-lint. It takes
+// installPython gives the folder that holds moto_server, cfn-lint and sam. It takes
 // the Python that is installed if that has the required versions, else a
 // virtual environment, which it makes.
 func installPython(ctx context.Context, report io.Writer) (scripts string, err error) {

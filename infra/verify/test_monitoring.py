@@ -1,0 +1,108 @@
+"""Alarms, the topic that they tell, and the dashboard."""
+
+import json
+import re
+import unittest
+
+import boto3
+
+from deployed import ROOT, DeployedTest
+from view import View
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:pager"
+QUEUES = "Runs", "Deliveries", "Retries"
+
+
+class MonitoringTest(DeployedTest):
+    parameters = {"AlarmEmail": "on-call@example.com"}
+
+    def nested(self, **parameters):
+        """The nested stack, as the stack makes it."""
+        root = View(self.template, self.parameters | parameters)
+        monitoring = root.resources["Monitoring"]["Properties"]
+        return View(self.resources["Monitoring"]["Metadata"]["Template"], monitoring["Parameters"], "nested")
+
+    def alarms(self, **parameters):
+        resources = self.nested(**parameters).resources
+        return {n: r["Properties"] for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"}
+
+    def test_the_address_is_subscribed_to_the_stacks_topic(self):
+        self.assertEqual(len(boto3.client("sns").list_topics()["Topics"]), 1)
+        self.assertEqual(
+            self.nested().resources["Subscription"]["Properties"],
+            {"TopicArn": "${Topic}", "Protocol": "email", "Endpoint": "on-call@example.com"},
+        )
+        self.assertNotIn("Subscription", self.nested(AlarmEmail="").resources)
+
+    def test_alarms_tell_the_topic_when_they_begin_and_when_they_end(self):
+        for topic, parameters in ("${Topic}", {}), (TOPIC, {"AlarmTopicArn": TOPIC, "AlarmEmail": ""}):
+            for name, alarm in self.alarms(**parameters).items():
+                self.assertEqual((alarm["AlarmActions"], alarm["OKActions"]), ([topic], [topic]), name)
+            self.assertEqual(self.nested(**parameters).outputs["AlarmTopicArn"]["Value"], topic)
+
+    def test_each_queue_is_watched(self):
+        alarms = self.alarms()
+        for queue in QUEUES:
+            dead, age = alarms[queue + "DeadLetterAlarm"], alarms[queue + "AgeAlarm"]
+            self.assertEqual(dead["Dimensions"], [{"Name": "QueueName", "Value": "${%sDeadLetterQueue.QueueName}" % queue}])
+            self.assertEqual((dead["MetricName"], dead["Threshold"]), ("ApproximateNumberOfMessagesVisible", 0))
+            self.assertEqual(age["Dimensions"], [{"Name": "QueueName", "Value": "${%sQueue.QueueName}" % queue}])
+            self.assertEqual(age["MetricName"], "ApproximateAgeOfOldestMessage")
+            self.assertGreater(age["Threshold"], self.properties(queue + "Queue")["VisibilityTimeout"])
+        watched = {m["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for m in alarms["InFlightAlarm"]["Metrics"] if "MetricStat" in m}
+        self.assertEqual(watched, {"${%sQueue.QueueName}" % queue for queue in QUEUES})
+        self.assertLess(alarms["InFlightAlarm"]["Threshold"], 120_000)
+
+    def test_only_the_silence_of_the_sweep_is_alarming(self):
+        missing = {name: alarm["TreatMissingData"] for name, alarm in self.alarms().items()}
+        self.assertEqual(missing.pop("SweepAlarm"), "breaching")
+        self.assertEqual(set(missing.values()), {"notBreaching"})
+
+    def test_metrics_are_those_that_are_written(self):
+        names = set(re.findall(r'Metric = "(\w+)"', (ROOT / "internal/metrics/metrics.go").read_text()))
+        self.assertTrue(names)
+        namespace = self.properties("DeliverFunction")["Environment"]["Variables"]["BOATHOOK_METRICS_NAMESPACE"]["Fn::Sub"]
+        namespace = namespace.replace("${AWS::StackName}", "boathook")
+        own = [m["MetricStat"]["Metric"] for m in self.alarms()["FailureRateAlarm"]["Metrics"] if "MetricStat" in m]
+        self.assertEqual({m["Namespace"] for m in own}, {namespace})
+        self.assertLessEqual({m["MetricName"] for m in own}, names)
+        self.assertEqual({m[1] for m in self.shown() if m[0] == namespace}, names)  # the dashboard shows all
+
+    def test_the_runbook_tells_of_each_alarm(self):
+        runbook = (ROOT / "infra/docs/runbook.md").read_text()
+        for alarm in self.alarms().values():
+            self.assertIn("`%s`" % alarm["AlarmName"].removeprefix("boathook"), runbook)
+
+    def test_the_dashboard_shows_every_function_queue_table_and_alarm(self):
+        body = json.dumps(self.dashboard())
+        for kind, attribute in [
+            ("AWS::Lambda::Function", ""), ("AWS::DynamoDB::Table", ""), ("AWS::SQS::Queue", ".QueueName"),
+        ]:
+            for name in self.of_type(kind):
+                self.assertIn('"${%s%s}"' % (name, attribute), body)
+        for name in self.alarms():
+            self.assertIn("${%s.Arn}" % name, body)
+        for metric in self.shown():
+            dimensions = [e for e in metric[2:] if isinstance(e, str)]
+            self.assertEqual(len(dimensions) % 2, 0, metric)
+
+    def test_the_widgets_of_the_dashboard_do_not_overlap(self):
+        taken = set()
+        for w in self.dashboard()["widgets"]:
+            self.assertLessEqual(w["x"] + w["width"], 24)
+            cells = {(x, y) for x in range(w["x"], w["x"] + w["width"]) for y in range(w["y"], w["y"] + w["height"])}
+            self.assertFalse(cells & taken, w)
+            taken |= cells
+
+    def test_there_need_not_be_a_dashboard(self):
+        self.assertNotIn("BoathookDashboard", self.nested(Dashboard="false").resources)
+
+    def dashboard(self):
+        return json.loads(self.nested().resources["BoathookDashboard"]["Properties"]["DashboardBody"])
+
+    def shown(self):
+        return [m for w in self.dashboard()["widgets"] if w["type"] == "metric" for m in w["properties"]["metrics"]]
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,190 @@
+"""What parameters may be, and that the template works for all that they may be."""
+
+import itertools
+import json
+import re
+import unittest
+
+from deployed import translate
+from view import STACK_ID, View
+
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:report"
+RUNTIME = "arn:aws:bedrock-agentcore:eu-central-1:123456789012:runtime/reviewer-AbCdEf1234"
+CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/3f5c1f0e-1f44-4c39-9c5c-0a4e1f4b8a2e"
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:pager"
+DOMAIN = {"DomainName": "hooks.example.com", "CertificateArn": CERTIFICATE}
+
+# Of each parameter values that are good, and values that are not.
+VALUES = {
+    "DomainName": (["", "hooks.example.com", "a-b.example"], ["Hooks.example.com", "https://hooks.example.com", "localhost", "-a.example", "a..b", "a" * 64 + ".example"]),
+    "CertificateArn": (["", CERTIFICATE], ["certificate", FUNCTION]),
+    "HostedZoneId": (["", "Z2FDTNDATAQYW2"], ["/hostedzone/Z2FDTNDATAQYW2", "example.com"]),
+    "PublicUrl": (["", "https://hooks.example.com", "https://hooks.example.com:8443"], ["http://hooks.example.com", "https://hooks.example.com/", "hooks.example.com"]),
+    "AllowedTargets": (["", "http", "http,lambda,agentcore"], ["ftp", "http, lambda", "http;lambda"]),
+    "AllowedFunctionArns": (["", FUNCTION, FUNCTION + "," + FUNCTION + ":live"], ["report", "*", FUNCTION + "*", RUNTIME]),
+    "AllowedRuntimeArns": (["", RUNTIME], ["*", RUNTIME + "/*", FUNCTION]),
+    "AgentExecution": (["true", "false"], ["", "yes"]),
+    "AllowedEgress": (["", "10.0.0.0/8", "10.0.0.0/8,fd00::/8"], ["10.0.0.1", "10.0.0.0/8 ", "internal"]),
+    "AllowHttp": (["true", "false"], ["", "1"]),
+    "RetentionDays": (["15", "30", "3650"], ["14", "0", "-1", "3651", "month", ""]),
+    "LogRetentionDays": (["1", "30", "3653"], ["0", "2", "31", "never"]),
+    "LogLevel": (["debug", "info", "warn", "error"], ["trace", "INFO", ""]),
+    "RunConcurrency": (["2", "1000"], ["0", "1", "1001", ""]),
+    "DeliveryConcurrency": (["2", "1000"], ["0", "1", "1001", ""]),
+    "RetryConcurrency": (["2", "1000"], ["0", "1", "1001", ""]),
+    "AlarmEmail": (["", "on-call@example.com"], ["on-call", "a@b@c", "a b@example.com", "x" * 250 + "@example.com"]),
+    "AlarmTopicArn": (["", TOPIC], ["pager", FUNCTION]),
+    "Dashboard": (["true", "false"], ["", "yes"]),
+}
+
+# The limits of names, from each service's quotas.
+NAME_LIMITS = {
+    ("AWS::SQS::Queue", "QueueName"): 80,
+    ("AWS::Logs::LogGroup", "LogGroupName"): 512,
+    ("AWS::KMS::Alias", "AliasName"): 256,
+    ("AWS::ApiGatewayV2::Api", "Name"): 128,
+    ("AWS::CloudWatch::Alarm", "AlarmName"): 255,
+    ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
+}
+# What refers to another name, or is a name among those of its own resource only.
+INNER_NAMES = {"DisplayName", "DomainName", "FunctionName", "MetricName", "Name", "StageName"}
+
+
+def accepts(parameter, value):
+    """Whether CloudFormation takes a parameter's value; each of a list's elements has to match the pattern."""
+    if "AllowedValues" in parameter and value not in map(str, parameter["AllowedValues"]):
+        return False
+    if parameter["Type"] == "Number":
+        try:
+            number = float(value)
+        except ValueError:
+            return False
+        return parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number)
+    if len(value) > parameter.get("MaxLength", len(value)):
+        return False
+    elements = value.split(",") if parameter["Type"] == "CommaDelimitedList" else [value]
+    return all(re.fullmatch(parameter.get("AllowedPattern", ".*"), e, re.DOTALL) for e in elements)
+
+
+class ParametersTest(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.template = translate()
+        cls.nested = {
+            name: r["Metadata"]["Template"] for name, r in cls.template["Resources"].items() if r["Type"] == "AWS::CloudFormation::Stack"
+        }
+
+    def test_values_out_of_range_are_refused(self):
+        self.assertEqual(set(VALUES), set(self.template["Parameters"]))
+        for name, (good, bad) in VALUES.items():
+            parameter = self.template["Parameters"][name]
+            for value in good:
+                self.assertTrue(accepts(parameter, value), f"{name}={value!r}")
+            for value in bad:
+                self.assertFalse(accepts(parameter, value), f"{name}={value!r}")
+
+    def test_a_refusal_says_what_is_wanted(self):
+        for name, parameter in self.template["Parameters"].items():
+            self.assertTrue(parameter.get("Description"), name)
+            self.assertEqual("AllowedPattern" in parameter, "ConstraintDescription" in parameter, name)
+            self.assertTrue(accepts(parameter, str(parameter["Default"])), name)
+
+    def test_each_parameter_is_in_a_group_and_has_a_label(self):
+        interface = self.template["Metadata"]["AWS::CloudFormation::Interface"]
+        grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+        self.assertEqual(sorted(grouped), sorted(self.template["Parameters"]))
+        self.assertEqual(set(interface["ParameterLabels"]), set(self.template["Parameters"]))
+
+    def test_parameters_that_contradict_each_other_are_refused(self):
+        for parameters, want in [
+            ({}, []),
+            (DOMAIN, []),
+            (DOMAIN | {"HostedZoneId": "Z2FDTNDATAQYW2"}, []),
+            ({"DomainName": "hooks.example.com"}, ["DomainName needs a CertificateArn."]),
+            ({"HostedZoneId": "Z2FDTNDATAQYW2"}, ["HostedZoneId is that of a DomainName."]),
+            ({"AlarmEmail": "a@example.com"}, []),
+            ({"AlarmTopicArn": TOPIC}, []),
+            ({"AlarmEmail": "a@example.com", "AlarmTopicArn": TOPIC},
+             ["AlarmEmail subscribes to the stack's own topic, so AlarmTopicArn must be empty."]),
+        ]:
+            with self.subTest(parameters):
+                self.assertEqual(View(self.template, parameters).refused(), want)
+
+    def test_conditions_work_in_every_combination(self):
+        choices = [
+            [{}, DOMAIN, DOMAIN | {"HostedZoneId": "Z2FDTNDATAQYW2"}],
+            [{}, {"PublicUrl": "https://front.example.com"}],
+            [{}, {"AllowedFunctionArns": FUNCTION + "," + FUNCTION + ":live"}],
+            [{}, {"AllowedRuntimeArns": RUNTIME}],
+            [{}, {"AlarmEmail": "a@example.com"}, {"AlarmTopicArn": TOPIC}],
+            [{}, {"Dashboard": "false"}],
+        ]
+        seen = set()
+        for combination in itertools.product(*choices):
+            parameters = {k: v for choice in combination for k, v in choice.items()}
+            root = View(translate(parameters=parameters), parameters)
+            views = {"": root}
+            for name, template in self.nested.items():
+                given = root.resources[name]["Properties"]["Parameters"]
+                self.assertEqual(set(given), set(template["Parameters"]))
+                views[name] = View(template, given, stack_name="nested")
+            for name, view in views.items():
+                with self.subTest(name, parameters=parameters):
+                    self.assertEqual(view.references - set(view.resources), set())
+                    self.assertNotIn("NoValue", json.dumps([view.resources, view.outputs]))
+                    for output in view.outputs.values():
+                        self.assertTrue(output["Value"] and output["Description"], output)
+            seen.add(tuple(sorted(r for view in views.values() for r in view.resources)))
+        self.assertEqual(len(seen), 3 * 3 * 2)  # the domain's, the topic's and the dashboard's resources
+
+    def test_the_domain_is_what_webhook_urls_are_shown_with(self):
+        for parameters, want, api in [
+            ({}, "", "https://${Api}.execute-api.eu-central-1.amazonaws.com"),
+            (DOMAIN, "https://hooks.example.com", "https://hooks.example.com"),
+            (DOMAIN | {"PublicUrl": "https://front.example.com"}, "https://front.example.com", "https://front.example.com"),
+        ]:
+            view = View(self.template, parameters)
+            self.assertEqual(view.resources["ManageFunction"]["Properties"]["Environment"]["Variables"]["BOATHOOK_PUBLIC_URL"], want)
+            self.assertEqual(view.outputs["ApiUrl"]["Value"], api)
+        view = View(self.template, DOMAIN | {"HostedZoneId": "Z2FDTNDATAQYW2"})
+        self.assertEqual(view.outputs["DomainTarget"]["Value"], "${Domain.RegionalDomainName}")
+        self.assertEqual(view.resources["DomainRecord"]["Properties"]["AliasTarget"]["DNSName"], "${Domain.RegionalDomainName}")
+        self.assertEqual(
+            view.resources["DomainMapping"]["Properties"],
+            {"DomainName": "${Domain}", "ApiId": "${Api}", "Stage": "${ApiApiGatewayDefaultStage}"},
+        )
+        (configuration,) = view.resources["Domain"]["Properties"]["DomainNameConfigurations"]
+        self.assertEqual((configuration["CertificateArn"], configuration["SecurityPolicy"]), (CERTIFICATE, "TLS_1_2"))
+
+    def names(self, stack_name):
+        """The names that the templates give, of what shares its names with the whole account: (type, property) and name."""
+        root = View(self.template, stack_name=stack_name)
+        views = [root] + [View(t, root.resources[n]["Properties"]["Parameters"], "nested") for n, t in self.nested.items()]
+        for view in views:
+            for resource in view.resources.values():
+                for key, value in resource.get("Properties", {}).items():
+                    kind = resource["Type"], key
+                    if kind in NAME_LIMITS:
+                        yield kind, value
+                    elif key.endswith("Name"):
+                        self.assertIn(key, INNER_NAMES, resource)
+
+    def test_names_stay_within_limits_for_a_stack_name_of_full_length(self):
+        name = "n" * 128
+        found = list(self.names(name))
+        self.assertEqual({kind for kind, _ in found}, set(NAME_LIMITS))
+        for kind, value in found:
+            self.assertLessEqual(len(value), NAME_LIMITS[kind], (kind, value))
+        self.assertLessEqual(len(f"Boathook/{name}"), 255)  # the metrics' namespace
+        for function in (r for r in self.template["Resources"].values() if r["Type"] == "AWS::Lambda::Function"):
+            self.assertNotIn("FunctionName", function["Properties"])  # CloudFormation makes one of at most 64
+
+    def test_two_stacks_of_one_account_share_no_name(self):
+        for kind, value in self.names("one"):
+            self.assertTrue("one" in value or STACK_ID in value, (kind, value))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,60 @@
+"""What `sam deploy` would send, by the SAM CLI itself: built, and packaged into moto's S3."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import boto3
+from moto.server import ThreadedMotoServer
+from samtranslator.yaml_helper import yaml_parse
+
+from deployed import ROOT
+
+MACHINE_ARM64 = 183  # of an ELF file, at offset 18
+MAX_BINARY = 12_000_000  # bytes
+BUCKET = "packages"
+
+
+class SamTest(unittest.TestCase):
+    def sam(self, *arguments, **environment):
+        command = [pathlib.Path(sys.executable).parent / "sam", *arguments]
+        environment = os.environ | {"SAM_CLI_TELEMETRY": "0", "MAKEFLAGS": ""} | environment
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_the_template_is_valid(self):
+        self.sam("validate", "--lint")
+
+    def test_functions_are_built_for_arm64_are_small_and_are_packaged_with_the_nested_stack(self):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.sam("build", "--build-dir", folder)
+        built = yaml_parse((folder / "template.yaml").read_text())["Resources"]
+        functions = [name for name, r in built.items() if r["Type"] == "AWS::Serverless::Function"]
+        self.assertEqual(len(functions), 6)
+        for name in functions:
+            binary = (folder / name / "bootstrap").read_bytes()
+            self.assertEqual(binary[:4], b"\x7fELF", name)
+            self.assertEqual(int.from_bytes(binary[18:20], "little"), MACHINE_ARM64, name)
+            self.assertLessEqual(len(binary), MAX_BINARY, name)
+
+        server = ThreadedMotoServer(port=0, verbose=False)
+        server.start()
+        self.addCleanup(server.stop)
+        endpoint = "http://%s:%d" % server.get_host_and_port()
+        s3 = boto3.client("s3", endpoint_url=endpoint)
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        self.sam("package", "--template-file", folder / "template.yaml", "--output-template-file", folder / "packaged.yaml",
+                 "--s3-bucket", BUCKET, AWS_ENDPOINT_URL=endpoint)
+        packaged = yaml_parse((folder / "packaged.yaml").read_text())["Resources"]
+        uploaded = {o["Key"] for o in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
+        for name in functions:
+            self.assertIn(packaged[name]["Properties"]["CodeUri"].removeprefix(f"s3://{BUCKET}/"), uploaded)
+        url = packaged["Monitoring"]["Properties"]["TemplateURL"]
+        self.assertIn(url.rpartition("/")[2], uploaded, url)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,146 @@
+package cloud
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// newRoles is a stack of a table, a queue and a role, of which nothing is made
+// on an emulator.
+func newRoles(t *testing.T, statements string) *Cloud {
+	t.Helper()
+	var template Template
+	if err := json.Unmarshal([]byte(`{"Resources": {
+		"Function": {"Type": "AWS::Lambda::Function", "Properties": {"Role": {"Fn::GetAtt": ["Role", "Arn"]}}},
+		"Role": {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": {"Statement": [`+statements+`]}}]}},
+		"Table": {"Type": "AWS::DynamoDB::Table", "Properties": {
+			"KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+			"GlobalSecondaryIndexes": [{"IndexName": "by-parent", "KeySchema": [{"AttributeName": "parent", "KeyType": "HASH"}]}]}}
+	}}`), &template); err != nil {
+		t.Fatal(err)
+	}
+	d := &Cloud{config: Config{Template: &template}}
+	d.resolver = resolver{template: &template, made: map[string]resource{
+		"Table":  {"s-Table", map[string]string{"Arn": "arn:aws:dynamodb:here:1:table/s-Table"}},
+		"Queue":  {"http://here/1/s-Queue", map[string]string{"Arn": "arn:aws:sqs:here:1:s-Queue"}},
+		"Key":    {"1234", map[string]string{"Arn": "arn:aws:kms:here:1:key/1234"}},
+		"Secret": {"arn:aws:secretsmanager:here:1:secret:s", nil},
+	}}
+	return d
+}
+
+func TestWhatACallNeeds(t *testing.T) {
+	d := newRoles(t, "")
+	const table = "arn:aws:dynamodb:here:1:table/s-Table"
+	for name, test := range map[string]struct {
+		call Call
+		want Access
+	}{
+		"an item that is read": {
+			Call{Service: "DynamoDB", Action: "GetItem", Request: []byte(`{"TableName":"s-Table","Key":{"pk":{"S":"a#1"},"sk":{"S":"x"}}}`)},
+			Access{"dynamodb:GetItem", table, []string{"a#1"}}},
+		"an item that is written": {
+			Call{Service: "DynamoDB", Action: "PutItem", Request: []byte(`{"TableName":"s-Table","Item":{"pk":{"S":"a#1"},"n":{"N":"1"},"b":{"B":"AA=="}}}`)},
+			Access{"dynamodb:PutItem", table, []string{"a#1"}}},
+		"a query": {
+			Call{Service: "DynamoDB", Action: "Query", Request: []byte(
+				`{"TableName":"s-Table","KeyConditionExpression":"pk = :pk AND sk BETWEEN :a AND :b","ExpressionAttributeValues":{":pk":{"S":"a#1"},":a":{"S":"x"},":b":{"S":"y"}}}`)},
+			Access{"dynamodb:Query", table, []string{"a#1"}}},
+		"a query of an index": {
+			Call{Service: "DynamoDB", Action: "Query", Request: []byte(
+				`{"TableName":"s-Table","IndexName":"by-parent","KeyConditionExpression":"parent = :p","ExpressionAttributeValues":{":p":{"S":"a#1"}}}`)},
+			Access{"dynamodb:Query", table + "/index/by-parent", []string{"a#1"}}},
+		"a batch of reads": {
+			Call{Service: "DynamoDB", Action: "BatchGetItem", Request: []byte(`{"RequestItems":{"s-Table":{"Keys":[{"pk":{"S":"a#1"}},{"pk":{"S":"b#1"}}]}}}`)},
+			Access{"dynamodb:BatchGetItem", table, []string{"a#1", "b#1"}}},
+		"a batch of writes": {
+			Call{Service: "DynamoDB", Action: "BatchWriteItem", Request: []byte(
+				`{"RequestItems":{"s-Table":[{"PutRequest":{"Item":{"pk":{"S":"a#1"}}}},{"DeleteRequest":{"Key":{"pk":{"S":"b#1"}}}}]}}`)},
+			Access{"dynamodb:BatchWriteItem", table, []string{"a#1", "b#1"}}},
+		"messages that are sent": {
+			Call{Service: "AmazonSQS", Action: "SendMessageBatch", Request: []byte(`{"QueueUrl":"http://here/1/s-Queue"}`)},
+			Access{"sqs:SendMessage", "arn:aws:sqs:here:1:s-Queue", nil}},
+		"messages that are moved": {
+			Call{Service: "AmazonSQS", Action: "StartMessageMoveTask", Request: []byte(`{"SourceArn":"arn:aws:sqs:here:1:s-Queue"}`)},
+			Access{"sqs:StartMessageMoveTask", "arn:aws:sqs:here:1:s-Queue", nil}},
+		"a key that is used": {
+			Call{Service: "TrentService", Action: "Decrypt", Request: []byte(`{"KeyId":"1234"}`)},
+			Access{"kms:Decrypt", "arn:aws:kms:here:1:key/1234", nil}},
+		"a secret that is read": {
+			Call{Service: "secretsmanager", Action: "GetSecretValue", Request: []byte(`{"SecretId":"arn:aws:secretsmanager:here:1:secret:s"}`)},
+			Access{"secretsmanager:GetSecretValue", "arn:aws:secretsmanager:here:1:secret:s", nil}},
+		"a frame that is posted": {
+			Call{Service: "execute-api", Action: "PostToConnection", Method: "POST", Path: "/s-Api/live/@connections/a%2Fb%3D", Request: []byte("text")},
+			Access{"execute-api:ManageConnections", "arn:aws:execute-api:eu-west-1:123456789012:s-Api/live/POST/@connections/a%2Fb%3D", nil}},
+	} {
+		got, err := d.Accesses(test.call)
+		if diff := cmp.Diff([]Access{test.want}, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got)\n%s", name, err, diff)
+		}
+	}
+	for name, call := range map[string]Call{
+		"another stack's table": {Service: "DynamoDB", Action: "GetItem", Request: []byte(`{"TableName":"t-Table","Key":{"pk":{"S":"a"}}}`)},
+		"another index":         {Service: "DynamoDB", Action: "Query", Request: []byte(`{"TableName":"s-Table","IndexName":"by-place"}`)},
+		"a whole table":         {Service: "DynamoDB", Action: "Scan", Request: []byte(`{"TableName":"s-Table"}`)},
+		"another queue":         {Service: "AmazonSQS", Action: "SendMessage", Request: []byte(`{"QueueUrl":"http://here/1/t-Queue"}`)},
+		"nothing":               {Service: "AmazonSQS", Action: "ListQueues", Request: []byte(`{}`)},
+		"no JSON":               {Service: "AmazonSQS", Action: "SendMessage", Request: []byte(`Action=SendMessage`)},
+	} {
+		if got, err := d.Accesses(call); err == nil {
+			t.Errorf("%s needs %v, want an error", name, got)
+		}
+	}
+}
+
+func TestWhatAStatementAllows(t *testing.T) {
+	d := newRoles(t, `
+		{"Sid": "Any", "Action": "sqs:SendMessage", "Resource": ["arn:queue", "arn:other"]},
+		{"Sid": "Some", "Action": ["dynamodb:GetItem", "dynamodb:BatchGetItem"], "Resource": "arn:table/a",
+			"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["conn#*", "b?"]}}},
+		{"Sid": "Post", "Action": "execute-api:ManageConnections", "Resource": "arn:api/live/POST/@connections/*"}`)
+	statements, err := d.Statements("Function")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		access Access
+		want   string
+	}{
+		{Access{"sqs:SendMessage", "arn:other", nil}, "Any"},
+		{Access{"sqs:SendMessage", "arn:other-one", nil}, ""},
+		{Access{"sqs:SendMessage", "an-arn:other", nil}, ""},
+		{Access{"sqs:ReceiveMessage", "arn:other", nil}, ""},
+		{Access{"dynamodb:GetItem", "arn:table/a", []string{"conn#1"}}, "Some"},
+		{Access{"dynamodb:GetItem", "arn:table/a", []string{"b1"}}, "Some"},
+		{Access{"dynamodb:GetItem", "arn:table/a", []string{"b12"}}, ""},
+		{Access{"dynamodb:GetItem", "arn:table/a", []string{"run#1"}}, ""},
+		{Access{"dynamodb:BatchGetItem", "arn:table/a", []string{"conn#1", "b1"}}, "Some"},
+		{Access{"dynamodb:BatchGetItem", "arn:table/a", []string{"conn#1", "run#1"}}, ""},
+		{Access{"dynamodb:GetItem", "arn:table/ab", []string{"conn#1"}}, ""},
+		{Access{"execute-api:ManageConnections", "arn:api/live/POST/@connections/a/b", nil}, "Post"},
+		{Access{"execute-api:ManageConnections", "arn:api/live/DELETE/@connections/a", nil}, ""},
+	} {
+		got := ""
+		for _, s := range statements {
+			if s.Allows(test.access) {
+				got += s.Sid
+			}
+		}
+		if got != test.want {
+			t.Errorf("%v is allowed by %q, want %q", test.access, got, test.want)
+		}
+	}
+}
+
+func TestAConditionThatIsNotKnownIsNotIgnored(t *testing.T) {
+	for _, condition := range []string{
+		`{"StringEquals": {"dynamodb:LeadingKeys": "a"}}`, `{"ForAllValues:StringLike": {"dynamodb:Attributes": "a"}}`,
+	} {
+		d := newRoles(t, `{"Action": "dynamodb:GetItem", "Resource": "*", "Condition": `+condition+`}`)
+		if statements, err := d.Statements("Function"); err == nil {
+			t.Errorf("%s: %v, want an error", condition, statements)
+		}
+	}
+}

@@ -1,0 +1,350 @@
+package cloud_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"boathook/internal/cloud"
+	"boathook/internal/store"
+	"boathook/internal/store/dynamo"
+)
+
+// The roads that are rarely taken: what a role allows for them alone is proven
+// by these.
+
+// noise is a text of so many bytes that hardly compresses.
+func noise(size int) string {
+	raw := make([]byte, size)
+	rand.Read(raw)
+	return base64.StdEncoding.EncodeToString(raw)[:size]
+}
+
+// What runs may invoke, outside of the stack.
+const (
+	reportARN   = "arn:aws:lambda:eu-west-1:123456789012:function:report"
+	reviewerARN = "arn:aws:bedrock-agentcore:eu-west-1:123456789012:runtime/reviewer-AbCdEf1234"
+)
+
+// outside answers as a function or an agent does that gives back what it got.
+func outside(arn string, payload []byte) []byte {
+	return fmt.Appendf(nil, `{"arn":%q,"payload":%s}`, arn, payload)
+}
+
+func invoked(t *testing.T, s *stack) {
+	for arn, target := range map[string]string{
+		reportARN:   fmt.Sprintf(`{"type":"lambda","function_arn":%q}`, reportARN),
+		reviewerARN: fmt.Sprintf(`{"type":"agentcore","runtime_arn":%q}`, reviewerARN),
+	} {
+		path := "/v1/deployments/" + s.call("POST", "/v1/deployments", `{"name":"test"}`, 201)["id"].(string)
+		s.call("POST", path+"/versions", `{"environment":"production","target":`+strings.Replace(target, arn, arn+"-other", 1)+`}`, 400)
+		s.call("POST", path+"/versions", `{"environment":"production","target":`+target+`}`, 201)
+		id := path[strings.LastIndexByte(path, '/')+1:]
+		run := s.run(s.call("POST", "/v1/runs", fmt.Sprintf(`{"deployment_id":%q,"input":{"a":1}}`, id), 202)["run_id"])
+		output, _ := run["output"].(object)
+		if run["status"] != "succeeded" || output["arn"] != arn || fmt.Sprint(output["payload"].(object)["input"]) != "map[a:1]" {
+			t.Errorf("the run of %s is %v", arn, run)
+		}
+	}
+}
+
+func refused(t *testing.T, s *stack) {
+	target, executed := receiver(t, echo)
+	path, trigger := s.deployment(target)
+	id := path[strings.LastIndexByte(path, '/')+1:]
+	s.fail(func(c cloud.Call) int {
+		if c.Service == "AmazonSQS" && !c.ByAWS && c.From != "" {
+			return http.StatusInternalServerError
+		}
+		return 0
+	})
+	byAPI := fmt.Sprintf(`{"deployment_id":%q,"input":{}}`, id)
+	s.call("POST", trigger, `{}`, 503)
+	s.call("POST", "/v1/runs", byAPI, 503)
+	if runs := s.call("GET", "/v1/runs?deployment_id="+id, "", 200)["runs"].([]any); len(runs) != 0 {
+		t.Errorf("there are %v", runs)
+	}
+	s.fail(nothing)
+	s.run(s.call("POST", trigger, `{}`, 202)["run_id"])
+	s.run(s.call("POST", "/v1/runs", byAPI, 202)["run_id"])
+	if len(executed) != 2 {
+		t.Errorf("%d runs were executed", len(executed))
+	}
+}
+
+func canceled(t *testing.T, s *stack) {
+	release := make(chan struct{})
+	defer close(release)
+	target, executed := receiver(t, func(http.ResponseWriter, int, received) { <-release })
+	_, trigger := s.deployment(target)
+	id := s.call("POST", trigger, `{}`, 202)["run_id"]
+	next(t, executed)
+	s.call("POST", fmt.Sprintf("/v1/runs/%s/cancel", id), "", 202)
+	if run := s.run(id); run["status"] != "canceled" || run["output"] != nil {
+		t.Errorf("the run is %v", run)
+	}
+	s.call("POST", fmt.Sprintf("/v1/runs/%s/cancel", id), "", 409)
+}
+
+// lostRunner has the message of a run whose runner is killed come again and
+// again, as a queue may. Meanwhile another run works for longer than its lease.
+func lostRunner(t *testing.T, s *stack) {
+	var message atomic.Pointer[string]
+	var lookedAfter atomic.Bool
+	s.fail(func(c cloud.Call) int {
+		switch {
+		case c.From == "IntakeFunction" && c.Action == "SendMessageBatch":
+			var in struct {
+				Entries []struct{ MessageBody string }
+			}
+			if json.Unmarshal(c.Request, &in) == nil {
+				message.CompareAndSwap(nil, &in.Entries[0].MessageBody)
+			}
+		case c.From == "SweepFunction" && c.Action == "PutItem": // moves the row of a run that goes on
+			lookedAfter.Store(true)
+		}
+		return 0
+	})
+	killed, release := make(chan struct{}), make(chan struct{})
+	target, executed := receiver(t, func(w http.ResponseWriter, number int, r received) {
+		if number == 1 {
+			s.Function("ExecuteFunction").Kill()
+			close(killed)
+			return
+		}
+		<-release
+		echo(w, number, r)
+	})
+	url, requests := receiver(t, ok)
+	path, trigger := s.deployment(target)
+	s.outgoing(path, url)
+	lost := s.call("POST", trigger, `{"lost":true}`, 202)["run_id"]
+	<-killed
+	long := s.call("POST", trigger, `{"lost":false}`, 202)["run_id"]
+
+	var sent time.Time
+	run := s.eventually("the lost run is failed", func() object {
+		if time.Since(sent) > 5*time.Second {
+			sent = time.Now()
+			if err := s.Send(t.Context(), "RunsQueue", *message.Load()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if run := s.call("GET", fmt.Sprintf("/v1/runs/%s", lost), "", 200); run["status"] != "running" {
+			return run
+		}
+		return nil
+	})
+	if run["status"] != "failed" || run["error_message"] != "runner lost" {
+		t.Errorf("the lost run is %v", run)
+	}
+	if told := next(t, requests); told.header.Get("X-Crewship-Event") != "run.failed" {
+		t.Errorf("delivered %v\n%s", told.header, told.body)
+	}
+	s.eventually("the long run is looked after", func() object {
+		if !lookedAfter.Load() {
+			return nil
+		}
+		return object{}
+	})
+	close(release)
+	if run := s.run(long); run["status"] != "succeeded" {
+		t.Errorf("the long run is %v", run)
+	}
+	if told := next(t, requests); told.header.Get("X-Crewship-Event") != "run.succeeded" || len(requests) != 0 || len(executed) != 2 {
+		t.Errorf("delivered %v, %d requests more, %d executed", told.header, len(requests), len(executed))
+	}
+}
+
+func longBody(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	url, requests := receiver(t, func(w http.ResponseWriter, number int, _ received) {
+		if number < 3 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	path, trigger := s.deployment(target)
+	webhook := s.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"out","url":%q,"events":["run.succeeded"],"environment":"production","retry":{"schedule_seconds":[1,3600]}}`, url), 201)
+	input := `{"noise":"` + noise(64<<10) + `"}`
+	s.call("POST", trigger, input, 202)
+
+	first, second := next(t, requests), next(t, requests)
+	s.hurry()
+	third := next(t, requests)
+	for _, r := range []received{first, second, third} {
+		if !strings.Contains(r.body, input) || r.body != first.body || !r.verifies(webhook["signing_secret"].(string)) {
+			t.Errorf("delivered %v with %d bytes", r.header, len(r.body))
+		}
+	}
+	id := first.header.Get("X-Crewship-Delivery")
+	s.eventually("the delivery has succeeded", func() object {
+		d := s.call("GET", "/v1/deliveries/"+id, "", 200)
+		if d["status"] != "succeeded" {
+			return nil
+		}
+		if n := len(d["attempts"].([]any)); n != 3 {
+			t.Errorf("%d attempts are recorded", n)
+		}
+		return d
+	})
+}
+
+// hurry moves the next attempt of a delivery that waits for its time in the
+// store, and so is later than the queue's 15 minutes, to now.
+func (s *stack) hurry() {
+	s.t.Helper()
+	emulators, err := cloud.FromEnv(os.Getenv)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	tables := make([]string, 2)
+	for i, id := range []string{"ConfigTable", "RecordsTable"} {
+		name, err := s.Resolve(object{"Ref": id})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		tables[i] = fmt.Sprint(name)
+	}
+	records := dynamo.New(dynamodb.New(dynamodb.Options{
+		BaseEndpoint: &emulators.DynamoDB, Region: "eu-west-1",
+		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider("emulator", "emulator", "")),
+	}), dynamo.Config{ConfigTable: tables[0], RecordsTable: tables[1], Retention: 30 * 24 * time.Hour})
+	s.eventually("an attempt waits in the store", func() (moved object) {
+		for shard := range store.DueShards {
+			rows, err := records.Due(s.t.Context(), shard, store.Due{}, time.Now().Add(24*time.Hour), 100)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			for _, row := range rows {
+				if row.Kind != store.DueDelivery {
+					continue
+				}
+				now := row
+				now.At = time.Now()
+				if err := records.PutDue(s.t.Context(), now); err != nil {
+					s.t.Fatal(err)
+				}
+				if err := records.DeleteDue(s.t.Context(), row); err != nil {
+					s.t.Fatal(err)
+				}
+				moved = object{}
+			}
+		}
+		return moved
+	})
+}
+
+func gone(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	left, calls := receiver(t, func(w http.ResponseWriter, _ int, _ received) { w.WriteHeader(http.StatusGone) })
+	other, told := receiver(t, ok)
+	path, trigger := s.deployment(target)
+	webhook, _ := s.outgoing(path, left)
+	s.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"other","url":%q,"events":["webhook.disabled"],"environment":"production"}`, other), 201)
+	s.call("POST", trigger, `{}`, 202)
+	if r := next(t, told); r.header.Get("X-Crewship-Event") != "webhook.disabled" || !strings.Contains(r.body, "410") {
+		t.Errorf("the other webhook heard %v\n%s", r.header, r.body)
+	}
+	s.eventually("the webhook is disabled", func() object {
+		if w := s.call("GET", webhook, "", 200); w["enabled"] == false {
+			return w
+		}
+		return nil
+	})
+	s.run(s.call("POST", trigger, `{}`, 202)["run_id"])
+	s.drained("DeliveriesQueue")
+	if len(calls) != 1 {
+		t.Errorf("the receiver that is gone was called %d times", len(calls))
+	}
+}
+
+// longLog refuses each piece of a run's log that fits into one item: it grows
+// until it is several.
+func longLog(t *testing.T, s *stack) {
+	var lines []string
+	for range 100 {
+		lines = append(lines, noise(8<<10))
+	}
+	target, _ := receiver(t, func(w http.ResponseWriter, _ int, _ received) {
+		fmt.Fprint(w, strings.Join(lines, "\n"))
+	})
+	var refused, several atomic.Int64
+	s.fail(func(c cloud.Call) int {
+		switch {
+		case c.From != "ExecuteFunction":
+		case c.Action == "BatchWriteItem":
+			several.Add(1)
+		case c.Action == "PutItem" && bytes.Contains(c.Request, []byte(`"log#`)) && several.Load() == 0:
+			refused.Add(1)
+			return http.StatusBadRequest // which the SDK does not repeat
+		}
+		return 0
+	})
+	_, trigger := s.deployment(target)
+	run := s.run(s.call("POST", trigger, `{}`, 202)["run_id"])
+	if run["status"] != "succeeded" || refused.Load() == 0 || several.Load() == 0 {
+		t.Errorf("after %d refusals and %d writes of several items the run is %v", refused.Load(), several.Load(), run)
+	}
+	var text strings.Builder
+	for last, over := "0", false; !over; {
+		_, page := s.request("GET", fmt.Sprintf("/v1/runs/%s/events", run["id"]), "", "Last-Event-ID", last)
+		for line := range strings.Lines(string(page)) {
+			if id, ok := strings.CutPrefix(line, "id: "); ok {
+				last = strings.TrimSpace(id)
+			}
+		}
+		text.Write(page)
+		over = bytes.Contains(page, []byte(`"type":"complete"`))
+	}
+	at := 0
+	for i, line := range lines {
+		found := strings.Index(text.String()[at:], line)
+		if found < 0 {
+			t.Fatalf("line %d is missing, or out of order", i)
+		}
+		at += found
+	}
+}
+
+func deleted(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	url, _ := receiver(t, ok)
+	path, trigger := s.deployment(target)
+	webhook, _ := s.outgoing(path, url)
+	s.outgoing(path, url)
+	s.run(s.call("POST", trigger, `{}`, 202)["run_id"])
+
+	s.call("DELETE", webhook, "", 204)
+	s.call("GET", webhook, "", 404)
+	token := s.call("POST", "/v1/tokens", `{"name":"t","role":"viewer"}`, 201)
+	bearer := []string{"Authorization", "Bearer " + token["token"].(string)}
+	if list := s.call("GET", "/v1/deployments", "", 200, bearer...)["data"].([]any); len(list) != 1 {
+		t.Errorf("the deployments are %v", list)
+	}
+	s.call("DELETE", path, "", 403, bearer...)
+	s.call("DELETE", fmt.Sprintf("/v1/tokens/%s", token["id"]), "", 204)
+	s.call("GET", "/v1/deployments", "", 401, bearer...)
+
+	s.call("DELETE", path, "", 204)
+	for _, gone := range []string{path, path + "/versions", path + "/outgoing-webhooks"} {
+		s.call("GET", gone, "", 404)
+	}
+	s.call("POST", trigger, `{}`, 404)
+	if list := s.call("GET", "/v1/deployments", "", 200)["data"].([]any); len(list) != 0 {
+		t.Errorf("the deployments are %v", list)
+	}
+}
