@@ -2,7 +2,7 @@ EMULATORS := go run ./internal/cmd/emulators
 GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help build test test-stack lint verify-template race sim bench run cost bench-cold translate
+.PHONY: help build test test-stack lint verify-template race sim bench run env-vars cost bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,10 +37,13 @@ run: ## serve everything on this machine, from memory
 	@go build -o .tools/boathook ./internal/cmd/local
 	@exec .tools/boathook
 
-invoke-%: translate ## invoke a function with an event: make invoke-intake CASE=trigger-accepted
-	@$(EMULATORS) -- go run ./internal/cmd/invoke -template $(TEMPLATE) $* events/$*/$(CASE).json
+invoke-%: translate ## invoke a function with an event: make invoke-intake CASE=trigger-accepted; without CASE, list them
+	@$(if $(CASE),$(EMULATORS) --) go run ./internal/cmd/invoke -template $(TEMPLATE) $* $(CASE)
 
-cost: translate ## count what a trigger, a run and a delivery use of AWS, and say what it costs
+env-vars: ## print a deployed stack's variables for sam local invoke: make env-vars STACK=boathook > env.json
+	@$(EMULATORS) -tool -- python infra/env_vars.py $(STACK)
+
+cost: translate ## count what a trigger, a run, an event and a delivery use of AWS, and say what it costs
 	@$(EMULATORS) -- go run ./internal/cmd/cost -template $(TEMPLATE)
 
 bench-cold: translate ## measure how fast each function starts, beside a program that does nothing

@@ -1,10 +1,11 @@
 // Package events holds the payloads that AWS sends to the functions, one
 // folder a function and one file a case. Tests send them through the handlers
-// that AWS calls; `sam local invoke -e` takes them too.
+// that AWS calls, `make invoke-<function> CASE=<case>` through the real binaries;
+// `sam local invoke -e` takes them too, with the file of `make env-vars`.
 //
 // They tell one story: the workspace's deployment has a live version, an
 // incoming webhook in production that starts runs of it, and an outgoing one
-// that wants to know how they end. A test seeds its store with the ids below.
+// that wants to know how they end. [Tell] puts them into a store.
 //
 // The files are written by the package's test: go test ./events -update.
 package events

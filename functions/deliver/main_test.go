@@ -54,7 +54,7 @@ func TestOfABatchOnlyTheBadRecordFails(t *testing.T) {
 	s, handler := newHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		seconds, _ := strconv.ParseInt(r.Header.Get("X-Crewship-Timestamp"), 10, 64)
-		verified <- signature.VerifyTimestamped(r.Header.Get("X-Crewship-Signature"), stack.Secret, time.Unix(seconds, 0), body)
+		verified <- signature.VerifyTimestamped(r.Header.Get("X-Crewship-Signature"), events.OutgoingSecret, time.Unix(seconds, 0), body)
 	})
 	failures := invoke(t, handler, "deliver/batch-with-one-bad-record")
 	bad := events.Load[awsevents.SQSEvent](t, "deliver/batch-with-one-bad-record").Records[1].MessageId

@@ -48,7 +48,7 @@ type Store interface {
 	LogLines(ctx context.Context, runID string) (int, error)
 
 	PinEvent(ctx context.Context, p store.EventPin) (store.EventPin, error)
-	MarkEventPublished(ctx context.Context, workspaceID, eventID string, deliveries int) error
+	MarkEventPublished(ctx context.Context, workspaceID, id string, deliveries []int) error
 
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)

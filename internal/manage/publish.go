@@ -59,9 +59,16 @@ type publishedEvent struct {
 // publishing is an event on its way out.
 type publishing struct {
 	boathook.Event
-	pin  store.EventPin // if it may be published again
-	by   string         // the field or header that says so
-	sent publishedEvent
+	published bool // before
+	sent      publishedEvent
+}
+
+// pin is what may be published again: an event that has an id of its own, or all
+// others of a request that has an idempotency key.
+type pin struct {
+	store.EventPin
+	by     string // the field or header that says so
+	events []*publishing
 }
 
 // publishEvents checks all events before it publishes any, and answers when
@@ -76,14 +83,14 @@ func (h *Handler) publishEvents(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	events, err := h.checkPublish(c.Context(), c, in)
+	events, pins, err := h.checkPublish(c.Context(), c, in)
 	if err != nil {
 		return err
 	}
-	if err := h.pin(c.Context(), events); err != nil {
+	if err := h.pin(c.Context(), pins); err != nil {
 		return err
 	}
-	if err := h.send(c.Context(), events); err != nil {
+	if err := h.send(c.Context(), events, pins); err != nil {
 		return err
 	}
 	view := publishedView{make([]publishedEvent, len(events))}
@@ -93,58 +100,64 @@ func (h *Handler) publishEvents(w http.ResponseWriter, c call) error {
 	return answer(w, http.StatusAccepted, view)
 }
 
-// checkPublish makes the events that a request asks for.
-func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) ([]publishing, error) {
+// checkPublish makes the events that a request asks for, and their pins.
+func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) ([]*publishing, []*pin, error) {
 	inputs := in.Events
 	if one := in.one(); in.Events == nil {
 		inputs = []eventInput{one}
 	} else if one.ID+one.Source+string(one.Type)+string(one.Environment) != "" || one.Data != nil {
-		return nil, boathook.InvalidField("events", "stands alone: the fields of one event don't go with it")
+		return nil, nil, boathook.InvalidField("events", "stands alone: the fields of one event don't go with it")
 	}
 	if len(inputs) == 0 || len(inputs) > maxEvents {
-		return nil, boathook.InvalidField("events", "must have 1 to %d events", maxEvents)
+		return nil, nil, boathook.InvalidField("events", "must have 1 to %d events", maxEvents)
 	}
 	key := c.Header.Get(boathook.IdempotencyKey)
 	if len(key) > boathook.MaxIdempotencyKey {
-		return nil, boathook.InvalidField(boathook.IdempotencyKey, "must have at most %d bytes", boathook.MaxIdempotencyKey)
+		return nil, nil, boathook.InvalidField(boathook.IdempotencyKey, "must have at most %d bytes", boathook.MaxIdempotencyKey)
 	}
 
 	now := h.cfg.Now()
-	whole := hashOf(inputs) // a key is for the request as a whole
+	whole := &pin{by: boathook.IdempotencyKey, EventPin: store.EventPin{ // a key is for the request as a whole
+		WorkspaceID: c.workspace, ID: boathook.DeriveID(boathook.EventID, c.workspace, key), Hash: hashOf(inputs), Time: now,
+	}}
+	var pins []*pin
 	sources := make(map[string]boathook.Source, 1)
 	seen := make(map[string]bool, len(inputs))
-	events := make([]publishing, len(inputs))
+	events := make([]*publishing, len(inputs))
 	for i, input := range inputs {
 		at := ""
 		if in.Events != nil {
 			at = "/events/" + strconv.Itoa(i)
 		}
 		if err := h.checkEvent(ctx, c, input, sources); err != nil {
-			return nil, located(at, err)
+			return nil, nil, located(at, err)
 		}
-		e := publishing{Event: boathook.Event{
+		e := &publishing{Event: boathook.Event{
 			ID: input.ID, WorkspaceID: c.workspace, SourceID: input.Source, Environment: input.Environment,
 			Type: input.Type, Time: now, Data: input.Data,
 		}}
 		switch {
 		case input.ID != "":
-			e.by = field(at, "id")
-			e.pin = store.EventPin{WorkspaceID: c.workspace, EventID: e.ID, Hash: hashOf(input), Time: now}
+			pins = append(pins, &pin{by: field(at, "id"), events: []*publishing{e}, EventPin: store.EventPin{
+				WorkspaceID: c.workspace, ID: e.ID, Hash: hashOf(input), Time: now,
+			}})
 		case key != "":
-			e.by = boathook.IdempotencyKey
 			e.ID = boathook.DeriveID(boathook.EventID, c.workspace, key, strconv.Itoa(i))
-			e.pin = store.EventPin{WorkspaceID: c.workspace, EventID: e.ID, Hash: whole, Time: now}
+			whole.events = append(whole.events, e)
 		default:
 			e.ID = boathook.NewID(boathook.EventID)
 		}
 		if seen[e.ID] {
-			return nil, located(at, boathook.InvalidField("id", "is another event's in this request"))
+			return nil, nil, located(at, boathook.InvalidField("id", "is another event's in this request"))
 		}
 		seen[e.ID] = true
 		e.sent.ID = e.ID
 		events[i] = e
 	}
-	return events, nil
+	if len(whole.events) > 0 {
+		pins = append(pins, whole)
+	}
+	return events, pins, nil
 }
 
 // hashOf tells content from other content, whatever white space is in it.
@@ -230,20 +243,21 @@ func field(at, name string) string {
 const parallel = 8
 
 // pin finds out which events were published before, and when they happened.
-func (h *Handler) pin(ctx context.Context, events []publishing) error {
+func (h *Handler) pin(ctx context.Context, pins []*pin) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
-	for i := range events {
-		e := &events[i]
-		if e.pin.EventID == "" {
-			continue
-		}
+	for _, p := range pins {
 		group.Go(func() (err error) {
-			e.pin, err = h.cfg.Store.PinEvent(ctx, e.pin)
+			p.EventPin, err = h.cfg.Store.PinEvent(ctx, p.EventPin)
 			if boathook.IsKind(err, boathook.Conflict) {
-				return &boathook.Error{Kind: boathook.Conflict, Field: e.by, Message: "was used with other content"}
+				return &boathook.Error{Kind: boathook.Conflict, Field: p.by, Message: "was used with other content"}
 			}
-			e.Time, e.sent.Deliveries = e.pin.Time, e.pin.Deliveries
+			for _, e := range p.events {
+				e.Time, e.published = p.Time, p.Published
+			}
+			for i, n := range p.Deliveries {
+				p.events[i].sent.Deliveries = n
+			}
 			return err
 		})
 	}
@@ -251,11 +265,11 @@ func (h *Handler) pin(ctx context.Context, events []publishing) error {
 }
 
 // send publishes what was not published before.
-func (h *Handler) send(ctx context.Context, events []publishing) error {
+func (h *Handler) send(ctx context.Context, events []*publishing, pins []*pin) error {
 	var unsent []*publishing
 	var plain []boathook.Event
-	for i := range events {
-		if e := &events[i]; !e.pin.Published {
+	for _, e := range events {
+		if !e.published {
 			unsent, plain = append(unsent, e), append(plain, e.Event)
 		}
 	}
@@ -266,14 +280,20 @@ func (h *Handler) send(ctx context.Context, events []publishing) error {
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
 	for i, e := range unsent {
 		e.sent.Deliveries = deliveries[i]
-		if e.pin.EventID == "" {
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, p := range pins {
+		if p.Published {
 			continue
 		}
-		group.Go(func() error { return h.cfg.Store.MarkEventPublished(ctx, e.WorkspaceID, e.ID, e.sent.Deliveries) })
+		counts := make([]int, len(p.events))
+		for i, e := range p.events {
+			counts[i] = e.sent.Deliveries
+		}
+		group.Go(func() error { return h.cfg.Store.MarkEventPublished(ctx, p.WorkspaceID, p.ID, counts) })
 	}
 	if err := group.Wait(); err != nil {
 		// They are on their way, and that is what was asked for. A repeat sends

@@ -12,6 +12,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/catalogue"
 	"boathook/internal/manage"
+	"boathook/internal/store"
 )
 
 // newApp makes one through the API, and gives its id.
@@ -222,7 +223,7 @@ func TestDataMayHave256KiB(t *testing.T) {
 // failingMark is a store that can't mark events as published.
 type failingMark struct{ manage.Store }
 
-func (failingMark) MarkEventPublished(context.Context, string, string, int) error {
+func (failingMark) MarkEventPublished(context.Context, string, string, []int) error {
 	return errors.New("down")
 }
 
@@ -237,6 +238,60 @@ func TestEventsThatAreOnTheirWayAreAcceptedThoughTheMarkFails(t *testing.T) {
 	}
 	if !strings.Contains(a.log.String(), "without a mark") {
 		t.Errorf("logged %s", a.log)
+	}
+}
+
+// pins counts the writes to a store for events that may be published again.
+type pins struct {
+	manage.Store
+	writes int
+}
+
+func (p *pins) PinEvent(ctx context.Context, e store.EventPin) (store.EventPin, error) {
+	p.writes++
+	return p.Store.PinEvent(ctx, e)
+}
+
+func (p *pins) MarkEventPublished(ctx context.Context, workspaceID, id string, deliveries []int) error {
+	p.writes++
+	return p.Store.MarkEventPublished(ctx, workspaceID, id, deliveries)
+}
+
+func TestAKeyCostsTwoWritesHoweverManyEventsItIsFor(t *testing.T) {
+	var p *pins
+	a := newAPI(t, func(c *manage.Config) {
+		p = &pins{Store: c.Store}
+		c.Store = p
+	})
+	event := jobFinished(t, a.newApp(), ``)
+	a.ask(202, "POST", "/v1/events", `{"events":[`+strings.Repeat(event+",", 99)+event+`]}`, "Idempotency-Key", "k")
+	if p.writes != 2 {
+		t.Errorf("%d writes, want 2", p.writes)
+	}
+}
+
+func TestOfARepeatedBatchOnlyWhatIsNewIsPublished(t *testing.T) {
+	a := newAPI(t)
+	app := a.newApp()
+	named, plain := jobFinished(t, app, `,"id":"order-1"`), jobFinished(t, app, ``)
+	at := a.clock.Now()
+	a.ask(202, "POST", "/v1/events", named)
+	a.publish.events = nil
+	a.clock.pass(time.Minute)
+	batch := `{"events":[` + plain + `,` + named + `,` + plain + `]}`
+	first := a.ask(202, "POST", "/v1/events", batch, "Idempotency-Key", "k").list("events")
+	if e := a.publish.events; len(e) != 2 || e[0].ID == e[1].ID || !e[0].Time.Equal(at.Add(time.Minute)) || !e[1].Time.Equal(e[0].Time) {
+		t.Errorf("published %+v, want the two events of the key", e)
+	}
+	a.clock.pass(time.Minute)
+	again := a.ask(202, "POST", "/v1/events", batch, "Idempotency-Key", "k").list("events")
+	if fmt.Sprint(first) != fmt.Sprint(again) || len(a.publish.events) != 2 {
+		t.Errorf("answered %v, then %v, and published %d events", first, again, len(a.publish.events))
+	}
+	for i, deliveries := range []float64{2, 2, 3} {
+		if first[i]["deliveries"] != deliveries {
+			t.Errorf("event %d has %v deliveries, want %v", i, first[i]["deliveries"], deliveries)
+		}
 	}
 }
 

@@ -256,26 +256,26 @@ type Logs interface {
 	LogLines(ctx context.Context, runID string) (int, error)
 }
 
-// EventPin is what a caller's event id or idempotency key stands for. What
-// follows from an event, its deliveries' ids above all, follows from its time:
-// a repeated publish must find the first one's.
+// EventPin is what a caller's event id stands for, or an idempotency key: the
+// events of one request. What follows from an event, its deliveries' ids above
+// all, follows from its time: a repeated publish must find the first one's.
 type EventPin struct {
 	WorkspaceID string
-	EventID     string
-	Hash        [sha256.Size]byte // of the event's content
-	Time        time.Time         // the event's
-	Published   bool              // its deliveries are queued
-	Deliveries  int               // and so many they are
+	ID          string            // the event's, or one that follows from the key
+	Hash        [sha256.Size]byte // of the events' content
+	Time        time.Time         // the events'
+	Published   bool              // their deliveries are queued
+	Deliveries  []int             // and so many they are, of each event
 }
 
 // Events are those that were published under an id that may come again.
 type Events interface {
-	// PinEvent keeps an event's content and time, unpublished, or gives what
-	// is kept of it. Conflict: it is kept with other content.
+	// PinEvent keeps the content and time of events, unpublished, or gives what
+	// is kept of them. Conflict: they are kept with other content.
 	PinEvent(ctx context.Context, p EventPin) (EventPin, error)
-	// MarkEventPublished records that a pinned event's deliveries have reached
-	// their queue.
-	MarkEventPublished(ctx context.Context, workspaceID, eventID string, deliveries int) error
+	// MarkEventPublished records that the deliveries of pinned events have
+	// reached their queue.
+	MarkEventPublished(ctx context.Context, workspaceID, id string, deliveries []int) error
 }
 
 // DeliveryQuery selects a webhook's deliveries; empty fields select all.

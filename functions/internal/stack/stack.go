@@ -30,8 +30,6 @@ import (
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
 	"boathook/internal/store/dynamo"
-
-	"boathook/internal/boathook"
 )
 
 // Stack is what the functions share.
@@ -130,61 +128,11 @@ func New(t testing.TB) *Stack {
 	return s
 }
 
-// Secret signs the story's outgoing webhook.
-const Secret = "whsec_dGhlIHN0b3J5J3Mgd2ViaG9vaw=="
-
-// Tell puts the story of package events into the store: its workspace,
-// deployment, version and webhooks, and its agent. target and receiver are URLs.
+// Tell tells the store the story of package events. target and receiver are
+// URLs.
 func (s *Stack) Tell(t testing.TB, target, receiver string) {
 	t.Helper()
-	ctx := t.Context()
-	at := time.Now()
-	dataKey, err := s.Seal.NewDataKey(ctx, events.WorkspaceID)
-	must(t, err)
-	must(t, s.Store.PutWorkspace(ctx, boathook.Workspace{ID: events.WorkspaceID, Name: "story", DataKey: dataKey, CreatedAt: at}))
-	must(t, s.Store.PutSource(ctx, boathook.Source{
-		ID: events.DeploymentID, WorkspaceID: events.WorkspaceID, Kind: boathook.Deployment, Name: "nightly reports", CreatedAt: at,
-	}))
-	for number := 1; number <= events.VersionNumber; number++ {
-		id := boathook.NewID(boathook.VersionID)
-		if number == events.VersionNumber {
-			id = events.VersionID
-		}
-		_, err := s.Store.AddVersion(ctx, boathook.Version{
-			ID: id, SourceID: events.DeploymentID, WorkspaceID: events.WorkspaceID,
-			Environment: boathook.Production, Target: boathook.Target{Type: boathook.TargetHTTP, URL: target}, CreatedAt: at,
-		})
-		must(t, err)
-	}
-	token, ok := boathook.ParseURLToken(events.TriggerToken)
-	if !ok {
-		t.Fatal("the story's token is none")
-	}
-	must(t, s.Store.PutIncoming(ctx, boathook.IncomingWebhook{
-		ID: events.IncomingID, WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID, Name: "GitHub Actions",
-		Environment: boathook.Production, Enabled: true, TokenHash: token.Hash(), CreatedAt: at, UpdatedAt: at,
-	}))
-	sealed, err := s.Seal.Seal(ctx, events.WorkspaceID, events.OutgoingID, []byte(Secret))
-	must(t, err)
-	must(t, s.Store.PutOutgoing(ctx, boathook.OutgoingWebhook{
-		ID: events.OutgoingID, WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID, Name: "report status",
-		URL: receiver, Events: []boathook.EventType{boathook.EventRunSucceeded, boathook.EventRunFailed},
-		Environment: boathook.Production, Dialect: "crewship", Timeout: boathook.DefaultDeliveryTimeout, Retry: boathook.DefaultRetry,
-		Enabled: true, Secrets: boathook.SealedSecrets{Current: sealed}, CreatedAt: at, UpdatedAt: at,
-	}))
-	sealed, err = s.Seal.Seal(ctx, events.WorkspaceID, events.AgentID, []byte(events.AgentSecret))
-	must(t, err)
-	must(t, s.Store.PutSource(ctx, boathook.Source{
-		ID: events.AgentID, WorkspaceID: events.WorkspaceID, Kind: boathook.Agent, Name: "Reviewer", CreatedAt: at,
-		Agent: &boathook.AgentSettings{
-			CrewID: events.CrewID, Slug: "reviewer", RatePerMinute: 60, MaxInFlight: 8, SealedSecret: sealed,
-		},
-	}))
-	_, err = s.Store.AddVersion(ctx, boathook.Version{
-		ID: boathook.NewID(boathook.VersionID), SourceID: events.AgentID, WorkspaceID: events.WorkspaceID,
-		Environment: boathook.Production, Target: boathook.Target{Type: boathook.TargetHTTP, URL: target}, CreatedAt: at,
-	})
-	must(t, err)
+	must(t, events.Tell(t.Context(), s.Store, s.Seal, target, receiver))
 	s.Calls()
 }
 

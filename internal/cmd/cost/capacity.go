@@ -1,52 +1,108 @@
 package main
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"regexp"
+	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
 	"boathook/internal/cloud"
 )
 
-// attributes is an item, or a key, as DynamoDB's protocol writes it.
-type attributes map[string]map[string]json.RawMessage
+// value is an attribute's as DynamoDB's protocol writes it: its type, and what
+// is of that type.
+type value map[string]json.RawMessage
 
-// size is an item's as DynamoDB counts it: names and values in bytes, a number
-// about one byte for two digits and one more.
+// attributes is an item, or a key.
+type attributes map[string]value
+
+// size is an item's as DynamoDB counts it, in bytes: names and values.
 func (a attributes) size() (bytes int) {
-	for name, value := range a {
-		bytes += len(name)
-		for kind, raw := range value {
-			var text string
-			if json.Unmarshal(raw, &text) != nil {
-				bytes += len(raw) // a list, a map, a truth value: about its JSON
-				continue
+	for name, v := range a {
+		bytes += len(name) + v.size()
+	}
+	return bytes
+}
+
+func (v value) size() (bytes int) {
+	for kind, raw := range v {
+		switch kind {
+		case "S":
+			bytes += len(read[string](raw))
+		case "B":
+			text := read[string](raw)
+			bytes += base64.StdEncoding.DecodedLen(len(text)) - strings.Count(text, "=")
+		case "N": // without zeros before and after; a sign is about another byte
+			text := read[string](raw)
+			digits := strings.Trim(strings.Replace(strings.TrimPrefix(text, "-"), ".", "", 1), "0")
+			bytes += (len(digits)+1)/2 + 1 + strings.Count(text, "-")
+		case "L":
+			bytes += 3
+			for _, element := range read[[]value](raw) {
+				bytes += 1 + element.size()
 			}
-			switch kind {
-			case "N":
-				bytes += (len(text)+1)/2 + 1
-			case "B":
-				bytes += len(text) / 4 * 3
-			default:
-				bytes += len(text)
-			}
+		case "M":
+			elements := read[attributes](raw)
+			bytes += 3 + len(elements) + elements.size()
+		default: // a truth value, or none; the store has no sets
+			bytes++
 		}
 	}
 	return bytes
 }
 
+// read is what JSON of the SDK's or of an emulator says: if it is not of the
+// type, nothing.
+func read[T any](raw json.RawMessage) (v T) {
+	_ = json.Unmarshal(raw, &v)
+	return v
+}
+
 // index is a secondary index: what an item needs to be in it, and what is
-// copied to it.
+// copied to it besides its keys.
 type index struct {
 	keys   []string
-	copied []string // nil: everything
+	copied []string
+	whole  bool // everything is copied
+}
+
+// entry is an item's copy; nil if the item is not in the index.
+func (x index) entry(item attributes) attributes {
+	if slices.ContainsFunc(x.keys, func(name string) bool { return item[name] == nil }) {
+		return nil
+	}
+	if x.whole {
+		return item
+	}
+	entry := make(attributes)
+	for _, name := range slices.Concat([]string{"pk", "sk"}, x.keys, x.copied) {
+		if v, ok := item[name]; ok {
+			entry[name] = v
+		}
+	}
+	return entry
+}
+
+// write is what it costs to bring the copy of an item up to date: nothing if
+// that has not changed, and twice if its place has, where one copy is deleted
+// and another is put.
+func (x index) write(before, after attributes) (units float64) {
+	was, is := x.entry(before), x.entry(after)
+	switch {
+	case reflect.DeepEqual(was, is):
+		return 0
+	case was != nil && is != nil && slices.ContainsFunc(x.keys, func(k string) bool { return !reflect.DeepEqual(was[k], is[k]) }):
+		return kilobytes(was.size(), 1) + kilobytes(is.size(), 1)
+	}
+	return kilobytes(max(was.size(), is.size()), 1)
 }
 
 // capacity counts the units of DynamoDB's requests. The emulators don't count
-// indexes, so it follows the items that are written.
+// indexes, so it remembers the items that are written.
 type capacity struct {
 	indexes map[string][]index // by table
 	items   map[string]attributes
@@ -56,115 +112,104 @@ func newCapacity(indexes map[string][]index) *capacity {
 	return &capacity{indexes: indexes, items: make(map[string]attributes)}
 }
 
-type request struct {
-	TableName                 string
-	Item, Key                 attributes
-	UpdateExpression          string
-	ExpressionAttributeNames  map[string]string
-	ExpressionAttributeValues attributes
-	ConsistentRead            bool
-	RequestItems              map[string]json.RawMessage
-}
-
-// units are what a call costs: writes in whole units, reads in halves.
+// units are what a call costs: writes in whole units, reads in halves. Calls
+// that are refused cost nothing, but for a condition that does not hold. Nor
+// do they cost more for a condition, or for what they return; there are no
+// transactions.
 func (c *capacity) units(call cloud.Call) (writes, reads float64) {
-	var in request
+	var in struct {
+		TableName      string
+		IndexName      string
+		Item, Key      attributes
+		ConsistentRead bool
+		RequestItems   map[string]json.RawMessage
+	}
 	var out struct {
-		Item      attributes
-		Items     []attributes
-		Responses map[string][]attributes
+		Item, Attributes attributes
+		Items            []attributes
+		Responses        map[string][]attributes
 	}
 	_ = json.Unmarshal(call.Request, &in) // what it has not costs nothing
 	_ = json.Unmarshal(call.Response, &out)
+	if call.Status != http.StatusOK {
+		if bytes.Contains(call.Response, []byte("ConditionalCheckFailedException")) {
+			id := in.Key
+			if in.Item != nil {
+				id = in.Item
+			}
+			writes = kilobytes(c.items[key(in.TableName, id)].size(), 1)
+		}
+		return writes, 0
+	}
 	switch call.Action {
 	case "PutItem":
-		return c.put(in.TableName, in.Item, call.Status), 0
-	case "UpdateItem":
-		return c.update(in, call.Status), 0
+		return c.write(in.TableName, in.Item, in.Item), 0
+	case "UpdateItem": // the store asks for what an update has made
+		return c.write(in.TableName, in.Key, out.Attributes), 0
 	case "DeleteItem":
-		id := key(in.TableName, in.Key)
-		item := c.items[id]
-		delete(c.items, id)
-		return kilobytes(item.size(), 1) + c.indexed(in.TableName, item, nil), 0
+		return c.write(in.TableName, in.Key, nil), 0
 	case "BatchWriteItem":
 		for table, raw := range in.RequestItems {
-			var requests []struct{ PutRequest struct{ Item attributes } }
-			_ = json.Unmarshal(raw, &requests)
-			for _, r := range requests {
-				writes += c.put(table, r.PutRequest.Item, call.Status)
+			for _, r := range read[[]struct {
+				PutRequest    struct{ Item attributes }
+				DeleteRequest struct{ Key attributes }
+			}](raw) {
+				if item := r.PutRequest.Item; item != nil {
+					writes += c.write(table, item, item)
+				} else {
+					writes += c.write(table, r.DeleteRequest.Key, nil)
+				}
 			}
 		}
 		return writes, 0
 	case "GetItem":
-		return 0, kilobytes(out.Item.size(), 4) * share(in.ConsistentRead)
-	case "Query":
-		bytes := 0
+		return 0, kilobytes(c.whole(in.TableName, out.Item).size(), 4) * share(in.ConsistentRead)
+	case "Query": // rounded up once, for all
+		size := 0
 		for _, item := range out.Items {
-			bytes += item.size()
+			if in.IndexName == "" {
+				item = c.whole(in.TableName, item)
+			}
+			size += item.size()
 		}
-		return 0, kilobytes(bytes, 4) * share(in.ConsistentRead)
-	case "BatchGetItem":
-		for _, raw := range in.RequestItems {
-			var r struct {
+		return 0, kilobytes(size, 4) * share(in.ConsistentRead)
+	case "BatchGetItem": // each rounded up, and those that are absent too
+		for table, raw := range in.RequestItems {
+			r := read[struct {
 				Keys           []attributes
 				ConsistentRead bool
+			}](raw)
+			units := float64(len(r.Keys) - len(out.Responses[table]))
+			for _, item := range out.Responses[table] {
+				units += kilobytes(c.whole(table, item).size(), 4)
 			}
-			_ = json.Unmarshal(raw, &r)
-			reads += float64(len(r.Keys)) * share(r.ConsistentRead)
-		}
-		for _, items := range out.Responses {
-			for _, item := range items {
-				reads += kilobytes(item.size(), 4) - 1 // each has been counted as one
-			}
+			reads += units * share(r.ConsistentRead)
 		}
 		return 0, reads
 	}
 	return 0, 0
 }
 
-func (c *capacity) put(table string, item attributes, status int) float64 {
-	if status == 200 {
-		c.items[key(table, item)] = item
+// write costs the larger of what an item was and what it is, and its copies.
+func (c *capacity) write(table string, id, after attributes) float64 {
+	name := key(table, id)
+	before := c.items[name]
+	if c.items[name] = after; after == nil {
+		delete(c.items, name)
 	}
-	return kilobytes(item.size(), 1) + c.indexed(table, item, nil)
-}
-
-var assigned = regexp.MustCompile(`[#\w.]+`)
-
-// update costs the whole item, and an index's copy where what is copied changes.
-func (c *capacity) update(in request, status int) float64 {
-	id := key(in.TableName, in.Key)
-	item := make(attributes)
-	maps.Copy(item, c.items[id])
-	maps.Copy(item, in.Key)
-	var names []string
-	for _, word := range assigned.FindAllString(in.UpdateExpression, -1) {
-		if name, ok := in.ExpressionAttributeNames[word]; ok {
-			word = name
-		}
-		names = append(names, word)
-	}
-	for name, value := range in.ExpressionAttributeValues { // about what it adds
-		item[strings.TrimPrefix(name, ":")] = value
-	}
-	if status == 200 && c.items[id] == nil {
-		c.items[id] = item
-	}
-	return kilobytes(item.size(), 1) + c.indexed(in.TableName, item, names)
-}
-
-// indexed is what an item's copies in indexes cost; changed are the attributes
-// that an update writes, or nil if it is the whole item.
-func (c *capacity) indexed(table string, item attributes, changed []string) (units float64) {
+	units := kilobytes(max(before.size(), after.size()), 1)
 	for _, x := range c.indexes[table] {
-		inside := !slices.ContainsFunc(x.keys, func(k string) bool { return item[k] == nil })
-		touched := changed == nil || x.copied == nil ||
-			slices.ContainsFunc(changed, func(name string) bool { return slices.Contains(x.copied, name) || slices.Contains(x.keys, name) })
-		if inside && touched {
-			units++ // the copies are small
-		}
+		units += x.write(before, after)
 	}
 	return units
+}
+
+// whole is an item of which a read may have returned a part: all of it is paid for.
+func (c *capacity) whole(table string, item attributes) attributes {
+	if known, ok := c.items[key(table, item)]; ok && item != nil {
+		return known
+	}
+	return item
 }
 
 func key(table string, item attributes) string {

@@ -8,32 +8,94 @@ import (
 	"boathook/internal/cloud"
 )
 
+const refused = `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"}`
+
 func TestUnitsFollowTheItems(t *testing.T) {
 	item := func(size int, more string) string {
 		return fmt.Sprintf(`{"pk":{"S":"p"},"sk":{"S":"s"},"b":{"S":%q}%s}`, strings.Repeat("x", size), more)
 	}
-	const indexed = `,"parent":{"S":"a"},"place":{"S":"b"}`
-	key := `"TableName":"t","Key":{"pk":{"S":"p"},"sk":{"S":"s"}}`
+	const (
+		listed  = `,"parent":{"S":"a"},"place":{"S":"b"}`
+		moved   = `,"parent":{"S":"a"},"place":{"S":"c"}`
+		key     = `{"TableName":"t","Key":{"pk":{"S":"p"},"sk":{"S":"s"}}}`
+		another = `{"TableName":"t","Key":{"pk":{"S":"p"},"sk":{"S":"other"}}}`
+	)
+	put := func(item string) string { return `{"TableName":"t","Item":` + item + `}` }
+	made := func(item string) string { return `{"Attributes":` + item + `}` }
 	for _, tc := range []struct {
-		name, action, request, response string
-		writes, reads                   float64
+		name     string
+		before   string // what is there
+		action   string
+		request  string
+		response string
+		status   int
+		writes   float64
+		reads    float64
 	}{
-		{"a small item", "PutItem", `{"TableName":"t","Item":` + item(100, "") + `}`, "", 1, 0},
-		{"an item just over a kilobyte", "PutItem", `{"TableName":"t","Item":` + item(1024, "") + `}`, "", 2, 0},
-		{"an item in the index", "PutItem", `{"TableName":"t","Item":` + item(100, indexed) + `}`, "", 2, 0},
-		{"an update of what the index has", "UpdateItem", `{` + key + `,"UpdateExpression":"SET #s = :s","ExpressionAttributeNames":{"#s":"status"},"ExpressionAttributeValues":{":s":{"S":"ok"}}}`, "", 2, 0},
-		{"an update of what it has not", "UpdateItem", `{` + key + `,"UpdateExpression":"SET lease = :l","ExpressionAttributeValues":{":l":{"N":"1"}}}`, "", 1, 0},
-		{"a removal from both", "DeleteItem", `{` + key + `}`, "", 2, 0},
-		{"a consistent read", "GetItem", `{"TableName":"t","ConsistentRead":true}`, `{"Item":` + item(5000, "") + `}`, 0, 2},
-		{"a read of nothing", "GetItem", `{"TableName":"t"}`, `{}`, 0, 0.5},
-		{"a list is read as a whole", "Query", `{"TableName":"t","ConsistentRead":true}`, `{"Items":[` + item(3000, "") + `,` + item(3000, "") + `]}`, 0, 2},
-		{"a batch is read one by one", "BatchGetItem", `{"RequestItems":{"t":{"ConsistentRead":true,"Keys":[{},{},{}]}}}`, `{"Responses":{"t":[` + item(5000, "") + `]}}`, 0, 4},
-		{"another action", "DescribeTable", `{"TableName":"t"}`, `{}`, 0, 0},
+		{name: "a small item", action: "PutItem", request: put(item(100, "")), writes: 1},
+		{name: "an item just over a kilobyte", action: "PutItem", request: put(item(1024, "")), writes: 2},
+		{name: "an item in the index", action: "PutItem", request: put(item(100, listed)), writes: 2},
+		{name: "an item with one of the index's keys", action: "PutItem", request: put(item(100, `,"parent":{"S":"a"}`)), writes: 1},
+		{name: "a small item in a large one's place", before: item(2000, ""), action: "PutItem", request: put(item(10, "")), writes: 2},
+		{name: "a copy leaves out what is large", action: "PutItem", request: put(item(5000, listed)), writes: 6},
+		{name: "a copy that is large itself", action: "PutItem", request: put(item(10, listed+`,"status":{"S":"`+strings.Repeat("x", 1500)+`"}`)), writes: 4},
+
+		{name: "an update of what the index has", before: item(10, listed), action: "UpdateItem", request: key,
+			response: made(item(10, listed+`,"status":{"S":"ok"}`)), writes: 2},
+		{name: "an update of what it has not", before: item(10, listed), action: "UpdateItem", request: key,
+			response: made(item(10, listed+`,"lease":{"N":"1"}`)), writes: 1},
+		{name: "an update to what was there", before: item(10, listed+`,"status":{"S":"ok"}`), action: "UpdateItem", request: key,
+			response: made(item(10, listed+`,"status":{"S":"ok"}`)), writes: 1},
+		{name: "an update of the place in the index", before: item(10, listed), action: "UpdateItem", request: key,
+			response: made(item(10, moved)), writes: 3},
+		{name: "an update that leaves the index", before: item(10, listed), action: "UpdateItem", request: key,
+			response: made(item(10, "")), writes: 2},
+		{name: "an update that enters the index", before: item(10, ""), action: "UpdateItem", request: key,
+			response: made(item(10, listed)), writes: 2},
+		{name: "an update costs the larger size", before: item(3000, ""), action: "UpdateItem", request: key,
+			response: made(item(10, "")), writes: 3},
+
+		{name: "a removal from both", before: item(10, listed), action: "DeleteItem", request: key, writes: 2},
+		{name: "a removal of much", before: item(2500, ""), action: "DeleteItem", request: key, writes: 3},
+		{name: "a removal of nothing", before: item(2500, ""), action: "DeleteItem", request: another, writes: 1},
+		{name: "a batch of writes", before: item(2500, listed), action: "BatchWriteItem", writes: 5,
+			request: `{"RequestItems":{"t":[{"DeleteRequest":{"Key":{"pk":{"S":"p"},"sk":{"S":"s"}}}},
+				{"PutRequest":{"Item":{"pk":{"S":"p"},"sk":{"S":"new"}}}}]}}`},
+
+		{name: "a condition that fails on an item", before: item(2500, listed), action: "PutItem", request: put(item(10, moved)),
+			response: refused, status: 400, writes: 3},
+		{name: "a condition that fails on none", action: "UpdateItem", request: another, response: refused, status: 400, writes: 1},
+		{name: "a throttled write", action: "PutItem", request: put(item(10, "")), status: 400,
+			response: `{"__type":"ProvisionedThroughputExceededException"}`},
+
+		{name: "a consistent read", action: "GetItem", request: `{"TableName":"t","ConsistentRead":true}`,
+			response: `{"Item":` + item(5000, "") + `}`, reads: 2},
+		{name: "a read of a part", before: item(5000, ""), action: "GetItem", request: `{"TableName":"t"}`,
+			response: `{"Item":{"pk":{"S":"p"},"sk":{"S":"s"}}}`, reads: 1},
+		{name: "a read of nothing", action: "GetItem", request: `{"TableName":"t"}`, response: `{}`, reads: 0.5},
+		{name: "a list is read as a whole", action: "Query", request: `{"TableName":"t","ConsistentRead":true}`,
+			response: `{"Items":[` + item(3000, "") + `,` + item(3000, "") + `]}`, reads: 2},
+		{name: "a list of parts", before: item(5000, ""), action: "Query", request: `{"TableName":"t"}`,
+			response: `{"Items":[{"pk":{"S":"p"},"sk":{"S":"s"}}]}`, reads: 1},
+		{name: "a list of an index's copies", before: item(5000, listed), action: "Query", request: `{"TableName":"t","IndexName":"i"}`,
+			response: `{"Items":[{"pk":{"S":"p"},"sk":{"S":"s"}}]}`, reads: 0.5},
+		{name: "an empty list", action: "Query", request: `{"TableName":"t"}`, response: `{"Items":[]}`, reads: 0.5},
+		{name: "a batch is read one by one", action: "BatchGetItem", reads: 4,
+			request:  `{"RequestItems":{"t":{"ConsistentRead":true,"Keys":[{},{},{}]}}}`,
+			response: `{"Responses":{"t":[` + item(5000, "") + `]}}`},
+		{name: "a batch of both kinds of reads", action: "BatchGetItem", reads: 2.5,
+			request:  `{"RequestItems":{"t":{"ConsistentRead":true,"Keys":[{},{}]},"u":{"Keys":[{}]}}}`,
+			response: `{"Responses":{}}`},
+
+		{name: "another action", action: "DescribeTable", request: `{"TableName":"t"}`, response: `{}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := newCapacity(map[string][]index{"t": {{keys: []string{"parent", "place"}, copied: []string{"status"}}}})
-			c.units(cloud.Call{Action: "PutItem", Request: []byte(`{"TableName":"t","Item":` + item(10, indexed) + `}`), Status: 200})
-			writes, reads := c.units(cloud.Call{Action: tc.action, Request: []byte(tc.request), Response: []byte(tc.response), Status: 200})
+			if tc.before != "" {
+				c.units(cloud.Call{Action: "PutItem", Request: []byte(put(tc.before)), Status: 200})
+			}
+			status := max(tc.status, 200)
+			writes, reads := c.units(cloud.Call{Action: tc.action, Request: []byte(tc.request), Response: []byte(tc.response), Status: status})
 			if writes != tc.writes || reads != tc.reads {
 				t.Errorf("%g writes and %g reads, want %g and %g", writes, reads, tc.writes, tc.reads)
 			}
@@ -41,9 +103,40 @@ func TestUnitsFollowTheItems(t *testing.T) {
 	}
 }
 
-func TestANumberTakesAByteForTwoDigits(t *testing.T) {
-	a := attributes{"n": {"N": []byte(`"1772424000123"`)}, "b": {"B": []byte(`"AAAAAAAA"`)}, "s": {"S": []byte(`"é"`)}}
-	if got, want := a.size(), 1+8+1+6+1+2; got != want {
-		t.Errorf("%d bytes, want %d", got, want)
+func TestARefusedWriteChangesNothing(t *testing.T) {
+	c := newCapacity(nil)
+	const small, large = `{"TableName":"t","Item":{"pk":{"S":"p"}}}`, `{"TableName":"t","Item":{"pk":{"S":"p"},"b":{"S":"%s"}}}`
+	c.units(cloud.Call{Action: "PutItem", Request: []byte(small), Status: 200})
+	c.units(cloud.Call{Action: "PutItem", Request: fmt.Appendf(nil, large, strings.Repeat("x", 5000)), Response: []byte(refused), Status: 400})
+	if writes, _ := c.units(cloud.Call{Action: "PutItem", Request: []byte(small), Status: 200}); writes != 1 {
+		t.Errorf("%g writes, want 1", writes)
+	}
+}
+
+func TestAnIndexOfEverythingCostsTheWholeItem(t *testing.T) {
+	x := index{keys: []string{"place"}, whole: true}
+	large := read[attributes]([]byte(`{"pk":{"S":"p"},"place":{"S":"a"},"b":{"S":"` + strings.Repeat("x", 2000) + `"}}`))
+	if units := x.write(nil, large); units != 2 {
+		t.Errorf("%g writes, want 2", units)
+	}
+}
+
+func TestSizesAreThoseThatDynamoDBDocuments(t *testing.T) {
+	for item, want := range map[string]int{
+		`{"s":{"S":"é"}}`:                             1 + 2,
+		`{"s":{"S":"a\u00e9\n"}}`:                     1 + 4,
+		`{"n":{"N":"1772424000123"}}`:                 1 + 7 + 1,
+		`{"n":{"N":"1772424000000"}}`:                 1 + 4 + 1,
+		`{"n":{"N":"-0.250"}}`:                        1 + 1 + 1 + 1,
+		`{"n":{"N":"0"}}`:                             1 + 1,
+		`{"b":{"B":"AAAAAAAA"}}`:                      1 + 6,
+		`{"b":{"B":"AAAAAA=="}}`:                      1 + 4,
+		`{"ok":{"BOOL":true},"no":{"NULL":true}}`:     2 + 1 + 2 + 1,
+		`{"l":{"L":[{"S":"ab"},{"N":"1"}]}}`:          1 + 3 + 1 + 2 + 1 + 2,
+		`{"m":{"M":{"ip":{"S":"::1"},"n":{"L":[]}}}}`: 1 + 3 + 2 + 2 + 3 + 1 + 3,
+	} {
+		if got := read[attributes]([]byte(item)).size(); got != want {
+			t.Errorf("%s: %d bytes, want %d", item, got, want)
+		}
 	}
 }

@@ -1,10 +1,11 @@
-// Command cost says what Boathook costs, in dollars per million triggers, runs
-// and deliveries. It counts what the functions' real binaries send to AWS, the
-// size of each item and message, the time they are billed and the bytes they
-// log, and multiplies that by the list prices of infra/prices.json.
+// Command cost says what Boathook costs, in dollars per million triggers, runs,
+// events and deliveries. It counts what the functions' real binaries send to
+// AWS, the size of each item and message, the time they are billed and the
+// bytes they log, and multiplies that by the list prices of infra/prices.json.
 //
-// The reference: warm functions, the story of package events as the body, one
-// webhook, a receiver that answers after 200 ms. It is run by the command
+// The reference: warm functions, the document's own example of an event, 100 of
+// them in a publish, one webhook, a receiver that answers after 200 ms. What is
+// delivered are the messages that the publish has sent. It is run by the command
 // emulators, at the root of the checkout:
 //
 //	make cost
@@ -31,14 +32,15 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 
 	"boathook/internal/boathook"
+	"boathook/internal/catalogue"
 	"boathook/internal/cloud"
-	"boathook/internal/queue"
 )
 
 const (
 	receiverDelay = 200 * time.Millisecond
 	repeats       = 20   // of each measurement
-	target        = 1.20 // dollars per million deliveries in full batches
+	published     = 100  // events in a publish
+	target        = 1.20 // dollars per million events that are published and delivered, in full batches
 	month         = 30 * 24 * 60
 )
 
@@ -78,23 +80,33 @@ func run(ctx context.Context, templateFile, priceFile string) error {
 			name, d.Lambda, d.Compute, d.Writes, d.Reads, d.SQS, d.HTTP, d.Keys, d.Logs, d.Total)
 		return d.Total
 	}
-	var full float64
-	for _, n := range []int{1, 3, 5, 10} {
-		first, second, err := b.deliveries(ctx, n)
-		if err != nil {
-			return err
-		}
-		full = row(fmt.Sprintf("delivery, %d a batch", n), first)
-		if n == 1 || n == 10 {
-			row(fmt.Sprintf("with one retry, %d a batch", n), second)
-		}
-	}
 	trigger, execution, err := b.runs(ctx)
+	if err != nil {
+		return err
+	}
+	event, keyed, err := b.events(ctx)
 	if err != nil {
 		return err
 	}
 	row("accepted trigger", trigger)
 	row("run, with its event", execution)
+	row("published event", event)
+	row("published event, repeatable", keyed)
+	batches := []int{1, 3, 5, 10} // the last is a full one
+	delivered := make(map[int]usage)
+	for _, n := range batches {
+		first, second, err := b.deliveries(ctx, n)
+		if err != nil {
+			return err
+		}
+		delivered[n] = first
+		row(fmt.Sprintf("delivery, %d a batch", n), first)
+		row(fmt.Sprintf("with one retry, %d a batch", n), second)
+	}
+	var full float64
+	for _, n := range batches {
+		full = row(fmt.Sprintf("published and delivered, %d a batch", n), event.plus(delivered[n]))
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -110,14 +122,14 @@ func run(ctx context.Context, templateFile, priceFile string) error {
 		"  storage   %.2f a month (%d bytes each, in DynamoDB)\n"+
 		"  recovery  %.2f a month (point in time)\n"+
 		"  egress    %.2f (%d bytes each, if the receiver is on the internet)\n",
-		float64(b.meter.item)*1e6/gb*d.Storage, b.meter.item, float64(b.meter.item)*1e6/gb*d.Recovery, float64(b.sent)*1e6/gb*d.Transfer, b.sent)
+		float64(b.stored)*1e6/gb*d.Storage, b.stored, float64(b.stored)*1e6/gb*d.Recovery, float64(b.sent)*1e6/gb*d.Transfer, b.sent)
 	fmt.Printf("\nDollars a month of an idle stack:\n"+
 		"  key, secret, alarms  %.2f\n"+
 		"  polls of the queues  %.2f\n"+
 		"  sweep, each minute   %.2f\n",
 		fixed, float64(b.count("AWS::Lambda::EventSourceMapping"))*polls/1e6*d.SQS, prices.bill(idle).Total*month/1e6+month/1e6*d.Events)
 	if full > target {
-		return fmt.Errorf("a delivery in a full batch costs %.2f dollars per million, of at most %.2f", full, target)
+		return fmt.Errorf("a million events that are published and delivered in full batches cost %.2f dollars, of at most %.2f", full, target)
 	}
 	return nil
 }
@@ -131,15 +143,15 @@ type bench struct {
 	url      string // of the API, the target and the receivers
 	token    string
 
-	story       queue.Delivery // what is delivered, without its ids
-	workspaceID string
-	sourceID    string
-	trigger     string            // its path
-	webhooks    map[string]string // by their path at the receiver
+	sourceID string
+	trigger  string                            // its path
+	queued   map[boathook.Environment][]string // messages to its webhook, in the deliveries queue
 
 	mu   sync.Mutex
 	seen map[string]bool // deliveries that have arrived
 	sent int             // bytes of one request
+
+	stored int // bytes of a delivery that succeeded at once
 }
 
 func newBench(ctx context.Context, template *cloud.Template) (*bench, error) {
@@ -155,8 +167,8 @@ func newBench(ctx context.Context, template *cloud.Template) (*bench, error) {
 		return nil, err
 	}
 	b := &bench{
-		template: template, webhooks: make(map[string]string), seen: make(map[string]bool),
-		meter: &meter{memory: make(map[string]float64), used: make(map[string]usage)},
+		template: template, queued: make(map[boathook.Environment][]string), seen: make(map[string]bool),
+		meter: &meter{memory: make(map[string]float64), used: make(map[string]usage), sent: make(map[string][]string)},
 	}
 	for _, id := range template.Functions() {
 		memory, _ := template.Resources[id].Properties["MemorySize"].(float64)
@@ -199,14 +211,17 @@ func indexes(c *cloud.Cloud, template *cloud.Template) (map[string][]index, erro
 		}
 		type definition struct {
 			KeySchema  []struct{ AttributeName string }
-			Projection struct{ NonKeyAttributes []string }
+			Projection struct {
+				ProjectionType   string
+				NonKeyAttributes []string
+			}
 		}
 		var table struct{ GlobalSecondaryIndexes, LocalSecondaryIndexes []definition }
 		if err := json.Unmarshal(text, &table); err != nil {
 			return nil, err
 		}
 		for _, d := range append(table.GlobalSecondaryIndexes, table.LocalSecondaryIndexes...) {
-			x := index{copied: d.Projection.NonKeyAttributes}
+			x := index{copied: d.Projection.NonKeyAttributes, whole: d.Projection.ProjectionType == "ALL"}
 			for _, k := range d.KeySchema {
 				x.keys = append(x.keys, k.AttributeName)
 			}
@@ -235,45 +250,32 @@ func (b *bench) setUp(ctx context.Context) error {
 	if b.token, err = b.Secret(ctx, "AdminSecret"); err != nil {
 		return err
 	}
-	var me struct{ Workspace struct{ ID string } }
-	var made struct{ ID, URL string }
-	if err := b.call(ctx, "GET", "/v1/me", "", &me); err != nil {
+	var made struct{ ID, URL, Token string }
+	if err := b.post(ctx, "/v1/tokens", `{"name":"the publisher","role":"admin"}`, &made); err != nil {
 		return err
 	}
-	if err := b.call(ctx, "POST", "/v1/deployments", `{"name":"nightly reports"}`, &made); err != nil {
+	b.token = made.Token // as publishers have it, not the stack's own
+	if err := b.post(ctx, "/v1/deployments", `{"name":"nightly reports"}`, &made); err != nil {
 		return err
 	}
-	b.workspaceID, b.sourceID = me.Workspace.ID, made.ID
+	b.sourceID = made.ID
 	path := "/v1/deployments/" + made.ID
-	if err := b.call(ctx, "POST", path+"/versions", fmt.Sprintf(
+	if err := b.post(ctx, path+"/versions", fmt.Sprintf(
 		`{"environment":"production","target":{"type":"http","url":"%s/target"}}`, b.url), &made); err != nil {
 		return err
 	}
-	if err := b.call(ctx, "POST", path+"/incoming-webhooks", `{"name":"GitHub Actions","environment":"production"}`, &made); err != nil {
+	if err := b.post(ctx, path+"/incoming-webhooks", `{"name":"GitHub Actions","environment":"production"}`, &made); err != nil {
 		return err
 	}
 	_, token, _ := strings.Cut(made.URL, "/webhooks/")
 	b.trigger = "/webhooks/" + token
-	for _, kind := range []string{"ok", "flaky"} {
-		// Only the first hears of runs; the other's deliveries are made here.
-		environment := map[string]string{"ok": "production", "flaky": "staging"}[kind]
-		if err := b.call(ctx, "POST", path+"/outgoing-webhooks", fmt.Sprintf(
+	for environment, kind := range map[boathook.Environment]string{boathook.Production: "ok", boathook.Staging: "flaky"} {
+		if err := b.post(ctx, path+"/outgoing-webhooks", fmt.Sprintf(
 			`{"name":"report status","url":"%s/receiver/%s","events":["run.succeeded"],"environment":%q}`, b.url, kind, environment), &made); err != nil {
 			return err
 		}
-		b.webhooks[kind] = made.ID
 	}
-
-	text, err := os.ReadFile("events/deliver/one-delivery.json")
-	if err != nil {
-		return err
-	}
-	var e awsevents.SQSEvent
-	if err := json.Unmarshal(text, &e); err != nil {
-		return err
-	}
-	b.story, err = queue.DecodeDelivery(e.Records[0].Body)
-	return err
+	return nil
 }
 
 // receive answers as receivers do; a flaky one fails the first time.
@@ -301,14 +303,17 @@ func (b *bench) receive(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, `{"ok":true}`) //nolint:errcheck // deliver tells
 }
 
-// call makes a request to the API.
-func (b *bench) call(ctx context.Context, method, path, body string, answer any) error {
-	req, err := http.NewRequestWithContext(ctx, method, b.url+path, strings.NewReader(body))
+// post makes a request to the API, which may have an idempotency key.
+func (b *bench) post(ctx context.Context, path, body string, answer any, key ...string) error {
+	req, err := http.NewRequestWithContext(ctx, "POST", b.url+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+b.token)
 	req.Header.Set("Content-Type", "application/json")
+	for _, k := range key {
+		req.Header.Set(boathook.IdempotencyKey, k)
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
@@ -322,79 +327,127 @@ func (b *bench) call(ctx context.Context, method, path, body string, answer any)
 		err = json.Unmarshal(text, answer)
 	}
 	if err != nil {
-		return fmt.Errorf("%s %s: %d: %w", method, path, res.StatusCode, err)
+		return fmt.Errorf("POST %s: %d: %w", path, res.StatusCode, err)
 	}
 	return nil
 }
 
-// deliveries measures batches of n: what one delivery uses that succeeds at
-// once, and one that succeeds at the second attempt. Its share of the request
-// that queued it is its own: full batches are queued full.
-func (b *bench) deliveries(ctx context.Context, n int) (first, second usage, err error) {
-	if _, err = b.batch(ctx, "ok", 1, b.events(n)); err != nil { // warms the function
-		return
+// events measures publishes: what one event uses, its share of the request, and
+// what it uses in a request that may be repeated.
+func (b *bench) events(ctx context.Context) (event, keyed usage, err error) {
+	for i := range repeats + 1 {
+		once, err := b.publish(ctx, boathook.Production)
+		if err != nil {
+			return event, keyed, err
+		}
+		again, err := b.publish(ctx, boathook.Production, fmt.Sprint("publish ", i))
+		if err != nil {
+			return event, keyed, err
+		}
+		if i > 0 { // the first ones warm the function
+			event, keyed = event.plus(once), keyed.plus(again)
+		}
 	}
+	return event.times(1.0 / (repeats * published)), keyed.times(1.0 / (repeats * published)), nil
+}
+
+// publish publishes as many events as a request may have, and keeps the messages
+// that this puts into the deliveries queue.
+func (b *bench) publish(ctx context.Context, environment boathook.Environment, key ...string) (usage, error) {
+	t, _ := catalogue.Lookup(boathook.Deployment, boathook.EventRunSucceeded)
+	event := fmt.Sprintf(`{"source":%q,"type":%q,"environment":%q,"data":%s}`, b.sourceID, t.Name, environment, t.Example)
+	body := `{"events":[` + strings.Repeat(event+",", published-1) + event + `]}`
 	b.meter.take()
-	for range repeats {
-		u, err := b.batch(ctx, "ok", 1, b.events(n))
+	var answer struct{}
+	if err := b.post(ctx, "/v1/events", body, &answer, key...); err != nil {
+		return usage{}, err
+	}
+	sent := b.meter.messages("ManageFunction")
+	if len(sent) != published {
+		return usage{}, fmt.Errorf("%d events were published in %d messages", published, len(sent))
+	}
+	b.queued[environment] = append(b.queued[environment], sent...)
+	return b.used()["ManageFunction"].plus(request(len(body))), nil
+}
+
+// used is what the functions have used since they were last asked, the lines
+// included that they have printed.
+func (b *bench) used() map[string]usage {
+	time.Sleep(20 * time.Millisecond) // they come through pipes, and may be late
+	return b.meter.take()
+}
+
+// request is what the HTTP API takes for one itself: it counts 512 KiB as one.
+func request(size int) usage {
+	return usage{HTTP: kilobytes(size, 512), LogBytes: accessLine + lineOverhead}
+}
+
+// deliveries measures batches of n: what one delivery uses that succeeds at
+// once, and one that succeeds at the second attempt, from the time when it is
+// in its queue.
+func (b *bench) deliveries(ctx context.Context, n int) (first, second usage, err error) {
+	for i := range repeats + 1 {
+		once, err := b.attempt(ctx, boathook.Production, n)
 		if err != nil {
 			return first, second, err
 		}
-		first = first.plus(u)
-		for i, events := 1, b.events(n); i <= 2; i++ {
-			if u, err = b.batch(ctx, "flaky", i, events); err != nil {
-				return first, second, err
-			}
-			second = second.plus(u)
+		b.stored = b.meter.item
+		failed, err := b.attempt(ctx, boathook.Staging, n)
+		if err != nil {
+			return first, second, err
+		}
+		retries := b.meter.messages("DeliverFunction")
+		if len(retries) != n {
+			return first, second, fmt.Errorf("of %d attempts that failed, %d are made again", n, len(retries))
+		}
+		again, err := b.deliver(ctx, retries)
+		if err != nil {
+			return first, second, err
+		}
+		if i > 0 { // the first ones warm the function
+			first, second = first.plus(once), second.plus(failed).plus(again)
 		}
 	}
-	return first.times(1 / float64(n*repeats)), second.times(1 / float64(n*repeats)), nil
+	share := 1 / float64(n*repeats)
+	return first.times(share), second.times(share), nil
 }
 
-func (b *bench) events(n int) (ids []boathook.Event) {
-	for range n {
-		ids = append(ids, boathook.Event{ID: boathook.NewID(boathook.EventID), Time: time.Now()})
-	}
-	return ids
-}
-
-// batch has one attempt made for each event, and gives what it used, with what
-// the queue did: the request that sent the batch (of a second attempt, it is
-// among the function's own), the one that received it, and the one that
-// deleted it.
-func (b *bench) batch(ctx context.Context, kind string, attempt int, events []boathook.Event) (usage, error) {
-	var e awsevents.SQSEvent
-	for i := range events {
-		d := b.story
-		d.ID = boathook.NewDeliveryID(&events[i], b.webhooks[kind])
-		d.WorkspaceID, d.SourceID, d.WebhookID = b.workspaceID, b.sourceID, b.webhooks[kind]
-		d.EventID, d.Attempt = events[i].ID, attempt
-		message, err := queue.EncodeDelivery(d)
-		if err != nil {
+// attempt has the first attempts of n published events made.
+func (b *bench) attempt(ctx context.Context, environment boathook.Environment, n int) (usage, error) {
+	if len(b.queued[environment]) < n {
+		if _, err := b.publish(ctx, environment); err != nil {
 			return usage{}, err
 		}
-		e.Records = append(e.Records, awsevents.SQSMessage{MessageId: fmt.Sprint(i), Body: message.Body, EventSource: "aws:sqs"})
+	}
+	batch := b.queued[environment][:n]
+	b.queued[environment] = b.queued[environment][n:]
+	return b.deliver(ctx, batch)
+}
+
+// deliver hands a batch of messages to the function, and gives what it used,
+// with the request that received the batch and the one that deleted it.
+func (b *bench) deliver(ctx context.Context, batch []string) (usage, error) {
+	var e awsevents.SQSEvent
+	for i, body := range batch {
+		e.Records = append(e.Records, awsevents.SQSMessage{MessageId: fmt.Sprint(i), Body: body, EventSource: "aws:sqs"})
 	}
 	payload, err := json.Marshal(e)
 	if err != nil {
 		return usage{}, err
 	}
+	b.meter.take()
 	answer, err := b.Invoke(ctx, "DeliverFunction", payload)
 	if err == nil && strings.Contains(string(answer), "itemIdentifier") {
 		err = fmt.Errorf("the function reports %s", answer)
 	}
-	if err != nil {
-		return usage{}, err
-	}
-	requests := 1 + chunks(len(payload))
-	if attempt == 1 {
-		requests += chunks(len(payload))
-	}
-	return b.meter.take()["DeliverFunction"].plus(usage{SQS: requests}), nil
+	return b.used()["DeliverFunction"].plus(usage{SQS: chunks(batch) + 1}), err
 }
 
-// runs measures a trigger and the run that it starts.
+// runs measures a trigger and the run that it starts. Until it returns, the
+// queues are polled.
 func (b *bench) runs(ctx context.Context) (trigger, execution usage, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	if err := b.Run(ctx); err != nil {
 		return trigger, execution, err
 	}
@@ -403,27 +456,31 @@ func (b *bench) runs(ctx context.Context) (trigger, execution usage, err error) 
 		var answer struct {
 			RunID string `json:"run_id"`
 		}
-		if err := b.call(ctx, "POST", b.trigger, input, &answer); err != nil {
+		if err := b.post(ctx, b.trigger, input, &answer); err != nil {
 			return trigger, execution, err
 		}
-		for {
-			waiting, inFlight, err := b.Depth(ctx, "RunsQueue")
-			if err != nil {
-				return trigger, execution, err
-			}
-			if waiting+inFlight == 0 {
-				break
-			}
-			time.Sleep(20 * time.Millisecond) // other processes: there is nothing to wait on
+		if err := b.drained(ctx, "RunsQueue"); err != nil {
+			return trigger, execution, err
 		}
-		used := b.meter.take()
+		used := b.used()
 		if i < 3 {
 			continue // warm by now
 		}
-		trigger = trigger.plus(used["IntakeFunction"]).plus(usage{HTTP: 1, LogBytes: accessLine + lineOverhead})
+		trigger = trigger.plus(used["IntakeFunction"]).plus(request(len(input)))
 		execution = execution.plus(used["ExecuteFunction"]).plus(usage{SQS: 2}) // received and deleted
 	}
-	return trigger.times(1.0 / repeats), execution.times(1.0 / repeats), nil
+	return trigger.times(1.0 / repeats), execution.times(1.0 / repeats), b.drained(ctx, "DeliveriesQueue")
+}
+
+// drained waits until a queue is empty.
+func (b *bench) drained(ctx context.Context, queue string) error {
+	for {
+		waiting, inFlight, err := b.Depth(ctx, queue)
+		if waiting+inFlight == 0 || err != nil {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond) // other processes: there is nothing to wait on
+	}
 }
 
 // idle measures a minute's sweep with nothing to do.

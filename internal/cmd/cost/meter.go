@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"math"
 	"sync"
@@ -13,7 +12,7 @@ import (
 // What Lambda and the HTTP API write to their logs by themselves, in bytes:
 // START, END and REPORT of an invocation, and a line of the access log.
 const (
-	platformLines = 62 + 51 + 150
+	platformLines = 70 + 51 + 142
 	accessLine    = 260
 	lineOverhead  = 26  // what CloudWatch adds to each line
 	itemOverhead  = 100 // what DynamoDB adds to each item
@@ -26,7 +25,8 @@ type meter struct {
 	mu       sync.Mutex
 	capacity *capacity
 	used     map[string]usage
-	item     int // bytes of the delivery that was recorded last, as it is stored
+	sent     map[string][]string // messages
+	item     int                 // bytes of what deliver put last, as it is stored
 }
 
 func (m *meter) called(call cloud.Call) {
@@ -38,15 +38,21 @@ func (m *meter) called(call cloud.Call) {
 	case "DynamoDB":
 		m.mu.Lock()
 		u.Writes, u.Reads = m.capacity.units(call)
-		if call.From == "DeliverFunction" {
-			var put request
-			if json.Unmarshal(call.Request, &put) == nil && put.Item != nil {
-				m.item = put.Item.size() + itemOverhead
-			}
+		if call.From == "DeliverFunction" && call.Action == "PutItem" {
+			m.item = read[struct{ Item attributes }](call.Request).Item.size() + itemOverhead
 		}
 		m.mu.Unlock()
 	case "AmazonSQS":
-		u.SQS = chunks(len(call.Request))
+		var batch []string
+		for _, entry := range read[struct {
+			Entries []struct{ MessageBody string }
+		}](call.Request).Entries {
+			batch = append(batch, entry.MessageBody)
+		}
+		u.SQS = chunks(batch)
+		m.mu.Lock()
+		m.sent[call.From] = append(m.sent[call.From], batch...)
+		m.mu.Unlock()
 	case "TrentService":
 		u.KMS = 1
 	case "secretsmanager":
@@ -55,8 +61,15 @@ func (m *meter) called(call cloud.Call) {
 	m.add(call.From, u)
 }
 
-// chunks are the requests that SQS bills: one for each 64 KiB.
-func chunks(size int) float64 { return float64(max(1, (size+64<<10-1)/(64<<10))) }
+// chunks are the requests that SQS bills for one with these messages: one for
+// each 64 KiB.
+func chunks(batch []string) float64 {
+	size := 0
+	for _, body := range batch {
+		size += len(body)
+	}
+	return kilobytes(size, 64)
+}
 
 func (m *meter) invoked(i cloud.Invocation) {
 	seconds := math.Ceil(float64(i.Duration.Microseconds())/1000) / 1000 // billed by the millisecond
@@ -92,4 +105,13 @@ func (m *meter) take() map[string]usage {
 	used := m.used
 	m.used = make(map[string]usage)
 	return used
+}
+
+// messages are those that a function has sent since they were last asked for.
+func (m *meter) messages(function string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	sent := m.sent[function]
+	m.sent[function] = nil
+	return sent
 }

@@ -18,6 +18,7 @@ type prices struct {
 		Storage        float64 `json:"dynamodb_gb_month"`
 		Recovery       float64 `json:"dynamodb_recovery_gb_month"`
 		SQS            float64 `json:"sqs_million_requests"`
+		FairQueues     float64 `json:"sqs_fair_queue_million_requests"` // more than others
 		HTTP           float64 `json:"http_api_million_requests"`
 		Logs           float64 `json:"logs_gb_ingested"`
 		Key            float64 `json:"kms_key_month"`
@@ -65,12 +66,13 @@ type bill struct {
 	Lambda, Compute, Writes, Reads, SQS, HTTP, Keys, Logs, Total float64
 }
 
-// bill is for a million times u.
+// bill is for a million times u. Each message has a group, which makes its queue
+// a fair one: its requests cost more.
 func (p prices) bill(u usage) bill {
 	d := p.Dollars
 	b := bill{
 		Lambda: u.Invocations * d.LambdaRequests, Compute: u.GBSeconds * 1e6 * d.LambdaSeconds,
-		Writes: u.Writes * d.Writes, Reads: u.Reads * d.Reads, SQS: u.SQS * d.SQS, HTTP: u.HTTP * d.HTTP,
+		Writes: u.Writes * d.Writes, Reads: u.Reads * d.Reads, SQS: u.SQS * (d.SQS + d.FairQueues), HTTP: u.HTTP * d.HTTP,
 		Keys: u.KMS*100*d.KMS + u.Secret*100*d.Secrets, Logs: u.LogBytes * 1e6 / 1e9 * d.Logs,
 	}
 	b.Total = b.Lambda + b.Compute + b.Writes + b.Reads + b.SQS + b.HTTP + b.Keys + b.Logs

@@ -9,24 +9,24 @@ import (
 	"boathook/internal/store"
 )
 
-// pinItem is a published event that may be published again.
+// pinItem is what a caller may publish again: an event, or those of a request.
 type pinItem struct {
 	key
 	Expires    int64     `dynamodbav:"x"`
 	Hash       []byte    `dynamodbav:"h"`
 	Time       time.Time `dynamodbav:"t"`
 	Published  bool      `dynamodbav:"p"`
-	Deliveries int       `dynamodbav:"n"`
+	Deliveries []int     `dynamodbav:"d,omitempty"` // once they are published
 }
 
 // PinEvent implements [store.Events].
 func (s *Store) PinEvent(ctx context.Context, p store.EventPin) (store.EventPin, error) {
 	pinned, err := s.pinEvent(ctx, p)
 	if err != nil {
-		return p, fmt.Errorf("pin event %s: %w", p.EventID, err)
+		return p, fmt.Errorf("pin event %s: %w", p.ID, err)
 	}
 	if string(pinned.Hash) != string(p.Hash[:]) {
-		return p, boathook.Errorf(boathook.Conflict, "event %s is pinned with other content", p.EventID)
+		return p, boathook.Errorf(boathook.Conflict, "event %s is pinned with other content", p.ID)
 	}
 	p.Time, p.Published, p.Deliveries = pinned.Time, pinned.Published, pinned.Deliveries
 	return p, nil
@@ -34,7 +34,7 @@ func (s *Store) PinEvent(ctx context.Context, p store.EventPin) (store.EventPin,
 
 // pinEvent gives the pin that is there, or that it has put.
 func (s *Store) pinEvent(ctx context.Context, p store.EventPin) (pinItem, error) {
-	it := pinItem{key: pinKey(p.WorkspaceID, p.EventID), Expires: s.expiry(), Hash: p.Hash[:], Time: p.Time.UTC().Truncate(time.Millisecond)}
+	it := pinItem{key: pinKey(p.WorkspaceID, p.ID), Expires: s.expiry(), Hash: p.Hash[:], Time: p.Time.UTC().Truncate(time.Millisecond)}
 	for {
 		put, err := s.putRecord(ctx, it, absent, nil)
 		if put || err != nil {
@@ -52,13 +52,13 @@ func (s *Store) pinEvent(ctx context.Context, p store.EventPin) (pinItem, error)
 }
 
 // MarkEventPublished implements [store.Events].
-func (s *Store) MarkEventPublished(ctx context.Context, workspaceID, eventID string, deliveries int) error {
-	it, held, err := s.updateRecord(ctx, pinKey(workspaceID, eventID), "SET p = :p, n = :n", "", map[string]any{":p": true, ":n": deliveries})
+func (s *Store) MarkEventPublished(ctx context.Context, workspaceID, id string, deliveries []int) error {
+	it, held, err := s.updateRecord(ctx, pinKey(workspaceID, id), "SET p = :p, d = :d", "", map[string]any{":p": true, ":d": deliveries})
 	if err != nil {
-		return fmt.Errorf("mark event %s published: %w", eventID, err)
+		return fmt.Errorf("mark event %s published: %w", id, err)
 	}
 	if !held && it == nil {
-		return notFound("event " + eventID)
+		return notFound("event " + id)
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			return s.AppendLog(ctx, "run_a", 1234, []store.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})
 		}},
 		{"pinned event", func(s *dynamo.Store) error {
-			_, err := s.PinEvent(ctx, store.EventPin{WorkspaceID: "ws_a", EventID: "order 1", Time: now})
+			_, err := s.PinEvent(ctx, store.EventPin{WorkspaceID: "ws_a", ID: "order 1", Time: now})
 			return err
 		}},
 		{"first attempt", func(s *dynamo.Store) error { return s.RecordAttempt(ctx, failed, attempt(1)) }},

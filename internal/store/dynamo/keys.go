@@ -129,7 +129,7 @@ func requestKey(webhookID string, outcome boathook.RequestOutcome, slot int) key
 
 func requestsPartition(webhookID string) string { return "req#" + webhookID }
 
-func pinKey(workspaceID, eventID string) key { return key{"evt#" + workspaceID + "#" + eventID, "pin"} }
+func pinKey(workspaceID, id string) key { return key{"evt#" + workspaceID + "#" + id, "pin"} }
 
 func loadKey(agentID string) key { return key{"load#" + agentID, "load"} }
 

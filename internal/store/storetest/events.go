@@ -12,7 +12,7 @@ import (
 
 func (s *suite) newPin() store.EventPin {
 	return store.EventPin{
-		WorkspaceID: boathook.NewID(boathook.WorkspaceID), EventID: "order 4711 # ü", Hash: sha256.Sum256([]byte("content")), Time: s.clock.Now(),
+		WorkspaceID: boathook.NewID(boathook.WorkspaceID), ID: "order 4711 # ü", Hash: sha256.Sum256([]byte("content")), Time: s.clock.Now(),
 	}
 }
 
@@ -28,9 +28,9 @@ func (s *suite) testEvents(t *testing.T) {
 		p := s.newPin()
 		read(s.PinEvent(t.Context(), p))(t)
 		for range 2 {
-			must(t, s.MarkEventPublished(t.Context(), p.WorkspaceID, p.EventID, 100))
+			must(t, s.MarkEventPublished(t.Context(), p.WorkspaceID, p.ID, []int{100, 0, 2}))
 			want := p
-			want.Published, want.Deliveries = true, 100
+			want.Published, want.Deliveries = true, []int{100, 0, 2}
 			wantSame(t, "the pin", read(s.PinEvent(t.Context(), p))(t), want)
 		}
 	})
@@ -64,6 +64,6 @@ func (s *suite) testEvents(t *testing.T) {
 	})
 	t.Run("one that is not pinned can't be published", func(t *testing.T) {
 		p := s.newPin()
-		wantKind(t, "MarkEventPublished", s.MarkEventPublished(t.Context(), p.WorkspaceID, p.EventID, 1), boathook.NotFound)
+		wantKind(t, "MarkEventPublished", s.MarkEventPublished(t.Context(), p.WorkspaceID, p.ID, []int{1}), boathook.NotFound)
 	})
 }

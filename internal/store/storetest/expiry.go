@@ -51,7 +51,7 @@ func (s *suite) testExpiry(t *testing.T) {
 
 	pin := s.newPin()
 	read(s.PinEvent(t.Context(), pin))(t)
-	must(t, s.MarkEventPublished(t.Context(), pin.WorkspaceID, pin.EventID, 3))
+	must(t, s.MarkEventPublished(t.Context(), pin.WorkspaceID, pin.ID, []int{3}))
 
 	count := func(status boathook.DeliveryStatus) int {
 		t.Helper()
@@ -137,7 +137,7 @@ func (s *suite) testExpiry(t *testing.T) {
 		again := pin
 		again.Hash[0]++
 		again.Time = s.clock.Now()
-		wantKind(t, "MarkEventPublished", s.MarkEventPublished(t.Context(), pin.WorkspaceID, pin.EventID, 3), boathook.NotFound)
+		wantKind(t, "MarkEventPublished", s.MarkEventPublished(t.Context(), pin.WorkspaceID, pin.ID, []int{3}), boathook.NotFound)
 		wantSame(t, "the pin", read(s.PinEvent(t.Context(), again))(t), again)
 	})
 	t.Run("a run's id is free, and the new run has nothing of the old", func(t *testing.T) {

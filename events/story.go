@@ -1,0 +1,83 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/dialect"
+	"boathook/internal/seal"
+	"boathook/internal/store"
+)
+
+// OutgoingSecret signs the story's outgoing webhook.
+const OutgoingSecret = "whsec_dGhlIHN0b3J5J3Mgd2ViaG9vaw=="
+
+// Store is what the story is told to.
+type Store interface {
+	store.Workspaces
+	store.Sources
+	store.Webhooks
+}
+
+// Tell puts what the story begins with into a store: its workspace, deployment,
+// versions, webhooks and agent. target and receiver are the URLs of what executes
+// its runs, and of what its outgoing webhook tells.
+func Tell(ctx context.Context, s Store, sealer *seal.Sealer, target, receiver string) error {
+	at := time.Now()
+	dataKey, err := sealer.NewDataKey(ctx, WorkspaceID)
+	if err != nil {
+		return err
+	}
+	if err := s.PutWorkspace(ctx, boathook.Workspace{ID: WorkspaceID, Name: "story", DataKey: dataKey, CreatedAt: at}); err != nil {
+		return err
+	}
+	outgoing, err := sealer.Seal(ctx, WorkspaceID, OutgoingID, []byte(OutgoingSecret))
+	if err != nil {
+		return err
+	}
+	agent, err := sealer.Seal(ctx, WorkspaceID, AgentID, []byte(AgentSecret))
+	if err != nil {
+		return err
+	}
+	token, ok := boathook.ParseURLToken(TriggerToken)
+	if !ok {
+		return errors.New("the story's token is none")
+	}
+
+	for _, source := range []boathook.Source{
+		{ID: DeploymentID, WorkspaceID: WorkspaceID, Kind: boathook.Deployment, Name: "nightly reports", CreatedAt: at},
+		{ID: AgentID, WorkspaceID: WorkspaceID, Kind: boathook.Agent, Name: "Reviewer", CreatedAt: at, Agent: &boathook.AgentSettings{
+			CrewID: CrewID, Slug: "reviewer", RatePerMinute: 60, MaxInFlight: 8, SealedSecret: agent,
+		}},
+	} {
+		if err := s.PutSource(ctx, source); err != nil {
+			return err
+		}
+	}
+	for _, version := range []boathook.Version{
+		{ID: boathook.NewID(boathook.VersionID), SourceID: DeploymentID},
+		{ID: VersionID, SourceID: DeploymentID}, // it has the VersionNumber
+		{ID: boathook.NewID(boathook.VersionID), SourceID: AgentID},
+	} {
+		version.WorkspaceID, version.Environment, version.CreatedAt = WorkspaceID, boathook.Production, at
+		version.Target = boathook.Target{Type: boathook.TargetHTTP, URL: target}
+		if _, err := s.AddVersion(ctx, version); err != nil {
+			return err
+		}
+	}
+	err = s.PutIncoming(ctx, boathook.IncomingWebhook{
+		ID: IncomingID, WorkspaceID: WorkspaceID, SourceID: DeploymentID, Name: "GitHub Actions",
+		Environment: boathook.Production, Enabled: true, TokenHash: token.Hash(), CreatedAt: at, UpdatedAt: at,
+	})
+	if err != nil {
+		return err
+	}
+	return s.PutOutgoing(ctx, boathook.OutgoingWebhook{
+		ID: OutgoingID, WorkspaceID: WorkspaceID, SourceID: DeploymentID, Name: "report status",
+		URL: receiver, Events: []boathook.EventType{boathook.EventRunSucceeded, boathook.EventRunFailed},
+		Environment: boathook.Production, Dialect: dialect.Crewship, Timeout: boathook.DefaultDeliveryTimeout, Retry: boathook.DefaultRetry,
+		Enabled: true, Secrets: boathook.SealedSecrets{Current: outgoing}, CreatedAt: at, UpdatedAt: at,
+	})
+}
