@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"os"
 	"regexp"
 	"slices"
@@ -52,6 +53,25 @@ func (t *Template) Functions() (ids []string) {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// All are the resources of a type, with those of the stacks nested in this one.
+func (t *Template) All(kind string) iter.Seq[Resource] {
+	return func(yield func(Resource) bool) {
+		for _, r := range t.Resources {
+			if r.Type == kind && !yield(r) {
+				return
+			}
+			if r.Metadata.Template == nil {
+				continue
+			}
+			for nested := range r.Metadata.Template.All(kind) {
+				if !yield(nested) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // resource is what a made resource's references stand for.

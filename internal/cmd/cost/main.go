@@ -111,23 +111,31 @@ func run(ctx context.Context, templateFile, priceFile string) error {
 		return err
 	}
 
-	d := prices.Dollars
-	idle, err := b.idle(ctx)
+	sweep, err := b.sweep(ctx)
 	if err != nil {
 		return err
 	}
-	fixed := float64(b.count("AWS::KMS::Key"))*d.Key + float64(b.count("AWS::SecretsManager::Secret"))*d.Secret + float64(b.count("AWS::CloudWatch::Alarm"))*d.Alarm
-	const gb, polls = 1e9, 5 * 3 * month // five pollers of a queue, each three times a minute
+	d := prices.Dollars
+	const gb = 1e9
 	fmt.Printf("\nDollars per million deliveries, beside those:\n"+
 		"  storage   %.2f a month (%d bytes each, in DynamoDB)\n"+
 		"  recovery  %.2f a month (point in time)\n"+
 		"  egress    %.2f (%d bytes each, if the receiver is on the internet)\n",
 		float64(b.stored)*1e6/gb*d.Storage, b.stored, float64(b.stored)*1e6/gb*d.Recovery, float64(b.sent)*1e6/gb*d.Transfer, b.sent)
+
+	const polls = 5 * 3 * month // five pollers of a queue, each three times a minute
+	key, secrets := count(template, "AWS::KMS::Key")*d.Key, count(template, "AWS::SecretsManager::Secret")*d.Secret
+	alarms := alarmMetrics(template) * d.AlarmMetric
+	queues := count(template, "AWS::Lambda::EventSourceMapping") * polls / 1e6 * d.SQS
+	minutes := prices.bill(sweep).Total*month/1e6 + month/1e6*d.Events
 	fmt.Printf("\nDollars a month of an idle stack:\n"+
-		"  key, secret, alarms  %.2f\n"+
+		"  key                  %.2f\n"+
+		"  secrets              %.2f\n"+
+		"  alarms               %.2f\n"+
 		"  polls of the queues  %.2f\n"+
-		"  sweep, each minute   %.2f\n",
-		fixed, float64(b.count("AWS::Lambda::EventSourceMapping"))*polls/1e6*d.SQS, prices.bill(idle).Total*month/1e6+month/1e6*d.Events)
+		"  sweep, each minute   %.2f\n"+
+		"  together             %.2f, and %.2f for the dashboard beyond an account's first three\n",
+		key, secrets, alarms, queues, minutes, key+secrets+alarms+queues+minutes, count(template, "AWS::CloudWatch::Dashboard")*d.Dashboard)
 	if full > target {
 		return fmt.Errorf("a million events that are published and delivered in full batches cost %.2f dollars, of at most %.2f", full, target)
 	}
@@ -137,11 +145,10 @@ func run(ctx context.Context, templateFile, priceFile string) error {
 // bench is a stack that is measured.
 type bench struct {
 	*cloud.Cloud
-	template *cloud.Template
-	meter    *meter
-	server   *http.Server
-	url      string // of the API, the target and the receivers
-	token    string
+	meter  *meter
+	server *http.Server
+	url    string // of the API, the target and the receivers
+	token  string
 
 	sourceID string
 	trigger  string                            // its path
@@ -167,7 +174,7 @@ func newBench(ctx context.Context, template *cloud.Template) (*bench, error) {
 		return nil, err
 	}
 	b := &bench{
-		template: template, queued: make(map[boathook.Environment][]string), seen: make(map[string]bool),
+		queued: make(map[boathook.Environment][]string), seen: make(map[string]bool),
 		meter: &meter{memory: make(map[string]float64), used: make(map[string]usage), sent: make(map[string][]string)},
 	}
 	for _, id := range template.Functions() {
@@ -483,8 +490,8 @@ func (b *bench) drained(ctx context.Context, queue string) error {
 	}
 }
 
-// idle measures a minute's sweep with nothing to do.
-func (b *bench) idle(ctx context.Context) (usage, error) {
+// sweep measures a minute's, with nothing to do.
+func (b *bench) sweep(ctx context.Context) (usage, error) {
 	payload := []byte(`{"source":"aws.events"}`)
 	for range 2 { // the first one warms the function
 		b.meter.take()
@@ -495,11 +502,25 @@ func (b *bench) idle(ctx context.Context) (usage, error) {
 	return b.meter.take()["SweepFunction"], nil
 }
 
-// count is how many resources of a type the template has.
-func (b *bench) count(kind string) (n int) {
-	for _, r := range b.template.Resources {
-		if r.Type == kind {
+// count is how many resources of a type the stack has.
+func count(t *cloud.Template, kind string) (n float64) {
+	for range t.All(kind) {
+		n++
+	}
+	return n
+}
+
+// alarmMetrics is how many metrics the stack's alarms watch: each is billed.
+func alarmMetrics(t *cloud.Template) (n float64) {
+	for alarm := range t.All("AWS::CloudWatch::Alarm") {
+		metrics, several := alarm.Properties["Metrics"].([]any)
+		if !several {
 			n++
+		}
+		for _, m := range metrics {
+			if m, ok := m.(map[string]any); ok && m["MetricStat"] != nil {
+				n++
+			}
 		}
 	}
 	return n

@@ -25,7 +25,8 @@ type prices struct {
 		KMS            float64 `json:"kms_ten_thousand_requests"`
 		Secret         float64 `json:"secret_month"`
 		Secrets        float64 `json:"secrets_ten_thousand_requests"`
-		Alarm          float64 `json:"alarm_month"`
+		AlarmMetric    float64 `json:"alarm_metric_month"` // that an alarm watches
+		Dashboard      float64 `json:"dashboard_month"`    // after an account's first three
 		Events         float64 `json:"events_million_invocations"`
 		Transfer       float64 `json:"transfer_out_gb"`
 	} `json:"dollars"`
