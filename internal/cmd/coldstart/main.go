@@ -100,7 +100,11 @@ func run(ctx context.Context, file string, starts int) error {
 		took := median(times[name])
 		ratio := float64(took) / float64(floor)
 		size := "-"
-		if info, err := os.Stat(filepath.Join(there, name, "bootstrap")); err == nil {
+		if name != "bare" { // which AWS does not run
+			info, err := os.Stat(filepath.Join(there, name, "bootstrap"))
+			if err != nil {
+				return err
+			}
 			size = fmt.Sprintf("%.1f MB", float64(info.Size())/1e6)
 			if info.Size() > maxSize {
 				failures++
