@@ -101,6 +101,43 @@ func (x index) write(before, after attributes) (units float64) {
 	return kilobytes(max(was.size(), is.size()), 1)
 }
 
+// indexes are the secondary indexes of each table.
+func indexes(c *cloud.Cloud, template *cloud.Template) (map[string][]index, error) {
+	found := make(map[string][]index)
+	for id, r := range template.Resources {
+		if r.Type != "AWS::DynamoDB::Table" {
+			continue
+		}
+		name, err := c.Resolve(map[string]any{"Ref": id})
+		if err != nil {
+			return nil, err
+		}
+		text, err := json.Marshal(r.Properties)
+		if err != nil {
+			return nil, err
+		}
+		type definition struct {
+			KeySchema  []struct{ AttributeName string }
+			Projection struct {
+				ProjectionType   string
+				NonKeyAttributes []string
+			}
+		}
+		var table struct{ GlobalSecondaryIndexes, LocalSecondaryIndexes []definition }
+		if err := json.Unmarshal(text, &table); err != nil {
+			return nil, err
+		}
+		for _, d := range append(table.GlobalSecondaryIndexes, table.LocalSecondaryIndexes...) {
+			x := index{copied: d.Projection.NonKeyAttributes, whole: d.Projection.ProjectionType == "ALL"}
+			for _, k := range d.KeySchema {
+				x.keys = append(x.keys, k.AttributeName)
+			}
+			found[fmt.Sprint(name)] = append(found[fmt.Sprint(name)], x)
+		}
+	}
+	return found, nil
+}
+
 // capacity counts the units of DynamoDB's requests. The emulators don't count
 // indexes, so it remembers the items that are written.
 type capacity struct {
@@ -113,10 +150,10 @@ func newCapacity(indexes map[string][]index) *capacity {
 }
 
 // units are what a call costs: writes in whole units, reads in halves. Calls
-// that are refused cost nothing, but for a condition that does not hold. Nor
-// do they cost more for a condition, or for what they return; there are no
-// transactions.
-func (c *capacity) units(call cloud.Call) (writes, reads float64) {
+// that are refused cost nothing, but for a condition that does not hold. Nor do
+// they cost more for a condition, or for what they return. The error is of an
+// action that is not counted yet, such as a transaction.
+func (c *capacity) units(call cloud.Call) (writes, reads float64, err error) {
 	var in struct {
 		TableName      string
 		IndexName      string
@@ -139,15 +176,19 @@ func (c *capacity) units(call cloud.Call) (writes, reads float64) {
 			}
 			writes = kilobytes(c.items[key(in.TableName, id)].size(), 1)
 		}
-		return writes, 0
+		return writes, 0, nil
 	}
 	switch call.Action {
 	case "PutItem":
-		return c.write(in.TableName, in.Item, in.Item), 0
-	case "UpdateItem": // the store asks for what an update has made
-		return c.write(in.TableName, in.Key, out.Attributes), 0
+		return c.write(in.TableName, in.Item, in.Item), 0, nil
+	case "UpdateItem": // the store asks for what an update has made, or changes no size and no index
+		made := out.Attributes
+		if made == nil {
+			made = c.items[key(in.TableName, in.Key)]
+		}
+		return c.write(in.TableName, in.Key, made), 0, nil
 	case "DeleteItem":
-		return c.write(in.TableName, in.Key, nil), 0
+		return c.write(in.TableName, in.Key, nil), 0, nil
 	case "BatchWriteItem":
 		for table, raw := range in.RequestItems {
 			for _, r := range read[[]struct {
@@ -161,9 +202,9 @@ func (c *capacity) units(call cloud.Call) (writes, reads float64) {
 				}
 			}
 		}
-		return writes, 0
+		return writes, 0, nil
 	case "GetItem":
-		return 0, kilobytes(c.whole(in.TableName, out.Item).size(), 4) * share(in.ConsistentRead)
+		return 0, kilobytes(c.whole(in.TableName, out.Item).size(), 4) * share(in.ConsistentRead), nil
 	case "Query": // rounded up once, for all
 		size := 0
 		for _, item := range out.Items {
@@ -172,7 +213,7 @@ func (c *capacity) units(call cloud.Call) (writes, reads float64) {
 			}
 			size += item.size()
 		}
-		return 0, kilobytes(size, 4) * share(in.ConsistentRead)
+		return 0, kilobytes(size, 4) * share(in.ConsistentRead), nil
 	case "BatchGetItem": // each rounded up, and those that are absent too
 		for table, raw := range in.RequestItems {
 			r := read[struct {
@@ -185,9 +226,9 @@ func (c *capacity) units(call cloud.Call) (writes, reads float64) {
 			}
 			reads += units * share(r.ConsistentRead)
 		}
-		return 0, reads
+		return 0, reads, nil
 	}
-	return 0, 0
+	return 0, 0, fmt.Errorf("nobody knows what %s of DynamoDB costs", call.Action)
 }
 
 // write costs the larger of what an item was and what it is, and its copies.

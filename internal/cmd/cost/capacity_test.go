@@ -86,31 +86,57 @@ func TestUnitsFollowTheItems(t *testing.T) {
 		{name: "a batch of both kinds of reads", action: "BatchGetItem", reads: 2.5,
 			request:  `{"RequestItems":{"t":{"ConsistentRead":true,"Keys":[{},{}]},"u":{"Keys":[{}]}}}`,
 			response: `{"Responses":{}}`},
-
-		{name: "another action", action: "DescribeTable", request: `{"TableName":"t"}`, response: `{}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := newCapacity(map[string][]index{"t": {{keys: []string{"parent", "place"}, copied: []string{"status"}}}})
 			if tc.before != "" {
-				c.units(cloud.Call{Action: "PutItem", Request: []byte(put(tc.before)), Status: 200})
+				units(t, c, cloud.Call{Action: "PutItem", Request: []byte(put(tc.before)), Status: 200})
 			}
 			status := max(tc.status, 200)
-			writes, reads := c.units(cloud.Call{Action: tc.action, Request: []byte(tc.request), Response: []byte(tc.response), Status: status})
-			if writes != tc.writes || reads != tc.reads {
-				t.Errorf("%g writes and %g reads, want %g and %g", writes, reads, tc.writes, tc.reads)
+			writes, reads, err := c.units(cloud.Call{Action: tc.action, Request: []byte(tc.request), Response: []byte(tc.response), Status: status})
+			if err != nil || writes != tc.writes || reads != tc.reads {
+				t.Errorf("%g writes and %g reads, %v; want %g and %g", writes, reads, err, tc.writes, tc.reads)
 			}
 		})
 	}
 }
 
-func TestARefusedWriteChangesNothing(t *testing.T) {
-	c := newCapacity(nil)
+func TestWhatDoesNotChangeAnItemLeavesItAsItWas(t *testing.T) {
 	const small, large = `{"TableName":"t","Item":{"pk":{"S":"p"}}}`, `{"TableName":"t","Item":{"pk":{"S":"p"},"b":{"S":"%s"}}}`
-	c.units(cloud.Call{Action: "PutItem", Request: []byte(small), Status: 200})
-	c.units(cloud.Call{Action: "PutItem", Request: fmt.Appendf(nil, large, strings.Repeat("x", 5000)), Response: []byte(refused), Status: 400})
-	if writes, _ := c.units(cloud.Call{Action: "PutItem", Request: []byte(small), Status: 200}); writes != 1 {
-		t.Errorf("%g writes, want 1", writes)
+	of5000 := fmt.Appendf(nil, large, strings.Repeat("x", 5000))
+	for name, tc := range map[string]struct {
+		before []byte
+		call   cloud.Call
+		want   float64
+	}{
+		"a refused write": {
+			before: []byte(small),
+			call:   cloud.Call{Action: "PutItem", Request: of5000, Response: []byte(refused), Status: 400},
+			want:   1,
+		},
+		"an update that returns nothing": {
+			before: of5000,
+			call:   cloud.Call{Action: "UpdateItem", Request: []byte(`{"TableName":"t","Key":{"pk":{"S":"p"}}}`), Response: []byte(`{}`), Status: 200},
+			want:   5,
+		},
+	} {
+		c := newCapacity(nil)
+		units(t, c, cloud.Call{Action: "PutItem", Request: tc.before, Status: 200})
+		units(t, c, tc.call)
+		if writes := units(t, c, cloud.Call{Action: "PutItem", Request: []byte(small), Status: 200}); writes != tc.want {
+			t.Errorf("after %s a write costs %g, want %g", name, writes, tc.want)
+		}
 	}
+}
+
+// units are what a call writes.
+func units(t *testing.T, c *capacity, call cloud.Call) float64 {
+	t.Helper()
+	writes, _, err := c.units(call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return writes
 }
 
 func TestAnIndexOfEverythingCostsTheWholeItem(t *testing.T) {

@@ -2,9 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"math"
 	"sync"
+	"time"
 
 	"boathook/internal/cloud"
 )
@@ -18,30 +22,58 @@ const (
 	itemOverhead  = 100 // what DynamoDB adds to each item
 )
 
+// lastLine is a part of the last line that each invocation of a function prints
+// if all goes well. The other functions then print none.
+var lastLine = map[string][]byte{
+	"IntakeFunction":  []byte(`"msg":"trigger accepted"`),
+	"ExecuteFunction": []byte(`"_aws":`), // the metrics
+	"DeliverFunction": []byte(`"_aws":`),
+}
+
+// patience is how long a last line may come after its invocation has ended.
+const patience = 10 * time.Second
+
 // meter counts what a stack uses, by function.
 type meter struct {
 	memory map[string]float64 // in GB
 
 	mu       sync.Mutex
+	printed  *sync.Cond // some function has printed something
 	capacity *capacity
 	used     map[string]usage
 	sent     map[string][]string // messages
 	item     int                 // bytes of what deliver put last, as it is stored
+	open     map[string]int      // invocations whose last line has not come
+	err      error               // calls that can't be counted
+}
+
+func newMeter(template *cloud.Template) *meter {
+	m := &meter{
+		memory: make(map[string]float64), capacity: newCapacity(nil),
+		used: make(map[string]usage), sent: make(map[string][]string), open: make(map[string]int),
+	}
+	m.printed = sync.NewCond(&m.mu)
+	for _, id := range template.Functions() {
+		memory, _ := template.Resources[id].Properties["MemorySize"].(float64)
+		m.memory[id] = memory / 1024
+	}
+	return m
 }
 
 func (m *meter) called(call cloud.Call) {
 	if call.From == "" || call.ByAWS {
 		return // an event source mapping's are counted by the batch
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	var u usage
+	var err error
 	switch call.Service {
 	case "DynamoDB":
-		m.mu.Lock()
-		u.Writes, u.Reads = m.capacity.units(call)
+		u.Writes, u.Reads, err = m.capacity.units(call)
 		if call.From == "DeliverFunction" && call.Action == "PutItem" {
 			m.item = read[struct{ Item attributes }](call.Request).Item.size() + itemOverhead
 		}
-		m.mu.Unlock()
 	case "AmazonSQS":
 		var batch []string
 		for _, entry := range read[struct {
@@ -50,15 +82,16 @@ func (m *meter) called(call cloud.Call) {
 			batch = append(batch, entry.MessageBody)
 		}
 		u.SQS = chunks(batch)
-		m.mu.Lock()
 		m.sent[call.From] = append(m.sent[call.From], batch...)
-		m.mu.Unlock()
 	case "TrentService":
 		u.KMS = 1
 	case "secretsmanager":
 		u.Secret = 1
+	default:
+		err = fmt.Errorf("nobody knows what %s of %s costs", call.Action, call.Service)
 	}
-	m.add(call.From, u)
+	m.used[call.From] = m.used[call.From].plus(u)
+	m.err = errors.Join(m.err, err)
 }
 
 // chunks are the requests that SQS bills for one with these messages: one for
@@ -73,15 +106,12 @@ func chunks(batch []string) float64 {
 
 func (m *meter) invoked(i cloud.Invocation) {
 	seconds := math.Ceil(float64(i.Duration.Microseconds())/1000) / 1000 // billed by the millisecond
-	m.add(i.Function, usage{
-		Invocations: 1, GBSeconds: seconds * m.memory[i.Function], LogBytes: platformLines + 3*lineOverhead,
-	})
-}
-
-func (m *meter) add(function string, u usage) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.used[function] = m.used[function].plus(u)
+	m.open[i.Function]++
+	m.used[i.Function] = m.used[i.Function].plus(usage{
+		Invocations: 1, GBSeconds: seconds * m.memory[i.Function], LogBytes: platformLines + 3*lineOverhead,
+	})
 }
 
 // log counts what a function prints.
@@ -92,19 +122,55 @@ type logWriter struct {
 	function string
 }
 
+// Write takes whole lines: each is shorter than what a pipe takes at once.
 func (w logWriter) Write(p []byte) (int, error) {
-	lines := bytes.Count(p, []byte("\n"))
-	w.meter.add(w.function, usage{LogBytes: float64(len(p) - lines + lines*lineOverhead)})
+	m, lines := w.meter, bytes.Count(p, []byte("\n"))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.used[w.function] = m.used[w.function].plus(usage{LogBytes: float64(len(p) - lines + lines*lineOverhead)})
+	if last, prints := lastLine[w.function]; prints {
+		m.open[w.function] -= bytes.Count(p, last)
+	}
+	m.printed.Broadcast()
 	return len(p), nil
 }
 
-// take is what was used since it was last asked for.
-func (m *meter) take() map[string]usage {
+// take is what was used since it was last asked for, by function. It waits for
+// what the invocations that have ended have printed: that comes through pipes,
+// and may be late.
+func (m *meter) take(ctx context.Context) (map[string]usage, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.printed.Broadcast()
+	})()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for function, last := range lastLine {
+		for m.open[function] > 0 && ctx.Err() == nil {
+			m.printed.Wait()
+		}
+		if m.open[function] > 0 {
+			return nil, fmt.Errorf("%s has not printed its last line, with %s: %w", function, last, ctx.Err())
+		}
+	}
 	used := m.used
 	m.used = make(map[string]usage)
-	return used
+	return used, m.err
+}
+
+// during is what a function uses while do runs.
+func (m *meter) during(ctx context.Context, function string, do func() error) (usage, error) {
+	if _, err := m.take(ctx); err != nil { // what was before
+		return usage{}, err
+	}
+	if err := do(); err != nil {
+		return usage{}, err
+	}
+	used, err := m.take(ctx)
+	return used[function], err
 }
 
 // messages are those that a function has sent since they were last asked for.
@@ -114,4 +180,11 @@ func (m *meter) messages(function string) []string {
 	sent := m.sent[function]
 	m.sent[function] = nil
 	return sent
+}
+
+// stored is the size of the record that deliver put last.
+func (m *meter) stored() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.item
 }

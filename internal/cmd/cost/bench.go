@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/cloud"
+)
+
+// bench is a stack that is measured.
+type bench struct {
+	*cloud.Cloud
+	meter  *meter
+	server *http.Server
+	url    string // of the API, the target and the receivers
+	token  string
+
+	sourceID string
+	trigger  string                            // its path
+	queued   map[boathook.Environment][]string // messages to its webhook, in the deliveries queue
+	stored   int                               // bytes of a delivery that succeeded at once
+
+	mu       sync.Mutex
+	seen     map[string]bool // deliveries that have arrived
+	received int             // bytes of the last one's request
+}
+
+func newBench(ctx context.Context, template *cloud.Template) (*bench, error) {
+	emulators, err := cloud.FromEnv(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	binaries, err := filepath.Abs(".tools/functions")
+	if err != nil {
+		return nil, err
+	}
+	if err := cloud.Build(ctx, ".", binaries, runtime.GOARCH, template.Functions()...); err != nil {
+		return nil, err
+	}
+	b := &bench{queued: make(map[boathook.Environment][]string), seen: make(map[string]bool), meter: newMeter(template)}
+	b.Cloud, err = cloud.Deploy(ctx, cloud.Config{
+		Template: template, StackName: "cost", Binaries: binaries, Emulators: emulators,
+		Parameters: map[string]string{"AllowedEgress": "127.0.0.0/8", "AllowHttp": "true"},
+		Log:        b.meter.log, Called: b.meter.called, Invoked: b.meter.invoked,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.meter.capacity.indexes, err = indexes(b.Cloud, template)
+	if err == nil {
+		err = b.setUp(ctx)
+	}
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// Close ends the stack and its parties.
+func (b *bench) Close() {
+	if b.server != nil {
+		_ = b.server.Close() // nobody waits for it any more
+	}
+	b.Cloud.Close()
+}
+
+// setUp makes a deployment with two webhooks, and serves all three parties.
+func (b *bench) setUp(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	b.url = "http://" + listener.Addr().String()
+	mux := http.NewServeMux()
+	mux.Handle("/", b.Cloud)
+	mux.HandleFunc("POST /target", func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"pages":12,"url":"https://reports.example.com/2026-03-02"}`) //nolint:errcheck // execute tells
+	})
+	mux.HandleFunc("POST /receiver/{kind}", b.receive)
+	b.server = &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	go b.server.Serve(listener) //nolint:errcheck // it ends when it is closed
+
+	if b.token, err = b.Secret(ctx, "AdminSecret"); err != nil {
+		return err
+	}
+	var made struct{ ID, URL, Token string }
+	if err := b.post(ctx, "/v1/tokens", `{"name":"the publisher","role":"admin"}`, "", &made); err != nil {
+		return err
+	}
+	b.token = made.Token // as publishers have it, not the stack's own
+	if err := b.post(ctx, "/v1/deployments", `{"name":"nightly reports"}`, "", &made); err != nil {
+		return err
+	}
+	b.sourceID = made.ID
+	path := "/v1/deployments/" + made.ID
+	if err := b.post(ctx, path+"/versions", fmt.Sprintf(
+		`{"environment":"production","target":{"type":"http","url":"%s/target"}}`, b.url), "", &made); err != nil {
+		return err
+	}
+	if err := b.post(ctx, path+"/incoming-webhooks", `{"name":"GitHub Actions","environment":"production"}`, "", &made); err != nil {
+		return err
+	}
+	_, token, _ := strings.Cut(made.URL, "/webhooks/")
+	b.trigger = "/webhooks/" + token
+	for environment, kind := range map[boathook.Environment]string{boathook.Production: "ok", boathook.Staging: "flaky"} {
+		if err := b.post(ctx, path+"/outgoing-webhooks", fmt.Sprintf(
+			`{"name":"report status","url":"%s/receiver/%s","events":["run.succeeded"],"environment":%q}`, b.url, kind, environment), "", &made); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receive answers as receivers do; a flaky one fails the first time.
+func (b *bench) receive(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	id := r.Header.Get("X-Crewship-Delivery")
+	b.mu.Lock()
+	again := b.seen[id]
+	b.seen[id] = true
+	b.received = len(body) + len(r.URL.Path) + len("POST  HTTP/1.1\r\nHost: \r\n\r\n") + len(r.Host)
+	for name, values := range r.Header {
+		b.received += len(name) + len(": \r\n") + len(values[0])
+	}
+	b.mu.Unlock()
+	time.Sleep(receiverDelay)
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Server", "nginx/1.27.0")
+	if r.PathValue("kind") == "flaky" && !again {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	io.WriteString(w, `{"ok":true}`) //nolint:errcheck // deliver tells
+}
+
+// requestSize is how many bytes a delivery's request has.
+func (b *bench) requestSize() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.received
+}
+
+// post makes a request to the API and reads its answer. An empty idempotency
+// key is none.
+func (b *bench) post(ctx context.Context, path, body, key string, answer any) error {
+	req, err := http.NewRequestWithContext(ctx, "POST", b.url+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+b.token)
+	req.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		req.Header.Set(boathook.IdempotencyKey, key)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode >= 300 {
+		err = fmt.Errorf("%s", text)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, answer)
+	}
+	if err != nil {
+		return fmt.Errorf("POST %s: %d: %w", path, res.StatusCode, err)
+	}
+	return nil
+}
+
+// drained waits until a queue is empty, for a minute at most.
+func (b *bench) drained(ctx context.Context, queue string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		waiting, inFlight, err := b.Depth(ctx, queue)
+		if err != nil {
+			return fmt.Errorf("wait until %s is empty: %w", queue, err)
+		}
+		if waiting+inFlight == 0 {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond) // other processes: there is nothing to wait on
+	}
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+
+	"boathook/internal/boathook"
+	"boathook/internal/catalogue"
+)
+
+// runs measures a trigger and the run that it starts. Until it returns, the
+// queues are polled.
+func (b *bench) runs(ctx context.Context) (trigger, execution usage, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if err := b.Run(ctx); err != nil {
+		return trigger, execution, err
+	}
+	const input = `{"repository":"acme/reports","ref":"refs/heads/main","build":18446744073709551617,"actor":"Zoë"}`
+	for i := range repeats + 3 {
+		var answer struct {
+			RunID string `json:"run_id"`
+		}
+		if err := b.post(ctx, b.trigger, input, "", &answer); err != nil {
+			return trigger, execution, err
+		}
+		if err := b.drained(ctx, "RunsQueue"); err != nil {
+			return trigger, execution, err
+		}
+		used, err := b.meter.take(ctx)
+		if err != nil {
+			return trigger, execution, err
+		}
+		if i < 3 {
+			continue // warm by now
+		}
+		trigger = trigger.plus(used["IntakeFunction"]).plus(request(len(input)))
+		execution = execution.plus(used["ExecuteFunction"]).plus(usage{SQS: 2}) // received and deleted
+	}
+	return trigger.times(1.0 / repeats), execution.times(1.0 / repeats), b.drained(ctx, "DeliveriesQueue")
+}
+
+// events measures publishes: what one event uses, its share of the request, and
+// what it uses in a request that may be repeated.
+func (b *bench) events(ctx context.Context) (event, keyed usage, err error) {
+	for i := range repeats + 1 {
+		once, err := b.publish(ctx, boathook.Production, "")
+		if err != nil {
+			return event, keyed, err
+		}
+		again, err := b.publish(ctx, boathook.Production, fmt.Sprint("publish ", i))
+		if err != nil {
+			return event, keyed, err
+		}
+		if i > 0 { // the first ones warm the function
+			event, keyed = event.plus(once), keyed.plus(again)
+		}
+	}
+	return event.times(1.0 / (repeats * published)), keyed.times(1.0 / (repeats * published)), nil
+}
+
+// publish publishes as many events as a request may have, and keeps the messages
+// that this puts into the deliveries queue.
+func (b *bench) publish(ctx context.Context, environment boathook.Environment, key string) (usage, error) {
+	t, _ := catalogue.Lookup(boathook.Deployment, boathook.EventRunSucceeded)
+	event := fmt.Sprintf(`{"source":%q,"type":%q,"environment":%q,"data":%s}`, b.sourceID, t.Name, environment, t.Example)
+	body := `{"events":[` + strings.Repeat(event+",", published-1) + event + `]}`
+	used, err := b.meter.during(ctx, "ManageFunction", func() error {
+		return b.post(ctx, "/v1/events", body, key, new(struct{}))
+	})
+	if err != nil {
+		return usage{}, err
+	}
+	sent := b.meter.messages("ManageFunction")
+	if len(sent) != published {
+		return usage{}, fmt.Errorf("%d events were published in %d messages", published, len(sent))
+	}
+	b.queued[environment] = append(b.queued[environment], sent...)
+	return used.plus(request(len(body))), nil
+}
+
+// request is what the HTTP API takes for one itself: it counts 512 KiB as one.
+func request(size int) usage {
+	return usage{HTTP: kilobytes(size, 512), LogBytes: accessLine + lineOverhead}
+}
+
+// deliveries measures batches of n: what one delivery uses that succeeds at
+// once, and one that succeeds at the second attempt, from the time when it is
+// in its queue. A second attempt comes alone: it was sent with a delay of its
+// own, and its queue does not wait for more.
+func (b *bench) deliveries(ctx context.Context, n int) (first, second usage, err error) {
+	for i := range repeats + 1 {
+		once, err := b.attempt(ctx, boathook.Production, n)
+		if err != nil {
+			return first, second, err
+		}
+		b.stored = b.meter.stored()
+		failed, err := b.attempt(ctx, boathook.Staging, n)
+		if err != nil {
+			return first, second, err
+		}
+		retries := b.meter.messages("DeliverFunction")
+		if len(retries) != n {
+			return first, second, fmt.Errorf("of %d attempts that failed, %d are made again", n, len(retries))
+		}
+		for _, retry := range retries {
+			again, err := b.deliver(ctx, []string{retry})
+			if err != nil {
+				return first, second, err
+			}
+			failed = failed.plus(again)
+		}
+		if i > 0 { // the first ones warm the function
+			first, second = first.plus(once), second.plus(failed)
+		}
+	}
+	share := 1 / float64(n*repeats)
+	return first.times(share), second.times(share), nil
+}
+
+// attempt has the first attempts of n published events made.
+func (b *bench) attempt(ctx context.Context, environment boathook.Environment, n int) (usage, error) {
+	if len(b.queued[environment]) < n {
+		if _, err := b.publish(ctx, environment, ""); err != nil {
+			return usage{}, err
+		}
+	}
+	batch := b.queued[environment][:n]
+	b.queued[environment] = b.queued[environment][n:]
+	return b.deliver(ctx, batch)
+}
+
+// deliver hands a batch of messages to the function, and gives what it used,
+// with the request that received the batch and the one that deleted it.
+func (b *bench) deliver(ctx context.Context, batch []string) (usage, error) {
+	var e awsevents.SQSEvent
+	for i, body := range batch {
+		e.Records = append(e.Records, awsevents.SQSMessage{MessageId: fmt.Sprint(i), Body: body, EventSource: "aws:sqs"})
+	}
+	payload, err := json.Marshal(e)
+	if err != nil {
+		return usage{}, err
+	}
+	used, err := b.meter.during(ctx, "DeliverFunction", func() error {
+		answer, err := b.Invoke(ctx, "DeliverFunction", payload)
+		if err == nil && strings.Contains(string(answer), "itemIdentifier") {
+			err = fmt.Errorf("the function reports %s", answer)
+		}
+		return err
+	})
+	return used.plus(usage{SQS: chunks(batch) + 1}), err
+}
+
+// sweep measures a minute's, with nothing to do.
+func (b *bench) sweep(ctx context.Context) (used usage, err error) {
+	for range 2 { // the first one warms the function
+		used, err = b.meter.during(ctx, "SweepFunction", func() error {
+			_, err := b.Invoke(ctx, "SweepFunction", []byte(`{"source":"aws.events"}`))
+			return err
+		})
+		if err != nil {
+			return used, err
+		}
+	}
+	return used, nil
+}
