@@ -47,14 +47,16 @@ const (
 	StreamToken  = WorkspaceID + ".4102444799.4WhFTSakNzM7F_DTw1xttne2_cPp5KH0Ji0OsPSCBlo"
 )
 
+// Payloads are the files.
+//
 //go:embed */*.json
-var payloads embed.FS
+var Payloads embed.FS
 
 // Load reads a payload, such as "intake/trigger-accepted", into the type that
 // its function takes. A field that the type does not have fails the test.
 func Load[T any](t testing.TB, name string) T {
 	t.Helper()
-	text, err := payloads.ReadFile(name + ".json")
+	text, err := Payloads.ReadFile(name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}

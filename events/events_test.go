@@ -56,7 +56,7 @@ func TestPayloadsAreWhatTheirGeneratorMakes(t *testing.T) {
 			t.Errorf("%s: no function of that name", name)
 		}
 	}
-	files, err := fs.Glob(payloads, "*/*.json")
+	files, err := fs.Glob(Payloads, "*/*.json")
 	if err != nil {
 		t.Fatal(err)
 	}

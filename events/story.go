@@ -21,11 +21,15 @@ type Store interface {
 	store.Webhooks
 }
 
-// Tell puts what the story begins with into a store: its workspace, deployment,
-// versions, webhooks and agent. target and receiver are the URLs of what executes
-// its runs, and of what its outgoing webhook tells.
-func Tell(ctx context.Context, s Store, sealer *seal.Sealer, target, receiver string) error {
-	at := time.Now()
+// Servers are the URLs of those that the story sends requests to.
+type Servers struct {
+	Target   string // executes its runs
+	Receiver string // is told by its outgoing webhook
+}
+
+// Tell puts what the story begins with into a store, as made at a time: its
+// workspace, deployment, versions, webhooks and agent.
+func Tell(ctx context.Context, s Store, sealer *seal.Sealer, at time.Time, servers Servers) error {
 	dataKey, err := sealer.NewDataKey(ctx, WorkspaceID)
 	if err != nil {
 		return err
@@ -62,7 +66,7 @@ func Tell(ctx context.Context, s Store, sealer *seal.Sealer, target, receiver st
 		{ID: boathook.NewID(boathook.VersionID), SourceID: AgentID},
 	} {
 		version.WorkspaceID, version.Environment, version.CreatedAt = WorkspaceID, boathook.Production, at
-		version.Target = boathook.Target{Type: boathook.TargetHTTP, URL: target}
+		version.Target = boathook.Target{Type: boathook.TargetHTTP, URL: servers.Target}
 		if _, err := s.AddVersion(ctx, version); err != nil {
 			return err
 		}
@@ -76,7 +80,7 @@ func Tell(ctx context.Context, s Store, sealer *seal.Sealer, target, receiver st
 	}
 	return s.PutOutgoing(ctx, boathook.OutgoingWebhook{
 		ID: OutgoingID, WorkspaceID: WorkspaceID, SourceID: DeploymentID, Name: "report status",
-		URL: receiver, Events: []boathook.EventType{boathook.EventRunSucceeded, boathook.EventRunFailed},
+		URL: servers.Receiver, Events: []boathook.EventType{boathook.EventRunSucceeded, boathook.EventRunFailed},
 		Environment: boathook.Production, Dialect: dialect.Crewship, Timeout: boathook.DefaultDeliveryTimeout, Retry: boathook.DefaultRetry,
 		Enabled: true, Secrets: boathook.SealedSecrets{Current: outgoing}, CreatedAt: at, UpdatedAt: at,
 	})

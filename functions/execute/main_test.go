@@ -23,7 +23,7 @@ func newHandler(t *testing.T, target http.HandlerFunc) (*stack.Stack, any) {
 	server := httptest.NewServer(target)
 	t.Cleanup(server.Close)
 	s := stack.New(t)
-	s.Tell(t, server.URL, "https://receiver.example")
+	s.Tell(t, events.Servers{Target: server.URL, Receiver: "https://receiver.example"})
 	handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
 	if err != nil {
 		t.Fatal(err)

@@ -240,9 +240,16 @@ func (d *Cloud) function(id string) error {
 // Function is the one of a logical id, or nil.
 func (d *Cloud) Function(id string) *sandbox.Function { return d.functions[id] }
 
-// Resolve gives the value of an intrinsic function or a reference, such as
-// {"Ref": "RunsQueue"}, in the deployed stack.
-func (d *Cloud) Resolve(value any) (any, error) { return d.resolver.value(value) }
+// SDK is the configuration of clients that see the stack as its functions do,
+// but are none of them.
+func (d *Cloud) SDK() aws.Config { return d.sdk }
+
+// Ref is what the template's Ref of a logical id gives: a table's name, a
+// queue's URL, a key's id.
+func (d *Cloud) Ref(id string) (string, error) {
+	value, err := d.resolver.ref(id)
+	return fmt.Sprint(value), err
+}
 
 // Output is the value of one of the stack's outputs.
 func (d *Cloud) Output(name string) (string, error) {
@@ -256,11 +263,11 @@ func (d *Cloud) Output(name string) (string, error) {
 
 // Secret is the text of the secret of a logical id.
 func (d *Cloud) Secret(ctx context.Context, id string) (string, error) {
-	arn, err := d.resolver.ref(id)
+	arn, err := d.Ref(id)
 	if err != nil {
 		return "", err
 	}
-	out, err := d.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(fmt.Sprint(arn))})
+	out, err := d.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
 	if err != nil {
 		return "", err
 	}
@@ -270,18 +277,18 @@ func (d *Cloud) Secret(ctx context.Context, id string) (string, error) {
 // Depth is how many messages a queue of a logical id holds: those that wait,
 // and those in flight.
 func (d *Cloud) Depth(ctx context.Context, id string) (waiting, inFlight int, err error) {
-	url, err := d.resolver.ref(id)
+	url, err := d.Ref(id)
 	if err != nil {
 		return 0, 0, err
 	}
-	return d.depth(ctx, fmt.Sprint(url))
+	return d.depth(ctx, url)
 }
 
 // Send puts a message into the queue of a logical id.
 func (d *Cloud) Send(ctx context.Context, id, body string) error {
-	url, err := d.resolver.ref(id)
+	url, err := d.Ref(id)
 	if err == nil {
-		_, err = d.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(fmt.Sprint(url)), MessageBody: &body})
+		_, err = d.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body})
 	}
 	return err
 }

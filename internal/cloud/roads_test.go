@@ -7,14 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"boathook/internal/cloud"
@@ -206,22 +203,16 @@ func longBody(t *testing.T, s *stack) {
 // store, and so is later than the queue's 15 minutes, to now.
 func (s *stack) hurry() {
 	s.t.Helper()
-	emulators, err := cloud.FromEnv(os.Getenv)
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	tables := make([]string, 2)
 	for i, id := range []string{"ConfigTable", "RecordsTable"} {
-		name, err := s.Resolve(object{"Ref": id})
-		if err != nil {
+		var err error
+		if tables[i], err = s.Ref(id); err != nil {
 			s.t.Fatal(err)
 		}
-		tables[i] = fmt.Sprint(name)
 	}
-	records := dynamo.New(dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &emulators.DynamoDB, Region: "eu-west-1",
-		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider("emulator", "emulator", "")),
-	}), dynamo.Config{ConfigTable: tables[0], RecordsTable: tables[1], Retention: 30 * 24 * time.Hour})
+	records := dynamo.New(dynamodb.NewFromConfig(s.SDK()), dynamo.Config{
+		ConfigTable: tables[0], RecordsTable: tables[1], Retention: 30 * 24 * time.Hour,
+	})
 	s.eventually("an attempt waits in the store", func() (moved object) {
 		for shard := range store.DueShards {
 			rows, err := records.Due(s.t.Context(), shard, store.Due{}, time.Now().Add(24*time.Hour), 100)

@@ -1,6 +1,7 @@
 // Package stack is test support: the tables, queues, key and secrets of
-// template.yaml on AWS emulators, a stand-in for its WebSocket API, a function's environment that names them, and
-// a record of every request that the SDK's clients send.
+// template.yaml on AWS emulators, a stand-in for its WebSocket API, a function's
+// environment that names them, and a record of every request that the SDK's
+// clients send.
 package stack
 
 import (
@@ -128,11 +129,10 @@ func New(t testing.TB) *Stack {
 	return s
 }
 
-// Tell tells the store the story of package events. target and receiver are
-// URLs.
-func (s *Stack) Tell(t testing.TB, target, receiver string) {
+// Tell tells the store the story of package events.
+func (s *Stack) Tell(t testing.TB, servers events.Servers) {
 	t.Helper()
-	must(t, events.Tell(t.Context(), s.Store, s.Seal, target, receiver))
+	must(t, events.Tell(t.Context(), s.Store, s.Seal, time.Now(), servers))
 	s.Calls()
 }
 

@@ -108,7 +108,7 @@ func indexes(c *cloud.Cloud, template *cloud.Template) (map[string][]index, erro
 		if r.Type != "AWS::DynamoDB::Table" {
 			continue
 		}
-		name, err := c.Resolve(map[string]any{"Ref": id})
+		name, err := c.Ref(id)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +132,7 @@ func indexes(c *cloud.Cloud, template *cloud.Template) (map[string][]index, erro
 			for _, k := range d.KeySchema {
 				x.keys = append(x.keys, k.AttributeName)
 			}
-			found[fmt.Sprint(name)] = append(found[fmt.Sprint(name)], x)
+			found[name] = append(found[name], x)
 		}
 	}
 	return found, nil

@@ -17,10 +17,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -28,7 +30,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
@@ -40,41 +41,57 @@ import (
 )
 
 func main() {
-	template := flag.String("template", "", "the translated template, a `file`")
-	flag.Parse()
-	function, name := flag.Arg(0), flag.Arg(1)
-	cases, err := casesOf(function)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "invoke:", err)
-		os.Exit(2)
-	}
-	if !slices.Contains(cases, name) {
-		fmt.Fprintf(os.Stderr, "invoke: CASE is to be one of the cases in events/%s:\n\t%s\n", function, strings.Join(cases, "\n\t"))
-		os.Exit(2)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err = run(ctx, *template, function, name)
+	status := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "invoke:", err)
-		os.Exit(1)
+	os.Exit(status)
+}
+
+// command does what the arguments say and gives the status to exit with: 2 if
+// there is no such function or case.
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
+	flags := flag.NewFlagSet("invoke", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	template := flags.String("template", "", "the translated template, a `file`")
+	if err := flags.Parse(args); err != nil {
+		return 2
 	}
+	function, name := flags.Arg(0), flags.Arg(1)
+	cases, err := casesOf(function)
+	switch {
+	case err != nil:
+		fmt.Fprintln(stderr, "invoke:", err)
+		return 2
+	case name == "":
+		fmt.Fprintln(stdout, strings.Join(cases, "\n"))
+		return 0
+	case !slices.Contains(cases, name):
+		fmt.Fprintf(stderr, "invoke: CASE is to be one of the cases in events/%s:\n\t%s\n", function, strings.Join(cases, "\n\t"))
+		return 2
+	}
+	if err := run(ctx, *template, function, name, stdout, stderr); err != nil {
+		fmt.Fprintln(stderr, "invoke:", err)
+		return 1
+	}
+	return 0
 }
 
 // casesOf are the names of a function's payloads.
 func casesOf(function string) (names []string, err error) {
-	files, err := filepath.Glob(filepath.Join("events", function, "*.json"))
+	files, err := fs.Glob(events.Payloads, path.Join(function, "*.json"))
 	if err == nil && len(files) == 0 {
 		err = fmt.Errorf("there are no payloads of a function %q", function)
 	}
 	for _, f := range files {
-		names = append(names, strings.TrimSuffix(filepath.Base(f), ".json"))
+		names = append(names, strings.TrimSuffix(path.Base(f), ".json"))
 	}
 	return names, err
 }
 
-func run(ctx context.Context, file, function, name string) error {
-	payload, err := os.ReadFile(filepath.Join("events", function, name+".json"))
+// run invokes the function and prints its answer. What it logs, and what it
+// sends, goes to stderr.
+func run(ctx context.Context, file, function, name string, stdout, stderr io.Writer) error {
+	payload, err := events.Payloads.ReadFile(path.Join(function, name+".json"))
 	if err != nil {
 		return err
 	}
@@ -104,13 +121,13 @@ func run(ctx context.Context, file, function, name string) error {
 		Secrets: map[string]string{
 			"AdminSecret": events.AdminToken, "InternalSecret": events.InternalToken, "StreamSecret": events.StreamSecret,
 		},
-		Log: func(string) io.Writer { return os.Stderr },
+		Log: func(string) io.Writer { return stderr },
 	})
 	if err != nil {
 		return err
 	}
 	defer stack.Close()
-	if err := tell(ctx, stack, emulators); err != nil {
+	if err := tell(ctx, stack, stderr); err != nil {
 		return fmt.Errorf("tell the story: %w", err)
 	}
 	answer, err := stack.Invoke(ctx, functions[i], payload)
@@ -121,38 +138,34 @@ func run(ctx context.Context, file, function, name string) error {
 	if json.Indent(&pretty, answer, "", "  ") != nil {
 		pretty.Write(answer)
 	}
-	_, err = fmt.Println(pretty.String())
+	_, err = fmt.Fprintln(stdout, pretty.String())
 	return err
 }
 
-// tell puts the story into the stack's tables. The whole web is one server.
-func tell(ctx context.Context, stack *cloud.Cloud, emulators cloud.Emulators) error {
-	sdk, err := config.LoadDefaultConfig(ctx)
-	if err != nil {
-		return err
-	}
+// tell puts the story into the stack's tables. All whom it sends requests to are
+// one server, which writes them down.
+func tell(ctx context.Context, stack *cloud.Cloud, requests io.Writer) error {
 	var names [3]string
 	for i, id := range []string{"ConfigTable", "RecordsTable", "Key"} {
-		name, err := stack.Resolve(map[string]any{"Ref": id})
-		if err != nil {
+		var err error
+		if names[i], err = stack.Ref(id); err != nil {
 			return err
 		}
-		names[i] = fmt.Sprint(name)
 	}
-	db := dynamodb.NewFromConfig(sdk, func(o *dynamodb.Options) { o.BaseEndpoint = &emulators.DynamoDB })
-	keys := kms.NewFromConfig(sdk, func(o *kms.Options) { o.BaseEndpoint = &emulators.Any })
-	store := dynamo.New(db, dynamo.Config{ConfigTable: names[0], RecordsTable: names[1], Retention: 30 * 24 * time.Hour})
-	sealer := seal.New(sealkms.Keys{Client: keys, KeyID: names[2]}, store)
+	store := dynamo.New(dynamodb.NewFromConfig(stack.SDK()), dynamo.Config{
+		ConfigTable: names[0], RecordsTable: names[1], Retention: 30 * 24 * time.Hour,
+	})
+	sealer := seal.New(sealkms.Keys{Client: kms.NewFromConfig(stack.SDK()), KeyID: names[2]}, store)
 
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(os.Stderr, r.Method, r.URL)
+		fmt.Fprintln(requests, r.Method, r.URL)
 		io.WriteString(w, `{"ok":true}`) //nolint:errcheck // the function tells
 	})}
 	go server.Serve(listener) //nolint:errcheck // it ends with the command
 	url := "http://" + listener.Addr().String()
-	return events.Tell(ctx, store, sealer, url+"/target", url+"/receiver")
+	return events.Tell(ctx, store, sealer, time.Now(), events.Servers{Target: url + "/target", Receiver: url + "/receiver"})
 }
