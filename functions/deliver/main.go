@@ -9,19 +9,16 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"boathook/functions/internal/allow"
 	"boathook/functions/internal/boot"
+	"boathook/functions/internal/queues"
+	"boathook/functions/internal/sealing"
 	"boathook/internal/boathook"
 	"boathook/internal/deliver"
-	"boathook/internal/egress"
 	"boathook/internal/metrics"
 	"boathook/internal/publish"
-	sqsqueue "boathook/internal/queue/sqs"
-	"boathook/internal/seal"
-	sealkms "boathook/internal/seal/kms"
 	"boathook/internal/sqsbatch"
 )
 
@@ -29,9 +26,9 @@ type config struct {
 	boot.Logging
 	boot.Tables
 	allow.Egress
-	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
-	RetriesQueueURL    string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
-	KeyID              string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
+	queues.Deliveries
+	queues.Retries
+	sealing.Key
 }
 
 // margin is what an attempt may take in all: its time-out, the receiver's body,
@@ -41,13 +38,13 @@ const margin = boathook.MaxDeliveryTimeout + 10*time.Second
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store, queues, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
+	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
 	room := deliver.New(deliver.Config{
 		Store:   store,
-		Retries: sqsqueue.New(queues, c.RetriesQueueURL),
-		Publish: &publish.Publisher{Webhooks: store, Queue: sqsqueue.New(queues, c.DeliveriesQueueURL), Log: slog.Default()},
-		Client:  egress.New(c.Guard()),
-		Seal:    seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
+		Retries: c.RetriesQueue(client),
+		Publish: &publish.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
+		Client:  c.Client(),
+		Seal:    c.Sealer(sdk, store),
 		Now:     time.Now,
 		Jitter:  rand.Float64,
 		Log:     slog.Default(),

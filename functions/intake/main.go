@@ -8,24 +8,22 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"boathook/functions/internal/boot"
+	"boathook/functions/internal/queues"
+	"boathook/functions/internal/sealing"
 	"boathook/internal/apigw"
 	"boathook/internal/intake"
 	"boathook/internal/metrics"
-	sqsqueue "boathook/internal/queue/sqs"
 	"boathook/internal/runs"
-	"boathook/internal/seal"
-	sealkms "boathook/internal/seal/kms"
 )
 
 type config struct {
 	boot.Logging
 	boot.Tables
-	RunsQueueURL string `env:"BOATHOOK_RUNS_QUEUE_URL,required,notEmpty"`
-	KeyID        string `env:"BOATHOOK_KEY_ID,required,notEmpty"`
+	queues.Runs
+	sealing.Key
 
 	// What agents need to be triggered, besides the tables, where logs are.
 	AgentExecution   bool     `env:"BOATHOOK_AGENT_EXECUTION,required"`
@@ -40,9 +38,9 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	room := &intake.Intake{
 		Store: store,
 		Runs: &runs.Starter{
-			Store: store, Queue: sqsqueue.New(sqs.NewFromConfig(sdk), c.RunsQueueURL), Now: time.Now, Log: slog.Default(),
+			Store: store, Queue: c.RunsQueue(sqs.NewFromConfig(sdk)), Now: time.Now, Log: slog.Default(),
 		},
-		Seal: seal.New(sealkms.Keys{Client: kms.NewFromConfig(sdk), KeyID: c.KeyID}, store),
+		Seal: c.Sealer(sdk, store),
 		Agents: intake.Prerequisites{
 			Execution:     c.AgentExecution,
 			Target:        len(c.AllowedTargets) > 0,

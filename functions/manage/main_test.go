@@ -13,6 +13,9 @@ import (
 	"boathook/internal/boathook"
 )
 
+// firstWorkspace is the workspace that the stack's admin token belongs to.
+const firstWorkspace = "ws_default"
+
 func TestThePayloadsAreAnswered(t *testing.T) {
 	s := stack.New(t)
 	c := stack.Config[config](t, s)

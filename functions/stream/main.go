@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"boathook/functions/internal/boot"
 	"boathook/functions/internal/secret"
@@ -29,7 +28,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	return apigw.WebSocket(&stream.Room{
 		Store:   c.Store(sdk),
 		Sockets: apigateway.New(sdk, c.WebSocketEndpoint),
-		Secret:  secret.Text(secretsmanager.NewFromConfig(sdk), c.StreamSecretID),
+		Secret:  secret.New(sdk).Text(c.StreamSecretID),
 		Now:     time.Now,
 	}), nil
 }

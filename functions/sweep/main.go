@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"boathook/functions/internal/boot"
+	"boathook/functions/internal/queues"
 	"boathook/internal/publish"
-	sqsqueue "boathook/internal/queue/sqs"
 	"boathook/internal/runs"
 	"boathook/internal/stream"
 	"boathook/internal/stream/apigateway"
@@ -22,9 +22,9 @@ import (
 type config struct {
 	boot.Logging
 	boot.Tables
-	DeliveriesQueueURL string `env:"BOATHOOK_DELIVERIES_QUEUE_URL,required,notEmpty"`
-	RetriesQueueURL    string `env:"BOATHOOK_RETRIES_QUEUE_URL,required,notEmpty"`
-	WebSocketEndpoint  string `env:"BOATHOOK_WEBSOCKET_ENDPOINT,required,notEmpty"`
+	queues.Deliveries
+	queues.Retries
+	WebSocketEndpoint string `env:"BOATHOOK_WEBSOCKET_ENDPOINT,required,notEmpty"`
 }
 
 // reserve is what is left to end in when the sweep's context does.
@@ -33,17 +33,17 @@ const reserve = 2 * time.Second
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store, queues, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
+	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
 	room := &sweep.Sweeper{
 		Store: store,
 		Keeper: &runs.Keeper{
 			Store:   store,
-			Publish: &publish.Publisher{Webhooks: store, Queue: sqsqueue.New(queues, c.DeliveriesQueueURL), Log: slog.Default()},
+			Publish: &publish.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
 			Now:     time.Now,
 			Log:     slog.Default(),
 			Metrics: counters,
 		},
-		Retries:     sqsqueue.New(queues, c.RetriesQueueURL),
+		Retries:     c.RetriesQueue(client),
 		Connections: &stream.Room{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
 		Now:         time.Now,
 		Log:         slog.Default(),

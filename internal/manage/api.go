@@ -91,7 +91,7 @@ type Config struct {
 	Runs    Starter
 	Publish Publisher
 	Retries queue.Sender              // the queue of later attempts: resends go there
-	Queues  map[string]queue.Redriver // by name: [RunsQueue], [DeliveriesQueue], [RetriesQueue]
+	Queues  map[string]queue.Redriver // by name: [queue.Runs], [queue.Deliveries], [queue.Retries]
 	Seal    Sealer
 
 	// AdminToken gives the text of the stack's own admin token, never empty.

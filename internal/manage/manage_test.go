@@ -54,7 +54,7 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 		queues: make(map[string]*queuemem.Queue),
 	}
 	queues := make(map[string]queue.Redriver)
-	for _, name := range []string{manage.RunsQueue, manage.DeliveriesQueue, manage.RetriesQueue} {
+	for _, name := range []string{queue.Runs, queue.Deliveries, queue.Retries} {
 		a.queues[name] = queuemem.New(queuemem.Config{MaxReceives: 1, DeadLetter: queuemem.New(queuemem.Config{})})
 		queues[name] = a.queues[name]
 	}

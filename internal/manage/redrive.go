@@ -10,14 +10,8 @@ import (
 	"boathook/internal/queue"
 )
 
-// The names of the queues that can be redriven, in the order of a webhook's road.
-const (
-	RunsQueue       = "runs"
-	DeliveriesQueue = "deliveries"
-	RetriesQueue    = "retries"
-)
-
-var queueNames = []string{RunsQueue, DeliveriesQueue, RetriesQueue}
+// queueNames are the queues, in the order of a webhook's road.
+var queueNames = []string{queue.Runs, queue.Deliveries, queue.Retries}
 
 type queueView struct {
 	Queue string    `json:"queue"`

@@ -84,7 +84,7 @@ func TestARedriveThatDoesNotStartIsTold(t *testing.T) {
 		503: errors.New("SQS is down"),
 	} {
 		a := newAPI(t, func(c *manage.Config) {
-			c.Queues[manage.RetriesQueue] = stuck{c.Queues[manage.RetriesQueue], err}
+			c.Queues[queue.Retries] = stuck{c.Queues[queue.Retries], err}
 		})
 		a.refused(status, "", "POST", "/v1/admin/redrive", `{"queue":"retries"}`)
 	}

@@ -9,6 +9,13 @@ import (
 	"unicode/utf8"
 )
 
+// The names of the queues, in the order of a webhook's road.
+const (
+	Runs       = "runs"
+	Deliveries = "deliveries"
+	Retries    = "retries"
+)
+
 // The limits that SQS sets.
 const (
 	MaxDelay     = 900 * time.Second

@@ -16,6 +16,9 @@ type Egress struct {
 	AllowHTTP       bool           `env:"BOATHOOK_ALLOW_HTTP,required"`
 }
 
+// Client is the guarded client.
+func (e Egress) Client() *egress.Client { return egress.New(e.Guard()) }
+
 // Guard is the configuration's part of the guarded client's.
 func (e Egress) Guard() egress.Config {
 	return egress.Config{AllowPrefixes: e.AllowedPrefixes, AllowHTTP: e.AllowHTTP}

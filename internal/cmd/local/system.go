@@ -96,7 +96,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	api := manage.New(manage.Config{
 		Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: sealer,
 		Queues: map[string]queue.Redriver{
-			manage.RunsQueue: runsQueue, manage.DeliveriesQueue: deliveries, manage.RetriesQueue: retries,
+			queue.Runs: runsQueue, queue.Deliveries: deliveries, queue.Retries: retries,
 		},
 		AdminToken:    fixed(c.adminToken),
 		InternalToken: fixed(c.internalToken),
