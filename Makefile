@@ -51,7 +51,7 @@ bench-cold: translate ## measure how fast each function starts, beside a program
 TEMPLATE := $(CURDIR)/.tools/template.json
 translate:
 	@mkdir -p $(dir $(TEMPLATE))
-	@$(EMULATORS) -tool -- python infra/translate.py > $(TEMPLATE)
+	@$(EMULATORS) -tool -- python infra/translate.py > $(TEMPLATE).new && mv $(TEMPLATE).new $(TEMPLATE)
 
 # sam build calls build-<LogicalId> for each function: IntakeFunction is functions/intake.
 ARCH := arm64
