@@ -13,7 +13,7 @@ class DataTest(DeployedTest):
         self.assertEqual(set(tables), {"ConfigTable", "RecordsTable"})
         for name, table in tables.items():
             with self.subTest(name):
-                self.assertEqual((table["DeletionPolicy"], table["UpdateReplacePolicy"]), ("Retain", "Retain"))
+                self.assertEqual((table["DeletionPolicy"], table["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
                 self.assertNotIn("TableName", table["Properties"])  # one that is named can't be replaced
                 self.assertEqual(table["Properties"]["BillingMode"], "PAY_PER_REQUEST")
                 self.assertTrue(table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"])
@@ -22,7 +22,7 @@ class DataTest(DeployedTest):
     def test_the_key_survives_and_rotates(self):
         key = self.resources["Key"]
         self.assertTrue(key["Properties"]["EnableKeyRotation"])
-        self.assertEqual((key["DeletionPolicy"], key["UpdateReplacePolicy"]), ("Retain", "Retain"))
+        self.assertEqual((key["DeletionPolicy"], key["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
 
     def test_secrets_are_generated_and_each_is_read_by_who_needs_it(self):
         readers = {"AdminSecret": {"Manage"}, "InternalSecret": {"Manage"}, "StreamSecret": {"Manage", "Stream"}}
@@ -38,7 +38,7 @@ class DataTest(DeployedTest):
     def test_what_costs_money_is_tagged(self):
         kinds = {
             "AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SecretsManager::Secret", "AWS::SQS::Queue", "AWS::Lambda::Function",
-            "AWS::Logs::LogGroup", "AWS::ApiGatewayV2::DomainName", "AWS::CloudFormation::Stack",
+            "AWS::Logs::LogGroup", "AWS::ApiGatewayV2::DomainName", "AWS::CloudFormation::Stack", "AWS::SNS::Topic",
         }
         for name, resource in self.resources.items():
             if resource["Type"] in kinds:

@@ -90,12 +90,12 @@ class FunctionsTest(DeployedTest):
             )
         self.assertEqual(got, want)
 
-    def test_sweep_runs_each_minute_and_never_twice(self):
+    def test_sweep_runs_each_minute_and_the_next_one_is_its_retry(self):
         (rule,) = self.of_type("AWS::Events::Rule").values()
         self.assertEqual(rule["Properties"]["ScheduleExpression"], "rate(1 minute)")
         self.assertLess(self.properties("SweepFunction")["Timeout"], 60)
         (invoke,) = self.of_type("AWS::Lambda::EventInvokeConfig").values()
-        self.assertEqual(invoke["Properties"]["MaximumRetryAttempts"], 0)
+        self.assertEqual((invoke["Properties"]["MaximumRetryAttempts"], invoke["Properties"]["MaximumEventAgeInSeconds"]), (0, 60))
 
     def test_logs_expire(self):
         groups = {g["logGroupName"]: g.get("retentionInDays") for g in boto3.client("logs").describe_log_groups()["logGroups"]}

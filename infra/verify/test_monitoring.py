@@ -12,6 +12,15 @@ from view import View
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:pager"
 QUEUES = "Runs", "Deliveries", "Retries"
 
+# The metrics of AWS that are used, with their dimensions. An alarm on one that does not exist never rings.
+METRICS = {
+    ("AWS/SQS", "QueueName"): {
+        "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "ApproximateAgeOfOldestMessage"},
+    ("AWS/Lambda", "FunctionName"): {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
+    ("AWS/ApiGateway", "ApiId"): {"Count", "4xx", "5xx", "Latency"},  # an HTTP API's
+    ("AWS/DynamoDB", "TableName"): {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
+}
+
 
 class MonitoringTest(DeployedTest):
     parameters = {"AlarmEmail": "on-call@example.com"}
@@ -27,18 +36,19 @@ class MonitoringTest(DeployedTest):
         return {n: r["Properties"] for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"}
 
     def test_the_address_is_subscribed_to_the_stacks_topic(self):
-        self.assertEqual(len(boto3.client("sns").list_topics()["Topics"]), 1)
+        (topic,) = boto3.client("sns").list_topics()["Topics"]
+        self.assertEqual(self.stack.outputs["AlarmTopicArn"], topic["TopicArn"])
         self.assertEqual(
-            self.nested().resources["Subscription"]["Properties"],
-            {"TopicArn": "${Topic}", "Protocol": "email", "Endpoint": "on-call@example.com"},
+            self.view.resources["AlarmSubscription"]["Properties"],
+            {"TopicArn": "${AlarmTopic}", "Protocol": "email", "Endpoint": "on-call@example.com"},
         )
-        self.assertNotIn("Subscription", self.nested(AlarmEmail="").resources)
+        self.assertNotIn("AlarmSubscription", View(self.template).resources)
 
     def test_alarms_tell_the_topic_when_they_begin_and_when_they_end(self):
-        for topic, parameters in ("${Topic}", {}), (TOPIC, {"AlarmTopicArn": TOPIC, "AlarmEmail": ""}):
+        for topic, parameters in ("${AlarmTopic}", {}), (TOPIC, {"AlarmTopicArn": TOPIC, "AlarmEmail": ""}):
             for name, alarm in self.alarms(**parameters).items():
                 self.assertEqual((alarm["AlarmActions"], alarm["OKActions"]), ([topic], [topic]), name)
-            self.assertEqual(self.nested(**parameters).outputs["AlarmTopicArn"]["Value"], topic)
+            self.assertEqual(View(self.template, parameters).outputs["AlarmTopicArn"]["Value"], topic)
 
     def test_each_queue_is_watched(self):
         alarms = self.alarms()
@@ -57,6 +67,31 @@ class MonitoringTest(DeployedTest):
         missing = {name: alarm["TreatMissingData"] for name, alarm in self.alarms().items()}
         self.assertEqual(missing.pop("SweepAlarm"), "breaching")
         self.assertEqual(set(missing.values()), {"notBreaching"})
+
+    def test_the_sweep_is_silent_when_none_of_ten_minutes_succeeded(self):
+        alarm = self.alarms()["SweepAlarm"]
+        result, *metrics = alarm["Metrics"]
+        self.assertEqual(result["Expression"], "FILL(invocations, 0) - FILL(errors, 0)")
+        self.assertEqual({m["Id"]: m["MetricStat"]["Metric"]["MetricName"] for m in metrics}, {"invocations": "Invocations", "errors": "Errors"})
+        for m in metrics:
+            self.assertEqual(m["MetricStat"]["Metric"]["Dimensions"][0]["Value"], "${SweepFunction}")
+            self.assertEqual(m["MetricStat"]["Period"] * alarm["EvaluationPeriods"], 600)
+        self.assertEqual((alarm["ComparisonOperator"], alarm["Threshold"]), ("LessThanThreshold", 1))
+
+    def test_errors_are_those_of_the_api_and_of_the_stream(self):
+        for name, want in ("ServerErrorsAlarm", ("5xx", "${Api}")), ("StreamErrorsAlarm", ("Errors", "${StreamFunction}")):
+            alarm = self.alarms()[name]
+            self.assertEqual((alarm["MetricName"], alarm["Dimensions"][0]["Value"]), want)
+
+    def test_metrics_of_aws_are_such_as_aws_has(self):
+        used = [(m[0], m[2], m[1]) for m in self.shown() if m[0].startswith("AWS/")]
+        for alarm in self.alarms().values():
+            for m in [alarm] if "MetricName" in alarm else [m["MetricStat"]["Metric"] for m in alarm["Metrics"] if "MetricStat" in m]:
+                if m["Namespace"].startswith("AWS/"):
+                    (dimension,) = m["Dimensions"]
+                    used.append((m["Namespace"], dimension["Name"], m["MetricName"]))
+        for namespace, dimension, metric in used:
+            self.assertIn(metric, METRICS[namespace, dimension])
 
     def test_metrics_are_those_that_are_written(self):
         names = set(re.findall(r'Metric = "(\w+)"', (ROOT / "internal/metrics/metrics.go").read_text()))

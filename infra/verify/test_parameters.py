@@ -6,7 +6,7 @@ import re
 import unittest
 
 from deployed import translate
-from view import STACK_ID, View
+from view import View
 
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:report"
 RUNTIME = "arn:aws:bedrock-agentcore:eu-central-1:123456789012:runtime/reviewer-AbCdEf1234"
@@ -21,14 +21,16 @@ VALUES = {
     "HostedZoneId": (["", "Z2FDTNDATAQYW2"], ["/hostedzone/Z2FDTNDATAQYW2", "example.com"]),
     "PublicUrl": (["", "https://hooks.example.com", "https://hooks.example.com:8443"], ["http://hooks.example.com", "https://hooks.example.com/", "hooks.example.com"]),
     "AllowedTargets": (["", "http", "http,lambda,agentcore"], ["ftp", "http, lambda", "http;lambda"]),
-    "AllowedFunctionArns": (["", FUNCTION, FUNCTION + "," + FUNCTION + ":live"], ["report", "*", FUNCTION + "*", RUNTIME]),
-    "AllowedRuntimeArns": (["", RUNTIME], ["*", RUNTIME + "/*", FUNCTION]),
+    "AllowedFunctionArns": (["", FUNCTION, FUNCTION + "," + FUNCTION + ":live"], ["report", "*", FUNCTION + "*", FUNCTION + ",", RUNTIME]),
+    "AllowedRuntimeArns": (["", RUNTIME, RUNTIME + "," + RUNTIME], ["*", RUNTIME + "/*", "," + RUNTIME, FUNCTION]),
     "AgentExecution": (["true", "false"], ["", "yes"]),
-    "AllowedEgress": (["", "10.0.0.0/8", "10.0.0.0/8,fd00::/8"], ["10.0.0.1", "10.0.0.0/8 ", "internal"]),
+    "AllowedEgress": (["", "10.0.0.0/8", "10.0.0.0/8,fd00::/8", "192.168.255.0/32,::1/128"],
+                      ["10.0.0.1", "10.0.0.0/8 ", "10.0.0.0/33", "999.1.1.1/8", "fd00::/129", "10.0.0.0/8,", "internal"]),
     "AllowHttp": (["true", "false"], ["", "1"]),
-    "RetentionDays": (["15", "30", "3650"], ["14", "0", "-1", "3651", "month", ""]),
+    "RetentionDays": (["15", "30", "3653"], ["14", "0", "-1", "30.5", "3654", "month", ""]),
     "LogRetentionDays": (["1", "30", "3653"], ["0", "2", "31", "never"]),
     "LogLevel": (["debug", "info", "warn", "error"], ["trace", "INFO", ""]),
+    "RequestRate": (["10", "10000"], ["0", "9", "10001", ""]),
     "RunConcurrency": (["2", "1000"], ["0", "1", "1001", ""]),
     "DeliveryConcurrency": (["2", "1000"], ["0", "1", "1001", ""]),
     "RetryConcurrency": (["2", "1000"], ["0", "1", "1001", ""]),
@@ -51,7 +53,7 @@ INNER_NAMES = {"DisplayName", "DomainName", "FunctionName", "MetricName", "Name"
 
 
 def accepts(parameter, value):
-    """Whether CloudFormation takes a parameter's value; each of a list's elements has to match the pattern."""
+    """Whether CloudFormation takes a parameter's value."""
     if "AllowedValues" in parameter and value not in map(str, parameter["AllowedValues"]):
         return False
     if parameter["Type"] == "Number":
@@ -62,8 +64,7 @@ def accepts(parameter, value):
         return parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number)
     if len(value) > parameter.get("MaxLength", len(value)):
         return False
-    elements = value.split(",") if parameter["Type"] == "CommaDelimitedList" else [value]
-    return all(re.fullmatch(parameter.get("AllowedPattern", ".*"), e, re.DOTALL) for e in elements)
+    return re.fullmatch(parameter.get("AllowedPattern", ".*"), value, re.DOTALL) is not None
 
 
 class ParametersTest(unittest.TestCase):
@@ -137,7 +138,7 @@ class ParametersTest(unittest.TestCase):
                     for output in view.outputs.values():
                         self.assertTrue(output["Value"] and output["Description"], output)
             seen.add(tuple(sorted(r for view in views.values() for r in view.resources)))
-        self.assertEqual(len(seen), 3 * 3 * 2)  # the domain's, the topic's and the dashboard's resources
+        self.assertEqual(len(seen), 3 * 3 * 2)  # resources: the domain's, the topic's, the dashboard
 
     def test_the_domain_is_what_webhook_urls_are_shown_with(self):
         for parameters, want, api in [
@@ -158,10 +159,10 @@ class ParametersTest(unittest.TestCase):
         (configuration,) = view.resources["Domain"]["Properties"]["DomainNameConfigurations"]
         self.assertEqual((configuration["CertificateArn"], configuration["SecurityPolicy"]), (CERTIFICATE, "TLS_1_2"))
 
-    def names(self, stack_name):
+    def names(self, stack_name, region="eu-central-1"):
         """The names that the templates give, of what shares its names with the whole account: (type, property) and name."""
-        root = View(self.template, stack_name=stack_name)
-        views = [root] + [View(t, root.resources[n]["Properties"]["Parameters"], "nested") for n, t in self.nested.items()]
+        root = View(self.template, {}, stack_name, region)
+        views = [root] + [View(t, root.resources[n]["Properties"]["Parameters"], "nested", region) for n, t in self.nested.items()]
         for view in views:
             for resource in view.resources.values():
                 for key, value in resource.get("Properties", {}).items():
@@ -182,8 +183,14 @@ class ParametersTest(unittest.TestCase):
             self.assertNotIn("FunctionName", function["Properties"])  # CloudFormation makes one of at most 64
 
     def test_two_stacks_of_one_account_share_no_name(self):
-        for kind, value in self.names("one"):
-            self.assertTrue("one" in value or STACK_ID in value, (kind, value))
+        one, two = (set(self.names(stack)) for stack in ("one", "two"))
+        self.assertEqual(one & two, set())
+
+    def test_stacks_of_one_name_in_two_regions_share_no_dashboard(self):
+        here, there = (dict(self.names("one", region)) for region in ("eu-central-1", "us-east-1"))
+        dashboard = "AWS::CloudWatch::Dashboard", "DashboardName"
+        self.assertNotEqual(here[dashboard], there[dashboard])
+        self.assertIn(there[dashboard], View(self.template, {}, "one", "us-east-1").outputs["DashboardUrl"]["Value"])
 
 
 if __name__ == "__main__":

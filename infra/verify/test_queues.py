@@ -41,10 +41,10 @@ class QueuesTest(DeployedTest):
     def test_messages_are_encrypted_and_outlive_the_stack(self):
         for name, queue in self.of_type("AWS::SQS::Queue").items():
             self.assertTrue(queue["Properties"]["SqsManagedSseEnabled"], name)
-            self.assertEqual((queue["DeletionPolicy"], queue["UpdateReplacePolicy"]), ("Retain", "Retain"), name)
+            self.assertEqual((queue["DeletionPolicy"], queue["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"), name)
 
     def test_records_outlive_dead_letters(self):
-        self.assertGreater(self.template["Parameters"]["RetentionDays"]["MinValue"], 14)
+        self.assertGreater(min(self.template["Parameters"]["RetentionDays"]["AllowedValues"]), 14)
 
     def attributes(self, name):
         return boto3.client("sqs").get_queue_attributes(QueueUrl=self.stack.outputs[name + "Url"], AttributeNames=["All"])["Attributes"]

@@ -7,6 +7,7 @@ import re
 import unittest
 
 from deployed import DeployedTest
+from view import View
 
 # Sids of statements that are limited to keys of the records or config table, and to which.
 LEADING_KEYS = {
@@ -49,20 +50,22 @@ class RolesTest(DeployedTest):
         self.assertEqual(invokers, {"Execute"})
         statement = self.statements("Execute")["InvokeAllowedFunctions"]
         self.assertEqual(statement["Action"], "lambda:InvokeFunction")
-        self.assertEqual(statement["Resource"], {"Ref": "AllowedFunctionArns"})
+        self.assertEqual(statement["Resource"], {"Fn::Split": [",", {"Ref": "AllowedFunctionArns"}]})
         self.assertEqual(self.template["Parameters"]["AllowedFunctionArns"]["Default"], "")
         self.assertNotIn("InvokeAllowedFunctions", json.dumps(self.view.resources["ExecuteRole"]))
 
     def test_runs_invoke_only_agent_runtimes_that_are_allowed(self):
         invokers = {f for f in self.functions if "bedrock-agentcore:" in json.dumps(self.statements(f))}
         self.assertEqual(invokers, {"Execute"})
-        runtimes, endpoints = (self.statements("Execute")[s] for s in ("InvokeAllowedRuntimes", "InvokeTheirDefaultEndpoints"))
-        self.assertEqual({runtimes["Action"], endpoints["Action"]}, {"bedrock-agentcore:InvokeAgentRuntime"})
-        self.assertEqual(runtimes["Resource"], {"Ref": "AllowedRuntimeArns"})
-        each = {"Fn::Join": ["/runtime-endpoint/DEFAULT,", {"Ref": "AllowedRuntimeArns"}]}
-        joined = {"Fn::Join": ["", [each, "/runtime-endpoint/DEFAULT"]]}
-        self.assertEqual(endpoints["Resource"], {"Fn::Split": [",", joined]})
         self.assertEqual(self.template["Parameters"]["AllowedRuntimeArns"]["Default"], "")
+        arns = ["arn:aws:bedrock-agentcore:eu-central-1:123456789012:runtime/" + name for name in ("one-a", "two-b")]
+        view = View(self.template, {"AllowedRuntimeArns": ",".join(arns)})
+        (policy,) = view.resources["ExecuteRole"]["Properties"]["Policies"]
+        allowed = {s["Sid"]: s["Resource"] for s in policy["PolicyDocument"]["Statement"] if s["Action"] == "bedrock-agentcore:InvokeAgentRuntime"}
+        self.assertEqual(allowed, {
+            "InvokeAllowedRuntimes": arns,
+            "InvokeTheirDefaultEndpoints": [arn + "/runtime-endpoint/DEFAULT" for arn in arns],
+        })
 
     def test_the_stream_reads_nothing_but_connections(self):
         limited = {

@@ -60,8 +60,16 @@ class RoutesTest(DeployedTest):
         self.assertEqual(
             set(line.values()),
             {"$context.requestId", "$context.requestTime", "$context.identity.sourceIp", "$context.routeKey",
-             "$context.status", "$context.responseLength", "$context.responseLatency", "$context.integrationStatus"},
+             "$context.status", "$context.responseLength", "$context.responseLatency", "$context.integrationStatus",
+             "$context.integration.status", "$context.integrationErrorMessage"},
         )
+
+    def test_a_flood_is_throttled(self):
+        (settings,) = [
+            s["Properties"]["DefaultRouteSettings"] for s in self.view.resources.values()
+            if s["Type"] == "AWS::ApiGatewayV2::Stage" and s["Properties"]["StageName"] == "$default"
+        ]
+        self.assertEqual((settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]), (500, 500))
 
     def test_web_sockets_lead_to_the_stream(self):
         self.assertEqual(self.properties("StreamApi")["ProtocolType"], "WEBSOCKET")

@@ -1,4 +1,4 @@
-"""What `sam deploy` would send, by the SAM CLI itself: built, and packaged into moto's S3."""
+"""What the SAM CLI and cfn-lint say of the templates, and what `sam deploy` would send, built and packaged into moto's S3."""
 
 import os
 import pathlib
@@ -27,6 +27,11 @@ class SamTest(unittest.TestCase):
 
     def test_the_template_is_valid(self):
         self.sam("validate", "--lint")
+
+    def test_the_templates_are_good_in_every_region(self):
+        command = [pathlib.Path(sys.executable).parent / "cfn-lint", "--regions", "ALL_REGIONS", "--", "template.yaml", "infra/monitoring.yaml"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
 
     def test_functions_are_built_for_arm64_are_small_and_are_packaged_with_the_nested_stack(self):
         folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))

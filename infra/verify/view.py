@@ -1,9 +1,8 @@
 """A template as it is for some values of its parameters: without what its conditions leave out."""
 
 import re
+import uuid
 
-STACK_NAME = "boathook"
-STACK_ID = "51af3dc0-da77-11e4-872e-1234567db123"
 _PLACEHOLDER = re.compile(r"\$\{([^!}][^}]*)\}")
 _NOTHING = object()  # AWS::NoValue
 
@@ -12,14 +11,15 @@ class View:
     """Resources and outputs with their values. What only a deployment can know, such as a queue's URL,
     stays a reference; `references` are the names that these name."""
 
-    def __init__(self, template, parameters={}, stack_name=STACK_NAME):
+    def __init__(self, template, parameters={}, stack_name="boathook", region="eu-central-1"):
         self.template = template
         self.references = set()
         self.parameters = {name: p.get("Default") for name, p in template["Parameters"].items()} | parameters
+        stack_id = uuid.uuid5(uuid.NAMESPACE_URL, stack_name + region)
         self.pseudo = {
             "AWS::StackName": stack_name,
-            "AWS::StackId": f"arn:aws:cloudformation:eu-central-1:123456789012:stack/{stack_name}/{STACK_ID}",
-            "AWS::Region": "eu-central-1",
+            "AWS::StackId": f"arn:aws:cloudformation:{region}:123456789012:stack/{stack_name}/{stack_id}",
+            "AWS::Region": region,
             "AWS::AccountId": "123456789012",
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
@@ -41,7 +41,7 @@ class View:
     def _present(self, section):
         return {
             name: self.value({k: v for k, v in item.items() if k not in ("Condition", "Metadata")})
-            for name, item in self.template[section].items()
+            for name, item in self.template.get(section, {}).items()
             if "Condition" not in item or self._holds({"Condition": item["Condition"]})
         }
 
@@ -104,8 +104,6 @@ class View:
         if name in self.pseudo:
             return self.pseudo[name]
         if name in self.parameters:
-            value = self.parameters[name]
-            is_list = self.template["Parameters"][name]["Type"] == "CommaDelimitedList"
-            return value.split(",") if is_list else value
+            return self.parameters[name]
         self.references.add(name)
         return "${%s}" % name

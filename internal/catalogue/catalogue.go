@@ -58,16 +58,6 @@ func read(folder string, kind boathook.SourceKind, name boathook.EventType) json
 	return compact.Bytes()
 }
 
-// parse panics on what is no schema of ours.
-func parse(text []byte) (s *schema) {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
-		panic(err)
-	}
-	return s
-}
-
 // All lists the types, by kind of source.
 func All() []Type { return slices.Clone(types()) }
 
@@ -93,5 +83,5 @@ func (t Type) Validate(data []byte) error {
 	if _, err := dec.Token(); err != io.EOF {
 		return boathook.Errorf(boathook.Invalid, "not JSON: more than one value")
 	}
-	return t.schema.check(v, "", t.schema.Defs)
+	return t.schema.check(v)
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -220,6 +222,49 @@ func compile(t *testing.T, c catalogue.Type) *jsonschema.Schema {
 	return s
 }
 
+// What a value costs does not grow with the names of what it is in.
+func TestAValuesPlaceCostsNothing(t *testing.T) {
+	c, _ := catalogue.Lookup(boathook.Deployment, boathook.EventRunSucceeded)
+	var example map[string]any
+	if err := json.Unmarshal(c.Example, &example); err != nil {
+		t.Fatal(err)
+	}
+	example["output"] = map[string]any{strings.Repeat("k", 130<<10): make([]int, 60_000)}
+	data, err := json.Marshal(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := c.Validate(data); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if allocated, limit := after.TotalAlloc-before.TotalAlloc, uint64(100*len(data)); allocated > limit {
+		t.Errorf("%d bytes are allocated for %d of data, want at most %d", allocated, len(data), limit)
+	}
+}
+
+func TestANumberThatIsComparedIsNotTooLong(t *testing.T) {
+	c, _ := catalogue.Lookup(boathook.Deployment, boathook.EventRunSucceeded)
+	with := func(field string) string {
+		var example map[string]json.RawMessage
+		if err := json.Unmarshal(c.Example, &example); err != nil {
+			t.Fatal(err)
+		}
+		example[field] = json.RawMessage(strings.Repeat("9", 1001))
+		data, err := json.Marshal(example)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	wantInvalid(t, c, with("version_number"), "/version_number", "must have at most 1000 characters")
+	if err := c.Validate([]byte(with("output"))); err != nil {
+		t.Errorf("a number that nobody compares: %v", err)
+	}
+}
+
 func FuzzValidateNamesAValueThatIsThere(f *testing.F) {
 	for _, c := range catalogue.All() {
 		f.Add(string(c.Name), []byte(c.Example))
@@ -235,9 +280,43 @@ func FuzzValidateNamesAValueThatIsThere(f *testing.F) {
 			if err != nil && (!errors.As(err, &e) || e.Kind != boathook.Invalid || e.Message == "") {
 				t.Errorf("%q: %v", data, err)
 			}
+			if e != nil && !isThere(data, e) {
+				t.Errorf("%q has nothing at %q, but %v", data, e.Field, err)
+			}
 			if err == nil && boathook.CheckJSON(data) == nil && bytes.TrimSpace(data)[0] != '{' {
 				t.Errorf("%q is valid", data)
 			}
 		}
 	})
+}
+
+// isThere reports whether an error's field is a value of data, or, where it is
+// one that is required, would be in an object of data.
+func isThere(data []byte, e *boathook.Error) bool {
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if dec.Decode(&v) != nil {
+		return e.Field == ""
+	}
+	for i, token := range strings.Split(e.Field, "/")[1:] {
+		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+		switch inner := v.(type) {
+		case map[string]any:
+			value, ok := inner[token]
+			if !ok {
+				return e.Message == "is required" && i == strings.Count(e.Field, "/")-1
+			}
+			v = value
+		case []any:
+			n, err := strconv.Atoi(token)
+			if err != nil || n >= len(inner) {
+				return false
+			}
+			v = inner[n]
+		default:
+			return false
+		}
+	}
+	return e.Message != "is required"
 }

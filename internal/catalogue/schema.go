@@ -1,10 +1,15 @@
 package catalogue
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"math/big"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,17 +22,17 @@ import (
 )
 
 // schema is a JSON Schema of draft 2020-12, in the words that the catalogue's
-// schemas use: one with any other is not read. The library that knows them all
-// compiles six drafts of its own whenever a process starts, which took 4 ms of
-// the 8 of manage's start. The tests hold this to what the library says.
+// schemas use: [parse] refuses others. The library that knows them all compiles
+// six drafts of its own whenever a process starts, which took 4 ms of the 8 of
+// manage's start. The tests hold this to what the library says.
 type schema struct {
 	Ref                  string             `json:"$ref"` // #/$defs/{name}, beside no other word
 	Defs                 map[string]*schema `json:"$defs"`
 	Type                 typeNames          `json:"type"`
 	Enum                 []string           `json:"enum"`
-	Const                *string            `json:"const"`
-	MinLength            int                `json:"minLength"`
-	Format               string             `json:"format"` // date-time or uri
+	Const                string             `json:"const"`
+	MinLength            int                `json:"minLength"` // 0 or 1
+	Format               string             `json:"format"`    // date-time or uri
 	Minimum              *float64           `json:"minimum"`
 	Maximum              *float64           `json:"maximum"`
 	Items                *schema            `json:"items"`
@@ -39,52 +44,105 @@ type schema struct {
 	Schema      string `json:"$schema"`
 	Title       string `json:"title"`
 	Description string `json:"description"`
+
+	is *schema // what Ref refers to
 }
 
 // anything is the schema of values that no other one is of.
 var anything = new(schema)
 
-// check refuses a value that is not what the schema, of a document with these
-// definitions, says. The error is about the first value at fault, of an object's
-// fields in the order of their names: the same data always gives the same one.
-func (s *schema) check(v any, at string, defs map[string]*schema) error {
-	if s.Ref != "" {
-		return defs[strings.TrimPrefix(s.Ref, "#/$defs/")].check(v, at, defs)
+// parse panics on a schema that says what check does not know.
+func parse(document []byte) (s *schema) {
+	dec := json.NewDecoder(bytes.NewReader(document))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&s); err != nil {
+		panic(err)
 	}
-	if n, ok := v.(json.Number); ok && !countable(n) {
-		return boathook.InvalidField(at, "must have an exponent of at most %d", maxExponent)
+	s.resolve(s.Defs)
+	return s
+}
+
+// resolve finds what is referred to, here and further in.
+func (s *schema) resolve(defs map[string]*schema) {
+	if s.Ref != "" {
+		s.is = defs[strings.TrimPrefix(s.Ref, "#/$defs/")]
+		if s.is == nil || !reflect.DeepEqual(*s, schema{Ref: s.Ref, is: s.is}) {
+			panic(fmt.Errorf("%s refers to nothing, or stands beside other words", s.Ref))
+		}
+		return
+	}
+	for _, name := range s.Type {
+		if typeWords[name] == "" {
+			panic(fmt.Errorf("there is no type %q", name))
+		}
+	}
+	if !slices.Contains([]string{"", "date-time", "uri"}, s.Format) || s.MinLength > 1 || slices.Contains(s.Enum, "") {
+		panic(fmt.Errorf("the format %q, the length %d or one of %q is not known", s.Format, s.MinLength, s.Enum))
+	}
+	for _, inner := range slices.Concat(slices.Collect(maps.Values(s.Defs)), slices.Collect(maps.Values(s.Properties))) {
+		inner.resolve(defs)
+	}
+	if s.Items != nil {
+		s.Items.resolve(defs)
+	}
+}
+
+// check refuses a value that is not what the schema says. The error is about the
+// first value at fault, of an object's fields in the order of their names: the
+// same data always gives the same one.
+func (s *schema) check(v any) error {
+	if s.is != nil {
+		return s.is.check(v)
+	}
+	if n, ok := v.(json.Number); ok {
+		if err := s.countable(n); err != nil {
+			return err
+		}
 	}
 	if s.Type != nil && !s.Type.include(v) {
-		return boathook.InvalidField(at, "must be %s, not %s", s.Type, typeWords[typeOf(v)])
+		return wrong("must be %s, not %s", s.Type, typeWords[typeOf(v)])
 	}
 	choices := s.Enum
-	if s.Const != nil {
-		choices = []string{*s.Const}
+	if s.Const != "" {
+		choices = []string{s.Const}
 	}
 	if text, ok := v.(string); choices != nil && (!ok || !slices.Contains(choices, text)) {
-		return boathook.InvalidField(at, "must be %s", strings.Join(choices, ", "))
+		return wrong("must be %s", strings.Join(choices, ", "))
 	}
 	switch v := v.(type) {
 	case string:
-		return s.checkText(v, at)
+		return s.checkText(v)
 	case json.Number:
-		return s.checkNumber(v, at)
+		return s.checkNumber(v)
 	case []any:
-		return s.checkItems(v, at, defs)
+		return s.checkItems(v)
 	case map[string]any:
-		return s.checkFields(v, at, defs)
+		return s.checkFields(v)
 	}
 	return nil
 }
 
-func (s *schema) checkText(v, at string) error {
+// wrong is an error about the value that is looked at.
+func wrong(format string, args ...any) error { return boathook.InvalidField("", format, args...) }
+
+// within makes an error about a value one about its place in what holds it. So
+// only a value at fault has its pointer written down.
+func within(name string, err error) error {
+	e, ok := errors.AsType[*boathook.Error](err)
+	if !ok {
+		return err
+	}
+	return &boathook.Error{Kind: e.Kind, Field: "/" + pointerEscapes.Replace(name) + e.Field, Message: e.Message}
+}
+
+func (s *schema) checkText(v string) error {
 	switch {
 	case utf8.RuneCountInString(v) < s.MinLength:
-		return boathook.InvalidField(at, "must not be empty")
+		return wrong("must not be empty")
 	case s.Format == "date-time" && !isTime(v):
-		return boathook.InvalidField(at, "must be a time such as 2014-12-18T10:44:22+00:00")
+		return wrong("must be a time such as 2014-12-18T10:44:22+00:00")
 	case s.Format == "uri" && !isURI(v):
-		return boathook.InvalidField(at, "must be a URL such as https://example.com/")
+		return wrong("must be a URL such as https://example.com/")
 	}
 	return nil
 }
@@ -112,28 +170,33 @@ func isURI(v string) bool {
 	return err == nil && u.IsAbs()
 }
 
-func (s *schema) checkNumber(v json.Number, at string) error {
-	n := rational(v)
-	switch {
-	case s.Minimum != nil && n.Cmp(new(big.Rat).SetFloat64(*s.Minimum)) < 0:
-		return boathook.InvalidField(at, "must be at least %v", *s.Minimum)
-	case s.Maximum != nil && n.Cmp(new(big.Rat).SetFloat64(*s.Maximum)) > 0:
-		return boathook.InvalidField(at, "must be at most %v", *s.Maximum)
+func (s *schema) checkNumber(v json.Number) error {
+	if s.Minimum != nil && rational(v).Cmp(new(big.Rat).SetFloat64(*s.Minimum)) < 0 {
+		return wrong("must be at least %v", *s.Minimum)
+	}
+	if s.Maximum != nil && rational(v).Cmp(new(big.Rat).SetFloat64(*s.Maximum)) > 0 {
+		return wrong("must be at most %v", *s.Maximum)
 	}
 	return nil
 }
 
-// maxExponent is the largest of a number's that is taken, since numbers are
-// compared with all their digits.
-const maxExponent = 999
+// Numbers are compared with all their digits, so they may not have too many.
+const (
+	maxExponent = 999
+	maxNumber   = 1000 // characters of one that is compared
+)
 
-func countable(n json.Number) bool {
+// countable refuses a number that nobody can count with.
+func (s *schema) countable(n json.Number) error {
 	_, exponent, ok := strings.Cut(strings.ToLower(n.String()), "e")
-	if !ok {
-		return true
+	if e, err := strconv.Atoi(exponent); ok && (err != nil || e > maxExponent || e < -maxExponent) {
+		return wrong("must have an exponent of at most %d", maxExponent)
 	}
-	e, err := strconv.Atoi(exponent)
-	return err == nil && e <= maxExponent && e >= -maxExponent
+	compared := s.Minimum != nil || s.Maximum != nil || slices.Contains(s.Type, "integer")
+	if compared && len(n) > maxNumber {
+		return wrong("must have at most %d characters", maxNumber)
+	}
+	return nil
 }
 
 func rational(n json.Number) *big.Rat {
@@ -141,37 +204,33 @@ func rational(n json.Number) *big.Rat {
 	return r
 }
 
-func (s *schema) checkItems(items []any, at string, defs map[string]*schema) error {
-	of := s.Items
-	if of == nil {
-		of = anything
-	}
+func (s *schema) checkItems(items []any) error {
+	of := cmp.Or(s.Items, anything)
 	for i, item := range items {
-		if err := of.check(item, at+"/"+strconv.Itoa(i), defs); err != nil {
-			return err
+		if err := of.check(item); err != nil {
+			return within(strconv.Itoa(i), err)
 		}
 	}
 	return nil
 }
 
-func (s *schema) checkFields(object map[string]any, at string, defs map[string]*schema) error {
+func (s *schema) checkFields(object map[string]any) error {
 	names := slices.AppendSeq(slices.Clone(s.Required), maps.Keys(object))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		value, given := object[name]
 		of, known := s.Properties[name]
-		if !known {
-			of = anything
-		}
-		field := at + "/" + pointerEscapes.Replace(name)
+		var err error
 		switch {
 		case !given:
-			return boathook.InvalidField(field, "is required")
+			err = wrong("is required")
 		case !known && s.AdditionalProperties != nil && !*s.AdditionalProperties:
-			return boathook.InvalidField(field, "no such field")
+			err = wrong("no such field")
+		default:
+			err = cmp.Or(of, anything).check(value)
 		}
-		if err := of.check(value, field, defs); err != nil {
-			return err
+		if err != nil {
+			return within(name, err)
 		}
 	}
 	return nil
@@ -182,12 +241,12 @@ var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 // typeNames are the types that a value may have. JSON has one or a list.
 type typeNames []string
 
-func (names *typeNames) UnmarshalJSON(text []byte) error {
-	if text[0] == '[' {
-		return json.Unmarshal(text, (*[]string)(names))
+func (names *typeNames) UnmarshalJSON(document []byte) error {
+	if document[0] == '[' {
+		return json.Unmarshal(document, (*[]string)(names))
 	}
 	*names = make(typeNames, 1)
-	return json.Unmarshal(text, &(*names)[0])
+	return json.Unmarshal(document, &(*names)[0])
 }
 
 func (names typeNames) include(v any) bool {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
@@ -83,14 +84,17 @@ func (h *Handler) publishEvents(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	events, pins, err := h.checkPublish(c.Context(), c, in)
+	events, ids, key, err := h.checkPublish(c.Context(), c, in)
 	if err != nil {
 		return err
 	}
-	if err := h.pin(c.Context(), pins); err != nil {
+	if err := h.pin(c.Context(), ids); err != nil {
+		return err // which has not used up the key
+	}
+	if err := h.pin(c.Context(), key); err != nil {
 		return err
 	}
-	if err := h.send(c.Context(), events, pins); err != nil {
+	if err := h.send(c.Context(), events, slices.Concat(ids, key)); err != nil {
 		return err
 	}
 	view := publishedView{make([]publishedEvent, len(events))}
@@ -100,37 +104,34 @@ func (h *Handler) publishEvents(w http.ResponseWriter, c call) error {
 	return answer(w, http.StatusAccepted, view)
 }
 
-// checkPublish makes the events that a request asks for, and their pins.
-func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) ([]*publishing, []*pin, error) {
+// checkPublish makes the events that a request asks for, and their pins: of
+// those that have ids of their own, and of all others by the request's key.
+func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) (events []*publishing, ids, byKey []*pin, err error) {
 	inputs := in.Events
 	if one := in.one(); in.Events == nil {
 		inputs = []eventInput{one}
 	} else if one.ID+one.Source+string(one.Type)+string(one.Environment) != "" || one.Data != nil {
-		return nil, nil, boathook.InvalidField("events", "stands alone: the fields of one event don't go with it")
+		return nil, nil, nil, boathook.InvalidField("events", "stands alone: the fields of one event don't go with it")
 	}
 	if len(inputs) == 0 || len(inputs) > maxEvents {
-		return nil, nil, boathook.InvalidField("events", "must have 1 to %d events", maxEvents)
+		return nil, nil, nil, boathook.InvalidField("events", "must have 1 to %d events", maxEvents)
 	}
 	key := c.Header.Get(boathook.IdempotencyKey)
 	if len(key) > boathook.MaxIdempotencyKey {
-		return nil, nil, boathook.InvalidField(boathook.IdempotencyKey, "must have at most %d bytes", boathook.MaxIdempotencyKey)
+		return nil, nil, nil, boathook.InvalidField(boathook.IdempotencyKey, "must have at most %d bytes", boathook.MaxIdempotencyKey)
 	}
 
 	now := h.cfg.Now()
-	whole := &pin{by: boathook.IdempotencyKey, EventPin: store.EventPin{ // a key is for the request as a whole
-		WorkspaceID: c.workspace, ID: boathook.DeriveID(boathook.EventID, c.workspace, key), Hash: hashOf(inputs), Time: now,
-	}}
-	var pins []*pin
 	sources := make(map[string]boathook.Source, 1)
 	seen := make(map[string]bool, len(inputs))
-	events := make([]*publishing, len(inputs))
+	var keyed []*publishing
 	for i, input := range inputs {
 		at := ""
 		if in.Events != nil {
 			at = "/events/" + strconv.Itoa(i)
 		}
 		if err := h.checkEvent(ctx, c, input, sources); err != nil {
-			return nil, nil, located(at, err)
+			return nil, nil, nil, located(at, err)
 		}
 		e := &publishing{Event: boathook.Event{
 			ID: input.ID, WorkspaceID: c.workspace, SourceID: input.Source, Environment: input.Environment,
@@ -138,26 +139,28 @@ func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) ([]
 		}}
 		switch {
 		case input.ID != "":
-			pins = append(pins, &pin{by: field(at, "id"), events: []*publishing{e}, EventPin: store.EventPin{
+			ids = append(ids, &pin{by: field(at, "id"), events: []*publishing{e}, EventPin: store.EventPin{
 				WorkspaceID: c.workspace, ID: e.ID, Hash: hashOf(input), Time: now,
 			}})
 		case key != "":
 			e.ID = boathook.DeriveID(boathook.EventID, c.workspace, key, strconv.Itoa(i))
-			whole.events = append(whole.events, e)
+			keyed = append(keyed, e)
 		default:
 			e.ID = boathook.NewID(boathook.EventID)
 		}
 		if seen[e.ID] {
-			return nil, nil, located(at, boathook.InvalidField("id", "is another event's in this request"))
+			return nil, nil, nil, located(at, boathook.InvalidField("id", "is another event's in this request"))
 		}
 		seen[e.ID] = true
 		e.sent.ID = e.ID
-		events[i] = e
+		events = append(events, e)
 	}
-	if len(whole.events) > 0 {
-		pins = append(pins, whole)
+	if len(keyed) > 0 {
+		byKey = []*pin{{by: boathook.IdempotencyKey, events: keyed, EventPin: store.EventPin{ // it is for the request as a whole
+			WorkspaceID: c.workspace, ID: keyed[0].ID, Hash: hashOf(inputs), Time: now,
+		}}}
 	}
-	return events, pins, nil
+	return events, ids, byKey, nil
 }
 
 // hashOf tells content from other content, whatever white space is in it.

@@ -133,6 +133,10 @@ func TestAnIDOrKeyIsForOneContent(t *testing.T) {
 	a.ask(202, "POST", "/v1/events", `{"events":[`+plain+`,`+plain+`]}`, "Idempotency-Key", "k")
 	a.refused(409, "Idempotency-Key", "POST", "/v1/events", `{"events":[`+plain+`]}`, "Idempotency-Key", "k")
 
+	// A request that is refused for an id has not used up its key.
+	a.refused(409, "/events/1/id", "POST", "/v1/events", `{"events":[`+plain+`,`+other+`]}`, "Idempotency-Key", "mixed")
+	a.ask(202, "POST", "/v1/events", `{"events":[`+plain+`]}`, "Idempotency-Key", "mixed")
+
 	// Another workspace's ids and keys are its own.
 	token := a.otherWorkspace()
 	theirs := a.as(token, 201, "POST", "/v1/apps", `{"name":"shop"}`).text("id")
