@@ -1,5 +1,6 @@
 // Command intake is the Lambda function that answers triggers: the HTTP API's
-// POST /webhooks/runs/{token}, and the trigger of agents. What it does is in package intake.
+// POST /webhooks/runs/{token}, and the trigger of agents. What it does is in
+// package intake.
 package main
 
 import (

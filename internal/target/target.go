@@ -1,7 +1,7 @@
 // Package target executes runs: [HTTP] posts to a URL, [Command] starts a
 // local process, package lambda invokes a function, package agentcore an agent
-// on Amazon Bedrock AgentCore. Each gives a run its
-// input, passes on what it prints line by line, and finds its output.
+// on Amazon Bedrock AgentCore. Each gives a run its input, passes on what it
+// prints line by line, and finds its output.
 //
 // A job is started at most once for each [Target.Run], whatever goes wrong
 // with connections: agents have side effects.
