@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"time"
@@ -37,11 +38,22 @@ type Store interface {
 // with 6 MB at most, of JSON that is escaped once more.
 const MaxPageBytes = 2 << 20
 
-// Page asks for a part of a list.
+// MaxLook is how many objects one page looks at, unless it is told otherwise:
+// enough to find what is one in ten, of at most a few MB to read.
+const MaxLook = 2000
+
+// Page asks for a part of a list. What the list selects may be rare among what
+// it has to look through, so a page also ends once it has looked at many objects:
+// it may hold fewer than its limit, or none, and still have a next one. The list
+// ends with the page that has no cursor.
 type Page struct {
 	Limit  int    // 1 to 200
 	Cursor string // empty, or the one that the part before gave
+	Look   int    // about how many objects of each source or webhook to look at; 0: MaxLook
 }
+
+// Looks is how many objects the page may look at.
+func (p Page) Looks() int { return cmp.Or(p.Look, MaxLook) }
 
 // Workspaces are the tenants.
 type Workspaces interface {
@@ -156,7 +168,7 @@ type Runs interface {
 	// RunHeads lists as Runs does, and reads no inputs and outputs.
 	RunHeads(ctx context.Context, q RunQuery) (heads []boathook.RunHead, next string, err error)
 	// CountRuns counts the runs of a workspace's sources by status: those
-	// created at a time or later, the newest [MaxCounted] of each source.
+	// created at a time or later among the newest [MaxCounted] of each source.
 	CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error)
 	// AnyActive reports whether a source has a run that is not over.
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
@@ -186,7 +198,7 @@ type RunQuery struct {
 	SourceIDs   []string // at least one
 	Environment boathook.Environment
 	Statuses    []boathook.RunStatus // any of them
-	Skip        int                  // how many to leave out before the page; each costs as if it were listed
+	Skip        int                  // how many to leave out before the page, of those that it looks at
 	Page
 }
 
@@ -211,8 +223,8 @@ type Requests interface {
 	// [RequestSlots]-1, in place of what was there. Rejected ones have slots of
 	// their own.
 	PutRequest(ctx context.Context, slot int, r boathook.Request) error
-	// Requests lists by time, newest first. A page may end before its limit:
-	// where other webhooks of the source have started many more runs.
+	// Requests lists by time, newest first. A page looks at the runs that all
+	// webhooks of the source have started.
 	Requests(ctx context.Context, q RequestQuery) (requests []boathook.Request, next string, err error)
 }
 

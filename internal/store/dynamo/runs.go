@@ -291,32 +291,23 @@ func (s *Store) RunHeads(ctx context.Context, q store.RunQuery) (heads []boathoo
 // CountRuns implements [store.Runs]. It reads the index alone.
 func (s *Store) CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error) {
 	counts := make(map[boathook.RunStatus]int)
-	oldest := position(since, "")
+	everything := store.Page{Limit: store.MaxCounted, Look: store.MaxCounted}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, id := range sourceIDs {
 		group.Go(func() error {
-			n := 0
-			for it, err := range s.items(ctx, s.runsOf(id).query("", store.MaxCounted)) {
-				if err != nil {
-					return err
-				}
-				h, err := decode[headItem](it)
-				if err != nil {
-					return err
-				}
-				if n == store.MaxCounted || h.Place < oldest {
-					break
-				}
-				if h.WorkspaceID == workspaceID {
-					n++
-					mu.Lock()
-					counts[h.Status]++
-					mu.Unlock()
-				}
+			l := s.runsOf(id)
+			if !since.IsZero() {
+				l.oldest = position(since, "")
 			}
-			return nil
+			runs, _, err := look(ctx, s, l, "", everything, func(h headItem) bool { return h.WorkspaceID == workspaceID })
+			mu.Lock()
+			defer mu.Unlock()
+			for _, r := range runs {
+				counts[r.object.Status]++
+			}
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
