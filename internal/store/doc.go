@@ -102,6 +102,9 @@
 //
 // # Limits
 //
+// A page of a list looks at [MaxLook] objects, or at a whole page of each of the
+// lists it merges; what of them it leaves out is paid for as well.
+//
 // One partition key takes about 1,000 write units a second: a source starts
 // at most as many runs a second (they share an index partition), a webhook
 // four times as many deliveries (four shards). Beyond it DynamoDB throttles;

@@ -49,11 +49,15 @@ const MaxLook = 2000
 type Page struct {
 	Limit  int    // 1 to 200
 	Cursor string // empty, or the one that the part before gave
-	Look   int    // about how many objects of each source or webhook to look at; 0: MaxLook
+	Look   int    // about how many objects to look at, in all; 0: MaxLook
 }
 
-// Looks is how many objects the page may look at.
-func (p Page) Looks() int { return cmp.Or(p.Look, MaxLook) }
+// Share is what the page asks of one of several lists that are merged: it looks
+// at its share of them, and at a whole page at least.
+func (p Page) Share(lists int) Page {
+	p.Look = max(cmp.Or(p.Look, MaxLook)/lists, p.Limit)
+	return p
+}
 
 // Workspaces are the tenants.
 type Workspaces interface {
@@ -228,7 +232,8 @@ type Requests interface {
 	Requests(ctx context.Context, q RequestQuery) (requests []boathook.Request, next string, err error)
 }
 
-// MaxCounted is up to where counts of runs are exact.
+// MaxCounted is up to where counts of runs are exact: the newest so many of each
+// source are looked at. Lists that can't say that there is more go as far.
 const MaxCounted = 10_000
 
 // LogLine is one line that a run printed.

@@ -289,7 +289,6 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveri
 			table: s.config.RecordsTable, index: byParent, partition: failedParent(q.WorkspaceID, q.WebhookID),
 		})
 	} else {
-		q.Look = (q.Looks() + deliveryShards - 1) / deliveryShards
 		for shard := range deliveryShards {
 			lists = append(lists, list{
 				table: s.config.RecordsTable, columns: deliveryColumns,

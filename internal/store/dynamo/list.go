@@ -135,9 +135,9 @@ type placed[T any] struct {
 }
 
 // look reads the objects of a list that come after a position and for which keep
-// is true, until it has one more than the page's limit, or has read as many items
-// as the page may look at: expired ones count, since they may be most of what is
-// left. What is behind edge it has not looked at; it is empty at the list's end.
+// is true, until it has one more than the limit of a page's share, or has read as
+// many items as the share has: expired ones count, since they may be most of what
+// is left. What is behind edge it has not looked at; it is empty at the list's end.
 func look[T any](ctx context.Context, s *Store, l list, from string, p store.Page, keep func(T) bool) (found []placed[T], edge string, err error) {
 	if oldest, newest := l.bounds(from); oldest > newest {
 		return nil, "", nil // which DynamoDB would refuse
@@ -145,7 +145,7 @@ func look[T any](ctx context.Context, s *Store, l list, from string, p store.Pag
 	_, sort := l.attributes()
 	looked := 0
 	// Two more: the one at from, and one to see whether there are more.
-	for it, err := range s.rows(ctx, l.query(from, p.Limit+2), p.Looks()+2) {
+	for it, err := range s.rows(ctx, l.query(from, p.Limit+2), p.Look+2) {
 		if err != nil {
 			return nil, "", err
 		}
@@ -153,7 +153,7 @@ func look[T any](ctx context.Context, s *Store, l list, from string, p store.Pag
 		if position == from {
 			continue
 		}
-		if looked == p.Looks() {
+		if looked == p.Look {
 			return found, edge, nil
 		}
 		looked++
@@ -215,7 +215,7 @@ func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func
 	if err != nil {
 		return nil, "", err
 	}
-	found, edge, err := lookAll(ctx, s, from, p, keep, lists...)
+	found, edge, err := lookAll(ctx, s, from, p.Share(len(lists)), keep, lists...)
 	if err != nil {
 		return nil, "", err
 	}

@@ -291,7 +291,7 @@ func (s *Store) RunHeads(ctx context.Context, q store.RunQuery) (heads []boathoo
 // CountRuns implements [store.Runs]. It reads the index alone.
 func (s *Store) CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error) {
 	counts := make(map[boathook.RunStatus]int)
-	everything := store.Page{Limit: store.MaxCounted, Look: store.MaxCounted}
+	counted := store.Page{Limit: store.MaxCounted, Look: store.MaxCounted}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
@@ -301,7 +301,7 @@ func (s *Store) CountRuns(ctx context.Context, workspaceID string, sourceIDs []s
 			if !since.IsZero() {
 				l.oldest = position(since, "")
 			}
-			runs, _, err := look(ctx, s, l, "", everything, func(h headItem) bool { return h.WorkspaceID == workspaceID })
+			runs, _, err := look(ctx, s, l, "", counted, func(h headItem) bool { return h.WorkspaceID == workspaceID })
 			mu.Lock()
 			defer mu.Unlock()
 			for _, r := range runs {

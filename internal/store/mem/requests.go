@@ -49,7 +49,7 @@ func (s *Store) Requests(_ context.Context, q store.RequestQuery) ([]boathook.Re
 			found = append(found, entry[*boathook.Request]{p, r})
 		}
 	}
-	started, edge := look(s.runsOf.before(q.SourceID, from), q.Page, func(r *boathook.Run) bool {
+	started, edge := look(s.runsOf.before(q.SourceID, from), q.Share(1), func(r *boathook.Run) bool {
 		return r.WebhookID == q.WebhookID && wanted(accepted(r))
 	})
 	for _, e := range started {

@@ -159,7 +159,7 @@ func (s *Store) selected(q store.RunQuery) (page []entry[*boathook.Run], next st
 	q.Limit += q.Skip
 	edge := beginning
 	for _, sourceID := range q.SourceIDs {
-		found, seen := look(s.runsOf.before(sourceID, from), q.Page, func(r *boathook.Run) bool {
+		found, seen := look(s.runsOf.before(sourceID, from), q.Share(len(q.SourceIDs)), func(r *boathook.Run) bool {
 			return r.WorkspaceID == q.WorkspaceID &&
 				(q.Environment == "" || r.Environment == q.Environment) &&
 				(len(q.Statuses) == 0 || slices.Contains(q.Statuses, r.Status))

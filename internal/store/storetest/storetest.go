@@ -208,8 +208,8 @@ func (l list[T]) test(t *testing.T, now time.Time) {
 	for _, limit := range []int{1, 2, 4, len(ids)} {
 		wantSame(t, "all pages together", l.ids(l.all(t, store.Page{Limit: limit})), ids)
 	}
-	for _, look := range []int{1, 3} {
-		wantSame(t, "all pages together, which look at few", l.ids(l.all(t, store.Page{Limit: 4, Look: look})), ids)
+	for _, p := range []store.Page{{Limit: 1, Look: 1}, {Limit: 2, Look: 3}} {
+		wantSame(t, "all pages together, which look at few", l.ids(l.all(t, p)), ids)
 	}
 
 	first, next, err := l.page(t.Context(), store.Page{Limit: 2})
