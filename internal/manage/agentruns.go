@@ -174,7 +174,7 @@ func (h *Handler) allAgentRuns(ctx context.Context, c call, _ none) (page agentR
 	if err != nil {
 		return page, err
 	}
-	page.Stats.Running = counts[boathook.RunRunning] + counts[boathook.RunPending]
+	page.Stats.Running = counts[boathook.RunPending]
 	page.Stats.Failed = counts[boathook.RunFailed]
 	for _, n := range today {
 		page.Stats.Today += n

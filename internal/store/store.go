@@ -172,9 +172,11 @@ type Runs interface {
 	// RunHeads lists as Runs does, and reads no inputs and outputs.
 	RunHeads(ctx context.Context, q RunQuery) (heads []boathook.RunHead, next string, err error)
 	// CountRuns counts the runs of a workspace's sources by status: those
-	// created at a time or later among the newest [MaxCounted] of each source.
+	// created at a time or later among the newest [MaxCounted] of each source. A
+	// running one counts as pending.
 	CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error)
-	// AnyActive reports whether a source has a run that is not over.
+	// AnyActive reports whether a source has a run that is not over, however
+	// old it is and however many came after it.
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
 
 	// ClaimRun makes a pending run running, with the claim and the start

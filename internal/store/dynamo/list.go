@@ -134,18 +134,21 @@ type placed[T any] struct {
 	object   T
 }
 
+func newestFirst[T any](a, b placed[T]) int { return cmp.Compare(b.position, a.position) }
+
 // look reads the objects of a list that come after a position and for which keep
-// is true, until it has one more than the limit of a page's share, or has read as
-// many items as the share has: expired ones count, since they may be most of what
-// is left. What is behind edge it has not looked at; it is empty at the list's end.
-func look[T any](ctx context.Context, s *Store, l list, from string, p store.Page, keep func(T) bool) (found []placed[T], edge string, err error) {
+// is true, until it has one more than the limit of its share of a page, or has read
+// as many items as it may look at: expired ones count, since they may be most of
+// what is left. What is behind edge it has not looked at; edge is empty at the
+// list's end.
+func look[T any](ctx context.Context, s *Store, l list, from string, share store.Page, keep func(T) bool) (found []placed[T], edge string, err error) {
 	if oldest, newest := l.bounds(from); oldest > newest {
 		return nil, "", nil // which DynamoDB would refuse
 	}
 	_, sort := l.attributes()
 	looked := 0
 	// Two more: the one at from, and one to see whether there are more.
-	for it, err := range s.rows(ctx, l.query(from, p.Limit+2), p.Look+2) {
+	for it, err := range s.rows(ctx, l.query(from, share.Limit+2), share.Look+2) {
 		if err != nil {
 			return nil, "", err
 		}
@@ -153,7 +156,7 @@ func look[T any](ctx context.Context, s *Store, l list, from string, p store.Pag
 		if position == from {
 			continue
 		}
-		if looked == p.Look {
+		if looked == share.Look {
 			return found, edge, nil
 		}
 		looked++
@@ -168,36 +171,43 @@ func look[T any](ctx context.Context, s *Store, l list, from string, p store.Pag
 		if !keep(object) {
 			continue
 		}
-		if found = append(found, placed[T]{position, object}); len(found) > p.Limit {
+		if found = append(found, placed[T]{position, object}); len(found) > share.Limit {
 			return found, edge, nil
 		}
 	}
 	return found, "", nil
 }
 
-// lookAll looks at several lists. What is behind edge it has not looked at in
-// one of them.
-func lookAll[T any](ctx context.Context, s *Store, from string, p store.Page, keep func(T) bool, lists ...list) (found []placed[T], edge string, err error) {
-	var mu sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	for _, l := range lists {
-		group.Go(func() error {
-			some, seen, err := look(ctx, s, l, from, p, keep)
-			mu.Lock()
-			defer mu.Unlock()
-			found, edge = append(found, some...), max(edge, seen)
-			return err
-		})
+// lookAll looks at several lists, those of one stage at once. What is behind edge
+// it has not looked at in one of them. An object that goes from a list to one of a
+// later stage meanwhile is not missed, and is found once.
+func lookAll[T any](ctx context.Context, s *Store, from string, share store.Page, keep func(T) bool, stages ...[]list) (found []placed[T], edge string, err error) {
+	for _, lists := range stages {
+		var mu sync.Mutex
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(parallel)
+		for _, l := range lists {
+			group.Go(func() error {
+				some, seen, err := look(ctx, s, l, from, share, keep)
+				mu.Lock()
+				defer mu.Unlock()
+				found, edge = append(found, some...), max(edge, seen)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return nil, "", err
+		}
 	}
-	err = group.Wait()
-	return found, edge, err
+	slices.SortFunc(found, newestFirst)
+	found = slices.CompactFunc(found, func(a, b placed[T]) bool { return a.position == b.position })
+	return found, edge, nil
 }
 
 // cut makes a page of what was found in front of an edge.
 func cut[T any](found []placed[T], edge string, limit int) (page []placed[T], next string) {
 	page = slices.DeleteFunc(found, func(f placed[T]) bool { return f.position < edge })
-	slices.SortFunc(page, func(a, b placed[T]) int { return cmp.Compare(b.position, a.position) })
+	slices.SortFunc(page, newestFirst)
 	if len(page) > limit {
 		page = page[:limit]
 		edge = page[limit-1].position
@@ -210,20 +220,24 @@ func cut[T any](found []placed[T], edge string, limit int) (page []placed[T], ne
 
 // page merges lists and returns the part of them that p asks for: those
 // items' objects for which keep is true.
-func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func(string) bool, keep func(T) bool, lists ...list) (objects []T, next string, err error) {
+func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func(string) bool, keep func(T) bool, lists ...list) (page []T, next string, err error) {
 	from, err := parseCursor(p.Cursor, validPosition)
 	if err != nil {
 		return nil, "", err
 	}
-	found, edge, err := lookAll(ctx, s, from, p.Share(len(lists)), keep, lists...)
+	found, edge, err := lookAll(ctx, s, from, p.Share(len(lists)), keep, lists)
 	if err != nil {
 		return nil, "", err
 	}
 	found, next = cut(found, edge, p.Limit)
+	return objects(found), next, nil
+}
+
+func objects[T any](found []placed[T]) (objects []T) {
 	for _, f := range found {
 		objects = append(objects, f.object)
 	}
-	return objects, next, nil
+	return objects
 }
 
 func cursorOf(position string) string { return base64.RawURLEncoding.EncodeToString([]byte(position)) }

@@ -142,8 +142,12 @@ func (s *Store) CountRuns(_ context.Context, workspaceID string, sourceIDs []str
 				break
 			}
 			n++
+			status := e.value.Status
+			if !status.Over() {
+				status = boathook.RunPending
+			}
 			if e.value.WorkspaceID == workspaceID {
-				counts[e.value.Status]++
+				counts[status]++
 			}
 		}
 	}

@@ -643,8 +643,14 @@ func (s *suite) testRuns(t *testing.T) {
 		}
 
 		counts := make(map[boathook.RunStatus]int)
-		for _, r := range all {
+		count := func(r boathook.Run) {
+			if r.Status == boathook.RunRunning {
+				r.Status = boathook.RunPending
+			}
 			counts[r.Status]++
+		}
+		for _, r := range all {
+			count(r)
 		}
 		nobody := boathook.NewID(boathook.DeploymentID)
 		wantSame(t, "counts", read(s.CountRuns(t.Context(), query.WorkspaceID, append(query.SourceIDs, nobody), time.Time{}))(t), counts)
@@ -652,7 +658,7 @@ func (s *suite) testRuns(t *testing.T) {
 			read(s.CountRuns(t.Context(), boathook.NewID(boathook.WorkspaceID), query.SourceIDs, time.Time{}))(t), map[boathook.RunStatus]int{})
 		clear(counts)
 		for _, r := range all[:5] {
-			counts[r.Status]++
+			count(r)
 		}
 		wantSame(t, "counts of the newest five", read(s.CountRuns(t.Context(), query.WorkspaceID, query.SourceIDs, all[4].CreatedAt))(t), counts)
 	})
