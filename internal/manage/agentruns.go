@@ -110,6 +110,13 @@ func (h *Handler) agentRuns(ctx context.Context, c call, _ none) ([]agentRunView
 		return []agentRunView{}, err
 	}
 	q.SourceIDs = []string{s.ID}
+	return h.countedRuns(ctx, q)
+}
+
+// countedRuns are those that a query selects of the runs that are counted: its
+// list can't say that there is more behind a short page.
+func (h *Handler) countedRuns(ctx context.Context, q store.RunQuery) ([]agentRunView, error) {
+	q.Look = store.MaxCounted * len(q.SourceIDs)
 	heads, _, err := h.cfg.Store.RunHeads(ctx, q)
 	return viewList(heads, "", viewAgentRun).Data, err
 }
@@ -167,7 +174,7 @@ func (h *Handler) allAgentRuns(ctx context.Context, c call, _ none) (page agentR
 	if err != nil {
 		return page, err
 	}
-	page.Stats.Running = counts[boathook.RunRunning] + counts[boathook.RunPending]
+	page.Stats.Running = counts[boathook.RunPending]
 	page.Stats.Failed = counts[boathook.RunFailed]
 	for _, n := range today {
 		page.Stats.Today += n
@@ -182,8 +189,7 @@ func (h *Handler) allAgentRuns(ctx context.Context, c call, _ none) (page agentR
 	}
 	page.Pagination.TotalPages = (page.Pagination.Total + q.Limit - 1) / q.Limit
 	q.Skip = (number - 1) * q.Limit
-	heads, _, err := h.cfg.Store.RunHeads(ctx, q)
-	page.Data = viewList(heads, "", viewAgentRun).Data
+	page.Data, err = h.countedRuns(ctx, q)
 	return page, err
 }
 
@@ -208,8 +214,8 @@ const (
 	maxLogOffset    = 1_000_000
 )
 
-// agentLog is the lines of an agent's runs, the newest first. It ends early
-// once they are about [maxEventBytes] long.
+// agentLog is the lines of an agent's newest [store.MaxCounted] runs, the newest
+// first. It ends early once they are about [maxEventBytes] long.
 func (h *Handler) agentLog(ctx context.Context, c call, _ none) ([]agentLogView, error) {
 	s, err := h.agentByID(ctx, c, c.PathValue("agent"))
 	if err != nil {
@@ -224,7 +230,10 @@ func (h *Handler) agentLog(ctx context.Context, c call, _ none) ([]agentLogView,
 		return nil, err
 	}
 	views, size := []agentLogView{}, 0
-	for q := (store.RunQuery{WorkspaceID: c.workspace, SourceIDs: []string{s.ID}, Page: store.Page{Limit: defaultLimit}}); ; {
+	q := store.RunQuery{
+		WorkspaceID: c.workspace, SourceIDs: []string{s.ID}, Page: store.Page{Limit: defaultLimit, Look: defaultLimit},
+	}
+	for range store.MaxCounted / q.Look {
 		heads, next, err := h.cfg.Store.RunHeads(ctx, q)
 		if err != nil {
 			return nil, err
@@ -258,10 +267,11 @@ func (h *Handler) agentLog(ctx context.Context, c call, _ none) ([]agentLogView,
 			}
 		}
 		if next == "" || len(views) == limit {
-			return views, nil
+			break
 		}
 		q.Cursor = next
 	}
+	return views, nil
 }
 
 // logLines are a run's from begin to before end, or those of them that there

@@ -329,6 +329,27 @@ func TestAllAgentsRunsComeInNumberedPages(t *testing.T) {
 	}
 }
 
+// These lists can't say that there is more behind a page.
+func TestTheListsOfAgentsRunsAreOfThoseThatAreCounted(t *testing.T) {
+	a := newAPI(t)
+	agent := idOf(a.agent())
+	a.agentRun("/"+agent, "run_a", &boathook.Outcome{Status: boathook.RunFailed, Error: "x", LogLines: 1})
+	if err := a.store.AppendLog(t.Context(), "run_a", 0, []store.LogLine{{Time: a.clock.Now(), Stream: "stdout", Text: "x"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ newer, found int }{{store.MaxCounted - 1, 1}, {1, 0}} {
+		a.succeed(agent, c.newer)
+		page := a.ask(200, "GET", "/api/v1/runs?status=FAILED", "")
+		got := []int{
+			len(page.list("data")), int(page.object("pagination")["total"].(float64)),
+			len(a.array("/api/v1/agents/" + agent + "/runs?status=FAILED")), len(a.array("/api/v1/agents/" + agent + "/logs")),
+		}
+		if want := []int{c.found, c.found, c.found, c.found}; !slices.Equal(got, want) {
+			t.Errorf("after %d newer runs: %v are listed, counted, listed and logged, want %v", c.newer, got, want)
+		}
+	}
+}
+
 func TestAnAgentsLogIsThatOfItsRunsNewestFirst(t *testing.T) {
 	a := newAPI(t)
 	agent := a.agent()

@@ -143,6 +143,11 @@ const (
 	maxAppOffset    = 10_000
 )
 
+// maxAppPages is how many pages of deliveries hold that many attempts, if each
+// delivery has one. Those canceled before their first attempt have none, and may
+// be any number: a list does not go on for them.
+const maxAppPages = (maxAppOffset+maxAppLimit)/maxLimit + 1
+
 // window is the part of a list that limit and offset ask for.
 func (c call) window() (offset, limit int, err error) {
 	limit = defaultAppLimit
@@ -290,13 +295,14 @@ func (h *Handler) listAppDeliveries(ctx context.Context, c call, _ none) ([]appD
 	}
 	var wanted []boathook.Delivery
 	q := store.DeliveryQuery{WorkspaceID: c.workspace, WebhookID: w.ID, Page: store.Page{Limit: maxLimit}}
-	for skipped, found := false, 0; found < offset+limit; {
+	skipped, found := false, 0
+	for range maxAppPages {
 		deliveries, next, err := h.cfg.Store.Deliveries(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range deliveries {
-			if !skipped && d.Attempts <= offset {
+			if d.Attempts == 0 || !skipped && d.Attempts <= offset {
 				offset -= d.Attempts
 				continue
 			}
@@ -306,7 +312,7 @@ func (h *Handler) listAppDeliveries(ctx context.Context, c call, _ none) ([]appD
 				found += d.Attempts
 			}
 		}
-		if next == "" {
+		if next == "" || found >= offset+limit {
 			break
 		}
 		q.Cursor = next

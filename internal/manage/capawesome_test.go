@@ -193,6 +193,28 @@ func TestAnAppsDeliveriesAreItsAttempts(t *testing.T) {
 	}
 }
 
+func TestAListOfAnAppsDeliveriesEndsEarlyWhereNoneWasAttempted(t *testing.T) {
+	a := newAPI(t)
+	webhooks, app := a.app()
+	path := a.appWebhook(webhooks)
+	a.record(app, idOf(path), failedAttempt(1))
+	for _, c := range []struct{ canceled, found int }{{10_199, 1}, {1, 0}} {
+		for range c.canceled {
+			a.clock.pass(time.Millisecond)
+			e := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: a.clock.Now()}
+			if err := a.store.CancelDelivery(t.Context(), boathook.Delivery{
+				ID: boathook.NewDeliveryID(&e, idOf(path)), WorkspaceID: "ws_local", SourceID: app, WebhookID: idOf(path),
+				EventID: e.ID, Status: boathook.DeliveryCanceled, Reason: "x",
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := a.array(path + "/deliveries"); len(got) != c.found {
+			t.Errorf("%d attempts are listed, want %d", len(got), c.found)
+		}
+	}
+}
+
 func TestAnAppsDeliveryIsResentByEitherID(t *testing.T) {
 	a := newAPI(t)
 	webhooks, app := a.app()

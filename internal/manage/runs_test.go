@@ -157,6 +157,41 @@ func TestRunsAreListedByDeploymentEnvironmentAndStatus(t *testing.T) {
 	a.refused(404, "", "GET", "/v1/runs?deployment_id=dep_unknown", "")
 }
 
+// succeed adds many newer runs to a source.
+func (a *api) succeed(source string, many int) {
+	a.t.Helper()
+	for range many {
+		a.clock.pass(time.Millisecond)
+		if err := a.store.CreateRun(a.t.Context(), boathook.Run{
+			RunHead: boathook.RunHead{
+				ID: boathook.NewID(boathook.RunID), WorkspaceID: "ws_local", SourceID: source, Environment: boathook.Production,
+				Trigger: boathook.TriggerWebhook, Status: boathook.RunSucceeded, CreatedAt: a.clock.Now(),
+			},
+			Input: boathook.EmptyInput,
+		}); err != nil {
+			a.t.Fatal(err)
+		}
+	}
+}
+
+func TestARareRunIsFoundByGoingOnFromPagesThatHaveNone(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	a.version(deployment, "production")
+	rare := a.ask(202, "POST", "/v1/runs", `{"deployment_id":"`+idOf(deployment)+`"}`).text("run_id")
+	a.ask(202, "POST", "/v1/runs/"+rare+"/cancel", "")
+	a.succeed(idOf(deployment), 2*store.MaxLook)
+	var pages []string
+	for cursor, more := "", true; more; {
+		page := a.ask(200, "GET", "/v1/runs?status=canceled&cursor="+cursor, "")
+		pages = append(pages, fmt.Sprint(page.column("runs", "id")))
+		cursor, more = page["next_cursor"].(string)
+	}
+	if want := []string{"[]", "[]", "[" + rare + "]"}; !slices.Equal(pages, want) {
+		t.Errorf("the pages have %v, want %v", pages, want)
+	}
+}
+
 // pending starts a run, and gives its id.
 func (a *api) pending() string {
 	a.t.Helper()

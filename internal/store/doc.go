@@ -18,8 +18,9 @@
 //
 // Each table has one sparse index. "by-place" of Config, a local one and
 // consistent, sorts what is listed in pages: tokens, sources, versions.
-// "by-parent" of Records, a global one that lags, has a source's runs by time
-// and a webhook's failed deliveries, with what their lists select by.
+// "by-parent" of Records, a global one that lags, has a source's runs by time,
+// the active ones apart, and a webhook's failed deliveries, with what their lists
+// select by.
 //
 // # Access patterns
 //
@@ -62,17 +63,17 @@
 //	RemovePending        records  run#id / head               DeleteItem                              1 W + 1
 //	RunHead              records  run#id / head               GetItem C                               1 R
 //	Run                  records  run#id / head, texts        GetItem C, BatchGetItem C               1 R, 1 R per 4 KiB
-//	ClaimRun             records  run#id / head               UpdateItem                              1 W + 1
+//	ClaimRun             records  run#id / head               UpdateItem                              1 W
 //	RenewLease           records  run#id / head               UpdateItem                              1 W
-//	FinishRun            records  run#id / output#hash, head  PutItem, UpdateItem                     1 W + 1, output
+//	FinishRun            records  run#id / output#hash, head  PutItem, UpdateItem                     1 W + 2, output
 //	MarkPublished        records  run#id / head               UpdateItem                              1 W
-//	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 1)
-//	Runs                 records  by-parent runs#src          Query, BatchGetItem C x2                1 R per 8 KiB of entries, 1 R per 4 KiB of runs
-//	RunHeads             records  by-parent runs#src          Query, BatchGetItem C                   1 R per 8 KiB of entries, 1 R per run
-//	CountRuns            records  by-parent runs#src          Query                                   0.5 R per 4 KiB
-//	AnyActive            records  by-parent runs#src          Query                                   0.5 R per 4 KiB
+//	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 2)
+//	Runs                 records  by-parent active#src, src   Query x2, BatchGetItem C x2             1 R per 8 KiB of entries, 1 R per 4 KiB of runs
+//	RunHeads             records  by-parent active#src, src   Query x2, BatchGetItem C                1 R per 8 KiB of entries, 1 R per run
+//	CountRuns            records  by-parent active#src, src   Query x2                                0.5 R per 4 KiB
+//	AnyActive            records  by-parent active#src        Query                                   0.5 R
 //	PutRequest           records  req#in / outcome#slot       PutItem                                 1 W
-//	Requests             records  by-parent runs#src, req#in  Query x2                                0.5 to 1 R per 4 KiB, 200 R at most
+//	Requests             records  as Runs; req#in             Query x3                                0.5 to 1 R per 4 KiB, 200 R at most
 //	AppendLog            records  run#id / log#line           PutItem                                 1 W per KiB, compressed
 //	Log                  records  run#id / log#line           Query C x2                              2 R, 1 R per 4 KiB
 //	LogLines             records  run#id / log#line           Query C                                 1 R per 4 KiB
@@ -102,8 +103,11 @@
 //
 // # Limits
 //
-// One partition key takes about 1,000 write units a second: a source starts
-// at most as many runs a second (they share an index partition), a webhook
-// four times as many deliveries (four shards). Beyond it DynamoDB throttles;
-// the queue keeps what waits, and nothing is lost.
+// A page of a list looks at [MaxLook] objects, or at a whole page of each of the
+// lists it merges; what of them it leaves out is paid for as well.
+//
+// One partition key takes about 1,000 write units a second: a source has at most
+// half as many runs a second (each enters an index partition, and leaves it), a
+// webhook four times as many deliveries (four shards). Beyond it DynamoDB
+// throttles; the queue keeps what waits, and nothing is lost.
 package store

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"time"
@@ -37,10 +38,25 @@ type Store interface {
 // with 6 MB at most, of JSON that is escaped once more.
 const MaxPageBytes = 2 << 20
 
-// Page asks for a part of a list.
+// MaxLook is how many objects one page looks at, unless it is told otherwise:
+// enough to find what is one in ten, of at most a few MB to read.
+const MaxLook = 2000
+
+// Page asks for a part of a list. What the list selects may be rare among what
+// it has to look through, so a page also ends once it has looked at many objects:
+// it may hold fewer than its limit, or none, and still have a next one. The list
+// ends with the page that has no cursor.
 type Page struct {
 	Limit  int    // 1 to 200
 	Cursor string // empty, or the one that the part before gave
+	Look   int    // about how many objects to look at, in all; 0: MaxLook
+}
+
+// Share is what the page asks of one of several lists that are merged: it looks
+// at its share of them, and at a whole page at least.
+func (p Page) Share(lists int) Page {
+	p.Look = max(cmp.Or(p.Look, MaxLook)/lists, p.Limit)
+	return p
 }
 
 // Workspaces are the tenants.
@@ -156,9 +172,11 @@ type Runs interface {
 	// RunHeads lists as Runs does, and reads no inputs and outputs.
 	RunHeads(ctx context.Context, q RunQuery) (heads []boathook.RunHead, next string, err error)
 	// CountRuns counts the runs of a workspace's sources by status: those
-	// created at a time or later, the newest [MaxCounted] of each source.
+	// created at a time or later among the newest [MaxCounted] of each source. A
+	// running one counts as pending.
 	CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error)
-	// AnyActive reports whether a source has a run that is not over.
+	// AnyActive reports whether a source has a run that is not over, however
+	// old it is and however many came after it.
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
 
 	// ClaimRun makes a pending run running, with the claim and the start
@@ -186,7 +204,7 @@ type RunQuery struct {
 	SourceIDs   []string // at least one
 	Environment boathook.Environment
 	Statuses    []boathook.RunStatus // any of them
-	Skip        int                  // how many to leave out before the page; each costs as if it were listed
+	Skip        int                  // how many to leave out before the page, of those that it looks at
 	Page
 }
 
@@ -211,12 +229,13 @@ type Requests interface {
 	// [RequestSlots]-1, in place of what was there. Rejected ones have slots of
 	// their own.
 	PutRequest(ctx context.Context, slot int, r boathook.Request) error
-	// Requests lists by time, newest first. A page may end before its limit:
-	// where other webhooks of the source have started many more runs.
+	// Requests lists by time, newest first. A page looks at the runs that all
+	// webhooks of the source have started.
 	Requests(ctx context.Context, q RequestQuery) (requests []boathook.Request, next string, err error)
 }
 
-// MaxCounted is up to where counts of runs are exact.
+// MaxCounted is up to where counts of runs are exact: the newest so many of each
+// source are looked at. Lists that can't say that there is more go as far.
 const MaxCounted = 10_000
 
 // LogLine is one line that a run printed.

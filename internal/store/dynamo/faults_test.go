@@ -132,6 +132,14 @@ func TestUnprocessedItemsAreWrittenAgain(t *testing.T) {
 	})
 }
 
+func marshal(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
 func unmarshal(text string) (v any) {
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		panic(err)

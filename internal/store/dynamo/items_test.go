@@ -140,6 +140,7 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			return s.Admit(ctx, "agent_a", "run_b", limit, first, now)
 		}},
 		{"released run", func(s *dynamo.Store) error { return s.Release(ctx, "agent_a", "run_a") }},
+		{"pending run", func(s *dynamo.Store) error { return s.CreateRun(ctx, run()) }},
 		{"run", func(s *dynamo.Store) error { return s.CreateRun(ctx, r) }},
 		{"rejected request", func(s *dynamo.Store) error {
 			return s.PutRequest(ctx, 7, rejection(boathook.RequestRejected))

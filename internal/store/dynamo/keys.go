@@ -26,10 +26,11 @@ import (
 //	src#<src>  out#<id>#health                     Health
 //
 // The records table. The sparse index by-parent sorts a source's runs by their
-// creation and a webhook's failed deliveries by their events' times.
+// creation, those that are active apart from those that are over, and a webhook's
+// failed deliveries by their events' times.
 //
 //	pk                       sk              parent              place       item
-//	run#<run>                head            runs#<src>          <time>#<id> headItem
+//	run#<run>                head            active#<src>, <src> <time>#<id> headItem
 //	run#<run>                input#<hash>                                    textItem
 //	run#<run>                output#<hash>                                   textItem
 //	run#<run>                log#<line>                                      textItem
@@ -167,7 +168,10 @@ func partKey(of key, number int) key {
 
 // Parents, for the index by-parent.
 
-func runsParent(sourceID string) string { return "runs#" + sourceID }
+func activeParent(sourceID string) string { return "active#" + sourceID }
+
+// An update that ends a run copies its source's id to be its parent.
+func overParent(sourceID string) string { return sourceID }
 
 func failedParent(workspaceID, webhookID string) string {
 	return "failed#" + workspaceID + "#" + webhookID

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"iter"
+	"math"
 	"slices"
 	"sync"
 
@@ -78,19 +79,22 @@ func (l list) query(from string, limit int) *dynamodb.QueryInput {
 	return in
 }
 
-// items runs a query to its end or until the caller stops. Expired items are
-// left out. A limit is the size of the first request's page; the pages of
-// further requests double, since what the caller drops may be most of them.
-func (s *Store) items(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[item, error] {
+// rows runs a query to its end, until it has read most items or until the caller
+// stops. A limit is the size of the first request's page; the pages of further
+// requests double, since what the caller drops may be most of them.
+func (s *Store) rows(ctx context.Context, in *dynamodb.QueryInput, most int) iter.Seq2[item, error] {
 	return func(yield func(item, error) bool) {
-		for {
+		for most > 0 {
+			if in.Limit != nil {
+				in.Limit = aws.Int32(int32(min(int(*in.Limit), most)))
+			}
 			out, err := s.client.Query(ctx, in)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			for _, it := range out.Items {
-				if !s.expired(it) && !yield(it, nil) {
+				if !yield(it, nil) {
 					return
 				}
 			}
@@ -101,6 +105,22 @@ func (s *Store) items(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[it
 			if in.Limit != nil {
 				in.Limit = aws.Int32(min(2**in.Limit, 10_000))
 			}
+			most -= len(out.Items)
+		}
+	}
+}
+
+// items are the rows of a query, without end and without those that have
+// expired. It is for partitions that are small, or whose readers stop.
+func (s *Store) items(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[item, error] {
+	return func(yield func(item, error) bool) {
+		for it, err := range s.rows(ctx, in, math.MaxInt) {
+			if err == nil && s.expired(it) {
+				continue
+			}
+			if !yield(it, err) {
+				return
+			}
 		}
 	}
 }
@@ -108,67 +128,116 @@ func (s *Store) items(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[it
 // parallel is how many requests one call makes at once.
 const parallel = 8
 
+// placed is an object and its position in its list.
+type placed[T any] struct {
+	position string
+	object   T
+}
+
+func newestFirst[T any](a, b placed[T]) int { return cmp.Compare(b.position, a.position) }
+
+// look reads the objects of a list that come after a position and for which keep
+// is true, until it has one more than the limit of its share of a page, or has read
+// as many items as it may look at: expired ones count, since they may be most of
+// what is left. What is behind edge it has not looked at; edge is empty at the
+// list's end.
+func look[T any](ctx context.Context, s *Store, l list, from string, share store.Page, keep func(T) bool) (found []placed[T], edge string, err error) {
+	if oldest, newest := l.bounds(from); oldest > newest {
+		return nil, "", nil // which DynamoDB would refuse
+	}
+	_, sort := l.attributes()
+	looked := 0
+	// Two more: the one at from, and one to see whether there are more.
+	for it, err := range s.rows(ctx, l.query(from, share.Limit+2), share.Look+2) {
+		if err != nil {
+			return nil, "", err
+		}
+		position := textIn(it, sort)[len(l.prefix):]
+		if position == from {
+			continue
+		}
+		if looked == share.Look {
+			return found, edge, nil
+		}
+		looked++
+		edge = position
+		if s.expired(it) {
+			continue
+		}
+		object, err := decode[T](it)
+		if err != nil {
+			return nil, "", err
+		}
+		if !keep(object) {
+			continue
+		}
+		if found = append(found, placed[T]{position, object}); len(found) > share.Limit {
+			return found, edge, nil
+		}
+	}
+	return found, "", nil
+}
+
+// lookAll looks at several lists, those of one stage at once. What is behind edge
+// it has not looked at in one of them. An object that goes from a list to one of a
+// later stage meanwhile is not missed, and is found once.
+func lookAll[T any](ctx context.Context, s *Store, from string, share store.Page, keep func(T) bool, stages ...[]list) (found []placed[T], edge string, err error) {
+	for _, lists := range stages {
+		var mu sync.Mutex
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(parallel)
+		for _, l := range lists {
+			group.Go(func() error {
+				some, seen, err := look(ctx, s, l, from, share, keep)
+				mu.Lock()
+				defer mu.Unlock()
+				found, edge = append(found, some...), max(edge, seen)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return nil, "", err
+		}
+	}
+	slices.SortFunc(found, newestFirst)
+	found = slices.CompactFunc(found, func(a, b placed[T]) bool { return a.position == b.position })
+	return found, edge, nil
+}
+
+// cut makes a page of what was found in front of an edge.
+func cut[T any](found []placed[T], edge string, limit int) (page []placed[T], next string) {
+	page = slices.DeleteFunc(found, func(f placed[T]) bool { return f.position < edge })
+	slices.SortFunc(page, newestFirst)
+	if len(page) > limit {
+		page = page[:limit]
+		edge = page[limit-1].position
+	}
+	if edge != "" {
+		next = cursorOf(edge)
+	}
+	return page, next
+}
+
 // page merges lists and returns the part of them that p asks for: those
 // items' objects for which keep is true.
-func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func(string) bool, keep func(T) bool, lists ...list) (objects []T, next string, err error) {
+func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func(string) bool, keep func(T) bool, lists ...list) (page []T, next string, err error) {
 	from, err := parseCursor(p.Cursor, validPosition)
 	if err != nil {
 		return nil, "", err
 	}
-	type placed struct {
-		position string
-		object   T
-	}
-	var (
-		mu    sync.Mutex
-		found []placed
-	)
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	for _, l := range lists {
-		if oldest, newest := l.bounds(from); oldest > newest {
-			continue // which DynamoDB would refuse
-		}
-		group.Go(func() error {
-			_, sort := l.attributes()
-			kept := 0
-			for it, err := range s.items(ctx, l.query(from, p.Limit+2)) { // one at from, one to see whether there are more
-				if err != nil {
-					return err
-				}
-				position := textIn(it, sort)[len(l.prefix):]
-				if position == from {
-					continue
-				}
-				object, err := decode[T](it)
-				if err != nil {
-					return err
-				}
-				if !keep(object) {
-					continue
-				}
-				mu.Lock()
-				found = append(found, placed{position, object})
-				mu.Unlock()
-				if kept++; kept > p.Limit {
-					return nil
-				}
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
+	found, edge, err := lookAll(ctx, s, from, p.Share(len(lists)), keep, lists)
+	if err != nil {
 		return nil, "", err
 	}
-	slices.SortFunc(found, func(a, b placed) int { return cmp.Compare(b.position, a.position) })
-	if len(found) > p.Limit {
-		found = found[:p.Limit]
-		next = cursorOf(found[p.Limit-1].position)
-	}
+	found, next = cut(found, edge, p.Limit)
+	return objects(found), next, nil
+}
+
+func objects[T any](found []placed[T]) (objects []T) {
 	for _, f := range found {
 		objects = append(objects, f.object)
 	}
-	return objects, next, nil
+	return objects
 }
 
 func cursorOf(position string) string { return base64.RawURLEncoding.EncodeToString([]byte(position)) }

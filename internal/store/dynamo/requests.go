@@ -1,12 +1,10 @@
 package dynamo
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,22 +71,16 @@ func (it requestItem) request() boathook.Request {
 	return r
 }
 
-// placedRequest is a request and where it stands in its list.
-type placedRequest struct {
-	position string
-	boathook.Request
-}
-
 // Requests implements [store.Requests].
 func (s *Store) Requests(ctx context.Context, q store.RequestQuery) (requests []boathook.Request, next string, err error) {
 	from, err := parseCursor(q.Cursor, isPosition)
 	if err != nil {
 		return nil, "", err
 	}
-	var found []placedRequest
-	end := "" // what is behind it was not looked at
+	var found []placed[boathook.Request]
+	edge := ""
 	if q.Outcome == "" || q.Outcome == boathook.RequestAccepted {
-		if found, end, err = s.accepted(ctx, q, from); err != nil {
+		if found, edge, err = s.accepted(ctx, q, from); err != nil {
 			return nil, "", fmt.Errorf("list requests of %s: %w", q.WebhookID, err)
 		}
 	}
@@ -98,62 +90,38 @@ func (s *Store) Requests(ctx context.Context, q store.RequestQuery) (requests []
 			return nil, "", fmt.Errorf("list requests of %s: %w", q.WebhookID, err)
 		}
 		for _, r := range others {
-			if (from == "" || r.position < from) && r.position >= end {
+			if from == "" || r.position < from {
 				found = append(found, r)
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b placedRequest) int { return cmp.Compare(b.position, a.position) })
-	if len(found) > q.Limit {
-		found = found[:q.Limit]
-		end = found[q.Limit-1].position
-	}
-	if end != "" {
-		next = cursorOf(end)
-	}
+	found, next = cut(found, edge, q.Limit)
 	for _, r := range found {
-		requests = append(requests, r.Request)
+		requests = append(requests, r.object)
 	}
 	return requests, next, nil
 }
 
-// maxLook is how many runs of a source one page of a webhook's requests looks
-// at: most may be other webhooks'.
-const maxLook = 2000
-
-// accepted gives the requests before a position that started runs, and where
-// it stopped looking for more; empty if there are none.
-func (s *Store) accepted(ctx context.Context, q store.RequestQuery, from string) (found []placedRequest, end string, err error) {
-	looked := 0
-	for it, err := range s.items(ctx, s.runsOf(q.SourceID).query(from, q.Limit+2)) {
+// accepted looks at the source's runs for those that the webhook has started.
+func (s *Store) accepted(ctx context.Context, q store.RequestQuery, from string) (found []placed[boathook.Request], edge string, err error) {
+	runs, edge, err := lookAll(ctx, s, from, q.Share(1), func(h headItem) bool {
+		return h.WebhookID == q.WebhookID && h.WorkspaceID == q.WorkspaceID
+	}, s.runsOf([]string{q.SourceID}, nil, "")...)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, r := range runs {
+		at, err := timeOf(r.position)
 		if err != nil {
 			return nil, "", err
 		}
-		h, err := decode[headItem](it)
-		if err != nil {
-			return nil, "", err
-		}
-		if h.Place == from {
-			continue
-		}
-		if len(found) == q.Limit || looked == maxLook {
-			return found, end, nil
-		}
-		looked++
-		end = h.Place
-		if h.WebhookID != q.WebhookID || h.WorkspaceID != q.WorkspaceID {
-			continue
-		}
-		at, err := timeOf(h.Place)
-		if err != nil {
-			return nil, "", err
-		}
-		found = append(found, placedRequest{h.Place, boathook.Request{
-			ID: h.runID(), WorkspaceID: h.WorkspaceID, WebhookID: h.WebhookID, At: at,
-			Outcome: boathook.RequestAccepted, Status: http.StatusAccepted, RunID: h.runID(),
+		id := r.object.runID()
+		found = append(found, placed[boathook.Request]{r.position, boathook.Request{
+			ID: id, WorkspaceID: q.WorkspaceID, WebhookID: q.WebhookID, At: at,
+			Outcome: boathook.RequestAccepted, Status: http.StatusAccepted, RunID: id,
 		}})
 	}
-	return found, "", nil
+	return found, edge, nil
 }
 
 // timeOf is the time in a [position].
@@ -168,7 +136,7 @@ func timeOf(position string) (time.Time, error) {
 
 // others gives all the requests that started no run: so few are kept that they
 // are sorted here.
-func (s *Store) others(ctx context.Context, q store.RequestQuery) (found []placedRequest, err error) {
+func (s *Store) others(ctx context.Context, q store.RequestQuery) (found []placed[boathook.Request], err error) {
 	l := list{table: s.config.RecordsTable, consistent: true, partition: requestsPartition(q.WebhookID)}
 	for it, err := range s.items(ctx, l.query("", 2*store.RequestSlots)) {
 		if err != nil {
@@ -179,7 +147,7 @@ func (s *Store) others(ctx context.Context, q store.RequestQuery) (found []place
 			return nil, err
 		}
 		if r.WorkspaceID == q.WorkspaceID && (q.Outcome == "" || r.Outcome == q.Outcome) {
-			found = append(found, placedRequest{position(r.At, r.ID), r.request()})
+			found = append(found, placed[boathook.Request]{position(r.At, r.ID), r.request()})
 		}
 	}
 	return found, nil

@@ -19,7 +19,9 @@ import (
 	"boathook/internal/store"
 )
 
-// headItem is a run's head.
+// headItem is a run's head. A claim changes nothing that the index by-parent
+// copies, so that it costs no write there: to end the run takes two, since it then
+// has another parent.
 type headItem struct {
 	key
 	Parent        string               `dynamodbav:"parent"`
@@ -37,7 +39,7 @@ type headItem struct {
 	EventName     string               `dynamodbav:"en,omitempty"`
 	EventSource   string               `dynamodbav:"es,omitempty"`
 
-	Status      boathook.RunStatus `dynamodbav:"s"`
+	Status      boathook.RunStatus `dynamodbav:"s"` // active until the run is over: see status
 	Error       string             `dynamodbav:"er,omitempty"`
 	ExitCode    *int               `dynamodbav:"ec,omitempty"`
 	StartedAt   time.Time          `dynamodbav:"st,omitempty"`
@@ -51,19 +53,40 @@ type headItem struct {
 	CancelRequested bool      `dynamodbav:"cr,omitempty"`
 }
 
+// active is the status that is stored of a run which is not over. It is running if
+// it is claimed.
+const (
+	active    = boathook.RunPending
+	unclaimed = "s = :active AND attribute_not_exists(ci)"
+	claimed   = "s = :active AND attribute_exists(ci)"
+	claimedBy = "s = :active AND ci = :claim"
+)
+
 func newHeadItem(r boathook.Run, expires int64) headItem {
+	parent, status := overParent(r.SourceID), r.Status
+	if !status.Over() {
+		parent, status = activeParent(r.SourceID), active
+	}
 	return headItem{
-		key: headKey(r.ID), Parent: runsParent(r.SourceID), Place: position(r.CreatedAt, r.ID), Expires: expires,
+		key: headKey(r.ID), Parent: parent, Place: position(r.CreatedAt, r.ID), Expires: expires,
 		WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
 		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID, InputHash: r.InputHash[:], CreatedAt: r.CreatedAt,
 		EventName: r.EventName, EventSource: r.EventSource,
-		Status: r.Status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
+		Status: status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
 		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output),
 		ClaimID: r.Claim.ID, LeaseUntil: r.Claim.LeaseUntil, CancelRequested: r.CancelRequested,
 	}
 }
 
 func (h headItem) runID() string { return strings.TrimPrefix(h.PK, runPartition) }
+
+// status is the run's own. An entry of the index does not know of a claim.
+func (h headItem) status() boathook.RunStatus {
+	if h.Status == active && h.ClaimID != "" {
+		return boathook.RunRunning
+	}
+	return h.Status
+}
 
 func (h headItem) input() key  { return inputKey(h.runID(), h.InputHash) }
 func (h headItem) output() key { return outputKey(h.runID(), h.OutputHash) }
@@ -73,7 +96,7 @@ func (h headItem) head() boathook.RunHead {
 		ID: h.runID(), WorkspaceID: h.WorkspaceID, SourceID: h.SourceID, VersionID: h.VersionID, VersionNumber: h.VersionNumber,
 		Environment: h.Environment, Trigger: h.Trigger, WebhookID: h.WebhookID, CreatedAt: h.CreatedAt,
 		EventName: h.EventName, EventSource: h.EventSource,
-		Status: h.Status, Error: h.Error, ExitCode: h.ExitCode, StartedAt: h.StartedAt, CompletedAt: h.CompletedAt,
+		Status: h.status(), Error: h.Error, ExitCode: h.ExitCode, StartedAt: h.StartedAt, CompletedAt: h.CompletedAt,
 		LogLines: h.LogLines, Published: h.Published,
 		Claim: boathook.Claim{ID: h.ClaimID, LeaseUntil: h.LeaseUntil}, CancelRequested: h.CancelRequested,
 	}
@@ -179,8 +202,8 @@ func (s *Store) withoutInput(ctx context.Context, head headItem, r boathook.Run,
 func (s *Store) RemovePending(ctx context.Context, id string) error {
 	_, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: &s.config.RecordsTable, Key: headKey(id).item(),
-		ConditionExpression:       aws.String("s = :pending"),
-		ExpressionAttributeValues: item{":pending": str(string(boathook.RunPending))},
+		ConditionExpression:       aws.String(unclaimed),
+		ExpressionAttributeValues: item{":active": str(string(active))},
 	})
 	if _, other := errors.AsType[*types.ConditionalCheckFailedException](err); err != nil && !other {
 		return fmt.Errorf("remove pending run %s: %w", id, err)
@@ -255,21 +278,61 @@ func (s *Store) withTexts(ctx context.Context, heads ...headItem) ([]boathook.Ru
 func runWanted(q store.RunQuery) func(headItem) bool {
 	return func(h headItem) bool {
 		return h.WorkspaceID == q.WorkspaceID &&
-			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, h.Status)) &&
+			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, h.status())) &&
 			(q.Environment == "" || h.Environment == q.Environment)
 	}
+}
+
+// runsOf are the lists of sources' runs: of the active ones, which are to be
+// looked at first, and of those that are over. One in which no run can have the
+// statuses is left out; so are runs of before an oldest position.
+func (s *Store) runsOf(sourceIDs []string, statuses []boathook.RunStatus, oldest string) (stages [][]list) {
+	for _, over := range []bool{false, true} {
+		if len(statuses) > 0 && !slices.ContainsFunc(statuses, func(st boathook.RunStatus) bool { return st.Over() == over }) {
+			continue
+		}
+		parent := activeParent
+		if over {
+			parent = overParent
+		}
+		var lists []list
+		for _, id := range sourceIDs {
+			lists = append(lists, list{table: s.config.RecordsTable, index: byParent, partition: parent(id), oldest: oldest})
+		}
+		stages = append(stages, lists)
+	}
+	return stages
 }
 
 // runEntries reads a page of the index. Once their heads are read, it is short
 // by the runs that have changed their status since.
 func (s *Store) runEntries(ctx context.Context, q store.RunQuery) (entries []headItem, next string, err error) {
-	var lists []list
-	for _, id := range q.SourceIDs {
-		lists = append(lists, s.runsOf(id))
+	from, err := parseCursor(q.Cursor, isPosition)
+	if err != nil {
+		return nil, "", err
 	}
 	q.Limit += q.Skip
-	entries, next, err = page(ctx, s, q.Page, isPosition, runWanted(q), lists...)
-	return entries[min(q.Skip, len(entries)):], next, err
+	pending, running := slices.Contains(q.Statuses, boathook.RunPending), slices.Contains(q.Statuses, boathook.RunRunning)
+	inIndex := q
+	if running {
+		inIndex.Statuses = append(slices.Clone(q.Statuses), active)
+	}
+	found, edge, err := lookAll(ctx, s, from, q.Share(len(q.SourceIDs)), runWanted(inIndex), s.runsOf(q.SourceIDs, q.Statuses, "")...)
+	if err != nil {
+		return nil, "", err
+	}
+	if pending != running { // which their heads alone tell
+		heads, err := s.heads(ctx, objects(found), runWanted(q))
+		if err != nil {
+			return nil, "", err
+		}
+		found = nil
+		for _, h := range heads {
+			found = append(found, placed[headItem]{h.Place, h})
+		}
+	}
+	found, next = cut(found, edge, q.Limit)
+	return objects(found[min(q.Skip, len(found)):]), next, nil
 }
 
 // RunHeads implements [store.Runs].
@@ -291,32 +354,26 @@ func (s *Store) RunHeads(ctx context.Context, q store.RunQuery) (heads []boathoo
 // CountRuns implements [store.Runs]. It reads the index alone.
 func (s *Store) CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error) {
 	counts := make(map[boathook.RunStatus]int)
-	oldest := position(since, "")
+	oldest := ""
+	if !since.IsZero() {
+		oldest = position(since, "")
+	}
+	counted := store.Page{Limit: store.MaxCounted, Look: store.MaxCounted}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, id := range sourceIDs {
 		group.Go(func() error {
-			n := 0
-			for it, err := range s.items(ctx, s.runsOf(id).query("", store.MaxCounted)) {
-				if err != nil {
-					return err
-				}
-				h, err := decode[headItem](it)
-				if err != nil {
-					return err
-				}
-				if n == store.MaxCounted || h.Place < oldest {
-					break
-				}
-				if h.WorkspaceID == workspaceID {
-					n++
-					mu.Lock()
-					counts[h.Status]++
-					mu.Unlock()
-				}
+			runs, edge, err := lookAll(ctx, s, "", counted, func(h headItem) bool {
+				return h.WorkspaceID == workspaceID
+			}, s.runsOf([]string{id}, nil, oldest)...)
+			runs, _ = cut(runs, edge, store.MaxCounted)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, r := range runs {
+				counts[r.object.Status]++
 			}
-			return nil
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -383,24 +440,15 @@ func (s *Store) heads(ctx context.Context, entries []headItem, wanted func(headI
 	return heads, nil
 }
 
-func (s *Store) runsOf(sourceID string) list {
-	return list{table: s.config.RecordsTable, index: byParent, partition: runsParent(sourceID)}
-}
-
 // AnyActive implements [store.Runs]. A run that was created within the last
 // second or so may be missed: the index has no consistent reads.
 func (s *Store) AnyActive(ctx context.Context, sourceID string) (bool, error) {
-	for it, err := range s.items(ctx, s.runsOf(sourceID).query("", 100)) {
+	l := list{table: s.config.RecordsTable, index: byParent, partition: activeParent(sourceID)}
+	for _, err := range s.items(ctx, l.query("", 1)) {
 		if err != nil {
 			return false, fmt.Errorf("look for active runs of %s: %w", sourceID, err)
 		}
-		h, err := decode[headItem](it)
-		if err != nil {
-			return false, err
-		}
-		if !h.Status.Over() {
-			return true, nil
-		}
+		return true, nil
 	}
 	return false, nil
 }
@@ -417,7 +465,7 @@ func (s *Store) updateHead(ctx context.Context, verb, id, change, when string, v
 	}
 	h, err := decode[headItem](it)
 	if err == nil && !held {
-		err = boathook.Errorf(boathook.Conflict, "run %s is %s", id, h.Status)
+		err = boathook.Errorf(boathook.Conflict, "run %s is %s", id, h.status())
 	}
 	return h.head(), err
 }
@@ -426,9 +474,8 @@ func (s *Store) updateHead(ctx context.Context, verb, id, change, when string, v
 func (s *Store) ClaimRun(ctx context.Context, id string, c boathook.Claim, startedAt time.Time) (boathook.RunHead, error) {
 	for {
 		head, err := s.updateHead(ctx, "claim", id,
-			"SET s = :running, ci = :claim, cl = :lease, st = :started", "s = :pending", map[string]any{
-				":pending": boathook.RunPending, ":running": boathook.RunRunning,
-				":claim": c.ID, ":lease": c.LeaseUntil, ":started": startedAt,
+			"SET ci = :claim, cl = :lease, st = :started", unclaimed, map[string]any{
+				":active": active, ":claim": c.ID, ":lease": c.LeaseUntil, ":started": startedAt,
 			})
 		if boathook.IsKind(err, boathook.Conflict) && head.Status == boathook.RunPending {
 			continue // it was created between the update and the look that followed
@@ -437,13 +484,10 @@ func (s *Store) ClaimRun(ctx context.Context, id string, c boathook.Claim, start
 	}
 }
 
-// claimed is the condition that a claim holds a run.
-const claimed = "s = :running AND ci = :claim"
-
 // RenewLease implements [store.Runs].
 func (s *Store) RenewLease(ctx context.Context, id string, c boathook.Claim) (cancel bool, err error) {
-	head, err := s.updateHead(ctx, "renew the lease of", id, "SET cl = :lease", claimed, map[string]any{
-		":running": boathook.RunRunning, ":claim": c.ID, ":lease": c.LeaseUntil,
+	head, err := s.updateHead(ctx, "renew the lease of", id, "SET cl = :lease", claimedBy, map[string]any{
+		":active": active, ":claim": c.ID, ":lease": c.LeaseUntil,
 	})
 	return head.CancelRequested, err
 }
@@ -457,17 +501,17 @@ func (s *Store) FinishRun(ctx context.Context, id string, c boathook.Claim, o bo
 		}
 	}
 	values := map[string]any{
-		":running": boathook.RunRunning, ":claim": c.ID,
+		":active": active, ":claim": c.ID,
 		":status": o.Status, ":error": o.Error, ":exit": o.ExitCode, ":completed": o.CompletedAt, ":lines": o.LogLines,
 		":output": hash, ":published": o.Status == boathook.RunCanceled,
 	}
-	when := claimed
+	when := claimedBy
 	if !c.LeaseUntil.IsZero() {
 		when += " AND cl = :lease"
 		values[":lease"] = c.LeaseUntil
 	}
 	return s.updateHead(ctx, "finish", id,
-		"SET s = :status, er = :error, ec = :exit, ct = :completed, ll = :lines, oh = :output, p = :published", when, values)
+		"SET s = :status, parent = so, er = :error, ec = :exit, ct = :completed, ll = :lines, oh = :output, p = :published", when, values)
 }
 
 // MarkPublished implements [store.Runs].
@@ -483,15 +527,15 @@ func (s *Store) RequestCancel(ctx context.Context, id string, now time.Time) (bo
 		if err != nil {
 			return head, err
 		}
-		change, values := "SET cr = :true", map[string]any{":status": head.Status, ":true": true}
+		change, when, values := "SET cr = :true", claimed, map[string]any{":active": active, ":true": true}
 		switch {
 		case head.Status.Over():
 			return head, boathook.Errorf(boathook.Conflict, "run %s is %s", id, head.Status)
 		case head.Status == boathook.RunPending:
-			change = "SET s = :canceled, ct = :completed, p = :true"
+			change, when = "SET s = :canceled, parent = so, ct = :completed, p = :true", unclaimed
 			values[":canceled"], values[":completed"] = boathook.RunCanceled, now
 		}
-		head, err = s.updateHead(ctx, "cancel", id, change, "s = :status", values)
+		head, err = s.updateHead(ctx, "cancel", id, change, when, values)
 		if boathook.IsKind(err, boathook.Conflict) {
 			continue // its status has moved on, as it does at most twice
 		}

@@ -104,7 +104,7 @@ func (s *Store) Tokens(_ context.Context, workspaceID string, p store.Page) ([]b
 	if err != nil {
 		return nil, "", err
 	}
-	tokens, next := page(s.tokensOf.before(workspaceID, from), p.Limit, all)
+	tokens, next := page(s.tokensOf.before(workspaceID, from), p, all)
 	return tokens, next, nil
 }
 
@@ -175,7 +175,7 @@ func (s *Store) Sources(_ context.Context, workspaceID string, kind boathook.Sou
 	if err != nil {
 		return nil, "", err
 	}
-	sources, next := page(s.sourcesOf.before(kindOf{workspaceID, kind}, from), p.Limit, all)
+	sources, next := page(s.sourcesOf.before(kindOf{workspaceID, kind}, from), p, all)
 	for i, src := range sources {
 		sources[i] = cloneSource(src)
 	}
@@ -239,7 +239,7 @@ func (s *Store) Versions(_ context.Context, sourceID string, p store.Page) ([]bo
 	if err != nil {
 		return nil, "", err
 	}
-	versions, next := page(s.versionsOf.before(sourceID, from), p.Limit, all)
+	versions, next := page(s.versionsOf.before(sourceID, from), p, all)
 	for i, v := range versions {
 		versions[i] = cloneVersion(v)
 	}

@@ -117,7 +117,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook
 	if err != nil {
 		return nil, "", err
 	}
-	records, next := page(s.deliveriesOf.before(webhookKey{q.WorkspaceID, q.WebhookID}, from), q.Limit, func(d *delivery) bool {
+	records, next := page(s.deliveriesOf.before(webhookKey{q.WorkspaceID, q.WebhookID}, from), q.Page, func(d *delivery) bool {
 		at := d.ID.Time()
 		return (q.Status == "" || d.Status == q.Status) && (q.EventType == "" || d.EventType == q.EventType) &&
 			!at.Before(stored(q.Since)) && (q.Until.IsZero() || at.Before(stored(q.Until)))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/store"
 )
 
 // position is where an object stands in a list: its time in Unix milliseconds
@@ -21,8 +22,11 @@ type position struct {
 
 func positionOf(at time.Time, id string) position { return position{at.UnixMilli(), id} }
 
-// end is behind every position.
-var end = position{at: math.MaxInt64}
+// Every position is between these.
+var (
+	beginning = position{at: math.MinInt64}
+	end       = position{at: math.MaxInt64}
+)
 
 func (p position) compare(q position) int {
 	return cmp.Or(cmp.Compare(p.at, q.at), cmp.Compare(p.id, q.id))
@@ -100,21 +104,46 @@ func (ls lists[K, V]) before(of K, p position) iter.Seq[entry[V]] {
 	}
 }
 
-// page takes up to limit entries that keep wants. If there are more, next is
-// the cursor of the last one taken.
-func page[V any](entries iter.Seq[entry[V]], limit int, keep func(V) bool) (values []V, next string) {
-	var last position
+// look goes through entries until it has found one more than the limit of a
+// page's share that keep wants, or has looked at as many as the share has. What is
+// before edge it has not looked at.
+func look[V any](entries iter.Seq[entry[V]], p store.Page, keep func(V) bool) (found []entry[V], edge position) {
+	looked, last := 0, end
 	for e := range entries {
-		if !keep(e.value) {
-			continue
+		if looked == p.Look || len(found) > p.Limit {
+			return found, last
 		}
-		if len(values) == limit {
-			return values, last.cursor()
-		}
-		values = append(values, e.value)
+		looked++
 		last = e.position
+		if keep(e.value) {
+			found = append(found, e)
+		}
 	}
-	return values, ""
+	return found, beginning
+}
+
+// cut makes a page of what was found down to an edge.
+func cut[V any](found []entry[V], edge position, limit int) (page []entry[V], next string) {
+	page = slices.DeleteFunc(found, func(e entry[V]) bool { return e.compare(edge) < 0 })
+	slices.SortFunc(page, func(a, b entry[V]) int { return b.compare(a.position) })
+	if len(page) > limit {
+		page = page[:limit]
+		edge = page[limit-1].position
+	}
+	if edge != beginning {
+		next = edge.cursor()
+	}
+	return page, next
+}
+
+// page is one of a single list's entries that keep wants.
+func page[V any](entries iter.Seq[entry[V]], p store.Page, keep func(V) bool) (values []V, next string) {
+	found, edge := look(entries, p.Share(1), keep)
+	found, next = cut(found, edge, p.Limit)
+	for _, e := range found {
+		values = append(values, e.value)
+	}
+	return values, next
 }
 
 func all[V any](V) bool { return true }

@@ -49,22 +49,16 @@ func (s *Store) Requests(_ context.Context, q store.RequestQuery) ([]boathook.Re
 			found = append(found, entry[*boathook.Request]{p, r})
 		}
 	}
-	n := 0
-	for e := range s.runsOf.before(q.SourceID, from) {
-		r := accepted(e.value)
-		if r.WebhookID != q.WebhookID || !wanted(r) {
-			continue
-		}
-		found = append(found, entry[*boathook.Request]{e.position, r})
-		if n++; n > q.Limit { // one more tells that there is a next page
-			break
-		}
+	started, edge := look(s.runsOf.before(q.SourceID, from), q.Share(1), func(r *boathook.Run) bool {
+		return r.WebhookID == q.WebhookID && wanted(accepted(r))
+	})
+	for _, e := range started {
+		found = append(found, entry[*boathook.Request]{e.position, accepted(e.value)})
 	}
-	slices.SortFunc(found, func(a, b entry[*boathook.Request]) int { return b.compare(a.position) })
-	page, next := page(slices.Values(found), q.Limit, all)
+	page, next := cut(found, edge, q.Limit)
 	requests := make([]boathook.Request, len(page))
-	for i, r := range page {
-		requests[i] = cloneRequest(*r)
+	for i, e := range page {
+		requests[i] = cloneRequest(*e.value)
 	}
 	return requests, next, nil
 }

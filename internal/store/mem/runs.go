@@ -101,36 +101,31 @@ func (s *Store) Run(_ context.Context, workspaceID, id string) (boathook.Run, er
 // Runs implements [store.Runs].
 func (s *Store) Runs(_ context.Context, q store.RunQuery) ([]boathook.Run, string, error) {
 	defer s.lock()()
-	found, err := s.selected(q)
+	page, next, err := s.selected(q)
 	if err != nil {
 		return nil, "", err
 	}
 	var runs []boathook.Run
 	size := 0
-	for i, e := range found {
-		if i == q.Limit || size >= store.MaxPageBytes {
-			return runs, found[i-1].cursor(), nil
+	for i, e := range page {
+		if size >= store.MaxPageBytes {
+			return runs, page[i-1].cursor(), nil
 		}
 		runs = append(runs, cloneRun(*e.value))
 		size += len(e.value.Input) + len(e.value.Output)
 	}
-	return runs, "", nil
+	return runs, next, nil
 }
 
 // RunHeads implements [store.Runs].
 func (s *Store) RunHeads(_ context.Context, q store.RunQuery) ([]boathook.RunHead, string, error) {
 	defer s.lock()()
-	found, err := s.selected(q)
+	page, next, err := s.selected(q)
 	if err != nil {
 		return nil, "", err
 	}
-	next := ""
-	if len(found) > q.Limit {
-		found = found[:q.Limit]
-		next = found[q.Limit-1].cursor()
-	}
 	var heads []boathook.RunHead
-	for _, e := range found {
+	for _, e := range page {
 		heads = append(heads, cloneHead(e.value.RunHead))
 	}
 	return heads, next, nil
@@ -146,44 +141,40 @@ func (s *Store) CountRuns(_ context.Context, workspaceID string, sourceIDs []str
 			if n == store.MaxCounted || e.value.CreatedAt.Before(stored(since)) {
 				break
 			}
+			n++
+			status := e.value.Status
+			if !status.Over() {
+				status = boathook.RunPending
+			}
 			if e.value.WorkspaceID == workspaceID {
-				counts[e.value.Status]++
-				n++
+				counts[status]++
 			}
 		}
 	}
 	return counts, nil
 }
 
-// selected are the runs that q asks for, newest first: one more than its page
-// has, if there are more.
-func (s *Store) selected(q store.RunQuery) ([]entry[*boathook.Run], error) {
+// selected is the page of runs that q asks for.
+func (s *Store) selected(q store.RunQuery) (page []entry[*boathook.Run], next string, err error) {
 	from, err := parseCursor(q.Cursor)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var found []entry[*boathook.Run]
+	q.Limit += q.Skip
+	edge := beginning
 	for _, sourceID := range q.SourceIDs {
-		n := 0
-		for e := range s.runsOf.before(sourceID, from) {
-			if !selects(q, e.value) {
-				continue
-			}
-			found = append(found, e)
-			if n++; n > q.Skip+q.Limit {
-				break
-			}
+		found, seen := look(s.runsOf.before(sourceID, from), q.Share(len(q.SourceIDs)), func(r *boathook.Run) bool {
+			return r.WorkspaceID == q.WorkspaceID &&
+				(q.Environment == "" || r.Environment == q.Environment) &&
+				(len(q.Statuses) == 0 || slices.Contains(q.Statuses, r.Status))
+		})
+		page = append(page, found...)
+		if seen.compare(edge) > 0 {
+			edge = seen
 		}
 	}
-	slices.SortFunc(found, func(a, b entry[*boathook.Run]) int { return b.compare(a.position) })
-	found = found[min(q.Skip, len(found)):]
-	return found[:min(q.Limit+1, len(found))], nil
-}
-
-func selects(q store.RunQuery, r *boathook.Run) bool {
-	return r.WorkspaceID == q.WorkspaceID &&
-		(q.Environment == "" || r.Environment == q.Environment) &&
-		(len(q.Statuses) == 0 || slices.Contains(q.Statuses, r.Status))
+	page, next = cut(page, edge, q.Limit)
+	return page[min(q.Skip, len(page)):], next, nil
 }
 
 // AnyActive implements [store.Runs].

@@ -416,6 +416,26 @@ func (s *suite) testDeliveries(t *testing.T) {
 		}
 	})
 
+	t.Run("one among many is found in pages that look at few", func(t *testing.T) {
+		for _, c := range []struct{ wanted, others boathook.DeliveryStatus }{
+			{boathook.DeliveryRetrying, boathook.DeliverySucceeded},
+			{boathook.DeliveryFailed, boathook.DeliveryFailed}, // of which there is an index
+		} {
+			w := newWebhook()
+			var rare string
+			for i := range manyOthers + 1 {
+				d := s.newDelivery(w.WebhookID, s.clock.Now().Add(time.Duration(i)*time.Second))
+				d.WorkspaceID, d.EventType = w.WorkspaceID, boathook.EventRunSucceeded
+				status := c.others
+				if i == 0 {
+					d.EventType, status, rare = boathook.EventRunFailed, c.wanted, d.ID.String()
+				}
+				s.record(t, d, 1, status)
+			}
+			s.deliveriesOf(w, c.wanted, boathook.EventRunFailed).testRare(t, rare)
+		}
+	})
+
 	t.Run("they can be selected by their events' times", func(t *testing.T) {
 		w, start := newWebhook(), s.clock.Now()
 		var all []boathook.Delivery // newest first

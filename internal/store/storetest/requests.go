@@ -111,6 +111,26 @@ func (s *suite) testRequests(t *testing.T) {
 		wantSame(t, "those accepted, in pages", s.requestsOf(w, boathook.RequestAccepted).all(t, store.Page{Limit: 1}), want)
 		wantSame(t, "those rejected", s.requestsOf(w, boathook.RequestRejected).all(t, whole), []boathook.Request{})
 	})
+	t.Run("one among many of other webhooks is found in pages that look at few", func(t *testing.T) {
+		source := s.newSource(source.WorkspaceID)
+		w, other := s.newIncoming(source), s.newIncoming(source)
+		var accepted string
+		for i := range manyOthers + 1 {
+			r := s.newRun()
+			r.WorkspaceID, r.SourceID, r.WebhookID = source.WorkspaceID, source.ID, other.ID
+			r.CreatedAt = r.CreatedAt.Add(time.Duration(i) * time.Second)
+			if i == 0 {
+				r.WebhookID, accepted = w.ID, r.ID
+			}
+			must(t, s.CreateRun(t.Context(), r))
+		}
+		rejected := s.newRequest(w, boathook.RequestRejected)
+		rejected.At = rejected.At.Add(-time.Second)
+		must(t, s.PutRequest(t.Context(), 0, rejected))
+		s.requestsOf(w, boathook.RequestAccepted).testRare(t, accepted)
+		all := s.requestsOf(w, "")
+		wantSame(t, "all of them", all.ids(all.all(t, store.Page{Limit: 2, Look: 5})), []string{accepted, rejected.ID})
+	})
 	t.Run("another workspace's are not listed", func(t *testing.T) {
 		w := s.newIncoming(source)
 		l := s.requestsOf(w, "")

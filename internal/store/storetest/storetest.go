@@ -208,6 +208,9 @@ func (l list[T]) test(t *testing.T, now time.Time) {
 	for _, limit := range []int{1, 2, 4, len(ids)} {
 		wantSame(t, "all pages together", l.ids(l.all(t, store.Page{Limit: limit})), ids)
 	}
+	for _, p := range []store.Page{{Limit: 1, Look: 1}, {Limit: 2, Look: 3}} {
+		wantSame(t, "all pages together, which look at few", l.ids(l.all(t, p)), ids)
+	}
 
 	first, next, err := l.page(t.Context(), store.Page{Limit: 2})
 	must(t, err)
@@ -228,6 +231,22 @@ func (l list[T]) test(t *testing.T, now time.Time) {
 		_, _, err := l.page(t.Context(), store.Page{Limit: 2, Cursor: cursor})
 		wantBadCursor(t, cursor, err)
 	}
+}
+
+// manyOthers is how many newer objects stand before the one of [list.testRare].
+const manyOthers = 24
+
+// testRare reads a list that selects one object, the oldest of many: the first
+// page ends before it has looked at them all, and those that follow find it.
+func (l list[T]) testRare(t *testing.T, id string) {
+	t.Helper()
+	p := store.Page{Limit: 2, Look: manyOthers / 3}
+	objects, next, err := l.page(t.Context(), p)
+	must(t, err)
+	if len(objects) > 0 || next == "" {
+		t.Errorf("a page that may look at %d of %d has %v and the next one %q", p.Look, manyOthers, l.ids(objects), next)
+	}
+	wantSame(t, "all pages together", l.ids(l.all(t, p)), []string{id})
 }
 
 // testForeign reads the list with a cursor that another list gave: it is
@@ -258,7 +277,7 @@ func wantBadCursor(t *testing.T, cursor string, err error) {
 }
 
 // all reads every page from p on. Pages may be shorter than their limit, and
-// the last may be empty.
+// empty.
 func (l list[T]) all(t *testing.T, p store.Page) (objects []T) {
 	t.Helper()
 	for range 100 {
