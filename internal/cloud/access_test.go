@@ -21,14 +21,17 @@ func newRoles(t *testing.T, statements string) *Cloud {
 	}}`), &template); err != nil {
 		t.Fatal(err)
 	}
-	d := &Cloud{config: Config{Template: &template}}
-	d.resolver = resolver{template: &template, made: map[string]resource{
+	r, err := newResolver(&template, "s", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.made = map[string]resource{
 		"Table":  {"s-Table", map[string]string{"Arn": "arn:aws:dynamodb:here:1:table/s-Table"}},
 		"Queue":  {"http://here/1/s-Queue", map[string]string{"Arn": "arn:aws:sqs:here:1:s-Queue"}},
 		"Key":    {"1234", map[string]string{"Arn": "arn:aws:kms:here:1:key/1234"}},
 		"Secret": {"arn:aws:secretsmanager:here:1:secret:s", nil},
-	}}
-	return d
+	}
+	return &Cloud{config: Config{Template: &template}, resolver: r}
 }
 
 func TestWhatACallNeeds(t *testing.T) {
