@@ -25,7 +25,7 @@ verify-template: ## build with the SAM CLI, create the stack in an emulator, and
 	$(EMULATORS) -tool -- python -W ignore -m unittest discover -s infra/verify
 
 test-stack: translate ## run the functions' real binaries as the template deploys them, and kill some
-	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -parallel=24 -run TestTheStack ./internal/cloud
+	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test $(RACE) -count=1 -parallel=24 -run TestTheStack ./internal/cloud
 
 sim: ## simulate 10,000 seeds of trouble, or as many as SEEDS says
 	go test -count=1 -timeout 1h -v -run '^TestSimulation$$' ./internal/sim -seeds=$(or $(SEEDS),10000)

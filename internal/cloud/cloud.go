@@ -115,6 +115,7 @@ type Cloud struct {
 	moves     moves
 	http.Handler
 	webSockets map[string]*WebSocketAPI // by their ids
+	partitions map[string]string        // the attributes that partition tables and indexes, by their ARNs
 
 	sdk aws.Config // for what the cloud does itself
 
@@ -198,6 +199,9 @@ func (d *Cloud) deploy(ctx context.Context) (err error) {
 		if _, err := d.resolver.resource(id); err != nil {
 			return err
 		}
+	}
+	if err := d.readPartitions(); err != nil {
+		return err
 	}
 	for _, id := range d.resolver.resources("AWS::Lambda::Function") {
 		if err := d.function(id); err != nil {

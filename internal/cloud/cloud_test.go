@@ -126,12 +126,12 @@ func (s *suite) deploy(t *testing.T) *stack {
 	st := &stack{t: t}
 	st.fail(nothing)
 	c.Fault = func(call cloud.Call) int { return (*st.fault.Load())(call) }
-	var deployed *cloud.Cloud
-	ready := make(chan struct{})
+	var roles map[string]role
+	ready := make(chan struct{}) // to be called: the roles are known
 	c.Called = func(call cloud.Call) {
 		if call.From != "" {
 			<-ready
-			s.roles.called(t, deployed, call)
+			s.roles.check(t, st.Cloud, roles[call.From], call)
 			st.calls.add(call)
 		}
 	}
@@ -141,14 +141,14 @@ func (s *suite) deploy(t *testing.T) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.roles.grant(t, deployed, c.Template.Functions())
-	close(ready)
 	t.Cleanup(func() {
 		deployed.Close()
 		if t.Failed() {
 			t.Log(logs)
 		}
 	})
+	st.Cloud, roles = deployed, s.roles.of(t, deployed, c.Template.Functions())
+	close(ready)
 	if err := deployed.Run(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func (s *suite) deploy(t *testing.T) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st.Cloud, st.url, st.token = deployed, server.URL, token
+	st.url, st.token = server.URL, token
 	return st
 }
 

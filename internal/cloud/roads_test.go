@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -117,11 +118,13 @@ func lostRunner(t *testing.T, s *stack) {
 		}
 		return 0
 	})
-	killed, release := make(chan struct{}), make(chan struct{})
+	killed, release := make(chan received, 1), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	defer letGo()
 	target, executed := receiver(t, func(w http.ResponseWriter, number int, r received) {
 		if number == 1 {
 			s.Function("ExecuteFunction").Kill()
-			close(killed)
+			killed <- r
 			return
 		}
 		<-release
@@ -131,7 +134,7 @@ func lostRunner(t *testing.T, s *stack) {
 	path, trigger := s.deployment(target)
 	s.outgoing(path, url)
 	lost := s.call("POST", trigger, `{"lost":true}`, 202)["run_id"]
-	<-killed
+	next(t, killed)
 	long := s.call("POST", trigger, `{"lost":false}`, 202)["run_id"]
 
 	var sent time.Time
@@ -159,7 +162,7 @@ func lostRunner(t *testing.T, s *stack) {
 		}
 		return object{}
 	})
-	close(release)
+	letGo()
 	if run := s.run(long); run["status"] != "succeeded" {
 		t.Errorf("the long run is %v", run)
 	}
