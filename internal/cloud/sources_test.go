@@ -14,13 +14,14 @@ func rule(properties string) string {
 	return `{"Type": "AWS::Events::Rule", "Properties": {"ScheduleExpression": "rate(1 minute)", ` + properties + `}}`
 }
 
-// scheduled is a stack of two functions, which have no binaries, and of rules.
-func scheduled(t *testing.T, invoked func(cloud.Invocation), rules ...string) *cloud.Cloud {
+// scheduled is a stack of two functions, which have no binaries, and of sources
+// that invoke them.
+func scheduled(t *testing.T, invoked func(cloud.Invocation), sources ...string) *cloud.Cloud {
 	t.Helper()
 	const function = `{"Type": "AWS::Lambda::Function", "Properties": {"Timeout": 1}}`
 	text := `{"Resources": {"One": ` + function + `, "Other": ` + function
-	for i, rule := range rules {
-		text += fmt.Sprintf(`, "Rule%d": %s`, i, rule)
+	for i, source := range sources {
+		text += fmt.Sprintf(`, "Source%d": %s`, i, source)
 	}
 	var template cloud.Template
 	if err := json.Unmarshal([]byte(text+`}}`), &template); err != nil {
@@ -59,6 +60,16 @@ func TestARuleThatLeadsNowhereIsRefused(t *testing.T) {
 	deployed := scheduled(t, nil, rule(`"Targets": [{"Arn": "arn:aws:lambda:eu-west-1:123456789012:function:nobody"}]`))
 	if err := deployed.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "nobody") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestAMappingThatIsDisabledIsNotMade(t *testing.T) {
+	for enabled, refused := range map[string]bool{"false": false, "true": true} {
+		deployed := scheduled(t, nil, `{"Type": "AWS::Lambda::EventSourceMapping", "Properties": {
+			"Enabled": `+enabled+`, "BatchSize": 1, "EventSourceArn": "arn:of:nothing", "FunctionName": {"Ref": "One"}}}`)
+		if err := deployed.Run(t.Context()); (err != nil) != refused {
+			t.Errorf("enabled %s, of a queue that there is not: %v", enabled, err)
+		}
 	}
 }
 
