@@ -24,7 +24,7 @@ verify-template: ## lint the templates, build by the SAM CLI, create the stack i
 	$(EMULATORS) -tool -- python -W ignore -m unittest discover -s infra/verify
 
 test-stack: translate ## run the functions' real binaries as the template deploys them, and kill some
-	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -parallel=24 -run TestTheStack ./internal/cloud
+	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test $(RACE) -count=1 -parallel=24 -run TestTheStack ./internal/cloud
 
 sim: ## simulate 10,000 seeds of trouble, or as many as SEEDS says
 	go test -count=1 -timeout 1h -v -run '^TestSimulation$$' ./internal/sim -seeds=$(or $(SEEDS),10000)

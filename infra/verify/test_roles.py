@@ -14,6 +14,7 @@ LEADING_KEYS = {
     ("Intake", "ReadDataKeys"): ["ws#*"],
     ("Execute", "CountLogLines"): ["run#*"],
     ("Execute", "FindWatchers"): ["watch#*"],
+    ("Stream", "KnowConnections"): ["conn#*"],
     ("Stream", "KeepConnections"): ["conn#*", "watch#*"],
     ("Stream", "HaveThemClosed"): ["due#*"],
 }

@@ -82,7 +82,7 @@ func (d *Cloud) tableAccesses(action string, request []byte) (accesses []Access,
 		if err != nil {
 			return nil, fmt.Errorf("%s on %s: %w", action, table, err)
 		}
-		arn, partition, err := d.keyed(table, "")
+		arn, partition, err := d.partitioned(table, "")
 		if err != nil {
 			return nil, err
 		}
@@ -95,13 +95,15 @@ func (d *Cloud) tableAccesses(action string, request []byte) (accesses []Access,
 	if in.RequestItems != nil {
 		return accesses, nil
 	}
-	arn, partition, err := d.keyed(in.TableName, in.IndexName)
+	arn, partition, err := d.partitioned(in.TableName, in.IndexName)
 	if err != nil {
 		return nil, err
 	}
 	key := in.Key[partition].S + in.Item[partition].S // one of them
-	if m := regexp.MustCompile(`\b` + partition + ` = (:\w+)`).FindStringSubmatch(in.KeyConditionExpression); m != nil {
-		key = in.ExpressionAttributeValues[m[1]].S
+	for _, m := range equality.FindAllStringSubmatch(in.KeyConditionExpression, -1) {
+		if m[1] == partition {
+			key = in.ExpressionAttributeValues[m[2]].S
+		}
 	}
 	if key == "" {
 		return nil, fmt.Errorf("%s on %s names no %s: %s", action, in.TableName, partition, request)
@@ -109,36 +111,60 @@ func (d *Cloud) tableAccesses(action string, request []byte) (accesses []Access,
 	return []Access{{action, arn, []string{key}}}, nil
 }
 
-// keyed is the ARN of a table or of one of its indexes, and the attribute that
-// it is partitioned by.
-func (d *Cloud) keyed(table, index string) (arn, partition string, err error) {
-	id, r, err := d.named(table)
+// equality is what a key condition asks of an attribute.
+var equality = regexp.MustCompile(`\b(\w+) = (:\w+)`)
+
+// partitioned is the ARN of a table or of one of its indexes, and the attribute
+// that it is partitioned by.
+func (d *Cloud) partitioned(table, index string) (arn, partition string, err error) {
+	_, r, err := d.named(table)
 	if err != nil {
-		return "", "", err
-	}
-	type keys struct {
-		IndexName string
-		KeySchema []struct{ AttributeName, KeyType string }
-	}
-	var p struct {
-		keys
-		LocalSecondaryIndexes, GlobalSecondaryIndexes []keys
-	}
-	if err := d.resolver.properties(id, &p); err != nil {
 		return "", "", err
 	}
 	arn = r.arn()
 	if index != "" {
 		arn += "/index/" + index
 	}
-	for _, k := range slices.Concat([]keys{p.keys}, p.LocalSecondaryIndexes, p.GlobalSecondaryIndexes) {
-		for _, key := range k.KeySchema {
-			if k.IndexName == index && key.KeyType == "HASH" {
-				return arn, key.AttributeName, nil
+	partition, ok := d.partitions[arn]
+	if !ok {
+		return "", "", fmt.Errorf("table %s has no index %s", table, index)
+	}
+	return arn, partition, nil
+}
+
+// readPartitions reads which attributes the tables and their indexes are
+// partitioned by, once for all calls.
+func (d *Cloud) readPartitions() error {
+	d.partitions = make(map[string]string)
+	for _, id := range d.resolver.resources("AWS::DynamoDB::Table") {
+		type keys struct {
+			IndexName string
+			KeySchema []struct{ AttributeName, KeyType string }
+		}
+		var p struct {
+			keys
+			LocalSecondaryIndexes, GlobalSecondaryIndexes []keys
+		}
+		if err := d.resolver.properties(id, &p); err != nil {
+			return err
+		}
+		table, err := d.resolver.resource(id)
+		if err != nil {
+			return err
+		}
+		for _, k := range slices.Concat([]keys{p.keys}, p.LocalSecondaryIndexes, p.GlobalSecondaryIndexes) {
+			arn := table.arn()
+			if k.IndexName != "" {
+				arn += "/index/" + k.IndexName
+			}
+			for _, key := range k.KeySchema {
+				if key.KeyType == "HASH" {
+					d.partitions[arn] = key.AttributeName
+				}
 			}
 		}
 	}
-	return "", "", fmt.Errorf("table %s has no index %s", table, index)
+	return nil
 }
 
 // batched are the keys or items of a request's part about one table:

@@ -21,13 +21,20 @@ func newRoles(t *testing.T, statements string) *Cloud {
 	}}`), &template); err != nil {
 		t.Fatal(err)
 	}
-	d := &Cloud{config: Config{Template: &template}}
-	d.resolver = resolver{template: &template, made: map[string]resource{
+	r, err := newResolver(&template, "s", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.made = map[string]resource{
 		"Table":  {"s-Table", map[string]string{"Arn": "arn:aws:dynamodb:here:1:table/s-Table"}},
 		"Queue":  {"http://here/1/s-Queue", map[string]string{"Arn": "arn:aws:sqs:here:1:s-Queue"}},
 		"Key":    {"1234", map[string]string{"Arn": "arn:aws:kms:here:1:key/1234"}},
 		"Secret": {"arn:aws:secretsmanager:here:1:secret:s", nil},
-	}}
+	}
+	d := &Cloud{config: Config{Template: &template}, resolver: r}
+	if err := d.readPartitions(); err != nil {
+		t.Fatal(err)
+	}
 	return d
 }
 
@@ -96,10 +103,10 @@ func TestWhatACallNeeds(t *testing.T) {
 
 func TestWhatAStatementAllows(t *testing.T) {
 	d := newRoles(t, `
-		{"Sid": "Any", "Action": "sqs:SendMessage", "Resource": ["arn:queue", "arn:other"]},
-		{"Sid": "Some", "Action": ["dynamodb:GetItem", "dynamodb:BatchGetItem"], "Resource": "arn:table/a",
+		{"Sid": "Any", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": ["arn:queue", "arn:other"]},
+		{"Sid": "Some", "Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:BatchGetItem"], "Resource": "arn:table/a",
 			"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["conn#*", "b?"]}}},
-		{"Sid": "Post", "Action": "execute-api:ManageConnections", "Resource": "arn:api/live/POST/@connections/*"}`)
+		{"Sid": "Post", "Effect": "Allow", "Action": "execute-api:ManageConnections", "Resource": "arn:api/live/POST/@connections/*"}`)
 	statements, err := d.Statements("Function")
 	if err != nil {
 		t.Fatal(err)
@@ -134,13 +141,29 @@ func TestWhatAStatementAllows(t *testing.T) {
 	}
 }
 
-func TestAConditionThatIsNotKnownIsNotIgnored(t *testing.T) {
-	for _, condition := range []string{
-		`{"StringEquals": {"dynamodb:LeadingKeys": "a"}}`, `{"ForAllValues:StringLike": {"dynamodb:Attributes": "a"}}`,
+func TestWhatIsNotKnownOfARoleIsNotIgnored(t *testing.T) {
+	for _, statement := range []string{
+		`{"Effect": "Allow", "Action": "a", "Resource": "*", "Condition": {"StringEquals": {"dynamodb:LeadingKeys": "a"}}}`,
+		`{"Effect": "Allow", "Action": "a", "Resource": "*", "Condition": {"ForAllValues:StringLike": {"dynamodb:Attributes": "a"}}}`,
+		`{"Effect": "Deny", "Action": "a", "Resource": "*"}`,
+		`{"Action": "a", "Resource": "*"}`,
+		`{"Effect": "Allow", "NotAction": "a", "Resource": "*"}`,
+		`{"Effect": "Allow", "Action": "a", "NotResource": "*"}`,
 	} {
-		d := newRoles(t, `{"Action": "dynamodb:GetItem", "Resource": "*", "Condition": `+condition+`}`)
-		if statements, err := d.Statements("Function"); err == nil {
-			t.Errorf("%s: %v, want an error", condition, statements)
+		if statements, err := newRoles(t, statement).Statements("Function"); err == nil {
+			t.Errorf("%s: %v, want an error", statement, statements)
 		}
+	}
+	d := newRoles(t, `{"Effect": "Allow", "Action": "a", "Resource": "*"}`)
+	if statements, err := d.Statements("Function"); len(statements) != 1 || err != nil {
+		t.Errorf("a role is %v, %v", statements, err)
+	}
+	d.resolver.existing["Role"].Properties["ManagedPolicyArns"] = []any{"arn:aws:iam::aws:policy/AdministratorAccess"}
+	if statements, err := d.Statements("Function"); err == nil {
+		t.Errorf("a role with a managed policy is %v, want an error", statements)
+	}
+	d.resolver.existing["Function"].Properties["Role"] = "arn:aws:iam::123456789012:role/another"
+	if statements, err := d.Statements("Function"); err == nil {
+		t.Errorf("another's role is %v, want an error", statements)
 	}
 }

@@ -1,24 +1,18 @@
 package cloud_test
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
-
-	"boathook/internal/cloud"
 )
 
 // authTimeout is how long a connection may be open without a token.
@@ -27,14 +21,14 @@ const authTimeout = 10 * time.Second
 // agent is an agent of a workspace of its own, and that workspace's
 // administrator.
 type agent struct {
-	*stack
+	client
 	workspace, crew, id, secret string
 }
 
 func (s *stack) agent(target string) *agent {
 	s.t.Helper()
 	made := s.call("POST", "/v1/workspaces", `{"name":"acme"}`, 201)
-	a := &agent{stack: &stack{Cloud: s.Cloud, t: s.t, url: s.url, token: made["token"].(string)}, workspace: made["id"].(string)}
+	a := &agent{client: client{s.t, s.url, made["token"].(string)}, workspace: made["id"].(string)}
 	a.crew = a.call("POST", "/v1/crews", `{"name":"quality"}`, 201)["id"].(string)
 	made = a.call("POST", "/v1/crews/"+a.crew+"/agents", fmt.Sprintf(
 		`{"name":"Reviewer","slug":"reviewer","target":{"type":"http","url":%q}}`, target), 201)
@@ -42,39 +36,21 @@ func (s *stack) agent(target string) *agent {
 	return a
 }
 
-// sign signs the parts, as the senders of agents' triggers do.
-func sign(secret string, parts ...string) string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(strings.Join(parts, ".")))
-	return hex.EncodeToString(mac.Sum(nil))
-}
-
 // send posts a trigger and gives its answer, with its run's id if there is one.
 func (a *agent) send(agent, body string, header ...string) (status int, answer, run string) {
 	a.t.Helper()
-	req, err := http.NewRequestWithContext(a.t.Context(), "POST", a.url+"/api/v1/webhooks/"+a.crew+"/"+agent+"/trigger", strings.NewReader(body))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	bare := []string{"Authorization", "", "Content-Type", ""}
+	res, text := a.request("POST", "/api/v1/webhooks/"+a.crew+"/"+agent+"/trigger", body, append(bare, header...)...)
 	return res.StatusCode, string(text), res.Header.Get("X-Run-Id")
 }
+
+// sign is the signature of a trigger.
+func (a *agent) sign(message string) string { return hexMAC(sha256.New, a.secret, message) }
 
 // trigger starts a run.
 func (a *agent) trigger(body string) (run string) {
 	a.t.Helper()
-	status, answer, run := a.send(a.id, body, "X-Signature", sign(a.secret, body))
+	status, answer, run := a.send(a.id, body, "X-Signature", a.sign(body))
 	if status != 202 || answer != `{"status":"accepted"}` || run == "" {
 		a.t.Fatalf("triggered: %d %s, run %q", status, answer, run)
 	}
@@ -82,18 +58,9 @@ func (a *agent) trigger(body string) (run string) {
 }
 
 // runs are the agent's, with its newest first.
-func (a *agent) runs() (list []object) {
+func (a *agent) runs() []object {
 	a.t.Helper()
-	a.list("/api/v1/agents/"+a.id+"/runs?trigger=WEBHOOK", &list)
-	return list
-}
-
-func (a *agent) list(path string, list any) {
-	a.t.Helper()
-	status, text := a.request("GET", path, "")
-	if err := json.Unmarshal(text, list); status != 200 || err != nil {
-		a.t.Fatalf("%s: %d %s", path, status, text)
-	}
+	return a.list("/api/v1/agents/" + a.id + "/runs?trigger=WEBHOOK")
 }
 
 // finished is a run of the agent, once it is over.
@@ -107,27 +74,6 @@ func (a *agent) finished(run string) object {
 		}
 		return nil
 	})
-}
-
-// calls counts a stack's calls, such as "SweepFunction DeleteConnection 204".
-type calls struct {
-	mu     sync.Mutex
-	counts map[string]int
-}
-
-func (c *calls) add(call cloud.Call) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.counts == nil {
-		c.counts = make(map[string]int)
-	}
-	c.counts[fmt.Sprintf("%s %s %d", call.From, call.Action, call.Status)]++
-}
-
-func (c *calls) of(what string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.counts[what]
 }
 
 // webSockets serves the stack's WebSocket API, and gives its URL.
@@ -198,9 +144,9 @@ func (w watcher) sees(line string) frame {
 }
 
 // webSocketToken opens WebSockets of the workspace.
-func (s *stack) webSocketToken() string {
-	s.t.Helper()
-	return s.call("GET", "/api/v1/ws-token", "", 200)["token"].(string)
+func (c client) webSocketToken() string {
+	c.t.Helper()
+	return c.call("GET", "/api/v1/ws-token", "", 200)["token"].(string)
 }
 
 // What a talker prints.
@@ -238,7 +184,7 @@ func agentJourney(t *testing.T, s *stack) {
 
 	const body = `{"event":"pull_request.opened","source":"github","data":{"pr_number":42}}`
 	now, old := strconv.FormatInt(time.Now().Unix(), 10), strconv.FormatInt(time.Now().Unix()-301, 10)
-	good := sign(a.secret, body)
+	good := a.sign(body)
 	for name, test := range map[string]struct {
 		agent, body string
 		header      []string
@@ -246,11 +192,11 @@ func agentJourney(t *testing.T, s *stack) {
 		answer      string
 	}{
 		"unsigned":                {a.id, body, nil, 401, "unauthorized\n"},
-		"wrongly signed":          {a.id, body, []string{"X-Signature", sign(a.secret+"x", body)}, 401, "unauthorized\n"},
+		"wrongly signed":          {a.id, body, []string{"X-Signature", hexMAC(sha256.New, a.secret+"x", body)}, 401, "unauthorized\n"},
 		"signed for another body": {a.id, body + " ", []string{"X-Signature", good}, 401, "unauthorized\n"},
 		"for nobody":              {"agent_nobody", body, []string{"X-Signature", good}, 404, "not found\n"},
-		"old":                     {a.id, body, []string{"X-Timestamp", old, "X-Signature", sign(a.secret, old, body)}, 400, "stale or invalid timestamp\n"},
-		"not JSON":                {a.id, "{", []string{"X-Signature", sign(a.secret, "{")}, 400, "invalid JSON\n"},
+		"old":                     {a.id, body, []string{"X-Timestamp", old, "X-Signature", a.sign(old + "." + body)}, 400, "stale or invalid timestamp\n"},
+		"not JSON":                {a.id, "{", []string{"X-Signature", a.sign("{")}, 400, "invalid JSON\n"},
 	} {
 		if status, answer, _ := a.send(test.agent, test.body, test.header...); status != test.status || answer != test.answer {
 			t.Errorf("a trigger that is %s: %d %q, want %d %q", name, status, answer, test.status, test.answer)
@@ -282,7 +228,7 @@ func agentJourney(t *testing.T, s *stack) {
 	})
 	watching.subscribe(a.workspace)
 
-	key := []string{"X-Timestamp", now, "X-Signature", sign(a.secret, now, body), "Idempotency-Key", "k1"}
+	key := []string{"X-Timestamp", now, "X-Signature", a.sign(now + "." + body), "Idempotency-Key", "k1"}
 	status, answer, run := a.send(a.id, body, key...)
 	if status != 202 || answer != `{"status":"accepted"}` || run == "" {
 		t.Fatalf("triggered: %d %s, run %q", status, answer, run)
@@ -290,7 +236,7 @@ func agentJourney(t *testing.T, s *stack) {
 	if _, _, again := a.send(a.id, body, key...); again != run {
 		t.Errorf("the same key started %q and %q", run, again)
 	}
-	if status, _, _ := a.send(a.id, "{}", "X-Signature", sign(a.secret, "{}"), "Idempotency-Key", "k1"); status != 409 {
+	if status, _, _ := a.send(a.id, "{}", "X-Signature", a.sign("{}"), "Idempotency-Key", "k1"); status != 409 {
 		t.Errorf("the same key with another body: %d", status)
 	}
 
@@ -310,8 +256,7 @@ func agentJourney(t *testing.T, s *stack) {
 	if shown := a.finished(run); shown["status"] != "COMPLETED" || shown["trigger_type"] != "WEBHOOK" || len(a.runs()) != 1 {
 		t.Errorf("the runs are %v", a.runs())
 	}
-	var lines []object
-	a.list("/api/v1/agents/"+a.id+"/logs", &lines)
+	lines := a.list("/api/v1/agents/" + a.id + "/logs")
 	if len(lines) < 2 || lines[0]["content"] != itsEnd || lines[1]["content"] != itsLine {
 		t.Errorf("the log is %v", lines)
 	}
@@ -338,12 +283,22 @@ func agentJourney(t *testing.T, s *stack) {
 	a.call("GET", shown, "", 401, "X-Internal-Token", internal+"x")
 	a.call("GET", "/api/v1/internal/agents/agent_nobody/webhook-secret", "", 404, "X-Internal-Token", internal)
 
-	before := a.secret
+	before := a.sign(body)
 	a.secret = a.call("POST", "/api/v1/agents/"+a.id+"/webhook-secret/rotate", "", 200)["webhook_secret"].(string)
-	if status, _, _ := a.send(a.id, body, "X-Signature", sign(before, body)); status != 401 {
+	if status, _, _ := a.send(a.id, body, "X-Signature", before); status != 401 {
 		t.Errorf("signed with the secret before: %d", status)
 	}
 	a.finished(a.trigger(body))
+
+	const forget = "StreamFunction DeleteItem 200"
+	forgotten := s.calls.of(forget)
+	_ = watching.conn.CloseNow()
+	s.eventually("the connection and what it watched are forgotten", func() object {
+		if s.calls.of(forget) < forgotten+2 {
+			return nil
+		}
+		return object{}
+	})
 }
 
 func silentWatcher(t *testing.T, s *stack) {

@@ -28,6 +28,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -81,15 +82,20 @@ type Emulators struct {
 }
 
 // FromEnv are the emulators that the command emulators has started.
-func FromEnv(getenv func(string) string) (e Emulators, err error) {
-	for name, url := range map[string]*string{
-		"BOATHOOK_TEST_MOTO": &e.Any, "BOATHOOK_TEST_DYNALITE": &e.DynamoDB, "BOATHOOK_TEST_FAUXQS": &e.SQS,
-	} {
-		if *url = getenv(name); *url == "" {
-			err = fmt.Errorf("%s is not set: run this by internal/cmd/emulators", name)
+func FromEnv(getenv func(string) string) (Emulators, error) {
+	var missing []string
+	url := func(name string) string {
+		value := getenv(name)
+		if value == "" {
+			missing = append(missing, name)
 		}
+		return value
 	}
-	return e, err
+	e := Emulators{Any: url("BOATHOOK_TEST_MOTO"), DynamoDB: url("BOATHOOK_TEST_DYNALITE"), SQS: url("BOATHOOK_TEST_FAUXQS")}
+	if missing != nil {
+		return Emulators{}, fmt.Errorf("not set: %s; run this by internal/cmd/emulators", strings.Join(missing, ", "))
+	}
+	return e, nil
 }
 
 // Invocation is one of a function's, as Lambda bills it.
@@ -102,13 +108,14 @@ type Invocation struct {
 // Cloud is a deployed stack. As an [http.Handler] it is the stack's HTTP API.
 type Cloud struct {
 	config    Config
-	resolver  resolver
+	resolver  *resolver
 	functions map[string]*sandbox.Function // by logical id
 	ids       map[string]string            // of functions, by name and by ARN
 	proxy     *proxy
 	moves     moves
 	http.Handler
 	webSockets map[string]*WebSocketAPI // by their ids
+	partitions map[string]string        // the attributes that partition tables and indexes, by their ARNs
 
 	sdk aws.Config // for what the cloud does itself
 
@@ -121,9 +128,9 @@ type Cloud struct {
 	sources sync.WaitGroup
 }
 
-// Build builds functions, of which it is given the logical ids, into a folder, as `sam build`
-// does, but for any architecture. The folder's path is absolute, and root is
-// the checkout's.
+// Build builds functions, of which it is given the logical ids, into a folder,
+// as `sam build` does, but for any architecture. The folder's path is absolute,
+// and root is the checkout's.
 func Build(ctx context.Context, root, folder, arch string, functions ...string) error {
 	for _, id := range functions {
 		cmd := exec.CommandContext(ctx, "make", "-s", "build-"+id,
@@ -170,10 +177,7 @@ func Deploy(ctx context.Context, c Config) (*Cloud, error) {
 	}
 	d.db, d.sqs = dynamodb.NewFromConfig(d.sdk), sqs.NewFromConfig(d.sdk)
 	d.kms, d.secrets = kms.NewFromConfig(d.sdk), secretsmanager.NewFromConfig(d.sdk)
-	d.resolver = resolver{template: c.Template, stackName: c.StackName, parameters: c.Parameters, make: func(id string) (resource, error) {
-		return d.create(ctx, id)
-	}}
-	if err := d.deploy(); err != nil {
+	if err := d.deploy(ctx); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -186,11 +190,18 @@ func (d *Cloud) sqsInName(function string) *sqs.Client {
 }
 
 // deploy makes every resource, so that nothing is made later.
-func (d *Cloud) deploy() error {
+func (d *Cloud) deploy(ctx context.Context) (err error) {
+	create := func(id string) (resource, error) { return d.create(ctx, id) }
+	if d.resolver, err = newResolver(d.config.Template, d.config.StackName, d.config.Parameters, create); err != nil {
+		return err
+	}
 	for _, id := range d.resolver.resources("") {
 		if _, err := d.resolver.resource(id); err != nil {
 			return err
 		}
+	}
+	if err := d.readPartitions(); err != nil {
+		return err
 	}
 	for _, id := range d.resolver.resources("AWS::Lambda::Function") {
 		if err := d.function(id); err != nil {

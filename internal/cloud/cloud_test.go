@@ -1,16 +1,8 @@
 package cloud_test
 
 import (
-	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
@@ -97,263 +89,6 @@ func TestTheStack(t *testing.T) {
 	s.checkOperations(t)
 }
 
-// suite is what the tests share, though each has a stack of its own.
-type suite struct {
-	config cloud.Config
-	roles  roles
-}
-
-// stack is a deployed stack, its URL and its administrator.
-type stack struct {
-	*cloud.Cloud
-	t     *testing.T
-	url   string
-	token string
-	fault atomic.Pointer[func(cloud.Call) int]
-	calls calls
-}
-
-// fail has those of a stack's requests to AWS fail for which a function gives a
-// status.
-func (s *stack) fail(fault func(cloud.Call) int) { s.fault.Store(&fault) }
-
-func nothing(cloud.Call) int { return 0 }
-
-func (s *suite) deploy(t *testing.T) *stack {
-	t.Helper()
-	c := s.config
-	c.StackName = "t" + strings.ToLower(rand.Text()[:12])
-	st := &stack{t: t}
-	st.fail(nothing)
-	c.Fault = func(call cloud.Call) int { return (*st.fault.Load())(call) }
-	var deployed *cloud.Cloud
-	ready := make(chan struct{})
-	c.Called = func(call cloud.Call) {
-		if call.From != "" {
-			<-ready
-			s.roles.called(t, deployed, call)
-			st.calls.add(call)
-		}
-	}
-	logs := &logs{}
-	c.Log = logs.of
-	deployed, err := cloud.Deploy(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.roles.grant(t, deployed, c.Template.Functions())
-	close(ready)
-	t.Cleanup(func() {
-		deployed.Close()
-		if t.Failed() {
-			t.Log(logs)
-		}
-	})
-	if err := deployed.Run(context.WithoutCancel(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(deployed)
-	t.Cleanup(server.Close)
-	token, err := deployed.Secret(t.Context(), "AdminSecret")
-	if err != nil {
-		t.Fatal(err)
-	}
-	st.Cloud, st.url, st.token = deployed, server.URL, token
-	return st
-}
-
-// logs are what the functions of a stack have printed.
-type logs struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logs) of(function string) io.Writer { return logWriter{l, function} }
-
-type logWriter struct {
-	logs     *logs
-	function string
-}
-
-func (w logWriter) Write(p []byte) (int, error) {
-	w.logs.mu.Lock()
-	defer w.logs.mu.Unlock()
-	fmt.Fprintf(&w.logs.text, "%s %s", w.function, p)
-	return len(p), nil
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	text := l.text.String()
-	return text[max(0, len(text)-16<<10):]
-}
-
-// request sends a request and gives its answer's status and body.
-func (s *stack) request(method, path, body string, header ...string) (int, []byte) {
-	s.t.Helper()
-	url := path
-	if strings.HasPrefix(path, "/") {
-		url = s.url + path
-	}
-	req, err := http.NewRequestWithContext(s.t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+s.token)
-	req.Header.Set("Content-Type", "application/json")
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return res.StatusCode, text
-}
-
-type object = map[string]any
-
-// call makes a request that must answer with the status.
-func (s *stack) call(method, path, body string, status int, header ...string) (answer object) {
-	s.t.Helper()
-	got, text := s.request(method, path, body, header...)
-	if got != status {
-		s.t.Fatalf("%s %s: %d %s, want %d", method, path, got, text, status)
-	}
-	if len(text) > 0 {
-		if err := json.Unmarshal(text, &answer); err != nil {
-			s.t.Fatalf("%s %s: %s: %v", method, path, text, err)
-		}
-	}
-	return answer
-}
-
-// deployment makes one whose runs a URL executes, and gives its path and its
-// trigger's URL.
-func (s *stack) deployment(target string) (path, trigger string) {
-	s.t.Helper()
-	path = "/v1/deployments/" + s.call("POST", "/v1/deployments", `{"name":"test"}`, 201)["id"].(string)
-	s.version(path, target)
-	trigger = s.call("POST", path+"/incoming-webhooks", `{"name":"in","environment":"production"}`, 201)["url"].(string)
-	// The API shows https, which is what API Gateway has.
-	return path, strings.Replace(trigger, "https://", "http://", 1)
-}
-
-func (s *stack) version(path, target string) string {
-	s.t.Helper()
-	return s.call("POST", path+"/versions", fmt.Sprintf(`{"environment":"production","target":{"type":"http","url":%q}}`, target), 201)["id"].(string)
-}
-
-// outgoing makes a webhook, and gives its path and its secret.
-func (s *stack) outgoing(path, url string) (webhook, secret string) {
-	s.t.Helper()
-	made := s.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
-		`{"name":"out","url":%q,"events":["run.succeeded","run.failed"],"environment":"production","retry":{"schedule_seconds":[1,1]}}`, url), 201)
-	return path + "/outgoing-webhooks/" + made["id"].(string), made["signing_secret"].(string)
-}
-
-// run is the run that an answer of a trigger names, once it is over.
-func (s *stack) run(id any) object {
-	s.t.Helper()
-	return s.eventually("the run is over", func() object {
-		run := s.call("GET", fmt.Sprintf("/v1/runs/%s", id), "", 200)
-		if run["status"] == "pending" || run["status"] == "running" {
-			return nil
-		}
-		return run
-	})
-}
-
-// deliveries are those of a webhook, with its newest first.
-func (s *stack) deliveries(webhook string) (list []object) {
-	s.t.Helper()
-	for _, d := range s.call("GET", webhook+"/deliveries?limit=200", "", 200)["data"].([]any) {
-		list = append(list, d.(object))
-	}
-	return list
-}
-
-// eventually asks again until there is an answer. What is asked runs in other
-// processes, which have no way to tell.
-func (s *stack) eventually(what string, ask func() object) object {
-	s.t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		if answer := ask(); answer != nil {
-			return answer
-		}
-	}
-	s.t.Fatalf("it never came true that %s", what)
-	return nil
-}
-
-// received is a request as it arrived.
-type received struct {
-	header http.Header
-	body   string
-}
-
-// verifies reports whether its signature is the secret's.
-func (r received) verifies(secret string) bool {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(r.header.Get("X-Crewship-Timestamp") + "." + r.body))
-	return hmac.Equal([]byte(hex.EncodeToString(mac.Sum(nil))), []byte(r.header.Get("X-Crewship-Signature")))
-}
-
-// receiver serves a handler that knows how often it was called, from 1, and
-// tells of each request.
-func receiver(t *testing.T, handle func(w http.ResponseWriter, number int, r received)) (url string, requests <-chan received) {
-	t.Helper()
-	arrived := make(chan received, 10_000)
-	var mu sync.Mutex
-	number := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
-		mu.Lock()
-		number++
-		n := number
-		mu.Unlock()
-		request := received{r.Header, string(body)}
-		arrived <- request
-		handle(w, n, request)
-	}))
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
-	return server.URL, arrived
-}
-
-func next(t *testing.T, requests <-chan received) received {
-	t.Helper()
-	select {
-	case r := <-requests:
-		return r
-	case <-time.After(patience):
-		t.Fatal("nothing arrived")
-		return received{}
-	}
-}
-
-// echo is a target that answers a run with its input.
-func echo(w http.ResponseWriter, _ int, r received) {
-	var run struct {
-		Input json.RawMessage `json:"input"`
-	}
-	_ = json.Unmarshal([]byte(r.body), &run)
-	fmt.Fprintf(w, "working\n%s\n", run.Input)
-}
-
-func ok(w http.ResponseWriter, _ int, _ received) { w.WriteHeader(http.StatusNoContent) }
-
 func journey(t *testing.T, s *stack) {
 	target, executed := receiver(t, echo)
 	url, requests := receiver(t, ok)
@@ -410,8 +145,8 @@ func journey(t *testing.T, s *stack) {
 
 func routes(t *testing.T, s *stack) {
 	for _, path := range []string{"/", "/nowhere", "/webhooks", "/v2/runs"} {
-		if status, text := s.request("GET", path, ""); status != 404 || string(text) != `{"message":"Not Found"}` {
-			t.Errorf("%s: %d %s", path, status, text)
+		if res, text := s.request("GET", path, ""); res.StatusCode != 404 || string(text) != `{"message":"Not Found"}` {
+			t.Errorf("%s: %d %s", path, res.StatusCode, text)
 		}
 	}
 	s.call("GET", "/v1/runs", "", 401, "Authorization", "Bearer bh_wrong")
@@ -481,21 +216,6 @@ func poison(t *testing.T, s *stack) {
 		s.dead(queue, 1)
 		s.drained(queue + "Queue")
 	}
-}
-
-// drained waits until a queue has nothing left, in flight or waiting.
-func (s *stack) drained(queue string) {
-	s.t.Helper()
-	s.eventually(queue+" is empty", func() object {
-		waiting, inFlight, err := s.Depth(s.t.Context(), queue)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if waiting+inFlight > 0 {
-			return nil
-		}
-		return object{}
-	})
 }
 
 func noneLost(t *testing.T, s *stack) {

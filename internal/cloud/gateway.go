@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -79,7 +80,8 @@ func (d *Cloud) route(function, key string) http.HandlerFunc {
 			return
 		}
 		var answer events.APIGatewayV2HTTPResponse
-		response, err := d.Invoke(r.Context(), function, payload)
+		// A client that goes away ends nothing: Lambda has the invocation.
+		response, err := d.Invoke(context.WithoutCancel(r.Context()), function, payload)
 		if err == nil {
 			err = json.Unmarshal(response, &answer)
 		}

@@ -42,7 +42,7 @@ const (
 // start serves StartMessageMoveTask.
 func (m *moves) start(w http.ResponseWriter, r *http.Request, c Call) {
 	source := sourceOf(c)
-	dead, live, err := m.queues(r.Context(), source)
+	dead, live, err := m.queues(source)
 	if err != nil {
 		exception(w, http.StatusBadRequest, "com.amazonaws.sqs#ResourceNotFoundException", err.Error())
 		return
@@ -87,7 +87,7 @@ func sourceOf(c Call) string {
 
 // queues are the URLs of a dead-letter queue, by its ARN, and of the queue whose
 // messages end in it.
-func (m *moves) queues(ctx context.Context, arn string) (dead, live string, err error) {
+func (m *moves) queues(arn string) (dead, live string, err error) {
 	for _, id := range m.cloud.resolver.resources("AWS::SQS::Queue") {
 		var p struct {
 			RedrivePolicy struct {
@@ -98,12 +98,12 @@ func (m *moves) queues(ctx context.Context, arn string) (dead, live string, err 
 			return "", "", err
 		}
 		if p.RedrivePolicy.DeadLetterTargetArn == arn {
-			url, err := m.cloud.resolver.ref(id)
+			_, from, err := m.cloud.named(arn)
 			if err != nil {
 				return "", "", err
 			}
-			dead, err = m.cloud.urlOf(ctx, arn)
-			return dead, fmt.Sprint(url), err
+			to, err := m.cloud.resolver.resource(id)
+			return from.ref, to.ref, err
 		}
 	}
 	return "", "", fmt.Errorf("%q is no dead-letter queue of the stack's", arn)

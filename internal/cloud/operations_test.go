@@ -1,21 +1,21 @@
 package cloud_test
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"maps"
-	"path"
+	"debug/elf"
+	"debug/gosym"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
+	"regexp"
 	"testing"
 )
 
-// adapters are the packages by which functions call AWS.
-var adapters = []string{
-	"../../functions/internal/boot", "../queue/sqs", "../seal/kms", "../store/dynamo", "../stream/apigateway", "../target/agentcore", "../target/lambda",
+// operation is one of the SDK's that a function calls, such as "dynamodb.Query".
+type operation struct{ function, name string }
+
+// unreached are the operations that a function's code holds and never calls, and
+// why.
+var unreached = map[operation]string{
+	{"IntakeFunction", "dynamodb.BatchWriteItem"}: "a trigger's body, however long, fits into one item",
+	{"SweepFunction", "dynamodb.BatchWriteItem"}:  "the runs that it finishes have no output",
 }
 
 // sdkServices are the SDK's packages of the services, as calls name these.
@@ -24,61 +24,64 @@ var sdkServices = map[string]string{
 	"lambda": "lambda", "bedrock-agentcore": "bedrockagentcore", "execute-api": "apigatewaymanagementapi",
 }
 
-// operations are the SDK's that the adapters' source calls, such as
-// "sqs.SendMessageBatch": each has an input of its own, which is written out.
-func operations(t *testing.T) []string {
+// held are the operations that a function's binary can call: the linker leaves
+// out the methods that nothing reaches.
+func held(t *testing.T, binaries, function string) map[operation]bool {
 	t.Helper()
-	found := make(map[string]bool)
-	for _, dir := range adapters {
-		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%s has the files %v, %v", dir, files, err)
-		}
-		for _, name := range files {
-			if !strings.HasSuffix(name, "_test.go") {
-				file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-				if err != nil {
-					t.Fatal(err)
-				}
-				inputs(file, found)
-			}
+	file, err := elf.Open(filepath.Join(binaries, function, "bootstrap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	code, names := file.Section(".text"), file.Section(".gopclntab")
+	if code == nil || names == nil {
+		t.Fatalf("the binary of %s tells no names", function)
+	}
+	lines, err := names.Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := gosym.NewTable(nil, gosym.NewLineTable(lines, code.Addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[operation]bool)
+	for _, f := range table.Funcs {
+		// Each client of DynamoDB holds DescribeEndpoints, by which endpoints are
+		// discovered where that is switched on.
+		if m := preparation.FindStringSubmatch(f.Name); m != nil && m[2] != "DescribeEndpoints" {
+			found[operation{function, m[1] + "." + m[2]}] = true
 		}
 	}
-	delete(found, "dynamodb.CreateTable") // for set-ups without a template: no function has it
-	return slices.Sorted(maps.Keys(found))
-}
-
-// inputs finds the operations whose inputs a file writes out.
-func inputs(file *ast.File, found map[string]bool) {
-	services := make(map[string]bool)
-	for _, i := range file.Imports {
-		if at, _ := strconv.Unquote(i.Path.Value); strings.HasPrefix(at, "github.com/aws/aws-sdk-go-v2/service/") {
-			services[path.Base(at)] = true
-		}
+	if len(found) == 0 {
+		t.Errorf("no operation was found in the binary of %s", function)
 	}
-	ast.Inspect(file, func(n ast.Node) bool {
-		literal, _ := n.(*ast.CompositeLit)
-		if literal == nil {
-			return true
-		}
-		if s, ok := literal.Type.(*ast.SelectorExpr); ok {
-			service, _ := s.X.(*ast.Ident)
-			if operation, isInput := strings.CutSuffix(s.Sel.Name, "Input"); isInput && service != nil && services[service.Name] {
-				found[service.Name+"."+operation] = true
-			}
-		}
-		return true
-	})
+	return found
 }
 
-// checkOperations fails for each operation that the adapters can call and that
-// was not called: whether a role allows it is not proven.
+// preparation is the name of what the SDK prepares each operation's requests by.
+var preparation = regexp.MustCompile(`/aws-sdk-go-v2/service/(\w+)\.\(\*Client\)\.addOperation(\w+)Middlewares$`)
+
+// checkOperations fails for each operation that a function can call and has not
+// called: whether its role allows that is not proven.
 func (s *suite) checkOperations(t *testing.T) {
 	s.roles.mu.Lock()
 	defer s.roles.mu.Unlock()
-	for _, operation := range operations(t) {
-		if !s.roles.operations[operation] {
-			t.Errorf("nothing has called %s", operation)
+	all := make(map[operation]bool)
+	for _, function := range s.config.Template.Functions() {
+		for o := range held(t, s.config.Binaries, function) {
+			all[o] = true
+			switch reason, excused := unreached[o]; {
+			case s.roles.called[o] && excused:
+				t.Errorf("%s has called %s, though %s", o.function, o.name, reason)
+			case !s.roles.called[o] && !excused:
+				t.Errorf("%s has not called %s", o.function, o.name)
+			}
+		}
+	}
+	for o := range unreached {
+		if !all[o] {
+			t.Errorf("%s can not call %s: it needs no excuse", o.function, o.name)
 		}
 	}
 }

@@ -45,10 +45,6 @@ type serve func(w http.ResponseWriter, r *http.Request, c Call)
 // "AmazonSQS.SendMessage", what no emulator has. A request for which fault gives
 // a status is not passed on.
 func newProxy(ctx context.Context, e Emulators, here map[string]serve, fault func(Call) int, called func(Call)) (*proxy, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
 	hosts := make(map[string]string)
 	for service, text := range map[string]string{"": e.Any, "DynamoDB": e.DynamoDB, "AmazonSQS": e.SQS} {
 		u, err := url.Parse(text)
@@ -56,6 +52,10 @@ func newProxy(ctx context.Context, e Emulators, here map[string]serve, fault fun
 			return nil, err
 		}
 		hosts[service] = u.Host
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
 	}
 	reverse := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,7 +19,7 @@ import (
 // create makes a resource on the emulators. One of a type that they are not
 // needed for has a name and an ARN, and that is all.
 func (d *Cloud) create(ctx context.Context, id string) (resource, error) {
-	switch d.config.Template.Resources[id].Type {
+	switch d.resolver.existing[id].Type {
 	case "AWS::DynamoDB::Table":
 		return d.table(ctx, id)
 	case "AWS::SQS::Queue":
@@ -71,21 +70,24 @@ func (d *Cloud) table(ctx context.Context, id string) (resource, error) {
 	return resource{*input.TableName, map[string]string{"Arn": aws.ToString(out.TableDescription.TableArn)}}, err
 }
 
+// queueProperties are a queue's, with SQS's defaults.
+type queueProperties struct {
+	QueueName         string
+	VisibilityTimeout int // seconds
+	DelaySeconds      int
+	RedrivePolicy     json.RawMessage
+}
+
+func (d *Cloud) queueProperties(id string) (queueProperties, error) {
+	p := queueProperties{QueueName: d.name(id), VisibilityTimeout: 30}
+	err := d.resolver.properties(id, &p)
+	return p, err
+}
+
 func (d *Cloud) queue(ctx context.Context, id string) (resource, error) {
-	var p struct {
-		QueueName         string
-		VisibilityTimeout int
-		DelaySeconds      int
-		RedrivePolicy     json.RawMessage
-	}
-	if err := d.resolver.properties(id, &p); err != nil {
+	p, err := d.queueProperties(id)
+	if err != nil {
 		return resource{}, err
-	}
-	if p.QueueName == "" {
-		p.QueueName = d.name(id)
-	}
-	if p.VisibilityTimeout == 0 {
-		p.VisibilityTimeout = 30 // SQS's default
 	}
 	attributes := map[string]string{
 		"VisibilityTimeout": strconv.Itoa(max(1, p.VisibilityTimeout/d.config.Haste)),
@@ -106,15 +108,6 @@ func (d *Cloud) queue(ctx context.Context, id string) (resource, error) {
 		return resource{}, err
 	}
 	return resource{url, map[string]string{"Arn": got.Attributes["QueueArn"], "QueueName": p.QueueName, "QueueUrl": url}}, nil
-}
-
-// urlOf is a queue's URL by its ARN.
-func (d *Cloud) urlOf(ctx context.Context, arn string) (string, error) {
-	out, err := d.sqs.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(arn[strings.LastIndexByte(arn, ':')+1:])})
-	if err != nil {
-		return "", fmt.Errorf("queue %s: %w", arn, err)
-	}
-	return *out.QueueUrl, nil
 }
 
 func (d *Cloud) depth(ctx context.Context, url string) (waiting, inFlight int, err error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -114,11 +115,13 @@ func lostRunner(t *testing.T, s *stack) {
 		}
 		return 0
 	})
-	killed, release := make(chan struct{}), make(chan struct{})
+	killed, release := make(chan received, 1), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	defer letGo()
 	target, executed := receiver(t, func(w http.ResponseWriter, number int, r received) {
 		if number == 1 {
 			s.Function("ExecuteFunction").Kill()
-			close(killed)
+			killed <- r
 			return
 		}
 		<-release
@@ -128,7 +131,7 @@ func lostRunner(t *testing.T, s *stack) {
 	path, trigger := s.deployment(target)
 	s.outgoing(path, url)
 	lost := s.call("POST", trigger, `{"lost":true}`, 202)["run_id"]
-	<-killed
+	next(t, killed)
 	long := s.call("POST", trigger, `{"lost":false}`, 202)["run_id"]
 
 	var sent time.Time
@@ -156,7 +159,7 @@ func lostRunner(t *testing.T, s *stack) {
 		}
 		return object{}
 	})
-	close(release)
+	letGo()
 	if run := s.run(long); run["status"] != "succeeded" {
 		t.Errorf("the long run is %v", run)
 	}

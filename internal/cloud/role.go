@@ -1,6 +1,8 @@
 package cloud
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,8 +13,8 @@ import (
 type Statement struct {
 	Sid         string
 	Actions     []string
-	Resources   []string // ARNs, with wildcards
-	LeadingKeys []string // if any: all that DynamoDB's partition keys may be, with wildcards
+	Resources   []Pattern // of ARNs
+	LeadingKeys []Pattern // if any: all that DynamoDB's partition keys may be
 }
 
 // Allows reports whether the statement does.
@@ -23,51 +25,82 @@ func (s Statement) Allows(a Access) bool {
 	return s.LeadingKeys == nil || !slices.ContainsFunc(a.LeadingKeys, func(key string) bool { return !matchesAny(s.LeadingKeys, key) })
 }
 
-// matchesAny reports whether a text is what one of the patterns stands for, in
-// which * is any characters and ? is one.
-func matchesAny(patterns []string, text string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		expression := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
-		return regexp.MustCompile(`(?s)^` + expression + `$`).MatchString(text)
-	})
+func matchesAny(patterns []Pattern, text string) bool {
+	return slices.ContainsFunc(patterns, func(p Pattern) bool { return p.expression.MatchString(text) })
 }
 
-// Statements are what the role of the function of a logical id allows. A
-// condition that is not known here is an error.
-func (d *Cloud) Statements(function string) (statements []Statement, err error) {
-	role, _ := d.config.Template.Resources[function].Properties["Role"].(map[string]any)["Fn::GetAtt"].([]any)
-	if len(role) != 2 {
-		return nil, fmt.Errorf("%s has no role of the template's", function)
-	}
-	var p struct {
-		Policies []struct {
-			PolicyDocument struct {
-				Statement []struct {
-					Sid              string
-					Action, Resource any
-					Condition        map[string]map[string]any
-				}
+// Pattern is a policy's text in which * is any characters and ? is one.
+type Pattern struct {
+	text       string
+	expression *regexp.Regexp
+}
+
+func (p Pattern) String() string { return p.text }
+
+func newPattern(text string) Pattern {
+	expression := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(text))
+	return Pattern{text, regexp.MustCompile(`(?s)^` + expression + `$`)}
+}
+
+// role is what is understood of a role's properties.
+type role struct {
+	AssumeRolePolicyDocument, Tags any // which allow the function itself nothing
+	Policies                       []struct {
+		PolicyName     string
+		PolicyDocument struct {
+			Version   string
+			Statement []struct {
+				Sid, Effect      string
+				Action, Resource any
+				Condition        map[string]map[string]any
 			}
 		}
 	}
-	if err := d.resolver.properties(fmt.Sprint(role[0]), &p); err != nil {
+}
+
+// Statements are what the role of the function of a logical id allows. Whatever
+// of the role is not known here, such as a Deny, is an error.
+func (d *Cloud) Statements(function string) (statements []Statement, err error) {
+	attribute, _ := d.resolver.existing[function].Properties["Role"].(map[string]any)
+	of, _ := attribute["Fn::GetAtt"].([]any)
+	if len(of) != 2 {
+		return nil, fmt.Errorf("%s has no role of the template's", function)
+	}
+	var properties json.RawMessage
+	if err := d.resolver.properties(fmt.Sprint(of[0]), &properties); err != nil {
 		return nil, err
 	}
-	for _, policy := range p.Policies {
+	var r role
+	decoder := json.NewDecoder(bytes.NewReader(properties))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&r); err != nil {
+		return nil, fmt.Errorf("%s: %w", of[0], err)
+	}
+	for _, policy := range r.Policies {
 		for _, s := range policy.PolicyDocument.Statement {
-			statement := Statement{Sid: s.Sid, Actions: oneOrMore(s.Action), Resources: oneOrMore(s.Resource)}
+			if s.Effect != "Allow" {
+				return nil, fmt.Errorf("%s: the effect %q is not known", s.Sid, s.Effect)
+			}
+			statement := Statement{Sid: s.Sid, Actions: oneOrMore(s.Action), Resources: patterns(s.Resource)}
 			for operator, conditions := range s.Condition {
 				for key, values := range conditions {
 					if operator != "ForAllValues:StringLike" || key != "dynamodb:LeadingKeys" {
 						return nil, fmt.Errorf("%s: the condition %s of %s is not known", s.Sid, operator, key)
 					}
-					statement.LeadingKeys = oneOrMore(values)
+					statement.LeadingKeys = patterns(values)
 				}
 			}
 			statements = append(statements, statement)
 		}
 	}
 	return statements, nil
+}
+
+func patterns(v any) (patterns []Pattern) {
+	for _, text := range oneOrMore(v) {
+		patterns = append(patterns, newPattern(text))
+	}
+	return patterns
 }
 
 // oneOrMore is a policy's element that may be a text or a list of them.

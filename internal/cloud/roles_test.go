@@ -10,84 +10,131 @@ import (
 	"boathook/internal/cloud"
 )
 
-// roles are what the functions' roles allow, and what of it their calls need.
+// roles are what the functions' roles allow, and what of it the calls in all
+// stacks have needed.
 type roles struct {
 	mu      sync.Mutex
 	granted map[grant]string // with the ARN in one of the stacks
 	needed  map[grant]bool
-
-	operations map[string]bool // that were called, by the SDK's names
+	called  map[operation]bool
 }
 
-// grant is one action on one resource that a statement of a function's role
-// allows.
+// grant is the least that can be taken from a function's role: one action on one
+// resource, by one pattern of leading keys if there are any.
 type grant struct {
 	function, sid, action string
 	resource              int // its place in the statement: each stack has its own ARNs
+	keys                  string
 }
 
-func (g grant) String() string { return g.function + "'s statement " + g.sid + ": " + g.action }
-
-// grant notes what the roles of a stack allow.
-func (r *roles) grant(t *testing.T, s *cloud.Cloud, functions []string) {
-	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.granted == nil {
-		r.granted, r.needed, r.operations = make(map[grant]string), make(map[grant]bool), make(map[string]bool)
+func (g grant) String() string {
+	text := g.function + "'s statement " + g.sid + ": " + g.action
+	if g.keys != "" {
+		text += " of " + g.keys
 	}
-	for _, function := range functions {
-		statements, err := s.Statements(function)
-		if err != nil {
-			t.Fatalf("the role of %s: %v", function, err)
-		}
-		for _, statement := range statements {
-			for _, action := range statement.Actions {
-				for i, arn := range statement.Resources {
-					r.granted[grant{function, statement.Sid, action, i}] = arn
+	return text
+}
+
+// role is a function's in one stack.
+type role struct {
+	statements []cloud.Statement
+	grants     map[grant]cloud.Statement // each allows that alone
+}
+
+func newRole(t *testing.T, s *cloud.Cloud, function string) role {
+	t.Helper()
+	statements, err := s.Statements(function)
+	if err != nil {
+		t.Fatalf("the role of %s: %v", function, err)
+	}
+	r := role{statements, make(map[grant]cloud.Statement)}
+	for _, statement := range statements {
+		for _, action := range statement.Actions {
+			for i, resource := range statement.Resources {
+				one := cloud.Statement{Actions: []string{action}, Resources: []cloud.Pattern{resource}}
+				g := grant{function: function, sid: statement.Sid, action: action, resource: i}
+				if statement.LeadingKeys == nil {
+					r.grants[g] = one
+				}
+				for _, keys := range statement.LeadingKeys {
+					g.keys, one.LeadingKeys = keys.String(), []cloud.Pattern{keys}
+					r.grants[g] = one
 				}
 			}
 		}
 	}
+	return r
 }
 
-// called holds a call of a function, or in its name, against its role: one that
-// AWS would refuse fails the test. A grant is needed by a call that no other
-// grant allows.
-func (r *roles) called(t *testing.T, s *cloud.Cloud, call cloud.Call) {
+func (r role) allows(a cloud.Access) bool {
+	return slices.ContainsFunc(r.statements, func(s cloud.Statement) bool { return s.Allows(a) })
+}
+
+// allowing are the grants that allow an access.
+func (r role) allowing(a cloud.Access) (grants []grant) {
+	for g, one := range r.grants {
+		if one.Allows(a) {
+			grants = append(grants, g)
+		}
+	}
+	return grants
+}
+
+// of reads the functions' roles in a stack, and notes what they grant.
+func (r *roles) of(t *testing.T, s *cloud.Cloud, functions []string) map[string]role {
+	t.Helper()
+	all := make(map[string]role, len(functions))
+	for _, function := range functions {
+		all[function] = newRole(t, s, function)
+	}
 	r.mu.Lock()
-	r.operations[sdkServices[call.Service]+"."+call.Action] = true
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	if r.granted == nil {
+		r.granted, r.needed, r.called = make(map[grant]string), make(map[grant]bool), make(map[operation]bool)
+	}
+	for _, role := range all {
+		for g, one := range role.grants {
+			r.granted[g] = one.Resources[0].String()
+		}
+	}
+	return all
+}
+
+// check holds a call of a function, or in its name, against its role in the
+// stack: one that AWS would refuse fails the test. A grant is needed by a call
+// that no other grant allows.
+func (r *roles) check(t *testing.T, s *cloud.Cloud, role role, call cloud.Call) {
 	accesses, err := s.Accesses(call)
 	if err != nil {
 		t.Errorf("a call of %s: %v", call.From, err)
 		return
 	}
-	statements, err := s.Statements(call.From)
-	if err != nil {
-		t.Errorf("the role of %s: %v", call.From, err)
-		return
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !call.ByAWS {
+		r.called[operation{call.From, sdkServices[call.Service] + "." + call.Action}] = true
 	}
 	for _, access := range accesses {
-		var allowing []grant
-		for _, statement := range statements {
-			for i, arn := range statement.Resources {
-				one := statement
-				one.Resources = []string{arn}
-				if one.Allows(access) {
-					allowing = append(allowing, grant{call.From, statement.Sid, access.Action, i})
-				}
+		if !role.allows(access) {
+			t.Errorf("%s is not allowed to call %s on %s %q", call.From, access.Action, access.Resource, access.LeadingKeys)
+		}
+		for _, one := range byKey(access) {
+			if allowing := role.allowing(one); len(allowing) == 1 {
+				r.needed[allowing[0]] = true
 			}
 		}
-		switch len(allowing) {
-		case 0:
-			t.Errorf("%s is not allowed to call %s on %s %q", call.From, access.Action, access.Resource, access.LeadingKeys)
-		case 1:
-			r.mu.Lock()
-			r.needed[allowing[0]] = true
-			r.mu.Unlock()
-		}
 	}
+}
+
+// byKey splits an access to several items into those to each.
+func byKey(a cloud.Access) (each []cloud.Access) {
+	if len(a.LeadingKeys) == 0 {
+		return []cloud.Access{a}
+	}
+	for _, key := range a.LeadingKeys {
+		each = append(each, cloud.Access{Action: a.Action, Resource: a.Resource, LeadingKeys: []string{key}})
+	}
+	return each
 }
 
 // checkRoles fails for each grant that no call of the tests has needed: code

@@ -21,11 +21,9 @@ import (
 func (d *Cloud) Run(ctx context.Context) error {
 	ctx, d.stop = context.WithCancel(ctx)
 	for _, id := range d.resolver.resources("AWS::Lambda::EventSourceMapping") {
-		m, err := d.mapping(ctx, id)
-		if err != nil {
+		if err := d.mapping(ctx, id); err != nil {
 			return fmt.Errorf("%s: %w", id, err)
 		}
-		d.sources.Go(func() { m.poll(ctx) })
 	}
 	for _, id := range d.resolver.resources("AWS::Events::Rule") {
 		if err := d.schedule(ctx, id); err != nil {
@@ -41,15 +39,18 @@ type mapping struct {
 	cloud    *Cloud
 	function string
 	sqs      *sqs.Client // in the function's name
-	url, arn string
+	queue    string      // its logical id
+	url, arn string      // of the queue
 	batch    int
 	window   time.Duration
 	reports  bool // the function names the messages that failed
 	slots    chan struct{}
 }
 
-func (d *Cloud) mapping(ctx context.Context, id string) (*mapping, error) {
+// mapping starts an event source mapping, unless it is disabled.
+func (d *Cloud) mapping(ctx context.Context, id string) error {
 	var p struct {
+		Enabled                        bool
 		EventSourceArn                 string
 		FunctionName                   string
 		BatchSize                      int
@@ -57,48 +58,51 @@ func (d *Cloud) mapping(ctx context.Context, id string) (*mapping, error) {
 		FunctionResponseTypes          []string
 		ScalingConfig                  struct{ MaximumConcurrency any }
 	}
-	if err := d.resolver.properties(id, &p); err != nil {
-		return nil, err
+	p.Enabled = true // unless the template says otherwise
+	if err := d.resolver.properties(id, &p); err != nil || !p.Enabled {
+		return err
+	}
+	queueID, queue, err := d.named(p.EventSourceArn)
+	if err != nil {
+		return err
 	}
 	concurrency := 5 // what Lambda starts with
 	if limit := p.ScalingConfig.MaximumConcurrency; limit != nil {
-		var err error
 		if concurrency, err = strconv.Atoi(fmt.Sprint(limit)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	m := &mapping{
-		cloud: d, function: d.ids[p.FunctionName], arn: p.EventSourceArn,
+		cloud: d, function: d.ids[p.FunctionName], queue: queueID, url: queue.ref, arn: queue.arn(),
 		batch: p.BatchSize, window: time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
 		reports: slices.Contains(p.FunctionResponseTypes, "ReportBatchItemFailures"),
 		slots:   make(chan struct{}, concurrency),
 	}
 	if m.function == "" || m.batch < 1 || m.batch > 10 {
-		return nil, fmt.Errorf("batches of %d for %s are not served here", p.BatchSize, p.FunctionName)
+		return fmt.Errorf("batches of %d for %q are not served here", p.BatchSize, p.FunctionName)
 	}
 	m.sqs = d.sqsInName(m.function)
-	var err error
-	if m.url, err = d.urlOf(ctx, p.EventSourceArn); err != nil {
-		return nil, err
+	if err := m.check(ctx); err != nil {
+		return err
 	}
-	return m, m.check(ctx)
+	d.sources.Go(func() { m.poll(ctx) })
+	return nil
 }
 
 // check refuses what Lambda does: a queue whose messages may be received again
-// while the function works on them.
+// while the function works on them, by the template's own times. Lambda's
+// pollers also read the queue's attributes, in the function's name.
 func (m *mapping) check(ctx context.Context) error {
-	var p struct{ Timeout int }
-	if err := m.cloud.resolver.properties(m.function, &p); err != nil {
+	if _, err := m.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &m.url}); err != nil {
 		return err
 	}
-	name := types.QueueAttributeNameVisibilityTimeout
-	out, err := m.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &m.url, AttributeNames: []types.QueueAttributeName{name}})
-	if err != nil {
+	var function struct{ Timeout int }
+	if err := m.cloud.resolver.properties(m.function, &function); err != nil {
 		return err
 	}
-	visibility, err := strconv.Atoi(out.Attributes[string(name)])
-	if err == nil && visibility*m.cloud.config.Haste < p.Timeout {
-		err = fmt.Errorf("the visibility timeout of %s, %d s, is below the function's timeout of %d s", m.arn, visibility*m.cloud.config.Haste, p.Timeout)
+	queue, err := m.cloud.queueProperties(m.queue)
+	if err == nil && queue.VisibilityTimeout < function.Timeout {
+		err = fmt.Errorf("the visibility timeout of %s, %d s, is below the function's timeout of %d s", m.queue, queue.VisibilityTimeout, function.Timeout)
 	}
 	return err
 }
@@ -201,13 +205,14 @@ func (m *mapping) event(batch []types.Message) (e events.SQSEvent) {
 	return e
 }
 
-// schedule invokes the targets of a rule at its rate.
+// schedule invokes the targets of a rule at its rate, unless it is disabled.
 func (d *Cloud) schedule(ctx context.Context, id string) error {
 	var p struct {
+		State              string
 		ScheduleExpression string
 		Targets            []struct{ Arn string }
 	}
-	if err := d.resolver.properties(id, &p); err != nil {
+	if err := d.resolver.properties(id, &p); err != nil || p.State == "DISABLED" {
 		return err
 	}
 	every, err := rate(p.ScheduleExpression)
@@ -215,7 +220,10 @@ func (d *Cloud) schedule(ctx context.Context, id string) error {
 		return err
 	}
 	for _, t := range p.Targets {
-		function := d.ids[t.Arn]
+		function, ok := d.ids[t.Arn]
+		if !ok {
+			return fmt.Errorf("%q is no function of the stack's", t.Arn)
+		}
 		d.sources.Go(func() {
 			ticker := time.NewTicker(every / time.Duration(d.config.Haste))
 			defer ticker.Stop()

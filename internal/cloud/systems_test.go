@@ -2,13 +2,9 @@ package cloud_test
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"hash"
 	"net/http"
 	"os"
 	"path"
@@ -22,16 +18,6 @@ import (
 
 // The journeys of the users of other systems: what they set up by those
 // systems' own paths, what arrives, and what the log says of it.
-
-// list makes a request whose answer is a bare list.
-func (s *stack) list(path string) (list []object) {
-	s.t.Helper()
-	status, text := s.request("GET", path, "")
-	if err := json.Unmarshal(text, &list); err != nil || status != 200 {
-		s.t.Fatalf("GET %s: %d %s", path, status, text)
-	}
-	return list
-}
 
 // publish publishes an event whose data is a file of the catalogue, which its
 // type names.
@@ -47,13 +33,6 @@ func (s *stack) publish(source, file string, deliveries float64) (data string) {
 		s.t.Errorf("published %v, want %v deliveries", event, deliveries)
 	}
 	return data
-}
-
-// hexMAC is a signature by the receiver's own reckoning.
-func hexMAC(h func() hash.Hash, secret, message string) string {
-	mac := hmac.New(h, []byte(secret))
-	mac.Write([]byte(message))
-	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // checkHeader compares a whole header.

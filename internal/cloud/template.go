@@ -89,8 +89,34 @@ type resolver struct {
 	template   *Template
 	stackName  string
 	parameters map[string]string
+	existing   map[string]Resource // those whose conditions hold
 	make       func(id string) (resource, error)
 	made       map[string]resource
+}
+
+// newResolver decides which of the template's resources the stack has. A
+// condition that is not understood is an error: its resource would be missed by
+// nobody.
+func newResolver(t *Template, stackName string, parameters map[string]string, create func(id string) (resource, error)) (*resolver, error) {
+	r := &resolver{
+		template: t, stackName: stackName, parameters: parameters,
+		make: create, made: make(map[string]resource),
+	}
+	existing := make(map[string]Resource)
+	for id, resource := range t.Resources {
+		holds := resource.Condition == ""
+		if !holds {
+			var err error
+			if holds, err = r.condition(map[string]any{"Condition": resource.Condition}); err != nil {
+				return nil, fmt.Errorf("the condition %s of %s: %w", resource.Condition, id, err)
+			}
+		}
+		if holds {
+			existing[id] = resource
+		}
+	}
+	r.existing = existing
+	return r, nil
 }
 
 // omitted is the value of AWS::NoValue: who contains it leaves it out.
@@ -98,7 +124,7 @@ type omitted struct{}
 
 // properties decodes a resource's, resolved, into v.
 func (r *resolver) properties(id string, v any) error {
-	value, err := r.value(r.template.Resources[id].Properties)
+	value, err := r.value(r.existing[id].Properties)
 	if err != nil {
 		return err
 	}
@@ -274,35 +300,27 @@ func (r *resolver) attribute(id, name string) (any, error) {
 // resources are the logical ids of the stack's resources of a type, or of all
 // types, in alphabetical order.
 func (r *resolver) resources(kind string) (ids []string) {
-	for id, resource := range r.template.Resources {
-		if kind != "" && resource.Type != kind {
-			continue
+	for id, resource := range r.existing {
+		if kind == "" || resource.Type == kind {
+			ids = append(ids, id)
 		}
-		if resource.Condition != "" {
-			if holds, err := r.condition(map[string]any{"Condition": resource.Condition}); err != nil || !holds {
-				continue
-			}
-		}
-		ids = append(ids, id)
 	}
 	slices.Sort(ids)
 	return ids
 }
 
-// resource makes a resource, unless it is made.
+// resource makes a resource, unless it is made. As on AWS, nothing may refer to
+// one whose condition does not hold.
 func (r *resolver) resource(id string) (resource, error) {
 	if made, ok := r.made[id]; ok {
 		return made, nil
 	}
-	if _, ok := r.template.Resources[id]; !ok {
-		return resource{}, fmt.Errorf("the template has no %s", id)
+	if _, ok := r.existing[id]; !ok {
+		return resource{}, fmt.Errorf("the stack has no %s", id)
 	}
 	made, err := r.make(id)
 	if err != nil {
 		return resource{}, fmt.Errorf("%s: %w", id, err)
-	}
-	if r.made == nil {
-		r.made = make(map[string]resource)
 	}
 	r.made[id] = made
 	return made, nil

@@ -17,10 +17,13 @@ func TestIntrinsicFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := 0
-	r := resolver{template: &template, stackName: "s", make: func(id string) (resource, error) {
+	r, err := newResolver(&template, "s", nil, func(id string) (resource, error) {
 		made++
 		return resource{"url-of-" + id, map[string]string{"Arn": "arn-of-" + id}}, nil
-	}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for text, want := range map[string]string{
 		`{"Ref": "Days"}`:                      `"30"`,
 		`{"Ref": "List"}`:                      `["a","b"]`,
@@ -50,7 +53,7 @@ func TestIntrinsicFunctions(t *testing.T) {
 		t.Errorf("the stack has %v", ids)
 	}
 	for _, text := range []string{
-		`{"Ref": "Nobody"}`, `{"Fn::GetAtt": ["Queue", "Colour"]}`, `{"Fn::Split": [",", {"Ref": "Nobody"}]}`, `{"Fn::Base64": "a"}`,
+		`{"Ref": "Nobody"}`, `{"Ref": "Optional"}`, `{"Fn::GetAtt": ["Optional", "Arn"]}`, `{"Fn::GetAtt": ["Queue", "Colour"]}`, `{"Fn::Split": [",", {"Ref": "Nobody"}]}`, `{"Fn::Base64": "a"}`,
 		`{"Fn::Select": [2, {"Fn::Split": [",", "a,b"]}]}`, `{"Fn::Sub": "${Nobody.Arn}"}`, `{"Fn::If": ["Nobody", 1, 2]}`,
 	} {
 		var v any
@@ -59,6 +62,18 @@ func TestIntrinsicFunctions(t *testing.T) {
 		}
 		if value, err := r.value(v); err == nil {
 			t.Errorf("%s is %v, want an error", text, value)
+		}
+	}
+}
+
+func TestAConditionThatIsNotUnderstoodDropsNoResource(t *testing.T) {
+	for _, condition := range []string{`{"Fn::Equals": [{"Fn::FindInMap": ["Sizes", "small", "rate"]}, "1"]}`, `{"Fn::Equals": [{"Ref": "Queue"}, "x"]}`, `{"Fn::Xor": []}`} {
+		var template Template
+		if err := json.Unmarshal([]byte(`{"Conditions": {"Maybe": `+condition+`}, "Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Condition": "Maybe"}}}`), &template); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := newResolver(&template, "s", nil, nil); err == nil {
+			t.Errorf("by %s the stack has %v, want an error", condition, r.resources(""))
 		}
 	}
 }

@@ -73,6 +73,8 @@ func play(ctx context.Context, e event) (events.APIGatewayProxyResponse, error) 
 		if got, err = client.GetConnection(ctx, &apigatewaymanagementapi.GetConnectionInput{ConnectionId: id}); err == nil {
 			err = post(id, *got.Identity.UserAgent)
 		}
+	case "wait": // until who serves this lets it go on
+		_, _ = client.GetConnection(ctx, &apigatewaymanagementapi.GetConnectionInput{ConnectionId: aws.String("nobody")})
 	case "delete":
 		_, err = client.DeleteConnection(ctx, &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: id})
 	}
@@ -80,6 +82,23 @@ func play(ctx context.Context, e event) (events.APIGatewayProxyResponse, error) 
 		err = post(id, refused.ErrorCode())
 	}
 	return events.APIGatewayProxyResponse{StatusCode: http.StatusOK}, err
+}
+
+// played is a folder with the binary of the function that is played.
+func played(t *testing.T) (binaries string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	binaries = t.TempDir()
+	if err := os.Mkdir(filepath.Join(binaries, "Played"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(binaries, "Played", "bootstrap")); err != nil {
+		t.Fatal(err)
+	}
+	return binaries
 }
 
 // sockets is a stack of a WebSocket API and the function that is played.
@@ -107,21 +126,10 @@ func newSockets(t *testing.T) *sockets {
 	}}`), &template); err != nil {
 		t.Fatal(err)
 	}
-	binaries := t.TempDir()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(filepath.Join(binaries, "Played"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(self, filepath.Join(binaries, "Played", "bootstrap")); err != nil {
-		t.Fatal(err)
-	}
 	printed, log := io.Pipe()
 	s := &sockets{t: t, printed: bufio.NewScanner(printed), calls: make(chan string, 100)}
 	deployed, err := cloud.Deploy(t.Context(), cloud.Config{
-		Template: &template, StackName: "test", Binaries: binaries,
+		Template: &template, StackName: "test", Binaries: played(t),
 		Log: func(string) io.Writer { return log },
 		Called: func(c cloud.Call) {
 			s.calls <- strings.Join([]string{c.From, c.Service, c.Action, http.StatusText(c.Status)}, " ")

@@ -21,6 +21,7 @@ const initTimeout = 10 * time.Second
 type process struct {
 	config Config
 	cmd    *exec.Cmd
+	cancel context.CancelFunc // kills it, and all that it has started, if it has not ended
 	server *http.Server
 	began  time.Time
 	cold   time.Duration // from its start to its first request for an invocation
@@ -49,13 +50,14 @@ type result struct {
 
 // start starts a process. It is [process.ready] that waits for it.
 func start(c Config) (*process, error) {
-	ctx := context.Background() // a process outlives the invocation that it is started for
+	ctx, cancel := context.WithCancel(context.Background()) // a process outlives the invocation that it is started for
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
+		cancel()
 		return nil, err
 	}
 	p := &process{
-		config: c, cmd: exec.CommandContext(ctx, c.Binary),
+		config: c, cmd: exec.CommandContext(ctx, c.Binary), cancel: cancel,
 		asked: make(chan time.Time, 1), next: make(chan invocation), results: make(chan result),
 		failed: make(chan *Error, 1), exited: make(chan struct{}),
 	}
@@ -65,13 +67,19 @@ func start(c Config) (*process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = c.Log, c.Log
 	// In a group of its own, so that an interrupt from the terminal is not its.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// It is not called once the process has been waited for: another may have its
+	// id by then.
+	p.cmd.Cancel = func() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
+	p.cmd.WaitDelay = time.Second // what it has started, and it did not end, may still hold its output
 	p.began = time.Now()
 	if err := p.cmd.Start(); err != nil {
+		cancel()
 		_ = p.server.Close()
 		return nil, err
 	}
 	go func() {
 		_ = p.cmd.Wait() // its state tells
+		cancel()
 		close(p.exited)
 		_ = p.server.Close()
 	}()
@@ -108,7 +116,7 @@ func (p *process) alive() bool {
 
 // kill ends the process, and all that it has started, at once.
 func (p *process) kill() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // it may be gone
+	p.cancel()
 	<-p.exited
 }
 

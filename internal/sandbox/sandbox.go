@@ -17,7 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -39,7 +41,7 @@ type Function struct {
 	mu     sync.Mutex
 	closed bool
 	idle   []*process
-	all    map[*process]bool
+	alive  map[*process]bool
 }
 
 // New makes a function. Its processes start when they are needed.
@@ -47,7 +49,7 @@ func New(c Config) *Function {
 	if c.Log == nil {
 		c.Log = io.Discard
 	}
-	return &Function{config: c, all: make(map[*process]bool)}
+	return &Function{config: c, alive: make(map[*process]bool)}
 }
 
 // Error is what the function itself, or its handler, reported.
@@ -85,7 +87,6 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 			return response, err
 		}
 		p.kill()
-		f.forget(p)
 		if !errors.Is(err, errUntaken) {
 			return nil, fmt.Errorf("invoke %s: %w", f.config.Name, err)
 		}
@@ -102,7 +103,6 @@ func (f *Function) take(ctx context.Context) (*process, error) {
 			f.mu.Unlock()
 			return p, nil
 		}
-		delete(f.all, p)
 	}
 	closed := f.closed
 	f.mu.Unlock()
@@ -114,16 +114,21 @@ func (f *Function) take(ctx context.Context) (*process, error) {
 		return nil, err
 	}
 	f.mu.Lock()
-	f.all[p] = true
+	f.alive[p] = true
 	closed = f.closed
 	f.mu.Unlock()
+	go func() {
+		<-p.exited
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.alive, p)
+	}()
 	if closed {
 		p.kill()
 		return nil, ErrClosed
 	}
 	if err := p.ready(ctx); err != nil {
 		p.kill()
-		f.forget(p)
 		return nil, err
 	}
 	return p, nil
@@ -133,12 +138,6 @@ func (f *Function) give(p *process) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.idle = append(f.idle, p)
-}
-
-func (f *Function) forget(p *process) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.all, p)
 }
 
 // Start has a process wait for an invocation, so that the next one finds it
@@ -156,10 +155,7 @@ func (f *Function) Start(ctx context.Context) (time.Duration, error) {
 // Kill kills every process with SIGKILL, in whatever it is doing.
 func (f *Function) Kill() {
 	f.mu.Lock()
-	processes := make([]*process, 0, len(f.all))
-	for p := range f.all {
-		processes = append(processes, p)
-	}
+	processes := slices.Collect(maps.Keys(f.alive))
 	f.mu.Unlock()
 	for _, p := range processes {
 		p.kill()
