@@ -75,7 +75,7 @@ class FunctionsTest(DeployedTest):
         want = {
             "Runs": ("Execute", 1, 0, defaults["RunConcurrency"]),
             "Deliveries": ("Deliver", 10, 1, defaults["DeliveryConcurrency"]),
-            "Retries": ("Deliver", 10, 0, defaults["RetryConcurrency"]),
+            "Retries": ("Deliver", 10, 1, defaults["RetryConcurrency"]),
         }
         ids = {v.rpartition("/")[2]: name for name, v in self.stack.ids.items()}
         got = {}
