@@ -90,8 +90,8 @@ func request(size int) usage {
 
 // deliveries measures batches of n: what one delivery uses that succeeds at
 // once, and one that succeeds at the second attempt, from the time when it is
-// in its queue. A second attempt comes alone: it was sent with a delay of its
-// own, and its queue does not wait for more.
+// in its queue. A second attempt comes alone, since it was sent with a delay of
+// its own; while many fail they share a batch, and cost less.
 func (b *bench) deliveries(ctx context.Context, n int) (first, second usage, err error) {
 	for i := range repeats + 1 {
 		once, err := b.attempt(ctx, boathook.Production, n)
