@@ -24,7 +24,7 @@ var rooms = []string{"deliver", "execute", "intake", "manage", "stream", "sweep"
 // sdkUsers are the only packages below internal that import the AWS SDK.
 var sdkUsers = []string{
 	"internal/cloud", "internal/queue/sqs", "internal/seal/kms", "internal/store/dynamo", "internal/stream/apigateway",
-	"internal/target/agentcore", "internal/target/lambda", "internal/target/once",
+	"internal/target/agentcore", "internal/target/lambda", "internal/target/once", "internal/target/targettest",
 }
 
 // pkg is what go list tells of a package.

@@ -66,7 +66,7 @@ func TestAnAgentOverItsTimeLimitTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, func(ctx context.Context, _ target.Job, _ target.Log) target.Result {
 			<-ctx.Done()
-			return target.Result{Err: target.Stopped(ctx)}
+			return target.Broken(ctx, "it goes on")
 		})
 		agent, r := p.acceptAgent(t, `{}`)
 		start := time.Now()

@@ -240,7 +240,7 @@ func TestHowARunFails(t *testing.T) {
 		}, "exit status 3"},
 		"its target is too slow": {func(ctx context.Context, _ target.Job, _ target.Log) target.Result {
 			<-ctx.Done()
-			return target.Result{Err: target.Stopped(ctx)}
+			return target.Broken(ctx, "it goes on")
 		}, "time limit of 10m0s exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -455,7 +455,7 @@ func TestARunIsCanceledWhileItRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, func(ctx context.Context, _ target.Job, _ target.Log) target.Result {
 			<-ctx.Done()
-			return target.Result{Err: target.Stopped(ctx)}
+			return target.Broken(ctx, "it goes on")
 		})
 		r, body := p.accept(t, `{}`)
 		time.AfterFunc(time.Minute, func() {

@@ -52,10 +52,7 @@ func (t Command) Run(ctx context.Context, job Job, log Log) Result {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = t.Grace
 	if err := cmd.Start(); err != nil {
-		if stopped := Stopped(ctx); stopped != "" {
-			return Result{Err: stopped}
-		}
-		return Failed("the command could not start: %s", err)
+		return Broken(ctx, "the command could not start: %s", err)
 	}
 	err := cmd.Wait()
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // fails when the group is empty, as it should be
@@ -64,7 +61,7 @@ func (t Command) Run(ctx context.Context, job Job, log Log) Result {
 
 	code := exitCode(cmd.ProcessState)
 	result := Result{Output: out.value, ExitCode: &code}
-	switch stopped := Stopped(ctx); {
+	switch stopped := ended(ctx); {
 	// Its own children may hold its pipes longer than it lives.
 	case err == nil, errors.Is(err, exec.ErrWaitDelay) && stopped == "":
 		if out.tooLong {

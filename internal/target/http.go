@@ -45,7 +45,7 @@ func (t HTTP) Run(ctx context.Context, job Job, log Log) Result {
 	start := time.Now()
 	resp, err := t.Client.Do(req)
 	if err != nil {
-		return broken(ctx, err, start)
+		return Broken(ctx, "target: %s", egress.Explain(err, time.Since(start)))
 	}
 	defer resp.Body.Close()
 	result, err := ReadAnswer(resp.Body, resp.Header.Get("Content-Type"), log)
@@ -53,15 +53,7 @@ func (t HTTP) Run(ctx context.Context, job Job, log Log) Result {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return Failed("target answered %d", resp.StatusCode)
 	case err != nil:
-		return broken(ctx, err, start)
+		return Broken(ctx, "target: %s", egress.Explain(err, time.Since(start)))
 	}
 	return result
-}
-
-// broken is the result of an exchange that err ended.
-func broken(ctx context.Context, err error, start time.Time) Result {
-	if stopped := Stopped(ctx); stopped != "" {
-		return Result{Err: stopped}
-	}
-	return Failed("target: %s", egress.Explain(err, time.Since(start)))
 }

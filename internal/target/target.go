@@ -63,8 +63,17 @@ func Failed(format string, args ...any) Result {
 	return Result{Err: fmt.Sprintf(format, args...)}
 }
 
-// Stopped is what [Result.Err] says once ctx has ended, and empty before.
-func Stopped(ctx context.Context) string {
+// Broken is the result of a job that was broken off: for the reason given,
+// unless it is that ctx has ended.
+func Broken(ctx context.Context, format string, args ...any) Result {
+	if why := ended(ctx); why != "" {
+		return Result{Err: why}
+	}
+	return Failed(format, args...)
+}
+
+// ended is what [Result.Err] says once ctx has ended, and empty before.
+func ended(ctx context.Context) string {
 	switch ctx.Err() {
 	case nil:
 		return ""

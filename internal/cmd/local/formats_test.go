@@ -183,21 +183,11 @@ func (p *program) checkRequest(d delivered, want http.Header, id string) {
 func (p *program) logged(id string) (delivery map[string]any) {
 	p.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.url+"/v1/deliveries/"+id, nil)
-		if err != nil {
+		status, text := p.ask(http.MethodGet, "/v1/deliveries/"+id, "")
+		if err := json.Unmarshal(text, &delivery); err != nil {
 			p.t.Fatal(err)
 		}
-		req.Header.Set("Authorization", "Bearer "+adminToken)
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		err = json.NewDecoder(res.Body).Decode(&delivery)
-		res.Body.Close()
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		if res.StatusCode == http.StatusOK {
+		if status == http.StatusOK {
 			return delivery
 		}
 	}

@@ -105,6 +105,22 @@ func start(t *testing.T) *program {
 // decodes the answer.
 func (p *program) call(method, path, body string, status int) map[string]any {
 	p.t.Helper()
+	got, text := p.ask(method, path, body)
+	if got != status {
+		p.t.Fatalf("%s %s: %d %s, want %d", method, path, got, text, status)
+	}
+	var answer map[string]any
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &answer); err != nil {
+			p.t.Fatalf("%s %s: %s: %v", method, path, text, err)
+		}
+	}
+	return answer
+}
+
+// ask makes a request to the API, and gives its answer.
+func (p *program) ask(method, path, body string) (status int, text []byte) {
+	p.t.Helper()
 	url := path
 	if strings.HasPrefix(path, "/") {
 		url = p.url + path
@@ -119,20 +135,10 @@ func (p *program) call(method, path, body string, status int) map[string]any {
 		p.t.Fatal(err)
 	}
 	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
+	if text, err = io.ReadAll(res.Body); err != nil {
 		p.t.Fatal(err)
 	}
-	if res.StatusCode != status {
-		p.t.Fatalf("%s %s: %d %s, want %d", method, path, res.StatusCode, text, status)
-	}
-	var answer map[string]any
-	if len(text) > 0 {
-		if err := json.Unmarshal(text, &answer); err != nil {
-			p.t.Fatalf("%s %s: %s: %v", method, path, text, err)
-		}
-	}
-	return answer
+	return res.StatusCode, text
 }
 
 // deployment makes one whose runs execute a shell script, and gives its path

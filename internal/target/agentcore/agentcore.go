@@ -55,24 +55,17 @@ func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.
 		Payload:          payload,
 	})
 	if err != nil {
-		return broken(ctx, once.Explain(err, time.Since(start)))
+		return target.Broken(ctx, "AgentCore: %s", once.Explain(err, time.Since(start)))
 	}
 	defer out.Response.Close()
 	result, err := target.ReadAnswer(out.Response, aws.ToString(out.ContentType), log)
 	if err != nil {
-		return broken(ctx, egress.Explain(err, time.Since(start)))
+		return target.Broken(ctx, "AgentCore: %s", egress.Explain(err, time.Since(start)))
 	}
 	if status := aws.ToInt32(out.StatusCode); status > 299 {
 		return target.Failed("the agent answered %d", status)
 	}
 	return result
-}
-
-func broken(ctx context.Context, why string) target.Result {
-	if stopped := target.Stopped(ctx); stopped != "" {
-		return target.Result{Err: stopped}
-	}
-	return target.Failed("AgentCore: %s", why)
 }
 
 // The length of a runtime session's id, in AgentCore's contract.

@@ -1,54 +1,28 @@
 package agentcore_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"boathook/internal/boathook"
 	"boathook/internal/target"
 	"boathook/internal/target/agentcore"
+	"boathook/internal/target/targettest"
 )
 
 const arn = "arn:aws:bedrock-agentcore:eu-west-1:123456789012:runtime/reviewer-AbCdEf1234"
 
-type record struct {
-	lines []string
-	came  func(text string)
-}
-
-func (r *record) Line(stream, text string) {
-	r.lines = append(r.lines, stream+": "+text)
-	if r.came != nil {
-		r.came(text)
-	}
-}
-
 // newTarget invokes through the SDK's real client at a server in AWS's place.
 func newTarget(t *testing.T, answer http.HandlerFunc) agentcore.Target {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body) // as AWS does; else Go's server may reset the connection
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		answer(w, r)
-	}))
-	t.Cleanup(server.Close)
 	return agentcore.Target{
 		Allowed: []string{"arn:aws:bedrock-agentcore:*:123456789012:runtime/reviewer-*"},
-		Client: agentcore.NewClient(aws.Config{
-			BaseEndpoint: &server.URL,
-			Region:       "eu-west-1",
-			Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-		}),
+		Client:  agentcore.NewClient(targettest.AWS(t, answer)),
 	}
 }
 
@@ -82,7 +56,7 @@ func TestAnAgentIsInvokedInItsSessionAndStreamsItsLog(t *testing.T) {
 		<-seen // lines come while the agent works
 		io.WriteString(w, "data:{\"verdict\":\"ok\"}\r\nid: 2\n\n")
 	})
-	log := record{came: func(text string) {
+	log := targettest.Log{Came: func(text string) {
 		if text == "reading the diff" {
 			close(seen)
 		}
@@ -91,8 +65,8 @@ func TestAnAgentIsInvokedInItsSessionAndStreamsItsLog(t *testing.T) {
 	if string(got.Output) != `{"verdict":"ok"}` || got.Err != "" || got.ExitCode != nil {
 		t.Errorf("got %+v with output %s", got, got.Output)
 	}
-	if want := `stdout: reading the diff|stdout: {"verdict":"ok"}`; strings.Join(log.lines, "|") != want {
-		t.Errorf("got log %q, want %q", log.lines, want)
+	if want := `stdout: reading the diff|stdout: {"verdict":"ok"}`; strings.Join(log.Lines, "|") != want {
+		t.Errorf("got log %q, want %q", log.Lines, want)
 	}
 }
 
@@ -118,12 +92,12 @@ func TestAnAgentsAnswerIsJudged(t *testing.T) {
 				w.Header().Set("Content-Type", tc.kind)
 				io.WriteString(w, tc.answer)
 			})
-			var log record
+			var log targettest.Log
 			got := agent.Run(t.Context(), job(), &log)
 			if string(got.Output) != tc.output || got.Err != tc.err {
 				t.Errorf("got output %.60q and error %q; want %.60q and %q", got.Output, got.Err, tc.output, tc.err)
 			}
-			if text := strings.ReplaceAll(strings.Join(log.lines, "|"), "stdout: ", ""); tc.err == "" && text != tc.log {
+			if text := strings.ReplaceAll(strings.Join(log.Lines, "|"), "stdout: ", ""); tc.err == "" && text != tc.log {
 				t.Errorf("got log %.100q, want %.100q", text, tc.log)
 			}
 		})
@@ -159,7 +133,7 @@ func TestAnAgentIsNeverInvokedTwice(t *testing.T) {
 				calls.Add(1)
 				tc.answer(w, r)
 			})
-			if got := agent.Run(t.Context(), job(), &record{}); got.Err != tc.want || got.Output != nil {
+			if got := agent.Run(t.Context(), job(), &targettest.Log{}); got.Err != tc.want || got.Output != nil {
 				t.Errorf("got %q, want %q", got.Err, tc.want)
 			}
 			if calls.Load() != 1 {
@@ -173,7 +147,7 @@ func TestARuntimeThatIsNotAllowedIsNotInvoked(t *testing.T) {
 	agent := newTarget(t, func(http.ResponseWriter, *http.Request) { t.Error("invoked") })
 	j := job()
 	j.Target.RuntimeARN = strings.Replace(arn, "123456789012", "999999999999", 1)
-	if got := agent.Run(t.Context(), j, &record{}); !strings.HasSuffix(got.Err, "is not among those that this stack allows") {
+	if got := agent.Run(t.Context(), j, &targettest.Log{}); !strings.HasSuffix(got.Err, "is not among those that this stack allows") {
 		t.Errorf("got %q", got.Err)
 	}
 }
@@ -192,7 +166,7 @@ func TestAnInvocationEndsWithItsContext(t *testing.T) {
 				}
 				<-r.Context().Done()
 			})
-			log := record{came: func(string) { cancel() }}
+			log := targettest.Log{Came: func(string) { cancel() }}
 			if got := agent.Run(ctx, job(), &log); got.Err != target.Canceled {
 				t.Errorf("got %q, want %q", got.Err, target.Canceled)
 			}
@@ -212,7 +186,7 @@ func TestASessionIDHas33To256Characters(t *testing.T) {
 		})
 		j := job()
 		j.SessionID, j.RunID = tc.session, tc.run
-		agent.Run(t.Context(), j, &record{})
+		agent.Run(t.Context(), j, &targettest.Log{})
 		if len(got) < 33 || len(got) > 256 || seen[got] {
 			t.Errorf("%+v has the session %q (%d characters)", tc, got, len(got))
 		}

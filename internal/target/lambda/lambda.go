@@ -54,10 +54,7 @@ func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.
 		Payload:        payload,
 	})
 	if err != nil {
-		if stopped := target.Stopped(ctx); stopped != "" {
-			return target.Result{Err: stopped}
-		}
-		return target.Failed("Lambda: %s", once.Explain(err, time.Since(start)))
+		return target.Broken(ctx, "Lambda: %s", once.Explain(err, time.Since(start)))
 	}
 
 	lines := target.NewLines(log, target.Stdout)

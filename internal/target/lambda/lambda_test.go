@@ -1,46 +1,28 @@
 package lambda_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"boathook/internal/boathook"
 	"boathook/internal/target"
 	"boathook/internal/target/lambda"
+	"boathook/internal/target/targettest"
 )
 
 const arn = "arn:aws:lambda:eu-west-1:123456789012:function:agent"
 
-type record struct{ lines []string }
-
-func (r *record) Line(stream, text string) { r.lines = append(r.lines, stream+": "+text) }
-
 // newTarget invokes through the SDK's real client at a server in AWS's place.
 func newTarget(t *testing.T, answer http.HandlerFunc) lambda.Target {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body) // as AWS does; else Go's server may reset the connection
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		answer(w, r)
-	}))
-	t.Cleanup(server.Close)
 	return lambda.Target{
 		Allowed: []string{"arn:aws:lambda:*:123456789012:function:*"},
-		Client: lambda.NewClient(aws.Config{
-			BaseEndpoint: &server.URL,
-			Region:       "eu-west-1",
-			Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-		}),
+		Client:  lambda.NewClient(targettest.AWS(t, answer)),
 	}
 }
 
@@ -67,13 +49,13 @@ func TestAFunctionIsInvokedWithTheJobAndAnswersWithTheOutput(t *testing.T) {
 	})
 	j := job()
 	j.Message, j.SessionID = "hello", "s"
-	var log record
+	var log targettest.Log
 	got := fn.Run(t.Context(), j, &log)
 	if string(got.Output) != `{"b":123456789012345678901234567890}` || got.Err != "" || got.ExitCode != nil {
 		t.Errorf("got %+v", got)
 	}
-	if want := "stdout: START|stdout: working|stdout: END"; strings.Join(log.lines, "|") != want {
-		t.Errorf("got log %q, want %q", log.lines, want)
+	if want := "stdout: START|stdout: working|stdout: END"; strings.Join(log.Lines, "|") != want {
+		t.Errorf("got log %q, want %q", log.Lines, want)
 	}
 }
 
@@ -104,13 +86,13 @@ func TestAFunctionsAnswerIsJudged(t *testing.T) {
 				}
 				io.WriteString(w, tt.answer)
 			})
-			var log record
+			var log targettest.Log
 			got := fn.Run(t.Context(), job(), &log)
 			if string(got.Output) != tt.output || got.Err != tt.err {
 				t.Errorf("got output %.60q and error %q; want %.60q and %q", got.Output, got.Err, tt.output, tt.err)
 			}
-			if strings.Join(log.lines, "|") != strings.Join(tt.log, "|") {
-				t.Errorf("got log %.60q, want %.60q", log.lines, tt.log)
+			if strings.Join(log.Lines, "|") != strings.Join(tt.log, "|") {
+				t.Errorf("got log %.60q, want %.60q", log.Lines, tt.log)
 			}
 		})
 	}
@@ -139,11 +121,11 @@ func TestAnInvocationIsNeverRepeated(t *testing.T) {
 				calls.Add(1)
 				tt.answer(w, r)
 			})
-			if got := fn.Run(t.Context(), job(), &record{}); got.Err != "" {
+			if got := fn.Run(t.Context(), job(), &targettest.Log{}); got.Err != "" {
 				t.Fatal(got.Err)
 			}
 			broken.Store(true)
-			if got := fn.Run(t.Context(), job(), &record{}); got.Err != tt.want {
+			if got := fn.Run(t.Context(), job(), &targettest.Log{}); got.Err != tt.want {
 				t.Errorf("got %q, want %q", got.Err, tt.want)
 			}
 			if calls.Load() != 1 {
@@ -169,7 +151,7 @@ func TestAFunctionThatIsNotAllowedIsNotInvoked(t *testing.T) {
 	j := job()
 	j.Target.FunctionARN = "arn:aws:lambda:eu-west-1:999999999999:function:agent"
 	want := "function arn:aws:lambda:eu-west-1:999999999999:function:agent is not among those that this stack allows"
-	if got := fn.Run(t.Context(), j, &record{}); got.Err != want {
+	if got := fn.Run(t.Context(), j, &targettest.Log{}); got.Err != want {
 		t.Errorf("got %q, want %q", got.Err, want)
 	}
 }
@@ -181,7 +163,7 @@ func TestAnInvocationEndsWithItsContext(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	})
-	if got := fn.Run(ctx, job(), &record{}); got.Err != target.Canceled {
+	if got := fn.Run(ctx, job(), &targettest.Log{}); got.Err != target.Canceled {
 		t.Errorf("got %q, want %q", got.Err, target.Canceled)
 	}
 }

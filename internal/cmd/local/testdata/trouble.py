@@ -10,14 +10,13 @@ import http.client
 import json
 import socket
 import struct
-import sys
 import threading
 import time
 import unittest
 import urllib.parse
 import zlib
 
-BASE, TOKEN = sys.argv.pop(1), sys.argv.pop(1)
+from outside import BASE, TOKEN, eventually
 
 local = threading.local()  # a connection for each thread
 
@@ -30,16 +29,6 @@ def call(method, path, body=None, want=200):
     text = response.read()
     assert response.status == want, f"{method} {path}: {response.status} {text}, want {want}"
     return json.loads(text) if text else None
-
-
-def eventually(look, what, seconds=20):
-    deadline = time.time() + seconds
-    while time.time() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"never: {what}")
 
 
 class Receiver:

@@ -1,0 +1,44 @@
+// Package targettest helps to test targets that call AWS.
+package targettest
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+)
+
+// AWS is a configuration of the SDK whose requests a handler answers, on a
+// server in AWS's place.
+func AWS(t *testing.T, answer http.HandlerFunc) aws.Config {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // as AWS does; else Go's server may reset the connection
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		answer(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return aws.Config{
+		BaseEndpoint: &server.URL,
+		Region:       "eu-west-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+	}
+}
+
+// Log is a [target.Log] that keeps its lines, each behind its stream's name.
+type Log struct {
+	Lines []string
+	Came  func(text string) // hears of each line; nil hears of none
+}
+
+// Line implements [target.Log].
+func (l *Log) Line(stream, text string) {
+	l.Lines = append(l.Lines, stream+": "+text)
+	if l.Came != nil {
+		l.Came(text)
+	}
+}
