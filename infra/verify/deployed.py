@@ -27,6 +27,12 @@ from translate import BUCKET, CODE, ROOT, translate
 from view import View
 
 
+# What users name in parameters.
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:report"
+RUNTIME = "arn:aws:bedrock-agentcore:eu-central-1:123456789012:runtime/reviewer-AbCdEf1234"
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:pager"
+
+
 class Stack:
     """A stack: its outputs, and its resources' ids by their names in the template."""
 

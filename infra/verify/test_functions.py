@@ -4,11 +4,8 @@ import unittest
 
 import boto3
 
-from deployed import ROOT, DeployedTest
+from deployed import FUNCTION, ROOT, RUNTIME, DeployedTest
 from samtranslator.yaml_helper import yaml_parse
-
-FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:report"
-RUNTIME = "arn:aws:bedrock-agentcore:eu-central-1:123456789012:runtime/reviewer-AbCdEf1234"
 
 
 class FunctionsTest(DeployedTest):

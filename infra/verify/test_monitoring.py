@@ -6,10 +6,9 @@ import unittest
 
 import boto3
 
-from deployed import ROOT, DeployedTest
+from deployed import ROOT, TOPIC, DeployedTest
 from view import View
 
-TOPIC = "arn:aws:sns:eu-central-1:123456789012:pager"
 QUEUES = "Runs", "Deliveries", "Retries"
 
 # The metrics of AWS that are used, with their dimensions. An alarm on one that does not exist never rings.

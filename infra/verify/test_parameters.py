@@ -5,13 +5,10 @@ import json
 import re
 import unittest
 
-from deployed import translate
+from deployed import FUNCTION, RUNTIME, TOPIC, translate
 from view import View
 
-FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:report"
-RUNTIME = "arn:aws:bedrock-agentcore:eu-central-1:123456789012:runtime/reviewer-AbCdEf1234"
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/3f5c1f0e-1f44-4c39-9c5c-0a4e1f4b8a2e"
-TOPIC = "arn:aws:sns:eu-central-1:123456789012:pager"
 DOMAIN = {"DomainName": "hooks.example.com", "CertificateArn": CERTIFICATE}
 
 # Of each parameter values that are good, and values that are not.

@@ -33,7 +33,8 @@ type eventInput struct {
 	Data        json.RawMessage      `json:"data"`
 }
 
-// publishInput is one event, or several.
+// publishInput is one event, or several. It does not embed eventInput: the
+// decoder's errors would name that among the fields.
 type publishInput struct {
 	ID          string               `json:"id"`
 	Source      string               `json:"source"`
