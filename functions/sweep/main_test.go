@@ -40,7 +40,9 @@ func TestAScheduledMinute(t *testing.T) {
 		Status: boathook.DeliveryRetrying, Attempts: 1, NextAttemptAt: past,
 	}
 	must(s.Store.RecordAttempt(ctx, d, boathook.Attempt{Number: 1, SentAt: past, Error: "answered 500"}))
-	must(s.Store.PutDue(ctx, store.DueAttempt{DeliveryID: d.ID, WorkspaceID: d.WorkspaceID, Attempt: 2, Series: 1}.Row(past)))
+	payload, err := queue.EncodeWaiting(queue.Delivery{Delivery: d, Attempt: 2, Series: 1})
+	must(err)
+	must(s.Store.PutDue(ctx, store.DueDeliveryRow(d.ID, 2, past, payload)))
 
 	must(s.Store.CreateRun(ctx, boathook.Run{
 		RunHead: boathook.RunHead{
@@ -55,7 +57,7 @@ func TestAScheduledMinute(t *testing.T) {
 	must(s.Store.PutConnection(ctx, boathook.Connection{ID: events.ConnectionID, ConnectedAt: past}))
 	must(s.Store.PutDue(ctx, store.Due{At: past, ID: events.ConnectionID, Kind: store.DueConnection}))
 
-	payload, err := json.Marshal(events.Load[awsevents.EventBridgeEvent](t, "sweep/scheduled-minute"))
+	payload, err = json.Marshal(events.Load[awsevents.EventBridgeEvent](t, "sweep/scheduled-minute"))
 	must(err)
 	ctx, cancel := context.WithTimeout(ctx, 55*time.Second)
 	defer cancel()

@@ -138,6 +138,10 @@ type Attempt struct {
 	Signature string // the value of the dialect's signature header
 	Response  *Response
 	Error     string // why there is no response, or why it is not a success
+
+	// CutAt is when an earlier request of the same attempt was given up, to make
+	// room for others; zero for most. The receiver may have taken that one too.
+	CutAt time.Time
 }
 
 // Response is a receiver's answer.

@@ -111,7 +111,6 @@ type OutgoingWebhook struct {
 	Retry       []time.Duration // waits before the second, third, … attempt; empty for none
 	RateLimit   int             // requests a second, at most [MaxRateLimit]; 0 for no limit
 	Enabled     bool
-	Health      Health // kept apart: putting a webhook leaves its health as it is
 	Secrets     SealedSecrets
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
@@ -119,6 +118,9 @@ type OutgoingWebhook struct {
 	// SealedHeaders is the JSON object of the headers that are sent besides
 	// the dialect's own, encrypted: they often hold a credential.
 	SealedHeaders []byte
+
+	Disabled Disabling // by Boathook; zero for one that is enabled, or that its owner disabled
+	Health   Health    // kept apart: putting a webhook leaves its health as it is
 }
 
 // Format is what the body of an outgoing webhook is. Empty, as webhooks have it
@@ -136,35 +138,23 @@ const (
 // Valid reports whether f is a format.
 func (f Format) Valid() bool { return f == Raw || f == Slack || f == Discord || f == Teams }
 
-// Health is how an outgoing webhook has fared lately. The zero Health is that of
-// one whose last attempt succeeded.
-type Health struct {
-	FailingSince   time.Time // of the first of the failures in a row
-	DisabledAt     time.Time // when Boathook disabled it
-	DisabledReason string    // why, in words for its owner
-}
-
-// FailingPatience is for how long every attempt may fail before a webhook is
-// disabled.
-const FailingPatience = 5 * 24 * time.Hour
-
-// DisabledEvent tells the source's other webhooks that Boathook disabled this
-// one. The same health always gives the same event.
-func (w *OutgoingWebhook) DisabledEvent() Event {
+// DisabledEvent tells the source's other webhooks that Boathook disables this
+// one. The same disabling always gives the same event.
+func (w *OutgoingWebhook) DisabledEvent(d Disabling) Event {
 	data, err := EncodeJSON(struct {
 		WebhookID  string `json:"webhook_id"`
 		Name       string `json:"name"`
 		URL        string `json:"url"`
 		Reason     string `json:"reason"`
 		DisabledAt Time   `json:"disabled_at"`
-	}{w.ID, w.Name, w.URL, w.Health.DisabledReason, Time{w.Health.DisabledAt}})
+	}{w.ID, w.Name, w.URL, d.Reason, Time{d.At}})
 	if err != nil {
 		panic(err) // strings and times always encode
 	}
 	return Event{
-		ID:          DeriveID(EventID, w.ID, string(EventWebhookDisabled), w.Health.DisabledAt.UTC().Format(TimeLayout)),
+		ID:          DeriveID(EventID, w.ID, string(EventWebhookDisabled), d.At.UTC().Format(TimeLayout)),
 		WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Environment: w.Environment,
-		Type: EventWebhookDisabled, Time: w.Health.DisabledAt, Data: data,
+		Type: EventWebhookDisabled, Time: d.At, Data: data,
 	}
 }
 

@@ -14,57 +14,75 @@ import (
 type webhook struct {
 	boathook.OutgoingWebhook // its Health is as it was read
 
-	turn   chan struct{} // holds a token while one of a batch's attempts looks at health, and writes a transition
+	held   chan struct{} // holds a token while one of a batch's attempts looks at health, and writes a transition
 	health boathook.Health
 }
 
 func newWebhook(w boathook.OutgoingWebhook) *webhook {
-	return &webhook{OutgoingWebhook: w, health: w.Health, turn: make(chan struct{}, 1)}
+	return &webhook{OutgoingWebhook: w, health: w.Health, held: make(chan struct{}, 1)}
 }
 
-// lock waits for the turn, as long as ctx does: who has it may be waiting for
+// lock waits for the health, as long as ctx does: who holds it may be waiting for
 // the store.
 func (w *webhook) lock(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	select {
-	case w.turn <- struct{}{}:
+	case w.held <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (w *webhook) unlock() { <-w.turn }
+func (w *webhook) unlock() { <-w.held }
 
-// recovered notes a success. It costs nothing while the webhook is well.
-func (d *Deliverer) recovered(ctx context.Context, w *webhook) error {
+// health is the webhook's, as this batch knows it.
+func (d *Deliverer) health(ctx context.Context, w *webhook) (boathook.Health, error) {
 	if err := w.lock(ctx); err != nil {
-		return err
+		return boathook.Health{}, err
 	}
 	defer w.unlock()
-	if w.health == (boathook.Health{}) {
-		return nil
-	}
-	if err := d.config.Store.ClearHealth(ctx, w.SourceID, w.ID); err != nil {
-		return err
-	}
-	w.health = boathook.Health{}
-	d.config.Log.InfoContext(ctx, "webhook works again", "webhook_id", w.ID, "source_id", w.SourceID)
-	return nil
+	return w.health, nil
 }
 
-// failing notes a failed attempt and reports whether its webhook is disabled
-// now, so that no further attempt is to be made: the receiver said that it is
-// gone for good, or every attempt failed for too long.
-func (d *Deliverer) failing(ctx context.Context, w *webhook, a boathook.Attempt) (disabled bool, err error) {
+// note notes what an attempt says of its webhook's health, and reports whether the
+// webhook is disabled now. It costs nothing where that is nothing new.
+func (d *Deliverer) note(ctx context.Context, w *webhook, s sent) (disabled bool, err error) {
 	if err := w.lock(ctx); err != nil {
 		return false, err
 	}
 	defer w.unlock()
-	if w.health.FailingSince.IsZero() {
-		if w.health, err = d.config.Store.MarkHealth(ctx, w.SourceID, w.ID, boathook.Health{FailingSince: a.SentAt}); err != nil {
+	over, err := d.noteSpeed(ctx, w, s)
+	if err != nil {
+		return false, err
+	}
+	works := s.Succeeded() && !w.health.FailingSince.IsZero()
+	if works {
+		over |= boathook.HealthFailures
+	}
+	if over != 0 {
+		if err := d.config.Store.ClearHealth(ctx, w.ID, over); err != nil {
+			return false, err
+		}
+		w.health = w.health.Without(over)
+	}
+	if works {
+		d.config.Log.InfoContext(ctx, "webhook works again", "webhook_id", w.ID, "source_id", w.SourceID)
+	}
+	if s.Succeeded() {
+		return false, nil
+	}
+	return d.failing(ctx, w, s.Attempt)
+}
+
+// failing counts a failed attempt and reports whether its webhook is disabled now,
+// so that no further attempt is to be made: the receiver said that it is gone for
+// good, or every attempt failed for too long.
+func (d *Deliverer) failing(ctx context.Context, w *webhook, a boathook.Attempt) (disabled bool, err error) {
+	if w.health.Counts(a.SentAt) {
+		if w.health, err = d.config.Store.MarkFailure(ctx, w.ID, a.SentAt); err != nil {
 			return false, err
 		}
 	}
@@ -92,27 +110,27 @@ func whyDisable(a boathook.Attempt, h boathook.Health) string {
 	switch {
 	case a.Response != nil && a.Response.Status == http.StatusGone:
 		return "the receiver answered 410 Gone"
-	case !h.FailingSince.IsZero() && a.SentAt.Sub(h.FailingSince) >= boathook.FailingPatience:
+	case h.Hopeless(a.SentAt):
 		return "failing since " + h.FailingSince.UTC().Format(time.RFC3339)
 	}
 	return ""
 }
 
-// disable pins the time and the reason first, so that the event is the same
+// disable notes the time and the reason first, so that the event is the same
 // however often a crash repeats this, and tells the others before the webhook
 // is seen disabled, when nothing would repeat it.
-func (d *Deliverer) disable(ctx context.Context, w boathook.OutgoingWebhook, reason string) (err error) {
-	w.Health, err = d.config.Store.MarkHealth(ctx, w.SourceID, w.ID, boathook.Health{DisabledAt: d.config.Now(), DisabledReason: reason})
+func (d *Deliverer) disable(ctx context.Context, w boathook.OutgoingWebhook, reason string) error {
+	disabling, err := d.config.Store.MarkDisabling(ctx, w.ID, boathook.Disabling{At: d.config.Now(), Reason: reason})
 	if err == nil {
-		err = d.config.Publish.Publish(ctx, w.DisabledEvent())
+		err = d.config.Publish.Publish(ctx, w.DisabledEvent(disabling))
 	}
 	if err == nil {
-		err = d.config.Store.DisableOutgoing(ctx, w.SourceID, w.ID)
+		err = d.config.Store.DisableOutgoing(ctx, w.SourceID, w.ID, disabling)
 	}
 	if err != nil && !boathook.IsKind(err, boathook.NotFound) { // deleted meanwhile
 		return fmt.Errorf("disable webhook %s: %w", w.ID, err)
 	}
 	d.config.Metrics.Count(metrics.WebhooksDisabled)
-	d.config.Log.WarnContext(ctx, "webhook disabled", "webhook_id", w.ID, "source_id", w.SourceID, "reason", w.Health.DisabledReason)
+	d.config.Log.WarnContext(ctx, "webhook disabled", "webhook_id", w.ID, "source_id", w.SourceID, "reason", disabling.Reason)
 	return nil
 }

@@ -46,7 +46,7 @@ func (p *place) published(t testing.TB) (jobs []queue.Delivery) {
 	return jobs
 }
 
-func TestHealthIsWrittenOnTransitionsOnly(t *testing.T) {
+func TestHealthIsWrittenOnlyWhereItSaysSomethingNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, status(200))
 		wantHealth := func(since time.Time, marks, clears int) {
@@ -54,26 +54,31 @@ func TestHealthIsWrittenOnTransitionsOnly(t *testing.T) {
 			if got := p.webhook(t).Health.FailingSince; !got.Equal(since.Truncate(time.Millisecond)) {
 				t.Errorf("failing since %s, want %s", got, since)
 			}
-			if p.store.calls["MarkHealth"] != marks || p.store.calls["ClearHealth"] != clears {
+			if p.store.calls["MarkFailure"] != marks || p.store.calls["ClearHealth"] != clears || p.store.calls["MarkSlow"] != 0 {
 				t.Errorf("calls: %v, want %d marks and %d clears", p.store.calls, marks, clears)
 			}
 		}
-		several := func() {
+		several := func(n int) {
 			t.Helper()
-			for range 3 {
+			for range n {
 				must(t, p.handle(t, p.job()))
-				time.Sleep(4 * time.Second) // more than what a process remembers, in all
+				time.Sleep(4 * time.Second)
 			}
 		}
-		several()
+		several(3)
 		wantHealth(time.Time{}, 0, 0)
 		p.receive = status(500)
 		since := time.Now()
-		several()
-		wantHealth(since, 1, 0)
+		several(50)
+		wantHealth(since, 10, 0) // more failures of one hour say nothing
+		for hour := 2; hour <= 8; hour++ {
+			time.Sleep(time.Hour)
+			several(3)
+			wantHealth(since, 10+min(hour, 5)-1, 0)
+		}
 		p.receive = status(204)
-		several()
-		wantHealth(time.Time{}, 1, 1)
+		several(3)
+		wantHealth(time.Time{}, 14, 1)
 	})
 }
 
@@ -86,7 +91,7 @@ func TestGoneDisablesTheWebhook(t *testing.T) {
 		must(t, p.handle(t, job))
 
 		w := p.webhook(t)
-		if w.Enabled || w.Health.DisabledReason != "the receiver answered 410 Gone" || !w.Health.DisabledAt.Equal(time.Now().Truncate(time.Millisecond)) {
+		if w.Enabled || w.Disabled.Reason != "the receiver answered 410 Gone" || !w.Disabled.At.Equal(time.Now().Truncate(time.Millisecond)) {
 			t.Errorf("enabled %v, health %+v", w.Enabled, w.Health)
 		}
 		p.noRetry(t)
@@ -105,7 +110,7 @@ func TestGoneDisablesTheWebhook(t *testing.T) {
 		must(t, json.Unmarshal(jobs[0].Body, &body))
 		want := map[string]string{
 			"event": "webhook.disabled", "webhook_id": p.Outgoing.ID, "name": "fixture", "url": "https://receiver.example/hook",
-			"reason": "the receiver answered 410 Gone", "disabled_at": w.Health.DisabledAt.Format(boathook.TimeLayout),
+			"reason": "the receiver answered 410 Gone", "disabled_at": w.Disabled.At.Format(boathook.TimeLayout),
 		}
 		for field, value := range want {
 			if body[field] != value {
@@ -132,28 +137,33 @@ func TestTheFirstOfABatchDisables(t *testing.T) {
 	}
 }
 
+// fail has a delivery fail, and reports whether the webhook is enabled still.
+func (p *place) fail(t testing.TB) (enabled bool) {
+	t.Helper()
+	must(t, p.handle(t, p.job()))
+	return p.webhook(t).Enabled
+}
+
 func TestAWebhookThatFailsForFiveDaysIsDisabled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, status(500))
 		p.listener(t)
 		begun := time.Now()
-		fail := func() (enabled bool) {
-			t.Helper()
-			must(t, p.handle(t, p.job()))
-			return p.webhook(t).Enabled
+		for range 10 {
+			p.fail(t)
+			time.Sleep(time.Hour)
 		}
-		fail()
-		time.Sleep(5*24*time.Hour - time.Second)
-		if !fail() {
+		time.Sleep(time.Until(begun.Add(5*24*time.Hour - time.Second)))
+		if !p.fail(t) {
 			t.Fatal("disabled before five days are over")
 		}
 		time.Sleep(time.Second)
-		if fail() {
+		if p.fail(t) {
 			t.Fatal("still enabled after five days")
 		}
 		w := p.webhook(t)
-		if want := "failing since " + begun.UTC().Format(time.RFC3339); w.Health.DisabledReason != want {
-			t.Errorf("the reason is %q, want %q", w.Health.DisabledReason, want)
+		if want := "failing since " + begun.UTC().Format(time.RFC3339); w.Disabled.Reason != want {
+			t.Errorf("the reason is %q, want %q", w.Disabled.Reason, want)
 		}
 		if jobs := p.published(t); len(jobs) != 1 {
 			t.Errorf("published %+v", jobs)
@@ -161,16 +171,74 @@ func TestAWebhookThatFailsForFiveDaysIsDisabled(t *testing.T) {
 	})
 }
 
+// Failures that say little of the days between them disable nothing: too few of
+// them, or all in a few hours, or with a success between.
+func TestAWebhookThatFailsNowAndThenIsNotDisabled(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fail func(*place, *testing.T)
+		more bool // two failures more are enough
+	}{
+		"two failures five days apart": {fail: func(p *place, t *testing.T) {
+			p.fail(t)
+			time.Sleep(5 * 24 * time.Hour)
+		}},
+		"nine failures": {more: true, fail: func(p *place, t *testing.T) {
+			for range 8 {
+				p.fail(t)
+				time.Sleep(15 * time.Hour)
+			}
+			time.Sleep(24 * time.Hour)
+		}},
+		"a hundred failures in four hours": {fail: func(p *place, t *testing.T) {
+			for range 3 {
+				for range 33 {
+					p.fail(t)
+				}
+				time.Sleep(time.Hour)
+			}
+			time.Sleep(5 * 24 * time.Hour)
+		}},
+		"a success between": {fail: func(p *place, t *testing.T) {
+			for i := range 20 {
+				p.receive = status(500)
+				if i == 10 {
+					p.receive = status(200)
+				}
+				p.fail(t)
+				time.Sleep(8 * time.Hour)
+			}
+			p.receive = status(500)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace(t, status(500))
+				time.Sleep(time.Hour - time.Duration(time.Now().UnixNano())%time.Hour) // an hour begins
+				tc.fail(p, t)
+				if !p.fail(t) {
+					t.Fatal("it is disabled")
+				}
+				if tc.more && p.fail(t) {
+					t.Error("it is not disabled when it has failed often enough")
+				}
+			})
+		})
+	}
+}
+
 func TestASuccessThatAnotherProcessSawKeepsTheWebhook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, status(500))
-		must(t, p.handle(t, p.job()))
-		time.Sleep(5*24*time.Hour - time.Second)
-		must(t, p.handle(t, p.job())) // the process remembers that it fails since five days
-		must(t, p.store.Store.ClearHealth(t.Context(), p.Source.ID, p.Outgoing.ID))
-		time.Sleep(time.Second)
-		must(t, p.handle(t, p.job()))
-		if !p.webhook(t).Enabled {
+		for range 10 {
+			p.fail(t)
+			time.Sleep(time.Hour)
+		}
+		time.Sleep(5 * 24 * time.Hour)
+		p.receive = func(*http.Request, []byte) (*http.Response, error) {
+			must(t, p.store.Store.ClearHealth(t.Context(), p.Outgoing.ID, boathook.HealthFailures))
+			return response(500, ""), nil
+		}
+		if !p.fail(t) {
 			t.Error("it is disabled")
 		}
 	})
@@ -179,7 +247,7 @@ func TestASuccessThatAnotherProcessSawKeepsTheWebhook(t *testing.T) {
 // Whatever breaks off while a webhook is disabled, the message comes again and
 // the others are told of one event.
 func TestDisablingSurvivesACrashAtAnyPoint(t *testing.T) {
-	for _, call := range []string{"MarkHealth", "Publish", "DisableOutgoing", "RecordAttempt"} {
+	for _, call := range []string{"MarkDisabling", "Publish", "DisableOutgoing", "RecordAttempt"} {
 		t.Run(call, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPlace(t, status(410))
@@ -210,7 +278,7 @@ func TestDisablingSurvivesACrashAtAnyPoint(t *testing.T) {
 					ids[j.ID] = string(j.Body)
 				}
 				w := p.webhook(t)
-				if len(ids) != 1 || w.Enabled || w.Health.DisabledAt.Sub(begun) > 13*time.Minute {
+				if len(ids) != 1 || w.Enabled || w.Disabled.At.Sub(begun) > 13*time.Minute {
 					t.Errorf("%d events, enabled %v, health %+v", len(ids), w.Enabled, w.Health)
 				}
 			})
@@ -236,10 +304,9 @@ func TestAWebhookThatIsDeletedWhileItFailsIsLeftAlone(t *testing.T) {
 
 func TestTheEventOfADisabledWebhookIsAsTheDialectSays(t *testing.T) {
 	speech, _ := dialect.Lookup(dialect.Crewship)
-	w := boathook.OutgoingWebhook{ID: "out_a", Name: "a", URL: "https://a.example", Health: boathook.Health{
-		DisabledAt: time.UnixMilli(1_771_143_284_003), DisabledReason: "why",
-	}}
-	body, err := speech.Body(boathook.Raw, w.DisabledEvent())
+	w := boathook.OutgoingWebhook{ID: "out_a", Name: "a", URL: "https://a.example"}
+	event := w.DisabledEvent(boathook.Disabling{At: time.UnixMilli(1_771_143_284_003), Reason: "why"})
+	body, err := speech.Body(boathook.Raw, event)
 	want := `{"event":"webhook.disabled","webhook_id":"out_a","name":"a","url":"https://a.example","reason":"why","disabled_at":"2026-02-15T08:14:44.003Z"}`
 	if err != nil || string(body) != want {
 		t.Errorf("got %s, %v; want %s", body, err, want)

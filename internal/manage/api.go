@@ -35,6 +35,9 @@ type Store interface {
 	store.Webhooks
 	store.Requests
 
+	Health(ctx context.Context, webhookIDs ...string) (map[string]boathook.Health, error)
+	ClearHealth(ctx context.Context, webhookID string, parts boathook.HealthPart) error
+
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error)
 	LookUpAgent(ctx context.Context, agentID, runID string) (store.AgentView, error)
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)

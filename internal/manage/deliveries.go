@@ -62,11 +62,13 @@ type attemptView struct {
 	ResponseBody      *string           `json:"response_body"`      // as text: what is not UTF-8 is replaced
 	ResponseTruncated bool              `json:"response_truncated"` // the receiver sent more than is kept
 	Error             *string           `json:"error"`
+	CutAt             boathook.Time     `json:"cut_at"` // when an earlier request of it was given up; the receiver may have taken it
 }
 
 func viewAttempt(a boathook.Attempt) attemptView {
 	view := attemptView{
 		Number: a.Number, SentAt: boathook.Time{Time: a.SentAt}, DurationMS: a.Duration.Milliseconds(), Error: nullable(a.Error),
+		CutAt: boathook.Time{Time: a.CutAt},
 	}
 	if r := a.Response; r != nil {
 		body := strings.ToValidUTF8(string(r.Body), "\uFFFD")

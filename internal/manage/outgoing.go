@@ -29,6 +29,8 @@ type outgoingView struct {
 	DisabledReason *string              `json:"disabled_reason"` // why Boathook disabled it
 	DisabledAt     boathook.Time        `json:"disabled_at"`
 	FailingSince   boathook.Time        `json:"failing_since"` // every attempt failed since then
+	SlowSince      boathook.Time        `json:"slow_since"`    // its answers take a second or longer since then
+	NextProbeAt    boathook.Time        `json:"next_probe_at"` // it does not answer: its deliveries wait for this
 	PreviousUntil  boathook.Time        `json:"previous_secret_expires_at"`
 	CreatedAt      boathook.Time        `json:"created_at"`
 	UpdatedAt      boathook.Time        `json:"updated_at"`
@@ -53,17 +55,16 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 		ID: w.ID, sourceRef: refTo(w.SourceID), Name: w.Name, URL: w.URL, Events: w.Events, Environment: nullable(string(w.Environment)),
 		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw), Headers: headers, TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
-		FailingSince: boathook.Time{Time: w.Health.FailingSince},
-		CreatedAt:    boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
+		DisabledReason: nullable(w.Disabled.Reason), DisabledAt: boathook.Time{Time: w.Disabled.At},
+		FailingSince: boathook.Time{Time: w.Health.FailingSince}, SlowSince: boathook.Time{Time: w.Health.SlowSince},
+		NextProbeAt: boathook.Time{Time: w.Health.Probe.At},
+		CreatedAt:   boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
 	}
 	for i, wait := range w.Retry {
 		view.Retry.ScheduleSeconds[i] = int(wait / time.Second)
 	}
 	if w.RateLimit > 0 {
 		view.RateLimit = &rateLimit{w.RateLimit}
-	}
-	if !w.Enabled { // a crash may leave the mark on one that is not disabled
-		view.DisabledReason, view.DisabledAt.Time = nullable(w.Health.DisabledReason), w.Health.DisabledAt
 	}
 	if w.Secrets.PreviousUntil.After(h.cfg.Now()) {
 		view.PreviousUntil.Time = w.Secrets.PreviousUntil
@@ -158,7 +159,9 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 		w.RateLimit = in.RateLimit.PerSecond
 	}
 	if in.Enabled != nil {
-		w.Enabled = *in.Enabled
+		if err := h.enable(ctx, w, *in.Enabled); err != nil {
+			return err
+		}
 	}
 	if in.Headers != nil {
 		if err := checkHeaders(in.Headers); err != nil {
@@ -172,6 +175,17 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 	}
 	w.UpdatedAt = h.cfg.Now()
 	return nil
+}
+
+// enable enables or disables a webhook in its owner's name. One that is enabled
+// begins anew: what was held against it is forgotten.
+func (h *Handler) enable(ctx context.Context, w *boathook.OutgoingWebhook, enabled bool) error {
+	w.Enabled, w.Disabled = enabled, boathook.Disabling{}
+	if !enabled || w.Revision == 0 {
+		return nil
+	}
+	w.Health = boathook.Health{}
+	return h.cfg.Store.ClearHealth(ctx, w.ID, boathook.HealthFailures|boathook.HealthSlow|boathook.HealthProbe|boathook.HealthDisabling)
 }
 
 func checkEvents(events []boathook.EventType, kind boathook.SourceKind) error {
@@ -357,8 +371,17 @@ func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoi
 	if err != nil {
 		return list[outgoingView]{}, err
 	}
+	ids := make([]string, len(page))
+	for i, w := range page {
+		ids[i] = w.ID
+	}
+	healths, err := h.cfg.Store.Health(ctx, ids...)
+	if err != nil {
+		return list[outgoingView]{}, err
+	}
 	views := make([]outgoingView, len(page))
 	for i, w := range page {
+		w.Health = healths[w.ID]
 		if views[i], err = h.viewOutgoing(ctx, w); err != nil {
 			return list[outgoingView]{}, err
 		}
@@ -390,12 +413,6 @@ func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) 
 		if err := h.changeDialect(ctx, &w); err != nil {
 			return outgoingView{}, err
 		}
-	}
-	if in.Enabled != nil && *in.Enabled && w.Health != (boathook.Health{}) {
-		if err := h.cfg.Store.ClearHealth(ctx, w.SourceID, w.ID); err != nil {
-			return outgoingView{}, err
-		}
-		w.Health = boathook.Health{}
 	}
 	if err := h.cfg.Store.PutOutgoing(ctx, w); err != nil {
 		return outgoingView{}, err

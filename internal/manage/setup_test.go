@@ -398,18 +398,18 @@ func TestAWebhookSaysWhyItWasDisabledUntilItIsEnabled(t *testing.T) {
 			}
 		}
 	}
-	mark := func(h boathook.Health) {
-		t.Helper()
-		if _, err := a.store.MarkHealth(t.Context(), source, webhook, h); err != nil {
-			t.Fatal(err)
-		}
-	}
 	wantHealth(nil, nil, nil)
 	now := a.clock.Now()
 	text := now.Format(boathook.TimeLayout)
-	mark(boathook.Health{FailingSince: now, DisabledAt: now, DisabledReason: "gone"})
+	disabling := boathook.Disabling{At: now, Reason: "gone"}
+	if _, err := a.store.MarkFailure(t.Context(), webhook, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.store.MarkDisabling(t.Context(), webhook, disabling); err != nil {
+		t.Fatal(err)
+	}
 	wantHealth(text, nil, nil) // it is not disabled yet
-	if err := a.store.DisableOutgoing(t.Context(), source, webhook); err != nil {
+	if err := a.store.DisableOutgoing(t.Context(), source, webhook, disabling); err != nil {
 		t.Fatal(err)
 	}
 	wantHealth(text, text, "gone")

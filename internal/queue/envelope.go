@@ -80,20 +80,29 @@ type Delivery struct {
 	boathook.Delivery     // its identity and body; the rest is the record's to know
 	Attempt           int // the number of the attempt to make, from 1
 	Series            int // the attempt at which the retry schedule (re)started: 1, or a resend's
+	Skipped           int // waits of the schedule that passed without an attempt: see Since
 
-	// NotBefore is set while the attempt is put off: it had to wait for its
-	// turn, and is made at this time (to the millisecond).
+	// NotBefore is set while the attempt is postponed, and is then when it is made
+	// (to the millisecond).
 	NotBefore time.Time
+	// Since is when the schedule began, of a delivery that has had to wait for its
+	// endpoint to answer: its waits pass from then on, with attempts or without.
+	Since time.Time
+	// CutAt is when an earlier request of the same attempt was given up, to make
+	// room for others. Its receiver may have taken it.
+	CutAt time.Time
 }
 
-// PutOff reports whether the attempt was put off.
-func (d Delivery) PutOff() bool { return !d.NotBefore.IsZero() }
+// Postponed reports whether the attempt was postponed.
+func (d Delivery) Postponed() bool { return !d.NotBefore.IsZero() }
+
+// Failures is how many waits of the retry schedule are used up if the attempt
+// fails.
+func (d Delivery) Failures() int { return d.Attempt - d.Series + 1 + d.Skipped }
 
 // Next is the attempt after d.
 func (d Delivery) Next() Delivery {
-	d.Attempt++
-	d.NotBefore = time.Time{}
-	return d
+	return Delivery{Delivery: d.Delivery, Attempt: d.Attempt + 1, Series: d.Series, Skipped: d.Skipped, Since: d.Since}
 }
 
 type deliveryEnvelope struct {
@@ -106,8 +115,11 @@ type deliveryEnvelope struct {
 	Environment boathook.Environment `json:"e,omitempty"`
 	Attempt     int                  `json:"a"`
 	Series      int                  `json:"f"`
-	NotBefore   int64                `json:"q,omitempty"` // Unix milliseconds
-	Body        []byte               `json:"b"`
+	Skipped     int                  `json:"k,omitempty"`
+	NotBefore   int64                `json:"q,omitempty"` // Unix milliseconds, as the others
+	Since       int64                `json:"p,omitempty"`
+	CutAt       int64                `json:"c,omitempty"`
+	Body        []byte               `json:"b,omitempty"` // never empty in a message
 }
 
 // EncodeDelivery makes the message of an attempt.
@@ -128,47 +140,81 @@ func EncodeFirst(body []byte, deliveries ...boathook.Delivery) ([]Message, error
 }
 
 func encodeDelivery(d Delivery, packed []byte) (Message, error) {
-	envelope := deliveryEnvelope{
+	body, err := encodeEnvelope(d, packed)
+	return Message{Body: string(body), Group: d.WebhookID}, err
+}
+
+func encodeEnvelope(d Delivery, packed []byte) ([]byte, error) {
+	text, err := json.Marshal(deliveryEnvelope{
 		ID: d.ID.String(), WorkspaceID: d.WorkspaceID, SourceID: d.SourceID, WebhookID: d.WebhookID,
 		EventID: d.EventID, EventType: d.EventType, Environment: d.Environment,
-		Attempt: d.Attempt, Series: d.Series, Body: packed,
-	}
-	if d.PutOff() {
-		envelope.NotBefore = d.NotBefore.UnixMilli()
-	}
-	body, err := json.Marshal(envelope)
+		Attempt: d.Attempt, Series: d.Series, Skipped: d.Skipped,
+		NotBefore: millis(d.NotBefore), Since: millis(d.Since), CutAt: millis(d.CutAt), Body: packed,
+	})
 	if err != nil {
-		return Message{}, fmt.Errorf("encode delivery %s: %w", d.ID, err)
+		return nil, fmt.Errorf("encode delivery %s: %w", d.ID, err)
 	}
-	return Message{Body: string(body), Group: d.WebhookID}, nil
+	return text, nil
+}
+
+// EncodeWaiting is a message without its body, for an attempt that waits in the
+// store: the delivery's record has the body.
+func EncodeWaiting(d Delivery) ([]byte, error) { return encodeEnvelope(d, nil) }
+
+// DecodeWaiting reads what [EncodeWaiting] made. An error is permanent.
+func DecodeWaiting(text []byte) (Delivery, error) {
+	d, packed, err := decodeEnvelope(text)
+	if err == nil && packed != nil {
+		err = fmt.Errorf("decode delivery %s: it has a body", d.ID)
+	}
+	return d, err
 }
 
 // DecodeDelivery reads a message of [EncodeDelivery]. An error is permanent.
 func DecodeDelivery(body string) (Delivery, error) {
+	d, packed, err := decodeEnvelope([]byte(body))
+	if err != nil {
+		return Delivery{}, err
+	}
+	if d.Body, err = deflate.Decompress(packed, MaxDeliveryBody); err != nil {
+		return Delivery{}, fmt.Errorf("decode delivery %s: body: %w", d.ID, err)
+	}
+	return d, nil
+}
+
+func decodeEnvelope(text []byte) (d Delivery, packed []byte, err error) {
 	var e deliveryEnvelope
-	if err := json.Unmarshal([]byte(body), &e); err != nil {
-		return Delivery{}, fmt.Errorf("decode delivery: %w", err)
+	if err := json.Unmarshal(text, &e); err != nil {
+		return d, nil, fmt.Errorf("decode delivery: %w", err)
 	}
 	id, err := boathook.ParseDeliveryID(e.ID)
 	if err != nil {
-		return Delivery{}, fmt.Errorf("decode delivery %q: %w", e.ID, err)
+		return d, nil, fmt.Errorf("decode delivery %q: %w", e.ID, err)
 	}
-	text, err := deflate.Decompress(e.Body, MaxDeliveryBody)
-	if err != nil {
-		return Delivery{}, fmt.Errorf("decode delivery %s: body: %w", id, err)
+	if e.WorkspaceID == "" || e.SourceID == "" || e.WebhookID == "" || e.Attempt < 1 || e.Series < 1 || e.Series > e.Attempt || e.Skipped < 0 {
+		return d, nil, fmt.Errorf("decode delivery %s: incomplete", id)
 	}
-	if e.WorkspaceID == "" || e.SourceID == "" || e.WebhookID == "" || e.Attempt < 1 || e.Series < 1 || e.Series > e.Attempt {
-		return Delivery{}, fmt.Errorf("decode delivery %s: incomplete", id)
-	}
-	d := Delivery{
+	return Delivery{
 		Delivery: boathook.Delivery{
 			ID: id, WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: e.WebhookID,
-			EventID: e.EventID, EventType: e.EventType, Environment: e.Environment, Body: text,
+			EventID: e.EventID, EventType: e.EventType, Environment: e.Environment,
 		},
-		Attempt: e.Attempt, Series: e.Series,
+		Attempt: e.Attempt, Series: e.Series, Skipped: e.Skipped,
+		NotBefore: atMillis(e.NotBefore), Since: atMillis(e.Since), CutAt: atMillis(e.CutAt),
+	}, e.Body, nil
+}
+
+// millis is a time in Unix milliseconds, and 0 for none.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
 	}
-	if e.NotBefore != 0 {
-		d.NotBefore = time.UnixMilli(e.NotBefore).UTC()
+	return t.UnixMilli()
+}
+
+func atMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
 	}
-	return d, nil
+	return time.UnixMilli(ms).UTC()
 }

@@ -26,6 +26,27 @@ func Next(waits []time.Duration, failures int, retryAfter time.Duration, jitter 
 	return max(wait, min(retryAfter, MaxRetryAfter)), true
 }
 
+// Passed is how many of the waits have passed when a time has, counted from the
+// first attempt, whatever was attempted meanwhile.
+func Passed(waits []time.Duration, elapsed time.Duration) (passed int) {
+	for _, wait := range waits {
+		if elapsed -= wait; elapsed < 0 {
+			break
+		}
+		passed++
+	}
+	return passed
+}
+
+// Due is how long after the first attempt the one is due that follows so many
+// failures.
+func Due(waits []time.Duration, failures int) (after time.Duration) {
+	for _, wait := range waits[:min(failures, len(waits))] {
+		after += wait
+	}
+	return after
+}
+
 // ParseRetryAfter reads a Retry-After header, in seconds or as an HTTP date
 // (RFC 9110, section 10.2.3); false when it is neither. The wait is between 0,
 // also for a date that is past, and [MaxRetryAfter].

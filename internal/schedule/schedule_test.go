@@ -57,6 +57,29 @@ func TestTheDefaultScheduleHasNineRetries(t *testing.T) {
 	}
 }
 
+func TestTheScheduleInAll(t *testing.T) {
+	waits := []time.Duration{5 * time.Second, time.Minute, time.Hour}
+	for _, tt := range []struct {
+		elapsed time.Duration
+		want    int
+	}{
+		{-time.Hour, 0}, {0, 0}, {4 * time.Second, 0}, {5 * time.Second, 1}, {64 * time.Second, 1}, {65 * time.Second, 2},
+		{time.Hour, 2}, {time.Hour + 65*time.Second, 3}, {1000 * time.Hour, 3},
+	} {
+		if got := schedule.Passed(waits, tt.elapsed); got != tt.want {
+			t.Errorf("after %s %d waits have passed, want %d", tt.elapsed, got, tt.want)
+		}
+	}
+	for failures, want := range []time.Duration{0, 5 * time.Second, 65 * time.Second, time.Hour + 65*time.Second, time.Hour + 65*time.Second} {
+		if got := schedule.Due(waits, failures); got != want {
+			t.Errorf("after %d failures an attempt is due after %s, want %s", failures, got, want)
+		}
+	}
+	if schedule.Passed(nil, time.Hour) != 0 || schedule.Due(nil, 1) != 0 {
+		t.Error("no schedule takes time")
+	}
+}
+
 var now = time.Date(2026, 11, 21, 18, 0, 0, 0, time.UTC)
 
 func TestRetryAfterIsReadInBothItsForms(t *testing.T) {

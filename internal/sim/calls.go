@@ -43,16 +43,41 @@ func (c calls) DeleteOutgoing(ctx context.Context, sourceID, id string) error {
 	return tell(ctx, c.p, "DeleteOutgoing", id, func() error { return c.Store.DeleteOutgoing(ctx, sourceID, id) })
 }
 
-func (c calls) DisableOutgoing(ctx context.Context, sourceID, id string) error {
-	return tell(ctx, c.p, "DisableOutgoing", id, func() error { return c.Store.DisableOutgoing(ctx, sourceID, id) })
+func (c calls) DisableOutgoing(ctx context.Context, sourceID, id string, d boathook.Disabling) error {
+	return tell(ctx, c.p, "DisableOutgoing", id, func() error { return c.Store.DisableOutgoing(ctx, sourceID, id, d) })
 }
 
-func (c calls) MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error) {
-	return do(ctx, c.p, "MarkHealth", id, func() (boathook.Health, error) { return c.Store.MarkHealth(ctx, sourceID, id, h) })
+func (c calls) MarkFailure(ctx context.Context, webhookID string, at time.Time) (boathook.Health, error) {
+	return do(ctx, c.p, "MarkFailure", webhookID, func() (boathook.Health, error) { return c.Store.MarkFailure(ctx, webhookID, at) })
 }
 
-func (c calls) ClearHealth(ctx context.Context, sourceID, id string) error {
-	return tell(ctx, c.p, "ClearHealth", id, func() error { return c.Store.ClearHealth(ctx, sourceID, id) })
+func (c calls) MarkSlow(ctx context.Context, webhookID string, at time.Time) (first bool, err error) {
+	return do(ctx, c.p, "MarkSlow", webhookID, func() (bool, error) { return c.Store.MarkSlow(ctx, webhookID, at) })
+}
+
+func (c calls) MoveProbe(ctx context.Context, webhookID string, from, to boathook.Probe) (moved bool, err error) {
+	return do(ctx, c.p, "MoveProbe", webhookID, func() (bool, error) { return c.Store.MoveProbe(ctx, webhookID, from, to) })
+}
+
+func (c calls) MarkDisabling(ctx context.Context, webhookID string, d boathook.Disabling) (boathook.Disabling, error) {
+	return do(ctx, c.p, "MarkDisabling", webhookID, func() (boathook.Disabling, error) { return c.Store.MarkDisabling(ctx, webhookID, d) })
+}
+
+func (c calls) ClearHealth(ctx context.Context, webhookID string, parts boathook.HealthPart) error {
+	return tell(ctx, c.p, "ClearHealth", webhookID, func() error { return c.Store.ClearHealth(ctx, webhookID, parts) })
+}
+
+func (c calls) TakeLease(ctx context.Context, name string, places int, now, until time.Time) (l store.Lease, taken bool, err error) {
+	l, err = do(ctx, c.p, "TakeLease", name, func() (store.Lease, error) {
+		l, held, err := c.Store.TakeLease(ctx, name, places, now, until)
+		taken = held
+		return l, err
+	})
+	return l, taken && err == nil, err
+}
+
+func (c calls) ReturnLease(ctx context.Context, l store.Lease) error {
+	return tell(ctx, c.p, "ReturnLease", l.Name, func() error { return c.Store.ReturnLease(ctx, l) })
 }
 
 func (c calls) ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error) {
@@ -121,6 +146,10 @@ func (c calls) CancelDelivery(ctx context.Context, d boathook.Delivery) error {
 
 func (c calls) Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
 	return do(ctx, c.p, "Delivery", id.String(), func() (boathook.Delivery, error) { return c.Store.Delivery(ctx, workspaceID, id) })
+}
+
+func (c calls) PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
+	return tell(ctx, c.p, "PostponeDelivery", d.ID.String(), func() error { return c.Store.PostponeDelivery(ctx, d, at) })
 }
 
 func (c calls) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {

@@ -141,7 +141,8 @@ func (c checker) delivery(id boathook.DeliveryID) {
 			c.violated(ruleReceived, id.String(), "no request of %d", len(requests))
 		}
 	case boathook.DeliveryFailed:
-		if d.Attempts <= len(webhook.Retry) && c.throughout(d.WebhookID, c.history[d.WebhookID][0].at, c.now, isEnabled) {
+		if len(attempts) == 0 || d.Attempts <= len(webhook.Retry) && !overdue(webhook, d, attempts) &&
+			c.throughout(d.WebhookID, c.history[d.WebhookID][0].at, c.now, isEnabled) {
 			c.violated(ruleSchedule, id.String(), "after %d attempts of %d", d.Attempts, 1+len(webhook.Retry))
 		}
 	case boathook.DeliveryCanceled:
@@ -151,6 +152,17 @@ func (c checker) delivery(id boathook.DeliveryID) {
 	default:
 		c.violated(ruleSettled, id.String(), "it is %s, the next attempt at %s", d.Status, d.NextAttemptAt)
 	}
+}
+
+// overdue reports whether a delivery's last attempt was made when the waits of its
+// webhook's schedule, at their shortest, had passed: an attempt that waits for an
+// endpoint to answer uses them up too.
+func overdue(w *boathook.OutgoingWebhook, d boathook.Delivery, attempts []boathook.Attempt) bool {
+	var schedule time.Duration
+	for _, wait := range w.Retry {
+		schedule += wait
+	}
+	return attempts[len(attempts)-1].SentAt.Add(maxSkew).Sub(d.ID.Time()) >= schedule*8/10
 }
 
 // subjectOf is the run or the delivery that a row is about.

@@ -208,8 +208,8 @@ func (s witness) DeleteOutgoing(ctx context.Context, sourceID, id string) error 
 }
 
 // DisableOutgoing implements [store.Webhooks].
-func (s witness) DisableOutgoing(ctx context.Context, sourceID, id string) error {
-	err := s.Store.DisableOutgoing(ctx, sourceID, id)
+func (s witness) DisableOutgoing(ctx context.Context, sourceID, id string, d boathook.Disabling) error {
+	err := s.Store.DisableOutgoing(ctx, sourceID, id, d)
 	if err == nil {
 		w, _ := s.Store.Outgoing(ctx, sourceID, id)
 		s.changed(id, &w)

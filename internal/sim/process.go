@@ -110,7 +110,7 @@ func (w *world) boot(k kind) *process {
 	case deliverKind:
 		p.handle = deliver.New(deliver.Config{
 			Store: store, Retries: retries, Publish: publisher, Client: client{p}, Seal: unsealed{}, Now: p.now,
-			Jitter: func() float64 { return w.chance("jitter", p.name).Float64() }, Log: silent,
+			Jitter: func() float64 { return w.chance("jitter", p.name).Float64() }, Log: silent, Leases: 1,
 		}).Handle
 	case sweepKind:
 		p.sweep = (&sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Now: p.now, Log: silent}).Sweep

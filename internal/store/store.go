@@ -22,6 +22,7 @@ type Store interface {
 	Tokens
 	Sources
 	Webhooks
+	Healths
 	Runs
 	Requests
 	Loads
@@ -30,6 +31,7 @@ type Store interface {
 	Deliveries
 	DueRows
 	Slots
+	Leases
 	Connections
 }
 
@@ -119,19 +121,36 @@ type Webhooks interface {
 
 	// PutOutgoing is as PutIncoming, and leaves the webhook's health as it is.
 	PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error
-	// DisableOutgoing makes a webhook disabled and leaves the rest of it as it
-	// is.
-	DisableOutgoing(ctx context.Context, sourceID, id string) error
+	// DisableOutgoing makes a webhook disabled, says when and why, and leaves the
+	// rest of it as it is.
+	DisableOutgoing(ctx context.Context, sourceID, id string, d boathook.Disabling) error
+	// Outgoing is a webhook with its health.
 	Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error)
-	// AllOutgoing lists a source's, newest first.
+	// AllOutgoing lists a source's, newest first, without their health.
 	AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error)
 	DeleteOutgoing(ctx context.Context, sourceID, id string) error
+}
 
-	// MarkHealth adds what h sets to the health of an outgoing webhook, where
-	// nothing is set yet, and gives the health as it is afterwards.
-	MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error)
-	// ClearHealth makes an outgoing webhook's health the zero one.
-	ClearHealth(ctx context.Context, sourceID, id string) error
+// Healths say how outgoing webhooks have fared lately. They are no part of what
+// users set up: deliver writes them, and may write nothing else of a webhook. A
+// health expires with the retention after its last change.
+type Healths interface {
+	// Health is that of webhooks, at most [boathook.MaxWebhooks]. One that has
+	// nothing to tell is absent.
+	Health(ctx context.Context, webhookIDs ...string) (map[string]boathook.Health, error)
+	// MarkFailure counts an attempt that failed at a time, and gives the health as
+	// it is afterwards.
+	MarkFailure(ctx context.Context, webhookID string, at time.Time) (boathook.Health, error)
+	// MarkSlow notes since when a webhook is slow. First: nobody had noted it.
+	MarkSlow(ctx context.Context, webhookID string, at time.Time) (first bool, err error)
+	// MoveProbe replaces one probe, or none, which is the zero one, by another. Not
+	// moved: the webhook has another probe than from.
+	MoveProbe(ctx context.Context, webhookID string, from, to boathook.Probe) (moved bool, err error)
+	// MarkDisabling notes that a webhook is about to be disabled, when and why,
+	// unless that is noted already, and gives what is noted.
+	MarkDisabling(ctx context.Context, webhookID string, d boathook.Disabling) (boathook.Disabling, error)
+	// ClearHealth takes parts of a health away.
+	ClearHealth(ctx context.Context, webhookID string, parts boathook.HealthPart) error
 }
 
 // TriggerView is all that intake needs to know to answer a trigger.
@@ -308,7 +327,13 @@ type DeliveryQuery struct {
 	Page
 }
 
-// Deliveries are the delivery log.
+// UnsettledLife is how long a delivery's record outlives the time of its next
+// attempt at least, whatever the retention: as long as a message lives in a queue
+// and its dead-letter queue.
+const UnsettledLife = 14 * 24 * time.Hour
+
+// Deliveries are the delivery log. A record expires with the retention, counted
+// from its first write, unless an attempt is still to come: see [UnsettledLife].
 type Deliveries interface {
 	// RecordAttempt stores an attempt, and the delivery as it is after it
 	// (status, attempts, next attempt). A first attempt is one write. If the
@@ -322,9 +347,13 @@ type Deliveries interface {
 	// whose record comes late does not turn the delivery back. Any other that
 	// is settled is left alone.
 	CancelDelivery(ctx context.Context, d boathook.Delivery) error
-	// ReopenDelivery makes a failed delivery retrying, whose next attempt is
-	// at a time. One that is not failed, or has been attempted since d was
-	// read, is left alone.
+	// PostponeDelivery makes a delivery retrying whose next attempt, the one after
+	// d's attempts, waits until a time. It creates the record if there is none. One
+	// that has been attempted since, or has succeeded, is not changed.
+	PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
+	// ReopenDelivery makes a delivery that failed, or is retrying, retrying with
+	// its next attempt at a time. One that is not as it was when d was read is left
+	// alone.
 	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 	// Delivery is without its attempts.
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
@@ -372,6 +401,23 @@ type Slots interface {
 	// are an interval of at least a millisecond apart, and reserved once. Each
 	// interval has slots of its own, so that another limit starts anew.
 	ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error)
+}
+
+// Leases are the few places of a name, which all processes share.
+type Leases interface {
+	// TakeLease takes a free place of a name, of those from 0 to places-1, until a
+	// time. Not taken: none was free.
+	TakeLease(ctx context.Context, name string, places int, now, until time.Time) (l Lease, taken bool, err error)
+	// ReturnLease frees a place before its time. One that is another's by now is
+	// left alone.
+	ReturnLease(ctx context.Context, l Lease) error
+}
+
+// Lease is a place that is taken.
+type Lease struct {
+	Name  string
+	Place int
+	Until time.Time
 }
 
 // Connections are open WebSockets, and which of them watch their workspace.

@@ -173,15 +173,16 @@ func (s *Sweeper) run(ctx context.Context, row store.Due) error {
 }
 
 func (s *Sweeper) retry(ctx context.Context, row store.Due) (*queue.Message, error) {
-	due, err := store.ParseDueAttempt(row)
+	job, err := queue.DecodeWaiting(row.Payload)
 	if err != nil {
 		return nil, err
 	}
-	record, err := s.Store.Delivery(ctx, due.WorkspaceID, due.DeliveryID)
+	record, err := s.Store.Delivery(ctx, job.WorkspaceID, job.ID)
 	if err != nil {
 		return nil, err
 	}
-	message, err := queue.EncodeDelivery(queue.Delivery{Delivery: record, Attempt: due.Attempt, Series: due.Series})
+	job.Body = record.Body
+	message, err := queue.EncodeDelivery(job)
 	return &message, err
 }
 

@@ -106,8 +106,16 @@ func (p *place) retrying(t *testing.T, at time.Time) boathook.DeliveryID {
 		EventType: boathook.EventRunSucceeded, Body: []byte(`{"a":1}`), Status: boathook.DeliveryRetrying, Attempts: 1, NextAttemptAt: at,
 	}
 	must(t, p.store.RecordAttempt(t.Context(), d, boathook.Attempt{Number: 1, SentAt: p.now, Error: "answered 500"}))
-	must(t, p.store.PutDue(t.Context(), store.DueAttempt{DeliveryID: d.ID, WorkspaceID: "ws_a", Attempt: 2, Series: 1}.Row(at)))
+	must(t, p.store.PutDue(t.Context(), waiting(t, queue.Delivery{Delivery: d, Attempt: 2, Series: 1}, at)))
 	return d.ID
+}
+
+// waiting is the row in which an attempt waits.
+func waiting(t *testing.T, job queue.Delivery, at time.Time) store.Due {
+	t.Helper()
+	payload, err := queue.EncodeWaiting(job)
+	must(t, err)
+	return store.DueDeliveryRow(job.ID, job.Attempt, at, payload)
 }
 
 func (p *place) rows(t *testing.T) (n int) {
@@ -262,7 +270,8 @@ func TestADueRunIsTended(t *testing.T) {
 func TestARowWithoutARecordWaitsForItAndIsDroppedInTheEnd(t *testing.T) {
 	p := newPlace(t)
 	e := boathook.Event{ID: "evt_a", Time: p.now}
-	must(t, p.store.PutDue(t.Context(), store.DueAttempt{DeliveryID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", Attempt: 2, Series: 1}.Row(p.now)))
+	d := boathook.Delivery{ID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "out_a"}
+	must(t, p.store.PutDue(t.Context(), waiting(t, queue.Delivery{Delivery: d, Attempt: 2, Series: 1}, p.now)))
 	must(t, p.store.PutDue(t.Context(), store.DueRunRow("run_a", p.now)))
 
 	must(t, p.Sweep(t.Context()))

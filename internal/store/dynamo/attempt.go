@@ -21,6 +21,7 @@ type attemptText struct {
 	Signature string        `json:"g,omitempty"`
 	Response  *responseText `json:"r,omitempty"`
 	Error     string        `json:"e,omitempty"`
+	CutAt     int64         `json:"c,omitempty"` // Unix milliseconds
 }
 
 type responseText struct {
@@ -33,6 +34,9 @@ func packAttempt(a boathook.Attempt) ([]byte, error) {
 	t := attemptText{
 		Number: a.Number, SentAt: a.SentAt.UnixMilli(), Duration: a.Duration.Milliseconds(),
 		URL: a.URL, Signature: a.Signature, Error: a.Error,
+	}
+	if !a.CutAt.IsZero() {
+		t.CutAt = a.CutAt.UnixMilli()
 	}
 	var body []byte
 	if r := a.Response; r != nil {
@@ -62,6 +66,9 @@ func unpackAttempt(packed []byte) (a boathook.Attempt, err error) {
 	a = boathook.Attempt{
 		Number: t.Number, SentAt: time.UnixMilli(t.SentAt).UTC(), Duration: time.Duration(t.Duration) * time.Millisecond,
 		URL: t.URL, Signature: t.Signature, Error: t.Error,
+	}
+	if t.CutAt != 0 {
+		a.CutAt = time.UnixMilli(t.CutAt).UTC()
 	}
 	if r := t.Response; r != nil {
 		a.Response = &boathook.Response{Status: r.Status, Headers: r.Headers, Body: body, Truncated: r.Truncated}

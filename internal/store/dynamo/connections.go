@@ -58,8 +58,7 @@ func (s *Store) DeleteConnection(ctx context.Context, c boathook.Connection) err
 		keys = []key{watcherKey(c.WorkspaceID, c.ID), connectionKey(c.ID)}
 	}
 	for _, k := range keys {
-		_, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.config.RecordsTable, Key: k.item()})
-		if err != nil {
+		if err := s.deleteRecord(ctx, k); err != nil {
 			return fmt.Errorf("delete connection %s: %w", c.ID, err)
 		}
 	}

@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +18,7 @@ import (
 type deliveryItem struct {
 	key
 	content                          // of the body
+	BodyExpires int64                `dynamodbav:"bx,omitempty"`     // of a body that is in further items
 	Parent      string               `dynamodbav:"parent,omitempty"` // while it is failed
 	Place       string               `dynamodbav:"place,omitempty"`  // while it is failed
 	Expires     int64                `dynamodbav:"x"`
@@ -46,9 +48,24 @@ const deliveryColumns = "pk, sk, x, so, w, i, t, e, s, n, u, er"
 
 func stateOf(d boathook.Delivery) state { return state{d.Status, d.Attempts, d.NextAttemptAt} }
 
+// lives reports whether a delivery's record lives long enough for an attempt at a
+// time, whatever became of it so far: it was written after its event happened.
+func (s *Store) lives(id boathook.DeliveryID, next time.Time) bool {
+	return next.Add(store.UnsettledLife).Before(id.Time().Add(s.config.Retention))
+}
+
+// deliveryExpiry is when the record of a delivery expires that is written now, and
+// whose next attempt is at a time.
+func (s *Store) deliveryExpiry(id boathook.DeliveryID, next time.Time) int64 {
+	if s.lives(id, next) {
+		return s.expiry()
+	}
+	return max(s.expiry(), next.Add(s.config.Retention).Unix())
+}
+
 func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliveryItem, error) {
 	it := deliveryItem{
-		key: deliveryKey(d.WorkspaceID, d.ID), Expires: s.expiry(),
+		key: deliveryKey(d.WorkspaceID, d.ID), Expires: s.deliveryExpiry(d.ID, d.NextAttemptAt),
 		SourceID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, EventType: d.EventType, Environment: d.Environment,
 		Reason: d.Reason, state: stateOf(d),
 	}
@@ -57,7 +74,38 @@ func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliv
 	}
 	var err error
 	it.content, err = s.pack(ctx, it.key, d.Body, maxInlineBody, it.Expires)
+	if it.Parts > 0 {
+		it.BodyExpires = it.Expires
+	}
 	return it, err
+}
+
+// updateDelivery is updateRecord for a delivery's record, which is to live for an
+// attempt at a time; the zero time is for none.
+func (s *Store) updateDelivery(ctx context.Context, d boathook.Delivery, next time.Time, change, when string, values map[string]any) (it item, held bool, err error) {
+	if !s.lives(d.ID, next) {
+		change = strings.Replace(change, "SET ", "SET x = :x, ", 1)
+		values[":x"] = s.deliveryExpiry(d.ID, next)
+	}
+	it, held, err = s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID), change, when, values)
+	if !held || err != nil || s.lives(d.ID, next) {
+		return it, held, err
+	}
+	return it, held, s.keepBody(ctx, d, it, next)
+}
+
+// keepBody writes the further items of a delivery's body anew, if they would
+// expire before an attempt at a time.
+func (s *Store) keepBody(ctx context.Context, d boathook.Delivery, record item, next time.Time) error {
+	it, err := decode[deliveryItem](record)
+	if err != nil || it.Parts == 0 || next.Add(store.UnsettledLife).Unix() < it.BodyExpires {
+		return err
+	}
+	if _, err := s.pack(ctx, it.key, d.Body, maxInlineBody, it.Expires); err != nil {
+		return err
+	}
+	_, _, err = s.updateRecord(ctx, it.key, "SET bx = :x", "", map[string]any{":x": it.Expires})
+	return err
 }
 
 // delivery is without its body.
@@ -137,7 +185,7 @@ func (s *Store) follow(ctx context.Context, d boathook.Delivery, n int) error {
 		values[":parent"], values[":place"] = failedParent(d.WorkspaceID, d.WebhookID), d.ID.String()
 	}
 	for {
-		it, held, err := s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID), change, "n < :number", values)
+		it, held, err := s.updateDelivery(ctx, d, d.NextAttemptAt, change, "n < :number", values)
 		if held || err != nil {
 			return err
 		}
@@ -198,13 +246,56 @@ func (s *Store) cancelDelivery(ctx context.Context, d *boathook.Delivery) (done 
 	return found.Status != boathook.DeliveryRetrying, err
 }
 
+// PostponeDelivery implements [store.Deliveries].
+func (s *Store) PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
+	for {
+		done, err := s.postponeDelivery(ctx, d, at)
+		if err != nil {
+			return fmt.Errorf("postpone delivery %s: %w", d.ID, err)
+		}
+		if done {
+			return nil
+		}
+	}
+}
+
+// postponeDelivery is not done if the record was made or removed meanwhile.
+func (s *Store) postponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) (done bool, err error) {
+	it, held, err := s.updateDelivery(ctx, d, at, "SET s = :retrying, u = :at REMOVE parent, place, er", "s <> :succeeded AND n <= :n", map[string]any{
+		":retrying": boathook.DeliveryRetrying, ":succeeded": boathook.DeliverySucceeded, ":n": d.Attempts, ":at": at,
+	})
+	if held || err != nil {
+		return held, err
+	}
+	if it == nil {
+		d.Status, d.NextAttemptAt, d.Reason = boathook.DeliveryRetrying, at, ""
+		return s.makeDelivery(ctx, d)
+	}
+	found, err := decode[deliveryItem](it)
+	if err != nil || found.Status != boathook.DeliverySucceeded {
+		return found.Attempts > d.Attempts, err
+	}
+	if s.lives(d.ID, at) {
+		return true, nil
+	}
+	_, _, err = s.updateDelivery(ctx, d, at, "SET s = s", "", map[string]any{}) // a resend of it waits
+	return true, err
+}
+
 // ReopenDelivery implements [store.Deliveries].
 func (s *Store) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
-	_, _, err := s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID),
-		"SET s = :retrying, u = :at REMOVE parent, place", "s = :failed AND n = :n", map[string]any{
-			":retrying": boathook.DeliveryRetrying, ":failed": boathook.DeliveryFailed, ":n": d.Attempts, ":at": at,
-		})
-	if err != nil {
+	when, values := "s = :status AND n = :n", map[string]any{
+		":retrying": boathook.DeliveryRetrying, ":status": d.Status, ":n": d.Attempts, ":at": at,
+	}
+	switch d.Status {
+	case boathook.DeliveryFailed:
+	case boathook.DeliveryRetrying:
+		when += " AND u = :next"
+		values[":next"] = d.NextAttemptAt
+	default:
+		return nil
+	}
+	if _, _, err := s.updateDelivery(ctx, d, at, "SET s = :retrying, u = :at REMOVE parent, place", when, values); err != nil {
 		return fmt.Errorf("reopen delivery %s: %w", d.ID, err)
 	}
 	return nil

@@ -65,10 +65,7 @@ func (s *Store) Due(ctx context.Context, shard int, after store.Due, until time.
 
 // DeleteDue implements [store.DueRows].
 func (s *Store) DeleteDue(ctx context.Context, d store.Due) error {
-	_, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: &s.config.RecordsTable, Key: dueKey(d).item(),
-	})
-	if err != nil {
+	if err := s.deleteRecord(ctx, dueKey(d)); err != nil {
 		return fmt.Errorf("delete due row %s: %w", d.ID, err)
 	}
 	return nil

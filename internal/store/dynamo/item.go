@@ -159,16 +159,31 @@ func (s *Store) putRecord(ctx context.Context, record any, when string, values i
 	return err == nil, err
 }
 
+// deleteRecord deletes a record, if it is there.
+func (s *Store) deleteRecord(ctx context.Context, k key) error {
+	_, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.config.RecordsTable, Key: k.item()})
+	return err
+}
+
 // updateRecord changes a record that is there, not expired, and for which the
 // condition holds; it returns the record as it is afterwards. If held is false,
 // nothing changed and the record is nil where it is absent or expired.
 func (s *Store) updateRecord(ctx context.Context, k key, change, when string, values map[string]any) (it item, held bool, err error) {
+	return s.update(ctx, k, change, "x > :now", when, values)
+}
+
+// upsertRecord is updateRecord for a record that is made if it is absent. One
+// that has expired is not: held is false, and the record nil.
+func (s *Store) upsertRecord(ctx context.Context, k key, change, when string, values map[string]any) (it item, held bool, err error) {
+	return s.update(ctx, k, change, "(attribute_not_exists(pk) OR x > :now)", when, values)
+}
+
+func (s *Store) update(ctx context.Context, k key, change, condition, when string, values map[string]any) (it item, held bool, err error) {
 	attrs, err := encode(values)
 	if err != nil {
 		return nil, false, err
 	}
 	attrs[":now"] = num(s.now())
-	condition := "x > :now"
 	if when != "" {
 		condition += " AND " + when
 	}

@@ -117,9 +117,17 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				Secrets: boathook.SealedSecrets{Current: []byte{1}, Previous: []byte{1}, PreviousUntil: now},
 			})
 		}},
-		{"outgoing webhook disabled", func(s *dynamo.Store) error { return s.DisableOutgoing(ctx, "dep_a", "out_a") }},
-		{"health", func(s *dynamo.Store) error {
-			_, err := s.MarkHealth(ctx, "dep_a", "out_a", boathook.Health{FailingSince: now, DisabledAt: now, DisabledReason: "gone"})
+		{"outgoing webhook disabled", func(s *dynamo.Store) error {
+			return s.DisableOutgoing(ctx, "dep_a", "out_a", boathook.Disabling{At: now, Reason: "gone"})
+		}},
+		{"failing webhook", func(s *dynamo.Store) error { _, err := s.MarkFailure(ctx, "out_a", now); return err }},
+		{"slow webhook", func(s *dynamo.Store) error { _, err := s.MarkSlow(ctx, "out_a", now); return err }},
+		{"hanging webhook", func(s *dynamo.Store) error {
+			_, err := s.MoveProbe(ctx, "out_a", boathook.Probe{}, boathook.Probe{At: now, Wait: time.Minute})
+			return err
+		}},
+		{"webhook that is being disabled", func(s *dynamo.Store) error {
+			_, err := s.MarkDisabling(ctx, "out_a", boathook.Disabling{At: now, Reason: "gone"})
 			return err
 		}},
 		{"agent", func(s *dynamo.Store) error {
@@ -185,6 +193,8 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			switch {
 			case r.operation == "UpdateItem" && r.input["TableName"] == "config":
 				return ok(`{"Attributes":{"Versions":{"N":"5"}}}`)
+			case r.operation == "UpdateItem" && strings.Contains(fmt.Sprint(r.input["Key"]), "health#"):
+				return ok(`{}`) // which makes it
 			case r.operation == "UpdateItem":
 				return failure("ConditionalCheckFailedException") // nothing is there
 			}

@@ -23,7 +23,6 @@ import (
 //	src#<src>  ver#<id>   ver#<number>#<id>        Version
 //	src#<src>  in#<id>                             IncomingWebhook
 //	src#<src>  out#<id>                            OutgoingWebhook, without its Health
-//	src#<src>  out#<id>#health                     Health
 //
 // The records table. The sparse index by-parent sorts a source's runs by their
 // creation, those that are active apart from those that are over, and a webhook's
@@ -38,10 +37,12 @@ import (
 //	req#<in>                 other#<slot>                                    requestItem
 //	evt#<ws>#<id>            pin                                             pinItem
 //	load#<agent>             load                                            loadItem
+//	health#<out>             health                                          healthItem
 //	dlv#<ws>#<tag>#<shard>   <delivery>      failed#<ws>#<out>   <delivery>  deliveryItem
 //	att#<delivery>           <number>                                        attemptItem
 //	due#<shard>              <time>#<id>                                     dueItem
 //	slot#<out>               <interval>                                      slotItem
+//	lease#<name>             <place>                                         leaseItem
 //	conn#<connection>        connection                                      connectionItem
 //	watch#<ws>               <connection>                                    connectionItem
 //	part#<pk>#<sk>           <number>                                        textItem: what did not fit into pk, sk
@@ -92,15 +93,7 @@ func versionKey(sourceID, id string) key  { return key{"src#" + sourceID, "ver#"
 func incomingKey(sourceID, id string) key { return key{"src#" + sourceID, "in#" + id} }
 func outgoingKey(sourceID, id string) key { return key{"src#" + sourceID, "out#" + id} }
 
-// A webhook's health has the webhook's key, and this behind it: one query reads
-// all of both.
-const healthSuffix = "#health"
-
-func healthKey(sourceID, id string) key {
-	return key{"src#" + sourceID, "out#" + id + healthSuffix}
-}
-
-func isHealth(k key) bool { return strings.HasSuffix(k.SK, healthSuffix) }
+func healthKey(webhookID string) key { return key{"health#" + webhookID, "health"} }
 
 const runPartition = "run#"
 
@@ -155,6 +148,8 @@ func dueKey(d store.Due) key {
 func slotKey(webhookID string, interval time.Duration) key {
 	return key{"slot#" + webhookID, fmt.Sprintf("%010d", interval.Microseconds())}
 }
+
+func leaseKey(name string, place int) key { return key{"lease#" + name, fmt.Sprintf("%04d", place)} }
 
 func duePartition(shard int) string { return fmt.Sprintf("due#%02d", shard) }
 

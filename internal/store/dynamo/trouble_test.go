@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
 	"boathook/internal/store"
@@ -229,14 +230,26 @@ func TestAStepThatTheSDKRepeatsIsDoneOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	health := boathook.Health{FailingSince: now, DisabledAt: now, DisabledReason: "gone"}
+	disabling := boathook.Disabling{At: now, Reason: "gone"}
 	broken.Store(true)
-	if got, err := s.MarkHealth(ctx, w.SourceID, w.ID, health); err != nil || got != health {
+	if got, err := s.MarkDisabling(ctx, w.ID, disabling); err != nil || got != disabling {
 		t.Errorf("marked %+v, %v", got, err)
 	}
 	broken.Store(true)
-	if err := s.DisableOutgoing(ctx, w.SourceID, w.ID); err != nil {
+	if _, err := s.MarkSlow(ctx, w.ID, now); err != nil {
 		t.Error(err)
+	}
+	broken.Store(true)
+	if _, err := s.MoveProbe(ctx, w.ID, boathook.Probe{}, boathook.Probe{At: now, Wait: time.Second}); err != nil {
+		t.Error(err)
+	}
+	broken.Store(true)
+	if err := s.DisableOutgoing(ctx, w.SourceID, w.ID, disabling); err != nil {
+		t.Error(err)
+	}
+	want := boathook.Health{SlowSince: now, Probe: boathook.Probe{At: now, Wait: time.Second}, Disabling: disabling}
+	if got, err := s.Outgoing(ctx, w.SourceID, w.ID); err != nil || !cmp.Equal(got.Health, want) || got.Disabled != disabling || got.Enabled {
+		t.Errorf("it is %+v, %v", got, err)
 	}
 	broken.Store(true)
 	if err := s.ReopenDelivery(ctx, failed, now); err != nil {
@@ -256,8 +269,8 @@ func TestAStepThatTheSDKRepeatsIsDoneOnce(t *testing.T) {
 		slots = append(slots, slot)
 		broken.Store(true)
 	}
-	want := []time.Time{now, now.Add(2 * time.Second), now.Add(4 * time.Second), now.Add(6 * time.Second)}
-	if !slices.EqualFunc(slots, want, time.Time.Equal) {
-		t.Errorf("the slots are %v, want %v", slots, want)
+	wantSlots := []time.Time{now, now.Add(2 * time.Second), now.Add(4 * time.Second), now.Add(6 * time.Second)}
+	if !slices.EqualFunc(slots, wantSlots, time.Time.Equal) {
+		t.Errorf("the slots are %v, want %v", slots, wantSlots)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -76,7 +75,7 @@ func (s *Store) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) err
 	w.Revision++
 	it, err := encodeAt(outgoingKey(w.SourceID, w.ID), w)
 	if err == nil {
-		delete(it, "Health")
+		delete(it, "Health") // which has an item of its own
 		err = s.putRevision(ctx, it, read)
 	}
 	if err != nil {
@@ -85,12 +84,17 @@ func (s *Store) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) err
 	return nil
 }
 
-// DisableOutgoing implements [store.Webhooks].
-func (s *Store) DisableOutgoing(ctx context.Context, sourceID, id string) error {
-	_, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+// DisableOutgoing implements [store.Webhooks]. It names each attribute that it
+// writes, and is given back none but those: deliver's role allows no others.
+func (s *Store) DisableOutgoing(ctx context.Context, sourceID, id string, d boathook.Disabling) error {
+	values, err := encode(map[string]any{":no": false, ":one": 1, ":disabled": d})
+	if err != nil {
+		return err
+	}
+	_, err = s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.config.ConfigTable, Key: outgoingKey(sourceID, id).item(),
-		UpdateExpression: aws.String("SET Enabled = :no ADD Revision :one"), ConditionExpression: aws.String("attribute_exists(pk)"),
-		ExpressionAttributeValues: item{":no": &types.AttributeValueMemberBOOL{}, ":one": num(1)},
+		UpdateExpression: aws.String("SET Enabled = :no, Disabled = :disabled ADD Revision :one"), ConditionExpression: aws.String("attribute_exists(pk)"),
+		ExpressionAttributeValues: values, ReturnValues: types.ReturnValueNone,
 	})
 	if _, absent := errors.AsType[*types.ConditionalCheckFailedException](err); absent {
 		return notFound("outgoing webhook " + id)
@@ -103,8 +107,8 @@ func (s *Store) DisableOutgoing(ctx context.Context, sourceID, id string) error 
 
 // Outgoing implements [store.Webhooks].
 func (s *Store) Outgoing(ctx context.Context, sourceID, id string) (w boathook.OutgoingWebhook, err error) {
-	k, health := outgoingKey(sourceID, id), healthKey(sourceID, id)
-	found, err := s.readBatch(ctx, s.configKey(k), s.configKey(health))
+	k, health := outgoingKey(sourceID, id), healthKey(id)
+	found, err := s.readBatch(ctx, s.configKey(k), s.recordKey(health))
 	if err != nil {
 		return w, fmt.Errorf("get outgoing webhook %s: %w", id, err)
 	}
@@ -114,28 +118,21 @@ func (s *Store) Outgoing(ctx context.Context, sourceID, id string) (w boathook.O
 	if w, err = decode[boathook.OutgoingWebhook](found[k]); err != nil {
 		return w, err
 	}
-	w.Health, err = decode[boathook.Health](found[health])
+	h, err := decode[healthItem](found[health])
+	w.Health = h.health()
 	return w, err
 }
 
 // AllOutgoing implements [store.Webhooks].
 func (s *Store) AllOutgoing(ctx context.Context, sourceID string) (webhooks []boathook.OutgoingWebhook, err error) {
-	health := make(map[key]boathook.Health) // a webhook's comes before it
 	for it, err := range s.below(ctx, outgoingKey(sourceID, "")) {
 		if err != nil {
 			return nil, fmt.Errorf("list outgoing webhooks of %s: %w", sourceID, err)
-		}
-		if k := keyOf(it); isHealth(k) {
-			if health[k], err = decode[boathook.Health](it); err != nil {
-				return nil, err
-			}
-			continue
 		}
 		w, err := decode[boathook.OutgoingWebhook](it)
 		if err != nil {
 			return nil, err
 		}
-		w.Health = health[healthKey(sourceID, w.ID)]
 		webhooks = append(webhooks, w)
 	}
 	slices.SortStableFunc(webhooks, func(a, b boathook.OutgoingWebhook) int { return b.CreatedAt.Compare(a.CreatedAt) })
@@ -144,46 +141,12 @@ func (s *Store) AllOutgoing(ctx context.Context, sourceID string) (webhooks []bo
 
 // DeleteOutgoing implements [store.Webhooks]. The health goes first, so that a
 // repeat removes what a failed call has left. An attempt that ends meanwhile may
-// bring it back; it goes with its source then.
+// bring it back; then it expires.
 func (s *Store) DeleteOutgoing(ctx context.Context, sourceID, id string) error {
-	if err := s.ClearHealth(ctx, sourceID, id); err != nil {
-		return err
+	if err := s.deleteRecord(ctx, healthKey(id)); err != nil {
+		return fmt.Errorf("delete the health of outgoing webhook %s: %w", id, err)
 	}
 	return s.deleteWebhook(ctx, "outgoing webhook "+id, outgoingKey(sourceID, id))
-}
-
-// MarkHealth implements [store.Webhooks].
-func (s *Store) MarkHealth(ctx context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error) {
-	var marks []string
-	values := item{}
-	mark := func(name string, value types.AttributeValue) {
-		marks = append(marks, fmt.Sprintf("%s = if_not_exists(%[1]s, :%[1]s)", name))
-		values[":"+name] = value
-	}
-	if !h.FailingSince.IsZero() {
-		mark("FailingSince", num(h.FailingSince.UnixMilli()))
-	}
-	if !h.DisabledAt.IsZero() {
-		mark("DisabledAt", num(h.DisabledAt.UnixMilli()))
-		mark("DisabledReason", str(h.DisabledReason))
-	}
-	out, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &s.config.ConfigTable, Key: healthKey(sourceID, id).item(),
-		UpdateExpression: aws.String("SET " + strings.Join(marks, ", ")), ExpressionAttributeValues: values,
-		ReturnValues: types.ReturnValueAllNew,
-	})
-	if err != nil {
-		return h, fmt.Errorf("mark the health of outgoing webhook %s: %w", id, err)
-	}
-	return decode[boathook.Health](out.Attributes)
-}
-
-// ClearHealth implements [store.Webhooks].
-func (s *Store) ClearHealth(ctx context.Context, sourceID, id string) error {
-	if _, err := s.remove(ctx, healthKey(sourceID, id)); err != nil {
-		return fmt.Errorf("clear the health of outgoing webhook %s: %w", id, err)
-	}
-	return nil
 }
 
 // below reads all items whose keys begin like first, the last key first.

@@ -25,7 +25,6 @@ type below struct {
 	versions   map[string]boathook.Version
 	incoming   map[string]boathook.IncomingWebhook
 	outgoing   map[string]boathook.OutgoingWebhook // without their health
-	health     map[string]boathook.Health          // of outgoing webhooks
 }
 
 // under is what hangs on a source, to be read.
@@ -45,7 +44,6 @@ func (s *Store) underToChange(sourceID string) *below {
 			versions: make(map[string]boathook.Version),
 			incoming: make(map[string]boathook.IncomingWebhook),
 			outgoing: make(map[string]boathook.OutgoingWebhook),
-			health:   make(map[string]boathook.Health),
 		}
 		s.below[sourceID] = b
 	}
@@ -189,6 +187,9 @@ func (s *Store) DeleteSource(_ context.Context, workspaceID, id string) error {
 	if exists && src.WorkspaceID != workspaceID || !exists && s.below[id] == nil {
 		return notFound("source")
 	}
+	for webhookID := range s.under(id).outgoing {
+		delete(s.healths, webhookID)
+	}
 	delete(s.sources, id)
 	s.sourcesOf.remove(kindOf{workspaceID, src.Kind}, positionOf(src.CreatedAt, id))
 	delete(s.below, id)
@@ -318,13 +319,13 @@ func (s *Store) PutOutgoing(_ context.Context, w boathook.OutgoingWebhook) error
 }
 
 // DisableOutgoing implements [store.Webhooks].
-func (s *Store) DisableOutgoing(_ context.Context, sourceID, id string) error {
+func (s *Store) DisableOutgoing(_ context.Context, sourceID, id string, d boathook.Disabling) error {
 	defer s.lock()()
 	w, ok := s.under(sourceID).outgoing[id]
 	if !ok {
 		return notFound("outgoing webhook")
 	}
-	w.Enabled = false
+	w.Enabled, w.Disabled = false, boathook.Disabling{At: stored(d.At), Reason: d.Reason}
 	w.Revision++
 	s.below[sourceID].outgoing[id] = w
 	return nil
@@ -333,21 +334,21 @@ func (s *Store) DisableOutgoing(_ context.Context, sourceID, id string) error {
 // Outgoing implements [store.Webhooks].
 func (s *Store) Outgoing(_ context.Context, sourceID, id string) (boathook.OutgoingWebhook, error) {
 	defer s.lock()()
-	b := s.under(sourceID)
-	w, ok := b.outgoing[id]
+	w, ok := s.under(sourceID).outgoing[id]
 	if !ok {
 		return boathook.OutgoingWebhook{}, notFound("outgoing webhook")
 	}
-	return b.withHealth(w), nil
+	w = cloneOutgoing(w)
+	w.Health = s.health(id)
+	return w, nil
 }
 
 // AllOutgoing implements [store.Webhooks].
 func (s *Store) AllOutgoing(_ context.Context, sourceID string) ([]boathook.OutgoingWebhook, error) {
 	defer s.lock()()
-	b := s.under(sourceID)
 	var webhooks []boathook.OutgoingWebhook
-	for _, w := range b.outgoing {
-		webhooks = append(webhooks, b.withHealth(w))
+	for _, w := range s.under(sourceID).outgoing {
+		webhooks = append(webhooks, cloneOutgoing(w))
 	}
 	return newestFirst(webhooks, func(w boathook.OutgoingWebhook) position { return positionOf(w.CreatedAt, w.ID) }), nil
 }
@@ -355,44 +356,18 @@ func (s *Store) AllOutgoing(_ context.Context, sourceID string) ([]boathook.Outg
 // DeleteOutgoing implements [store.Webhooks].
 func (s *Store) DeleteOutgoing(_ context.Context, sourceID, id string) error {
 	defer s.lock()()
-	b := s.under(sourceID)
-	if _, ok := b.outgoing[id]; !ok {
+	webhooks := s.under(sourceID).outgoing
+	if _, ok := webhooks[id]; !ok {
 		return notFound("outgoing webhook")
 	}
-	delete(b.outgoing, id)
-	delete(b.health, id)
+	delete(webhooks, id)
+	delete(s.healths, id)
 	return nil
-}
-
-// MarkHealth implements [store.Webhooks].
-func (s *Store) MarkHealth(_ context.Context, sourceID, id string, h boathook.Health) (boathook.Health, error) {
-	defer s.lock()()
-	health := s.underToChange(sourceID).health
-	now := health[id]
-	if now.FailingSince.IsZero() {
-		now.FailingSince = stored(h.FailingSince)
-	}
-	if now.DisabledAt.IsZero() {
-		now.DisabledAt, now.DisabledReason = stored(h.DisabledAt), h.DisabledReason
-	}
-	health[id] = now
-	return now, nil
-}
-
-// ClearHealth implements [store.Webhooks].
-func (s *Store) ClearHealth(_ context.Context, sourceID, id string) error {
-	defer s.lock()()
-	delete(s.under(sourceID).health, id)
-	return nil
-}
-
-func (b below) withHealth(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
-	w = cloneOutgoing(w)
-	w.Health = b.health[w.ID]
-	return w
 }
 
 func cloneOutgoing(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
+	w.Health = boathook.Health{}
+	w.Disabled.At = stored(w.Disabled.At)
 	w.Events = slices.Clone(w.Events)
 	w.Retry = slices.Clone(w.Retry)
 	w.Secrets.Current = bytes.Clone(w.Secrets.Current)

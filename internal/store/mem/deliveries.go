@@ -22,6 +22,16 @@ type webhookKey struct{ workspaceID, webhookID string }
 type delivery struct {
 	boathook.Delivery
 	attempts []boathook.Attempt // by number
+	expires  time.Time
+}
+
+// settle brings a delivery to a state, and gives it the time that its next attempt
+// needs.
+func (s *Store) settle(d *delivery, status boathook.DeliveryStatus, next time.Time) {
+	d.Status, d.NextAttemptAt = status, stored(next)
+	if d.expires.Before(next.Add(store.UnsettledLife)) {
+		d.expires = next.Add(s.config.Retention)
+	}
 }
 
 // place is where a delivery stands among its webhook's.
@@ -36,7 +46,8 @@ func (s *Store) create(d boathook.Delivery) *delivery {
 	of, at := place(d)
 	s.deliveries[key] = rec
 	s.deliveriesOf.put(of, at, rec)
-	s.expire(func() {
+	rec.expires = s.expiry()
+	s.expireLater(func() time.Time { return rec.expires }, func() {
 		delete(s.deliveries, key)
 		s.deliveriesOf.remove(of, at)
 	})
@@ -56,7 +67,8 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 		return boathook.Errorf(boathook.Conflict, "attempt %d of delivery %s is recorded", a.Number, d.ID)
 	}
 	if !exists || a.Number > rec.Attempts {
-		rec.Status, rec.Attempts, rec.NextAttemptAt, rec.Reason = d.Status, d.Attempts, stored(d.NextAttemptAt), ""
+		rec.Attempts, rec.Reason = d.Attempts, ""
+		s.settle(rec, d.Status, d.NextAttemptAt)
 	}
 	rec.attempts = slices.Insert(rec.attempts, i, cloneAttempt(a))
 	return nil
@@ -76,12 +88,34 @@ func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
 	return nil
 }
 
+// PostponeDelivery implements [store.Deliveries].
+func (s *Store) PostponeDelivery(_ context.Context, d boathook.Delivery, at time.Time) error {
+	defer s.lock()()
+	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
+	if !exists {
+		rec = s.create(d)
+	}
+	if rec.Attempts > d.Attempts {
+		return nil
+	}
+	status := rec.Status
+	if status != boathook.DeliverySucceeded || !exists {
+		status, rec.Reason = boathook.DeliveryRetrying, ""
+	}
+	s.settle(rec, status, at)
+	if status == boathook.DeliverySucceeded {
+		rec.NextAttemptAt = time.Time{}
+	}
+	return nil
+}
+
 // ReopenDelivery implements [store.Deliveries].
 func (s *Store) ReopenDelivery(_ context.Context, d boathook.Delivery, at time.Time) error {
 	defer s.lock()()
 	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
-	if exists && rec.Status == boathook.DeliveryFailed && rec.Attempts == d.Attempts {
-		rec.Status, rec.NextAttemptAt = boathook.DeliveryRetrying, stored(at)
+	if exists && (d.Status == boathook.DeliveryFailed || d.Status == boathook.DeliveryRetrying) &&
+		rec.Status == d.Status && rec.Attempts == d.Attempts && rec.NextAttemptAt.Equal(stored(d.NextAttemptAt)) {
+		s.settle(rec, boathook.DeliveryRetrying, at)
 	}
 	return nil
 }
@@ -137,7 +171,7 @@ func cloneDelivery(d boathook.Delivery) boathook.Delivery {
 }
 
 func cloneAttempt(a boathook.Attempt) boathook.Attempt {
-	a.SentAt = stored(a.SentAt)
+	a.SentAt, a.CutAt = stored(a.SentAt), stored(a.CutAt)
 	if a.Response != nil {
 		r := *a.Response
 		r.Headers = r.Headers.Clone()

@@ -12,6 +12,7 @@
 package mem
 
 import (
+	"container/heap"
 	"crypto/sha256"
 	"slices"
 	"sync"
@@ -45,18 +46,20 @@ type Store struct {
 	runs         map[string]*boathook.Run
 	loads        map[string]store.Load                 // by agent
 	runsOf       lists[string, *boathook.Run]          // of a source
+	healths      map[string]*health                    // by webhook
 	requests     map[string]map[slot]*boathook.Request // by webhook
 	logs         map[string][]chunk                    // by run
 	deliveries   map[deliveryKey]*delivery
 	deliveriesOf lists[webhookKey, *delivery]
 	due          lists[int, store.Due] // by shard
 	pins         map[pinKey]*store.EventPin
-	slots        map[slotKey]time.Time // the next that is free
+	slots        map[slotKey]time.Time  // the next that is free
+	leases       map[leaseKey]time.Time // until when a place is taken
 
 	connections map[string]boathook.Connection
 	watchers    map[string]map[string]boathook.Connection // by workspace
 
-	expiring []expiring // soonest first
+	expiring expiringHeap
 }
 
 var _ store.Store = (*Store)(nil)
@@ -78,6 +81,7 @@ func New(c Config) *Store {
 		runs:         make(map[string]*boathook.Run),
 		loads:        make(map[string]store.Load),
 		runsOf:       make(lists[string, *boathook.Run]),
+		healths:      make(map[string]*health),
 		requests:     make(map[string]map[slot]*boathook.Request),
 		logs:         make(map[string][]chunk),
 		deliveries:   make(map[deliveryKey]*delivery),
@@ -85,15 +89,34 @@ func New(c Config) *Store {
 		due:          make(lists[int, store.Due]),
 		pins:         make(map[pinKey]*store.EventPin),
 		slots:        make(map[slotKey]time.Time),
+		leases:       make(map[leaseKey]time.Time),
 		connections:  make(map[string]boathook.Connection),
 		watchers:     make(map[string]map[string]boathook.Connection),
 	}
 }
 
-// expiring is a record that is to be dropped.
+// expiring is a record that is to be dropped at a time, or later if it has been
+// given more time meanwhile.
 type expiring struct {
-	at   time.Time
-	drop func()
+	at    time.Time
+	until func() time.Time // nil: at
+	drop  func()
+}
+
+// expiringHeap has the record on top that expires first.
+type expiringHeap []expiring
+
+func (h expiringHeap) Len() int           { return len(h) }
+func (h expiringHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h expiringHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *expiringHeap) Push(x any)        { *h = append(*h, x.(expiring)) }
+
+func (h *expiringHeap) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	(*h)[last] = expiring{} // lets go of the record
+	*h = (*h)[:last]
+	return x
 }
 
 // lock takes the store for a method, which releases it by deferring what lock
@@ -101,20 +124,34 @@ type expiring struct {
 // meets live ones.
 func (s *Store) lock() (unlock func()) {
 	s.mu.Lock()
-	if len(s.expiring) > 0 {
-		now := s.config.Now()
-		for len(s.expiring) > 0 && !now.Before(s.expiring[0].at) {
-			s.expiring[0].drop()
-			s.expiring[0] = expiring{}
-			s.expiring = s.expiring[1:]
+	if len(s.expiring) == 0 {
+		return s.mu.Unlock
+	}
+	for now := s.config.Now(); len(s.expiring) > 0 && !now.Before(s.expiring[0].at); {
+		e := &s.expiring[0]
+		if e.until != nil {
+			if later := e.until(); now.Before(later) {
+				e.at = later
+				heap.Fix(&s.expiring, 0)
+				continue
+			}
 		}
+		e.drop()
+		heap.Pop(&s.expiring)
 	}
 	return s.mu.Unlock
 }
 
+// expiry is when a record that is written now expires.
+func (s *Store) expiry() time.Time { return s.config.Now().Add(s.config.Retention) }
+
 // expire has a record that was just created dropped after the retention.
-func (s *Store) expire(drop func()) {
-	s.expiring = append(s.expiring, expiring{s.config.Now().Add(s.config.Retention), drop})
+func (s *Store) expire(drop func()) { s.expireLater(nil, drop) }
+
+// expireLater is expire for a record that changes may give more time: until tells
+// how much.
+func (s *Store) expireLater(until func() time.Time, drop func()) {
+	heap.Push(&s.expiring, expiring{s.expiry(), until, drop})
 }
 
 func notFound(what string) error { return boathook.Errorf(boathook.NotFound, "%s not found", what) }

@@ -432,47 +432,35 @@ func (s *suite) testOutgoing(t *testing.T) {
 		}
 	}
 	t.Run("disabling is a change of nothing else, and may be repeated", func(t *testing.T) {
-		w.Enabled = false
+		w.Enabled, w.Disabled = false, boathook.Disabling{At: s.clock.Now(), Reason: "gone"}
 		for range 2 {
-			must(t, s.DisableOutgoing(t.Context(), source.ID, w.ID))
+			must(t, s.DisableOutgoing(t.Context(), source.ID, w.ID, w.Disabled))
 			w.Revision++
 			wantWebhook(t)
 		}
-		wantKind(t, "DisableOutgoing", s.DisableOutgoing(t.Context(), source.ID, boathook.NewID(boathook.OutgoingID)), boathook.NotFound)
-		wantKind(t, "DisableOutgoing", s.DisableOutgoing(t.Context(), boathook.NewID(boathook.DeploymentID), w.ID), boathook.NotFound)
-	})
-	t.Run("what health is marked with first stays", func(t *testing.T) {
-		mark := func(h boathook.Health) {
-			t.Helper()
-			wantSame(t, "health", read(s.MarkHealth(t.Context(), source.ID, w.ID, h))(t), w.Health)
-			wantWebhook(t)
-		}
-		at := s.clock.Now()
-		w.Health.FailingSince = at
-		mark(boathook.Health{FailingSince: at})
-		mark(boathook.Health{FailingSince: at.Add(time.Hour)})
-		w.Health.DisabledAt, w.Health.DisabledReason = at.Add(time.Minute), "gone"
-		mark(boathook.Health{DisabledAt: at.Add(time.Minute), DisabledReason: "gone"})
-		mark(boathook.Health{FailingSince: at.Add(time.Hour), DisabledAt: at.Add(time.Hour), DisabledReason: "later"})
+		wantKind(t, "DisableOutgoing", s.DisableOutgoing(t.Context(), source.ID, boathook.NewID(boathook.OutgoingID), w.Disabled), boathook.NotFound)
+		wantKind(t, "DisableOutgoing", s.DisableOutgoing(t.Context(), boathook.NewID(boathook.DeploymentID), w.ID, w.Disabled), boathook.NotFound)
 	})
 	t.Run("putting a webhook leaves its health as it is", func(t *testing.T) {
+		_, err := s.MarkSlow(t.Context(), w.ID, s.clock.Now())
+		must(t, err)
 		put := w
 		put.Name, put.Health = "renamed", boathook.Health{FailingSince: s.clock.Now().Add(time.Hour)}
 		must(t, s.PutOutgoing(t.Context(), put))
-		w.Name = "renamed"
+		w.Name, w.Health = "renamed", boathook.Health{SlowSince: s.clock.Now()}
 		w.Revision++
-		wantWebhook(t)
+		wantSame(t, "webhook", read(s.Outgoing(t.Context(), source.ID, w.ID))(t), w)
 	})
-	t.Run("cleared health is zero, and may be cleared again", func(t *testing.T) {
+	t.Run("it is listed without its health", func(t *testing.T) {
 		w.Health = boathook.Health{}
-		for range 2 {
-			must(t, s.ClearHealth(t.Context(), source.ID, w.ID))
-			wantWebhook(t)
+		all := read(s.AllOutgoing(t.Context(), source.ID))(t)
+		if i := slices.IndexFunc(all, func(o boathook.OutgoingWebhook) bool { return o.ID == w.ID }); i < 0 {
+			t.Error("it is not listed")
+		} else {
+			wantSame(t, "as it is listed", all[i], w)
 		}
 	})
 	t.Run("a deleted webhook takes its health with it", func(t *testing.T) {
-		_, err := s.MarkHealth(t.Context(), source.ID, w.ID, boathook.Health{FailingSince: s.clock.Now()})
-		must(t, err)
 		must(t, s.DeleteOutgoing(t.Context(), source.ID, w.ID))
 		w.Revision = 0
 		must(t, s.PutOutgoing(t.Context(), w))

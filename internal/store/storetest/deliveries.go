@@ -321,33 +321,106 @@ func (s *suite) testReopenDelivery(t *testing.T) {
 	}
 
 	t.Run("a failed one is retrying, and no longer among the failed", func(t *testing.T) {
-		d := s.record(t, newDelivery(), 1, boathook.DeliveryFailed)
-		must(t, s.ReopenDelivery(t.Context(), d, at))
+		read := s.record(t, newDelivery(), 1, boathook.DeliveryFailed)
+		d := read
+		must(t, s.ReopenDelivery(t.Context(), read, at))
 		d.Status, d.NextAttemptAt = boathook.DeliveryRetrying, at
 		s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable))
 		if n := failed(d); n != 0 {
 			t.Errorf("%d are failed", n)
 		}
-		must(t, s.ReopenDelivery(t.Context(), d, at.Add(time.Hour))) // it is not failed any more
-		wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), d)
+		must(t, s.ReopenDelivery(t.Context(), read, at.Add(time.Hour))) // it is not failed any more
+		wantSame(t, "delivery", s.delivery(t, d), d)
 
 		again := s.record(t, d, 2, boathook.DeliveryFailed)
-		wantSame(t, "delivery that failed again", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), again)
+		wantSame(t, "delivery that failed again", s.delivery(t, d), again)
 		if n := failed(d); n != 1 {
 			t.Errorf("after it failed again, %d are failed", n)
 		}
 		must(t, s.ReopenDelivery(t.Context(), d, at)) // read before its last attempt
-		wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), again)
+		wantSame(t, "delivery", s.delivery(t, d), again)
+	})
+	t.Run("one that is retrying has its next attempt at another time, as long as it is as it was read", func(t *testing.T) {
+		read := s.record(t, newDelivery(), 1, boathook.DeliveryRetrying)
+		must(t, s.ReopenDelivery(t.Context(), read, at))
+		d := read
+		d.NextAttemptAt = at
+		wantSame(t, "delivery", s.delivery(t, d), d)
+		must(t, s.ReopenDelivery(t.Context(), read, at.Add(time.Hour)))
+		wantSame(t, "delivery that was moved before", s.delivery(t, d), d)
 	})
 	t.Run("others are left alone", func(t *testing.T) {
-		for _, status := range []boathook.DeliveryStatus{boathook.DeliverySucceeded, boathook.DeliveryRetrying} {
-			d := s.record(t, newDelivery(), 1, status)
-			must(t, s.ReopenDelivery(t.Context(), d, at))
-			wantSame(t, "delivery", read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t), d)
-		}
+		d := s.record(t, newDelivery(), 1, boathook.DeliverySucceeded)
+		must(t, s.ReopenDelivery(t.Context(), d, at))
+		wantSame(t, "delivery", s.delivery(t, d), d)
+		// Its resend is on its way, and may have been canceled once more: nobody
+		// would settle it then.
+		must(t, s.CancelDelivery(t.Context(), newDelivery()))
+		canceled := s.record(t, newDelivery(), 1, boathook.DeliveryRetrying)
+		must(t, s.CancelDelivery(t.Context(), canceled))
+		canceled = s.delivery(t, canceled)
+		must(t, s.ReopenDelivery(t.Context(), canceled, at))
+		wantSame(t, "delivery", s.delivery(t, canceled), canceled)
 		absent := newDelivery()
 		must(t, s.ReopenDelivery(t.Context(), absent, at))
 		s.wantNoDelivery(t, absent.WorkspaceID, absent.ID)
+	})
+}
+
+// delivery is one as it is stored.
+func (s *suite) delivery(t *testing.T, d boathook.Delivery) boathook.Delivery {
+	t.Helper()
+	return read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t)
+}
+
+func (s *suite) testPostponeDelivery(t *testing.T) {
+	newDelivery := func() boathook.Delivery {
+		return s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())
+	}
+	at := s.clock.Now().Add(time.Hour)
+	postponed := func(d boathook.Delivery) boathook.Delivery {
+		d.Status, d.NextAttemptAt, d.Reason = boathook.DeliveryRetrying, at, ""
+		return d
+	}
+
+	t.Run("one without a record gets one, and then its first attempt", func(t *testing.T) {
+		for _, body := range [][]byte{[]byte(`{}`), printable(512 << 10)} {
+			d := newDelivery()
+			d.Body = body
+			for range 2 {
+				must(t, s.PostponeDelivery(t.Context(), d, at))
+				s.wantDelivery(t, postponed(d))
+			}
+			listed := postponed(d)
+			listed.Body = nil
+			wantSame(t, "the webhook's", s.deliveriesOf(d, boathook.DeliveryRetrying, "").all(t, store.Page{Limit: 10}), []boathook.Delivery{listed})
+			d = s.record(t, d, 1, boathook.DeliverySucceeded)
+			s.wantDelivery(t, d, s.newAttempt(1, http.StatusOK))
+		}
+	})
+	t.Run("one that is retrying, has failed or is canceled waits, with its attempts", func(t *testing.T) {
+		for _, status := range []boathook.DeliveryStatus{boathook.DeliveryRetrying, boathook.DeliveryFailed} {
+			d := s.record(t, newDelivery(), 1, status)
+			must(t, s.PostponeDelivery(t.Context(), d, at))
+			s.wantDelivery(t, postponed(d), s.newAttempt(1, http.StatusServiceUnavailable))
+			if n := len(s.deliveriesOf(d, boathook.DeliveryFailed, "").all(t, store.Page{Limit: 10})); n != 0 {
+				t.Errorf("%d are failed", n)
+			}
+		}
+		d := newDelivery()
+		d.Reason = "the webhook is disabled"
+		must(t, s.CancelDelivery(t.Context(), d))
+		must(t, s.PostponeDelivery(t.Context(), d, at))
+		s.wantDelivery(t, postponed(d))
+	})
+	t.Run("one that has been attempted since, or has succeeded, is left alone", func(t *testing.T) {
+		first := s.record(t, newDelivery(), 1, boathook.DeliveryRetrying)
+		second := s.record(t, first, 2, boathook.DeliveryFailed)
+		must(t, s.PostponeDelivery(t.Context(), first, at))
+		wantSame(t, "delivery", s.delivery(t, second), second)
+		d := s.record(t, newDelivery(), 1, boathook.DeliverySucceeded)
+		must(t, s.PostponeDelivery(t.Context(), d, at))
+		wantSame(t, "delivery", s.delivery(t, d), d)
 	})
 }
 

@@ -177,3 +177,85 @@ func (s *suite) testExpiry(t *testing.T) {
 		}
 	})
 }
+
+// testUnsettled has deliveries whose next attempt is far away, and the health of a
+// webhook, be there when the retention of their first writes is over.
+func (s *suite) testUnsettled(t *testing.T) {
+	webhookID := boathook.NewID(boathook.OutgoingID)
+	small, large := s.newDelivery(webhookID, s.clock.Now()), s.newDelivery(webhookID, s.clock.Now().Add(time.Millisecond))
+	large.Body = printable(512 << 10)
+	read(s.MarkFailure(t.Context(), webhookID, s.clock.Now()))(t)
+	deliveries := []boathook.Delivery{small, large}
+	first := make([]boathook.Attempt, len(deliveries))
+	const day = 24 * time.Hour
+
+	t.Run("a delivery that is retried for longer than the retention is not lost", func(t *testing.T) {
+		for i, d := range deliveries {
+			first[i] = s.newAttempt(1, http.StatusServiceUnavailable)
+			deliveries[i] = s.retried(t, d, 1, 2*day)
+		}
+		for n := 2; n <= 12; n++ {
+			s.clock.Advance(2 * day)
+			for i := range deliveries {
+				d := s.delivery(t, deliveries[i])
+				wantSame(t, "delivery", d, deliveries[i])
+				deliveries[i] = s.retried(t, d, n, 2*day)
+			}
+		}
+		for i, d := range deliveries {
+			_, attempts, err := s.Attempts(t.Context(), d.WorkspaceID, d.ID)
+			must(t, err)
+			if len(attempts) == 0 || attempts[0].Number != 1 || attempts[len(attempts)-1].Number != 12 {
+				t.Errorf("%d attempts of 12 are left", len(attempts))
+			} else {
+				wantSame(t, "the first attempt", attempts[0], first[i])
+			}
+		}
+	})
+	t.Run("a health lives on with its changes", func(t *testing.T) {
+		if all := read(s.Health(t.Context(), webhookID))(t); len(all) != 0 {
+			t.Errorf("what was not changed for 22 days is %+v", all)
+		}
+		at := s.clock.Now()
+		read(s.MarkFailure(t.Context(), webhookID, at))(t) // one that has expired is none
+		s.clock.Advance(10 * day)
+		if !read(s.MarkSlow(t.Context(), webhookID, at))(t) {
+			t.Error("it was slow before")
+		}
+		s.clock.Advance(10 * day)
+		wantSame(t, "health", read(s.Health(t.Context(), webhookID))(t)[webhookID], boathook.Health{
+			FailingSince: at, Failures: 1, FailingHours: []int64{boathook.Hour(at)}, SlowSince: at,
+		})
+		s.clock.Advance(6 * day)
+		if !read(s.MoveProbe(t.Context(), webhookID, boathook.Probe{}, boathook.Probe{At: at, Wait: time.Minute}))(t) {
+			t.Error("it has a probe, of a health that has expired")
+		}
+		wantSame(t, "health", read(s.Health(t.Context(), webhookID))(t)[webhookID], boathook.Health{Probe: boathook.Probe{At: at, Wait: time.Minute}})
+	})
+	t.Run("one that waits is there when its time comes", func(t *testing.T) {
+		for _, d := range []boathook.Delivery{s.newDelivery(webhookID, s.clock.Now()), s.newDelivery(webhookID, s.clock.Now().Add(time.Millisecond))} {
+			d.Body = deliveries[1].Body
+			at := s.clock.Now().Add(20 * day)
+			must(t, s.PostponeDelivery(t.Context(), d, at))
+			d.Status, d.NextAttemptAt = boathook.DeliveryRetrying, at
+			s.clock.Advance(20 * day)
+			wantSame(t, "delivery", s.delivery(t, d), d)
+
+			d = s.record(t, d, 1, boathook.DeliveryFailed)
+			s.clock.Advance(4 * day)
+			must(t, s.ReopenDelivery(t.Context(), d, s.clock.Now()))
+			s.clock.Advance(14*day - time.Minute)
+			d.Status, d.NextAttemptAt = boathook.DeliveryRetrying, s.clock.Now().Add(time.Minute-14*day)
+			wantSame(t, "delivery that was reopened", s.delivery(t, d), d)
+		}
+	})
+}
+
+// retried records a delivery's nth attempt, which failed, and gives the delivery as
+// it is then: the next attempt is a while away.
+func (s *suite) retried(t *testing.T, d boathook.Delivery, n int, wait time.Duration) boathook.Delivery {
+	t.Helper()
+	d.Status, d.Attempts, d.NextAttemptAt = boathook.DeliveryRetrying, n, s.clock.Now().Add(wait)
+	must(t, s.RecordAttempt(t.Context(), d, s.newAttempt(n, http.StatusServiceUnavailable)))
+	return d
+}

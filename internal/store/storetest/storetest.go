@@ -38,6 +38,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("versions", shared.testVersions)
 	t.Run("incoming webhooks", shared.testIncoming)
 	t.Run("outgoing webhooks", shared.testOutgoing)
+	t.Run("the health of webhooks", shared.testHealth)
 	t.Run("looking up a trigger", shared.testLookUpTrigger)
 	t.Run("looking up an agent", shared.testLookUpAgent)
 	t.Run("admitting runs", shared.testAdmit)
@@ -55,12 +56,15 @@ func Run(t *testing.T, open Open) {
 	t.Run("events", shared.testEvents)
 	t.Run("recording attempts", shared.testRecordAttempt)
 	t.Run("canceling deliveries", shared.testCancelDelivery)
+	t.Run("postponing deliveries", shared.testPostponeDelivery)
 	t.Run("reopening deliveries", shared.testReopenDelivery)
 	t.Run("lists of deliveries", shared.testDeliveries)
 	t.Run("due rows", shared.testDue)
 	t.Run("slots", shared.testSlots)
+	t.Run("leases", shared.testLeases)
 	t.Run("connections", newSuite(t, open).testConnections)
 	t.Run("expiry", newSuite(t, open).testExpiry)
+	t.Run("what outlives the retention", newSuite(t, open).testUnsettled)
 }
 
 const retention = 15 * 24 * time.Hour
