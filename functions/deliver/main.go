@@ -29,7 +29,14 @@ type config struct {
 	queues.Deliveries
 	queues.Retries
 	sealing.Key
+
+	// Concurrency is how many batches of first attempts there are at a time.
+	Concurrency int `env:"BOATHOOK_DELIVERY_CONCURRENCY,required"`
 }
+
+// leases are how many of the batches slow endpoints may hold, of so many: two
+// fifths, so that most are always free.
+func leases(concurrency int) int { return concurrency * 2 / 5 }
 
 // margin is what an attempt may take in all: its time-out, the receiver's body,
 // and our own calls. One that could outlive the function is not begun.
@@ -49,6 +56,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Jitter:  rand.Float64,
 		Log:     slog.Default(),
 		Metrics: counters,
+		Leases:  leases(c.Concurrency),
 	})
 	return metrics.Flushed(counters, sqsbatch.Handler(room.Handle, sqsbatch.Options{Margin: margin})), nil
 }

@@ -107,22 +107,22 @@ type answer struct {
 }
 
 // ask sends a request to a function.
-func (u *users) ask(k kind, method, path, body string, header http.Header) answer {
-	p := u.w.process(k, path)
-	ctx, cancel := p.invocation()
-	defer cancel()
-	req := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
-	req.Header = header
-	rec := httptest.NewRecorder()
-	p.serve.ServeHTTP(rec, req)
-	subject := path + " " + body
-	if p.isDead() || u.w.fate("answer", subject).fault == lost {
-		p.note(method, subject, "the user hears nothing")
-		return answer{}
-	}
-	p.note(method, subject, fmt.Sprintf("%d %s", rec.Code, strings.TrimSpace(rec.Body.String())))
-	u.w.count(fmt.Sprintf("%s answers %d", k, rec.Code))
-	return answer{rec.Code, rec.Body.Bytes()}
+func (u *users) ask(k kind, method, path, body string, header http.Header) (a answer) {
+	u.w.invoke(k, path, func(ctx context.Context, p *process) {
+		req := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
+		req.Header = header
+		rec := httptest.NewRecorder()
+		p.serve.ServeHTTP(rec, req)
+		subject := path + " " + body
+		if p.isDead() || u.w.fate("answer", subject).fault == lost {
+			p.note(method, subject, "the user hears nothing")
+			return
+		}
+		p.note(method, subject, fmt.Sprintf("%d %s", rec.Code, strings.TrimSpace(rec.Body.String())))
+		u.w.count(fmt.Sprintf("%s answers %d", k, rec.Code))
+		a = answer{rec.Code, rec.Body.Bytes()}
+	})
+	return a
 }
 
 // manage asks the API.
@@ -344,16 +344,16 @@ func (u *users) changeMood(r *rand.Rand) {
 	u.w.note("world", "weather", host, "is "+string(m))
 }
 
-// aProcess is one of those that run.
+// aProcess is one of those that run, and are idle: what happens to the others is
+// their calls' to know.
 func (u *users) aProcess(r *rand.Rand) *process {
 	k := pick(r, []kind{intakeKind, manageKind, executeKind, deliverKind, sweepKind})
-	i := r.IntN(2)
 	u.w.mu.Lock()
 	defer u.w.mu.Unlock()
-	if u.w.slots[k] == nil {
+	if len(u.w.idle[k]) == 0 {
 		return nil
 	}
-	return u.w.slots[k][i]
+	return pick(r, u.w.idle[k])
 }
 
 func (u *users) stepAClock(r *rand.Rand) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/cryptotest"
@@ -26,6 +27,9 @@ const (
 	// As in template.yaml.
 	runsVisibility       = 960 * time.Second
 	deliveriesVisibility = 360 * time.Second
+	runConcurrency       = 20
+	deliveryConcurrency  = 20
+	retryConcurrency     = 10
 
 	// patience is how long a world has to come to rest once the trouble is
 	// over: longer than any schedule of retries.
@@ -79,6 +83,8 @@ type world struct {
 	weather weather
 	began   time.Time
 
+	deliveryConcurrency, retryConcurrency int // batches at a time
+
 	store                     witness
 	runs, deliveries, retries *line
 	deployments               []*deployment
@@ -92,7 +98,7 @@ type world struct {
 	calm      bool
 	times     map[uint64]uint64 // how often something happened, by the hash of its name
 	booted    map[kind]int
-	slots     map[kind]*[2]*process
+	idle      map[kind][]*process
 	endpoints map[string]*endpoint // by host
 	webhookAt map[string]string    // webhook by host
 	ledger    *ledger
@@ -110,8 +116,9 @@ type deployment struct {
 func newWorld(seed uint64, bug Bug) *world {
 	w := &world{
 		seed: seed, bug: bug, began: time.Now(),
+		deliveryConcurrency: deliveryConcurrency, retryConcurrency: retryConcurrency,
 		runs: newLine("runs", runsVisibility), deliveries: newLine("deliveries", deliveriesVisibility), retries: newLine("retries", deliveriesVisibility),
-		times: make(map[uint64]uint64), booted: make(map[kind]int), slots: make(map[kind]*[2]*process),
+		times: make(map[uint64]uint64), booted: make(map[kind]int), idle: make(map[kind][]*process),
 		endpoints: make(map[string]*endpoint), webhookAt: make(map[string]string),
 		ledger: newLedger(), counts: make(map[string]int),
 	}
@@ -195,44 +202,55 @@ func must(err error) {
 	}
 }
 
-// start sets what AWS does going: it receives messages and invokes functions,
-// and calls sweep each minute.
+// start sets what AWS does going: event source mappings receive messages and
+// invoke functions, and sweep is called each minute.
 func (w *world) start() {
-	w.running.Go(func() { w.poll(w.runs, executeKind, 1) })
-	w.running.Go(func() { w.poll(w.deliveries, deliverKind, queue.MaxBatch) })
-	w.running.Go(func() { w.poll(w.retries, deliverKind, queue.MaxBatch) })
+	for _, m := range []*mapping{
+		newMapping(w, w.runs, executeKind, 1, 0, runConcurrency),
+		newMapping(w, w.deliveries, deliverKind, queue.MaxBatch, time.Second, w.deliveryConcurrency),
+		newMapping(w, w.retries, deliverKind, queue.MaxBatch, time.Second, w.retryConcurrency),
+	} {
+		m.start()
+	}
 	w.running.Go(w.sweepEachMinute)
 }
 
-// poll receives from a queue and invokes a function with each batch.
-func (w *world) poll(l *line, k kind, most int) {
-	for {
-		batch, err := l.Receive(w.ctx, most, patience)
-		if w.ctx.Err() != nil {
-			return
-		}
-		must(err)
-		if len(batch) == 0 {
-			continue
-		}
-		p := w.process(k, batch[0].Body)
-		w.invoke(p, func(ctx context.Context) { p.batch(ctx, l, batch) })
-	}
+// invoke has a process of a kind handle a call, as Lambda does: one that is idle,
+// or a new one.
+func (w *world) invoke(k kind, subject string, call func(context.Context, *process)) {
+	p := w.take(k, subject)
+	defer w.give(p)
+	ctx, cancel := p.invocation()
+	defer cancel()
+	call(ctx, p)
 }
 
-// invoke calls a process.
-func (w *world) invoke(p *process, call func(context.Context)) {
+// take is a process that serves nobody.
+func (w *world) take(k kind, subject string) *process {
+	r := w.chance("choice of "+string(k), subject)
 	w.mu.Lock()
 	w.invoked++
-	w.mu.Unlock()
-	w.going.Go(func() {
-		ctx, cancel := p.invocation()
-		defer cancel()
-		call(ctx)
-		w.mu.Lock()
-		w.invoked--
+	idle := w.idle[k]
+	idle = slices.DeleteFunc(idle, func(p *process) bool { return p.dead })
+	ready := slices.DeleteFunc(slices.Clone(idle), func(p *process) bool { return time.Now().Before(p.thawAt) })
+	if len(ready) == 0 {
+		w.idle[k] = idle
 		w.mu.Unlock()
-	})
+		return w.boot(k)
+	}
+	p := pick(r, ready)
+	w.idle[k] = slices.DeleteFunc(idle, func(other *process) bool { return other == p })
+	w.mu.Unlock()
+	return p
+}
+
+func (w *world) give(p *process) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.invoked--
+	if !p.dead {
+		w.idle[p.kind] = append(w.idle[p.kind], p)
+	}
 }
 
 // batch handles messages side by side and acknowledges those that were, all at
@@ -265,29 +283,6 @@ func (p *process) batch(ctx context.Context, l *line, messages []queue.Received)
 	}
 }
 
-// process is one that can be called: of two of a kind, each replaced when it is
-// dead or stands still.
-func (w *world) process(k kind, subject string) *process {
-	i := w.chance("choice of "+string(k), subject).IntN(2)
-	w.mu.Lock()
-	slots := w.slots[k]
-	if slots == nil {
-		slots = new([2]*process)
-		w.slots[k] = slots
-	}
-	p := slots[i]
-	usable := p != nil && !p.dead && !time.Now().Before(p.thawAt)
-	w.mu.Unlock()
-	if usable {
-		return p
-	}
-	p = w.boot(k)
-	w.mu.Lock()
-	slots[i] = p
-	w.mu.Unlock()
-	return p
-}
-
 // sweepEachMinute invokes sweep in each minute in which something is due; in
 // the others it would find 16 empty shards.
 func (w *world) sweepEachMinute() {
@@ -302,10 +297,11 @@ func (w *world) sweepEachMinute() {
 		if len(w.due(time.Now().Add(maxSkew))) == 0 {
 			continue
 		}
-		p := w.process(sweepKind, "")
-		w.invoke(p, func(ctx context.Context) {
-			err := p.sweep(ctx)
-			p.note("sweep", "", said(err))
+		w.going.Go(func() {
+			w.invoke(sweepKind, "", func(ctx context.Context, p *process) {
+				err := p.sweep(ctx)
+				p.note("sweep", "", said(err))
+			})
 		})
 	}
 }

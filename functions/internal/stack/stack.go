@@ -119,6 +119,7 @@ func New(t testing.TB) *Stack {
 		"BOATHOOK_ALLOWED_RUNTIME_ARNS":             "",
 		"BOATHOOK_ALLOWED_EGRESS":                   "127.0.0.0/8",
 		"BOATHOOK_ALLOW_HTTP":                       "true",
+		"BOATHOOK_DELIVERY_CONCURRENCY":             "20",
 		"BOATHOOK_PUBLIC_URL":                       "",
 	}
 	s.Store = dynamo.New(db, dynamo.Config{ConfigTable: tables[0], RecordsTable: tables[1], Retention: 30 * 24 * time.Hour})
