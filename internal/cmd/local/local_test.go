@@ -190,7 +190,6 @@ func TestThePrintedLinesShowTheWholeWay(t *testing.T) {
 func TestWhatIsInFlightIsFinishedOnAnInterrupt(t *testing.T) {
 	p := start(t)
 	path, trigger := p.deployment("touch begun; until test -e ended; do sleep 0.05; done; echo '{}'")
-	_ = path
 	receiver := p.stdout.await(t, `"url":"(http[^"]*/receiver)"`)[1]
 	p.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(`{"name":"r","url":%q,"events":["run.succeeded"],"environment":"production"}`, receiver), 201)
 	t.Chdir(t.TempDir())
@@ -198,19 +197,71 @@ func TestWhatIsInFlightIsFinishedOnAnInterrupt(t *testing.T) {
 	awaitFile(t, "begun")
 	p.stop()
 	p.stdout.await(t, "Finishing what is in flight")
-	select {
-	case err := <-p.done:
-		t.Fatalf("ended with a run in flight: %v", err)
-	default:
+
+	// Nothing more is accepted, but what goes on can be watched.
+	req, err := http.NewRequestWithContext(t.Context(), "POST", trigger, strings.NewReader(`{}`))
+	if err != nil {
+		t.Fatal(err)
 	}
+	for answered := false; !answered; { // the line is printed just before it closes
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		answered = res.StatusCode == 503 && res.Header.Get("Retry-After") != ""
+	}
+	p.call("GET", path, "", 200)
 	if err := os.WriteFile("ended", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	err = <-p.done
+	p.done <- err // for the cleanup
+	if err != nil {
+		t.Error(err)
+	}
+	// The run's own delivery went to this very program, and arrived.
+	if out := p.stdout.String(); !strings.Contains(out, `Received "run.succeeded"`) || strings.Contains(out, "are lost") {
+		t.Errorf("the program printed\n%s", out)
+	}
+}
+
+func TestWhatWaitsForItsTimeIsCountedOnAnInterrupt(t *testing.T) {
+	p := start(t)
+	path, trigger := p.deployment("cat")
+	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }))
+	defer down.Close()
+	webhook := p.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"r","url":%q,"events":["run.succeeded"],"environment":"production","retry":{"schedule_seconds":[600]}}`, down.URL), 201)["id"].(string)
+	later := p.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"r","url":%q,"events":["run.succeeded"],"environment":"production","retry":{"schedule_seconds":[3600]}}`, down.URL), 201)["id"].(string)
+	for range 3 {
+		p.call("POST", trigger, `{}`, 202)
+	}
+	for _, id := range []string{webhook, later} {
+		p.retrying(path+"/outgoing-webhooks/"+id, 3)
+	}
+	p.stop()
 	err := <-p.done
 	p.done <- err // for the cleanup
 	if err != nil {
 		t.Error(err)
 	}
+	if out := p.stdout.String(); !strings.Contains(out, "6 that wait for their time are lost") {
+		t.Errorf("the program printed\n%s", out)
+	}
+}
+
+// retrying awaits that n of a webhook's deliveries wait for another attempt.
+func (p *program) retrying(webhook string, n int) {
+	p.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		if len(p.call("GET", webhook+"/deliveries?status=retrying", "", 200)["data"].([]any)) == n {
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // the program has no way to tell
+	}
+	p.t.Fatalf("%d deliveries are not retried", n)
 }
 
 func awaitFile(t *testing.T, name string) {

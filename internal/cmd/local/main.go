@@ -98,9 +98,10 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	case <-ctx.Done():
 	}
 	fmt.Fprintln(stdout, "\nFinishing what is in flight (interrupt again to end at once) …")
-	if err := server.Shutdown(context.Background()); err != nil {
-		return err
+	if n := s.drain(); n > 0 {
+		fmt.Fprintf(stdout, "%d that wait for their time are lost with the memory: retries, and what a rate limit holds back.\n", n)
 	}
-	s.drain()
-	return nil
+	err = server.Shutdown(context.Background())
+	s.sockets.Shutdown()
+	return err
 }

@@ -15,6 +15,9 @@ import (
 	"boathook/internal/signature"
 )
 
+// receiverPath is where it is.
+const receiverPath = "/receiver"
+
 // receiver is the built-in end of an outgoing webhook: it prints what arrives,
 // and whether its signature verifies with the secret that the printed lines
 // give the webhook.

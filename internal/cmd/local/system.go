@@ -23,6 +23,7 @@ import (
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
+	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
 	"boathook/internal/stream"
 	"boathook/internal/stream/websocket"
@@ -41,7 +42,13 @@ const (
 	deliveriesVisibility = 360 * time.Second
 	// workers is how many messages of one queue are in work at once. Waiting
 	// costs nothing here, so there are enough for many slow receivers.
-	workers = 256
+	workers = 1024
+	// perWebhook is how many of a webhook's first attempts, or retries, are among
+	// them: an endpoint that hangs does not take them all.
+	perWebhook = 64
+	// leases is how many first attempts may take their full time-out though their
+	// endpoints are slow.
+	leases = workers * 2 / 5
 )
 
 // system is all rooms on the embedded store and queues.
@@ -56,6 +63,8 @@ type system struct {
 	workCtx context.Context
 	running sync.WaitGroup
 	failed  atomic.Int64 // messages in flight that nobody handles: they come back
+	closing atomic.Bool  // nothing more is accepted
+	store   *storemem.Store
 }
 
 // worker is a queue and what handles its messages.
@@ -65,13 +74,14 @@ type worker struct {
 }
 
 func newSystem(ctx context.Context, c config, url string, inbox http.Handler, log *slog.Logger) (*system, error) {
-	store := storemem.New(storemem.Config{Retention: retention})
-	newQueue := func(visibility time.Duration) *queuemem.Queue {
+	records := storemem.New(storemem.Config{Retention: retention})
+	newQueue := func(visibility time.Duration, groupLimit int) *queuemem.Queue {
 		return queuemem.New(queuemem.Config{
-			Visibility: visibility, DeadLetter: queuemem.New(queuemem.Config{Visibility: visibility}),
+			Visibility: visibility, DeadLetter: queuemem.New(queuemem.Config{Visibility: visibility}), GroupLimit: groupLimit,
 		})
 	}
-	runsQueue, deliveries, retries := newQueue(runsVisibility), newQueue(deliveriesVisibility), newQueue(deliveriesVisibility)
+	runsQueue := newQueue(runsVisibility, 0)
+	deliveries, retries := newQueue(deliveriesVisibility, perWebhook), newQueue(deliveriesVisibility, perWebhook)
 
 	loopback := egress.Config{
 		AllowPrefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
@@ -80,21 +90,21 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	client := egress.New(loopback)
 	loopback.NoReuse = true // as on AWS: a run can't be repeated, so its connection must not have died unused
 	once := egress.New(loopback)
-	sealer := seal.New(seal.NewLocalKey(), store)
-	publisher := &publish.Publisher{Webhooks: store, Queue: deliveries, Log: log}
-	keeper := &runs.Keeper{Store: store, Publish: publisher, Now: time.Now, Log: log}
-	starter := &runs.Starter{Store: store, Queue: runsQueue, Now: time.Now, Log: log}
+	sealer := seal.New(seal.NewLocalKey(), records)
+	publisher := &publish.Publisher{Webhooks: records, Queue: deliveries, Log: log}
+	keeper := &runs.Keeper{Store: records, Publish: publisher, Now: time.Now, Log: log}
+	starter := &runs.Starter{Store: records, Queue: runsQueue, Now: time.Now, Log: log}
 
 	sockets := websocket.New(stream.AuthTimeout, log)
 	streamSecret := fixed(rand.Text() + rand.Text())
-	room := &stream.Room{Store: store, Sockets: sockets, Secret: streamSecret, Now: time.Now}
+	room := &stream.Room{Store: records, Sockets: sockets, Secret: streamSecret, Now: time.Now}
 
 	triggers := &intake.Intake{
-		Store: store, Runs: starter, Seal: sealer, Now: time.Now, Log: log,
+		Store: records, Runs: starter, Seal: sealer, Now: time.Now, Log: log,
 		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
 	}
 	api := manage.New(manage.Config{
-		Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: sealer,
+		Store: records, Runs: starter, Publish: publisher, Retries: retries, Seal: sealer,
 		Queues: map[string]queue.Redriver{
 			queue.Runs: runsQueue, queue.Deliveries: deliveries, queue.Retries: retries,
 		},
@@ -115,30 +125,30 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		return nil, err
 	}
 	executor := execute.New(execute.Config{
-		Store: store, Keeper: keeper, Seal: sealer, Now: time.Now, Log: log,
+		Store: records, Keeper: keeper, Seal: sealer, Now: time.Now, Log: log,
 		Targets: target.Set{
 			boathook.TargetHTTP:    target.HTTP{Client: once, UserAgent: dialect.UserAgent},
 			boathook.TargetCommand: target.Command{Grace: 5 * time.Second},
 		},
-		Stream:    stream.NewBroadcast(store, sockets, time.Now, log),
+		Stream:    stream.NewBroadcast(records, sockets, time.Now, log),
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
 	})
 	deliverer := deliver.New(deliver.Config{
-		Store: store, Retries: retries, Publish: publisher, Client: client, Seal: sealer,
-		Now: time.Now, Jitter: mathrand.Float64, Log: log,
+		Store: records, Retries: retries, Publish: publisher, Client: client, Seal: sealer,
+		Now: time.Now, Jitter: mathrand.Float64, Log: log, Leases: leases,
 	})
 
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/", triggers.Handler())
 	mux.Handle("/api/v1/webhooks/", triggers.Handler())
 	mux.Handle("GET /ws", sockets.Handler(room))
-	mux.Handle("POST /receiver", inbox)
+	mux.Handle("POST "+receiverPath, inbox)
 	mux.Handle("/", api)
 
 	s := &system{
-		Handler: mux,
 		log:     log,
-		sweep:   &sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Connections: room, Now: time.Now, Log: log},
+		store:   records,
+		sweep:   &sweep.Sweeper{Store: records, Keeper: keeper, Retries: retries, Connections: room, Now: time.Now, Log: log},
 		sockets: sockets,
 		work: []worker{
 			{runsQueue, executor.Handle},
@@ -146,6 +156,14 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 			{retries, deliverer.Handle},
 		},
 	}
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.closing.Load() && r.Method != http.MethodGet && r.URL.Path != receiverPath {
+			w.Header().Set("Retry-After", "5")
+			http.Error(w, "Boathook is shutting down: try again", http.StatusServiceUnavailable)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 	s.workCtx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -153,9 +171,10 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 // start sets the workers and the sweep going.
 func (s *system) start() {
 	for _, w := range s.work {
-		for range workers {
-			s.running.Go(func() { s.serve(w) })
-		}
+		s.running.Go(func() {
+			queue.Serve(s.workCtx, w.queue, workers, func(m queue.Received) { s.handle(w, m) },
+				func(err error) { s.log.Error("receive failed", "error", err) })
+		})
 	}
 	s.running.Go(func() {
 		minute := time.NewTicker(time.Minute)
@@ -173,39 +192,29 @@ func (s *system) start() {
 	})
 }
 
-// serve handles w's messages, one at a time, until the workers are stopped. A
-// message that fails comes back after its visibility timeout.
-func (s *system) serve(w worker) {
-	for {
-		messages, err := w.queue.Receive(s.workCtx, 1, 20*time.Second)
-		if s.workCtx.Err() != nil {
-			return
-		}
-		if err != nil {
-			s.log.Error("receive failed", "error", err)
-			continue
-		}
-		for _, m := range messages {
-			if m.Receives > 1 {
-				s.failed.Add(-1)
-			}
-			// What has begun is finished, whatever the workers are told.
-			if err := w.handle(context.WithoutCancel(s.workCtx), m.Body); err != nil {
-				s.log.Error("message failed", "message_id", m.ID, "receives", m.Receives, "error", err)
-				s.failed.Add(1)
-				continue
-			}
-			if err := w.queue.Delete(s.workCtx, m.Receipt); err != nil {
-				s.log.Error("acknowledge failed", "message_id", m.ID, "error", err)
-			}
-		}
+// handle handles one of w's messages. One that fails comes back after its
+// visibility timeout. What has begun is finished, whatever the workers are told.
+func (s *system) handle(w worker, m queue.Received) {
+	ctx := context.WithoutCancel(s.workCtx)
+	if m.Receives > 1 {
+		s.failed.Add(-1)
+	}
+	if err := w.handle(ctx, m.Body); err != nil {
+		s.log.Error("message failed", "message_id", m.ID, "receives", m.Receives, "error", err)
+		s.failed.Add(1)
+		return
+	}
+	if err := w.queue.Delete(ctx, m.Receipt); err != nil {
+		s.log.Error("acknowledge failed", "message_id", m.ID, "error", err)
 	}
 }
 
-// drain waits until the runs that were accepted are over and the deliveries
-// that are due made, stops the workers, and closes the WebSockets. What waits for
-// its time is lost, as all that this process holds.
-func (s *system) drain() {
+// drain accepts nothing more, waits until the runs that were accepted are over and
+// the deliveries that are due made, and stops the workers. Deliveries to this very
+// program arrive meanwhile. It tells how many wait for their time: they are lost,
+// as all that this process holds.
+func (s *system) drain() (waiting int) {
+	s.closing.Store(true)
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for !s.idle() {
@@ -213,7 +222,25 @@ func (s *system) drain() {
 	}
 	s.stop()
 	s.running.Wait()
-	s.sockets.Shutdown()
+	return s.waiting()
+}
+
+// waiting counts the messages and the attempts that wait for their time.
+func (s *system) waiting() (n int) {
+	for _, w := range s.work {
+		stats := w.queue.Stats()
+		n += stats.Ready + stats.InFlight + stats.Delayed
+	}
+	const most, farAway = 1_000_000, 100 * 365 * 24 * time.Hour
+	for shard := range store.DueShards {
+		rows, _ := s.store.Due(context.Background(), shard, store.Due{}, time.Now().Add(farAway), most) // in memory it can't fail
+		for _, row := range rows {
+			if row.Kind == store.DueDelivery {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // fixed provides a secret that was made for this process.

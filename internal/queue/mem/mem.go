@@ -57,6 +57,11 @@ type Config struct {
 	Visibility  time.Duration // how long a received message stays in flight; 0 is SQS's default, 30 s
 	DeadLetter  *Queue        // nil: a message that is never deleted comes back without end
 	MaxReceives int           // receives before the dead-letter queue; 0 is [queue.MaxReceives]
+
+	// GroupLimit is how many messages of one group are in flight at most, so that
+	// no group takes all that its consumer can do at a time. 0: as many as there are.
+	// SQS has nothing like it.
+	GroupLimit int
 }
 
 // Queue is a standard queue in memory. It is safe for concurrent use.
@@ -64,12 +69,13 @@ type Queue struct {
 	visibility  time.Duration
 	deadLetter  *Queue // its lock is taken while this queue's is held
 	maxReceives int
+	groupLimit  int
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed when a waiting Receive should look again; nil until one waits
 	hidden    hiddenHeap
 	tenants   map[string]*tenant // those with any message
-	turns     turnHeap           // those with a ready message
+	turns     turnHeap           // those with a ready message that may be received
 	byReceipt map[string]*message
 	inFlight  int
 	ready     int
@@ -82,7 +88,7 @@ var _ queue.Queue = (*Queue)(nil)
 // New makes an empty queue.
 func New(c Config) *Queue {
 	q := &Queue{
-		visibility: c.Visibility, deadLetter: c.DeadLetter, maxReceives: c.MaxReceives,
+		visibility: c.Visibility, deadLetter: c.DeadLetter, maxReceives: c.MaxReceives, groupLimit: c.GroupLimit,
 		tenants: make(map[string]*tenant), byReceipt: make(map[string]*message),
 	}
 	if q.visibility == 0 {
@@ -116,7 +122,7 @@ type tenant struct {
 	messages int       // all of them in this queue
 	inFlight int       // of these
 	ready    list.List // of *message, oldest first
-	index    int       // its place among the turns, while it has a ready message
+	index    int       // its place among the turns; -1 while it is not there
 }
 
 func (t *tenant) oldest() *message { return t.ready.Front().Value.(*message) }
@@ -226,15 +232,15 @@ func (q *Queue) Stats() Stats {
 // take puts up to limit ready messages in flight.
 func (q *Queue) take(limit int, now time.Time) []queue.Received {
 	var received []queue.Received
-	for q.ready > 0 && q.inFlight < maxInFlight && len(received) < limit {
+	for len(q.turns) > 0 && q.inFlight < maxInFlight && len(received) < limit {
 		m := q.pick()
+		m.tenant.inFlight++
+		q.inFlight++
 		q.unready(m)
 		delete(q.byReceipt, m.receipt)
 		m.receives++
 		m.receipt = m.id + "." + strconv.Itoa(m.receives)
 		q.byReceipt[m.receipt] = m
-		m.tenant.inFlight++
-		q.inFlight++
 		q.hide(m, now.Add(q.visibility))
 		received = append(received, queue.Received{
 			ID: m.id, Body: m.body, Group: m.group, Receives: m.receives, Receipt: m.receipt,
@@ -323,35 +329,42 @@ func (q *Queue) hide(m *message, until time.Time) {
 func (q *Queue) show(m *message) {
 	q.shown++
 	m.order = q.shown
-	t := m.tenant
-	m.element = t.ready.PushBack(m)
+	m.element = m.tenant.ready.PushBack(m)
 	q.ready++
-	if t.ready.Len() == 1 {
-		heap.Push(&q.turns, t)
-	}
+	q.line(m.tenant)
 	q.wake()
+}
+
+// line brings a tenant to its place among the turns, or takes it away from there.
+func (q *Queue) line(t *tenant) {
+	in := t.ready.Len() > 0 && (q.groupLimit == 0 || t.inFlight < q.groupLimit)
+	switch {
+	case in && t.index < 0:
+		heap.Push(&q.turns, t)
+	case in:
+		heap.Fix(&q.turns, t.index)
+	case t.index >= 0:
+		heap.Remove(&q.turns, t.index)
+		t.index = -1
+	}
 }
 
 // unready undoes show.
 func (q *Queue) unready(m *message) {
-	t := m.tenant
-	t.ready.Remove(m.element)
+	m.tenant.ready.Remove(m.element)
 	m.element = nil
 	q.ready--
-	if t.ready.Len() == 0 {
-		heap.Remove(&q.turns, t.index)
-	} else {
-		heap.Fix(&q.turns, t.index)
-	}
+	q.line(m.tenant)
 }
 
 // land counts m as no longer in flight.
 func (q *Queue) land(m *message) {
-	if q.inFlight == maxInFlight {
+	if q.inFlight == maxInFlight || m.tenant.inFlight == q.groupLimit {
 		q.wake()
 	}
 	m.tenant.inFlight--
 	q.inFlight--
+	q.line(m.tenant)
 }
 
 // join adds m to its tenant.
@@ -362,7 +375,7 @@ func (q *Queue) join(m *message) {
 	}
 	t := q.tenants[name]
 	if t == nil {
-		t = &tenant{name: name}
+		t = &tenant{name: name, index: -1}
 		q.tenants[name] = t
 	}
 	t.messages++

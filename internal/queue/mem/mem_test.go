@@ -75,6 +75,56 @@ func TestTheSecondOfTwoReceiversGetsTheMessageWhenTheFirstLosesIt(t *testing.T) 
 	})
 }
 
+func TestAGroupHasNoMoreInFlightThanItsLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := mem.New(mem.Config{GroupLimit: 3, Visibility: time.Minute})
+		for i := range 10 {
+			send(t, q, queue.Message{Body: "busy " + strconv.Itoa(i), Group: "busy"})
+		}
+		for i := range 4 {
+			send(t, q, queue.Message{Body: "alone " + strconv.Itoa(i)}) // each a tenant of its own
+		}
+		first := receive(t, q, 7, 0)
+		if n := len(slices.DeleteFunc(slices.Clone(first), func(m queue.Received) bool { return m.Group != "busy" })); n != 3 {
+			t.Errorf("%d of the group are in flight", n)
+		}
+		if more, err := q.Receive(t.Context(), 1, 30*time.Second); err != nil || len(more) != 0 {
+			t.Errorf("received %v, %v", more, err)
+		}
+		if stats := q.Stats(); stats != (mem.Stats{Ready: 7, InFlight: 7}) {
+			t.Errorf("it holds %+v", stats)
+		}
+
+		// A place is free when one is deleted, and when one comes back.
+		go func() {
+			time.Sleep(time.Second)
+			if err := q.Delete(t.Context(), first[0].Receipt); err != nil {
+				t.Error(err)
+			}
+		}()
+		begun := time.Now()
+		if m := receive(t, q, 1, time.Hour)[0]; m.Body != "busy 3" || time.Since(begun) != time.Second {
+			t.Errorf("received %q after %s", m.Body, time.Since(begun))
+		}
+		var bodies []string
+		for range 40 {
+			for _, m := range receive(t, q, 1, time.Hour) {
+				bodies = append(bodies, m.Body)
+				if err := q.Delete(t.Context(), m.Receipt); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if q.Stats() == (mem.Stats{}) {
+				break
+			}
+		}
+		slices.Sort(bodies)
+		if n := len(slices.Compact(bodies)); n != 13 {
+			t.Errorf("%d of the other 13 were received", n)
+		}
+	})
+}
+
 func TestFairness(t *testing.T) {
 	// hold sends n messages of a group and leaves them in flight.
 	hold := func(t *testing.T, q *mem.Queue, group string, n int) []queue.Received {

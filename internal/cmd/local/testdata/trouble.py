@@ -128,16 +128,15 @@ HOURLY = {"schedule_seconds": [3600]}
 
 
 class Isolation(unittest.TestCase):
-    def test_50_healthy_deliveries_arrive_within_seconds_beside_200_that_hang(self):
+    def test_healthy_deliveries_arrive_though_more_hang_than_the_program_makes_at_a_time(self):
         hanging = Receiver(lambda connection: time.sleep(3600))
         healthy = Receiver(OK)
         sick, well = Webhook(hanging.url, retry=NEVER), Webhook(healthy.url)
-        sick.send_many(200)
-        eventually(lambda: len(hanging.deliveries()) >= 150, "most of them hang")
-        begun = time.time()
+        sick.send_many(1100)
+        eventually(lambda: len(hanging.deliveries()) >= 60, "as many hang as may at a time")
         sent = well.send_many(50)
-        eventually(lambda: set(healthy.deliveries()) >= set(sent), "all 50 have arrived", 5)
-        self.assertLess(time.time() - begun, 5)
+        # Sooner than the first request that hangs is given up, after 30 s.
+        eventually(lambda: set(healthy.deliveries()) >= set(sent), "all 50 have arrived")
 
     def test_5000_published_to_a_flaky_receiver_are_each_delivered(self):
         lock, taken = threading.Lock(), []
