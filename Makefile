@@ -2,7 +2,7 @@ EMULATORS := go run ./internal/cmd/emulators
 GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help build test test-stack lint verify-template race sim bench run env-vars cost bench-cold translate
+.PHONY: help build test test-stack lint verify-template race sim isolation bench run env-vars cost bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +28,9 @@ test-stack: translate ## run the functions' real binaries as the template deploy
 
 sim: ## simulate 10,000 seeds of trouble, or as many as SEEDS says
 	go test -count=1 -timeout 1h -v -run '^TestSimulation$$' ./internal/sim -seeds=$(or $(SEEDS),10000)
+
+isolation: ## print what healthy webhooks wait for, in simulated time, while other endpoints hang
+	go test -count=1 -v -run '^TestIsolation$$' ./internal/sim -all-incidents
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

@@ -20,6 +20,13 @@
 // believe; invariants.go compares the two. The trace (trace.go) is what a
 // failing seed prints.
 //
+// # Traffic
+//
+// traffic.go has another kind of world, in which nothing fails but endpoints, and
+// many events flow: it measures for how long a healthy webhook waits while others
+// hang, in simulated time and with the template's numbers of batches. mapping.go
+// opens batches, and holds each until its slowest message ends, as Lambda does.
+//
 // # Replay
 //
 // A seed always gives the same world. Ids come from crypto/rand, which is

@@ -108,9 +108,13 @@ func (w *world) boot(k kind) *process {
 			Heartbeat: 20 * time.Second,
 		}).Handle
 	case deliverKind:
+		var endpoints deliver.Client = client{p}
+		if w.client != nil {
+			endpoints = w.client
+		}
 		p.handle = deliver.New(deliver.Config{
-			Store: store, Retries: retries, Publish: publisher, Client: client{p}, Seal: unsealed{}, Now: p.now,
-			Jitter: func() float64 { return w.chance("jitter", p.name).Float64() }, Log: silent, Leases: 1,
+			Store: store, Retries: retries, Publish: publisher, Client: endpoints, Seal: unsealed{}, Now: p.now,
+			Jitter: func() float64 { return w.chance("jitter", p.name).Float64() }, Log: silent, Leases: w.leases,
 		}).Handle
 	case sweepKind:
 		p.sweep = (&sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Now: p.now, Log: silent}).Sweep

@@ -24,6 +24,9 @@ type trace []step
 
 // note adds a step to the world's trace.
 func (w *world) note(actor, what, subject, outcome string) {
+	if w.quiet {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.trace = append(w.trace, step{time.Since(w.began), actor, what, subject, outcome})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/deliver"
 	"boathook/internal/publish"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
@@ -83,7 +84,9 @@ type world struct {
 	weather weather
 	began   time.Time
 
-	deliveryConcurrency, retryConcurrency int // batches at a time
+	leases int            // of first attempts that take their time
+	client deliver.Client // to endpoints, in the place of each process's own
+	quiet  bool           // without a trace
 
 	store                     witness
 	runs, deliveries, retries *line
@@ -113,19 +116,26 @@ type deployment struct {
 	tokens []boathook.URLToken
 }
 
+// newWorld makes a world of some deployments, with weather.
 func newWorld(seed uint64, bug Bug) *world {
+	w := emptyWorld(seed, bug)
+	w.weather = forecast(w.chance("weather", ""))
+	w.setUp()
+	return w
+}
+
+func emptyWorld(seed uint64, bug Bug) *world {
 	w := &world{
 		seed: seed, bug: bug, began: time.Now(),
-		deliveryConcurrency: deliveryConcurrency, retryConcurrency: retryConcurrency,
-		runs: newLine("runs", runsVisibility), deliveries: newLine("deliveries", deliveriesVisibility), retries: newLine("retries", deliveriesVisibility),
+		leases: 1,
+		runs:   newLine("runs", runsVisibility), deliveries: newLine("deliveries", deliveriesVisibility), retries: newLine("retries", deliveriesVisibility),
 		times: make(map[uint64]uint64), booted: make(map[kind]int), idle: make(map[kind][]*process),
 		endpoints: make(map[string]*endpoint), webhookAt: make(map[string]string),
 		ledger: newLedger(), counts: make(map[string]int),
 	}
 	w.store = witness{storemem.New(storemem.Config{Retention: retention}), w}
 	w.ctx, w.end = context.WithCancel(context.Background())
-	w.weather = forecast(w.chance("weather", ""))
-	w.setUp()
+	must(w.store.PutWorkspace(w.ctx, boathook.Workspace{ID: workspaceID, Name: "sim", CreatedAt: w.began}))
 	return w
 }
 
@@ -141,7 +151,6 @@ var schedules = [][]time.Duration{
 // setUp makes two deployments with webhooks, while nothing goes wrong yet.
 func (w *world) setUp() {
 	ctx := context.Background()
-	must(w.store.PutWorkspace(ctx, boathook.Workspace{ID: workspaceID, Name: "sim", CreatedAt: w.began}))
 	r := w.chance("set-up", "")
 	for range 2 {
 		d := &deployment{id: boathook.NewID(boathook.DeploymentID)}
@@ -207,8 +216,8 @@ func must(err error) {
 func (w *world) start() {
 	for _, m := range []*mapping{
 		newMapping(w, w.runs, executeKind, 1, 0, runConcurrency),
-		newMapping(w, w.deliveries, deliverKind, queue.MaxBatch, time.Second, w.deliveryConcurrency),
-		newMapping(w, w.retries, deliverKind, queue.MaxBatch, time.Second, w.retryConcurrency),
+		newMapping(w, w.deliveries, deliverKind, queue.MaxBatch, time.Second, deliveryConcurrency),
+		newMapping(w, w.retries, deliverKind, queue.MaxBatch, time.Second, retryConcurrency),
 	} {
 		m.start()
 	}
