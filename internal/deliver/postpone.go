@@ -52,6 +52,10 @@ func (d *Deliverer) postpone(ctx context.Context, job queue.Delivery, w *webhook
 // answer, if its webhook's schedule is shorter.
 const minWait = 15 * time.Minute
 
+// shortWait is what the queue is to wait for: the store's rows are looked at each
+// minute.
+const shortWait = time.Minute
+
 // spare has an attempt wait for a webhook that does not answer, unless it is the
 // one to probe it, or its schedule is over.
 func (d *Deliverer) spare(ctx context.Context, job queue.Delivery, w *webhook) (bool, error) {
@@ -69,6 +73,9 @@ func (d *Deliverer) spare(ctx context.Context, job queue.Delivery, w *webhook) (
 	// Behind the next probe, each at a time of its own.
 	job.NotBefore = next.At.Add(time.Duration(share(job.ID) * float64(next.Wait) / 4))
 	d.config.Metrics.Count(metrics.AttemptsPutOff)
+	if wait := job.NotBefore.Sub(now); wait < shortWait {
+		return true, d.send(ctx, job, wait)
+	}
 	return true, d.park(ctx, job, job.NotBefore)
 }
 

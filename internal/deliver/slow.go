@@ -21,7 +21,9 @@ import (
 //   - After cutAfter the request is given up, and the same attempt goes on to the
 //     retries queue, where it has its full time-out.
 //   - Who marks a webhook asks for a lease. With one, the request is not given up:
-//     a lone slow endpoint is never asked twice.
+//     a lone slow endpoint is never asked twice. If the request of who marked it
+//     has no answer after cutAfter either, the webhook's other attempts wait: else
+//     they would take all batches of the retries queue for a time-out.
 const (
 	slowAfter = time.Second
 	cutAfter  = 3 * time.Second
@@ -47,11 +49,14 @@ func (d *Deliverer) await(ctx context.Context, job queue.Delivery, w *webhook, a
 	case <-timer.C:
 	}
 	noticed := time.Now()
-	lease, leased := d.slow(ctx, job, w)
-	if leased {
-		defer d.giveBack(ctx, lease)
+	first := d.markSlow(ctx, w)
+	lease, leased := store.Lease{}, false
+	if first && isFirst(job) {
+		if lease, leased = d.takeLease(ctx, w); leased {
+			defer d.giveBack(ctx, lease)
+		}
 	}
-	if leased || !isFirst(job) {
+	if !first && !isFirst(job) {
 		return <-answered
 	}
 	timer.Reset(cutAfter - slowAfter - time.Since(noticed))
@@ -60,44 +65,55 @@ func (d *Deliverer) await(ctx context.Context, job queue.Delivery, w *webhook, a
 		return s
 	case <-timer.C:
 	}
+	if first {
+		d.holdOthers(ctx, w)
+	}
+	if leased || !isFirst(job) {
+		return <-answered
+	}
 	giveUp(errMakeRoom)
 	return <-answered // it may have been answered meanwhile
 }
 
-// slow marks a webhook, and takes a lease for a first attempt that is the first to
-// mark it. What fails here is not the attempt's failure: without a mark or a lease
-// it is given up.
-func (d *Deliverer) slow(ctx context.Context, job queue.Delivery, w *webhook) (l store.Lease, leased bool) {
+// markSlow marks a webhook, and reports whether this attempt is the first to. What
+// fails here is not the attempt's failure.
+func (d *Deliverer) markSlow(ctx context.Context, w *webhook) (first bool) {
 	ctx, cancel := context.WithTimeout(ctx, cutAfter-slowAfter)
 	defer cancel()
-	first, err := d.markSlow(ctx, w)
-	if err == nil && first && isFirst(job) && d.config.Leases > 0 {
+	err := w.lock(ctx)
+	if err == nil {
+		defer w.unlock()
+		if !w.health.SlowSince.IsZero() {
+			return false
+		}
 		now := d.config.Now()
-		l, leased, err = d.config.Store.TakeLease(ctx, leaseName, d.config.Leases, now, now.Add(w.Timeout+bodyPatience))
+		if first, err = d.config.Store.MarkSlow(ctx, w.ID, now); err == nil {
+			w.health.SlowSince = now
+		}
 	}
-	if err != nil {
-		d.config.Log.WarnContext(ctx, "slow webhook not noted", "webhook_id", w.ID, "error", err)
-	}
-	return l, leased
-}
-
-func (d *Deliverer) markSlow(ctx context.Context, w *webhook) (first bool, err error) {
-	if err := w.lock(ctx); err != nil {
-		return false, err
-	}
-	defer w.unlock()
-	if !w.health.SlowSince.IsZero() {
-		return false, nil
-	}
-	now := d.config.Now()
-	if first, err = d.config.Store.MarkSlow(ctx, w.ID, now); err != nil {
-		return false, err
-	}
-	w.health.SlowSince = now
-	if first {
+	switch {
+	case err != nil:
+		d.config.Log.WarnContext(ctx, "slow webhook not marked", "webhook_id", w.ID, "error", err)
+	case first:
 		d.config.Log.InfoContext(ctx, "webhook is slow", "webhook_id", w.ID, "source_id", w.SourceID)
 	}
-	return first, nil
+	return first
+}
+
+// takeLease allows a slow request to hold its batch, unless there are as many
+// already, or the store fails.
+func (d *Deliverer) takeLease(ctx context.Context, w *webhook) (l store.Lease, taken bool) {
+	if d.config.Leases == 0 {
+		return l, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, cutAfter-slowAfter)
+	defer cancel()
+	now := d.config.Now()
+	l, taken, err := d.config.Store.TakeLease(ctx, leaseName, d.config.Leases, now, now.Add(w.Timeout+bodyPatience))
+	if err != nil {
+		d.config.Log.WarnContext(ctx, "no lease for a slow request", "webhook_id", w.ID, "error", err)
+	}
+	return l, taken
 }
 
 func (d *Deliverer) giveBack(ctx context.Context, l store.Lease) {
@@ -105,6 +121,21 @@ func (d *Deliverer) giveBack(ctx context.Context, l store.Lease) {
 	defer cancel()
 	if err := d.config.Store.ReturnLease(ctx, l); err != nil {
 		d.config.Log.WarnContext(ctx, "lease not returned: it ends by itself", "until", l.Until, "error", err)
+	}
+}
+
+// holdOthers has a webhook's other attempts wait until this one's request, or a
+// probe, is answered. What fails here is not the attempt's failure.
+func (d *Deliverer) holdOthers(ctx context.Context, w *webhook) {
+	ctx, cancel := context.WithTimeout(ctx, cutAfter-slowAfter)
+	defer cancel()
+	err := w.lock(ctx)
+	if err == nil {
+		defer w.unlock()
+		err = d.beginProbing(ctx, w)
+	}
+	if err != nil {
+		d.config.Log.WarnContext(ctx, "webhook's other attempts don't wait for it", "webhook_id", w.ID, "error", err)
 	}
 }
 
@@ -118,12 +149,23 @@ func (d *Deliverer) makeRoom(ctx context.Context, job queue.Delivery) error {
 	return d.send(ctx, job, 0)
 }
 
-// The waits of those that an endpoint which does not answer keeps waiting: one
-// attempt at a time probes it.
+// How long attempts wait for an endpoint that does not answer, while one of them
+// at a time probes it. The first wait is short: it begins before a time-out, and
+// an endpoint that takes five seconds is not to wait for longer than it must.
 const (
-	firstProbe = 30 * time.Second
+	firstProbe = 5 * time.Second
 	lastProbe  = 900 * time.Second
 )
+
+// beginProbing is called with the webhook's health locked.
+func (d *Deliverer) beginProbing(ctx context.Context, w *webhook) error {
+	if w.health.Probe != (boathook.Probe{}) {
+		return nil
+	}
+	w.health.Probe = boathook.Probe{At: d.config.Now().Add(firstProbe), Wait: firstProbe}
+	_, err := d.config.Store.MoveProbe(ctx, w.ID, boathook.Probe{}, w.health.Probe)
+	return err
+}
 
 // noteSpeed notes how fast a webhook has answered, where that is news: the parts
 // of its health that no longer hold are given back, to be cleared.
@@ -137,11 +179,7 @@ func (d *Deliverer) noteSpeed(ctx context.Context, w *webhook, s sent) (over boa
 				return 0, err
 			}
 		}
-		if h.Probe == (boathook.Probe{}) {
-			h.Probe = boathook.Probe{At: d.config.Now().Add(firstProbe), Wait: firstProbe}
-			_, err = d.config.Store.MoveProbe(ctx, w.ID, boathook.Probe{}, h.Probe)
-		}
-		return 0, err
+		return 0, d.beginProbing(ctx, w)
 	case s.Duration >= slowAfter:
 		if h.Probe != (boathook.Probe{}) {
 			over = boathook.HealthProbe

@@ -229,11 +229,11 @@ func TestWhatIsAnsweredInTimeIsNotMadeAgain(t *testing.T) {
 }
 
 func TestWhatCanNotBeNotedOfASlowEndpointIsNotTheAttemptsFault(t *testing.T) {
-	for _, call := range []string{"MarkSlow", "TakeLease"} {
+	for _, call := range []string{"MarkSlow", "TakeLease", "MoveProbe"} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPlace(t, after(5*time.Second))
 			p.store.fail = func(c string) error {
-				if c == call {
+				if c == call || call == "MoveProbe" && c == "TakeLease" { // with a lease it isn't given up
 					return errDown
 				}
 				return nil
@@ -245,7 +245,7 @@ func TestWhatCanNotBeNotedOfASlowEndpointIsNotTheAttemptsFault(t *testing.T) {
 				t.Errorf("%s: it took %s", call, took)
 			}
 			p.store.fail = nil
-			p.work(t, 0)
+			p.sweep(t, 2*time.Minute)
 			if d, attempts := p.record(t, job); d.Status != boathook.DeliverySucceeded || attempts[0].CutAt.IsZero() {
 				t.Errorf("%s: recorded %+v with %+v", call, d, attempts)
 			}
@@ -339,19 +339,20 @@ func TestOneAttemptAtATimeProbesAnEndpointThatDoesNotAnswer(t *testing.T) {
 			must(t, p.handle(t, jobs[len(jobs)-1]))
 		}
 		p.batches(t)
+		p.sweep(t, 10*time.Minute)
 		for _, job := range jobs {
-			if d, attempts := p.record(t, job); d.Status != boathook.DeliveryRetrying || len(attempts) != 0 || !d.NextAttemptAt.After(time.Now()) {
+			if d, attempts := p.record(t, job); d.Status != boathook.DeliveryRetrying || d.NextAttemptAt.Before(time.Now().Add(-2*time.Minute)) || len(attempts) != d.Attempts {
 				t.Errorf("while it waits it is %+v with %+v", d, attempts)
 			}
 		}
 		p.sweep(t, 4*time.Hour)
-		for i, least := 1, 30*time.Second; i < len(probes); i++ {
+		for i, least := 1, 5*time.Second; i < len(probes); i++ {
 			if gap := probes[i].Sub(probes[i-1]); gap < least {
 				t.Errorf("probe %d came after %s, want %s at least", i, gap, least)
 			}
 			least = min(2*least, 900*time.Second)
 		}
-		if n := len(probes); n < 10 || n > 22 || probes[0].Sub(known) > 3*time.Minute {
+		if n := len(probes); n < 10 || n > 25 || probes[0].Sub(known) > 3*time.Minute {
 			t.Errorf("%d probes in four hours, the first after %s", n, probes[0].Sub(known))
 		}
 
@@ -431,6 +432,41 @@ func TestTheScheduleGoesOnWhileAnAttemptWaits(t *testing.T) {
 	})
 }
 
+func TestOthersWaitWhileTheFirstThatIsSlowHasNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, hangs)
+		first := make(chan struct{})
+		go func() {
+			defer close(first)
+			if err := p.handle(t, p.job()); err != nil { // with a lease: for 30 s
+				t.Error(err)
+			}
+		}()
+		time.Sleep(4 * time.Second)
+		sent := p.sent
+		for range 50 {
+			must(t, p.handle(t, p.job()))
+		}
+		p.work(t, 0)
+		if p.sent != sent {
+			t.Errorf("%d more requests went to an endpoint that has not answered", p.sent-sent)
+		}
+
+		// It answers, though slowly: then they are all made, with no more delay than that.
+		p.receive = after(5 * time.Second)
+		began := time.Now()
+		p.batches(t)
+		for p.sent < sent+50 && time.Since(began) < time.Hour {
+			time.Sleep(time.Second)
+			p.batches(t)
+		}
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("they took %s: %d of %d, %+v", took, p.sent-sent, 50, p.retries.Stats())
+		}
+		<-first
+	})
+}
+
 func TestTwoProcessesDoNotProbeAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, hangs)
@@ -457,8 +493,11 @@ func TestAWaitThatCanNotBeStoredIsNotAcknowledged(t *testing.T) {
 			p := newPlace(t, hangs)
 			p.slowly(t, 1)
 			p.batches(t)
+			grown := boathook.Probe{At: time.Now().Add(10 * time.Minute), Wait: 10 * time.Minute}
+			_, err := p.store.Store.MoveProbe(t.Context(), p.Outgoing.ID, p.webhook(t).Health.Probe, grown)
+			must(t, err)
 			if call == "MoveProbe" {
-				time.Sleep(time.Minute)
+				time.Sleep(10 * time.Minute)
 			}
 			p.store.fail = func(c string) error {
 				if c == call {
