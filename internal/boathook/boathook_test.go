@@ -248,6 +248,16 @@ func TestRunAsTheAPIShowsIt(t *testing.T) {
 	}
 }
 
+func TestARunThatHasLostItsInputIsShownAndTold(t *testing.T) {
+	r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", Status: boathook.RunFailed}}
+	if got, err := boathook.EncodeJSON(r); err != nil || !strings.Contains(string(got), `"input":null,"input_missing":true,`) {
+		t.Errorf("shown as %s, %v", got, err)
+	}
+	if e, ok := r.Event(); !ok || !strings.Contains(string(e.Data), `"input":null,`) {
+		t.Errorf("told as %s, %v", e.Data, ok)
+	}
+}
+
 func TestARunHasAnEventWhenItSucceededOrFailed(t *testing.T) {
 	for status, want := range map[boathook.RunStatus]boathook.EventType{
 		boathook.RunPending: "", boathook.RunRunning: "", boathook.RunCanceled: "",

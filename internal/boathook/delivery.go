@@ -121,7 +121,7 @@ type Delivery struct {
 	EventID     string
 	EventType   EventType
 	Environment Environment
-	Body        []byte // exactly what is sent, the same on every attempt
+	Body        []byte // exactly what is sent, the same on every attempt; empty if the store has lost it
 
 	Status        DeliveryStatus
 	Attempts      int       // how many were made

@@ -91,7 +91,7 @@ func NoRunningVersion(env Environment) *Error {
 // Run is a run with its input and output, each as raw JSON.
 type Run struct {
 	RunHead
-	Input  json.RawMessage
+	Input  json.RawMessage // nil if the store has lost it
 	Output json.RawMessage // nil until it succeeded with one
 }
 
@@ -124,6 +124,7 @@ type runView struct {
 	Trigger      Trigger         `json:"trigger"`
 	Status       RunStatus       `json:"status"`
 	Input        json.RawMessage `json:"input"`
+	InputMissing bool            `json:"input_missing,omitempty"`
 	Output       json.RawMessage `json:"output"`
 	ErrorMessage *string         `json:"error_message"`
 	CreatedAt    Time            `json:"created_at"`
@@ -153,7 +154,7 @@ func (r Run) MarshalJSON() ([]byte, error) {
 	deploymentID, agentID := r.owner()
 	return EncodeJSON(runView{
 		ID: r.ID, VersionID: r.VersionID, DeploymentID: deploymentID, AgentID: agentID, Environment: r.Environment,
-		Trigger: r.Trigger, Status: r.Status, Input: r.Input, Output: r.Output,
+		Trigger: r.Trigger, Status: r.Status, Input: r.Input, InputMissing: r.Input == nil, Output: r.Output,
 		ErrorMessage: nullable(r.Error), CreatedAt: Time{r.CreatedAt},
 		StartedAt: Time{r.StartedAt}, CompletedAt: Time{r.CompletedAt},
 	})

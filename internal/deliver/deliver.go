@@ -111,7 +111,7 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	if err != nil {
 		return err
 	}
-	if reason := whyNot(w); reason != "" {
+	if reason := whyNot(job, w); reason != "" {
 		d.config.Log.InfoContext(ctx, "delivery canceled", "delivery_id", job.ID, "webhook_id", job.WebhookID, "reason", reason)
 		canceled := job.Delivery
 		canceled.Reason, canceled.Attempts = reason, job.Attempt-1
@@ -200,8 +200,10 @@ func (d *Deliverer) webhook(ctx context.Context, job queue.Delivery) (*webhook, 
 	return w.(*webhook), nil
 }
 
-func whyNot(w *webhook) string {
+func whyNot(job queue.Delivery, w *webhook) string {
 	switch {
+	case len(job.Body) == 0:
+		return "its body is lost"
 	case w == nil:
 		return "the webhook was deleted"
 	case !w.Enabled:

@@ -598,6 +598,17 @@ func TestADeliveryWhoseWebhookIsGoneIsCanceled(t *testing.T) {
 	}
 }
 
+// Each attempt has the same body: a resend of a delivery that has lost it is none.
+func TestADeliveryThatHasLostItsBodyIsCanceled(t *testing.T) {
+	p := newPlace(t, status(200))
+	job := p.job()
+	job.Body = nil
+	must(t, p.handle(t, job))
+	if d, _ := p.record(t, job); d.Status != boathook.DeliveryCanceled || d.Reason != "its body is lost" || p.sent != 0 {
+		t.Errorf("recorded %+v; sent %d", d, p.sent)
+	}
+}
+
 func TestADisabledWebhookStopsSendingAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, status(200))

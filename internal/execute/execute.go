@@ -228,6 +228,9 @@ func (x *Executor) run(ctx context.Context, run boathook.Run, version *boathook.
 
 // execute gives the target its job, and the outcome its words.
 func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boathook.Version, log target.Log) boathook.Outcome {
+	if run.Input == nil {
+		return failed("the run's input is lost")
+	}
 	if version == nil {
 		return failed("version %d was deleted before the run started", run.VersionNumber)
 	}

@@ -378,6 +378,26 @@ func TestTheRecordsInputIsTheOneThatExecutes(t *testing.T) {
 	})
 }
 
+// The record is another request's, and the store has lost its input: what this
+// message holds was refused, so it is not what executes.
+func TestARunThatHasLostItsInputFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, func(context.Context, target.Job, target.Log) target.Result {
+			t.Error("it was executed")
+			return target.Result{}
+		})
+		accepted := p.Run(`{"accepted":true}`, time.Now())
+		accepted.Input = nil
+		must(t, p.store.CreateRun(t.Context(), accepted))
+		refused := p.Run(`{"accepted":false}`, time.Now())
+		refused.ID = accepted.ID
+		must(t, p.Handle(t.Context(), message(t, refused)))
+		if r := p.get(t, accepted.ID); r.Status != boathook.RunFailed || r.Error != "the run's input is lost" || !r.Published {
+			t.Errorf("the run is %+v", r.RunHead)
+		}
+	})
+}
+
 func TestNothingIsClaimedWhileTheStoreIsDown(t *testing.T) {
 	for _, call := range []string{"Version", "ClaimRun"} {
 		synctest.Test(t, func(t *testing.T) {

@@ -43,14 +43,14 @@ type deliveryDetail struct {
 	Attempts []attemptView `json:"attempts"`
 }
 
-// requestView is the request as the last attempt made it, to where the webhook
-// points now. URL and headers are null once the webhook is deleted, and the
+// requestView is the request as the last attempt made it. URL and headers are null once the webhook is deleted, and the
 // headers before the first attempt.
 type requestView struct {
-	Method  string            `json:"method"`
-	URL     *string           `json:"url"`
-	Headers map[string]string `json:"headers"`
-	Body    string            `json:"body"`
+	Method      string            `json:"method"`
+	URL         *string           `json:"url"`
+	Headers     map[string]string `json:"headers"`
+	Body        string            `json:"body"`
+	BodyMissing bool              `json:"body_missing,omitempty"` // the store has lost it
 }
 
 type attemptView struct {
@@ -109,7 +109,7 @@ func (h *Handler) getDelivery(ctx context.Context, c call, _ none) (deliveryDeta
 	}
 	detail := deliveryDetail{
 		deliveryView: viewDelivery(d),
-		Request:      requestView{Method: http.MethodPost, Body: string(d.Body)},
+		Request:      requestView{Method: http.MethodPost, Body: string(d.Body), BodyMissing: len(d.Body) == 0},
 		Attempts:     make([]attemptView, len(attempts)),
 	}
 	for i, a := range attempts {

@@ -73,11 +73,11 @@ func TestADeliveryShowsItsRequestAndEachAttempt(t *testing.T) {
 		"attempts": []any{
 			map[string]any{
 				"number": 1.0, "sent_at": "2026-03-01T12:00:01.000Z", "duration_ms": 1234.0, "response_status": 500.0,
-				"response_headers": map[string]any{"X-A": "1, 2"}, "response_body": "bad \uFFFD day", "response_truncated": true, "error": "status 500",
+				"response_headers": map[string]any{"X-A": "1, 2"}, "response_body": "bad \uFFFD day", "response_truncated": true, "error": "status 500", "cut_at": nil,
 			},
 			map[string]any{
 				"number": 2.0, "sent_at": "2026-03-01T12:00:02.000Z", "duration_ms": 0.0, "response_status": nil,
-				"response_headers": nil, "response_body": nil, "response_truncated": false, "error": "no answer within 30 s",
+				"response_headers": nil, "response_body": nil, "response_truncated": false, "error": "no answer within 30 s", "cut_at": nil,
 			},
 		},
 	}

@@ -273,7 +273,7 @@ func TestAnOutgoingWebhookHasDefaults(t *testing.T) {
 		"events": []any{"run.succeeded"}, "environment": "production", "dialect": "crewship", "format": "raw",
 		"headers": map[string]any{"X-Key": "********"}, "timeout_seconds": 30.0,
 		"retry":   map[string]any{"schedule_seconds": []any{5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0}},
-		"enabled": true, "disabled_reason": nil, "disabled_at": nil, "failing_since": nil, "previous_secret_expires_at": nil,
+		"enabled": true, "disabled_reason": nil, "disabled_at": nil, "failing_since": nil, "slow_since": nil, "next_probe_at": nil, "previous_secret_expires_at": nil,
 		"rate_limit": nil,
 		"created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z",
 	}

@@ -169,15 +169,15 @@ type AgentView struct {
 }
 
 // Runs are executions. A run is three items: a small head, its input, its
-// output; see [boathook.RunHead].
+// output; see [boathook.RunHead]. One whose text is lost is read without it.
 type Runs interface {
 	// LookUpTrigger reads in one round trip. An empty runID asks for no run.
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (TriggerView, error)
 	// LookUpAgent reads in one round trip. An empty runID asks for no run.
 	LookUpAgent(ctx context.Context, agentID, runID string) (AgentView, error)
 
-	// CreateRun stores a run as it is. If one with its id exists, nothing
-	// changes and the error is a Conflict.
+	// CreateRun stores a run as it is: its input and output first, then its head.
+	// If one with its id exists, nothing changes and the error is a Conflict.
 	CreateRun(ctx context.Context, r boathook.Run) error
 	// RemovePending removes a run that is still pending; one that is not, or
 	// is absent, is left alone without an error.
@@ -355,7 +355,7 @@ type Deliveries interface {
 	// its next attempt at a time. One that is not as it was when d was read is left
 	// alone.
 	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
-	// Delivery is without its attempts.
+	// Delivery is without its attempts, and without its body if that is lost.
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	// Attempts is a delivery with all its attempts, oldest first.
 	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)

@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -321,7 +322,7 @@ func (s *Store) delivery(ctx context.Context, workspaceID string, id boathook.De
 	if d, err = it.delivery(workspaceID); err != nil {
 		return d, it, err
 	}
-	if d.Body, err = s.unpack(ctx, it.key, it.content); err != nil {
+	if d.Body, err = s.unpack(ctx, it.key, it.content); err != nil && !errors.Is(err, errLost) {
 		return d, it, fmt.Errorf("get the body of delivery %s: %w", id, err)
 	}
 	return d, it, nil

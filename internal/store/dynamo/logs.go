@@ -52,14 +52,17 @@ func (s *Store) LogLines(ctx context.Context, runID string) (int, error) {
 	return 0, nil
 }
 
-// chunk decodes a chunk and the number of its first line.
+// chunk decodes a chunk and the number of its first line. One that is lost has no
+// lines.
 func (s *Store) chunk(ctx context.Context, it item) (first int, lines []store.LogLine, err error) {
 	text, err := s.textOf(ctx, it)
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := json.Unmarshal(text, &lines); err != nil {
-		return 0, nil, err
+	if text != nil {
+		if err := json.Unmarshal(text, &lines); err != nil {
+			return 0, nil, err
+		}
 	}
 	first, err = strconv.Atoi(strings.TrimPrefix(keyOf(it).SK, logLines))
 	return first, lines, err

@@ -154,47 +154,31 @@ func liveAndRun(found map[key]item, live, run key) (map[boathook.Environment]boa
 	return l.live(), &head, nil
 }
 
-// CreateRun implements [store.Runs]. The head and the texts of a pending run are
-// written side by side: the hashes in the texts' keys keep another run's of the
-// same id apart. The head of any other run comes last, since nobody would take
-// it back.
+// CreateRun implements [store.Runs]. The texts come before the head that refers to
+// them, so that a death in between leaves no run without its input. The hashes in
+// their keys keep them apart from another run's of the same id.
 func (s *Store) CreateRun(ctx context.Context, r boathook.Run) error {
-	head := newHeadItem(r, s.expiry())
-	var texts errgroup.Group
-	texts.Go(func() error { return s.putText(ctx, head.input(), r.Input) })
-	if head.OutputHash != nil {
-		texts.Go(func() error { return s.putText(ctx, head.output(), r.Output) })
-	}
-	if r.Status != boathook.RunPending {
-		if err := texts.Wait(); err != nil {
-			return fmt.Errorf("create run %s: %w", r.ID, err)
-		}
-	}
-	created, err := s.putRecord(ctx, head, absent, nil)
-	textErr := texts.Wait()
-	if err == nil && !created {
-		return boathook.Errorf(boathook.Conflict, "run %s exists", r.ID)
-	}
-	if err == nil && textErr != nil {
-		err = s.withoutInput(ctx, head, r, textErr)
-	}
+	created, err := s.createRun(ctx, r)
 	if err != nil {
 		return fmt.Errorf("create run %s: %w", r.ID, err)
+	}
+	if !created {
+		return boathook.Errorf(boathook.Conflict, "run %s exists", r.ID)
 	}
 	return nil
 }
 
-// withoutInput takes back a head whose input could not be written, so that it
-// does not pass for a run that exists. One that is claimed already stays, and
-// the input is tried once more.
-func (s *Store) withoutInput(ctx context.Context, head headItem, r boathook.Run, cause error) error {
-	if err := s.RemovePending(ctx, r.ID); err != nil {
-		return errors.Join(cause, err)
+func (s *Store) createRun(ctx context.Context, r boathook.Run) (created bool, err error) {
+	head := newHeadItem(r, s.expiry())
+	if err := s.putText(ctx, head.input(), r.Input); err != nil {
+		return false, err
 	}
-	if _, err := s.head(ctx, r.ID); boathook.IsKind(err, boathook.NotFound) {
-		return cause
+	if head.OutputHash != nil {
+		if err := s.putText(ctx, head.output(), r.Output); err != nil {
+			return false, err
+		}
 	}
-	return s.putText(ctx, head.input(), r.Input)
+	return s.putRecord(ctx, head, absent, nil)
 }
 
 // RemovePending implements [store.Runs]. The input stays until it expires: by
@@ -244,7 +228,8 @@ func (s *Store) Run(ctx context.Context, workspaceID, id string) (boathook.Run, 
 	return runs[0], nil
 }
 
-// withTexts makes whole runs of heads.
+// withTexts makes whole runs of heads. A text that is lost is nil: one bad record
+// does not spoil a list.
 func (s *Store) withTexts(ctx context.Context, heads ...headItem) ([]boathook.Run, error) {
 	var keys []tableKey
 	for _, h := range heads {
@@ -260,9 +245,6 @@ func (s *Store) withTexts(ctx context.Context, heads ...headItem) ([]boathook.Ru
 	runs := make([]boathook.Run, len(heads))
 	for i, h := range heads {
 		runs[i].RunHead = h.head()
-		if found[h.input()] == nil {
-			return nil, fmt.Errorf("run %s has lost its input", h.runID())
-		}
 		if runs[i].Input, err = s.textOf(ctx, found[h.input()]); err != nil {
 			return nil, err
 		}

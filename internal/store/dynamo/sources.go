@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,7 +16,8 @@ import (
 )
 
 // PutSource implements [store.Sources]. A new source is listed first, so that
-// whatever exists can be found and deleted.
+// whatever exists can be found and deleted. Of one that is changed the entry in
+// the list follows, also when the call is repeated that a death has broken off.
 func (s *Store) PutSource(ctx context.Context, src boathook.Source) error {
 	read := src.Revision
 	src.Revision++
@@ -27,7 +29,16 @@ func (s *Store) PutSource(ctx context.Context, src boathook.Source) error {
 		func() error {
 			return s.put(ctx, listedSourceKey(src.WorkspaceID, src.ID), sourcePlaces(src.Kind)+position(src.CreatedAt, src.ID), src)
 		},
-		func() error { return s.putRevision(ctx, it, read) },
+		func() error {
+			err := s.putRevision(ctx, it, read)
+			if !boathook.IsKind(err, boathook.Conflict) {
+				return err
+			}
+			if stored, readErr := s.read(ctx, s.config.ConfigTable, sourceKey(src.ID), true); readErr != nil || !reflect.DeepEqual(stored, it) {
+				return err
+			}
+			return nil
+		},
 	}
 	if read > 0 {
 		slices.Reverse(steps)

@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -51,7 +52,11 @@ func (s *Store) pack(ctx context.Context, k key, text []byte, limit int, expires
 	return content{Parts: len(writes)}, s.writeBatch(ctx, s.config.RecordsTable, writes)
 }
 
-// unpack gives back the text of the item at k.
+// errLost is of a text that can't be read any more, whenever it is tried.
+var errLost = errors.New("its text is lost")
+
+// unpack gives back the text of the item at k. The error is errLost if a part of
+// it is missing, or is not what was stored.
 func (s *Store) unpack(ctx context.Context, k key, c content) ([]byte, error) {
 	packed := c.Packed
 	if c.Parts > 0 {
@@ -66,7 +71,7 @@ func (s *Store) unpack(ctx context.Context, k key, c content) ([]byte, error) {
 		for _, part := range keys {
 			it, ok := parts[part.key]
 			if !ok {
-				return nil, fmt.Errorf("item %s is missing", part.key)
+				return nil, fmt.Errorf("item %s: %w: %s is missing", k, errLost, part.key)
 			}
 			p, err := decode[textItem](it)
 			if err != nil {
@@ -77,7 +82,7 @@ func (s *Store) unpack(ctx context.Context, k key, c content) ([]byte, error) {
 	}
 	text, err := deflate.Decompress(packed, maxText)
 	if err != nil {
-		return nil, fmt.Errorf("item %s: %w", k, err)
+		return nil, fmt.Errorf("item %s: %w: %w", k, errLost, err)
 	}
 	return text, nil
 }
@@ -93,7 +98,7 @@ func (s *Store) putText(ctx context.Context, k key, text []byte) error {
 	return err
 }
 
-// textOf gives back what [Store.putText] stored; nil if the item is not there.
+// textOf gives back what [Store.putText] stored; nil if it is not there, or lost.
 func (s *Store) textOf(ctx context.Context, it item) ([]byte, error) {
 	if it == nil {
 		return nil, nil
@@ -102,5 +107,9 @@ func (s *Store) textOf(ctx context.Context, it item) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.unpack(ctx, t.key, t.content)
+	text, err := s.unpack(ctx, t.key, t.content)
+	if errors.Is(err, errLost) {
+		return nil, nil
+	}
+	return text, err
 }

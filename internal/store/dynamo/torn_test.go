@@ -1,0 +1,370 @@
+package dynamo_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"reflect"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+	"boathook/internal/store/dynamo"
+)
+
+// death breaks a method off: the process dies after so many of its requests.
+type death struct {
+	method string
+	before func(ctx context.Context, s *dynamo.Store) error // what is there already
+	call   func(ctx context.Context, s *dynamo.Store) error
+}
+
+const (
+	tornWorkspace = "ws_bbbbbbbbbbbbbbbbbbbbbbbb"
+	tornSource    = "dep_cccccccccccccccccccccccc"
+	tornOutgoing  = "out_gggggggggggggggggggggggg"
+	tornIncoming  = "in_eeeeeeeeeeeeeeeeeeeeeeee"
+	tornAgent     = "agent_aaaaaaaaaaaaaaaaaaaaaaaa"
+	tornToken     = "tok_aaaaaaaaaaaaaaaaaaaaaaaa"
+	tornVersion   = "ver_dddddddddddddddddddddddd"
+	tornSocket    = "connection-a"
+)
+
+var (
+	tornClaim = boathook.Claim{ID: "claim_a", LeaseUntil: now.Add(time.Minute)}
+	tornDue   = store.Due{At: now, ID: "x", Kind: store.DueRun}
+)
+
+// deaths are of each method that writes.
+func deaths() []death {
+	type s = *dynamo.Store
+	long := func(r boathook.Run) boathook.Run {
+		r.Input = jsonText(700 << 10)
+		r.InputHash = boathook.HashInput(r.Input)
+		return r
+	}
+	output := jsonText(500 << 10)
+	claimed := func(ctx context.Context, st s) error {
+		err := st.CreateRun(ctx, run())
+		if err == nil {
+			_, err = st.ClaimRun(ctx, run().ID, tornClaim, now)
+		}
+		return err
+	}
+	source := boathook.Source{ID: tornSource, WorkspaceID: tornWorkspace, Kind: boathook.Deployment, CreatedAt: now}
+	version := boathook.Version{ID: tornVersion, WorkspaceID: tornWorkspace, SourceID: tornSource, Environment: boathook.Production, CreatedAt: now}
+	outgoing := boathook.OutgoingWebhook{ID: tornOutgoing, WorkspaceID: tornWorkspace, SourceID: tornSource, CreatedAt: now}
+	incoming := boathook.IncomingWebhook{ID: tornIncoming, WorkspaceID: tornWorkspace, SourceID: tornSource, CreatedAt: now}
+	token := boathook.Token{ID: tornToken, WorkspaceID: tornWorkspace, CreatedAt: now, Hash: [32]byte{1}}
+	socket := boathook.Connection{ID: tornSocket, WorkspaceID: tornWorkspace, ConnectedAt: now}
+	all := func(ctx context.Context, st s) error {
+		_, err := st.AddVersion(ctx, version)
+		return errors.Join(st.PutSource(ctx, source), err, st.PutIncoming(ctx, incoming), st.PutOutgoing(ctx, outgoing))
+	}
+	big := delivery(printable(512 << 10))
+	big.Status, big.NextAttemptAt = boathook.DeliveryRetrying, now
+	exhausted := big
+	exhausted.Status, exhausted.NextAttemptAt = boathook.DeliveryFailed, time.Time{}
+	second := big
+	second.Status, second.Attempts, second.NextAttemptAt = boathook.DeliverySucceeded, 2, time.Time{}
+	recorded := func(d boathook.Delivery) func(context.Context, s) error {
+		return func(ctx context.Context, st s) error { return st.RecordAttempt(ctx, d, attempt(1)) }
+	}
+	probe := boathook.Probe{At: now, Wait: time.Minute}
+	disabling := boathook.Disabling{At: now, Reason: "gone"}
+	lease := store.Lease{Name: "x", Until: now.Add(time.Minute)}
+	limit := store.Limit{RatePerMinute: 60, MaxInFlight: 8}
+	farAway := now.Add(40 * 24 * time.Hour) // beyond the retention: the body is to be kept for longer
+
+	return []death{
+		{"PutWorkspace", nil, func(ctx context.Context, st s) error {
+			return st.PutWorkspace(ctx, boathook.Workspace{ID: tornWorkspace, CreatedAt: now})
+		}},
+		{"PutToken", nil, func(ctx context.Context, st s) error { return st.PutToken(ctx, token) }},
+		{"DeleteToken", func(ctx context.Context, st s) error { return st.PutToken(ctx, token) },
+			func(ctx context.Context, st s) error { return st.DeleteToken(ctx, tornWorkspace, tornToken) }},
+		{"PutSource", nil, func(ctx context.Context, st s) error { return st.PutSource(ctx, source) }},
+		{"PutSource", all, func(ctx context.Context, st s) error {
+			changed := source
+			changed.Revision, changed.Name = 1, "another"
+			return st.PutSource(ctx, changed)
+		}},
+		{"DeleteSource", all, func(ctx context.Context, st s) error { return st.DeleteSource(ctx, tornWorkspace, tornSource) }},
+		{"AddVersion", nil, func(ctx context.Context, st s) error { _, err := st.AddVersion(ctx, version); return err }},
+		{"Activate", all, func(ctx context.Context, st s) error { return st.Activate(ctx, version, boathook.Staging) }},
+		{"PutIncoming", nil, func(ctx context.Context, st s) error { return st.PutIncoming(ctx, incoming) }},
+		{"DeleteIncoming", all, func(ctx context.Context, st s) error { return st.DeleteIncoming(ctx, tornSource, tornIncoming) }},
+		{"PutOutgoing", nil, func(ctx context.Context, st s) error { return st.PutOutgoing(ctx, outgoing) }},
+		{"DisableOutgoing", all, func(ctx context.Context, st s) error {
+			return st.DisableOutgoing(ctx, tornSource, tornOutgoing, disabling)
+		}},
+		{"DeleteOutgoing", func(ctx context.Context, st s) error {
+			_, err := st.MarkSlow(ctx, tornOutgoing, now)
+			return errors.Join(err, all(ctx, st))
+		}, func(ctx context.Context, st s) error { return st.DeleteOutgoing(ctx, tornSource, tornOutgoing) }},
+		{"MarkFailure", nil, func(ctx context.Context, st s) error { _, err := st.MarkFailure(ctx, tornOutgoing, now); return err }},
+		{"MarkSlow", nil, func(ctx context.Context, st s) error { _, err := st.MarkSlow(ctx, tornOutgoing, now); return err }},
+		{"MoveProbe", nil, func(ctx context.Context, st s) error {
+			_, err := st.MoveProbe(ctx, tornOutgoing, boathook.Probe{}, probe)
+			return err
+		}},
+		{"MarkDisabling", nil, func(ctx context.Context, st s) error {
+			_, err := st.MarkDisabling(ctx, tornOutgoing, disabling)
+			return err
+		}},
+		{"ClearHealth", func(ctx context.Context, st s) error { _, err := st.MarkSlow(ctx, tornOutgoing, now); return err },
+			func(ctx context.Context, st s) error { return st.ClearHealth(ctx, tornOutgoing, boathook.HealthSlow) }},
+		{"CreateRun", nil, func(ctx context.Context, st s) error { return st.CreateRun(ctx, run()) }},
+		{"CreateRun", nil, func(ctx context.Context, st s) error { return st.CreateRun(ctx, long(run())) }},
+		{"CreateRun", nil, func(ctx context.Context, st s) error {
+			r := long(run())
+			r.Status, r.Output = boathook.RunSucceeded, output
+			return st.CreateRun(ctx, r)
+		}},
+		{"RemovePending", func(ctx context.Context, st s) error { return st.CreateRun(ctx, run()) },
+			func(ctx context.Context, st s) error { return st.RemovePending(ctx, run().ID) }},
+		{"ClaimRun", func(ctx context.Context, st s) error { return st.CreateRun(ctx, run()) },
+			func(ctx context.Context, st s) error {
+				_, err := st.ClaimRun(ctx, run().ID, tornClaim, now)
+				return err
+			}},
+		{"RenewLease", claimed, func(ctx context.Context, st s) error { _, err := st.RenewLease(ctx, run().ID, tornClaim); return err }},
+		{"FinishRun", claimed, func(ctx context.Context, st s) error {
+			_, err := st.FinishRun(ctx, run().ID, tornClaim, boathook.Outcome{Status: boathook.RunSucceeded, Output: output, CompletedAt: now})
+			return err
+		}},
+		{"MarkPublished", claimed, func(ctx context.Context, st s) error { return st.MarkPublished(ctx, run().ID) }},
+		{"RequestCancel", claimed, func(ctx context.Context, st s) error { _, err := st.RequestCancel(ctx, run().ID, now); return err }},
+		{"PutRequest", nil, func(ctx context.Context, st s) error {
+			return st.PutRequest(ctx, 0, rejection(boathook.RequestRejected))
+		}},
+		{"Admit", nil, func(ctx context.Context, st s) error {
+			return st.Admit(ctx, tornAgent, run().ID, limit, store.Load{}, now)
+		}},
+		{"Release", func(ctx context.Context, st s) error {
+			return st.Admit(ctx, tornAgent, run().ID, limit, store.Load{}, now)
+		},
+			func(ctx context.Context, st s) error { return st.Release(ctx, tornAgent, run().ID) }},
+		{"AppendLog", claimed, func(ctx context.Context, st s) error {
+			return st.AppendLog(ctx, run().ID, 0, []store.LogLine{{Time: now, Stream: "stdout", Text: string(printable(64 << 10))}})
+		}},
+		{"PinEvent", nil, func(ctx context.Context, st s) error {
+			_, err := st.PinEvent(ctx, store.EventPin{WorkspaceID: tornWorkspace, ID: "order-1", Time: now})
+			return err
+		}},
+		{"MarkEventPublished", func(ctx context.Context, st s) error {
+			_, err := st.PinEvent(ctx, store.EventPin{WorkspaceID: tornWorkspace, ID: "order-1", Time: now})
+			return err
+		}, func(ctx context.Context, st s) error {
+			return st.MarkEventPublished(ctx, tornWorkspace, "order-1", []int{1})
+		}},
+		{"RecordAttempt", nil, recorded(big)},
+		{"RecordAttempt", nil, func(ctx context.Context, st s) error { return st.RecordAttempt(ctx, second, attempt(2)) }},
+		{"RecordAttempt", recorded(big), func(ctx context.Context, st s) error { return st.RecordAttempt(ctx, second, attempt(2)) }},
+		{"RecordAttempt", recorded(big), func(ctx context.Context, st s) error {
+			later := big
+			later.Attempts, later.NextAttemptAt = 2, farAway
+			return st.RecordAttempt(ctx, later, attempt(2))
+		}},
+		{"CancelDelivery", nil, func(ctx context.Context, st s) error { return st.CancelDelivery(ctx, big) }},
+		{"CancelDelivery", recorded(big), func(ctx context.Context, st s) error { return st.CancelDelivery(ctx, big) }},
+		{"PostponeDelivery", nil, func(ctx context.Context, st s) error { return st.PostponeDelivery(ctx, big, farAway) }},
+		{"PostponeDelivery", recorded(big), func(ctx context.Context, st s) error { return st.PostponeDelivery(ctx, big, farAway) }},
+		{"ReopenDelivery", recorded(exhausted), func(ctx context.Context, st s) error { return st.ReopenDelivery(ctx, exhausted, now) }},
+		{"PutDue", nil, func(ctx context.Context, st s) error { return st.PutDue(ctx, tornDue) }},
+		{"DeleteDue", func(ctx context.Context, st s) error { return st.PutDue(ctx, tornDue) },
+			func(ctx context.Context, st s) error { return st.DeleteDue(ctx, tornDue) }},
+		{"ReserveSlot", nil, func(ctx context.Context, st s) error {
+			_, err := st.ReserveSlot(ctx, tornOutgoing, time.Second, now)
+			return err
+		}},
+		{"TakeLease", nil, func(ctx context.Context, st s) error {
+			_, _, err := st.TakeLease(ctx, lease.Name, 2, now, lease.Until)
+			return err
+		}},
+		{"ReturnLease", func(ctx context.Context, st s) error {
+			_, _, err := st.TakeLease(ctx, lease.Name, 2, now, lease.Until)
+			return err
+		}, func(ctx context.Context, st s) error { return st.ReturnLease(ctx, lease) }},
+		{"PutConnection", nil, func(ctx context.Context, st s) error { return st.PutConnection(ctx, socket) }},
+		{"Watch", nil, func(ctx context.Context, st s) error { return st.Watch(ctx, socket) }},
+		{"DeleteConnection", func(ctx context.Context, st s) error {
+			return errors.Join(st.PutConnection(ctx, socket), st.Watch(ctx, socket))
+		}, func(ctx context.Context, st s) error { return st.DeleteConnection(ctx, socket) }},
+	}
+}
+
+// readings read all that deaths have written; one that is not there is no error.
+// Numbers of versions are left out: a repeat takes the next.
+var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error){
+	"Workspace":   func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Workspace(ctx, tornWorkspace) },
+	"Token":       func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Token(ctx, tornWorkspace, tornToken) },
+	"TokenByHash": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.TokenByHash(ctx, [32]byte{1}) },
+	"Tokens": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return listed(s.Tokens(ctx, tornWorkspace, store.Page{Limit: 10}))
+	},
+	"Source": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return s.Source(ctx, tornWorkspace, tornSource)
+	},
+	"Sources": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return listed(s.Sources(ctx, tornWorkspace, boathook.Deployment, store.Page{Limit: 10}))
+	},
+	"Live": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		live, err := s.Live(ctx, tornSource)
+		return live[boathook.Production].ID + " " + live[boathook.Staging].ID, err
+	},
+	"Version": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		v, err := s.Version(ctx, tornSource, tornVersion)
+		v.Number = 0
+		return v, err
+	},
+	"Versions": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		versions, _, err := s.Versions(ctx, tornSource, store.Page{Limit: 10})
+		return len(versions), err
+	},
+	"Incoming": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return s.Incoming(ctx, tornSource, tornIncoming)
+	},
+	"AllIncoming": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.AllIncoming(ctx, tornSource) },
+	"Outgoing": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return s.Outgoing(ctx, tornSource, tornOutgoing)
+	},
+	"AllOutgoing": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.AllOutgoing(ctx, tornSource) },
+	"Health": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		h, err := s.Health(ctx, tornOutgoing)
+		return h[tornOutgoing].SlowSince, err // failures are counted, one more where it is repeated
+	},
+	"LookUpTrigger": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		view, err := s.LookUpTrigger(ctx, tornSource, tornIncoming, run().ID)
+		return view.Run, err
+	},
+	"LookUpAgent": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		view, err := s.LookUpAgent(ctx, tornAgent, run().ID)
+		return view.Load, err
+	},
+	"RunHead": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.RunHead(ctx, run().ID) },
+	"Run":     func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Run(ctx, tornWorkspace, run().ID) },
+	"Runs": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return listed(s.Runs(ctx, store.RunQuery{WorkspaceID: tornWorkspace, SourceIDs: []string{tornSource}, Page: store.Page{Limit: 10}}))
+	},
+	"RunHeads": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return listed(s.RunHeads(ctx, store.RunQuery{WorkspaceID: tornWorkspace, SourceIDs: []string{tornSource}, Page: store.Page{Limit: 10}}))
+	},
+	"CountRuns": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return s.CountRuns(ctx, tornWorkspace, []string{tornSource}, time.Time{})
+	},
+	"AnyActive": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.AnyActive(ctx, tornSource) },
+	"Requests": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return listed(s.Requests(ctx, store.RequestQuery{WorkspaceID: tornWorkspace, SourceID: tornSource, WebhookID: tornIncoming, Page: store.Page{Limit: 10}}))
+	},
+	"Log": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		_, lines, err := s.Log(ctx, run().ID, 0, 1<<20)
+		return lines, err
+	},
+	"LogLines": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.LogLines(ctx, run().ID) },
+	"Delivery": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return s.Delivery(ctx, tornWorkspace, delivery(nil).ID)
+	},
+	"Attempts": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		_, attempts, err := s.Attempts(ctx, tornWorkspace, delivery(nil).ID)
+		return attempts, err
+	},
+	"Deliveries": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return listed(s.Deliveries(ctx, store.DeliveryQuery{WorkspaceID: tornWorkspace, WebhookID: tornOutgoing, Page: store.Page{Limit: 10}}))
+	},
+	"Due": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		var all []store.Due
+		for shard := range store.DueShards {
+			rows, err := s.Due(ctx, shard, store.Due{}, now, 10)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, rows...)
+		}
+		return all, nil
+	},
+	"Connection": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Connection(ctx, tornSocket) },
+	"Watchers":   func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Watchers(ctx, tornWorkspace) },
+}
+
+// jsonText is so much JSON that hardly compresses.
+func jsonText(n int) []byte {
+	return []byte(`"` + base64.StdEncoding.EncodeToString(printable(n*3/4)) + `"`)
+}
+
+func listed[T any](items []T, _ string, err error) (any, error) { return items, err }
+
+// readAll gives all readings as text.
+func readAll(t *testing.T, s *dynamo.Store) map[string]string {
+	t.Helper()
+	all := make(map[string]string, len(readings))
+	for name, read := range readings {
+		v, err := read(t.Context(), s)
+		if boathook.IsKind(err, boathook.NotFound) {
+			all[name] = "not found"
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		all[name] = marshal(v)
+	}
+	return all
+}
+
+// A process may die between any two requests of a method. Then all can be read,
+// and the method that is called again ends as if nothing had happened.
+func TestWhatADeathTearsIsReadAndMendedByARepeat(t *testing.T) {
+	var covered []string
+	for _, d := range deaths() {
+		covered = append(covered, d.method)
+		t.Run(d.method, func(t *testing.T) {
+			var want map[string]string
+			for survives := int64(1000); ; survives++ {
+				var left atomic.Int64
+				left.Store(1000)
+				s, mend := breakable(t, dynalite, func(request) bool { return left.Add(-1) < 0 })
+				if d.before != nil {
+					if err := d.before(t.Context(), s); err != nil {
+						t.Fatal(err)
+					}
+				}
+				left.Store(survives)
+				err := d.call(t.Context(), s)
+				alive := left.Load() >= 0
+				mend()
+				torn := readAll(t, s)
+				if want == nil { // the first is not broken off
+					if err != nil {
+						t.Fatal(err)
+					}
+					want, survives = torn, -1
+					continue
+				}
+				if alive {
+					return
+				}
+				if err == nil {
+					t.Errorf("it died after %d requests, and says that all is done", survives)
+				}
+				err = d.call(t.Context(), s)
+				if err != nil && !boathook.IsKind(err, boathook.Conflict) && !boathook.IsKind(err, boathook.NotFound) {
+					t.Errorf("the repeat after %d requests: %v", survives, err)
+				}
+				if diff := cmp.Diff(want, readAll(t, s)); diff != "" {
+					t.Errorf("the repeat after %d requests has mended all but (-want +got):\n%s", survives, diff)
+				}
+			}
+		})
+	}
+	for method := range reflect.TypeFor[store.Store]().Methods() {
+		if readings[method.Name] == nil && !slices.Contains(covered, method.Name) {
+			t.Errorf("%s is not tried", method.Name)
+		}
+	}
+}
