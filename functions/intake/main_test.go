@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
@@ -149,6 +150,27 @@ func TestAnAgentsTriggerTakesThreeRoundTrips(t *testing.T) {
 		}
 		if want := []string{"PutItem", "PutItem", "SendMessageBatch"}; !slices.Equal(first, tc.first) || !slices.Equal(beside, want) {
 			t.Errorf("%s: the calls are %v, then %v; want %v, then %v", tc.what, first, beside, tc.first, want)
+		}
+	}
+}
+
+// DynamoDB refuses keys above 2,048 bytes, which would count as its failure: 503
+// and a line in the log.
+func TestAnAgentsIDThatIsNoneIsNotLookedFor(t *testing.T) {
+	s, handler := newHandler(t)
+	for _, id := range []string{strings.Repeat("a", 2100), events.AgentID + "%23source", events.AgentID + "%00"} {
+		for _, key := range []string{"", "k"} {
+			event := events.Load[awsevents.APIGatewayV2HTTPRequest](t, "intake/agent-trigger-signed")
+			event.RawPath = strings.Replace(event.RawPath, events.AgentID, id, 1)
+			event.Headers["idempotency-key"] = key
+			s.Calls()
+			got := stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](t, handler, event)
+			if got.StatusCode != http.StatusNotFound || got.Body != "not found\n" {
+				t.Errorf("%.40q: answered %d %s", id, got.StatusCode, got.Body)
+			}
+			if calls := stack.Actions(s.Calls()); len(calls) > 0 {
+				t.Errorf("%.40q: it asked for %v", id, calls)
+			}
 		}
 	}
 }

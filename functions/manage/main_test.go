@@ -59,6 +59,47 @@ func TestThePayloadsAreAnswered(t *testing.T) {
 	}
 }
 
+func TestWhatIsNoIDReachesNothing(t *testing.T) {
+	s := stack.New(t)
+	handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := boathook.Source{
+		ID: events.DeploymentID, WorkspaceID: firstWorkspace, Kind: boathook.Deployment, Name: "x", CreatedAt: time.Now(),
+	}
+	webhook := boathook.OutgoingWebhook{
+		ID: events.OutgoingID, WorkspaceID: firstWorkspace, SourceID: source.ID, URL: "https://e.example/hook", Enabled: true,
+		Events: []boathook.EventType{boathook.EventRunFailed}, Dialect: "crewship", CreatedAt: time.Now(),
+	}
+	for _, err := range []error{s.Store.PutSource(t.Context(), source), s.Store.PutOutgoing(t.Context(), webhook)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	failing, err := s.Store.MarkFailure(t.Context(), webhook.ID, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{webhook.ID + "#health", webhook.ID + "%23health", "%23", strings.Repeat("a", 1100), strings.Repeat("a", 3000)} {
+		path := "/v1/deployments/" + source.ID + "/outgoing-webhooks/" + id
+		for _, call := range [][2]string{
+			{"GET", path}, {"PATCH", path}, {"DELETE", path}, {"POST", path + "/test"}, {"POST", path + "/rotate-secret"},
+			{"GET", path + "/deliveries"}, {"GET", "/v1/deployments/" + id}, {"GET", "/v1/runs/" + id}, {"DELETE", "/v1/tokens/" + id},
+		} {
+			event := events.Load[awsevents.APIGatewayV2HTTPRequest](t, "manage/get-run")
+			event.RequestContext.HTTP.Method, event.RawPath = call[0], call[1]
+			got := stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](t, handler, event)
+			if got.StatusCode != http.StatusNotFound || len(got.Body) > 500 {
+				t.Errorf("%s %.100s: answered %d %.200s", call[0], call[1], got.StatusCode, got.Body)
+			}
+		}
+	}
+	if w, err := s.Store.Outgoing(t.Context(), source.ID, webhook.ID); err != nil || !w.Health.FailingSince.Equal(failing.FailingSince) || w.URL != webhook.URL {
+		t.Errorf("the webhook is %+v, %v", w, err)
+	}
+}
+
 func TestTheTemplateGivesWhatTheConfigurationReads(t *testing.T) {
 	stack.CheckVariables[config](t, "ManageFunction")
 }

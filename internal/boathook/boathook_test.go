@@ -309,3 +309,36 @@ func FuzzCheckJSONLetsNothingInThatCanNotBeCarried(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatAnIDIs(t *testing.T) {
+	long, longForeign := strings.Repeat("a", boathook.MaxIDLength), strings.Repeat("a", boathook.MaxForeignIDLength)
+	for _, tc := range []struct {
+		text        string
+		is, foreign bool
+	}{
+		{boathook.NewID(boathook.RunID), true, true},
+		{boathook.DeriveID(boathook.EventID, "a", "\x00#"), true, true},
+		{"ws_local", true, true},
+		{"a-b", true, true},
+		{long, true, true},
+		{long + "a", false, true},
+		{longForeign, false, true},
+		{longForeign + "a", false, false},
+		{"", false, false},
+		{"L0SM9cOFvHcCIhw=", false, true},
+		{"order #4711", false, true},
+		{"bestellung-ü", false, true},
+		{"out_a#health", false, true},
+		{"dep_a/..", false, true},
+		{"RUN_A", false, true},
+		{"run_a\n", false, false},
+		{"run_a\x00", false, false},
+		{"run_\xff", false, false},
+		{"run_\u202e", false, false},
+		{strings.Repeat("é", boathook.MaxForeignIDLength/2+1), false, false},
+	} {
+		if is, foreign := boathook.IsID(tc.text), boathook.IsForeignID(tc.text); is != tc.is || foreign != tc.foreign {
+			t.Errorf("%.80q: an id %t, others' %t; want %t, %t", tc.text, is, foreign, tc.is, tc.foreign)
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The kinds of ids. An id is its kind, an underscore and 24 characters of
@@ -46,6 +48,27 @@ func DeriveID(kind string, parts ...string) string {
 // HasIDKind reports whether id is of a kind by its prefix.
 func HasIDKind(id, kind string) bool {
 	return strings.HasPrefix(id, kind+"_")
+}
+
+// The longest ids, in bytes.
+const (
+	MaxIDLength        = 64
+	MaxForeignIDLength = 128
+)
+
+// IsID reports whether s has the form of an id of Boathook's own: 1 to
+// [MaxIDLength] of the characters a-z, 0-9, _ and -. Under a text of another form
+// nothing can be stored or found; see package store.
+func IsID(s string) bool {
+	return s != "" && len(s) <= MaxIDLength && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+}
+
+// IsForeignID reports whether s has the form of an id that others choose, such
+// as API Gateway for a WebSocket, or a caller for an event: 1 to
+// [MaxForeignIDLength] bytes of printable characters and spaces, in UTF-8.
+func IsForeignID(s string) bool {
+	return s != "" && len(s) <= MaxForeignIDLength && utf8.ValidString(s) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // digest hashes parts with their lengths, so that ("ab", "c") and ("a", "bc")

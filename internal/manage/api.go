@@ -17,7 +17,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -319,7 +318,7 @@ const requestIDHeader = "X-Request-Id"
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(requestIDHeader, requestID(r))
 	fallback, pattern := h.mux.Handler(r)
-	if pattern != "" && !tooLong(r.URL.Path) {
+	if pattern != "" {
 		h.mux.ServeHTTP(w, r)
 		return
 	}
@@ -332,19 +331,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.fail(w, r, ownStyle, boathook.Errorf(boathook.NotFound, "there is no such path"))
-}
-
-// maxSegment is how long a part of a path may be: longer than any id or name
-// that there is, and shorter than what the store takes for a key.
-const maxSegment = 256
-
-func tooLong(path string) bool {
-	for segment := range strings.SplitSeq(path, "/") {
-		if len(segment) > maxSegment {
-			return true
-		}
-	}
-	return false
 }
 
 // statusOnly keeps the status of an answer and drops its body.

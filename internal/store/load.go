@@ -43,8 +43,12 @@ const window = time.Minute
 const busyRetry = 5 * time.Second
 
 // Admit is the load with one more run, without the places of runs that were
-// lost. A run that has a place changes nothing. Limited: see [Loads].
+// lost. A run that has a place changes nothing. Limited: see [Loads]. Invalid:
+// runID is no id.
 func (l Load) Admit(runID string, limit Limit, now time.Time) (Load, error) {
+	if !boathook.IsID(runID) {
+		return l, boathook.Errorf(boathook.Invalid, "the run's id is not one")
+	}
 	now = now.UTC().Truncate(time.Millisecond)
 	if now.Before(l.InFlight[runID]) {
 		return l, nil

@@ -15,7 +15,10 @@ import (
 // Errors: an absent object, an expired one, or another workspace's is a
 // [boathook.NotFound]; a state that does not allow the step is a
 // [boathook.Conflict]; a malformed cursor is a [boathook.Invalid] about the
-// field "cursor". Any other error is the store's own failure: the step may or
+// field "cursor". Ids may come from outside as they are: under what is no
+// [boathook.IsID] nothing is found, at no cost, and nothing can be stored, which
+// is a [boathook.Invalid] (events', connections' and due rows' ids have the form
+// of [boathook.IsForeignID]). Any other error is the store's own failure: the step may or
 // may not have taken effect, and may be repeated.
 type Store interface {
 	Workspaces

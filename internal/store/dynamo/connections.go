@@ -78,7 +78,7 @@ func (s *Store) Watchers(ctx context.Context, workspaceID string) (watchers []bo
 	for it, err := range s.items(ctx, &dynamodb.QueryInput{
 		TableName:                 &s.config.RecordsTable,
 		KeyConditionExpression:    aws.String("pk = :pk"),
-		ExpressionAttributeValues: item{":pk": str(watcherKey(workspaceID, "").PK)},
+		ExpressionAttributeValues: item{":pk": str(watchersPartition(workspaceID))},
 	}) {
 		var c boathook.Connection
 		if err == nil {

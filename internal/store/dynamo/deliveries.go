@@ -65,6 +65,9 @@ func (s *Store) deliveryExpiry(id boathook.DeliveryID, next time.Time) int64 {
 }
 
 func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliveryItem, error) {
+	if !boathook.IsID(d.WebhookID) {
+		return deliveryItem{}, errNoID // its key does not show that
+	}
 	it := deliveryItem{
 		key: deliveryKey(d.WorkspaceID, d.ID), Expires: s.deliveryExpiry(d.ID, d.NextAttemptAt),
 		SourceID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, EventType: d.EventType, Environment: d.Environment,
@@ -384,7 +387,7 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveri
 		for shard := range deliveryShards {
 			lists = append(lists, list{
 				table: s.config.RecordsTable, columns: deliveryColumns,
-				partition: deliveriesPartition(q.WorkspaceID, boathook.WebhookTag(q.WebhookID), shard),
+				partition: webhookPartition(q.WorkspaceID, q.WebhookID, shard),
 			})
 		}
 	}

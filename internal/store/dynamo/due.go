@@ -33,7 +33,7 @@ func (s *Store) PutDue(ctx context.Context, d store.Due) error {
 
 // Due implements [store.DueRows].
 func (s *Store) Due(ctx context.Context, shard int, after store.Due, until time.Time, limit int) (rows []store.Due, err error) {
-	first, last := position(after.At, after.ID), position(until, highest)
+	first, last := dueAfter(after), position(until, highest)
 	if first > last {
 		return nil, nil
 	}

@@ -24,7 +24,7 @@ import (
 // Store is a [store.Store] in DynamoDB. Make it with [New]; it may be used by
 // several goroutines at once.
 type Store struct {
-	client *dynamodb.Client
+	client guarded
 	config Config
 }
 
@@ -48,7 +48,7 @@ func New(client *dynamodb.Client, c Config) *Store {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Store{client, c}
+	return &Store{guarded{client}, c}
 }
 
 // Tables describes the config and the records table, in this order, for set-ups

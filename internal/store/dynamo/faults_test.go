@@ -276,7 +276,7 @@ func TestAFailureSaysWhatFailed(t *testing.T) {
 			return s.RecordAttempt(ctx, delivery(nil), attempt(2))
 		},
 		"list deliveries of out_a": func(ctx context.Context, s *dynamo.Store) error {
-			_, _, err := s.Deliveries(ctx, store.DeliveryQuery{WebhookID: "out_a", Page: page})
+			_, _, err := s.Deliveries(ctx, store.DeliveryQuery{WorkspaceID: "ws_a", WebhookID: "out_a", Page: page})
 			return err
 		},
 		"get what is due in shard 3": func(ctx context.Context, s *dynamo.Store) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -109,7 +110,13 @@ func fetch[T any](ctx context.Context, s *Store, what string, k key, consistent 
 	return decode[T](it)
 }
 
-func notFound(what string) error { return boathook.Errorf(boathook.NotFound, "%s not found", what) }
+// maxNamed is how much of what is not there an error repeats, in bytes: an id
+// from outside may be long.
+const maxNamed = 100
+
+func notFound(what string) error {
+	return boathook.Errorf(boathook.NotFound, "%s not found", boathook.Shorten(what, maxNamed))
+}
 
 // put writes an object of the config table. place lists it; empty for what is
 // not listed in pages.
@@ -167,7 +174,8 @@ func (s *Store) deleteRecord(ctx context.Context, k key) error {
 
 // updateRecord changes a record that is there, not expired, and for which the
 // condition holds; it returns the record as it is afterwards. If held is false,
-// nothing changed and the record is nil where it is absent or expired.
+// nothing changed and the record is nil where it is absent or expired. Of
+// values, those whose names begin with "#" are names of attributes.
 func (s *Store) updateRecord(ctx context.Context, k key, change, when string, values map[string]any) (it item, held bool, err error) {
 	return s.update(ctx, k, change, "x > :now", when, values)
 }
@@ -183,6 +191,16 @@ func (s *Store) update(ctx context.Context, k key, change, condition, when strin
 	if err != nil {
 		return nil, false, err
 	}
+	var names map[string]string
+	for name := range values {
+		if strings.HasPrefix(name, "#") {
+			if names == nil {
+				names = make(map[string]string)
+			}
+			names[name] = textIn(attrs, name)
+			delete(attrs, name)
+		}
+	}
 	attrs[":now"] = num(s.now())
 	if when != "" {
 		condition += " AND " + when
@@ -190,6 +208,7 @@ func (s *Store) update(ctx context.Context, k key, change, condition, when strin
 	out, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.config.RecordsTable, Key: k.item(),
 		UpdateExpression: &change, ConditionExpression: &condition, ExpressionAttributeValues: attrs,
+		ExpressionAttributeNames:            names,
 		ReturnValues:                        types.ReturnValueAllNew,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})

@@ -228,7 +228,13 @@ func (r request) writes() (described []string) {
 	case "PutItem":
 		return []string{describe(r.input["TableName"], r.input["Item"].(attributes), "")}
 	case "UpdateItem":
-		return []string{describe(r.input["TableName"], r.input["Key"].(attributes), r.input["UpdateExpression"].(string))}
+		change := r.input["UpdateExpression"].(string)
+		if names, ok := r.input["ExpressionAttributeNames"].(attributes); ok {
+			for stand, name := range names {
+				change = strings.ReplaceAll(change, stand, name.(string))
+			}
+		}
+		return []string{describe(r.input["TableName"], r.input["Key"].(attributes), change)}
 	case "BatchWriteItem":
 		for table, writes := range r.input["RequestItems"].(map[string]any) {
 			for _, write := range writes.([]any) {

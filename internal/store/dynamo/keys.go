@@ -1,9 +1,11 @@
 package dynamo
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,37 +82,87 @@ type key struct {
 	SK string `dynamodbav:"sk"`
 }
 
-func workspaceKey(id string) key { return key{"ws#" + id, "workspace"} }
+// Ids come from outside, and may be anything. Where one is no id, the part of the
+// key that it would be in is empty, which no item's is: so an id can't reach
+// another item by a "#" in it, nor be longer than DynamoDB takes. [guarded]
+// answers requests for such keys.
 
-func tokenKey(hash [32]byte) key                { return key{"tok#" + hex.EncodeToString(hash[:]), "token"} }
-func listedTokenKey(workspaceID, id string) key { return key{"ws#" + workspaceID, "tok#" + id} }
+// part is a part of a key: what it begins with, and the ids behind that, with
+// "#" between them.
+func part(begin string, ids ...string) string {
+	for _, id := range ids {
+		if !boathook.IsID(id) {
+			return ""
+		}
+	}
+	return begin + strings.Join(ids, "#")
+}
 
-func sourceKey(id string) key                    { return key{"src#" + id, "source"} }
-func listedSourceKey(workspaceID, id string) key { return key{"ws#" + workspaceID, "src#" + id} }
+// foreign is an id that others have chosen. It may hold a "#", and so comes last
+// in its part of a key.
+func foreign(id string) string {
+	if !boathook.IsForeignID(id) {
+		return ""
+	}
+	return id
+}
 
-func liveKey(sourceID string) key         { return key{"src#" + sourceID, "live"} }
-func versionKey(sourceID, id string) key  { return key{"src#" + sourceID, "ver#" + id} }
-func incomingKey(sourceID, id string) key { return key{"src#" + sourceID, "in#" + id} }
-func outgoingKey(sourceID, id string) key { return key{"src#" + sourceID, "out#" + id} }
+// joined puts pieces of a part together; it is empty if one of them is.
+func joined(pieces ...string) string {
+	if slices.Contains(pieces, "") {
+		return ""
+	}
+	return strings.Join(pieces, "")
+}
 
-func healthKey(webhookID string) key { return key{"health#" + webhookID, "health"} }
+// isNone reports whether no item can have the key.
+func (k key) isNone() bool { return k.PK == "" || k.SK == "" }
+
+func workspaceKey(id string) key { return key{part("ws#", id), "workspace"} }
+
+func tokenKey(hash [32]byte) key { return key{"tok#" + hex.EncodeToString(hash[:]), "token"} }
+func listedTokenKey(workspaceID, id string) key {
+	return key{workspaceKey(workspaceID).PK, part("tok#", id)}
+}
+
+func sourceKey(id string) key { return key{part("src#", id), "source"} }
+func listedSourceKey(workspaceID, id string) key {
+	return key{workspaceKey(workspaceID).PK, part("src#", id)}
+}
+
+// Below a source, in its partition, sort keys begin with what it is.
+const (
+	incomingWebhooks = "in#"
+	outgoingWebhooks = "out#"
+)
+
+func liveKey(sourceID string) key        { return key{sourceKey(sourceID).PK, "live"} }
+func versionKey(sourceID, id string) key { return key{sourceKey(sourceID).PK, part("ver#", id)} }
+func incomingKey(sourceID, id string) key {
+	return key{sourceKey(sourceID).PK, part(incomingWebhooks, id)}
+}
+func outgoingKey(sourceID, id string) key {
+	return key{sourceKey(sourceID).PK, part(outgoingWebhooks, id)}
+}
+
+func healthKey(webhookID string) key { return key{part("health#", webhookID), "health"} }
 
 const runPartition = "run#"
 
-func headKey(runID string) key { return key{runPartition + runID, "head"} }
+func headKey(runID string) key { return key{part(runPartition, runID), "head"} }
 
 func inputKey(runID string, hash []byte) key {
-	return key{runPartition + runID, "input#" + hex.EncodeToString(hash)}
+	return key{headKey(runID).PK, "input#" + hex.EncodeToString(hash)}
 }
 
 func outputKey(runID string, hash []byte) key {
-	return key{runPartition + runID, "output#" + hex.EncodeToString(hash)}
+	return key{headKey(runID).PK, "output#" + hex.EncodeToString(hash)}
 }
 
 const logLines = "log#"
 
 func logKey(runID string, line int) key {
-	return key{runPartition + runID, fmt.Sprintf("%s%09d", logLines, line)}
+	return key{headKey(runID).PK, fmt.Sprintf("%s%09d", logLines, line)}
 }
 
 func requestKey(webhookID string, outcome boathook.RequestOutcome, slot int) key {
@@ -121,55 +173,77 @@ func requestKey(webhookID string, outcome boathook.RequestOutcome, slot int) key
 	return key{requestsPartition(webhookID), fmt.Sprintf("%s#%03d", ring, slot)}
 }
 
-func requestsPartition(webhookID string) string { return "req#" + webhookID }
+func requestsPartition(webhookID string) string { return part("req#", webhookID) }
 
-func pinKey(workspaceID, id string) key { return key{"evt#" + workspaceID + "#" + id, "pin"} }
+func pinKey(workspaceID, id string) key {
+	return key{joined(part("evt#", workspaceID), "#", foreign(id)), "pin"}
+}
 
-func loadKey(agentID string) key { return key{"load#" + agentID, "load"} }
+func loadKey(agentID string) key { return key{part("load#", agentID), "load"} }
 
 func deliveryKey(workspaceID string, id boathook.DeliveryID) key {
 	return key{deliveriesPartition(workspaceID, id.Tag(), id.Shard(deliveryShards)), id.String()}
 }
 
 func deliveriesPartition(workspaceID string, tag uint32, shard int) string {
-	return fmt.Sprintf("dlv#%s#%08x#%d", workspaceID, tag, shard)
+	return joined(part("dlv#", workspaceID), fmt.Sprintf("#%08x#%d", tag, shard))
+}
+
+// webhookPartition holds a shard of a webhook's deliveries, and those of others
+// that have its tag.
+func webhookPartition(workspaceID, webhookID string, shard int) string {
+	if !boathook.IsID(webhookID) {
+		return ""
+	}
+	return deliveriesPartition(workspaceID, boathook.WebhookTag(webhookID), shard)
 }
 
 func attemptKey(id boathook.DeliveryID, number int) key {
 	return key{"att#" + id.String(), fmt.Sprintf("%06d", number)}
 }
 
+// What is due has an id that is made of others, or a connection's.
 func dueKey(d store.Due) key {
 	h := fnv.New32a()
 	h.Write([]byte(d.ID))
-	return key{duePartition(int(h.Sum32() % store.DueShards)), position(d.At, d.ID)}
+	return key{duePartition(int(h.Sum32() % store.DueShards)), joined(position(d.At, ""), foreign(d.ID))}
 }
+
+// dueAfter is the position behind which the rows after one stand: at a time
+// alone, before all rows of that time.
+func dueAfter(d store.Due) string { return cmp.Or(dueKey(d).SK, position(d.At, "")) }
 
 func slotKey(webhookID string, interval time.Duration) key {
-	return key{"slot#" + webhookID, fmt.Sprintf("%010d", interval.Microseconds())}
+	return key{part("slot#", webhookID), fmt.Sprintf("%010d", interval.Microseconds())}
 }
 
-func leaseKey(name string, place int) key { return key{"lease#" + name, fmt.Sprintf("%04d", place)} }
+func leaseKey(name string, place int) key {
+	return key{joined("lease#", foreign(name)), fmt.Sprintf("%04d", place)}
+}
 
 func duePartition(shard int) string { return fmt.Sprintf("due#%02d", shard) }
 
-func connectionKey(id string) key { return key{"conn#" + id, "connection"} }
+func connectionKey(id string) key { return key{joined("conn#", foreign(id)), "connection"} }
 
-func watcherKey(workspaceID, id string) key { return key{"watch#" + workspaceID, id} }
+func watcherKey(workspaceID, id string) key {
+	return key{watchersPartition(workspaceID), foreign(id)}
+}
+
+func watchersPartition(workspaceID string) string { return part("watch#", workspaceID) }
 
 func partKey(of key, number int) key {
-	return key{"part#" + of.PK + "#" + of.SK, fmt.Sprintf("%04d", number)}
+	return key{joined("part#", of.PK, "#", of.SK), fmt.Sprintf("%04d", number)}
 }
 
 // Parents, for the index by-parent.
 
-func activeParent(sourceID string) string { return "active#" + sourceID }
+func activeParent(sourceID string) string { return part("active#", sourceID) }
 
 // An update that ends a run copies its source's id to be its parent.
-func overParent(sourceID string) string { return sourceID }
+func overParent(sourceID string) string { return part("", sourceID) }
 
 func failedParent(workspaceID, webhookID string) string {
-	return "failed#" + workspaceID + "#" + webhookID
+	return part("failed#", workspaceID, webhookID)
 }
 
 // Prefixes of places, for the index by-place. A position follows.
@@ -189,11 +263,7 @@ func numbered(n int64, id string) string { return fmt.Sprintf("%013d#%s", n, id)
 // isPosition reports whether s may be of [position] or [numbered].
 func isPosition(s string) bool {
 	digits, id, ok := strings.Cut(s, "#")
-	return ok && len(digits) == 13 && strings.Trim(digits, "0123456789") == "" && isID(id)
-}
-
-func isID(s string) bool {
-	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-#") == ""
+	return ok && len(digits) == 13 && strings.Trim(digits, "0123456789") == "" && boathook.IsID(id)
 }
 
 // isDeliveryID reports whether s stands for a position among deliveries.

@@ -26,6 +26,9 @@ func (l loadItem) load() store.Load {
 // LookUpAgent implements [store.Runs].
 func (s *Store) LookUpAgent(ctx context.Context, agentID, runID string) (view store.AgentView, err error) {
 	agent, live, load, run := sourceKey(agentID), liveKey(agentID), loadKey(agentID), headKey(runID)
+	if agent.isNone() {
+		return view, nil
+	}
 	keys := []tableKey{s.configKey(agent), s.configKey(live), s.recordKey(load)}
 	if runID != "" {
 		keys = append(keys, s.recordKey(run))
@@ -78,11 +81,10 @@ func (s *Store) Admit(ctx context.Context, agentID, runID string, limit store.Li
 func (s *Store) putLoad(ctx context.Context, agentID, runID string, limit store.Limit, known, next store.Load) (current store.Load, held bool, err error) {
 	var it item
 	if next.Window.Equal(known.Window) && len(next.InFlight) == len(known.InFlight)+1 {
-		place := "f." + runID // an id is a name that needs no stand-in
 		it, held, err = s.updateRecord(ctx, loadKey(agentID),
-			"SET n = n + :one, v = v + :one, x = :expires, "+place+" = :until",
-			"w = :window AND n < :rate AND size(f) < :places AND attribute_not_exists("+place+")", map[string]any{
-				":one": 1, ":expires": s.expiry(), ":until": next.InFlight[runID],
+			"SET n = n + :one, v = v + :one, x = :expires, f.#run = :until",
+			"w = :window AND n < :rate AND size(f) < :places AND attribute_not_exists(f.#run)", map[string]any{
+				"#run": part("", runID), ":one": 1, ":expires": s.expiry(), ":until": next.InFlight[runID],
 				":window": known.Window, ":rate": limit.RatePerMinute, ":places": limit.MaxInFlight,
 			})
 	} else {
@@ -107,8 +109,8 @@ func (s *Store) putLoad(ctx context.Context, agentID, runID string, limit store.
 
 // Release implements [store.Loads].
 func (s *Store) Release(ctx context.Context, agentID, runID string) error {
-	place := "f." + runID
-	_, _, err := s.updateRecord(ctx, loadKey(agentID), "SET v = v + :one REMOVE "+place, "attribute_exists("+place+")", map[string]any{":one": 1})
+	_, _, err := s.updateRecord(ctx, loadKey(agentID), "SET v = v + :one REMOVE f.#run", "attribute_exists(f.#run)",
+		map[string]any{"#run": part("", runID), ":one": 1})
 	if err != nil {
 		return fmt.Errorf("release run %s: %w", runID, err)
 	}

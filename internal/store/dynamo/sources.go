@@ -63,7 +63,7 @@ func (s *Store) Source(ctx context.Context, workspaceID, id string) (boathook.So
 // Sources implements [store.Sources].
 func (s *Store) Sources(ctx context.Context, workspaceID string, kind boathook.SourceKind, p store.Page) ([]boathook.Source, string, error) {
 	sources, next, err := page(ctx, s, p, isPosition, all[boathook.Source], list{
-		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: listedSourceKey(workspaceID, "").PK, prefix: sourcePlaces(kind),
+		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: workspaceKey(workspaceID).PK, prefix: sourcePlaces(kind),
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("list sources of %s: %w", workspaceID, err)
@@ -177,6 +177,9 @@ func (s *Store) Activate(ctx context.Context, v boathook.Version, env boathook.E
 }
 
 func (s *Store) updateLive(ctx context.Context, v boathook.Version, change string, values map[string]any) (live liveItem, err error) {
+	if versionKey(v.SourceID, v.ID).isNone() {
+		return live, errNoID
+	}
 	values[":ws"] = v.WorkspaceID
 	attrs, err := encode(values)
 	if err != nil {

@@ -50,7 +50,7 @@ func (s *Store) Incoming(ctx context.Context, sourceID, id string) (boathook.Inc
 
 // AllIncoming implements [store.Webhooks].
 func (s *Store) AllIncoming(ctx context.Context, sourceID string) (webhooks []boathook.IncomingWebhook, err error) {
-	for it, err := range s.below(ctx, incomingKey(sourceID, "")) {
+	for it, err := range s.below(ctx, sourceID, incomingWebhooks) {
 		if err != nil {
 			return nil, fmt.Errorf("list incoming webhooks of %s: %w", sourceID, err)
 		}
@@ -125,7 +125,7 @@ func (s *Store) Outgoing(ctx context.Context, sourceID, id string) (w boathook.O
 
 // AllOutgoing implements [store.Webhooks].
 func (s *Store) AllOutgoing(ctx context.Context, sourceID string) (webhooks []boathook.OutgoingWebhook, err error) {
-	for it, err := range s.below(ctx, outgoingKey(sourceID, "")) {
+	for it, err := range s.below(ctx, sourceID, outgoingWebhooks) {
 		if err != nil {
 			return nil, fmt.Errorf("list outgoing webhooks of %s: %w", sourceID, err)
 		}
@@ -149,9 +149,10 @@ func (s *Store) DeleteOutgoing(ctx context.Context, sourceID, id string) error {
 	return s.deleteWebhook(ctx, "outgoing webhook "+id, outgoingKey(sourceID, id))
 }
 
-// below reads all items whose keys begin like first, the last key first.
-func (s *Store) below(ctx context.Context, first key) iter.Seq2[item, error] {
-	l := list{table: s.config.ConfigTable, consistent: true, partition: first.PK, prefix: first.SK}
+// below reads all of a source's items whose sort keys have a prefix, the last
+// key first.
+func (s *Store) below(ctx context.Context, sourceID, prefix string) iter.Seq2[item, error] {
+	l := list{table: s.config.ConfigTable, consistent: true, partition: sourceKey(sourceID).PK, prefix: prefix}
 	return s.items(ctx, l.query("", boathook.MaxWebhooks))
 }
 

@@ -52,6 +52,9 @@ func (s *Store) underToChange(sourceID string) *below {
 
 // PutWorkspace implements [store.Workspaces].
 func (s *Store) PutWorkspace(_ context.Context, w boathook.Workspace) error {
+	if err := refuse(w.ID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	if _, taken := s.workspaces[w.ID]; taken {
 		return boathook.Errorf(boathook.Conflict, "workspace %s exists", w.ID)
@@ -78,6 +81,9 @@ func cloneWorkspace(w boathook.Workspace) boathook.Workspace {
 
 // PutToken implements [store.Tokens].
 func (s *Store) PutToken(_ context.Context, t boathook.Token) error {
+	if err := refuse(t.WorkspaceID, t.ID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	t.CreatedAt = stored(t.CreatedAt)
 	s.tokens[t.Hash] = t
@@ -135,6 +141,9 @@ func (s *Store) DeleteToken(_ context.Context, workspaceID, id string) error {
 
 // PutSource implements [store.Sources].
 func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
+	if err := refuse(src.WorkspaceID, src.ID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	if s.sources[src.ID].Revision != src.Revision {
 		return errChanged
@@ -199,6 +208,9 @@ func (s *Store) DeleteSource(_ context.Context, workspaceID, id string) error {
 
 // AddVersion implements [store.Sources].
 func (s *Store) AddVersion(_ context.Context, v boathook.Version) (boathook.Version, error) {
+	if err := refuse(v.SourceID, v.ID); err != nil {
+		return boathook.Version{}, err
+	}
 	defer s.lock()()
 	b := s.underToChange(v.SourceID)
 	b.lastNumber++
@@ -212,6 +224,9 @@ func (s *Store) AddVersion(_ context.Context, v boathook.Version) (boathook.Vers
 
 // Activate implements [store.Sources].
 func (s *Store) Activate(_ context.Context, v boathook.Version, env boathook.Environment) error {
+	if err := refuse(v.SourceID, v.ID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	s.underToChange(v.SourceID).live[env] = boathook.LiveVersion{ID: v.ID, Number: v.Number}
 	return nil
@@ -257,6 +272,9 @@ func cloneVersion(v boathook.Version) boathook.Version {
 
 // PutIncoming implements [store.Webhooks].
 func (s *Store) PutIncoming(_ context.Context, w boathook.IncomingWebhook) error {
+	if err := refuse(w.SourceID, w.ID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	if s.under(w.SourceID).incoming[w.ID].Revision != w.Revision {
 		return errChanged
@@ -309,6 +327,9 @@ func cloneIncoming(w boathook.IncomingWebhook) boathook.IncomingWebhook {
 
 // PutOutgoing implements [store.Webhooks].
 func (s *Store) PutOutgoing(_ context.Context, w boathook.OutgoingWebhook) error {
+	if err := refuse(w.SourceID, w.ID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	if s.under(w.SourceID).outgoing[w.ID].Revision != w.Revision {
 		return errChanged

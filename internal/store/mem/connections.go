@@ -13,6 +13,9 @@ func (s *Store) expired(c boathook.Connection) bool { return !s.config.Now().Bef
 
 // PutConnection implements [store.Connections].
 func (s *Store) PutConnection(_ context.Context, c boathook.Connection) error {
+	if err := refuseForeign(c.ID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	c.ConnectedAt = stored(c.ConnectedAt)
 	s.connections[c.ID] = c
@@ -47,6 +50,9 @@ func (s *Store) unwatch(c boathook.Connection) {
 
 // Watch implements [store.Connections].
 func (s *Store) Watch(_ context.Context, c boathook.Connection) error {
+	if err := cmp.Or(refuse(c.WorkspaceID), refuseForeign(c.ID)); err != nil {
+		return err
+	}
 	defer s.lock()()
 	if s.watchers[c.WorkspaceID] == nil {
 		s.watchers[c.WorkspaceID] = make(map[string]boathook.Connection)

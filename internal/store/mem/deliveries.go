@@ -57,6 +57,9 @@ func (s *Store) create(d boathook.Delivery) *delivery {
 // RecordAttempt implements [store.Deliveries]. An attempt that is recorded
 // after a later one does not turn the delivery back.
 func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook.Attempt) error {
+	if err := refuse(d.WorkspaceID, d.WebhookID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
 	if !exists {
@@ -76,6 +79,9 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 
 // CancelDelivery implements [store.Deliveries].
 func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
+	if err := refuse(d.WorkspaceID, d.WebhookID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
 	if !exists {
@@ -90,6 +96,9 @@ func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
 
 // PostponeDelivery implements [store.Deliveries].
 func (s *Store) PostponeDelivery(_ context.Context, d boathook.Delivery, at time.Time) error {
+	if err := refuse(d.WorkspaceID, d.WebhookID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
 	if !exists {

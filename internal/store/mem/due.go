@@ -17,6 +17,9 @@ func shardOf(d store.Due) int {
 
 // PutDue implements [store.DueRows].
 func (s *Store) PutDue(_ context.Context, d store.Due) error {
+	if err := refuseForeign(d.ID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	s.due.put(shardOf(d), positionOf(d.At, d.ID), cloneDue(d))
 	return nil

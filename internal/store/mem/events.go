@@ -1,6 +1,7 @@
 package mem
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -12,6 +13,9 @@ type pinKey struct{ workspaceID, id string }
 
 // PinEvent implements [store.Events].
 func (s *Store) PinEvent(_ context.Context, p store.EventPin) (store.EventPin, error) {
+	if err := cmp.Or(refuse(p.WorkspaceID), refuseForeign(p.ID)); err != nil {
+		return p, err
+	}
 	defer s.lock()()
 	k := pinKey{p.WorkspaceID, p.ID}
 	pinned := s.pins[k]

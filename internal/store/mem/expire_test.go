@@ -14,7 +14,7 @@ func TestExpiredRecordsLeaveNothingBehind(t *testing.T) {
 	for range 100 {
 		now = now.Add(time.Minute)
 		r := boathook.Run{RunHead: boathook.RunHead{ID: boathook.NewID(boathook.RunID), SourceID: boathook.NewID(boathook.DeploymentID), CreatedAt: now}}
-		d := boathook.Delivery{WebhookID: boathook.NewID(boathook.OutgoingID)}
+		d := boathook.Delivery{WorkspaceID: "ws_1", WebhookID: boathook.NewID(boathook.OutgoingID)}
 		d.ID = boathook.NewDeliveryID(&boathook.Event{Time: now}, d.WebhookID)
 		for _, err := range []error{
 			s.CreateRun(t.Context(), r),

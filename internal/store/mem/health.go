@@ -55,6 +55,9 @@ func (s *Store) Health(_ context.Context, webhookIDs ...string) (map[string]boat
 
 // MarkFailure implements [store.Healths].
 func (s *Store) MarkFailure(_ context.Context, webhookID string, at time.Time) (boathook.Health, error) {
+	if err := refuse(webhookID); err != nil {
+		return boathook.Health{}, err
+	}
 	defer s.lock()()
 	s.changeHealth(webhookID, func(h *boathook.Health) {
 		if h.FailingSince.IsZero() {
@@ -70,6 +73,9 @@ func (s *Store) MarkFailure(_ context.Context, webhookID string, at time.Time) (
 
 // MarkSlow implements [store.Healths].
 func (s *Store) MarkSlow(_ context.Context, webhookID string, at time.Time) (first bool, err error) {
+	if err := refuse(webhookID); err != nil {
+		return false, err
+	}
 	defer s.lock()()
 	if !s.health(webhookID).SlowSince.IsZero() {
 		return false, nil
@@ -80,6 +86,9 @@ func (s *Store) MarkSlow(_ context.Context, webhookID string, at time.Time) (fir
 
 // MoveProbe implements [store.Healths].
 func (s *Store) MoveProbe(_ context.Context, webhookID string, from, to boathook.Probe) (moved bool, err error) {
+	if err := refuse(webhookID); err != nil {
+		return false, err
+	}
 	defer s.lock()()
 	if probe := s.health(webhookID).Probe; !probe.At.Equal(stored(from.At)) {
 		return false, nil
@@ -90,6 +99,9 @@ func (s *Store) MoveProbe(_ context.Context, webhookID string, from, to boathook
 
 // MarkDisabling implements [store.Healths].
 func (s *Store) MarkDisabling(_ context.Context, webhookID string, d boathook.Disabling) (boathook.Disabling, error) {
+	if err := refuse(webhookID); err != nil {
+		return d, err
+	}
 	defer s.lock()()
 	s.changeHealth(webhookID, func(h *boathook.Health) {
 		if h.Disabling.At.IsZero() {

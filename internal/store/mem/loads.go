@@ -27,6 +27,9 @@ func (s *Store) LookUpAgent(_ context.Context, agentID, runID string) (store.Age
 
 // Admit implements [store.Loads]. It knows the load better than its caller.
 func (s *Store) Admit(_ context.Context, agentID, runID string, limit store.Limit, _ store.Load, now time.Time) error {
+	if err := refuse(agentID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	next, err := s.loads[agentID].Admit(runID, limit, now)
 	if err == nil {

@@ -187,7 +187,7 @@ func TestManyGoroutinesMayUseOneStore(t *testing.T) {
 	for worker := range 8 {
 		wg.Go(func() {
 			for i := range 200 {
-				use(t, s, strconv.Itoa(worker%4)+"."+strconv.Itoa(i))
+				use(t, s, strconv.Itoa(worker%4)+"_"+strconv.Itoa(i))
 			}
 		})
 	}
@@ -213,9 +213,9 @@ func use(t *testing.T, s *mem.Store, id string) {
 	_, _, err = s.Runs(ctx, store.RunQuery{SourceIDs: []string{"dep_1"}, Page: store.Page{Limit: 5}})
 	check(err)
 
-	d := boathook.Delivery{WebhookID: "out_1", EventID: id, Body: []byte("body")}
+	d := boathook.Delivery{WorkspaceID: "ws_1", WebhookID: "out_1", EventID: id, Body: []byte("body")}
 	d.ID = boathook.NewDeliveryID(&boathook.Event{ID: id, Time: now}, d.WebhookID)
 	check(s.RecordAttempt(ctx, d, boathook.Attempt{Number: 1}))
-	_, _, err = s.Deliveries(ctx, store.DeliveryQuery{WebhookID: d.WebhookID, Page: store.Page{Limit: 5}})
+	_, _, err = s.Deliveries(ctx, store.DeliveryQuery{WorkspaceID: d.WorkspaceID, WebhookID: d.WebhookID, Page: store.Page{Limit: 5}})
 	check(err)
 }

@@ -17,6 +17,9 @@ type slot struct {
 
 // PutRequest implements [store.Requests].
 func (s *Store) PutRequest(_ context.Context, number int, r boathook.Request) error {
+	if err := refuse(r.WebhookID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	in, at := s.requests[r.WebhookID], slot{r.Outcome == boathook.RequestRejected, number}
 	if in == nil {

@@ -38,6 +38,9 @@ func (s *Store) LookUpTrigger(_ context.Context, sourceID, webhookID, runID stri
 
 // CreateRun implements [store.Runs].
 func (s *Store) CreateRun(_ context.Context, r boathook.Run) error {
+	if err := refuse(r.ID, r.SourceID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	if _, exists := s.runs[r.ID]; exists {
 		return boathook.Errorf(boathook.Conflict, "run %s exists", r.ID)
@@ -297,6 +300,9 @@ func cloneHead(h boathook.RunHead) boathook.RunHead {
 
 // AppendLog implements [store.Logs].
 func (s *Store) AppendLog(_ context.Context, runID string, first int, lines []store.LogLine) error {
+	if err := refuse(runID); err != nil {
+		return err
+	}
 	defer s.lock()()
 	c := chunk{first, slices.Clone(lines)}
 	for i := range c.lines {

@@ -12,6 +12,9 @@ type slotKey struct {
 
 // ReserveSlot implements [store.Slots].
 func (s *Store) ReserveSlot(_ context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error) {
+	if err := refuse(webhookID); err != nil {
+		return time.Time{}, err
+	}
 	defer s.lock()()
 	k := slotKey{webhookID, interval}
 	free, exists := s.slots[k]

@@ -62,6 +62,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("due rows", shared.testDue)
 	t.Run("slots", shared.testSlots)
 	t.Run("leases", shared.testLeases)
+	t.Run("hostile ids", shared.testHostileIDs)
 	t.Run("connections", newSuite(t, open).testConnections)
 	t.Run("expiry", newSuite(t, open).testExpiry)
 	t.Run("what outlives the retention", newSuite(t, open).testUnsettled)
