@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 
@@ -171,6 +173,54 @@ func TestAnAgentsIDThatIsNoneIsNotLookedFor(t *testing.T) {
 			if calls := stack.Actions(s.Calls()); len(calls) > 0 {
 				t.Errorf("%.40q: it asked for %v", id, calls)
 			}
+		}
+	}
+}
+
+// A trigger that is signed with a timestamp is known by its signature, at no
+// further round trip. A key beside it takes one more, and its record comes before
+// its message, as with any key.
+func TestATimestampedTriggerIsKnownByItsSignature(t *testing.T) {
+	s, handler := newHandler(t)
+	trigger := func(at time.Time, key string) (runID string, calls []string) {
+		t.Helper()
+		event := events.Load[awsevents.APIGatewayV2HTTPRequest](t, "intake/agent-trigger-signed")
+		stamp := strconv.FormatInt(at.Unix(), 10)
+		mac := hmac.New(sha256.New, []byte(events.AgentSecret))
+		mac.Write([]byte(stamp + "." + event.Body))
+		event.Headers["x-timestamp"], event.Headers["x-signature"] = stamp, hex.EncodeToString(mac.Sum(nil))
+		if key != "" {
+			event.Headers["idempotency-key"] = key
+		}
+		s.Calls()
+		got := stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](t, handler, event)
+		if got.StatusCode != http.StatusAccepted {
+			t.Fatalf("answered %d %s", got.StatusCode, got.Body)
+		}
+		return got.Headers["X-Run-Id"], stack.Actions(s.Calls())
+	}
+	now := time.Now()
+	trigger(now.Add(-4*time.Minute), "") // reads the data key
+
+	first, calls := trigger(now, "")
+	if len(calls) != 5 || calls[0] != "BatchGetItem" {
+		t.Errorf("without a key the calls are %v", calls)
+	}
+	again, calls := trigger(now, "another")
+	if again != first || !slices.Equal(calls, []string{"BatchGetItem", "SendMessageBatch"}) {
+		t.Errorf("repeated under a key it starts %s, the first was %s; the calls are %v", again, first, calls)
+	}
+	keyed, calls := trigger(now.Add(-time.Minute), "k")
+	if len(calls) != 6 || !slices.Equal(calls[:2], []string{"BatchGetItem", "PutItem"}) || calls[5] != "SendMessageBatch" {
+		t.Errorf("with a key the calls are %v", calls)
+	}
+	repeated, calls := trigger(now.Add(-2*time.Minute), "k")
+	if repeated != keyed || !slices.Equal(calls, []string{"BatchGetItem", "GetItem", "PutItem", "SendMessageBatch"}) {
+		t.Errorf("repeated with the key it starts %s, the first was %s; the calls are %v", repeated, keyed, calls)
+	}
+	for _, key := range []string{"", "k", "another"} {
+		if got, _ := trigger(now.Add(-2*time.Minute), key); got != keyed {
+			t.Errorf("the repeated one, captured and sent with the key %q, starts %s", key, got)
 		}
 	}
 }

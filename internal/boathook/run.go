@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"net/http"
+	"strings"
 	"time"
 )
 
@@ -95,9 +97,24 @@ type Run struct {
 	Output json.RawMessage // nil until it succeeded with one
 }
 
-// IdempotencyKey is the header that makes a repeated request safe: its value, of
-// at most [MaxIdempotencyKey] bytes, stands for the run or the events.
+// IdempotencyKey is the header that makes a repeated request safe: its value
+// stands for the run or the events. See [ReadIdempotencyKey].
 const IdempotencyKey = "Idempotency-Key"
+
+// ReadIdempotencyKey gives a request's key; empty if it has none. [Invalid], about
+// the header: the key is longer than [MaxIdempotencyKey] bytes, or may be
+// several. API Gateway joins headers of one name by commas, so a key has none.
+func ReadIdempotencyKey(h http.Header) (string, error) {
+	keys := h.Values(IdempotencyKey)
+	key := strings.Join(keys, ",")
+	switch {
+	case len(keys) > 1 || strings.Contains(key, ","):
+		return "", InvalidField(IdempotencyKey, "must be given once, as a text without commas")
+	case len(key) > MaxIdempotencyKey:
+		return "", InvalidField(IdempotencyKey, "is longer than %d bytes", MaxIdempotencyKey)
+	}
+	return key, nil
+}
 
 // HashInput is what the run's record keeps of its input to tell a repeated
 // idempotency key from a reused one.

@@ -33,7 +33,7 @@ func (p *place) acceptAgent(t *testing.T, payload string) (fixture.Agent, boatho
 // inFlight counts an agent's runs that hold a place.
 func (p *place) inFlight(t *testing.T, agentID string) int {
 	t.Helper()
-	view, err := p.store.LookUpAgent(t.Context(), agentID, "")
+	view, err := p.store.LookUpAgent(t.Context(), agentID)
 	must(t, err)
 	return len(view.Load.InFlight)
 }

@@ -47,7 +47,6 @@ var (
 	errTooLarge     = boathook.Errorf(boathook.TooLarge, "payload too large")
 	errStale        = boathook.Errorf(boathook.Invalid, "stale or invalid timestamp")
 	errNotJSON      = boathook.Errorf(boathook.Invalid, "invalid JSON")
-	errLongKey      = boathook.Errorf(boathook.Invalid, "%s is longer than %d bytes", boathook.IdempotencyKey, boathook.MaxIdempotencyKey)
 )
 
 const tooMany = "too many requests"
@@ -75,13 +74,10 @@ func (in *Intake) acceptAgent(answer http.Header, r *http.Request, now time.Time
 	if r.Header.Get(Signature) == "" && r.Header.Get(PlainSecret) == "" {
 		return boathook.RunHead{}, errUnauthorized
 	}
-	agentID, key := r.PathValue("agent"), r.Header.Get(boathook.IdempotencyKey)
-	runID, lookUp := boathook.NewID(boathook.RunID), ""
-	if key != "" && len(key) <= boathook.MaxIdempotencyKey {
-		runID = boathook.DeriveID(boathook.RunID, agentID, key)
-		lookUp = runID
-	}
-	view, err := in.Store.LookUpAgent(r.Context(), agentID, lookUp)
+	agentID := r.PathValue("agent")
+	key, keyErr := boathook.ReadIdempotencyKey(r.Header)
+	ids := identify(r.Header, agentID, key)
+	view, err := in.Store.LookUpAgent(r.Context(), agentID, ids.all()...)
 	if err != nil {
 		return boathook.RunHead{}, fmt.Errorf("look up agent: %w", err)
 	}
@@ -108,18 +104,25 @@ func (in *Intake) acceptAgent(answer http.Header, r *http.Request, now time.Time
 	if boathook.CheckJSON(body) != nil {
 		return boathook.RunHead{}, errNotJSON
 	}
-	if len(key) > boathook.MaxIdempotencyKey {
-		return boathook.RunHead{}, errLongKey
+	if keyErr != nil {
+		return boathook.RunHead{}, keyErr
+	}
+	m, err := in.find(r.Context(), ids, view)
+	if err != nil {
+		return boathook.RunHead{}, err
 	}
 	live, ok := view.Live[boathook.Production]
-	if !ok && view.Run == nil {
+	if !ok && m.existing == nil {
 		return boathook.RunHead{}, errNoAgent
+	}
+	if m, err = in.pin(r.Context(), ids, m); err != nil {
+		return boathook.RunHead{}, err
 	}
 
 	payload := boathook.ParseAgentPayload(body)
-	return in.admit(r.Context(), key, boathook.Run{
+	return in.admit(r.Context(), m, boathook.Run{
 		RunHead: boathook.RunHead{
-			ID: runID, WorkspaceID: agent.WorkspaceID, SourceID: agent.ID,
+			ID: m.id, WorkspaceID: agent.WorkspaceID, SourceID: agent.ID,
 			VersionID: live.ID, VersionNumber: live.Number, Environment: boathook.Production,
 			Trigger: boathook.TriggerWebhook, InputHash: boathook.HashInput(body), CreatedAt: now, Status: boathook.RunPending,
 			EventName: boathook.Label(payload.Event), EventSource: boathook.Label(payload.Source),
@@ -163,9 +166,9 @@ func fresh(timestamp string, required bool, now time.Time) bool {
 }
 
 // admit starts a run if the agent's limits allow it. A trigger that is repeated
-// with its key counts once.
-func (in *Intake) admit(ctx context.Context, key string, run boathook.Run, view store.AgentView) (boathook.RunHead, error) {
-	if view.Run == nil {
+// counts once.
+func (in *Intake) admit(ctx context.Context, m match, run boathook.Run, view store.AgentView) (boathook.RunHead, error) {
+	if m.existing == nil {
 		limit := store.Limit{RatePerMinute: view.Agent.Agent.RatePerMinute, MaxInFlight: view.Agent.Agent.MaxInFlight}
 		if err := in.Store.Admit(ctx, run.SourceID, run.ID, limit, view.Load, run.CreatedAt); err != nil {
 			return boathook.RunHead{}, err
@@ -173,12 +176,12 @@ func (in *Intake) admit(ctx context.Context, key string, run boathook.Run, view 
 	}
 	var head boathook.RunHead
 	var err error
-	if key == "" {
+	if m.ofThis {
 		head, err = in.Runs.Start(ctx, run, 0)
 	} else {
-		head, err = in.Runs.StartOnce(ctx, run, view.Run, 0)
+		head, err = in.Runs.StartOnce(ctx, run, m.existing, 0)
 	}
-	if view.Run == nil && boathook.IsKind(err, boathook.Unavailable) {
+	if m.existing == nil && boathook.IsKind(err, boathook.Unavailable) {
 		in.release(ctx, run)
 	}
 	return head, err

@@ -19,6 +19,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/fixture"
 	"boathook/internal/intake"
+	"boathook/internal/store"
 )
 
 // agentPlace is an intake with an agent behind it.
@@ -226,8 +227,9 @@ func TestARepeatedKeyOfAnAgentStartsNothingAndCountsOnce(t *testing.T) {
 	if w := p.signed(`{"n":2}`, "Idempotency-Key", "key"); w.Code != http.StatusConflict {
 		t.Errorf("the same key with another body: %d %s", w.Code, w.Body)
 	}
-	if w := p.signed(`{}`, "Idempotency-Key", strings.Repeat("k", 256)); w.Code != http.StatusBadRequest {
-		t.Errorf("a key that is too long: %d %s", w.Code, w.Body)
+	wantAnswer(t, p.signed(`{}`, "Idempotency-Key", strings.Repeat("k", 256)), http.StatusBadRequest, "Idempotency-Key is longer than 255 bytes\n")
+	for _, keys := range [][]string{{"Idempotency-Key", "a", "Idempotency-Key", "b"}, {"Idempotency-Key", "a,b"}} {
+		wantAnswer(t, p.signed(`{}`, keys...), http.StatusBadRequest, "Idempotency-Key must be given once, as a text without commas\n")
 	}
 	wantAnswer(t, p.signed(`{}`), http.StatusTooManyRequests, "too many requests\n")
 }
@@ -299,4 +301,8 @@ func TestAnAgentsRunIsNotWaitedFor(t *testing.T) {
 			t.Errorf("waited for %s", took)
 		}
 	})
+}
+
+func (p *agentPlace) runsOfAgent() store.RunQuery {
+	return store.RunQuery{WorkspaceID: p.agent.Source.WorkspaceID, SourceIDs: []string{p.agent.Source.ID}, Page: store.Page{Limit: 200}}
 }

@@ -25,7 +25,9 @@ import (
 // Store is the part of the store that intake needs.
 type Store interface {
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error)
-	LookUpAgent(ctx context.Context, agentID, runID string) (store.AgentView, error)
+	LookUpAgent(ctx context.Context, agentID string, runIDs ...string) (store.AgentView, error)
+	PinRun(ctx context.Context, id, runID string) (pinned string, err error)
+	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
 	store.Loads
 	PutRequest(ctx context.Context, slot int, r boathook.Request) error
 }
@@ -88,11 +90,13 @@ type request struct {
 	at      time.Time
 	body    []byte
 	bodyErr error  // why the body can't be taken
-	key     string // of the header, or empty
+	key     string // of the header; empty without one
+	keyErr  error  // why the key can't be taken
 }
 
 func read(r *http.Request, now time.Time) request {
-	req := request{Request: r, at: now.UTC().Truncate(time.Millisecond), key: r.Header.Get(boathook.IdempotencyKey)}
+	req := request{Request: r, at: now.UTC().Truncate(time.Millisecond)}
+	req.key, req.keyErr = boathook.ReadIdempotencyKey(r.Header)
 	var err error
 	req.body, err = io.ReadAll(io.LimitReader(r.Body, boathook.MaxTriggerBody+1))
 	switch {
@@ -107,7 +111,7 @@ func read(r *http.Request, now time.Time) request {
 // run is the id of the run that the request's key stands for; empty without
 // one, and for a key that will be refused.
 func (r request) run(webhookID string) string {
-	if r.key == "" || len(r.key) > boathook.MaxIdempotencyKey {
+	if r.key == "" {
 		return ""
 	}
 	return boathook.DeriveID(boathook.RunID, webhookID, r.key)
@@ -183,8 +187,8 @@ func (in *Intake) accept(r request, view store.TriggerView) (result, error) {
 	if err := in.verify(r, webhook, sender); err != nil {
 		return result{}, err
 	}
-	if len(r.key) > boathook.MaxIdempotencyKey {
-		return result{}, boathook.Errorf(boathook.Invalid, "%s is longer than %d bytes", boathook.IdempotencyKey, boathook.MaxIdempotencyKey)
+	if r.keyErr != nil {
+		return result{}, r.keyErr
 	}
 	input, err := inputOf(r, sender)
 	if err != nil {
@@ -198,7 +202,7 @@ func (in *Intake) accept(r request, view store.TriggerView) (result, error) {
 			return result{outcome: boathook.RequestIgnored, reason: reason, answer: ignored{boathook.RequestIgnored, reason}}, nil
 		}
 	}
-	return in.start(r, view, input, sender.DeliveryID(r.Header, input))
+	return in.start(r, view, input, sender)
 }
 
 // verify checks who sent the request.
@@ -229,15 +233,18 @@ func inputOf(r request, sender *provider.Provider) ([]byte, error) {
 }
 
 // start starts the run, or finds the one that the same key or delivery has
-// started. deliveryID is the provider's own, or empty.
-func (in *Intake) start(r request, view store.TriggerView, input []byte, deliveryID string) (result, error) {
+// started. The provider's own id of the delivery counts without a key, and
+// beside one where it is signed: the key is not, and so can't tell a repeated
+// request from one that was captured.
+func (in *Intake) start(r request, view store.TriggerView, input []byte, sender *provider.Provider) (result, error) {
 	webhook, existing := view.Webhook, view.Run
 	live, isLive := view.Live[webhook.Environment]
-	byDelivery := r.key == "" && deliveryID != ""
+	deliveryID, signed := sender.DeliveryID(r.Header, input)
+	byDelivery := deliveryID != "" && (signed || r.key == "")
 	id := r.run(webhook.ID)
 	switch {
 	case byDelivery:
-		id = boathook.DeriveID(boathook.RunID, webhook.ID, "delivery", deliveryID)
+		id, existing = boathook.DeriveID(boathook.RunID, webhook.ID, "delivery", deliveryID), nil
 	case id == "":
 		id = boathook.NewID(boathook.RunID)
 	}
@@ -291,7 +298,12 @@ type ignored struct {
 func (in *Intake) refusal(ctx context.Context, err error) *boathook.Error {
 	in.Metrics.Count(metrics.TriggersRefused)
 	if known, ok := errors.AsType[*boathook.Error](err); ok {
-		return known
+		if known.Field == "" {
+			return known
+		}
+		named := *known
+		named.Field, named.Message = "", known.Field+" "+known.Message // the answer has no place for a field
+		return &named
 	}
 	// A dependency failed before anything was done: the sender may repeat.
 	in.Log.ErrorContext(ctx, "trigger failed", "error", err)

@@ -36,9 +36,10 @@ type place struct {
 	handler http.Handler
 	log     *strings.Builder
 
-	lookUpErr, sendErr, keepErr, openErr error
+	lookUpErr, sendErr, keepErr, openErr, pinErr error
 
-	keep func() // what happens when a request is kept, or nil
+	keep     func() // what happens when a request is kept, or nil
+	lookedUp func() // what happens when an agent was looked up, or nil
 }
 
 func (p *place) PutRequest(ctx context.Context, slot int, r boathook.Request) error {
@@ -65,11 +66,26 @@ func (p *place) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID st
 	return p.store.LookUpTrigger(ctx, sourceID, webhookID, runID)
 }
 
-func (p *place) LookUpAgent(ctx context.Context, agentID, runID string) (store.AgentView, error) {
+func (p *place) LookUpAgent(ctx context.Context, agentID string, runIDs ...string) (store.AgentView, error) {
 	if p.lookUpErr != nil {
 		return store.AgentView{}, p.lookUpErr
 	}
-	return p.store.LookUpAgent(ctx, agentID, runID)
+	view, err := p.store.LookUpAgent(ctx, agentID, runIDs...)
+	if p.lookedUp != nil {
+		p.lookedUp()
+	}
+	return view, err
+}
+
+func (p *place) PinRun(ctx context.Context, id, runID string) (string, error) {
+	if p.pinErr != nil {
+		return "", p.pinErr
+	}
+	return p.store.PinRun(ctx, id, runID)
+}
+
+func (p *place) RunHead(ctx context.Context, id string) (boathook.RunHead, error) {
+	return p.store.RunHead(ctx, id)
 }
 
 func (p *place) Send(ctx context.Context, m ...queue.Message) error {
@@ -122,7 +138,7 @@ func (p *place) trigger(body string, headers ...string) *httptest.ResponseRecord
 func (p *place) post(path, body string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		r.Header.Add(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
 	p.handler.ServeHTTP(w, r)
@@ -221,6 +237,9 @@ func TestRefusals(t *testing.T) {
 		"not UTF-8":          {"{\"a\":\"\xc3\x28\"}", nil, 400, "not JSON: not valid UTF-8"},
 		"nested deeply":      {strings.Repeat("[", 100_000), nil, 400, "nested deeper than 512 levels"},
 		"a key too long":     {`{}`, []string{"Idempotency-Key", strings.Repeat("k", 256)}, 400, "Idempotency-Key is longer than 255 bytes"},
+		"two keys":           {`{}`, []string{"Idempotency-Key", "a", "Idempotency-Key", "b"}, 400, "Idempotency-Key must be given once, as a text without commas"},
+		"one key twice":      {`{}`, []string{"Idempotency-Key", "a", "Idempotency-Key", "a"}, 400, "Idempotency-Key must be given once, as a text without commas"},
+		"two keys in one":    {`{}`, []string{"Idempotency-Key", "a,b"}, 400, "Idempotency-Key must be given once, as a text without commas"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlace(t)

@@ -124,6 +124,7 @@ type sender struct {
 	bodyUnsigned bool
 	idInBody     func(body string) string // gives the body another delivery id; nil: the id is in a header
 	idHeader     string                   // empty and idInBody nil: the provider has no ids
+	idSigned     bool                     // nobody but the provider can give the request another id
 }
 
 func senders() map[string]sender {
@@ -163,7 +164,7 @@ func senders() map[string]sender {
 				}
 			},
 			signature: "Stripe-Signature", expected: "Stripe-Signature: expected t=<Unix seconds>,v1=<64 hex digits>", wrong: mismatched,
-			timestamped: true, idInBody: func(body string) string { return strings.Replace(body, "evt_1", "evt_2", 1) },
+			timestamped: true, idInBody: func(body string) string { return strings.Replace(body, "evt_1", "evt_2", 1) }, idSigned: true,
 		},
 		"Slack": {
 			verification: boathook.Verification{Preset: provider.Slack},
@@ -175,7 +176,7 @@ func senders() map[string]sender {
 				}
 			},
 			signature: "X-Slack-Signature", expected: "X-Slack-Signature: expected v0=<64 hex digits>", wrong: mismatched,
-			timestamped: true, idInBody: func(body string) string { return strings.Replace(body, "Ev1", "Ev2", 1) },
+			timestamped: true, idInBody: func(body string) string { return strings.Replace(body, "Ev1", "Ev2", 1) }, idSigned: true,
 		},
 		"Shopify": {
 			verification: boathook.Verification{Preset: provider.Shopify},
@@ -199,7 +200,7 @@ func senders() map[string]sender {
 				}
 			},
 			signature: "webhook-signature", expected: "webhook-signature: expected v1,<44 characters of base64>", wrong: mismatched,
-			timestamped: true,
+			timestamped: true, idSigned: true,
 		},
 		"Grafana": {
 			verification: boathook.Verification{Preset: provider.Grafana},
@@ -310,8 +311,11 @@ func TestEachProvidersRequestsAreVerified(t *testing.T) {
 					t.Errorf("the log says it repeats run %q", kept.RunID)
 				}
 			}
-			if explicit := runID(t, g.trigger(s.body, append(signed(), "Idempotency-Key", "k")...)); explicit == first {
-				t.Error("an explicit key does not win over the provider's id")
+			for _, key := range []string{"k", "another"} {
+				explicit := runID(t, g.trigger(s.body, append(signed(), "Idempotency-Key", key)...))
+				if (explicit == first) != s.idSigned {
+					t.Errorf("with the key %q it got run %s, the first %s", key, explicit, first)
+				}
 			}
 			switch {
 			case s.idHeader != "":

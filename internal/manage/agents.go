@@ -300,7 +300,7 @@ func (h *Handler) internalSecret(w http.ResponseWriter, r *http.Request) error {
 	if token == "" || subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
 		return boathook.Errorf(boathook.Unauthorized, "Unauthorized")
 	}
-	view, err := h.cfg.Store.LookUpAgent(r.Context(), r.PathValue("agent"), "")
+	view, err := h.cfg.Store.LookUpAgent(r.Context(), r.PathValue("agent"))
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func TestAnAgentShowsItsSettingsAndItsLiveTarget(t *testing.T) {
 	if !reflect.DeepEqual(changed, want) {
 		t.Errorf("changed to %v, want %v", changed, want)
 	}
-	view, err := a.store.LookUpAgent(t.Context(), made.text("id"), "")
+	view, err := a.store.LookUpAgent(t.Context(), made.text("id"))
 	if err != nil || view.Live[boathook.Production].Number != 2 {
 		t.Errorf("live is %v, %v", view.Live, err)
 	}

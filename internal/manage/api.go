@@ -38,7 +38,7 @@ type Store interface {
 	ClearHealth(ctx context.Context, webhookID string, parts boathook.HealthPart) error
 
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error)
-	LookUpAgent(ctx context.Context, agentID, runID string) (store.AgentView, error)
+	LookUpAgent(ctx context.Context, agentID string, runIDs ...string) (store.AgentView, error)
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
 	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
 	Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error)

@@ -102,7 +102,7 @@ func (a *api) request(token, method, path, body string, header ...string) *httpt
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
+		r.Header.Add(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
 	a.handler.ServeHTTP(w, r)

@@ -117,9 +117,9 @@ func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) (ev
 	if len(inputs) == 0 || len(inputs) > maxEvents {
 		return nil, nil, nil, boathook.InvalidField("events", "must have 1 to %d events", maxEvents)
 	}
-	key := c.Header.Get(boathook.IdempotencyKey)
-	if len(key) > boathook.MaxIdempotencyKey {
-		return nil, nil, nil, boathook.InvalidField(boathook.IdempotencyKey, "must have at most %d bytes", boathook.MaxIdempotencyKey)
+	key, err := boathook.ReadIdempotencyKey(c.Header)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 
 	now := h.cfg.Now()

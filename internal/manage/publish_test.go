@@ -191,6 +191,8 @@ func TestAllEventsAreCheckedBeforeAnyIsPublished(t *testing.T) {
 		{400, "type", `{"type":5}`, nil},
 		{400, "time", `{"time":"2026-01-01T00:00:00Z"}`, nil},
 		{400, "Idempotency-Key", good, []string{"Idempotency-Key", strings.Repeat("k", 256)}},
+		{400, "Idempotency-Key", good, []string{"Idempotency-Key", "k1", "Idempotency-Key", "k2"}},
+		{400, "Idempotency-Key", good, []string{"Idempotency-Key", "k1,k2"}},
 	} {
 		a.refused(c.status, c.field, "POST", "/v1/events", c.body, c.header...)
 	}

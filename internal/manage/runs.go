@@ -45,9 +45,9 @@ func (h *Handler) startRun(ctx context.Context, c call, in runInput) (startedVie
 	if err := boathook.CheckJSON(in.Input); err != nil {
 		return startedView{}, boathook.InvalidField("input", "%s", err)
 	}
-	key := c.Header.Get(boathook.IdempotencyKey)
-	if len(key) > boathook.MaxIdempotencyKey {
-		return startedView{}, boathook.InvalidField(boathook.IdempotencyKey, "must have at most %d bytes", boathook.MaxIdempotencyKey)
+	key, err := boathook.ReadIdempotencyKey(c.Header)
+	if err != nil {
+		return startedView{}, err
 	}
 
 	s, err := h.source(ctx, c, boathook.Deployment, in.DeploymentID)

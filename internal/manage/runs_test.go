@@ -124,6 +124,8 @@ func TestAnIdempotencyKeyStartsOneRun(t *testing.T) {
 		t.Errorf("other keys and environments give the same runs: %q", others)
 	}
 	a.refused(400, "Idempotency-Key", "POST", "/v1/runs", body, "Idempotency-Key", strings.Repeat("k", 256))
+	a.refused(400, "Idempotency-Key", "POST", "/v1/runs", body, "Idempotency-Key", "k1", "Idempotency-Key", "k2")
+	a.refused(400, "Idempotency-Key", "POST", "/v1/runs", body, "Idempotency-Key", "k1,k2") // as API Gateway passes two on
 }
 
 func TestRunsAreListedByDeploymentEnvironmentAndStatus(t *testing.T) {

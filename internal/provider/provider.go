@@ -38,8 +38,9 @@ type Provider struct {
 	verify      signature.Verifier // nil: the token in the URL alone
 	checkSecret func(string) error // nil: any text
 
-	id    place   // the provider's own id of the delivery, the same when it is repeated
-	event []place // of which the first that is there counts
+	id       place   // the provider's own id of the delivery, the same when it is repeated
+	idSigned bool    // the signature covers the id: who has captured a request can't change it
+	event    []place // of which the first that is there counts
 
 	// form: the provider may send a form whose field "payload" is the JSON.
 	form bool
@@ -93,12 +94,12 @@ func New(v boathook.Verification) (*Provider, error) {
 	case Stripe:
 		return &Provider{
 			verify: signature.VerifyStripe,
-			id:     place{pointer: "/id"}, event: []place{{pointer: "/type"}},
+			id:     place{pointer: "/id"}, idSigned: true, event: []place{{pointer: "/type"}},
 		}, nil
 	case Slack:
 		return &Provider{
 			verify: signature.VerifySlack, form: true, handshake: urlVerification,
-			id: place{pointer: "/event_id"}, event: []place{{pointer: "/event/type"}, {pointer: "/type"}},
+			id: place{pointer: "/event_id"}, idSigned: true, event: []place{{pointer: "/event/type"}, {pointer: "/type"}},
 		}, nil
 	case Shopify:
 		return &Provider{
@@ -109,7 +110,7 @@ func New(v boathook.Verification) (*Provider, error) {
 		return &Provider{
 			verify:      signature.VerifyStandard,
 			checkSecret: func(secret string) error { _, err := signature.StandardKey(secret); return err },
-			id:          place{header: "webhook-id"}, event: []place{{pointer: "/type"}},
+			id:          place{header: "webhook-id"}, idSigned: true, event: []place{{pointer: "/type"}},
 		}, nil
 	case Grafana:
 		scheme := signature.HMAC{
@@ -195,8 +196,11 @@ func (p *Provider) Input(h http.Header, body []byte) ([]byte, error) {
 	return []byte(form.Get("payload")), nil
 }
 
-// DeliveryID is the provider's own id of the delivery; empty if it has none.
-func (p *Provider) DeliveryID(h http.Header, input []byte) string { return p.id.in(h, input) }
+// DeliveryID is the provider's own id of the delivery; empty if it has none. The
+// signature covers one that is signed.
+func (p *Provider) DeliveryID(h http.Header, input []byte) (id string, signed bool) {
+	return p.id.in(h, input), p.idSigned
+}
 
 // Event is the provider's name of what happened; empty if the request names
 // none.

@@ -29,9 +29,9 @@ type Starter struct {
 	backlog backlog
 }
 
-// Start makes r, whose id is random, durable and waits until it has started, at
-// most as long as wait; the head it returns has the run's true status. Record
-// and message go out side by side.
+// Start makes r, whose id is random or that of this content alone, durable and
+// waits until it has started, at most as long as wait; the head it returns has the
+// run's true status. Record and message go out side by side.
 //
 // If the queue does not take the message, the error is [boathook.Unavailable]
 // and the record is removed; the run may execute all the same if the queue's

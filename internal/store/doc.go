@@ -56,7 +56,9 @@
 //	MarkHealth           config   src#id / out#id#health      UpdateItem                              1 W
 //	ClearHealth          config   src#id / out#id#health      DeleteItem                              1 W
 //	LookUpTrigger        both     in#id, live, run head       BatchGetItem C                          3 R
-//	LookUpAgent          both     source, live, load, head    BatchGetItem C                          4 R
+//	LookUpAgent          both     source, live, load, each    BatchGetItem C                          3 R, 2 R per id of a run
+//	                              id's head and pin
+//	PinRun               records  pin#id / run                PutItem, or also GetItem C              1 W, 1 W + 1 R
 //	Admit                records  load#id / load              UpdateItem; PutItem each new minute     1 W per KiB
 //	Release              records  load#id / load              UpdateItem                              1 W per KiB
 //	CreateRun            records  run#id / head, input#hash   PutItem x2 side by side                 1 W + 1, input

@@ -165,10 +165,11 @@ type TriggerView struct {
 
 // AgentView is all that intake needs to know to answer an agent's trigger.
 type AgentView struct {
-	Agent *boathook.Source // nil if there is none
-	Live  map[boathook.Environment]boathook.LiveVersion
-	Load  Load
-	Run   *boathook.RunHead // of the id that was asked for; nil if there is none
+	Agent  *boathook.Source // nil if there is none
+	Live   map[boathook.Environment]boathook.LiveVersion
+	Load   Load
+	Runs   map[string]boathook.RunHead // of the ids that were asked for, those that are a run's
+	Pinned map[string]string           // of the same ids, those that stand for another run: its id; see [Runs.PinRun]
 }
 
 // Runs are executions. A run is three items: a small head, its input, its
@@ -176,8 +177,13 @@ type AgentView struct {
 type Runs interface {
 	// LookUpTrigger reads in one round trip. An empty runID asks for no run.
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (TriggerView, error)
-	// LookUpAgent reads in one round trip. An empty runID asks for no run.
-	LookUpAgent(ctx context.Context, agentID, runID string) (AgentView, error)
+	// LookUpAgent reads in one round trip. runIDs are those by which the trigger
+	// may have started a run before.
+	LookUpAgent(ctx context.Context, agentID string, runIDs ...string) (AgentView, error)
+	// PinRun keeps that an id stands for the run of another id, or gives the one
+	// that it stands for already: of several that are pinned at once, one stays.
+	// That run may not have been created. It is kept for the retention.
+	PinRun(ctx context.Context, id, runID string) (pinned string, err error)
 
 	// CreateRun stores a run as it is: its input and output first, then its head.
 	// If one with its id exists, nothing changes and the error is a Conflict.

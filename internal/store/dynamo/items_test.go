@@ -147,6 +147,10 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			}
 			return s.Admit(ctx, "agent_a", "run_b", limit, first, now)
 		}},
+		{"pinned run", func(s *dynamo.Store) error {
+			_, err := s.PinRun(ctx, "run_b", "run_a")
+			return err
+		}},
 		{"released run", func(s *dynamo.Store) error { return s.Release(ctx, "agent_a", "run_a") }},
 		{"pending run", func(s *dynamo.Store) error { return s.CreateRun(ctx, run()) }},
 		{"run", func(s *dynamo.Store) error { return s.CreateRun(ctx, r) }},

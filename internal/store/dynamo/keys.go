@@ -38,6 +38,7 @@ import (
 //	req#<in>                 rejected#<slot>                                 requestItem
 //	req#<in>                 other#<slot>                                    requestItem
 //	evt#<ws>#<id>            pin                                             pinItem
+//	pin#<run>                run                                             pinnedRunItem
 //	load#<agent>             load                                            loadItem
 //	health#<out>             health                                          healthItem
 //	dlv#<ws>#<tag>#<shard>   <delivery>      failed#<ws>#<out>   <delivery>  deliveryItem
@@ -178,6 +179,8 @@ func requestsPartition(webhookID string) string { return part("req#", webhookID)
 func pinKey(workspaceID, id string) key {
 	return key{joined(part("evt#", workspaceID), "#", foreign(id)), "pin"}
 }
+
+func pinnedRunKey(id string) key { return key{part("pin#", id), "run"} }
 
 func loadKey(agentID string) key { return key{part("load#", agentID), "load"} }
 

@@ -24,14 +24,14 @@ func (l loadItem) load() store.Load {
 }
 
 // LookUpAgent implements [store.Runs].
-func (s *Store) LookUpAgent(ctx context.Context, agentID, runID string) (view store.AgentView, err error) {
-	agent, live, load, run := sourceKey(agentID), liveKey(agentID), loadKey(agentID), headKey(runID)
+func (s *Store) LookUpAgent(ctx context.Context, agentID string, runIDs ...string) (view store.AgentView, err error) {
+	agent, live, load := sourceKey(agentID), liveKey(agentID), loadKey(agentID)
 	if agent.isNone() {
 		return view, nil
 	}
 	keys := []tableKey{s.configKey(agent), s.configKey(live), s.recordKey(load)}
-	if runID != "" {
-		keys = append(keys, s.recordKey(run))
+	for _, id := range runIDs {
+		keys = append(keys, s.recordKey(headKey(id)), s.recordKey(pinnedRunKey(id)))
 	}
 	found, err := s.readBatch(ctx, keys...)
 	if err != nil {
@@ -51,8 +51,59 @@ func (s *Store) LookUpAgent(ctx context.Context, agentID, runID string) (view st
 		return view, err
 	}
 	view.Load = busy.load()
-	view.Live, view.Run, err = liveAndRun(found, live, run)
+	view.Runs, view.Pinned = make(map[string]boathook.RunHead), make(map[string]string)
+	for _, id := range runIDs {
+		if it, ok := found[headKey(id)]; ok {
+			h, err := decode[headItem](it)
+			if err != nil {
+				return view, err
+			}
+			view.Runs[id] = h.head()
+		}
+		if it, ok := found[pinnedRunKey(id)]; ok {
+			p, err := decode[pinnedRunItem](it)
+			if err != nil {
+				return view, err
+			}
+			view.Pinned[id] = p.RunID
+		}
+	}
+	l, err := decode[liveItem](found[live])
+	view.Live = l.live()
 	return view, err
+}
+
+// pinnedRunItem says which run an id stands for that is not the run's own.
+type pinnedRunItem struct {
+	key
+	Expires int64  `dynamodbav:"x"`
+	RunID   string `dynamodbav:"r"`
+}
+
+// PinRun implements [store.Runs].
+func (s *Store) PinRun(ctx context.Context, id, runID string) (pinned string, err error) {
+	it := pinnedRunItem{pinnedRunKey(id), s.expiry(), part("", runID)}
+	if it.RunID == "" {
+		return "", errNoID
+	}
+	for {
+		put, err := s.putRecord(ctx, it, absent, nil)
+		if err != nil {
+			return "", fmt.Errorf("pin run %s: %w", runID, err)
+		}
+		if put {
+			return runID, nil
+		}
+		found, err := s.read(ctx, s.config.RecordsTable, it.key, true)
+		if err != nil {
+			return "", fmt.Errorf("pin run %s: %w", runID, err)
+		}
+		if found != nil {
+			other, err := decode[pinnedRunItem](found)
+			return other.RunID, err
+		}
+		// It has expired between the write and the look that followed.
+	}
 }
 
 // Admit implements [store.Loads].

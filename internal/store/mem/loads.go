@@ -10,19 +10,40 @@ import (
 )
 
 // LookUpAgent implements [store.Runs].
-func (s *Store) LookUpAgent(_ context.Context, agentID, runID string) (store.AgentView, error) {
+func (s *Store) LookUpAgent(_ context.Context, agentID string, runIDs ...string) (store.AgentView, error) {
 	defer s.lock()()
-	view := store.AgentView{Live: maps.Clone(s.under(agentID).live), Load: s.loads[agentID]}
+	view := store.AgentView{
+		Live: maps.Clone(s.under(agentID).live), Load: s.loads[agentID],
+		Runs: make(map[string]boathook.RunHead), Pinned: make(map[string]string),
+	}
 	view.Load.InFlight = maps.Clone(view.Load.InFlight)
 	if src, ok := s.sources[agentID]; ok && src.Kind == boathook.Agent {
 		src = cloneSource(src)
 		view.Agent = &src
 	}
-	if r, ok := s.runs[runID]; ok {
-		head := cloneHead(r.RunHead)
-		view.Run = &head
+	for _, id := range runIDs {
+		if r, ok := s.runs[id]; ok {
+			view.Runs[id] = cloneHead(r.RunHead)
+		}
+		if pinned, ok := s.pinnedRuns[id]; ok {
+			view.Pinned[id] = pinned
+		}
 	}
 	return view, nil
+}
+
+// PinRun implements [store.Runs].
+func (s *Store) PinRun(_ context.Context, id, runID string) (pinned string, err error) {
+	if err := refuse(id, runID); err != nil {
+		return "", err
+	}
+	defer s.lock()()
+	if pinned, ok := s.pinnedRuns[id]; ok {
+		return pinned, nil
+	}
+	s.pinnedRuns[id] = runID
+	s.expire(func() { delete(s.pinnedRuns, id) })
+	return runID, nil
 }
 
 // Admit implements [store.Loads]. It knows the load better than its caller.

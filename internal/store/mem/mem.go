@@ -44,6 +44,7 @@ type Store struct {
 	versionsOf lists[string, boathook.Version] // of a source, by number
 
 	runs         map[string]*boathook.Run
+	pinnedRuns   map[string]string                     // the runs' ids, by the ids that stand for them
 	loads        map[string]store.Load                 // by agent
 	runsOf       lists[string, *boathook.Run]          // of a source
 	healths      map[string]*health                    // by webhook
@@ -79,6 +80,7 @@ func New(c Config) *Store {
 		below:        make(map[string]*below),
 		versionsOf:   make(lists[string, boathook.Version]),
 		runs:         make(map[string]*boathook.Run),
+		pinnedRuns:   make(map[string]string),
 		loads:        make(map[string]store.Load),
 		runsOf:       make(lists[string, *boathook.Run]),
 		healths:      make(map[string]*health),

@@ -23,21 +23,21 @@ func (s *suite) newAgent() boathook.Source {
 
 func (s *suite) testLookUpAgent(t *testing.T) {
 	agent := s.newAgent()
-	lookUp := func(agentID, runID string) store.AgentView {
+	lookUp := func(agentID string, runIDs ...string) store.AgentView {
 		t.Helper()
-		return read(s.LookUpAgent(t.Context(), agentID, runID))(t)
+		return read(s.LookUpAgent(t.Context(), agentID, runIDs...))(t)
 	}
 
 	t.Run("of an agent that there is not, nothing is known", func(t *testing.T) {
 		view := lookUp(agent.ID, boathook.NewID(boathook.RunID))
-		if view.Agent != nil || len(view.Live) != 0 || view.Load.Revision != 0 || view.Run != nil {
+		if view.Agent != nil || len(view.Live) != 0 || view.Load.Revision != 0 || len(view.Runs)+len(view.Pinned) != 0 {
 			t.Errorf("got %+v", view)
 		}
 	})
 	t.Run("a source of another kind is none", func(t *testing.T) {
 		deployment := s.newSource(boathook.NewID(boathook.WorkspaceID))
 		must(t, s.PutSource(t.Context(), deployment))
-		if view := lookUp(deployment.ID, ""); view.Agent != nil {
+		if view := lookUp(deployment.ID); view.Agent != nil {
 			t.Errorf("got %+v", view.Agent)
 		}
 	})
@@ -54,16 +54,54 @@ func (s *suite) testLookUpAgent(t *testing.T) {
 		must(t, s.CreateRun(t.Context(), run))
 		must(t, s.Admit(t.Context(), agent.ID, run.ID, store.Limit{RatePerMinute: 1, MaxInFlight: 1}, store.Load{}, s.clock.Now()))
 
-		view := lookUp(agent.ID, run.ID)
+		view := lookUp(agent.ID, run.ID, boathook.NewID(boathook.RunID))
 		wantSame(t, "agent", view.Agent, &agent)
 		wantSame(t, "live", view.Live, map[boathook.Environment]boathook.LiveVersion{boathook.Production: {ID: version.ID, Number: 1}})
-		wantSame(t, "run", view.Run, &run.RunHead)
+		wantSame(t, "runs", view.Runs, map[string]boathook.RunHead{run.ID: run.RunHead})
 		wantSame(t, "load", view.Load, store.Load{
 			Window: s.clock.Now().Truncate(time.Minute), Count: 1, Revision: 1,
 			InFlight: map[string]time.Time{run.ID: s.clock.Now().Add(boathook.PlaceLifetime)},
 		})
-		if view := lookUp(agent.ID, ""); view.Run != nil {
-			t.Errorf("a run that was not asked for: %+v", view.Run)
+		if view := lookUp(agent.ID); len(view.Runs) > 0 {
+			t.Errorf("runs that were not asked for: %+v", view.Runs)
+		}
+	})
+}
+
+func (s *suite) testPinRun(t *testing.T) {
+	newID := func() string { return boathook.NewID(boathook.RunID) }
+	agent := s.newAgent()
+	must(t, s.PutSource(t.Context(), agent))
+
+	t.Run("an id stands for the run that it was pinned to first", func(t *testing.T) {
+		id, first := newID(), newID()
+		for _, runID := range []string{first, first, newID()} {
+			wantSame(t, "pinned", read(s.PinRun(t.Context(), id, runID))(t), first)
+		}
+		view := read(s.LookUpAgent(t.Context(), agent.ID, id, first))(t)
+		wantSame(t, "what the ids stand for", view.Pinned, map[string]string{id: first})
+		if len(view.Runs) > 0 {
+			t.Errorf("a pin has made a run: %+v", view.Runs)
+		}
+	})
+	t.Run("several may stand for one run, and it is not changed", func(t *testing.T) {
+		run, one, two := s.pending(t), newID(), newID()
+		for _, id := range []string{one, two} {
+			wantSame(t, "pinned", read(s.PinRun(t.Context(), id, run.ID))(t), run.ID)
+		}
+		view := read(s.LookUpAgent(t.Context(), agent.ID, one, two, run.ID))(t)
+		wantSame(t, "what the ids stand for", view.Pinned, map[string]string{one: run.ID, two: run.ID})
+		wantSame(t, "runs", view.Runs, map[string]boathook.RunHead{run.ID: run.RunHead})
+		s.wantRun(t, run)
+	})
+	t.Run("of several that pin an id at once, all have the same run", func(t *testing.T) {
+		id, pinned := newID(), make([]string, 6)
+		atOnce(t, len(pinned), func(ctx context.Context, i int) (err error) {
+			pinned[i], err = s.PinRun(ctx, id, newID())
+			return err
+		})
+		for _, other := range pinned {
+			wantSame(t, "pinned", other, pinned[0])
 		}
 	})
 }

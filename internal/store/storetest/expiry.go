@@ -53,6 +53,9 @@ func (s *suite) testExpiry(t *testing.T) {
 	read(s.PinEvent(t.Context(), pin))(t)
 	must(t, s.MarkEventPublished(t.Context(), pin.WorkspaceID, pin.ID, []int{3}))
 
+	pinnedID := boathook.NewID(boathook.RunID)
+	read(s.PinRun(t.Context(), pinnedID, over.ID))(t)
+
 	count := func(status boathook.DeliveryStatus) int {
 		t.Helper()
 		return len(s.deliveriesOf(webhook, status, "").all(t, store.Page{Limit: 10}))
@@ -70,6 +73,7 @@ func (s *suite) testExpiry(t *testing.T) {
 		_, lines, err := s.Log(t.Context(), over.ID, 0, boathook.MaxRunLog)
 		must(t, err)
 		wantSame(t, "log", lines, []store.LogLine{line, line})
+		wantSame(t, "the pinned run", read(s.PinRun(t.Context(), pinnedID, running.ID))(t), over.ID)
 		wantSame(t, "a retried delivery", read(s.Delivery(t.Context(), retried.WorkspaceID, retried.ID))(t), retried)
 		wantSame(t, "a canceled delivery", read(s.Delivery(t.Context(), canceled.WorkspaceID, canceled.ID))(t), canceled)
 		if all, failed := count(""), count(boathook.DeliveryFailed); all != 3 || failed != 1 {
@@ -139,6 +143,12 @@ func (s *suite) testExpiry(t *testing.T) {
 		again.Time = s.clock.Now()
 		wantKind(t, "MarkEventPublished", s.MarkEventPublished(t.Context(), pin.WorkspaceID, pin.ID, []int{3}), boathook.NotFound)
 		wantSame(t, "the pin", read(s.PinEvent(t.Context(), again))(t), again)
+	})
+	t.Run("an id that stood for a run is free", func(t *testing.T) {
+		if view := read(s.LookUpAgent(t.Context(), boathook.NewID(boathook.AgentID), pinnedID))(t); len(view.Pinned) > 0 {
+			t.Errorf("it still stands for %v", view.Pinned)
+		}
+		wantSame(t, "the pinned run", read(s.PinRun(t.Context(), pinnedID, running.ID))(t), running.ID)
 	})
 	t.Run("a run's id is free, and the new run has nothing of the old", func(t *testing.T) {
 		for _, r := range []boathook.Run{pending, running, over} {

@@ -325,8 +325,12 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			lists(run, func(c ctx, id string) (int, error) { return inTrigger(s.LookUpTrigger(c, v.agent.ID, v.in.ID, id)) }),
 		},
 		"LookUpAgent": {
-			lists(agent, func(c ctx, id string) (int, error) { return inAgent(s.LookUpAgent(c, id, "")) }),
+			lists(agent, func(c ctx, id string) (int, error) { return inAgent(s.LookUpAgent(c, id)) }),
 			lists(run, func(c ctx, id string) (int, error) { return inAgent(s.LookUpAgent(c, v.source.ID, id)) }),
+		},
+		"PinRun": {
+			creates(func(c ctx, id string) error { _, err := s.PinRun(c, id, v.run.ID); return err }),
+			creates(func(c ctx, id string) error { _, err := s.PinRun(c, boathook.NewID(run), id); return err }),
 		},
 		"CreateRun": {
 			creates(func(c ctx, id string) error {
@@ -531,11 +535,9 @@ func inTrigger(view store.TriggerView, err error) (int, error) {
 }
 
 func inAgent(view store.AgentView, err error) (int, error) {
-	n := view.Load.Revision
-	for _, found := range []bool{view.Agent != nil, view.Run != nil} {
-		if found {
-			n++
-		}
+	n := view.Load.Revision + len(view.Runs) + len(view.Pinned)
+	if view.Agent != nil {
+		n++
 	}
 	return n, err
 }

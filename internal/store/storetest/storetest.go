@@ -41,6 +41,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("the health of webhooks", shared.testHealth)
 	t.Run("looking up a trigger", shared.testLookUpTrigger)
 	t.Run("looking up an agent", shared.testLookUpAgent)
+	t.Run("pinning runs", shared.testPinRun)
 	t.Run("admitting runs", shared.testAdmit)
 	t.Run("creating runs", shared.testCreateRun)
 	t.Run("removing pending runs", shared.testRemovePending)

@@ -1,0 +1,114 @@
+package intake
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// identity is by what an agent's trigger is known when it comes again. Each part
+// is the id of the run that the trigger starts if nothing says otherwise.
+//
+// A trigger that is signed with a timestamp is known by its signature: whoever
+// has captured it can send it again within the timestamp's tolerance, and give it
+// another key, since the signature does not cover that. Its sender may repeat it
+// with the same key and a later timestamp, which makes another signature. So the
+// key is pinned to the run of the signature that it came with first, and the
+// signatures of the repeats are pinned to that run too.
+//
+// A signature over the body alone says nothing: a schedule may send one body each
+// minute. Such a trigger, and one with the plain secret, is known by its key.
+type identity struct {
+	signature string // empty: the trigger is not signed with a timestamp
+	key       string // empty: it has no key
+}
+
+func identify(h http.Header, agentID, key string) (ids identity) {
+	// The only form that is accepted of a signature is lower-case hex.
+	if signature := h.Get(Signature); signature != "" && h.Get(Timestamp) != "" {
+		ids.signature = boathook.DeriveID(boathook.RunID, agentID, "signature", signature)
+	}
+	if key != "" {
+		ids.key = boathook.DeriveID(boathook.RunID, agentID, key)
+	}
+	return ids
+}
+
+// all are the ids, that of the signature first.
+func (ids identity) all() (all []string) {
+	for _, id := range []string{ids.signature, ids.key} {
+		if id != "" {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// match is the run that a trigger starts, or has started before.
+type match struct {
+	id       string
+	existing *boathook.RunHead // nil: it was not created yet
+	known    bool              // by the signature: there is nothing to pin
+	ofThis   bool              // no trigger with another body can have the id
+}
+
+// find looks for the run that the trigger has started before.
+func (in *Intake) find(ctx context.Context, ids identity, view store.AgentView) (match, error) {
+	for _, id := range ids.all() {
+		known := id == ids.signature
+		if head, ok := view.Runs[id]; ok {
+			return match{id: id, existing: &head, known: known}, nil
+		}
+		if pinned, ok := view.Pinned[id]; ok {
+			existing, err := in.existing(ctx, pinned)
+			return match{id: pinned, existing: existing, known: known}, err
+		}
+	}
+	return match{id: cmp.Or(ids.signature, ids.key, boathook.NewID(boathook.RunID)), ofThis: ids.key == ""}, nil
+}
+
+// existing is the head of a run that may not have been created: its first trigger
+// ended between the pin and the run, or was refused.
+func (in *Intake) existing(ctx context.Context, id string) (*boathook.RunHead, error) {
+	head, err := in.Store.RunHead(ctx, id)
+	if boathook.IsKind(err, boathook.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up run: %w", err)
+	}
+	return &head, nil
+}
+
+// pin makes the key of a trigger with a signature stand for its run, and the
+// signature too where the run is that of another. Of two triggers that pin a key
+// at once, the first to come has the run.
+func (in *Intake) pin(ctx context.Context, ids identity, m match) (match, error) {
+	if ids.signature == "" || ids.key == "" || m.known {
+		return m, nil
+	}
+	if m.id == ids.signature {
+		var err error
+		if m, err = in.pinTo(ctx, ids.key, m); err != nil || m.id == ids.signature {
+			return m, err
+		}
+	}
+	return in.pinTo(ctx, ids.signature, m)
+}
+
+// pinTo makes an id stand for a run, unless it stands for another already.
+func (in *Intake) pinTo(ctx context.Context, id string, m match) (match, error) {
+	pinned, err := in.Store.PinRun(ctx, id, m.id)
+	if err != nil {
+		return m, fmt.Errorf("pin a trigger to its run: %w", err)
+	}
+	if pinned != m.id {
+		m.id = pinned
+		m.existing, err = in.existing(ctx, pinned)
+	}
+	return m, err
+}
