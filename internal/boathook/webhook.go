@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -139,15 +140,16 @@ const (
 func (f Format) Valid() bool { return f == Raw || f == Slack || f == Discord || f == Teams }
 
 // DisabledEvent tells the source's other webhooks that Boathook disables this
-// one. The same disabling always gives the same event.
+// one. Of its URL it has the host alone, since the rest may hold a token. The same
+// disabling always gives the same event.
 func (w *OutgoingWebhook) DisabledEvent(d Disabling) Event {
 	data, err := EncodeJSON(struct {
 		WebhookID  string `json:"webhook_id"`
 		Name       string `json:"name"`
-		URL        string `json:"url"`
+		Host       string `json:"host"`
 		Reason     string `json:"reason"`
 		DisabledAt Time   `json:"disabled_at"`
-	}{w.ID, w.Name, w.URL, d.Reason, Time{d.At}})
+	}{w.ID, w.Name, hostOf(w.URL), d.Reason, Time{d.At}})
 	if err != nil {
 		panic(err) // strings and times always encode
 	}
@@ -156,6 +158,15 @@ func (w *OutgoingWebhook) DisabledEvent(d Disabling) Event {
 		WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Environment: w.Environment,
 		Type: EventWebhookDisabled, Time: d.At, Data: data,
 	}
+}
+
+// hostOf is the host of a URL, with its port if it has one.
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "" // it was checked when it was taken
+	}
+	return u.Host
 }
 
 // SealedSecrets are an outgoing webhook's signing secrets, encrypted.

@@ -93,6 +93,7 @@ func (n *note) status(status string) {
 var notes = map[boathook.EventType]func(n *note, data []byte){
 	boathook.EventRunSucceeded:         noteRun,
 	boathook.EventRunFailed:            noteRun,
+	boathook.EventWebhookDisabled:      noteDisabled,
 	boathook.EventBuildFinish:          noteBuild,
 	boathook.EventAppBuildCreated:      noteAppBuild,
 	boathook.EventAppDeploymentCreated: noteAppDeployment,
@@ -124,6 +125,20 @@ func noteRun(n *note, data []byte) {
 	}
 	n.add("Run", run.RunID)
 	n.detail = run.ErrorMessage
+}
+
+func noteDisabled(n *note, data []byte) {
+	var webhook struct {
+		ID     string `json:"webhook_id"`
+		Name   string `json:"name"`
+		Host   string `json:"host"`
+		Reason string `json:"reason"`
+	}
+	_ = json.Unmarshal(data, &webhook)
+	n.title, n.outcome = "Webhook disabled: "+webhook.Name, bad
+	n.add("Host", webhook.Host)
+	n.add("Webhook", webhook.ID)
+	n.detail = webhook.Reason
 }
 
 func noteBuild(n *note, data []byte) {

@@ -77,9 +77,22 @@ func TestEachEventHasATitleAndItsOutcome(t *testing.T) {
 		}
 	}
 	// An event that a later version adds is told by its name.
-	e := boathook.Event{Type: "webhook.disabled", Data: []byte(`{}`)}
-	if got := parsed(t, body(t, lookup(t, dialect.Standard), boathook.Slack, e)).(map[string]any)["text"]; got != "🔵 webhook.disabled" {
+	e := boathook.Event{Type: "webhook.later", Data: []byte(`{}`)}
+	if got := parsed(t, body(t, lookup(t, dialect.Standard), boathook.Slack, e)).(map[string]any)["text"]; got != "🔵 webhook.later" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestTheMessageOfADisabledWebhookSaysWhichAndWhy(t *testing.T) {
+	for kind, name := range map[boathook.SourceKind]string{boathook.Deployment: "deployments channel", boathook.Agent: "reviews channel"} {
+		got := string(body(t, lookup(t, dialect.Crewship), boathook.Slack, example(t, kind, boathook.EventWebhookDisabled)))
+		for _, want := range []string{
+			"❌ Webhook disabled: " + name, `*Host*\nhooks.example.com`, `*Webhook*\nout_m5rz7ck2wq4xhd6nbt3yvspa`, "failing since 2026-11-16",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s has no %s", got, want)
+			}
+		}
 	}
 }
 
