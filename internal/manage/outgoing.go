@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"boathook/internal/boathook"
@@ -110,6 +112,11 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 		if err := h.cfg.CheckURL("url", *in.URL); err != nil {
 			return err
 		}
+		if !sameOrigin(w.URL, *in.URL) {
+			// They are for the receiver before. Who may change a webhook may not
+			// read them, and so not have them sent to a receiver of his own.
+			w.SealedHeaders = nil
+		}
 		w.URL = *in.URL
 	}
 	if in.Events != nil {
@@ -186,6 +193,21 @@ func (h *Handler) enable(ctx context.Context, w *boathook.OutgoingWebhook, enabl
 	}
 	w.Health = boathook.Health{}
 	return h.cfg.Store.ClearHealth(ctx, w.ID, boathook.HealthFailures|boathook.HealthSlow|boathook.HealthProbe|boathook.HealthDisabling)
+}
+
+// sameOrigin reports whether requests to two URLs go to one server: by scheme,
+// host and port (RFC 6454, section 5).
+func sameOrigin(a, b string) bool {
+	one, err := url.Parse(a)
+	if err != nil {
+		return false
+	}
+	other, err := url.Parse(b)
+	return err == nil && one.Scheme == other.Scheme && strings.EqualFold(one.Hostname(), other.Hostname()) && portOf(one) == portOf(other)
+}
+
+func portOf(u *url.URL) string {
+	return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 }
 
 func checkEvents(events []boathook.EventType, kind boathook.SourceKind) error {

@@ -433,7 +433,7 @@ func TestAnOutgoingWebhookChangesFieldByField(t *testing.T) {
 		want        any
 	}{
 		{`{"name":"y"}`, "name", "y"},
-		{`{"url":"https://other.example"}`, "url", "https://other.example"},
+		{`{"url":"https://example.com:443/other?x=y"}`, "url", "https://example.com:443/other?x=y"},
 		{`{"events":["run.failed"]}`, "events", []any{"run.failed"}},
 		{`{"environment":"staging"}`, "environment", "staging"},
 		{`{"headers":{"B":"2"}}`, "headers", map[string]any{"B": "********"}},
@@ -462,6 +462,66 @@ func TestAnOutgoingWebhookChangesFieldByField(t *testing.T) {
 	a.ask(204, "DELETE", path, "")
 	a.ask(404, "GET", path, "")
 	a.ask(404, "DELETE", path, "")
+}
+
+// Who may change a webhook may not read its headers, and so not have them sent to
+// a receiver of his own. It is the same through each system's own paths.
+func TestAWebhookThatMovesToAnotherServerLosesItsHeaders(t *testing.T) {
+	a := newAPI(t)
+	const masked, none = "map[X-Key:********]", "map[]"
+	change := func(path string, body func(url string) string) func(url string) {
+		return func(url string) { a.ask(200, "PATCH", path, body(url)) }
+	}
+	made := func(path string) string { // of a source whose webhooks are those of another system too
+		return path + "/outgoing-webhooks/"
+	}
+	deployment := a.deployment()
+	own := made(deployment) + a.outgoing(deployment).text("id")
+	hooks, repository := a.repository("docker-hello")
+	hook := a.hook(hooks)
+	ownOfHook := made("/v1/repositories/"+repository) + a.webhookOf(repository)
+	webhooks, app := a.app()
+	webhook := a.appWebhook(webhooks)
+	ownOfApp := made("/v1/apps/"+app) + idOf(webhook)
+
+	for name, face := range map[string]struct {
+		own  string // its path in /v1, which shows headers
+		move func(url string)
+	}{
+		"/v1":        {own, change(own, func(url string) string { return `{"url":"` + url + `"}` })},
+		"Shipway":    {ownOfHook, change(hook, func(url string) string { return `{"config":{"url":"` + url + `"}}` })},
+		"Capawesome": {ownOfApp, change(webhook, func(url string) string { return `{"url":"` + url + `"}` })},
+	} {
+		for _, tc := range []struct {
+			from, to string
+			want     string
+		}{
+			{"https://e.example/a", "https://e.example/b?c=d", masked},
+			{"https://e.example/a", "https://E.EXAMPLE:443/a", masked},
+			{"https://e.example/a", "https://e.example:8443/a", none},
+			{"https://e.example/a", "https://www.e.example/a", none},
+			{"https://e.example/a", "https://attacker.example/https://e.example/a", none},
+			{"https://e.example:8443/a", "https://e.example/a", none},
+		} {
+			a.ask(200, "PATCH", face.own, `{"url":"`+tc.from+`","headers":{"X-Key":"header-credential"}}`)
+			face.move(tc.to)
+			if got := fmt.Sprint(a.ask(200, "GET", face.own, "").object("headers")); got != tc.want {
+				t.Errorf("%s: from %s to %s: the headers are %s, want %s", name, tc.from, tc.to, got, tc.want)
+			}
+			face.move(tc.from) // and they do not come back
+			if got := fmt.Sprint(a.ask(200, "GET", face.own, "").object("headers")); got != tc.want {
+				t.Errorf("%s: from %s to %s and back: the headers are %s, want %s", name, tc.from, tc.to, got, tc.want)
+			}
+		}
+	}
+	got := a.ask(200, "PATCH", own, `{"url":"https://another.example","headers":{"X-New":"1"}}`)
+	if headers := fmt.Sprint(got.object("headers")); headers != "map[X-New:********]" {
+		t.Errorf("moved with headers, it has %s", headers)
+	}
+	if got := a.ask(200, "PATCH", own, `{"url":"https://e.example"}`); fmt.Sprint(got.object("headers")) != none {
+		t.Errorf("moved without, the answer shows %v", got["headers"])
+	}
+	a.refused(400, "headers", "PATCH", own, `{"url":"https://another.example","headers":{"X-Key":"********"}}`)
 }
 
 func TestASecretRotatesAtOnceOrWithAnOverlap(t *testing.T) {
