@@ -2,6 +2,8 @@ package boathook
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,6 +30,15 @@ const (
 	EventJobCreated           EventType = "job_created"
 	EventJobFinished          EventType = "job_finished"
 )
+
+// ownWords begin the types of events that Boathook alone tells of.
+var ownWords = []string{"run.", "webhook.", "delivery."}
+
+// Own reports whether t is one of Boathook's own words, which nobody can publish:
+// a receiver can trust that such an event has happened.
+func (t EventType) Own() bool {
+	return slices.ContainsFunc(ownWords, func(word string) bool { return strings.HasPrefix(string(t), word) })
+}
 
 // EventTypes is what each kind of source can tell. Package catalogue knows
 // what each event's data is.

@@ -184,6 +184,10 @@ func (h *Handler) checkEvent(ctx context.Context, c call, in eventInput, sources
 			return boathook.InvalidField(f.name, "is required")
 		}
 	}
+	if in.Type.Own() {
+		return &boathook.Error{Kind: boathook.Forbidden, Field: "type",
+			Message: fmt.Sprintf("%q is told of by Boathook alone, so that receivers can trust it", in.Type)}
+	}
 	if in.Environment != "" {
 		if err := checkEnvironment(in.Environment); err != nil {
 			return err
@@ -308,15 +312,16 @@ func (h *Handler) send(ctx context.Context, events []*publishing, pins []*pin) e
 }
 
 type eventTypeView struct {
-	Type    boathook.EventType  `json:"type"`
-	Source  boathook.SourceKind `json:"source"`
-	Schema  json.RawMessage     `json:"schema"`
-	Example json.RawMessage     `json:"example"`
+	Type        boathook.EventType  `json:"type"`
+	Source      boathook.SourceKind `json:"source"`
+	Publishable bool                `json:"publishable"` // by POST /v1/events; others are Boathook's own
+	Schema      json.RawMessage     `json:"schema"`
+	Example     json.RawMessage     `json:"example"`
 }
 
 // listEventTypes shows the catalogue whole: it is short.
 func (h *Handler) listEventTypes(context.Context, call, none) (list[eventTypeView], error) {
 	return viewList(catalogue.All(), "", func(t catalogue.Type) eventTypeView {
-		return eventTypeView{t.Name, t.Source, t.Schema, t.Example}
+		return eventTypeView{t.Name, t.Source, !t.Name.Own(), t.Schema, t.Example}
 	}), nil
 }

@@ -58,15 +58,15 @@ func TestABatchIsPublishedInItsOrder(t *testing.T) {
 	a := newAPI(t)
 	app := a.newApp()
 	repository := a.ask(201, "POST", "/v1/repositories", `{"owner":"acme","name":"site"}`).text("id")
-	deployment := idOf(a.deployment())
+	other := a.newApp()
 	got := a.ask(202, "POST", "/v1/events", `{"events":[`+
 		jobFinished(t, app, `,"id":"first"`)+`,`+
 		`{"source":"`+repository+`","type":"build_finish","data":`+exampleOf(t, boathook.Repository, boathook.EventBuildFinish)+`},`+
-		`{"source":"`+deployment+`","type":"run.failed","data":`+exampleOf(t, boathook.Deployment, boathook.EventRunFailed)+`}]}`)
+		jobFinished(t, other, ``)+`]}`)
 	if fmt.Sprint(got.list("events")[0]) != "map[deliveries:2 id:first]" || got.list("events")[2]["deliveries"] != 4.0 {
 		t.Errorf("answered %v", got)
 	}
-	for i, want := range []string{app, repository, deployment} {
+	for i, want := range []string{app, repository, other} {
 		if a.publish.events[i].SourceID != want {
 			t.Errorf("event %d is of %s, want %s", i, a.publish.events[i].SourceID, want)
 		}
@@ -317,6 +317,41 @@ func TestTheCatalogueIsShownWithSchemasAndExamples(t *testing.T) {
 		if c, ok := catalogue.Lookup(kind, name); !ok || c.Validate(example) != nil || o.object("schema").text("$schema") == "" {
 			t.Errorf("%s of a %s is %v", name, kind, o)
 		}
+	}
+}
+
+// A receiver that trusts Boathook's signature trusts that a run has succeeded, and
+// that a webhook was disabled.
+func TestBoathooksOwnWordsAreNotPublished(t *testing.T) {
+	a := newAPI(t)
+	deployment, agent, app := idOf(a.deployment()), idOf(a.agent()), a.newApp()
+	token := a.tokenFor(stackToken, boathook.Member)
+	publishable := 0
+	for _, o := range a.ask(200, "GET", "/v1/event-types", "").list("data") {
+		kind, name := boathook.SourceKind(o.text("source")), boathook.EventType(o.text("type"))
+		source := map[boathook.SourceKind]string{boathook.Deployment: deployment, boathook.Agent: agent, boathook.App: app}[kind]
+		if kind == boathook.Repository {
+			source = a.ask(201, "POST", "/v1/repositories", `{"owner":"acme","name":"site"}`).text("id")
+		}
+		event := `{"source":"` + source + `","type":"` + string(name) + `","data":` + exampleOf(t, kind, name) + `}`
+		if o["publishable"] == true {
+			publishable++
+			a.as(token, 202, "POST", "/v1/events", event)
+			continue
+		}
+		for _, who := range []string{token, stackToken} {
+			e := a.as(who, 403, "POST", "/v1/events", event).object("error")
+			if e.text("field") != "type" || !strings.Contains(e.text("message"), "Boathook alone") {
+				t.Errorf("%s: refused with %v", name, e)
+			}
+		}
+		a.refused(403, "/events/1/type", "POST", "/v1/events", `{"events":[`+jobFinished(t, app, ``)+`,`+event+`]}`)
+	}
+	for _, name := range []string{"run.x", "run.", "webhook.failing", "delivery.exhausted"} { // also those that are not told of yet
+		a.refused(403, "type", "POST", "/v1/events", `{"source":"`+app+`","type":"`+name+`","data":{}}`)
+	}
+	if len(a.publish.events) != publishable || publishable != 5 {
+		t.Errorf("%d events were published, %d can be", len(a.publish.events), publishable)
 	}
 }
 

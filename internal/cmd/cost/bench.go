@@ -26,10 +26,10 @@ type bench struct {
 	url    string // of the API, the target and the receivers
 	token  string
 
-	sourceID string
-	trigger  string                            // its path
-	queued   map[boathook.Environment][]string // messages to its webhook, in the deliveries queue
-	stored   int                               // bytes of a delivery that succeeded at once
+	trigger string // its path
+	appID   string
+	queued  map[boathook.Environment][]string // messages to its webhook, in the deliveries queue
+	stored  int                               // bytes of a delivery that succeeded at once
 
 	mu       sync.Mutex
 	seen     map[string]bool // deliveries that have arrived
@@ -76,7 +76,8 @@ func (b *bench) Close() {
 	b.Cloud.Close()
 }
 
-// setUp makes a deployment with two webhooks, and serves all three parties.
+// setUp makes a deployment, and an app whose events are published, with a webhook
+// each for what goes well and for what does not, and serves all three parties.
 func (b *bench) setUp(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -103,7 +104,6 @@ func (b *bench) setUp(ctx context.Context) error {
 	if err := b.post(ctx, "/v1/deployments", `{"name":"nightly reports"}`, "", &made); err != nil {
 		return err
 	}
-	b.sourceID = made.ID
 	path := "/v1/deployments/" + made.ID
 	if err := b.post(ctx, path+"/versions", fmt.Sprintf(
 		`{"environment":"production","target":{"type":"http","url":"%s/target"}}`, b.url), "", &made); err != nil {
@@ -114,9 +114,17 @@ func (b *bench) setUp(ctx context.Context) error {
 	}
 	_, token, _ := strings.Cut(made.URL, "/webhooks/")
 	b.trigger = "/webhooks/" + token
+	if err := b.post(ctx, path+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"report status","url":"%s/receiver/ok","events":["run.succeeded"],"environment":"production"}`, b.url), "", &made); err != nil {
+		return err
+	}
+	if err := b.post(ctx, "/v1/apps", `{"name":"reports"}`, "", &made); err != nil {
+		return err
+	}
+	b.appID = made.ID
 	for environment, kind := range map[boathook.Environment]string{boathook.Production: "ok", boathook.Staging: "flaky"} {
-		if err := b.post(ctx, path+"/outgoing-webhooks", fmt.Sprintf(
-			`{"name":"report status","url":"%s/receiver/%s","events":["run.succeeded"],"environment":%q}`, b.url, kind, environment), "", &made); err != nil {
+		if err := b.post(ctx, "/v1/apps/"+b.appID+"/outgoing-webhooks", fmt.Sprintf(
+			`{"name":"job status","url":"%s/receiver/%s","events":["job_finished"],"environment":%q,"dialect":"crewship"}`, b.url, kind, environment), "", &made); err != nil {
 			return err
 		}
 	}

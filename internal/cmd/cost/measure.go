@@ -66,8 +66,8 @@ func (b *bench) events(ctx context.Context) (event, keyed usage, err error) {
 // publish publishes as many events as a request may have, and keeps the messages
 // that this puts into the deliveries queue.
 func (b *bench) publish(ctx context.Context, environment boathook.Environment, key string) (usage, error) {
-	t, _ := catalogue.Lookup(boathook.Deployment, boathook.EventRunSucceeded)
-	event := fmt.Sprintf(`{"source":%q,"type":%q,"environment":%q,"data":%s}`, b.sourceID, t.Name, environment, t.Example)
+	t, _ := catalogue.Lookup(boathook.App, boathook.EventJobFinished)
+	event := fmt.Sprintf(`{"source":%q,"type":%q,"environment":%q,"data":%s}`, b.appID, t.Name, environment, t.Example)
 	body := `{"events":[` + strings.Repeat(event+",", published-1) + event + `]}`
 	used, err := b.meter.during(ctx, "ManageFunction", func() error {
 		return b.post(ctx, "/v1/events", body, key, new(struct{}))
