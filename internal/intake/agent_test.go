@@ -151,6 +151,8 @@ func TestAnAgentsTriggerIsRefusedInTheDocumentedOrder(t *testing.T) {
 	}
 	if text := p.log.String(); strings.Contains(text, fixture.AgentSecret) {
 		t.Error("the log holds the secret")
+	} else if strings.Contains(text, "level=ERROR") || strings.Contains(text, strings.Repeat("a", 100)) {
+		t.Errorf("logged %.500s", text)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"boathook/internal/store"
 )
 
-// identity is by what an agent's trigger is known when it comes again. Each part
+// identity is what an agent's trigger is known by when it comes again. Each part
 // is the id of the run that the trigger starts if nothing says otherwise.
 //
 // A trigger that is signed with a timestamp is known by its signature: whoever

@@ -178,7 +178,7 @@ type Runs interface {
 	// LookUpTrigger reads in one round trip. An empty runID asks for no run.
 	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (TriggerView, error)
 	// LookUpAgent reads in one round trip. runIDs are those by which the trigger
-	// may have started a run before.
+	// may have started a run before, each given once.
 	LookUpAgent(ctx context.Context, agentID string, runIDs ...string) (AgentView, error)
 	// PinRun keeps that an id stands for the run of another id, or gives the one
 	// that it stands for already: of several that are pinned at once, one stays.
