@@ -116,6 +116,9 @@ func TestEverySequenceOfTriggersStartsTheRunsThatTheRulesSay(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) { // time stands still, so that signatures are the same again
 		for _, first := range requests {
+			if first.at != 0 || first.body != body || first.key == "j" {
+				continue // the same by other names
+			}
 			for _, dies := range []bool{false, true} {
 				first.dies = dies
 				if dies && (first.key == "" || first.how != "timestamp") {
