@@ -48,7 +48,7 @@ func keysIn(v any) (values []string) {
 	case attributes:
 		for name, inner := range v {
 			value, _ := inner.(attributes)
-			if text, ok := value["S"].(string); ok && slices.Contains([]string{"pk", "sk", "parent", "place", ":p", ":pk", ":parent"}, name) {
+			if text, ok := value["S"].(string); ok && slices.Contains([]string{"pk", "sk", "parent", "place", ":p", ":pk", ":parent", ":first", ":last"}, name) {
 				values = append(values, text)
 			}
 			values = append(values, keysIn(inner)...)
