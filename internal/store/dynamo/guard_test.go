@@ -92,3 +92,14 @@ func TestACursorWithALongIDIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A health's key does not name the source of its webhook.
+func TestAWebhookOfAnotherSourceKeepsItsHealth(t *testing.T) {
+	s, w := onWire(func(request) *reply { return ok(`{}`) }) // there is no such webhook under the source
+	if err := s.DeleteOutgoing(t.Context(), "dep_a", "out_of_another"); !boathook.IsKind(err, boathook.NotFound) {
+		t.Errorf("got %v", err)
+	}
+	if len(w.requests) != 1 || w.requests[0].input["TableName"] != "config" {
+		t.Errorf("the requests are %v", w.requests)
+	}
+}

@@ -139,14 +139,18 @@ func (s *Store) AllOutgoing(ctx context.Context, sourceID string) (webhooks []bo
 	return webhooks, nil
 }
 
-// DeleteOutgoing implements [store.Webhooks]. The health goes first, so that a
-// repeat removes what a failed call has left. An attempt that ends meanwhile may
-// bring it back; then it expires.
+// DeleteOutgoing implements [store.Webhooks]. The webhook goes first: a health's key
+// does not name the source, and another source's must not be deleted. Where the
+// health is left behind, or an attempt that ends meanwhile brings it back, it
+// expires.
 func (s *Store) DeleteOutgoing(ctx context.Context, sourceID, id string) error {
+	if err := s.deleteWebhook(ctx, "outgoing webhook "+id, outgoingKey(sourceID, id)); err != nil {
+		return err
+	}
 	if err := s.deleteRecord(ctx, healthKey(id)); err != nil {
 		return fmt.Errorf("delete the health of outgoing webhook %s: %w", id, err)
 	}
-	return s.deleteWebhook(ctx, "outgoing webhook "+id, outgoingKey(sourceID, id))
+	return nil
 }
 
 // below reads all of a source's items whose sort keys have a prefix, the last
