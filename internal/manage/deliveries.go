@@ -157,12 +157,14 @@ func (h *Handler) listDeliveries(ctx context.Context, c call, _ none) (list[deli
 	params := c.URL.Query()
 	q := store.DeliveryQuery{
 		WorkspaceID: c.workspace, WebhookID: w.ID, Page: p,
-		Status:    boathook.DeliveryStatus(params.Get("status")),
 		EventType: boathook.EventType(params.Get("event")),
 	}
-	if q.Status != "" && !q.Status.Valid() {
-		return list[deliveryView]{}, boathook.InvalidField("status", "must be %s, %s, %s or %s",
-			boathook.DeliverySucceeded, boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled)
+	if status := boathook.DeliveryStatus(params.Get("status")); status != "" {
+		if !status.Valid() {
+			return list[deliveryView]{}, boathook.InvalidField("status", "must be %s, %s, %s or %s",
+				boathook.DeliverySucceeded, boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled)
+		}
+		q.Statuses = []boathook.DeliveryStatus{status}
 	}
 	if q.EventType != "" && !slices.Contains(boathook.EventTypes[s.Kind], q.EventType) {
 		return list[deliveryView]{}, boathook.InvalidField("event", "a %s has no event %q", s.Kind, q.EventType)

@@ -65,7 +65,8 @@ func (h *Handler) recoverOutgoing(ctx context.Context, c call, in recovery) (rec
 
 	out := recovered{Until: boathook.Time{Time: until}, NextCursor: nullable(in.Cursor)}
 	q := store.DeliveryQuery{
-		WorkspaceID: w.WorkspaceID, WebhookID: w.ID, Status: boathook.DeliveryFailed, Since: since, Until: until.Add(time.Millisecond),
+		WorkspaceID: w.WorkspaceID, WebhookID: w.ID, Statuses: []boathook.DeliveryStatus{boathook.DeliveryFailed},
+		Since: since, Until: until.Add(time.Millisecond),
 		Page: store.Page{Limit: recoverLimit, Cursor: in.Cursor},
 	}
 	for {

@@ -280,7 +280,7 @@ func (u *users) recover(r *rand.Rand) {
 	}
 	_, id, _ := strings.Cut(path, "outgoing-webhooks/")
 	failed, _, err := u.w.store.Store.Deliveries(context.Background(), store.DeliveryQuery{
-		WorkspaceID: workspaceID, WebhookID: id, Status: boathook.DeliveryFailed, Page: store.Page{Limit: 200},
+		WorkspaceID: workspaceID, WebhookID: id, Statuses: []boathook.DeliveryStatus{boathook.DeliveryFailed}, Page: store.Page{Limit: 200},
 	})
 	must(err)
 	at := time.Now()

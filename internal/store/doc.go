@@ -19,8 +19,8 @@
 // Each table has one sparse index. "by-place" of Config, a local one and
 // consistent, sorts what is listed in pages: tokens, sources, versions.
 // "by-parent" of Records, a global one that lags, has a source's runs by time,
-// the active ones apart, and a webhook's failed deliveries, with what their lists
-// select by.
+// the active ones apart, and a webhook's deliveries that are retrying, failed or
+// canceled, each status apart, with what their lists select by.
 //
 // # Access patterns
 //
@@ -81,14 +81,14 @@
 //	LogLines             records  run#id / log#line           Query C                                 1 R per 4 KiB
 //	PinEvent             records  evt#ws#id / pin             PutItem, or also GetItem C              1 W, 1 W + 1 R
 //	MarkEventPublished   records  evt#ws#id / pin             UpdateItem                              1 W
-//	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 1 if failed)
-//	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W (+ 1 if failed)
-//	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W (+ 1), 2 W
-//	ReopenDelivery       records  delivery                    UpdateItem                              1 W + 1
+//	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 1 if it did not succeed)
+//	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W + 1 (+ 2 if it failed for good)
+//	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W + 2, 2 W + 1
+//	ReopenDelivery       records  delivery                    UpdateItem                              1 W + 2
 //	Delivery             records  delivery                    GetItem C                               1 R
 //	Attempts             records  delivery, att#id            GetItem C, Query C                      2 R
 //	Deliveries           records  dlv#ws#tag#0…3              Query x4 side by side                   0.5 R per 4 KiB
-//	Deliveries (failed)  records  by-parent failed#ws#out     Query                                   0.5 R per 4 KiB
+//	Deliveries (others)  records  by-parent status#ws#out#0…3 Query x4 side by side, each status      0.5 R per 4 KiB
 //	PutDue               records  due#shard / time#id         PutItem                                 1 W
 //	Due                  records  due#shard                   Query C                                 1 R per 4 KiB
 //	DeleteDue            records  due#shard / time#id         DeleteItem                              1 W

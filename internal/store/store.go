@@ -329,7 +329,7 @@ type Events interface {
 type DeliveryQuery struct {
 	WorkspaceID string
 	WebhookID   string
-	Status      boathook.DeliveryStatus
+	Statuses    []boathook.DeliveryStatus // any of them
 	EventType   boathook.EventType
 	Since       time.Time // of events that happened then or later
 	Until       time.Time // of events that happened before

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,8 +21,8 @@ type deliveryItem struct {
 	key
 	content                          // of the body
 	BodyExpires int64                `dynamodbav:"bx,omitempty"`     // of a body that is in further items
-	Parent      string               `dynamodbav:"parent,omitempty"` // while it is failed
-	Place       string               `dynamodbav:"place,omitempty"`  // while it is failed
+	Parent      string               `dynamodbav:"parent,omitempty"` // see [parentOf]
+	Place       string               `dynamodbav:"place,omitempty"`  // where there is a parent
 	Expires     int64                `dynamodbav:"x"`
 	SourceID    string               `dynamodbav:"so"`
 	WebhookID   string               `dynamodbav:"w"`
@@ -73,8 +74,8 @@ func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliv
 		SourceID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, EventType: d.EventType, Environment: d.Environment,
 		Reason: d.Reason, state: stateOf(d),
 	}
-	if d.Status == boathook.DeliveryFailed {
-		it.Parent, it.Place = failedParent(d.WorkspaceID, d.WebhookID), d.ID.String()
+	if it.Parent = parentOf(d); it.Parent != "" {
+		it.Place = d.ID.String()
 	}
 	var err error
 	it.content, err = s.pack(ctx, it.key, d.Body, maxInlineBody, it.Expires)
@@ -184,9 +185,9 @@ func (s *Store) recordAttempt(ctx context.Context, d boathook.Delivery, a boatho
 func (s *Store) follow(ctx context.Context, d boathook.Delivery, n int) error {
 	change := "SET s = :s, n = :n, u = :u REMOVE parent, place, er"
 	values := map[string]any{":s": d.Status, ":n": d.Attempts, ":u": d.NextAttemptAt, ":number": n}
-	if d.Status == boathook.DeliveryFailed {
-		change = "SET s = :s, n = :n, u = :u, parent = :parent, place = :place"
-		values[":parent"], values[":place"] = failedParent(d.WorkspaceID, d.WebhookID), d.ID.String()
+	if parent := parentOf(d); parent != "" {
+		change = "SET s = :s, n = :n, u = :u, parent = :parent, place = :place REMOVE er"
+		values[":parent"], values[":place"] = parent, d.ID.String()
 	}
 	for {
 		it, held, err := s.updateDelivery(ctx, d, d.NextAttemptAt, change, "n < :number", values)
@@ -235,8 +236,8 @@ func (s *Store) CancelDelivery(ctx context.Context, d boathook.Delivery) error {
 // has more attempts than d, which then has as many.
 func (s *Store) cancelDelivery(ctx context.Context, d *boathook.Delivery) (done bool, err error) {
 	it, held, err := s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID),
-		"SET s = :s, er = :reason, n = :n REMOVE u, parent, place", "(s = :retrying OR s = :failed) AND n <= :n", map[string]any{
-			":s": d.Status, ":reason": d.Reason, ":n": d.Attempts,
+		"SET s = :s, er = :reason, n = :n, parent = :parent, place = :place REMOVE u", "(s = :retrying OR s = :failed) AND n <= :n", map[string]any{
+			":s": d.Status, ":reason": d.Reason, ":n": d.Attempts, ":parent": parentOf(*d), ":place": d.ID.String(),
 			":retrying": boathook.DeliveryRetrying, ":failed": boathook.DeliveryFailed,
 		})
 	if held || err != nil {
@@ -265,14 +266,16 @@ func (s *Store) PostponeDelivery(ctx context.Context, d boathook.Delivery, at ti
 
 // postponeDelivery is not done if the record was made or removed meanwhile.
 func (s *Store) postponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) (done bool, err error) {
-	it, held, err := s.updateDelivery(ctx, d, at, "SET s = :retrying, u = :at REMOVE parent, place, er", "s <> :succeeded AND n <= :n", map[string]any{
-		":retrying": boathook.DeliveryRetrying, ":succeeded": boathook.DeliverySucceeded, ":n": d.Attempts, ":at": at,
+	d.Status = boathook.DeliveryRetrying
+	it, held, err := s.updateDelivery(ctx, d, at, "SET s = :retrying, u = :at, parent = :parent, place = :place REMOVE er", "s <> :succeeded AND n <= :n", map[string]any{
+		":retrying": d.Status, ":succeeded": boathook.DeliverySucceeded, ":n": d.Attempts, ":at": at,
+		":parent": parentOf(d), ":place": d.ID.String(),
 	})
 	if held || err != nil {
 		return held, err
 	}
 	if it == nil {
-		d.Status, d.NextAttemptAt, d.Reason = boathook.DeliveryRetrying, at, ""
+		d.NextAttemptAt, d.Reason = at, ""
 		return s.makeDelivery(ctx, d)
 	}
 	found, err := decode[deliveryItem](it)
@@ -288,9 +291,7 @@ func (s *Store) postponeDelivery(ctx context.Context, d boathook.Delivery, at ti
 
 // ReopenDelivery implements [store.Deliveries].
 func (s *Store) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
-	when, values := "s = :status AND n = :n", map[string]any{
-		":retrying": boathook.DeliveryRetrying, ":status": d.Status, ":n": d.Attempts, ":at": at,
-	}
+	when, values := "s = :status AND n = :n", map[string]any{":status": d.Status, ":n": d.Attempts, ":at": at}
 	switch d.Status {
 	case boathook.DeliveryFailed:
 	case boathook.DeliveryRetrying:
@@ -299,7 +300,9 @@ func (s *Store) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time
 	default:
 		return nil
 	}
-	if _, _, err := s.updateDelivery(ctx, d, at, "SET s = :retrying, u = :at REMOVE parent, place", when, values); err != nil {
+	d.Status = boathook.DeliveryRetrying
+	values[":retrying"], values[":parent"], values[":place"] = d.Status, parentOf(d), d.ID.String()
+	if _, _, err := s.updateDelivery(ctx, d, at, "SET s = :retrying, u = :at, parent = :parent, place = :place", when, values); err != nil {
 		return fmt.Errorf("reopen delivery %s: %w", d.ID, err)
 	}
 	return nil
@@ -376,37 +379,51 @@ func (s *Store) attempts(ctx context.Context, id boathook.DeliveryID, it deliver
 	return attempts, nil
 }
 
+// deliveryLists are the lists that have what a query selects. Of several statuses,
+// those of retrying ones are looked at first: a delivery leaves them for others.
+func (s *Store) deliveryLists(q store.DeliveryQuery) (stages [][]list) {
+	whole := list{table: s.config.RecordsTable}
+	if !q.Since.IsZero() {
+		whole.oldest = boathook.FirstDeliveryID(q.Since, q.WebhookID).String()
+	}
+	if !q.Until.IsZero() {
+		// Less its last digit, which is 0, it sorts before the id itself,
+		// and after all that are less.
+		edge := boathook.FirstDeliveryID(q.Until, q.WebhookID).String()
+		whole.newest = edge[:len(edge)-1]
+	}
+	sharded := func(of list, partition func(shard int) string) []list {
+		lists := make([]list, deliveryShards)
+		for shard := range lists {
+			lists[shard] = of
+			lists[shard].partition = partition(shard)
+		}
+		return lists
+	}
+	if len(q.Statuses) == 0 || slices.Contains(q.Statuses, boathook.DeliverySucceeded) {
+		whole.columns = deliveryColumns
+		return [][]list{sharded(whole, func(shard int) string {
+			return webhookPartition(q.WorkspaceID, q.WebhookID, shard)
+		})}
+	}
+	whole.index = byParent
+	for _, status := range []boathook.DeliveryStatus{boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled} {
+		if slices.Contains(q.Statuses, status) {
+			stages = append(stages, sharded(whole, func(shard int) string {
+				return statusParent(status, q.WorkspaceID, q.WebhookID, shard)
+			}))
+		}
+	}
+	return stages
+}
+
 // Deliveries implements [store.Deliveries].
 func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error) {
-	var lists []list
-	if q.Status == boathook.DeliveryFailed {
-		lists = append(lists, list{
-			table: s.config.RecordsTable, index: byParent, partition: failedParent(q.WorkspaceID, q.WebhookID),
-		})
-	} else {
-		for shard := range deliveryShards {
-			lists = append(lists, list{
-				table: s.config.RecordsTable, columns: deliveryColumns,
-				partition: webhookPartition(q.WorkspaceID, q.WebhookID, shard),
-			})
-		}
-	}
-	for i := range lists {
-		if !q.Since.IsZero() {
-			lists[i].oldest = boathook.FirstDeliveryID(q.Since, q.WebhookID).String()
-		}
-		if !q.Until.IsZero() {
-			// Less its last digit, which is 0, it sorts before the id itself,
-			// and after all that are less.
-			edge := boathook.FirstDeliveryID(q.Until, q.WebhookID).String()
-			lists[i].newest = edge[:len(edge)-1]
-		}
-	}
 	found, next, err := page(ctx, s, q.Page, isDeliveryID, func(it deliveryItem) bool {
 		return it.WebhookID == q.WebhookID &&
-			(q.Status == "" || it.Status == q.Status) &&
+			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, it.Status)) &&
 			(q.EventType == "" || it.EventType == q.EventType)
-	}, lists...)
+	}, s.deliveryLists(q)...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list deliveries of %s: %w", q.WebhookID, err)
 	}

@@ -28,7 +28,8 @@ import (
 //
 // The records table. The sparse index by-parent sorts a source's runs by their
 // creation, those that are active apart from those that are over, and a webhook's
-// failed deliveries by their events' times.
+// deliveries that have not succeeded by their events' times, those of each status
+// apart.
 //
 //	pk                       sk              parent              place       item
 //	run#<run>                head            active#<src>, <src> <time>#<id> headItem
@@ -41,7 +42,8 @@ import (
 //	pin#<run>                run                                             pinnedRunItem
 //	load#<agent>             load                                            loadItem
 //	health#<out>             health                                          healthItem
-//	dlv#<ws>#<tag>#<shard>   <delivery>      failed#<ws>#<out>   <delivery>  deliveryItem
+//	dlv#<ws>#<tag>#<shard>   <delivery>      <status>#<ws>#<out>#<shard>
+//	                                                             <delivery>  deliveryItem
 //	att#<delivery>           <number>                                        attemptItem
 //	due#<shard>              <time>#<id>                                     dueItem
 //	slot#<out>               <interval>                                      slotItem
@@ -53,7 +55,7 @@ import (
 // Times are 13 digits of Unix milliseconds. The key of an input or output holds
 // its hash, and the run's head says which hashes are its own: a write that lost
 // its race is never seen. A delivery's keys follow from its workspace and its
-// id; parent and place are set only while it is failed.
+// id; parent and place are set only while it is retrying, failed or canceled.
 const (
 	pkAttr     = "pk"
 	skAttr     = "sk"
@@ -71,10 +73,11 @@ const (
 // projected is what the index by-parent knows besides keys: what lists of runs
 // select by, and what lists of deliveries show. Nothing in it changes with a
 // run's heartbeat.
-var projected = []string{"s", "e", "x", "ws", "so", "w", "i", "t", "n", "u"}
+var projected = []string{"s", "e", "x", "ws", "so", "w", "i", "t", "n", "u", "er"}
 
 // deliveryShards is how many partitions one webhook's deliveries are spread
-// over. It is part of their keys: never change it.
+// over, in the table and, for each status, in the index by-parent. It is part of
+// their keys: never change it.
 const deliveryShards = 4
 
 // key is an item's primary key.
@@ -245,8 +248,18 @@ func activeParent(sourceID string) string { return part("active#", sourceID) }
 // An update that ends a run copies its source's id to be its parent.
 func overParent(sourceID string) string { return part("", sourceID) }
 
-func failedParent(workspaceID, webhookID string) string {
-	return part("failed#", workspaceID, webhookID)
+// statusParent is of a webhook's deliveries of a status other than succeeded.
+func statusParent(status boathook.DeliveryStatus, workspaceID, webhookID string, shard int) string {
+	return joined(part(string(status)+"#", workspaceID, webhookID), fmt.Sprintf("#%d", shard))
+}
+
+// parentOf is a delivery's, by its status. It is empty for one that succeeded: so
+// many do that the index would cost as much as the deliveries themselves.
+func parentOf(d boathook.Delivery) string {
+	if d.Status == boathook.DeliverySucceeded {
+		return ""
+	}
+	return statusParent(d.Status, d.WorkspaceID, d.WebhookID, d.ID.Shard(deliveryShards))
 }
 
 // Prefixes of places, for the index by-place. A position follows.

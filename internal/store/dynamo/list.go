@@ -220,12 +220,16 @@ func cut[T any](found []placed[T], edge string, limit int) (page []placed[T], ne
 
 // page merges lists and returns the part of them that p asks for: those
 // items' objects for which keep is true.
-func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func(string) bool, keep func(T) bool, lists ...list) (page []T, next string, err error) {
+func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func(string) bool, keep func(T) bool, stages ...[]list) (page []T, next string, err error) {
 	from, err := parseCursor(p.Cursor, validPosition)
 	if err != nil {
 		return nil, "", err
 	}
-	found, edge, err := lookAll(ctx, s, from, p.Share(len(lists)), keep, lists)
+	lists := 0
+	for _, stage := range stages {
+		lists += len(stage)
+	}
+	found, edge, err := lookAll(ctx, s, from, p.Share(max(lists, 1)), keep, stages...)
 	if err != nil {
 		return nil, "", err
 	}

@@ -22,9 +22,9 @@ func TestAPageReadsABoundedNumberOfItems(t *testing.T) {
 	)
 	page := store.Page{Limit: 50}
 	runs := store.RunQuery{WorkspaceID: "ws_a", SourceIDs: []string{"dep_a"}, Statuses: []boathook.RunStatus{boathook.RunFailed}, Page: page}
-	deliveries := store.DeliveryQuery{WorkspaceID: "ws_a", WebhookID: "out_a", Status: boathook.DeliveryRetrying, Page: page}
+	deliveries := store.DeliveryQuery{WorkspaceID: "ws_a", WebhookID: "out_a", Statuses: []boathook.DeliveryStatus{boathook.DeliverySucceeded}, Page: page}
 	failed := deliveries
-	failed.Status = boathook.DeliveryFailed
+	failed.Statuses = []boathook.DeliveryStatus{boathook.DeliveryFailed}
 	lists := map[string]func(s *dynamo.Store) (found int, next string, err error){
 		"runs": func(s *dynamo.Store) (int, string, error) {
 			found, next, err := s.Runs(t.Context(), runs)

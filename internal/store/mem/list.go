@@ -104,6 +104,18 @@ func (ls lists[K, V]) before(of K, p position) iter.Seq[entry[V]] {
 	}
 }
 
+// only are the entries of a list whose values are wanted, as if they were a list
+// of their own.
+func only[V any](entries iter.Seq[entry[V]], wanted func(V) bool) iter.Seq[entry[V]] {
+	return func(yield func(entry[V]) bool) {
+		for e := range entries {
+			if wanted(e.value) && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
 // look goes through entries until it has found one more than the limit of a
 // page's share that keep wants, or has looked at as many as the share has. What is
 // before edge it has not looked at.

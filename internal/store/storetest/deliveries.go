@@ -291,7 +291,7 @@ func (s *suite) deliveriesOf(d boathook.Delivery, status boathook.DeliveryStatus
 	return list[boathook.Delivery]{
 		page: func(ctx context.Context, p store.Page) ([]boathook.Delivery, string, error) {
 			return s.Deliveries(ctx, store.DeliveryQuery{
-				WorkspaceID: d.WorkspaceID, WebhookID: d.WebhookID, Status: status, EventType: eventType, Page: p,
+				WorkspaceID: d.WorkspaceID, WebhookID: d.WebhookID, Statuses: only(status), EventType: eventType, Page: p,
 			})
 		},
 		add: func(t *testing.T, at time.Time) string {
@@ -303,6 +303,14 @@ func (s *suite) deliveriesOf(d boathook.Delivery, status boathook.DeliveryStatus
 		id:   func(d boathook.Delivery) string { return d.ID.String() },
 		time: func(d boathook.Delivery) time.Time { return d.ID.Time() },
 	}
+}
+
+// only is what selects deliveries of one status, or of all if it is empty.
+func only(status boathook.DeliveryStatus) []boathook.DeliveryStatus {
+	if status == "" {
+		return nil
+	}
+	return []boathook.DeliveryStatus{status}
 }
 
 // Two webhooks with the same [boathook.WebhookTag].
@@ -487,25 +495,63 @@ func (s *suite) testDeliveries(t *testing.T) {
 				wantSame(t, fmt.Sprintf("status %q, type %q", status, eventType), got, want)
 			}
 		}
+		for _, two := range [][]boathook.DeliveryStatus{statuses[:2], statuses[1:3], statuses[2:], {statuses[3], statuses[1]}} {
+			want := slices.DeleteFunc(slices.Clone(all), func(d boathook.Delivery) bool { return !slices.Contains(two, d.Status) })
+			selected := s.deliveriesOf(w, "", "")
+			selected.page = func(ctx context.Context, p store.Page) ([]boathook.Delivery, string, error) {
+				return s.Deliveries(ctx, store.DeliveryQuery{WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Statuses: two, Page: p})
+			}
+			wantSame(t, fmt.Sprintf("statuses %q", two), selected.all(t, store.Page{Limit: 3}), want)
+		}
 	})
 
 	t.Run("one among many is found in pages that look at few", func(t *testing.T) {
-		for _, c := range []struct{ wanted, others boathook.DeliveryStatus }{
-			{boathook.DeliveryRetrying, boathook.DeliverySucceeded},
-			{boathook.DeliveryFailed, boathook.DeliveryFailed}, // of which there is an index
+		for _, status := range []boathook.DeliveryStatus{
+			boathook.DeliverySucceeded,
+			boathook.DeliveryFailed, // of which there is an index
 		} {
 			w := newWebhook()
 			var rare string
 			for i := range manyOthers + 1 {
 				d := s.newDelivery(w.WebhookID, s.clock.Now().Add(time.Duration(i)*time.Second))
 				d.WorkspaceID, d.EventType = w.WorkspaceID, boathook.EventRunSucceeded
-				status := c.others
 				if i == 0 {
-					d.EventType, status, rare = boathook.EventRunFailed, c.wanted, d.ID.String()
+					d.EventType, rare = boathook.EventRunFailed, d.ID.String()
 				}
 				s.record(t, d, 1, status)
 			}
-			s.deliveriesOf(w, c.wanted, boathook.EventRunFailed).testRare(t, rare)
+			s.deliveriesOf(w, status, boathook.EventRunFailed).testRare(t, rare)
+		}
+	})
+
+	t.Run("one that has not succeeded is found at once, however many others there are", func(t *testing.T) {
+		w := newWebhook()
+		want := make(map[boathook.DeliveryStatus]boathook.Delivery)
+		for i := range manyOthers + 3 {
+			d := s.newDelivery(w.WebhookID, s.clock.Now().Add(time.Duration(i)*time.Second))
+			d.WorkspaceID = w.WorkspaceID
+			switch i {
+			case 0:
+				d = s.record(t, d, 1, boathook.DeliveryRetrying)
+			case 1:
+				d = s.record(t, d, 1, boathook.DeliveryFailed)
+			case 2:
+				must(t, s.CancelDelivery(t.Context(), d))
+				d = s.after(d, 0, boathook.DeliveryCanceled)
+			default:
+				d = s.record(t, d, 1, boathook.DeliverySucceeded)
+			}
+			d.Body = nil
+			want[d.Status] = d
+		}
+		delete(want, boathook.DeliverySucceeded)
+		for status, d := range want {
+			found, next, err := s.deliveriesOf(w, status, "").page(t.Context(), store.Page{Limit: 2, Look: 8})
+			must(t, err)
+			wantSame(t, "the page of "+string(status), found, []boathook.Delivery{d})
+			if next != "" {
+				t.Errorf("the only page of %s has a next one", status)
+			}
 		}
 	})
 
@@ -524,7 +570,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 			selected := s.deliveriesOf(w, status, "")
 			for since := -1; since <= 3; since++ {
 				for until := -1; until <= 4; until++ {
-					q := store.DeliveryQuery{WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Status: status}
+					q := store.DeliveryQuery{WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Statuses: only(status)}
 					if since >= 0 {
 						q.Since = start.Add(time.Duration(since) * time.Millisecond)
 					}
@@ -544,7 +590,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 			whole, next, err := s.deliveriesOf(w, status, "").page(t.Context(), store.Page{Limit: 4})
 			must(t, err)
 			beyond := store.DeliveryQuery{
-				WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Status: status,
+				WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Statuses: only(status),
 				Since: whole[0].ID.Time(), Page: store.Page{Limit: 4, Cursor: next},
 			}
 			deliveries, _, err := s.Deliveries(t.Context(), beyond)
@@ -553,18 +599,48 @@ func (s *suite) testDeliveries(t *testing.T) {
 		}
 	})
 
-	t.Run("a failed one that is sent again leaves the failed ones, and comes back when it fails again", func(t *testing.T) {
+	t.Run("a delivery is among those of its status, and no others, whatever happens to it", func(t *testing.T) {
 		d := newWebhook()
-		for n, c := range []struct {
-			status boathook.DeliveryStatus
-			failed int
-		}{
-			{boathook.DeliveryFailed, 1}, {boathook.DeliveryRetrying, 0}, {boathook.DeliveryFailed, 1},
-			{boathook.DeliveryFailed, 1}, {boathook.DeliverySucceeded, 0},
+		n := 0
+		attempted := func(status boathook.DeliveryStatus) func() {
+			return func() {
+				n++
+				d = s.record(t, d, n, status)
+			}
+		}
+		canceled := func() {
+			d.Reason = "the webhook was disabled"
+			must(t, s.CancelDelivery(t.Context(), d))
+			d = s.after(d, n, boathook.DeliveryCanceled)
+		}
+		reopened := func() {
+			must(t, s.ReopenDelivery(t.Context(), d, s.clock.Now().Add(5*time.Minute)))
+			d = s.after(d, n, boathook.DeliveryRetrying)
+		}
+		postponed := func() {
+			must(t, s.PostponeDelivery(t.Context(), d, s.clock.Now().Add(5*time.Minute)))
+			d = s.after(d, n, boathook.DeliveryRetrying)
+		}
+		retrying, failed, succeeded := attempted(boathook.DeliveryRetrying), attempted(boathook.DeliveryFailed), attempted(boathook.DeliverySucceeded)
+		for i, happens := range []func(){
+			postponed, retrying, retrying, postponed, failed, failed, postponed, retrying, canceled, postponed,
+			canceled, failed, reopened, canceled, retrying, succeeded, failed,
 		} {
-			d = s.record(t, d, n+1, c.status)
-			if got := s.deliveriesOf(d, boathook.DeliveryFailed, "").all(t, store.Page{Limit: 10}); len(got) != c.failed {
-				t.Errorf("after attempt %d, %s: %d are failed, want %d", n+1, c.status, len(got), c.failed)
+			happens()
+			listed := d
+			listed.Body, listed.Reason = nil, ""
+			if d.Status == boathook.DeliveryCanceled {
+				listed.Reason = d.Reason
+			}
+			for _, status := range []boathook.DeliveryStatus{
+				boathook.DeliverySucceeded, boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled,
+			} {
+				var want []boathook.Delivery
+				if status == d.Status {
+					want = append(want, listed)
+				}
+				got := s.deliveriesOf(d, status, "").all(t, store.Page{Limit: 10})
+				wantSame(t, fmt.Sprintf("of status %s, after step %d that made it %s", status, i, d.Status), got, want)
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -114,9 +115,9 @@ func (s *suite) look(t *testing.T, v victims) map[string]any {
 	_, attempts, err := s.Attempts(ctx, v.workspace.ID, v.delivery.ID)
 	must(t, err)
 	seen["log"], seen["attempts"] = lines, attempts
-	for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
-		seen["deliveries "+string(status)] = pageOf(s.Deliveries(ctx, store.DeliveryQuery{
-			WorkspaceID: v.workspace.ID, WebhookID: v.out.ID, Status: status, Page: page,
+	for _, statuses := range [][]boathook.DeliveryStatus{nil, {boathook.DeliveryFailed}} {
+		seen[fmt.Sprint("deliveries ", statuses)] = pageOf(s.Deliveries(ctx, store.DeliveryQuery{
+			WorkspaceID: v.workspace.ID, WebhookID: v.out.ID, Statuses: statuses, Page: page,
 		}))(t)
 	}
 	return seen
@@ -184,8 +185,8 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 	requests := func(workspaceID, sourceID, webhookID string) store.RequestQuery {
 		return store.RequestQuery{WorkspaceID: workspaceID, SourceID: sourceID, WebhookID: webhookID, Page: page}
 	}
-	deliveries := func(workspaceID, webhookID string, status boathook.DeliveryStatus) store.DeliveryQuery {
-		return store.DeliveryQuery{WorkspaceID: workspaceID, WebhookID: webhookID, Status: status, Page: page}
+	deliveries := func(workspaceID, webhookID string, statuses ...boathook.DeliveryStatus) store.DeliveryQuery {
+		return store.DeliveryQuery{WorkspaceID: workspaceID, WebhookID: webhookID, Statuses: statuses, Page: page}
 	}
 	first := boathook.Attempt{Number: 1, SentAt: now}
 	fresh := func() boathook.Delivery { // one that there is not
@@ -475,8 +476,8 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			return d, err
 		})},
 		"Deliveries": {
-			lists(ws, func(c ctx, id string) (int, error) { return count(s.Deliveries(c, deliveries(id, v.out.ID, ""))) }),
-			lists(out, func(c ctx, id string) (int, error) { return count(s.Deliveries(c, deliveries(v.workspace.ID, id, ""))) }),
+			lists(ws, func(c ctx, id string) (int, error) { return count(s.Deliveries(c, deliveries(id, v.out.ID))) }),
+			lists(out, func(c ctx, id string) (int, error) { return count(s.Deliveries(c, deliveries(v.workspace.ID, id))) }),
 			lists(out, func(c ctx, id string) (int, error) {
 				return count(s.Deliveries(c, deliveries(v.workspace.ID, id, boathook.DeliveryFailed)))
 			}),
