@@ -105,21 +105,29 @@ func TestAColdProcessReadsTheKeyOnce(t *testing.T) {
 	}
 }
 
+// attribute is a value of an item.
+type attribute struct {
+	S *string
+	N *string
+	B []byte
+	M map[string]attribute
+}
+
 // itemSize is a put item's size as DynamoDB counts it: names and values in
-// bytes, a number about one byte for two digits and one more.
+// bytes, a number about one byte for two digits and one more, a map three and one
+// for each of its entries.
 func itemSize(t *testing.T, body json.RawMessage) (size int) {
 	t.Helper()
-	var put struct {
-		Item map[string]struct {
-			S *string
-			N *string
-			B []byte
-		}
-	}
+	var put struct{ Item map[string]attribute }
 	if err := json.Unmarshal(body, &put); err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range put.Item {
+	return attributesSize(t, body, put.Item)
+}
+
+func attributesSize(t *testing.T, body json.RawMessage, attributes map[string]attribute) (size int) {
+	t.Helper()
+	for name, value := range attributes {
 		size += len(name)
 		switch {
 		case value.S != nil:
@@ -128,6 +136,8 @@ func itemSize(t *testing.T, body json.RawMessage) (size int) {
 			size += (len(*value.N)+1)/2 + 1
 		case value.B != nil:
 			size += len(value.B)
+		case value.M != nil:
+			size += 3 + len(value.M) + attributesSize(t, body, value.M)
 		default:
 			t.Fatalf("attribute %s is of a type that is not counted: %s", name, body)
 		}

@@ -127,6 +127,16 @@ type Delivery struct {
 	Attempts      int       // how many were made
 	NextAttemptAt time.Time // while retrying
 	Reason        string    // why it was canceled
+	Last          Summary   // of the last attempt; the zero one before the first
+}
+
+// Summary is what lists tell of an attempt.
+type Summary struct {
+	Number   int
+	SentAt   time.Time
+	Duration time.Duration
+	Status   int    // the response's; 0: there was none
+	Error    string // why it is not a success, as a [Label]
 }
 
 // Attempt is one request of a delivery, and what came of it.
@@ -150,6 +160,15 @@ type Response struct {
 	Headers   http.Header
 	Body      []byte // at most [MaxResponseBody] bytes
 	Truncated bool   // the receiver sent more, in body or headers, than is kept
+}
+
+// Summary is the attempt in short.
+func (a *Attempt) Summary() Summary {
+	s := Summary{Number: a.Number, SentAt: a.SentAt, Duration: a.Duration, Error: Label(a.Error)}
+	if a.Response != nil {
+		s.Status = a.Response.Status
+	}
+	return s
 }
 
 // Succeeded reports whether the receiver took the delivery: any 2xx.

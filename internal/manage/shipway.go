@@ -323,22 +323,19 @@ type hookResponseView struct {
 	Payload *string           `json:"payload"`
 }
 
-func viewHookDelivery(d boathook.Delivery, attempts []boathook.Attempt) hookDeliveryView {
+func viewHookDelivery(d boathook.Delivery) hookDeliveryView {
 	view := hookDeliveryView{
 		ID: d.ID.Number(), GUID: d.ID.String(), Event: d.EventType,
 		DeliveredAt: shipwayTime(d.ID.Time()), Status: d.Reason,
 	}
-	if len(attempts) == 0 {
+	last := d.Last
+	if last.Number == 0 {
 		return view // it was canceled before the first
 	}
-	last := attempts[len(attempts)-1]
 	view.DeliveredAt, view.Redelivery = shipwayTime(last.SentAt), last.Number > 1
-	view.Duration, view.Status = last.Duration.Seconds(), last.Error
-	if last.Response != nil {
-		view.StatusCode = last.Response.Status
-	}
-	if last.Succeeded() {
-		view.Status = http.StatusText(last.Response.Status)
+	view.Duration, view.StatusCode, view.Status = last.Duration.Seconds(), last.Status, last.Error
+	if last.Error == "" {
+		view.Status = http.StatusText(last.Status)
 	}
 	return view
 }
@@ -377,9 +374,9 @@ func (h *Handler) listHookDeliveries(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	views, err := withAttempts(c.Context(), h, deliveries, viewHookDelivery)
-	if err != nil {
-		return err
+	views := make([]hookDeliveryView, len(deliveries))
+	for i, d := range deliveries {
+		views[i] = viewHookDelivery(d)
 	}
 	if next != "" {
 		setLinks(w, []string{c.link("next", "cursor", next)})
@@ -448,7 +445,7 @@ func (h *Handler) getHookDelivery(ctx context.Context, c call, _ none) (hookDeli
 	if err != nil {
 		return hookDeliveryView{}, err
 	}
-	view := viewHookDelivery(d, attempts)
+	view := viewHookDelivery(d)
 	view.URL = w.URL
 	view.Request, view.Response = &hookRequestView{Payload: d.Body}, &hookResponseView{}
 	if len(attempts) == 0 {

@@ -345,9 +345,9 @@ const UnsettledLife = 14 * 24 * time.Hour
 // from its first write, unless an attempt is still to come: see [UnsettledLife].
 type Deliveries interface {
 	// RecordAttempt stores an attempt, and the delivery as it is after it
-	// (status, attempts, next attempt). A first attempt is one write. If the
-	// delivery's record is absent, a later attempt creates it. Conflict: this
-	// attempt's number is recorded already; nothing changes.
+	// (status, attempts, next attempt), with the attempt's summary. A first attempt
+	// is one write. If the delivery's record is absent, a later attempt creates it.
+	// Conflict: this attempt's number is recorded already; nothing changes.
 	RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error
 	// CancelDelivery makes an unfinished delivery canceled for d's reason,
 	// creating its record if there is none. Unfinished is one that is retrying,

@@ -29,8 +29,10 @@ type deliveryItem struct {
 	EventID     string               `dynamodbav:"i"`
 	EventType   boathook.EventType   `dynamodbav:"t"`
 	Environment boathook.Environment `dynamodbav:"e,omitempty"`
+	BodySize    int                  `dynamodbav:"z,omitempty"`  // in bytes, before it is compressed
 	First       []byte               `dynamodbav:"a,omitempty"`  // the first attempt; see [packAttempt]
 	Reason      string               `dynamodbav:"er,omitempty"` // why it was canceled
+	Last        *summaryItem         `dynamodbav:"l,omitempty"`
 	state
 }
 
@@ -41,12 +43,38 @@ type state struct {
 	NextAttemptAt time.Time               `dynamodbav:"u,omitempty"`
 }
 
+// summaryItem is the last attempt in short: lists read no attempts.
+type summaryItem struct {
+	Number   int       `dynamodbav:"n"`
+	SentAt   time.Time `dynamodbav:"t"`
+	Duration int64     `dynamodbav:"d"` // milliseconds
+	Status   int       `dynamodbav:"s,omitempty"`
+	Error    string    `dynamodbav:"e,omitempty"`
+}
+
+// newSummaryItem is nil where there is no attempt.
+func newSummaryItem(s boathook.Summary) *summaryItem {
+	if s.Number == 0 {
+		return nil
+	}
+	return &summaryItem{s.Number, s.SentAt, s.Duration.Milliseconds(), s.Status, s.Error}
+}
+
+func (it *summaryItem) summary() boathook.Summary {
+	if it == nil {
+		return boathook.Summary{}
+	}
+	return boathook.Summary{
+		Number: it.Number, SentAt: it.SentAt, Duration: time.Duration(it.Duration) * time.Millisecond, Status: it.Status, Error: it.Error,
+	}
+}
+
 // maxInlineBody is how much of a compressed body the record itself holds. Later
 // attempts and lists pay for the whole record's size each time.
 const maxInlineBody = 4 << 10
 
 // deliveryColumns are a delivery without its body and attempt.
-const deliveryColumns = "pk, sk, x, so, w, i, t, e, s, n, u, er"
+const deliveryColumns = "pk, sk, x, so, w, i, t, e, s, n, u, er, l"
 
 func stateOf(d boathook.Delivery) state { return state{d.Status, d.Attempts, d.NextAttemptAt} }
 
@@ -72,7 +100,7 @@ func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliv
 	it := deliveryItem{
 		key: deliveryKey(d.WorkspaceID, d.ID), Expires: s.deliveryExpiry(d.ID, d.NextAttemptAt),
 		SourceID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, EventType: d.EventType, Environment: d.Environment,
-		Reason: d.Reason, state: stateOf(d),
+		BodySize: len(d.Body), Reason: d.Reason, Last: newSummaryItem(d.Last), state: stateOf(d),
 	}
 	if it.Parent = parentOf(d); it.Parent != "" {
 		it.Place = d.ID.String()
@@ -122,7 +150,7 @@ func (it deliveryItem) delivery(workspaceID string) (boathook.Delivery, error) {
 	return boathook.Delivery{
 		ID: id, WorkspaceID: workspaceID, SourceID: it.SourceID, WebhookID: it.WebhookID,
 		EventID: it.EventID, EventType: it.EventType, Environment: it.Environment,
-		Status: it.Status, Attempts: it.Attempts, NextAttemptAt: it.NextAttemptAt, Reason: it.Reason,
+		Status: it.Status, Attempts: it.Attempts, NextAttemptAt: it.NextAttemptAt, Reason: it.Reason, Last: it.Last.summary(),
 	}, nil
 }
 
@@ -154,6 +182,7 @@ func (s *Store) recordAttempt(ctx context.Context, d boathook.Delivery, a boatho
 	if err != nil {
 		return false, err
 	}
+	d.Last = a.Summary()
 	if a.Number == 1 {
 		it, err := s.newDeliveryItem(ctx, d)
 		if err != nil {
@@ -175,7 +204,11 @@ func (s *Store) recordAttempt(ctx context.Context, d boathook.Delivery, a boatho
 		if it, err = decode[attemptItem](stored); err != nil {
 			return false, err
 		}
-		d.Status, d.Attempts, d.NextAttemptAt = it.Status, it.Attempts, it.NextAttemptAt
+		first, err := unpackAttempt(it.Attempt)
+		if err != nil {
+			return false, err
+		}
+		d.Status, d.Attempts, d.NextAttemptAt, d.Last = it.Status, it.Attempts, it.NextAttemptAt, first.Summary()
 	}
 	return recorded, s.follow(ctx, d, a.Number)
 }
@@ -183,10 +216,10 @@ func (s *Store) recordAttempt(ctx context.Context, d boathook.Delivery, a boatho
 // follow brings a delivery's record to the state after its nth attempt, unless
 // it is there or beyond.
 func (s *Store) follow(ctx context.Context, d boathook.Delivery, n int) error {
-	change := "SET s = :s, n = :n, u = :u REMOVE parent, place, er"
-	values := map[string]any{":s": d.Status, ":n": d.Attempts, ":u": d.NextAttemptAt, ":number": n}
+	change := "SET s = :s, n = :n, u = :u, l = :l REMOVE parent, place, er"
+	values := map[string]any{":s": d.Status, ":n": d.Attempts, ":u": d.NextAttemptAt, ":l": newSummaryItem(d.Last), ":number": n}
 	if parent := parentOf(d); parent != "" {
-		change = "SET s = :s, n = :n, u = :u, parent = :parent, place = :place REMOVE er"
+		change = "SET s = :s, n = :n, u = :u, l = :l, parent = :parent, place = :place REMOVE er"
 		values[":parent"], values[":place"] = parent, d.ID.String()
 	}
 	for {

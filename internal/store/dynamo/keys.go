@@ -73,7 +73,7 @@ const (
 // projected is what the index by-parent knows besides keys: what lists of runs
 // select by, and what lists of deliveries show. Nothing in it changes with a
 // run's heartbeat.
-var projected = []string{"s", "e", "x", "ws", "so", "w", "i", "t", "n", "u", "er"}
+var projected = []string{"s", "e", "x", "ws", "so", "w", "i", "t", "n", "u", "er", "l"}
 
 // deliveryShards is how many partitions one webhook's deliveries are spread
 // over, in the table and, for each status, in the index by-parent. It is part of

@@ -70,7 +70,8 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 		return boathook.Errorf(boathook.Conflict, "attempt %d of delivery %s is recorded", a.Number, d.ID)
 	}
 	if !exists || a.Number > rec.Attempts {
-		rec.Attempts, rec.Reason = d.Attempts, ""
+		rec.Attempts, rec.Reason, rec.Last = d.Attempts, "", a.Summary()
+		rec.Last.SentAt = stored(rec.Last.SentAt)
 		s.settle(rec, d.Status, d.NextAttemptAt)
 	}
 	rec.attempts = slices.Insert(rec.attempts, i, cloneAttempt(a))

@@ -142,7 +142,9 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 		},
 		"Delivery": func() (any, any, func()) {
 			got, _ := s.Delivery(ctx, "ws_1", boathook.DeliveryID{})
-			return got, newDelivery(), func() { got.Body[0] = 'X' }
+			want, a := newDelivery(), newAttempt()
+			want.Last = a.Summary()
+			return got, want, func() { got.Body[0] = 'X' }
 		},
 		"Attempts": func() (any, any, func()) {
 			got, attempts, _ := s.Attempts(ctx, "ws_1", boathook.DeliveryID{})

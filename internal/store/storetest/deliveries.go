@@ -59,12 +59,17 @@ func (s *suite) record(t *testing.T, d boathook.Delivery, number int, status boa
 		response = http.StatusOK
 	}
 	d = s.after(d, number, status)
-	must(t, s.RecordAttempt(t.Context(), d, s.newAttempt(number, response)))
+	a := s.newAttempt(number, response)
+	must(t, s.RecordAttempt(t.Context(), d, a))
+	d.Last = a.Summary()
 	return d
 }
 
 func (s *suite) wantDelivery(t *testing.T, want boathook.Delivery, wantAttempts ...boathook.Attempt) {
 	t.Helper()
+	if n := len(wantAttempts); n > 0 {
+		want.Last = wantAttempts[n-1].Summary()
+	}
 	wantSame(t, "delivery", read(s.Delivery(t.Context(), want.WorkspaceID, want.ID))(t), want)
 	d, attempts, err := s.Attempts(t.Context(), want.WorkspaceID, want.ID)
 	must(t, err)
@@ -116,6 +121,24 @@ func (s *suite) testRecordAttempt(t *testing.T) {
 				must(t, s.RecordAttempt(t.Context(), d, c.attempt))
 				s.wantDelivery(t, d, c.attempt)
 			})
+		}
+	})
+	t.Run("its summary has a long error in short", func(t *testing.T) {
+		for n := 1; n <= 2; n++ {
+			d := newDelivery()
+			var attempts []boathook.Attempt
+			for number := 1; number <= n; number++ {
+				a := s.newAttempt(number, 0)
+				a.Response, a.Error = nil, strings.Repeat("é", 500)
+				d = s.after(d, number, boathook.DeliveryRetrying)
+				must(t, s.RecordAttempt(t.Context(), d, a))
+				attempts = append(attempts, a)
+			}
+			s.wantDelivery(t, d, attempts...)
+			got := read(s.Delivery(t.Context(), d.WorkspaceID, d.ID))(t).Last
+			if got.Number != n || got.Status != 0 || got.Error == "" || len(got.Error) > 200 {
+				t.Errorf("after attempt %d it is %+v", n, got)
+			}
 		}
 	})
 	t.Run("a delivery may have no environment", func(t *testing.T) {

@@ -266,6 +266,8 @@ func (s *suite) testUnsettled(t *testing.T) {
 func (s *suite) retried(t *testing.T, d boathook.Delivery, n int, wait time.Duration) boathook.Delivery {
 	t.Helper()
 	d.Status, d.Attempts, d.NextAttemptAt = boathook.DeliveryRetrying, n, s.clock.Now().Add(wait)
-	must(t, s.RecordAttempt(t.Context(), d, s.newAttempt(n, http.StatusServiceUnavailable)))
+	a := s.newAttempt(n, http.StatusServiceUnavailable)
+	must(t, s.RecordAttempt(t.Context(), d, a))
+	d.Last = a.Summary()
 	return d
 }
