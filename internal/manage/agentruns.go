@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -80,9 +81,9 @@ const maxAgentRuns = 100
 
 // agentRunQuery reads the filters that both lists of agents' runs take. nothing
 // means that no run can match.
-func (c call) agentRunQuery() (q store.RunQuery, nothing bool, err error) {
+func (c call) agentRunQuery() (q store.CountQuery, nothing bool, err error) {
 	params := c.URL.Query()
-	q.WorkspaceID = c.workspace
+	q.WorkspaceID, q.Kind = c.workspace, boathook.Agent
 	if q.Limit, err = c.number("limit", defaultLimit, 1, maxAgentRuns); err != nil {
 		return q, false, err
 	}
@@ -100,24 +101,24 @@ func (c call) agentRunQuery() (q store.RunQuery, nothing bool, err error) {
 	return q, nothing, nil
 }
 
+// agentRuns are those that a query selects of about as many runs as are counted:
+// the list can't say that there is more behind a short page.
 func (h *Handler) agentRuns(ctx context.Context, c call, _ none) ([]agentRunView, error) {
-	s, err := h.agentByID(ctx, c, c.PathValue("agent"))
-	if err != nil {
-		return nil, err
-	}
-	q, nothing, err := c.agentRunQuery()
-	if err != nil || nothing {
-		return []agentRunView{}, err
-	}
-	q.SourceIDs = []string{s.ID}
-	return h.countedRuns(ctx, q)
-}
-
-// countedRuns are those that a query selects of the runs that are counted: its
-// list can't say that there is more behind a short page.
-func (h *Handler) countedRuns(ctx context.Context, q store.RunQuery) ([]agentRunView, error) {
-	q.Look = store.MaxCounted * len(q.SourceIDs)
-	heads, _, err := h.cfg.Store.RunHeads(ctx, q)
+	id := c.PathValue("agent")
+	q, nothing, invalid := c.agentRunQuery()
+	var heads []boathook.RunHead
+	err := beside(func() error {
+		_, err := h.agentByID(ctx, c, id)
+		return cmp.Or(err, invalid)
+	}, func() (err error) {
+		if invalid == nil && !nothing {
+			heads, _, err = h.cfg.Store.RunHeads(ctx, store.RunQuery{
+				WorkspaceID: q.WorkspaceID, SourceID: id, Statuses: q.Statuses,
+				Page: store.Page{Limit: q.Limit, Look: store.MaxCounted},
+			})
+		}
+		return err
+	})
 	return viewList(heads, "", viewAgentRun).Data, err
 }
 
@@ -150,47 +151,38 @@ func (h *Handler) allAgentRuns(ctx context.Context, c call, _ none) (page agentR
 		return page, err
 	}
 	page.Pagination.Page, page.Pagination.Limit = number, q.Limit
-	if id := c.URL.Query().Get("agent_id"); id != "" {
-		s, err := h.agentByID(ctx, c, id)
-		if err != nil {
-			return page, err
-		}
-		q.SourceIDs = []string{s.ID}
-	} else {
-		agents, err := h.sources(ctx, c.workspace, boathook.Agent)
-		if err != nil {
-			return page, err
-		}
-		q.SourceIDs = idsOf(agents)
+	q.Skip, q.Since, q.SourceID = (number-1)*q.Limit, h.cfg.Now().UTC().Truncate(24*time.Hour), c.URL.Query().Get("agent_id")
+	if nothing {
+		q.Limit = 0
 	}
-	if len(q.SourceIDs) == 0 {
-		return page, nil
-	}
-	counts, err := h.cfg.Store.CountRuns(ctx, c.workspace, q.SourceIDs, time.Time{})
+	var heads []boathook.RunHead
+	var counts store.RunCounts
+	err = beside(func() error {
+		if q.SourceID == "" {
+			return nil
+		}
+		_, err := h.agentByID(ctx, c, q.SourceID)
+		return err
+	}, func() (err error) {
+		heads, counts, err = h.cfg.Store.CountedRuns(ctx, q)
+		return err
+	})
 	if err != nil {
 		return page, err
 	}
-	today, err := h.cfg.Store.CountRuns(ctx, c.workspace, q.SourceIDs, h.cfg.Now().UTC().Truncate(24*time.Hour))
-	if err != nil {
-		return page, err
-	}
-	page.Stats.Running = counts[boathook.RunPending]
-	page.Stats.Failed = counts[boathook.RunFailed]
-	for _, n := range today {
-		page.Stats.Today += n
-	}
+	page.Stats.Running, page.Stats.Failed = counts.ByStatus[boathook.RunPending], counts.ByStatus[boathook.RunFailed]
+	page.Stats.Today = counts.Since
 	if nothing {
 		return page, nil
 	}
-	for status, n := range counts {
+	for status, n := range counts.ByStatus {
 		if len(q.Statuses) == 0 || slices.Contains(q.Statuses, status) {
 			page.Pagination.Total += n
 		}
 	}
 	page.Pagination.TotalPages = (page.Pagination.Total + q.Limit - 1) / q.Limit
-	q.Skip = (number - 1) * q.Limit
-	page.Data, err = h.countedRuns(ctx, q)
-	return page, err
+	page.Data = viewList(heads, "", viewAgentRun).Data
+	return page, nil
 }
 
 // agentLogView is a line of an agent's log. Crewship also knows "tool" and
@@ -231,7 +223,7 @@ func (h *Handler) agentLog(ctx context.Context, c call, _ none) ([]agentLogView,
 	}
 	views, size := []agentLogView{}, 0
 	q := store.RunQuery{
-		WorkspaceID: c.workspace, SourceIDs: []string{s.ID}, Page: store.Page{Limit: defaultLimit, Look: defaultLimit},
+		WorkspaceID: c.workspace, SourceID: s.ID, Page: store.Page{Limit: defaultLimit, Look: defaultLimit},
 	}
 	for range store.MaxCounted / q.Look {
 		heads, next, err := h.cfg.Store.RunHeads(ctx, q)

@@ -43,7 +43,7 @@ type Store interface {
 	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
 	Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error)
 	RunHeads(ctx context.Context, q store.RunQuery) (heads []boathook.RunHead, next string, err error)
-	CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error)
+	CountedRuns(ctx context.Context, q store.CountQuery) (heads []boathook.RunHead, counts store.RunCounts, err error)
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error)

@@ -110,11 +110,3 @@ func (h *Handler) sources(ctx context.Context, workspaceID string, kind boathook
 		p.Cursor = next
 	}
 }
-
-func idsOf(sources []boathook.Source) []string {
-	ids := make([]string, len(sources))
-	for i, s := range sources {
-		ids[i] = s.ID
-	}
-	return ids
-}

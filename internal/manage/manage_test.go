@@ -374,6 +374,10 @@ func (failing) Sources(context.Context, string, boathook.SourceKind, store.Page)
 	return nil, "", errStore
 }
 
+func (failing) Runs(context.Context, store.RunQuery) ([]boathook.Run, string, error) {
+	return nil, "", errStore
+}
+
 func (failing) AnyActive(context.Context, string) (bool, error) { return false, errStore }
 
 func (failing) Log(context.Context, string, int, int) (int, []store.LogLine, error) {

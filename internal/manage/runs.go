@@ -99,7 +99,7 @@ func (h *Handler) listRuns(ctx context.Context, c call, _ none) (runList, error)
 	}
 	params := c.URL.Query()
 	q := store.RunQuery{
-		WorkspaceID: c.workspace, Page: p,
+		WorkspaceID: c.workspace, Kind: boathook.Deployment, Page: p,
 		Environment: boathook.Environment(params.Get("environment")),
 	}
 	if q.Environment != "" {
@@ -113,23 +113,19 @@ func (h *Handler) listRuns(ctx context.Context, c call, _ none) (runList, error)
 		}
 		q.Statuses = []boathook.RunStatus{status}
 	}
-	if id := params.Get("deployment_id"); id != "" {
-		s, err := h.source(ctx, c, boathook.Deployment, id)
-		if err != nil {
-			return runList{}, err
+	q.SourceID = params.Get("deployment_id")
+	var runs []boathook.Run
+	var next string
+	err = beside(func() error {
+		if q.SourceID == "" {
+			return nil
 		}
-		q.SourceIDs = []string{s.ID}
-	} else {
-		deployments, err := h.sources(ctx, c.workspace, boathook.Deployment)
-		if err != nil {
-			return runList{}, err
-		}
-		q.SourceIDs = idsOf(deployments)
-	}
-	if len(q.SourceIDs) == 0 {
-		return runList{Runs: []boathook.Run{}}, nil
-	}
-	runs, next, err := h.cfg.Store.Runs(ctx, q)
+		_, err := h.source(ctx, c, boathook.Deployment, q.SourceID)
+		return err
+	}, func() (err error) {
+		runs, next, err = h.cfg.Store.Runs(ctx, q)
+		return err
+	})
 	if runs == nil {
 		runs = []boathook.Run{}
 	}

@@ -213,11 +213,7 @@ func (c checker) promise(p promise) {
 
 // allRuns are those of all deployments.
 func (w *world) allRuns() (all []boathook.Run) {
-	var sources []string
-	for _, d := range w.deployments {
-		sources = append(sources, d.id)
-	}
-	q := store.RunQuery{WorkspaceID: workspaceID, SourceIDs: sources, Page: store.Page{Limit: 200}}
+	q := store.RunQuery{WorkspaceID: workspaceID, Kind: boathook.Deployment, Page: store.Page{Limit: 200}}
 	for {
 		page, next, err := w.store.Runs(context.Background(), q)
 		must(err)

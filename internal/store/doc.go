@@ -16,11 +16,19 @@
 // record); DynamoDB deletes late, so an expired item is filtered on read and
 // counts as absent in conditions.
 //
-// Each table has one sparse index. "by-place" of Config, a local one and
-// consistent, sorts what is listed in pages: tokens, sources, versions.
-// "by-parent" of Records, a global one that lags, has a source's runs by time,
-// the active ones apart, and a webhook's deliveries that are retrying, failed or
-// canceled, each status apart, with what their lists select by.
+// Indexes are sparse, and sort by time what is listed in pages. "by-place" of
+// Config is local and consistent: tokens, sources, versions. Those of Records are
+// global and lag; they hold what lists select by:
+//
+//   - by-parent has the runs of a source, and a webhook's deliveries that are
+//     retrying, failed or canceled, each status apart;
+//   - by-workspace has the runs of all of a workspace's deployments, and of all its
+//     agents;
+//   - active has the runs of a source that are not over.
+//
+// Each of their lists is spread over four partitions. A run has its places in the
+// first two for good, so that no list misses one that ends meanwhile. They cost a
+// run six units: one in each of the three when it is created, and when it ends.
 //
 // # Access patterns
 //
@@ -61,21 +69,23 @@
 //	PinRun               records  pin#id / run                PutItem, or also GetItem C              1 W, 1 W + 1 R
 //	Admit                records  load#id / load              UpdateItem; PutItem each new minute     1 W per KiB
 //	Release              records  load#id / load              UpdateItem                              1 W per KiB
-//	CreateRun            records  run#id / head, input#hash   PutItem x2 side by side                 1 W + 1, input
-//	RemovePending        records  run#id / head               DeleteItem                              1 W + 1
+//	CreateRun            records  run#id / head, input#hash   PutItem x2 side by side                 1 W + 3, input
+//	RemovePending        records  run#id / head               DeleteItem                              1 W + 3
 //	RunHead              records  run#id / head               GetItem C                               1 R
 //	Run                  records  run#id / head, texts        GetItem C, BatchGetItem C               1 R, 1 R per 4 KiB
 //	ClaimRun             records  run#id / head               UpdateItem                              1 W
 //	RenewLease           records  run#id / head               UpdateItem                              1 W
-//	FinishRun            records  run#id / output#hash, head  PutItem, UpdateItem                     1 W + 2, output
+//	FinishRun            records  run#id / output#hash, head  PutItem, UpdateItem                     1 W + 3, output
 //	MarkPublished        records  run#id / head               UpdateItem                              1 W
-//	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 2)
-//	Runs                 records  by-parent active#src, src   Query x2, BatchGetItem C x2             1 R per 8 KiB of entries, 1 R per 4 KiB of runs
-//	RunHeads             records  by-parent active#src, src   Query x2, BatchGetItem C                1 R per 8 KiB of entries, 1 R per run
-//	CountRuns            records  by-parent active#src, src   Query x2                                0.5 R per 4 KiB
-//	AnyActive            records  by-parent active#src        Query                                   0.5 R
+//	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 3)
+//	Runs                 records  by-workspace ws#kind#0…3    Query x4, then BatchGetItem C x4        1 R per 8 KiB of entries, 1 R per 4 KiB of runs
+//	Runs of a source     records  by-parent runs#src#0…3      the same                                the same
+//	… and not over       records  active src#0…3              the same                                the same
+//	RunHeads             records  as Runs                     Query x4, then BatchGetItem C           1 R per 8 KiB of entries, 1 R per run
+//	CountedRuns          records  as Runs                     the same                                the same; about 500 R for 10,000 runs
+//	AnyActive            records  active src#0…3              Query x4                                2 R
 //	PutRequest           records  req#in / outcome#slot       PutItem                                 1 W
-//	Requests             records  as Runs; req#in             Query x3                                0.5 to 1 R per 4 KiB, 200 R at most
+//	Requests             records  as Runs of a source; req#in Query x5                                0.5 to 1 R per 4 KiB, 200 R at most
 //	AppendLog            records  run#id / log#line           PutItem                                 1 W per KiB, compressed
 //	Log                  records  run#id / log#line           Query C x2                              2 R, 1 R per 4 KiB
 //	LogLines             records  run#id / log#line           Query C                                 1 R per 4 KiB
@@ -106,10 +116,17 @@
 // # Limits
 //
 // A page of a list looks at [MaxLook] objects, or at a whole page of each of the
-// lists it merges; what of them it leaves out is paid for as well.
+// lists it merges; what of them it leaves out is paid for as well. It asks each list
+// once, side by side, and reads what it shows at once: a page takes two round trips
+// here, and with the token, the source and the webhook that an API's list looks at
+// beside them ten requests in three round trips. It ends where an answer of
+// DynamoDB's does, at 1 MB of items, or where four requests would read no more of
+// what it shows, or at [MaxPageBytes]. (A run that ends while a page is read may
+// take one request and one round trip more.)
 //
-// One partition key takes about 1,000 write units a second: a source has at most
-// half as many runs a second (each enters an index partition, and leaves it), a
-// webhook four times as many deliveries (four shards). Beyond it DynamoDB
-// throttles; the queue keeps what waits, and nothing is lost.
+// One partition key takes about 1,000 write units a second: a source, and all
+// deployments of a workspace together, have at most twice as many runs a second
+// (four shards, and two units of each index for a run), a webhook four times as many
+// deliveries. Beyond it DynamoDB throttles; the queue keeps what waits, and nothing
+// is lost.
 package store

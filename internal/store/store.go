@@ -194,17 +194,18 @@ type Runs interface {
 
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
 	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
-	// Runs lists by creation time, newest first, and merges those of all the
-	// sources given. A page may end before its limit; see [MaxPageBytes].
+	// Runs lists by creation time, newest first. A page may end before its limit;
+	// see [MaxPageBytes]. A run whose input or output can't be read is shown without
+	// it.
 	Runs(ctx context.Context, q RunQuery) (runs []boathook.Run, next string, err error)
 	// RunHeads lists as Runs does, and reads no inputs and outputs.
 	RunHeads(ctx context.Context, q RunQuery) (heads []boathook.RunHead, next string, err error)
-	// CountRuns counts the runs of a workspace's sources by status: those
-	// created at a time or later among the newest [MaxCounted] of each source. A
-	// running one counts as pending.
-	CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error)
+	// CountedRuns counts the newest [MaxCounted] runs, and gives the heads of a page
+	// of them.
+	CountedRuns(ctx context.Context, q CountQuery) (heads []boathook.RunHead, counts RunCounts, err error)
 	// AnyActive reports whether a source has a run that is not over, however
-	// old it is and however many came after it.
+	// old it is and however many came after it. It may say so wrongly while many
+	// runs have expired without an end.
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
 
 	// ClaimRun makes a pending run running, with the claim and the start
@@ -226,14 +227,32 @@ type Runs interface {
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
 }
 
-// RunQuery selects runs; empty fields select all.
+// RunQuery selects runs; empty fields select all, but for the kind, which is
+// needed where there is no source.
 type RunQuery struct {
 	WorkspaceID string
-	SourceIDs   []string // at least one
+	Kind        boathook.SourceKind // of the runs' sources: deployments or agents, deleted ones too
+	SourceID    string
 	Environment boathook.Environment
 	Statuses    []boathook.RunStatus // any of them
-	Skip        int                  // how many to leave out before the page, of those that it looks at
 	Page
+}
+
+// CountQuery asks for counts of runs, and for a page of them.
+type CountQuery struct {
+	WorkspaceID string
+	Kind        boathook.SourceKind  // as in a [RunQuery]
+	SourceID    string               // as in a [RunQuery]
+	Since       time.Time            // of [RunCounts]
+	Statuses    []boathook.RunStatus // of the page: any of them; none: all
+	Skip        int                  // how many to leave out before the page
+	Limit       int                  // of the page: 0 to 100
+}
+
+// RunCounts are of runs, whatever their status.
+type RunCounts struct {
+	ByStatus map[boathook.RunStatus]int // a running one counts as pending
+	Since    int                        // created at a time or later
 }
 
 // RequestSlots is how many requests that were rejected are kept of an incoming
@@ -262,8 +281,8 @@ type Requests interface {
 	Requests(ctx context.Context, q RequestQuery) (requests []boathook.Request, next string, err error)
 }
 
-// MaxCounted is up to where counts of runs are exact: the newest so many of each
-// source are looked at. Lists that can't say that there is more go as far.
+// MaxCounted is up to where counts of runs are exact: the newest so many are looked
+// at. Lists that can't say that there is more go about as far.
 const MaxCounted = 10_000
 
 // LogLine is one line that a run printed.

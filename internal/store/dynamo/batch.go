@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // DynamoDB's limits of one batch.
@@ -28,40 +30,52 @@ func (s *Store) recordKey(k key) tableKey { return tableKey{s.config.RecordsTabl
 func (s *Store) configKey(k key) tableKey { return tableKey{s.config.ConfigTable, k} }
 
 // readBatch reads items consistently. Those that are absent or expired are left
-// out. Up to 100 are one request. No key may be given twice.
+// out. Each 100 are one request, and all requests are made at once. No key may be
+// given twice.
 func (s *Store) readBatch(ctx context.Context, keys ...tableKey) (map[key]item, error) {
 	found := make(map[key]item, len(keys))
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
 	for chunk := range slices.Chunk(keys, maxBatchGet) {
-		wanted := make(map[string]types.KeysAndAttributes)
-		for _, k := range chunk {
-			w := wanted[k.table]
-			w.ConsistentRead = aws.Bool(true)
-			w.Keys = append(w.Keys, k.item())
-			wanted[k.table] = w
+		group.Go(func() error {
+			return s.readChunk(ctx, chunk, func(it item) {
+				mu.Lock()
+				defer mu.Unlock()
+				found[keyOf(it)] = it
+			})
+		})
+	}
+	return found, group.Wait()
+}
+
+// readChunk reads what one request can.
+func (s *Store) readChunk(ctx context.Context, keys []tableKey, found func(item)) error {
+	wanted := make(map[string]types.KeysAndAttributes)
+	for _, k := range keys {
+		w := wanted[k.table]
+		w.ConsistentRead = aws.Bool(true)
+		w.Keys = append(w.Keys, k.item())
+		wanted[k.table] = w
+	}
+	return untilDone(ctx, func() (left int, err error) {
+		out, err := s.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: wanted})
+		if err != nil {
+			return 0, err
 		}
-		err := untilDone(ctx, func() (left int, err error) {
-			out, err := s.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: wanted})
-			if err != nil {
-				return 0, err
-			}
-			for _, items := range out.Responses {
-				for _, it := range items {
-					if !s.expired(it) {
-						found[keyOf(it)] = it
-					}
+		for _, items := range out.Responses {
+			for _, it := range items {
+				if !s.expired(it) {
+					found(it)
 				}
 			}
-			wanted = out.UnprocessedKeys
-			for _, w := range wanted {
-				left += len(w.Keys)
-			}
-			return left, nil
-		})
-		if err != nil {
-			return nil, err
 		}
-	}
-	return found, nil
+		wanted = out.UnprocessedKeys
+		for _, w := range wanted {
+			left += len(w.Keys)
+		}
+		return left, nil
+	})
 }
 
 // writeBatch makes puts and deletes of one table in no particular order. No key

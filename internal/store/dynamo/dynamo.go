@@ -12,6 +12,7 @@
 package dynamo
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,6 +41,7 @@ type Config struct {
 	Retention time.Duration
 
 	Now func() time.Time // nil: time.Now
+	Log *slog.Logger     // nil: slog.Default()
 }
 
 // New makes a Store. The client's own retries are relied on: give it the
@@ -47,6 +49,9 @@ type Config struct {
 func New(client *dynamodb.Client, c Config) *Store {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
 	}
 	return &Store{guarded{client}, c}
 }
@@ -70,14 +75,22 @@ func Tables(configTable, recordsTable string) []*dynamodb.CreateTableInput {
 		{
 			TableName:            &recordsTable,
 			BillingMode:          types.BillingModePayPerRequest,
-			AttributeDefinitions: texts(pkAttr, skAttr, parentAttr, placeAttr),
+			AttributeDefinitions: texts(pkAttr, skAttr, parentAttr, placeAttr, workspaceAttr, activeAttr),
 			KeySchema:            keySchema(pkAttr, skAttr),
-			GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-				IndexName:  aws.String(byParent),
-				KeySchema:  keySchema(parentAttr, placeAttr),
-				Projection: &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: projected},
-			}},
+			GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{
+				sorted(byParent, parentAttr, projected), sorted(byWorkspace, workspaceAttr, runColumns), sorted(activeRuns, activeAttr, runColumns),
+			},
 		},
+	}
+}
+
+// sorted is a global index that sorts what has the same value of an attribute by
+// place, and copies some of its attributes.
+func sorted(index, by string, columns []string) types.GlobalSecondaryIndex {
+	return types.GlobalSecondaryIndex{
+		IndexName:  &index,
+		KeySchema:  keySchema(by, placeAttr),
+		Projection: &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: columns},
 	}
 }
 

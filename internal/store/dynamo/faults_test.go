@@ -90,7 +90,7 @@ func TestARunThatHasLostItsInputDoesNotSpoilAList(t *testing.T) {
 				t.Fatal(err)
 			}
 			bare.Input = nil
-			listed, _, err := s.Runs(t.Context(), store.RunQuery{WorkspaceID: bare.WorkspaceID, SourceIDs: []string{bare.SourceID}, Page: store.Page{Limit: 10}})
+			listed, _, err := s.Runs(t.Context(), store.RunQuery{WorkspaceID: bare.WorkspaceID, SourceID: bare.SourceID, Page: store.Page{Limit: 10}})
 			if diff := cmp.Diff([]boathook.Run{bare, whole}, listed); diff != "" || err != nil {
 				t.Errorf("%v, listed (-want +got):\n%s", err, diff)
 			}
@@ -265,7 +265,7 @@ func TestAFailureSaysWhatFailed(t *testing.T) {
 		},
 		"remove pending run run_a": func(ctx context.Context, s *dynamo.Store) error { return s.RemovePending(ctx, "run_a") },
 		"list runs": func(ctx context.Context, s *dynamo.Store) error {
-			_, _, err := s.Runs(ctx, store.RunQuery{SourceIDs: []string{"dep_a", "dep_b"}, Page: page})
+			_, _, err := s.Runs(ctx, store.RunQuery{Kind: boathook.Deployment, Page: page})
 			return err
 		},
 		"get the log of run run_a": func(ctx context.Context, s *dynamo.Store) error {

@@ -252,14 +252,14 @@ func (r request) writes() (described []string) {
 
 func describe(table any, item attributes, change string) string {
 	lines := []string{fmt.Sprintf("  %v", table)}
-	for _, name := range []string{"pk", "sk", "parent", "place"} {
+	for _, name := range []string{"pk", "sk", "parent", "workspace", "active", "place"} {
 		if value, ok := item[name].(attributes); ok {
 			lines = append(lines, fmt.Sprintf("    %-6s %s", name, value["S"]))
 		}
 	}
 	var rest []string
 	for name, value := range item {
-		if !slices.Contains([]string{"pk", "sk", "parent", "place"}, name) {
+		if !slices.Contains([]string{"pk", "sk", "parent", "workspace", "active", "place"}, name) {
 			rest = append(rest, name+" "+typeOf(value.(attributes)))
 		}
 	}

@@ -27,12 +27,11 @@ import (
 //	src#<src>  out#<id>                            OutgoingWebhook, without its Health
 //
 // The records table. The sparse index by-parent sorts a source's runs by their
-// creation, those that are active apart from those that are over, and a webhook's
-// deliveries that have not succeeded by their events' times, those of each status
-// apart.
+// creation, and a webhook's deliveries that have not succeeded by their events'
+// times, those of each status apart.
 //
 //	pk                       sk              parent              place       item
-//	run#<run>                head            active#<src>, <src> <time>#<id> headItem
+//	run#<run>                head            runs#<src>#<shard>  <time>#<id> headItem
 //	run#<run>                input#<hash>                                    textItem
 //	run#<run>                output#<hash>                                   textItem
 //	run#<run>                log#<line>                                      textItem
@@ -52,6 +51,13 @@ import (
 //	watch#<ws>               <connection>                                    connectionItem
 //	part#<pk>#<sk>           <number>                                        textItem: what did not fit into pk, sk
 //
+// Two more indexes have runs only, with the same places: by-workspace those of a
+// workspace's deployments, or of its agents, and active those of a source that are
+// not over.
+//
+//	pk                       sk              workspace           active
+//	run#<run>                head            <ws>#<kind>#<shard> <src>#<shard>, until it is over
+//
 // Times are 13 digits of Unix milliseconds. The key of an input or output holds
 // its hash, and the run's head says which hashes are its own: a write that lost
 // its race is never seen. A delivery's keys follow from its workspace and its
@@ -62,18 +68,31 @@ const (
 	parentAttr = "parent"
 	placeAttr  = "place"
 
-	byPlace  = "by-place"
-	byParent = "by-parent"
+	workspaceAttr = "workspace"
+	activeAttr    = "active"
+
+	byPlace     = "by-place"
+	byParent    = "by-parent"
+	byWorkspace = "by-workspace"
+	activeRuns  = "active"
 
 	// TTLAttribute of the records table is when an item expires, in epoch
 	// seconds. DynamoDB deletes days late: until then it is filtered on read.
 	TTLAttribute = "x"
 )
 
-// projected is what the index by-parent knows besides keys: what lists of runs
-// select by, and what lists of deliveries show. Nothing in it changes with a
-// run's heartbeat.
-var projected = []string{"s", "e", "x", "ws", "so", "w", "i", "t", "n", "u", "er", "l"}
+// runColumns are what the indexes know of a run besides keys: what its lists
+// select by, and which texts a page of them reads. Nothing in it changes with a
+// claim or a heartbeat.
+var runColumns = []string{"s", "e", "x", "ws", "so", "w", "ih", "il", "oh", "ol"}
+
+// projected is what the index by-parent knows besides keys: that, and what lists
+// of deliveries show.
+var projected = append(slices.Clone(runColumns), "i", "t", "n", "u", "er", "l", "z", "k")
+
+// runShards is how many partitions of an index the runs of one source, or of one
+// workspace, are spread over. It is part of their keys: never change it.
+const runShards = 4
 
 // deliveryShards is how many partitions one webhook's deliveries are spread
 // over, in the table and, for each status, in the index by-parent. It is part of
@@ -210,9 +229,7 @@ func attemptKey(id boathook.DeliveryID, number int) key {
 
 // What is due has an id that is made of others, or a connection's.
 func dueKey(d store.Due) key {
-	h := fnv.New32a()
-	h.Write([]byte(d.ID))
-	return key{duePartition(int(h.Sum32() % store.DueShards)), joined(position(d.At, ""), foreign(d.ID))}
+	return key{duePartition(shardOf(d.ID, store.DueShards)), joined(position(d.At, ""), foreign(d.ID))}
 }
 
 // dueAfter is the position behind which the rows after one stand: at a time
@@ -241,12 +258,26 @@ func partKey(of key, number int) key {
 	return key{joined("part#", of.PK, "#", of.SK), fmt.Sprintf("%04d", number)}
 }
 
-// Parents, for the index by-parent.
+// shardOf spreads ids evenly over n partitions.
+func shardOf(id string, n int) int {
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	return int(h.Sum32() % uint32(n))
+}
 
-func activeParent(sourceID string) string { return part("active#", sourceID) }
+// Partitions of the indexes.
 
-// An update that ends a run copies its source's id to be its parent.
-func overParent(sourceID string) string { return part("", sourceID) }
+func runsParent(sourceID string, shard int) string {
+	return joined(part("runs#", sourceID), fmt.Sprintf("#%d", shard))
+}
+
+func workspaceRuns(workspaceID string, kind boathook.SourceKind, shard int) string {
+	return joined(part("", workspaceID), fmt.Sprintf("#%s#%d", kind, shard))
+}
+
+func activeOf(sourceID string, shard int) string {
+	return joined(part("", sourceID), fmt.Sprintf("#%d", shard))
+}
 
 // statusParent is of a webhook's deliveries of a status other than succeeded.
 func statusParent(status boathook.DeliveryStatus, workspaceID, webhookID string, shard int) string {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"iter"
-	"math"
 	"slices"
 	"sync"
 
@@ -22,7 +21,7 @@ import (
 type list struct {
 	table      string
 	index      string // empty: the table itself
-	consistent bool   // not of by-parent
+	consistent bool   // not of a global index
 	partition  string
 	prefix     string // of the sort keys; empty: the whole partition
 	columns    string // the attributes to read, all keys included; empty: all
@@ -35,6 +34,10 @@ func (l list) attributes() (partition, sort string) {
 	switch l.index {
 	case byParent:
 		return parentAttr, placeAttr
+	case byWorkspace:
+		return workspaceAttr, placeAttr
+	case activeRuns:
+		return activeAttr, placeAttr
 	case byPlace:
 		return pkAttr, placeAttr
 	}
@@ -79,22 +82,19 @@ func (l list) query(from string, limit int) *dynamodb.QueryInput {
 	return in
 }
 
-// rows runs a query to its end, until it has read most items or until the caller
-// stops. A limit is the size of the first request's page; the pages of further
-// requests double, since what the caller drops may be most of them.
-func (s *Store) rows(ctx context.Context, in *dynamodb.QueryInput, most int) iter.Seq2[item, error] {
+// items runs a query to its end, or until the caller stops, and leaves out what has
+// expired. A limit is the size of the first request's page; the pages of further
+// requests double. It is for partitions that are small, or whose readers stop.
+func (s *Store) items(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[item, error] {
 	return func(yield func(item, error) bool) {
-		for most > 0 {
-			if in.Limit != nil {
-				in.Limit = aws.Int32(int32(min(int(*in.Limit), most)))
-			}
+		for {
 			out, err := s.client.Query(ctx, in)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			for _, it := range out.Items {
-				if !yield(it, nil) {
+				if !s.expired(it) && !yield(it, nil) {
 					return
 				}
 			}
@@ -104,22 +104,6 @@ func (s *Store) rows(ctx context.Context, in *dynamodb.QueryInput, most int) ite
 			in.ExclusiveStartKey = out.LastEvaluatedKey
 			if in.Limit != nil {
 				in.Limit = aws.Int32(min(2**in.Limit, 10_000))
-			}
-			most -= len(out.Items)
-		}
-	}
-}
-
-// items are the rows of a query, without end and without those that have
-// expired. It is for partitions that are small, or whose readers stop.
-func (s *Store) items(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[item, error] {
-	return func(yield func(item, error) bool) {
-		for it, err := range s.rows(ctx, in, math.MaxInt) {
-			if err == nil && s.expired(it) {
-				continue
-			}
-			if !yield(it, err) {
-				return
 			}
 		}
 	}
@@ -136,46 +120,57 @@ type placed[T any] struct {
 
 func newestFirst[T any](a, b placed[T]) int { return cmp.Compare(b.position, a.position) }
 
-// look reads the objects of a list that come after a position and for which keep
-// is true, until it has one more than the limit of its share of a page, or has read
-// as many items as it may look at: expired ones count, since they may be most of
-// what is left. What is behind edge it has not looked at; edge is empty at the
-// list's end.
+// look reads, in one request, the objects of a list that come after a position and
+// that keep wants; nil keeps all. It ends with one more than the limit of its share
+// of a page, when it has looked at as many items as it may, or at 1 MB of them,
+// which is where DynamoDB ends an answer. Items that have expired count, and those
+// that can't be decoded. What is behind edge it has not looked at; edge is empty at
+// the list's end.
 func look[T any](ctx context.Context, s *Store, l list, from string, share store.Page, keep func(T) bool) (found []placed[T], edge string, err error) {
 	if oldest, newest := l.bounds(from); oldest > newest {
 		return nil, "", nil // which DynamoDB would refuse
 	}
-	_, sort := l.attributes()
-	looked := 0
+	most := share.Look
+	if keep == nil {
+		most = share.Limit
+	}
 	// Two more: the one at from, and one to see whether there are more.
-	for it, err := range s.rows(ctx, l.query(from, share.Limit+2), share.Look+2) {
-		if err != nil {
-			return nil, "", err
-		}
+	out, err := s.client.Query(ctx, l.query(from, most+2))
+	if err != nil {
+		return nil, "", err
+	}
+	_, sort := l.attributes()
+	for _, it := range out.Items {
 		position := textIn(it, sort)[len(l.prefix):]
 		if position == from {
 			continue
 		}
-		if looked == share.Look {
-			return found, edge, nil
-		}
-		looked++
 		edge = position
 		if s.expired(it) {
 			continue
 		}
 		object, err := decode[T](it)
 		if err != nil {
-			return nil, "", err
+			s.unreadable(ctx, err)
+			continue
 		}
-		if !keep(object) {
+		if keep != nil && !keep(object) {
 			continue
 		}
 		if found = append(found, placed[T]{position, object}); len(found) > share.Limit {
 			return found, edge, nil
 		}
 	}
-	return found, "", nil
+	if len(out.LastEvaluatedKey) == 0 {
+		return found, "", nil
+	}
+	return found, edge, nil
+}
+
+// unreadable tells of an item that a list leaves out: nothing that is true could be
+// shown of it, and the others must be.
+func (s *Store) unreadable(ctx context.Context, err error) {
+	s.config.Log.ErrorContext(ctx, "a list leaves out what can't be read", "error", err)
 }
 
 // lookAll looks at several lists, those of one stage at once. What is behind edge
@@ -245,8 +240,6 @@ func objects[T any](found []placed[T]) (objects []T) {
 }
 
 func cursorOf(position string) string { return base64.RawURLEncoding.EncodeToString([]byte(position)) }
-
-func all[T any](T) bool { return true }
 
 // parseCursor gives the position that a cursor stands for. Cursors are positions
 // only, so whatever a client makes of one, it stays within its list.

@@ -2,7 +2,9 @@ package dynamo_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,12 +18,9 @@ import (
 
 // However long a list is in which there is nothing to find, a page ends.
 func TestAPageReadsABoundedNumberOfItems(t *testing.T) {
-	const (
-		shards = 4
-		stages = 2 // of a source's runs: active, over
-	)
+	const shards = 4
 	page := store.Page{Limit: 50}
-	runs := store.RunQuery{WorkspaceID: "ws_a", SourceIDs: []string{"dep_a"}, Statuses: []boathook.RunStatus{boathook.RunFailed}, Page: page}
+	runs := store.RunQuery{WorkspaceID: "ws_a", Kind: boathook.Deployment, Statuses: []boathook.RunStatus{boathook.RunFailed}, Page: page}
 	deliveries := store.DeliveryQuery{WorkspaceID: "ws_a", WebhookID: "out_a", Statuses: []boathook.DeliveryStatus{boathook.DeliverySucceeded}, Page: page}
 	failed := deliveries
 	failed.Statuses = []boathook.DeliveryStatus{boathook.DeliveryFailed}
@@ -67,7 +66,7 @@ func TestAPageReadsABoundedNumberOfItems(t *testing.T) {
 				if err != nil || found > 0 || next == "" {
 					t.Errorf("found %d, next %q, error %v", found, next, err)
 				}
-				if most := stages*store.MaxLook + 2*shards; read.Load() > int64(most) {
+				if most := store.MaxLook + 2*shards; read.Load() > int64(most) {
 					t.Errorf("it read %d items, want at most %d", read.Load(), most)
 				}
 			})
@@ -75,65 +74,135 @@ func TestAPageReadsABoundedNumberOfItems(t *testing.T) {
 	}
 }
 
-// What was finished between two requests is in the lists of both.
-func TestARunThatEndsWhileItIsListedIsListedOnce(t *testing.T) {
-	var head any
+// A run that ends between the look at the index and the look at it is shown as it
+// is by then.
+func TestARunThatEndsWhileItIsListedIsListedWithItsOutput(t *testing.T) {
+	items := make(map[string]any) // by their keys
+	keyOf := func(item attributes) string {
+		return item["pk"].(attributes)["S"].(string) + " / " + item["sk"].(attributes)["S"].(string)
+	}
+	var entry attributes
 	s, w := onWire(func(r request) *reply {
 		switch r.operation {
 		case "PutItem":
-			if item := r.input["Item"].(attributes); item["parent"] != nil {
-				head = item
+			item := r.input["Item"].(attributes)
+			items[keyOf(item)] = item
+			if item["place"] != nil {
+				entry = maps.Clone(item)
 			}
 		case "Query":
-			return ok(marshal(attributes{"Items": []any{head}}))
+			if r.input["ExpressionAttributeValues"].(attributes)[":p"].(attributes)["S"] != entry["parent"].(attributes)["S"] {
+				break
+			}
+			for _, unknown := range []string{"oh", "ol"} {
+				delete(entry, unknown)
+			}
+			return ok(marshal(attributes{"Items": []any{entry}}))
 		case "BatchGetItem":
-			return ok(marshal(attributes{"Responses": attributes{"records": []any{head}}}))
+			var found []any
+			for _, k := range r.input["RequestItems"].(attributes)["records"].(attributes)["Keys"].([]any) {
+				if item, ok := items[keyOf(k.(attributes))]; ok {
+					found = append(found, item)
+				}
+			}
+			return ok(marshal(attributes{"Responses": attributes{"records": found}}))
 		}
 		return ok(`{}`)
 	})
 	over := run()
-	over.Status = boathook.RunSucceeded
+	over.Status, over.Output = boathook.RunSucceeded, json.RawMessage(`{"pages":3}`)
 	if err := s.CreateRun(t.Context(), over); err != nil {
 		t.Fatal(err)
 	}
-	w.requests = nil
-	heads, _, err := s.RunHeads(t.Context(), store.RunQuery{
-		WorkspaceID: over.WorkspaceID, SourceIDs: []string{over.SourceID}, Page: store.Page{Limit: 10},
-	})
-	if err != nil || len(heads) != 1 || heads[0].ID != over.ID {
-		t.Errorf("listed %v, %v", heads, err)
-	}
-	var parents []any
-	for _, r := range w.requests {
-		if r.operation == "Query" {
-			parents = append(parents, r.input["ExpressionAttributeValues"].(attributes)[":p"].(attributes)["S"])
-		}
-	}
-	if want := []any{"active#" + over.SourceID, over.SourceID}; !slices.Equal(parents, want) {
-		t.Errorf("it looked at %v, want %v: in the other order it would be missed", parents, want)
+	runs, _, err := s.Runs(t.Context(), store.RunQuery{WorkspaceID: over.WorkspaceID, SourceID: over.SourceID, Page: store.Page{Limit: 10}})
+	if err != nil || len(runs) != 1 || string(runs[0].Output) != string(over.Output) || string(runs[0].Input) != string(over.Input) {
+		t.Errorf("listed %+v, %v, by %v", runs, err, w.operations())
 	}
 }
 
-func TestWhetherAnythingRunsIsOneRequestForOneEntry(t *testing.T) {
-	for answer, want := range map[string]bool{
-		`{"Items":[]}`: false,
-		fmt.Sprintf(`{"Items":[{"pk":{"S":"run#run_a"},"x":{"N":"%d"}}],"LastEvaluatedKey":{"pk":{"S":"a"}}}`, now.Unix()+1): true,
+// A list finds a run wherever it is in its life: its end moves it nowhere.
+func TestTheEndOfARunChangesNoKeyThatListsFindItBy(t *testing.T) {
+	for name, call := range map[string]func(context.Context, *dynamo.Store) error{
+		"FinishRun": func(ctx context.Context, s *dynamo.Store) error {
+			_, err := s.FinishRun(ctx, "run_a", boathook.Claim{ID: "claim_a"}, boathook.Outcome{Status: boathook.RunSucceeded})
+			return err
+		},
+		"RequestCancel": func(ctx context.Context, s *dynamo.Store) error {
+			_, err := s.RequestCancel(ctx, "run_a", now)
+			return err
+		},
 	} {
-		s, w := onWire(func(request) *reply { return ok(answer) })
-		active, err := s.AnyActive(t.Context(), "dep_a")
-		if err != nil || active != want || len(w.requests) != 1 || w.requests[0].input["Limit"] != 1.0 {
-			t.Errorf("%s: %t, %v, with %v", answer, active, err, w.requests)
+		s, w := onWire(func(request) *reply {
+			head := `{"pk":{"S":"run#run_a"},"sk":{"S":"head"},"s":{"S":"pending"}}`
+			return ok(`{"Attributes":` + head + `,"Item":` + head + `}`)
+		})
+		if err := call(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		change := w.requests[len(w.requests)-1].input["UpdateExpression"].(string)
+		for _, attribute := range []string{"parent", "workspace", "place"} {
+			if strings.Contains(change, attribute) {
+				t.Errorf("%s changes %s: %s", name, attribute, change)
+			}
+		}
+		if !strings.HasSuffix(change, " REMOVE active") {
+			t.Errorf("%s leaves the run among the active ones: %s", name, change)
 		}
 	}
 }
 
-// A run's end takes two writes of the index by-parent, since it leaves the active
-// ones: what happens between its creation and its end may take none.
-func TestTheIndexKnowsNothingOfAClaim(t *testing.T) {
-	index := dynamo.Tables("", "")[1].GlobalSecondaryIndexes[0]
-	indexed := index.Projection.NonKeyAttributes
-	for _, k := range index.KeySchema {
-		indexed = append(indexed, *k.AttributeName)
+// A delivery that fails for good, or is canceled, while deliveries of several
+// statuses are listed is found in the later of its places.
+func TestTheRetryingAreLookedAtBeforeTheOthers(t *testing.T) {
+	s, w := onWire(func(request) *reply { return ok(`{"Items":[]}`) })
+	_, _, err := s.Deliveries(t.Context(), store.DeliveryQuery{
+		WorkspaceID: "ws_a", WebhookID: "out_a", Page: store.Page{Limit: 1},
+		Statuses: []boathook.DeliveryStatus{boathook.DeliveryCanceled, boathook.DeliveryFailed, boathook.DeliveryRetrying},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var statuses []string
+	for _, r := range w.requests {
+		status, _, _ := strings.Cut(r.input["ExpressionAttributeValues"].(attributes)[":p"].(attributes)["S"].(string), "#")
+		statuses = append(statuses, status)
+	}
+	if got, want := slices.Compact(statuses), []string{"retrying", "failed", "canceled"}; !slices.Equal(got, want) {
+		t.Errorf("it looked at %v, want %v", got, want)
+	}
+}
+
+func TestWhetherAnythingRunsIsOneSmallRequestForEachShard(t *testing.T) {
+	entry := func(expires time.Time) string {
+		return fmt.Sprintf(`{"pk":{"S":"run#run_a"},"sk":{"S":"head"},"place":{"S":"0000000000001#run_a"},"x":{"N":"%d"}}`, expires.Unix())
+	}
+	live, gone := entry(now.Add(time.Second)), entry(now)
+	for _, c := range []struct {
+		what, answer string
+		want         bool
+	}{
+		{"nothing", `{"Items":[]}`, false},
+		{"a run", `{"Items":[` + live + `]}`, true},
+		{"one that has expired", `{"Items":[` + gone + `]}`, false},
+		{"more that have expired than are looked at", `{"Items":[` + gone + `],"LastEvaluatedKey":{"pk":{"S":"a"}}}`, true},
+	} {
+		s, w := onWire(func(request) *reply { return ok(c.answer) })
+		active, err := s.AnyActive(t.Context(), "dep_a")
+		if err != nil || active != c.want || len(w.requests) != 4 || w.requests[0].input["Limit"].(float64) > 100 {
+			t.Errorf("%s: %t, %v, with %v", c.what, active, err, w.requests)
+		}
+	}
+}
+
+// A run's creation and its end each take a write of every index: what happens
+// between them may take none.
+func TestTheIndexesKnowNothingOfAClaim(t *testing.T) {
+	var indexed []string
+	for _, index := range dynamo.Tables("", "")[1].GlobalSecondaryIndexes {
+		indexed = append(indexed, index.Projection.NonKeyAttributes...)
+		for _, k := range index.KeySchema {
+			indexed = append(indexed, *k.AttributeName)
+		}
 	}
 	for name, call := range map[string]func(context.Context, *dynamo.Store) error{
 		"ClaimRun": func(ctx context.Context, s *dynamo.Store) error {

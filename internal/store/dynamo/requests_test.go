@@ -22,7 +22,7 @@ func TestAPageOfRequestsLooksAtAFewRunsOnly(t *testing.T) {
 			webhook = "in_quiet"
 		}
 		index = append(index, entry{
-			"pk": {"S": "run#" + id}, "sk": {"S": "head"}, "parent": {"S": "dep_a"},
+			"pk": {"S": "run#" + id}, "sk": {"S": "head"}, "parent": {"S": "runs#dep_a#0"},
 			"place": {"S": fmt.Sprintf("%013d#%s", now.UnixMilli()-int64(i), id)},
 			"ws":    {"S": "ws_a"}, "w": {"S": webhook}, "s": {"S": "succeeded"}, "x": {"N": strconv.FormatInt(now.Unix()+1, 10)},
 		})
@@ -30,7 +30,7 @@ func TestAPageOfRequestsLooksAtAFewRunsOnly(t *testing.T) {
 	looked := 0
 	s, _ := onWire(func(r request) *reply {
 		values := r.input["ExpressionAttributeValues"].(attributes)
-		if values[":p"].(attributes)["S"] != "dep_a" {
+		if values[":p"].(attributes)["S"] != "runs#dep_a#0" {
 			return ok(`{"Items":[]}`)
 		}
 		last := values[":last"].(attributes)["S"].(string)

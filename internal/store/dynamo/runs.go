@@ -5,26 +5,24 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"golang.org/x/sync/errgroup"
 
 	"boathook/internal/boathook"
 	"boathook/internal/store"
 )
 
-// headItem is a run's head. A claim changes nothing that the index by-parent
-// copies, so that it costs no write there: to end the run takes two, since it then
-// has another parent.
+// headItem is a run's head. A claim changes nothing that the indexes copy, so that
+// it costs no write there; the run's end costs one in each.
 type headItem struct {
 	key
 	Parent        string               `dynamodbav:"parent"`
+	Workspace     string               `dynamodbav:"workspace"`
+	Active        string               `dynamodbav:"active,omitempty"` // until the run is over
 	Place         string               `dynamodbav:"place"`
 	Expires       int64                `dynamodbav:"x"`
 	WorkspaceID   string               `dynamodbav:"ws"`
@@ -35,6 +33,7 @@ type headItem struct {
 	Trigger       boathook.Trigger     `dynamodbav:"tr"`
 	WebhookID     string               `dynamodbav:"w,omitempty"`
 	InputHash     []byte               `dynamodbav:"ih"`
+	InputSize     int                  `dynamodbav:"il"` // in bytes, before it is compressed
 	CreatedAt     time.Time            `dynamodbav:"c"`
 	EventName     string               `dynamodbav:"en,omitempty"`
 	EventSource   string               `dynamodbav:"es,omitempty"`
@@ -47,6 +46,7 @@ type headItem struct {
 	LogLines    int                `dynamodbav:"ll,omitempty"`
 	Published   bool               `dynamodbav:"p,omitempty"`
 	OutputHash  []byte             `dynamodbav:"oh,omitempty"` // null if there is no output
+	OutputSize  int                `dynamodbav:"ol,omitempty"` // as InputSize
 
 	ClaimID         string    `dynamodbav:"ci,omitempty"`
 	LeaseUntil      time.Time `dynamodbav:"cl,omitempty"`
@@ -63,17 +63,23 @@ const (
 )
 
 func newHeadItem(r boathook.Run, expires int64) headItem {
-	parent, status := overParent(r.SourceID), r.Status
+	shard, kind, status, activeIn := shardOf(r.ID, runShards), boathook.Deployment, r.Status, ""
+	if r.OfAgent() {
+		kind = boathook.Agent
+	}
 	if !status.Over() {
-		parent, status = activeParent(r.SourceID), active
+		status, activeIn = active, activeOf(r.SourceID, shard)
 	}
 	return headItem{
-		key: headKey(r.ID), Parent: parent, Place: position(r.CreatedAt, r.ID), Expires: expires,
+		key: headKey(r.ID), Expires: expires,
+		Parent: runsParent(r.SourceID, shard), Workspace: workspaceRuns(r.WorkspaceID, kind, shard), Active: activeIn,
+		Place:       position(r.CreatedAt, r.ID),
 		WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
-		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID, InputHash: r.InputHash[:], CreatedAt: r.CreatedAt,
+		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID,
+		InputHash: r.InputHash[:], InputSize: len(r.Input), CreatedAt: r.CreatedAt,
 		EventName: r.EventName, EventSource: r.EventSource,
 		Status: status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
-		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output),
+		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output), OutputSize: len(r.Output),
 		ClaimID: r.Claim.ID, LeaseUntil: r.Claim.LeaseUntil, CancelRequested: r.CancelRequested,
 	}
 }
@@ -221,218 +227,29 @@ func (s *Store) Run(ctx context.Context, workspaceID, id string) (boathook.Run, 
 	if h.WorkspaceID != workspaceID {
 		return boathook.Run{}, notFound("run " + id)
 	}
-	runs, err := s.withTexts(ctx, h)
+	r, err := s.withTexts(ctx, h)
 	if err != nil {
 		return boathook.Run{}, fmt.Errorf("get run %s: %w", id, err)
 	}
-	return runs[0], nil
+	return r, nil
 }
 
-// withTexts makes whole runs of heads. A text that is lost is nil: one bad record
-// does not spoil a list.
-func (s *Store) withTexts(ctx context.Context, heads ...headItem) ([]boathook.Run, error) {
-	var keys []tableKey
-	for _, h := range heads {
-		keys = append(keys, s.recordKey(h.input()))
-		if h.OutputHash != nil {
-			keys = append(keys, s.recordKey(h.output()))
-		}
+// withTexts makes a whole run of a head. A text that is lost is nil.
+func (s *Store) withTexts(ctx context.Context, h headItem) (r boathook.Run, err error) {
+	keys := []tableKey{s.recordKey(h.input())}
+	if h.OutputHash != nil {
+		keys = append(keys, s.recordKey(h.output()))
 	}
 	found, err := s.readBatch(ctx, keys...)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	runs := make([]boathook.Run, len(heads))
-	for i, h := range heads {
-		runs[i].RunHead = h.head()
-		if runs[i].Input, err = s.textOf(ctx, found[h.input()]); err != nil {
-			return nil, err
-		}
-		if runs[i].Output, err = s.textOf(ctx, found[h.output()]); err != nil {
-			return nil, err
-		}
+	r.RunHead = h.head()
+	if r.Input, err = s.textOf(ctx, found[h.input()]); err != nil {
+		return r, err
 	}
-	return runs, nil
-}
-
-// runWanted tells whether a query selects a run, of which a head or an entry of
-// the index is known.
-func runWanted(q store.RunQuery) func(headItem) bool {
-	return func(h headItem) bool {
-		return h.WorkspaceID == q.WorkspaceID &&
-			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, h.status())) &&
-			(q.Environment == "" || h.Environment == q.Environment)
-	}
-}
-
-// runsOf are the lists of sources' runs: of the active ones, which are to be
-// looked at first, and of those that are over. One in which no run can have the
-// statuses is left out; so are runs of before an oldest position.
-func (s *Store) runsOf(sourceIDs []string, statuses []boathook.RunStatus, oldest string) (stages [][]list) {
-	for _, over := range []bool{false, true} {
-		if len(statuses) > 0 && !slices.ContainsFunc(statuses, func(st boathook.RunStatus) bool { return st.Over() == over }) {
-			continue
-		}
-		parent := activeParent
-		if over {
-			parent = overParent
-		}
-		var lists []list
-		for _, id := range sourceIDs {
-			lists = append(lists, list{table: s.config.RecordsTable, index: byParent, partition: parent(id), oldest: oldest})
-		}
-		stages = append(stages, lists)
-	}
-	return stages
-}
-
-// runEntries reads a page of the index. Once their heads are read, it is short
-// by the runs that have changed their status since.
-func (s *Store) runEntries(ctx context.Context, q store.RunQuery) (entries []headItem, next string, err error) {
-	from, err := parseCursor(q.Cursor, isPosition)
-	if err != nil {
-		return nil, "", err
-	}
-	q.Limit += q.Skip
-	pending, running := slices.Contains(q.Statuses, boathook.RunPending), slices.Contains(q.Statuses, boathook.RunRunning)
-	inIndex := q
-	if running {
-		inIndex.Statuses = append(slices.Clone(q.Statuses), active)
-	}
-	found, edge, err := lookAll(ctx, s, from, q.Share(len(q.SourceIDs)), runWanted(inIndex), s.runsOf(q.SourceIDs, q.Statuses, "")...)
-	if err != nil {
-		return nil, "", err
-	}
-	if pending != running { // which their heads alone tell
-		heads, err := s.heads(ctx, objects(found), runWanted(q))
-		if err != nil {
-			return nil, "", err
-		}
-		found = nil
-		for _, h := range heads {
-			found = append(found, placed[headItem]{h.Place, h})
-		}
-	}
-	found, next = cut(found, edge, q.Limit)
-	return objects(found[min(q.Skip, len(found)):]), next, nil
-}
-
-// RunHeads implements [store.Runs].
-func (s *Store) RunHeads(ctx context.Context, q store.RunQuery) (heads []boathook.RunHead, next string, err error) {
-	entries, next, err := s.runEntries(ctx, q)
-	if err != nil {
-		return nil, "", fmt.Errorf("list runs: %w", err)
-	}
-	items, err := s.heads(ctx, entries, runWanted(q))
-	if err != nil {
-		return nil, "", fmt.Errorf("list runs: %w", err)
-	}
-	for _, h := range items {
-		heads = append(heads, h.head())
-	}
-	return heads, next, nil
-}
-
-// CountRuns implements [store.Runs]. It reads the index alone.
-func (s *Store) CountRuns(ctx context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error) {
-	counts := make(map[boathook.RunStatus]int)
-	oldest := ""
-	if !since.IsZero() {
-		oldest = position(since, "")
-	}
-	counted := store.Page{Limit: store.MaxCounted, Look: store.MaxCounted}
-	var mu sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	for _, id := range sourceIDs {
-		group.Go(func() error {
-			runs, edge, err := lookAll(ctx, s, "", counted, func(h headItem) bool {
-				return h.WorkspaceID == workspaceID
-			}, s.runsOf([]string{id}, nil, oldest)...)
-			runs, _ = cut(runs, edge, store.MaxCounted)
-			mu.Lock()
-			defer mu.Unlock()
-			for _, r := range runs {
-				counts[r.object.Status]++
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("count runs: %w", err)
-	}
-	return counts, nil
-}
-
-// Runs implements [store.Runs].
-func (s *Store) Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error) {
-	entries, next, err := s.runEntries(ctx, q)
-	if err != nil {
-		return nil, "", fmt.Errorf("list runs: %w", err)
-	}
-	size := 0
-	for some := range slices.Chunk(entries, maxBatchGet/2) { // the texts of so many are one request
-		whole, err := s.wholeRuns(ctx, some, runWanted(q))
-		if err != nil {
-			return nil, "", fmt.Errorf("list runs: %w", err)
-		}
-		for _, r := range whole {
-			if size >= store.MaxPageBytes {
-				last := runs[len(runs)-1]
-				return runs, cursorOf(position(last.CreatedAt, last.ID)), nil
-			}
-			runs = append(runs, r)
-			size += len(r.Input) + len(r.Output)
-		}
-	}
-	return runs, next, nil
-}
-
-// wholeRuns reads the runs of entries of the index, in their order, that are
-// still wanted.
-func (s *Store) wholeRuns(ctx context.Context, entries []headItem, wanted func(headItem) bool) ([]boathook.Run, error) {
-	heads, err := s.heads(ctx, entries, wanted)
-	if err != nil {
-		return nil, err
-	}
-	return s.withTexts(ctx, heads...)
-}
-
-// heads reads those of entries of the index, in their order, that are still
-// wanted.
-func (s *Store) heads(ctx context.Context, entries []headItem, wanted func(headItem) bool) ([]headItem, error) {
-	keys := make([]tableKey, len(entries))
-	for i, e := range entries {
-		keys[i] = s.recordKey(e.key)
-	}
-	found, err := s.readBatch(ctx, keys...)
-	if err != nil {
-		return nil, err
-	}
-	var heads []headItem
-	for _, e := range entries {
-		h, err := decode[headItem](found[e.key])
-		if err != nil {
-			return nil, err
-		}
-		if wanted(h) {
-			heads = append(heads, h)
-		}
-	}
-	return heads, nil
-}
-
-// AnyActive implements [store.Runs]. A run that was created within the last
-// second or so may be missed: the index has no consistent reads.
-func (s *Store) AnyActive(ctx context.Context, sourceID string) (bool, error) {
-	l := list{table: s.config.RecordsTable, index: byParent, partition: activeParent(sourceID)}
-	for _, err := range s.items(ctx, l.query("", 1)) {
-		if err != nil {
-			return false, fmt.Errorf("look for active runs of %s: %w", sourceID, err)
-		}
-		return true, nil
-	}
-	return false, nil
+	r.Output, err = s.textOf(ctx, found[h.output()])
+	return r, err
 }
 
 // updateHead changes a run's head if a condition holds. If it does not, the
@@ -485,7 +302,7 @@ func (s *Store) FinishRun(ctx context.Context, id string, c boathook.Claim, o bo
 	values := map[string]any{
 		":active": active, ":claim": c.ID,
 		":status": o.Status, ":error": o.Error, ":exit": o.ExitCode, ":completed": o.CompletedAt, ":lines": o.LogLines,
-		":output": hash, ":published": o.Status == boathook.RunCanceled,
+		":output": hash, ":size": len(o.Output), ":published": o.Status == boathook.RunCanceled,
 	}
 	when := claimedBy
 	if !c.LeaseUntil.IsZero() {
@@ -493,7 +310,7 @@ func (s *Store) FinishRun(ctx context.Context, id string, c boathook.Claim, o bo
 		values[":lease"] = c.LeaseUntil
 	}
 	return s.updateHead(ctx, "finish", id,
-		"SET s = :status, parent = so, er = :error, ec = :exit, ct = :completed, ll = :lines, oh = :output, p = :published", when, values)
+		"SET s = :status, er = :error, ec = :exit, ct = :completed, ll = :lines, oh = :output, ol = :size, p = :published REMOVE active", when, values)
 }
 
 // MarkPublished implements [store.Runs].
@@ -514,7 +331,7 @@ func (s *Store) RequestCancel(ctx context.Context, id string, now time.Time) (bo
 		case head.Status.Over():
 			return head, boathook.Errorf(boathook.Conflict, "run %s is %s", id, head.Status)
 		case head.Status == boathook.RunPending:
-			change, when = "SET s = :canceled, parent = so, ct = :completed, p = :true", unclaimed
+			change, when = "SET s = :canceled, ct = :completed, p = :true REMOVE active", unclaimed
 			values[":canceled"], values[":completed"] = boathook.RunCanceled, now
 		}
 		head, err = s.updateHead(ctx, "cancel", id, change, when, values)

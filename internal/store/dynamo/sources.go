@@ -62,7 +62,7 @@ func (s *Store) Source(ctx context.Context, workspaceID, id string) (boathook.So
 
 // Sources implements [store.Sources].
 func (s *Store) Sources(ctx context.Context, workspaceID string, kind boathook.SourceKind, p store.Page) ([]boathook.Source, string, error) {
-	sources, next, err := page(ctx, s, p, isPosition, all[boathook.Source], []list{{
+	sources, next, err := page[boathook.Source](ctx, s, p, isPosition, nil, []list{{
 		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: workspaceKey(workspaceID).PK, prefix: sourcePlaces(kind),
 	}})
 	if err != nil {
@@ -211,7 +211,7 @@ func (s *Store) Version(ctx context.Context, sourceID, id string) (boathook.Vers
 
 // Versions implements [store.Sources].
 func (s *Store) Versions(ctx context.Context, sourceID string, p store.Page) ([]boathook.Version, string, error) {
-	versions, next, err := page(ctx, s, p, isPosition, all[boathook.Version], []list{{
+	versions, next, err := page[boathook.Version](ctx, s, p, isPosition, nil, []list{{
 		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: sourceKey(sourceID).PK, prefix: versionPlaces,
 	}})
 	if err != nil {

@@ -58,27 +58,38 @@ var errLost = errors.New("its text is lost")
 // unpack gives back the text of the item at k. The error is errLost if a part of
 // it is missing, or is not what was stored.
 func (s *Store) unpack(ctx context.Context, k key, c content) ([]byte, error) {
+	if c.Parts == 0 {
+		return join(k, c, nil)
+	}
+	parts, err := s.readBatch(ctx, s.partKeys(k, c.Parts)...)
+	if err != nil {
+		return nil, err
+	}
+	return join(k, c, parts)
+}
+
+func (s *Store) partKeys(k key, parts int) []tableKey {
+	keys := make([]tableKey, parts)
+	for i := range keys {
+		keys[i] = s.recordKey(partKey(k, i))
+	}
+	return keys
+}
+
+// join makes the text of the item at k of what it holds itself and its parts.
+func join(k key, c content, parts map[key]item) ([]byte, error) {
 	packed := c.Packed
-	if c.Parts > 0 {
-		keys := make([]tableKey, c.Parts)
-		for i := range keys {
-			keys[i] = s.recordKey(partKey(k, i))
+	for i := range c.Parts {
+		part := partKey(k, i)
+		it, ok := parts[part]
+		if !ok {
+			return nil, fmt.Errorf("item %s: %w: %s is missing", k, errLost, part)
 		}
-		parts, err := s.readBatch(ctx, keys...)
+		p, err := decode[textItem](it)
 		if err != nil {
 			return nil, err
 		}
-		for _, part := range keys {
-			it, ok := parts[part.key]
-			if !ok {
-				return nil, fmt.Errorf("item %s: %w: %s is missing", k, errLost, part.key)
-			}
-			p, err := decode[textItem](it)
-			if err != nil {
-				return nil, err
-			}
-			packed = append(packed, p.Packed...)
-		}
+		packed = append(packed, p.Packed...)
 	}
 	text, err := deflate.Decompress(packed, maxText)
 	if err != nil {
@@ -98,6 +109,38 @@ func (s *Store) putText(ctx context.Context, k key, text []byte) error {
 	return err
 }
 
+// textKeys are the keys of a text of so many bytes at k, and of the parts that it
+// may have: it is never more than a byte longer when it is compressed.
+func (s *Store) textKeys(k key, size int) []tableKey {
+	keys := []tableKey{s.recordKey(k)}
+	if size < maxPart {
+		return keys
+	}
+	return append(keys, s.partKeys(k, size/maxPart+1)...)
+}
+
+// textAmong gives back what [Store.putText] stored at k, of what was read with its
+// textKeys; nil if it is not there, or lost.
+func textAmong(found map[key]item, k key) ([]byte, error) {
+	it, ok := found[k]
+	if !ok {
+		return nil, nil
+	}
+	t, err := decode[textItem](it)
+	if err != nil {
+		return nil, err
+	}
+	return orLost(join(k, t.content, found))
+}
+
+// orLost has a text that is lost be nil.
+func orLost(text []byte, err error) ([]byte, error) {
+	if errors.Is(err, errLost) {
+		return nil, nil
+	}
+	return text, err
+}
+
 // textOf gives back what [Store.putText] stored; nil if it is not there, or lost.
 func (s *Store) textOf(ctx context.Context, it item) ([]byte, error) {
 	if it == nil {
@@ -107,9 +150,5 @@ func (s *Store) textOf(ctx context.Context, it item) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.unpack(ctx, t.key, t.content)
-	if errors.Is(err, errLost) {
-		return nil, nil
-	}
-	return text, err
+	return orLost(s.unpack(ctx, t.key, t.content))
 }

@@ -57,7 +57,7 @@ func (s *Store) TokenByHash(ctx context.Context, hash [sha256.Size]byte) (boatho
 
 // Tokens implements [store.Tokens].
 func (s *Store) Tokens(ctx context.Context, workspaceID string, p store.Page) ([]boathook.Token, string, error) {
-	tokens, next, err := page(ctx, s, p, isPosition, all[boathook.Token], []list{{
+	tokens, next, err := page[boathook.Token](ctx, s, p, isPosition, nil, []list{{
 		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: workspaceKey(workspaceID).PK, prefix: tokenPlaces,
 	}})
 	if err != nil {

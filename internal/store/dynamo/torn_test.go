@@ -250,13 +250,14 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	"RunHead": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.RunHead(ctx, run().ID) },
 	"Run":     func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Run(ctx, tornWorkspace, run().ID) },
 	"Runs": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		return listed(s.Runs(ctx, store.RunQuery{WorkspaceID: tornWorkspace, SourceIDs: []string{tornSource}, Page: store.Page{Limit: 10}}))
+		return listed(s.Runs(ctx, store.RunQuery{WorkspaceID: tornWorkspace, SourceID: tornSource, Page: store.Page{Limit: 10}}))
 	},
 	"RunHeads": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		return listed(s.RunHeads(ctx, store.RunQuery{WorkspaceID: tornWorkspace, SourceIDs: []string{tornSource}, Page: store.Page{Limit: 10}}))
+		return listed(s.RunHeads(ctx, store.RunQuery{WorkspaceID: tornWorkspace, SourceID: tornSource, Page: store.Page{Limit: 10}}))
 	},
-	"CountRuns": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		return s.CountRuns(ctx, tornWorkspace, []string{tornSource}, time.Time{})
+	"CountedRuns": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		_, counts, err := s.CountedRuns(ctx, store.CountQuery{WorkspaceID: tornWorkspace, SourceID: tornSource})
+		return counts, err
 	},
 	"AnyActive": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.AnyActive(ctx, tornSource) },
 	"Requests": func(ctx context.Context, s *dynamo.Store) (any, error) {

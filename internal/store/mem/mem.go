@@ -48,6 +48,7 @@ type Store struct {
 	loads        map[string]store.Load                 // by agent
 	runsOf       lists[string, *boathook.Run]          // of a source
 	healths      map[string]*health                    // by webhook
+	runsIn       lists[kindOf, *boathook.Run]          // of a workspace's sources of a kind
 	requests     map[string]map[slot]*boathook.Request // by webhook
 	logs         map[string][]chunk                    // by run
 	deliveries   map[deliveryKey]*delivery
@@ -84,6 +85,7 @@ func New(c Config) *Store {
 		loads:        make(map[string]store.Load),
 		runsOf:       make(lists[string, *boathook.Run]),
 		healths:      make(map[string]*health),
+		runsIn:       make(lists[kindOf, *boathook.Run]),
 		requests:     make(map[string]map[slot]*boathook.Request),
 		logs:         make(map[string][]chunk),
 		deliveries:   make(map[deliveryKey]*delivery),

@@ -108,7 +108,7 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 			return got, newRun().RunHead, func() { *got.ExitCode = 2 }
 		},
 		"Runs": func() (any, any, func()) {
-			got, _, _ := s.Runs(ctx, store.RunQuery{WorkspaceID: "ws_1", SourceIDs: []string{"dep_1"}, Page: store.Page{Limit: 1}})
+			got, _, _ := s.Runs(ctx, store.RunQuery{WorkspaceID: "ws_1", SourceID: "dep_1", Page: store.Page{Limit: 1}})
 			return got, []boathook.Run{newRun()}, func() { spoilRun(got[0]) }
 		},
 		"LookUpTrigger": func() (any, any, func()) {
@@ -212,7 +212,7 @@ func use(t *testing.T, s *mem.Store, id string) {
 	check(s.AppendLog(ctx, id, 0, []store.LogLine{{Text: "line"}}))
 	_, err = s.FinishRun(ctx, id, head.Claim, boathook.Outcome{Status: boathook.RunSucceeded, ExitCode: new(0)})
 	check(err)
-	_, _, err = s.Runs(ctx, store.RunQuery{SourceIDs: []string{"dep_1"}, Page: store.Page{Limit: 5}})
+	_, _, err = s.Runs(ctx, store.RunQuery{SourceID: "dep_1", Page: store.Page{Limit: 5}})
 	check(err)
 
 	d := boathook.Delivery{WorkspaceID: "ws_1", WebhookID: "out_1", EventID: id, Body: []byte("body")}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -48,8 +49,18 @@ func (s *Store) CreateRun(_ context.Context, r boathook.Run) error {
 	r = cloneRun(r)
 	s.runs[r.ID] = &r
 	s.runsOf.put(r.SourceID, positionOf(r.CreatedAt, r.ID), &r)
+	s.runsIn.put(runsLike(&r), positionOf(r.CreatedAt, r.ID), &r)
 	s.expire(func() { s.dropRun(&r) })
 	return nil
+}
+
+// runsLike is the list of all runs of the workspace and the kind of source of r.
+func runsLike(r *boathook.Run) kindOf {
+	kind := boathook.Deployment
+	if r.OfAgent() {
+		kind = boathook.Agent
+	}
+	return kindOf{r.WorkspaceID, kind}
 }
 
 // dropRun removes a run, unless that was done and another has its id now.
@@ -57,6 +68,7 @@ func (s *Store) dropRun(r *boathook.Run) {
 	if s.runs[r.ID] == r {
 		delete(s.runs, r.ID)
 		s.runsOf.remove(r.SourceID, positionOf(r.CreatedAt, r.ID))
+		s.runsIn.remove(runsLike(r), positionOf(r.CreatedAt, r.ID))
 	}
 }
 
@@ -134,27 +146,54 @@ func (s *Store) RunHeads(_ context.Context, q store.RunQuery) ([]boathook.RunHea
 	return heads, next, nil
 }
 
-// CountRuns implements [store.Runs].
-func (s *Store) CountRuns(_ context.Context, workspaceID string, sourceIDs []string, since time.Time) (map[boathook.RunStatus]int, error) {
+// CountedRuns implements [store.Runs].
+func (s *Store) CountedRuns(_ context.Context, q store.CountQuery) (heads []boathook.RunHead, counts store.RunCounts, err error) {
 	defer s.lock()()
-	counts := make(map[boathook.RunStatus]int)
-	for _, sourceID := range sourceIDs {
-		n := 0
-		for e := range s.runsOf.before(sourceID, end) {
-			if n == store.MaxCounted || e.value.CreatedAt.Before(stored(since)) {
-				break
-			}
-			n++
-			status := e.value.Status
-			if !status.Over() {
-				status = boathook.RunPending
-			}
-			if e.value.WorkspaceID == workspaceID {
-				counts[status]++
+	all := store.RunQuery{WorkspaceID: q.WorkspaceID, Kind: q.Kind, SourceID: q.SourceID}
+	inPage := all
+	inPage.Statuses = q.Statuses
+	counts.ByStatus = make(map[boathook.RunStatus]int)
+	counted, selected := 0, 0
+	for e := range s.listed(all, end) {
+		if counted == store.MaxCounted {
+			break
+		}
+		if !runWanted(all)(e.value) {
+			continue
+		}
+		counted++
+		status := e.value.Status
+		if !status.Over() {
+			status = boathook.RunPending
+		}
+		counts.ByStatus[status]++
+		if !e.value.CreatedAt.Before(stored(q.Since)) {
+			counts.Since++
+		}
+		if runWanted(inPage)(e.value) {
+			if selected++; selected > q.Skip && len(heads) < q.Limit {
+				heads = append(heads, cloneHead(e.value.RunHead))
 			}
 		}
 	}
-	return counts, nil
+	return heads, counts, nil
+}
+
+// listed are the runs before a position of what a query names.
+func (s *Store) listed(q store.RunQuery, from position) iter.Seq[entry[*boathook.Run]] {
+	if q.SourceID != "" {
+		return s.runsOf.before(q.SourceID, from)
+	}
+	return s.runsIn.before(kindOf{q.WorkspaceID, q.Kind}, from)
+}
+
+// runWanted tells whether a query selects a run.
+func runWanted(q store.RunQuery) func(*boathook.Run) bool {
+	return func(r *boathook.Run) bool {
+		return r.WorkspaceID == q.WorkspaceID &&
+			(q.Environment == "" || r.Environment == q.Environment) &&
+			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, r.Status))
+	}
 }
 
 // selected is the page of runs that q asks for.
@@ -163,21 +202,13 @@ func (s *Store) selected(q store.RunQuery) (page []entry[*boathook.Run], next st
 	if err != nil {
 		return nil, "", err
 	}
-	q.Limit += q.Skip
-	edge := beginning
-	for _, sourceID := range q.SourceIDs {
-		found, seen := look(s.runsOf.before(sourceID, from), q.Share(len(q.SourceIDs)), func(r *boathook.Run) bool {
-			return r.WorkspaceID == q.WorkspaceID &&
-				(q.Environment == "" || r.Environment == q.Environment) &&
-				(len(q.Statuses) == 0 || slices.Contains(q.Statuses, r.Status))
-		})
-		page = append(page, found...)
-		if seen.compare(edge) > 0 {
-			edge = seen
-		}
+	listed := s.listed(q, from)
+	if q.SourceID != "" && len(q.Statuses) > 0 && !slices.ContainsFunc(q.Statuses, boathook.RunStatus.Over) {
+		listed = only(listed, func(r *boathook.Run) bool { return !r.Status.Over() }) // package dynamo has an index of them
 	}
-	page, next = cut(page, edge, q.Limit)
-	return page[min(q.Skip, len(page)):], next, nil
+	found, edge := look(listed, q.Share(1), runWanted(q))
+	page, next = cut(found, edge, q.Limit)
+	return page, next, nil
 }
 
 // AnyActive implements [store.Runs].

@@ -86,21 +86,20 @@ func (s *suite) look(t *testing.T, v victims) map[string]any {
 	t.Helper()
 	ctx, page := t.Context(), store.Page{Limit: 200}
 	seen := map[string]any{
-		"workspace": read(s.Workspace(ctx, v.workspace.ID))(t),
-		"token":     read(s.TokenByHash(ctx, v.token.Hash))(t),
-		"tokens":    pageOf(s.Tokens(ctx, v.workspace.ID, page))(t),
-		"source":    read(s.Source(ctx, v.workspace.ID, v.source.ID))(t),
-		"sources":   pageOf(s.Sources(ctx, v.workspace.ID, boathook.Deployment, page))(t),
-		"live":      read(s.Live(ctx, v.source.ID))(t),
-		"versions":  pageOf(s.Versions(ctx, v.source.ID, page))(t),
-		"incoming":  read(s.AllIncoming(ctx, v.source.ID))(t),
-		"outgoing":  read(s.AllOutgoing(ctx, v.source.ID))(t),
-		"health":    read(s.Health(ctx, v.out.ID))(t),
-		"agent":     read(s.LookUpAgent(ctx, v.agent.ID, v.run.ID))(t),
-		"run":       read(s.Run(ctx, v.workspace.ID, v.run.ID))(t),
-		"runs": pageOf(s.Runs(ctx, store.RunQuery{
-			WorkspaceID: v.workspace.ID, SourceIDs: []string{v.source.ID, v.agent.ID}, Page: page,
-		}))(t),
+		"workspace":    read(s.Workspace(ctx, v.workspace.ID))(t),
+		"token":        read(s.TokenByHash(ctx, v.token.Hash))(t),
+		"tokens":       pageOf(s.Tokens(ctx, v.workspace.ID, page))(t),
+		"source":       read(s.Source(ctx, v.workspace.ID, v.source.ID))(t),
+		"sources":      pageOf(s.Sources(ctx, v.workspace.ID, boathook.Deployment, page))(t),
+		"live":         read(s.Live(ctx, v.source.ID))(t),
+		"versions":     pageOf(s.Versions(ctx, v.source.ID, page))(t),
+		"incoming":     read(s.AllIncoming(ctx, v.source.ID))(t),
+		"outgoing":     read(s.AllOutgoing(ctx, v.source.ID))(t),
+		"health":       read(s.Health(ctx, v.out.ID))(t),
+		"agent":        read(s.LookUpAgent(ctx, v.agent.ID, v.run.ID))(t),
+		"run":          read(s.Run(ctx, v.workspace.ID, v.run.ID))(t),
+		"runs":         pageOf(s.Runs(ctx, store.RunQuery{WorkspaceID: v.workspace.ID, SourceID: v.source.ID, Page: page}))(t),
+		"agent's runs": pageOf(s.Runs(ctx, store.RunQuery{WorkspaceID: v.workspace.ID, Kind: boathook.Agent, Page: page}))(t),
 		"requests": pageOf(s.Requests(ctx, store.RequestQuery{
 			WorkspaceID: v.workspace.ID, SourceID: v.agent.ID, WebhookID: v.in.ID, Page: page,
 		}))(t),
@@ -180,7 +179,7 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 	outcome := boathook.Outcome{Status: boathook.RunSucceeded, Output: []byte(`{}`), CompletedAt: now}
 	lines := []store.LogLine{{Time: now, Stream: "stdout", Text: "forged"}}
 	runs := func(workspaceID, sourceID string) store.RunQuery {
-		return store.RunQuery{WorkspaceID: workspaceID, SourceIDs: []string{sourceID}, Page: page}
+		return store.RunQuery{WorkspaceID: workspaceID, SourceID: sourceID, Page: page}
 	}
 	requests := func(workspaceID, sourceID, webhookID string) store.RequestQuery {
 		return store.RequestQuery{WorkspaceID: workspaceID, SourceID: sourceID, WebhookID: webhookID, Page: page}
@@ -359,14 +358,18 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			lists(ws, func(c ctx, id string) (int, error) { return count(s.RunHeads(c, runs(id, v.agent.ID))) }),
 			lists(agent, func(c ctx, id string) (int, error) { return count(s.RunHeads(c, runs(v.workspace.ID, id))) }),
 		},
-		"CountRuns": {
+		"CountedRuns": {
 			lists(ws, func(c ctx, id string) (int, error) {
-				counts, err := s.CountRuns(c, id, []string{v.agent.ID}, time.Time{})
-				return len(counts), err
+				_, counts, err := s.CountedRuns(c, store.CountQuery{WorkspaceID: id, SourceID: v.agent.ID})
+				return len(counts.ByStatus), err
+			}),
+			lists(ws, func(c ctx, id string) (int, error) {
+				_, counts, err := s.CountedRuns(c, store.CountQuery{WorkspaceID: id, Kind: boathook.Agent})
+				return len(counts.ByStatus), err
 			}),
 			lists(agent, func(c ctx, id string) (int, error) {
-				counts, err := s.CountRuns(c, v.workspace.ID, []string{id}, time.Time{})
-				return len(counts), err
+				_, counts, err := s.CountedRuns(c, store.CountQuery{WorkspaceID: v.workspace.ID, SourceID: id})
+				return len(counts.ByStatus), err
 			}),
 		},
 		"AnyActive": {lists(agent, func(c ctx, id string) (int, error) {

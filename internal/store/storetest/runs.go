@@ -487,12 +487,21 @@ func (s *suite) testRequestCancel(t *testing.T) {
 
 // runsOf is the list of the runs of r's source.
 func (s *suite) runsOf(r boathook.Run) list[boathook.Run] {
-	return s.runsWhere(store.RunQuery{WorkspaceID: r.WorkspaceID, SourceIDs: []string{r.SourceID}})
+	return s.runsWhere(store.RunQuery{WorkspaceID: r.WorkspaceID, SourceID: r.SourceID})
 }
 
-// runsWhere adds to the query's sources in turn.
+// runsWhere adds to the query's source or, where it has none, to two of its kind
+// in turn.
 func (s *suite) runsWhere(q store.RunQuery) list[boathook.Run] {
 	added := 0
+	sourceIDs := []string{q.SourceID}
+	if q.SourceID == "" {
+		kind := boathook.DeploymentID
+		if q.Kind == boathook.Agent {
+			kind = boathook.AgentID
+		}
+		sourceIDs = []string{boathook.NewID(kind), boathook.NewID(kind)}
+	}
 	return list[boathook.Run]{
 		page: func(ctx context.Context, p store.Page) ([]boathook.Run, string, error) {
 			q := q
@@ -501,7 +510,7 @@ func (s *suite) runsWhere(q store.RunQuery) list[boathook.Run] {
 		},
 		add: func(t *testing.T, at time.Time) string {
 			r := s.newRun()
-			r.WorkspaceID, r.SourceID, r.CreatedAt = q.WorkspaceID, q.SourceIDs[added%len(q.SourceIDs)], at
+			r.WorkspaceID, r.SourceID, r.CreatedAt = q.WorkspaceID, sourceIDs[added%len(sourceIDs)], at
 			must(t, s.CreateRun(t.Context(), r))
 			added++
 			return r.ID
@@ -512,25 +521,25 @@ func (s *suite) runsWhere(q store.RunQuery) list[boathook.Run] {
 }
 
 func (s *suite) testRuns(t *testing.T) {
-	workspaceID := boathook.NewID(boathook.WorkspaceID)
-	sourceIDs := []string{
-		boathook.NewID(boathook.DeploymentID), boathook.NewID(boathook.DeploymentID), boathook.NewID(boathook.DeploymentID),
-	}
-	one := s.runsWhere(store.RunQuery{WorkspaceID: workspaceID, SourceIDs: sourceIDs[:1]})
-	several := s.runsWhere(store.RunQuery{WorkspaceID: boathook.NewID(boathook.WorkspaceID), SourceIDs: []string{
-		boathook.NewID(boathook.DeploymentID), boathook.NewID(boathook.DeploymentID), boathook.NewID(boathook.DeploymentID),
-	}})
+	workspaceID, sourceID := boathook.NewID(boathook.WorkspaceID), boathook.NewID(boathook.DeploymentID)
+	one := s.runsWhere(store.RunQuery{WorkspaceID: workspaceID, SourceID: sourceID})
+	several := s.runsWhere(store.RunQuery{WorkspaceID: boathook.NewID(boathook.WorkspaceID), Kind: boathook.Deployment})
 
 	t.Run("a source's are listed newest first, in pages", func(t *testing.T) {
 		one.test(t, s.clock.Now())
 	})
-	t.Run("those of several sources are merged", func(t *testing.T) {
+	t.Run("so are those of all of a workspace's deployments", func(t *testing.T) {
 		several.test(t, s.clock.Now())
 	})
-	t.Run("a source without runs adds none", func(t *testing.T) {
-		all := one.all(t, store.Page{Limit: 200})
-		query := store.RunQuery{WorkspaceID: workspaceID, SourceIDs: sourceIDs}
-		wantSame(t, "runs", s.runsWhere(query).all(t, store.Page{Limit: 3}), all)
+	t.Run("the agents' are another list", func(t *testing.T) {
+		before := several.all(t, store.Page{Limit: 200})
+		workspaceID := before[0].WorkspaceID
+		agents := s.runsWhere(store.RunQuery{WorkspaceID: workspaceID, Kind: boathook.Agent})
+		agents.test(t, s.clock.Now())
+		wantSame(t, "runs of deployments", several.all(t, store.Page{Limit: 3}), before)
+		_, cursor, err := several.page(t.Context(), store.Page{Limit: 1})
+		must(t, err)
+		agents.testForeign(t, cursor)
 	})
 	t.Run("another list's cursor gives nothing of it", func(t *testing.T) {
 		_, cursor, err := several.page(t.Context(), store.Page{Limit: 1})
@@ -538,8 +547,10 @@ func (s *suite) testRuns(t *testing.T) {
 		one.testForeign(t, cursor)
 	})
 	t.Run("another workspace's are not listed", func(t *testing.T) {
-		query := store.RunQuery{WorkspaceID: boathook.NewID(boathook.WorkspaceID), SourceIDs: sourceIDs[:1]}
-		wantSame(t, "runs", s.runsWhere(query).all(t, store.Page{Limit: 3}), []boathook.Run(nil))
+		other := boathook.NewID(boathook.WorkspaceID)
+		for _, query := range []store.RunQuery{{WorkspaceID: other, SourceID: sourceID}, {WorkspaceID: other, Kind: boathook.Deployment}} {
+			wantSame(t, "runs", s.runsWhere(query).all(t, store.Page{Limit: 3}), []boathook.Run(nil))
+		}
 	})
 
 	t.Run("a page of long ones ends early", func(t *testing.T) {
@@ -552,7 +563,7 @@ func (s *suite) testRuns(t *testing.T) {
 			r.InputHash = boathook.HashInput(r.Input)
 			must(t, s.CreateRun(t.Context(), r))
 		}
-		long := s.runsWhere(store.RunQuery{WorkspaceID: workspaceID, SourceIDs: []string{sourceID}})
+		long := s.runsWhere(store.RunQuery{WorkspaceID: workspaceID, SourceID: sourceID})
 		first, cursor, err := long.page(t.Context(), store.Page{Limit: 200})
 		must(t, err)
 		if len(first) == 0 || len(first) >= n || cursor == "" {
@@ -565,29 +576,58 @@ func (s *suite) testRuns(t *testing.T) {
 
 	t.Run("one among many is found in pages that look at few", func(t *testing.T) {
 		query := store.RunQuery{
-			WorkspaceID: boathook.NewID(boathook.WorkspaceID), Statuses: []boathook.RunStatus{boathook.RunFailed},
-			SourceIDs: []string{boathook.NewID(boathook.DeploymentID), boathook.NewID(boathook.DeploymentID)},
+			WorkspaceID: boathook.NewID(boathook.WorkspaceID), Kind: boathook.Deployment, Statuses: []boathook.RunStatus{boathook.RunFailed},
 		}
 		var failed string
+		sourceID := boathook.NewID(boathook.DeploymentID)
 		for i := range manyOthers + 1 {
 			r := s.newRun()
-			r.WorkspaceID, r.SourceID, r.CreatedAt = query.WorkspaceID, query.SourceIDs[i%2], r.CreatedAt.Add(time.Duration(i)*time.Second)
+			r.WorkspaceID, r.SourceID, r.CreatedAt = query.WorkspaceID, sourceID, r.CreatedAt.Add(time.Duration(i)*time.Second)
 			r.Status = boathook.RunSucceeded
 			if i == 0 {
 				r.Status, failed = boathook.RunFailed, r.ID
 			}
 			must(t, s.CreateRun(t.Context(), r))
 		}
-		s.runsWhere(query).testRare(t, failed)
-		s.headsWhere(query).testRare(t, failed)
+		for _, query.SourceID = range []string{"", sourceID} {
+			s.runsWhere(query).testRare(t, failed)
+			s.headsWhere(query).testRare(t, failed)
+		}
+	})
+
+	t.Run("one that is not over is found at once, however many others its source has", func(t *testing.T) {
+		workspaceID, sourceID := boathook.NewID(boathook.WorkspaceID), boathook.NewID(boathook.DeploymentID)
+		create := func(i int, status boathook.RunStatus) boathook.Run {
+			r := s.newRun()
+			r.WorkspaceID, r.SourceID, r.Status, r.CreatedAt = workspaceID, sourceID, status, r.CreatedAt.Add(time.Duration(i)*time.Second)
+			must(t, s.CreateRun(t.Context(), r))
+			return r
+		}
+		want := map[boathook.RunStatus]boathook.Run{boathook.RunPending: create(0, boathook.RunPending), boathook.RunRunning: create(1, boathook.RunPending)}
+		running := want[boathook.RunRunning]
+		running.RunHead = read(s.ClaimRun(t.Context(), running.ID, s.newClaim(), s.clock.Now()))(t)
+		want[boathook.RunRunning] = running
+		for i := range manyOthers {
+			create(i+2, boathook.RunSucceeded)
+		}
+		for status, r := range want {
+			query := store.RunQuery{WorkspaceID: workspaceID, SourceID: sourceID, Statuses: []boathook.RunStatus{status}}
+			got, next, err := s.runsWhere(query).page(t.Context(), store.Page{Limit: 2, Look: 8})
+			must(t, err)
+			wantSame(t, "the page of "+string(status), got, []boathook.Run{r})
+			if next != "" {
+				t.Errorf("the only page of %s has a next one", status)
+			}
+		}
 	})
 
 	t.Run("they can be selected by status and environment, and are shown whole", func(t *testing.T) {
-		query := store.RunQuery{WorkspaceID: boathook.NewID(boathook.WorkspaceID), SourceIDs: []string{boathook.NewID(boathook.DeploymentID)}}
+		query := store.RunQuery{WorkspaceID: boathook.NewID(boathook.WorkspaceID), Kind: boathook.Deployment}
+		sourceID := boathook.NewID(boathook.DeploymentID)
 		var all []boathook.Run // newest first
 		create := func(env boathook.Environment) boathook.Run {
 			r := s.newRun()
-			r.WorkspaceID, r.SourceID, r.Environment = query.WorkspaceID, query.SourceIDs[0], env
+			r.WorkspaceID, r.SourceID, r.Environment = query.WorkspaceID, sourceID, env
 			r.CreatedAt = r.CreatedAt.Add(time.Duration(len(all)) * time.Second)
 			must(t, s.CreateRun(t.Context(), r))
 			all = slices.Insert(all, 0, r)
@@ -618,49 +658,87 @@ func (s *suite) testRuns(t *testing.T) {
 				want := slices.DeleteFunc(slices.Clone(all), func(r boathook.Run) bool {
 					return status != "" && r.Status != status || env != "" && r.Environment != env
 				})
-				got := s.runsWhere(query).all(t, store.Page{Limit: 3})
-				wantSame(t, fmt.Sprintf("status %q, environment %q", status, env), got, want)
-				wantSame(t, fmt.Sprintf("heads of status %q, environment %q", status, env), s.headsWhere(query).all(t, store.Page{Limit: 3}), headsOf(want))
+				for _, query.SourceID = range []string{"", sourceID} {
+					got := s.runsWhere(query).all(t, store.Page{Limit: 3})
+					wantSame(t, fmt.Sprintf("status %q, environment %q, source %q", status, env, query.SourceID), got, want)
+					wantSame(t, fmt.Sprintf("heads of status %q, environment %q, source %q", status, env, query.SourceID),
+						s.headsWhere(query).all(t, store.Page{Limit: 3}), headsOf(want))
+				}
 			}
 		}
-
-		query.Environment, query.Statuses = "", []boathook.RunStatus{boathook.RunPending, boathook.RunFailed}
+		query.Environment = ""
+		query.Statuses = []boathook.RunStatus{boathook.RunPending, boathook.RunFailed}
 		either := slices.DeleteFunc(slices.Clone(all), func(r boathook.Run) bool { return !slices.Contains(query.Statuses, r.Status) })
 		wantSame(t, "two statuses", s.runsWhere(query).all(t, store.Page{Limit: 3}), either)
-		for _, skip := range []int{0, 1, len(either) - 1, len(either), len(either) + 1} {
-			query.Skip, query.Page = skip, store.Page{Limit: 2}
-			want := either[min(skip, len(either)):]
-			want = want[:min(2, len(want))]
-			runs, _, err := s.Runs(t.Context(), query)
-			must(t, err)
-			wantSame(t, fmt.Sprintf("runs after %d", skip), runs, want)
-			heads, next, err := s.RunHeads(t.Context(), query)
-			must(t, err)
-			wantSame(t, fmt.Sprintf("heads after %d", skip), heads, headsOf(want))
-			if more := skip+2 < len(either); (next != "") != more {
-				t.Errorf("after %d and 2 more, of %d: next is %q", skip, len(either), next)
-			}
-		}
+	})
 
-		counts := make(map[boathook.RunStatus]int)
-		count := func(r boathook.Run) {
-			if r.Status == boathook.RunRunning {
-				r.Status = boathook.RunPending
+	t.Run("they are counted by status, beside a page of them", func(t *testing.T) {
+		workspaceID := boathook.NewID(boathook.WorkspaceID)
+		agents := []string{boathook.NewID(boathook.AgentID), boathook.NewID(boathook.AgentID)}
+		statuses := []boathook.RunStatus{
+			boathook.RunSucceeded, boathook.RunFailed, boathook.RunSucceeded, boathook.RunTimedOut, boathook.RunCanceled, boathook.RunPending, boathook.RunRunning,
+		}
+		var all []boathook.Run // newest first
+		for i := range 2 * len(statuses) {
+			r, claim := s.newRun(), s.newClaim()
+			r.WorkspaceID, r.SourceID, r.CreatedAt = workspaceID, agents[i/len(statuses)], r.CreatedAt.Add(time.Duration(i)*time.Second)
+			status := statuses[i%len(statuses)]
+			if status != boathook.RunRunning {
+				r.Status = status
 			}
-			counts[r.Status]++
+			must(t, s.CreateRun(t.Context(), r))
+			if status == boathook.RunRunning {
+				r.RunHead = read(s.ClaimRun(t.Context(), r.ID, claim, s.clock.Now()))(t)
+			}
+			all = slices.Insert(all, 0, r)
 		}
-		for _, r := range all {
-			count(r)
+		for _, sourceID := range append(agents, "", boathook.NewID(boathook.AgentID)) {
+			for _, since := range []int{0, 5, len(all) - 1} {
+				q := store.CountQuery{WorkspaceID: workspaceID, Kind: boathook.Agent, SourceID: sourceID, Since: all[since].CreatedAt}
+				want := store.RunCounts{ByStatus: make(map[boathook.RunStatus]int)}
+				for i, r := range all {
+					if sourceID != "" && r.SourceID != sourceID {
+						continue
+					}
+					status := r.Status
+					if status == boathook.RunRunning {
+						status = boathook.RunPending
+					}
+					want.ByStatus[status]++
+					if i <= since {
+						want.Since++
+					}
+				}
+				heads, counts, err := s.CountedRuns(t.Context(), q)
+				must(t, err)
+				wantSame(t, fmt.Sprintf("counts of %q since %d", sourceID, since), counts, want)
+				wantSame(t, "a page of none", heads, []boathook.RunHead(nil))
+			}
+			for _, chosen := range [][]boathook.RunStatus{nil, {boathook.RunSucceeded}, {boathook.RunRunning, boathook.RunPending}} {
+				of := headsOf(slices.DeleteFunc(slices.Clone(all), func(r boathook.Run) bool {
+					return sourceID != "" && r.SourceID != sourceID || len(chosen) > 0 && !slices.Contains(chosen, r.Status)
+				}))
+				for _, skip := range []int{0, 1, max(len(of)-1, 0), len(of), len(of) + 1} {
+					want := of[min(skip, len(of)):min(skip+2, len(of))]
+					heads, _, err := s.CountedRuns(t.Context(), store.CountQuery{
+						WorkspaceID: workspaceID, Kind: boathook.Agent, SourceID: sourceID, Statuses: chosen, Skip: skip, Limit: 2,
+					})
+					must(t, err)
+					wantSame(t, fmt.Sprintf("of %q, statuses %q, after %d", sourceID, chosen, skip), heads, want)
+				}
+			}
 		}
-		nobody := boathook.NewID(boathook.DeploymentID)
-		wantSame(t, "counts", read(s.CountRuns(t.Context(), query.WorkspaceID, append(query.SourceIDs, nobody), time.Time{}))(t), counts)
-		wantSame(t, "counts of another workspace",
-			read(s.CountRuns(t.Context(), boathook.NewID(boathook.WorkspaceID), query.SourceIDs, time.Time{}))(t), map[boathook.RunStatus]int{})
-		clear(counts)
-		for _, r := range all[:5] {
-			count(r)
+		for _, foreign := range []store.CountQuery{
+			{WorkspaceID: boathook.NewID(boathook.WorkspaceID), Kind: boathook.Agent, Limit: 10},
+			{WorkspaceID: boathook.NewID(boathook.WorkspaceID), Kind: boathook.Agent, SourceID: agents[0], Limit: 10},
+			{WorkspaceID: workspaceID, Kind: boathook.Deployment, Limit: 10},
+		} {
+			heads, counts, err := s.CountedRuns(t.Context(), foreign)
+			must(t, err)
+			if len(heads) > 0 || len(counts.ByStatus) > 0 || counts.Since > 0 {
+				t.Errorf("%+v: %v, %+v", foreign, heads, counts)
+			}
 		}
-		wantSame(t, "counts of the newest five", read(s.CountRuns(t.Context(), query.WorkspaceID, query.SourceIDs, all[4].CreatedAt))(t), counts)
 	})
 }
 
