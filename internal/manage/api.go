@@ -54,6 +54,7 @@ type Store interface {
 
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
+	AttemptLog(ctx context.Context, q store.AttemptQuery) ([]store.Attempted, error)
 	Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
 	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 }

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -143,11 +144,6 @@ const (
 	maxAppOffset    = 10_000
 )
 
-// maxAppPages is how many pages of deliveries hold that many attempts, if each
-// delivery has one. Those canceled before their first attempt have none, and may
-// be any number: a list does not go on for them.
-const maxAppPages = (maxAppOffset+maxAppLimit)/maxLimit + 1
-
 // window is the part of a list that limit and offset ask for.
 func (c call) window() (offset, limit int, err error) {
 	limit = defaultAppLimit
@@ -244,17 +240,12 @@ type appDeliveryView struct {
 	SentAt             int64              `json:"sentAt"`
 }
 
-// viewAppDelivery shows a delivery's attempts, newest first.
-func viewAppDelivery(d boathook.Delivery, attempts []boathook.Attempt) []appDeliveryView {
-	views := make([]appDeliveryView, len(attempts))
-	for i, a := range attempts {
-		shown := viewAttempt(a)
-		views[len(attempts)-1-i] = appDeliveryView{
-			ID: appDeliveryID(d.ID, a.Number), Event: d.EventType, RequestBody: string(d.Body),
-			ResponseStatusCode: shown.ResponseStatus, ResponseBody: shown.ResponseBody, SentAt: a.SentAt.UnixMilli(),
-		}
+func viewAppDelivery(a store.Attempted) appDeliveryView {
+	shown := viewAttempt(a.Attempt)
+	return appDeliveryView{
+		ID: appDeliveryID(a.Delivery.ID, a.Attempt.Number), Event: a.Delivery.EventType, RequestBody: string(a.Delivery.Body),
+		ResponseStatusCode: shown.ResponseStatus, ResponseBody: shown.ResponseBody, SentAt: a.Attempt.SentAt.UnixMilli(),
 	}
-	return views
 }
 
 // appDeliveryID is an attempt's: its delivery's, and for a later one also its
@@ -282,50 +273,21 @@ func parseAppDeliveryID(text string) (id boathook.DeliveryID, attempt int, err e
 	return id, attempt, nil
 }
 
-// listAppDeliveries skips what is before the offset by the deliveries' counts
-// of attempts, and reads the attempts of the others only.
 func (h *Handler) listAppDeliveries(ctx context.Context, c call, _ none) ([]appDeliveryView, error) {
-	w, err := h.appWebhook(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	offset, limit, err := c.window()
-	if err != nil {
-		return nil, err
-	}
-	var wanted []boathook.Delivery
-	q := store.DeliveryQuery{WorkspaceID: c.workspace, WebhookID: w.ID, Page: store.Page{Limit: maxLimit}}
-	skipped, found := false, 0
-	for range maxAppPages {
-		deliveries, next, err := h.cfg.Store.Deliveries(ctx, q)
-		if err != nil {
-			return nil, err
+	offset, limit, invalid := c.window()
+	var attempts []store.Attempted
+	err := beside(func() error {
+		_, err := h.appWebhook(ctx, c)
+		return cmp.Or(err, invalid)
+	}, func() (err error) {
+		if invalid == nil {
+			attempts, err = h.cfg.Store.AttemptLog(ctx, store.AttemptQuery{
+				WorkspaceID: c.workspace, WebhookID: c.PathValue("webhook"), Skip: offset, Limit: limit,
+			})
 		}
-		for _, d := range deliveries {
-			if d.Attempts == 0 || !skipped && d.Attempts <= offset {
-				offset -= d.Attempts
-				continue
-			}
-			skipped = true
-			if found < offset+limit {
-				wanted = append(wanted, d)
-				found += d.Attempts
-			}
-		}
-		if next == "" || found >= offset+limit {
-			break
-		}
-		q.Cursor = next
-	}
-	lists, err := withAttempts(ctx, h, wanted, viewAppDelivery)
-	if err != nil {
-		return nil, err
-	}
-	views := []appDeliveryView{}
-	for _, l := range lists {
-		views = append(views, l...)
-	}
-	return views[min(offset, len(views)):min(offset+limit, len(views))], nil
+		return err
+	})
+	return viewList(attempts, "", viewAppDelivery).Data, err
 }
 
 func (h *Handler) resendAppDelivery(ctx context.Context, c call, _ none) (appQueued, error) {

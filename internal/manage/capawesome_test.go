@@ -10,6 +10,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
+	"boathook/internal/store"
 )
 
 // app makes one, and gives its webhooks' path.
@@ -198,7 +199,7 @@ func TestAListOfAnAppsDeliveriesEndsEarlyWhereNoneWasAttempted(t *testing.T) {
 	webhooks, app := a.app()
 	path := a.appWebhook(webhooks)
 	a.record(app, idOf(path), failedAttempt(1))
-	for _, c := range []struct{ canceled, found int }{{10_199, 1}, {1, 0}} {
+	for _, c := range []struct{ canceled, found int }{{store.MaxCounted - 1, 1}, {1, 0}} {
 		for range c.canceled {
 			a.clock.pass(time.Millisecond)
 			e := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: a.clock.Now()}

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"boathook/internal/boathook"
 	"boathook/internal/store"
 )
@@ -338,28 +336,6 @@ func viewHookDelivery(d boathook.Delivery) hookDeliveryView {
 		view.Status = http.StatusText(last.Status)
 	}
 	return view
-}
-
-// concurrentReads is how many of a list's deliveries have their attempts read
-// at the same time.
-const concurrentReads = 10
-
-// withAttempts reads the attempts of deliveries, and gives what view makes of
-// each, in their order.
-func withAttempts[V any](ctx context.Context, h *Handler, deliveries []boathook.Delivery, view func(boathook.Delivery, []boathook.Attempt) V) ([]V, error) {
-	views := make([]V, len(deliveries))
-	reads, ctx := errgroup.WithContext(ctx)
-	reads.SetLimit(concurrentReads)
-	for i, d := range deliveries {
-		reads.Go(func() error {
-			d, attempts, err := h.cfg.Store.Attempts(ctx, d.WorkspaceID, d.ID)
-			if err == nil {
-				views[i] = view(d, attempts)
-			}
-			return err
-		})
-	}
-	return views, reads.Wait()
 }
 
 func (h *Handler) listHookDeliveries(w http.ResponseWriter, c call) error {

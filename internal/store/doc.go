@@ -97,6 +97,7 @@
 //	ReopenDelivery       records  delivery                    UpdateItem                              1 W + 2
 //	Delivery             records  delivery                    GetItem C                               1 R
 //	Attempts             records  delivery, att#id            GetItem C, Query C                      2 R
+//	AttemptLog           records  dlv#ws#tag#0…3, att#id / n  Query x4, then BatchGetItem C x1 to 3   0.5 R per 4 KiB, 500 R at most; 1 R per 4 KiB shown
 //	Deliveries           records  dlv#ws#tag#0…3              Query x4 side by side                   0.5 R per 4 KiB
 //	Deliveries (others)  records  by-parent status#ws#out#0…3 Query x4 side by side, each status      0.5 R per 4 KiB
 //	PutDue               records  due#shard / time#id         PutItem                                 1 W

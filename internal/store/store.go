@@ -355,6 +355,21 @@ type DeliveryQuery struct {
 	Page
 }
 
+// AttemptQuery asks for a part of a webhook's attempts.
+type AttemptQuery struct {
+	WorkspaceID string
+	WebhookID   string
+	Skip        int // how many to leave out
+	Limit       int // 1 to 100
+}
+
+// Attempted is an attempt, and its delivery with its body. A body that can't be
+// read is missing.
+type Attempted struct {
+	Delivery boathook.Delivery
+	Attempt  boathook.Attempt
+}
+
 // UnsettledLife is how long a delivery's record outlives the time of its next
 // attempt at least, whatever the retention: as long as a message lives in a queue
 // and its dead-letter queue.
@@ -387,6 +402,11 @@ type Deliveries interface {
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	// Attempts is a delivery with all its attempts, oldest first.
 	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
+	// AttemptLog lists a webhook's attempts by their deliveries' events' time, newest
+	// first, and those of one delivery by their number, the last first. Nothing tells
+	// whether there are more: it looks at about [MaxCounted] deliveries, and ends early
+	// once bodies and responses are [MaxPageBytes] long.
+	AttemptLog(ctx context.Context, q AttemptQuery) ([]Attempted, error)
 	// Deliveries lists by their events' time, newest first, without bodies.
 	Deliveries(ctx context.Context, q DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
 }

@@ -425,29 +425,31 @@ func (s *Store) deliveryLists(q store.DeliveryQuery) (stages [][]list) {
 		edge := boathook.FirstDeliveryID(q.Until, q.WebhookID).String()
 		whole.newest = edge[:len(edge)-1]
 	}
-	sharded := func(of list, partition func(shard int) string) []list {
-		lists := make([]list, deliveryShards)
-		for shard := range lists {
-			lists[shard] = of
-			lists[shard].partition = partition(shard)
-		}
-		return lists
-	}
 	if len(q.Statuses) == 0 || slices.Contains(q.Statuses, boathook.DeliverySucceeded) {
 		whole.columns = deliveryColumns
-		return [][]list{sharded(whole, func(shard int) string {
-			return webhookPartition(q.WorkspaceID, q.WebhookID, shard)
-		})}
+		return [][]list{s.webhookLists(whole, q.WorkspaceID, q.WebhookID)}
 	}
 	whole.index = byParent
 	for _, status := range []boathook.DeliveryStatus{boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled} {
-		if slices.Contains(q.Statuses, status) {
-			stages = append(stages, sharded(whole, func(shard int) string {
-				return statusParent(status, q.WorkspaceID, q.WebhookID, shard)
-			}))
+		if !slices.Contains(q.Statuses, status) {
+			continue
 		}
+		lists := slices.Repeat([]list{whole}, deliveryShards)
+		for shard := range lists {
+			lists[shard].partition = statusParent(status, q.WorkspaceID, q.WebhookID, shard)
+		}
+		stages = append(stages, lists)
 	}
 	return stages
+}
+
+// webhookLists are the lists of a webhook's deliveries, each like one.
+func (s *Store) webhookLists(like list, workspaceID, webhookID string) []list {
+	lists := slices.Repeat([]list{like}, deliveryShards)
+	for shard := range lists {
+		lists[shard].partition = webhookPartition(workspaceID, webhookID, shard)
+	}
+	return lists
 }
 
 // Deliveries implements [store.Deliveries].

@@ -154,6 +154,37 @@ func (s *Store) Attempts(_ context.Context, workspaceID string, id boathook.Deli
 	return cloneDelivery(rec.Delivery), attempts, nil
 }
 
+// AttemptLog implements [store.Deliveries].
+func (s *Store) AttemptLog(_ context.Context, q store.AttemptQuery) (log []store.Attempted, _ error) {
+	defer s.lock()()
+	looked, skip, size := 0, q.Skip, 0
+	for e := range s.deliveriesOf.before(webhookKey{q.WorkspaceID, q.WebhookID}, end) {
+		if looked++; looked > store.MaxCounted {
+			break
+		}
+		for number := e.value.Attempts; number > 0; number-- {
+			if skip > 0 {
+				skip--
+				continue
+			}
+			i, made := slices.BinarySearchFunc(e.value.attempts, number, func(a boathook.Attempt, n int) int { return cmp.Compare(a.Number, n) })
+			if !made {
+				continue
+			}
+			if len(log) == q.Limit || size >= store.MaxPageBytes {
+				return log, nil
+			}
+			a := store.Attempted{Delivery: cloneDelivery(e.value.Delivery), Attempt: cloneAttempt(e.value.attempts[i])}
+			size += len(a.Delivery.Body)
+			if a.Attempt.Response != nil {
+				size += len(a.Attempt.Response.Body)
+			}
+			log = append(log, a)
+		}
+	}
+	return log, nil
+}
+
 // Deliveries implements [store.Deliveries].
 func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook.Delivery, string, error) {
 	defer s.lock()()

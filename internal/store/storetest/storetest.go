@@ -60,6 +60,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("postponing deliveries", shared.testPostponeDelivery)
 	t.Run("reopening deliveries", shared.testReopenDelivery)
 	t.Run("lists of deliveries", shared.testDeliveries)
+	t.Run("logs of attempts", shared.testAttemptLog)
 	t.Run("due rows", shared.testDue)
 	t.Run("slots", shared.testSlots)
 	t.Run("leases", shared.testLeases)
