@@ -1,12 +1,12 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"sync"
 
 	"boathook/internal/boathook"
@@ -158,7 +158,7 @@ func (h *Handler) createAgent(ctx context.Context, c call, in agentInput) (agent
 }
 
 // applyAgent changes an agent, but for its target and its secret. Its crew has
-// no other of its slug.
+// no other of its slug, which the store sees to again when the agent is put.
 func (h *Handler) applyAgent(ctx context.Context, in agentInput, crew boathook.Source, s *boathook.Source) error {
 	if err := in.apply(s); err != nil {
 		return err
@@ -166,14 +166,11 @@ func (h *Handler) applyAgent(ctx context.Context, in agentInput, crew boathook.S
 	if in.Slug == nil {
 		return nil
 	}
-	others, err := h.agentsOf(ctx, crew)
-	if err != nil {
-		return err
+	other, err := h.cfg.Store.AgentBySlug(ctx, crew.WorkspaceID, crew.ID, s.Agent.Slug)
+	if boathook.IsKind(err, boathook.NotFound) || err == nil && other == s.ID {
+		return nil
 	}
-	if slices.ContainsFunc(others, func(o boathook.Source) bool { return o.Agent.Slug == s.Agent.Slug && o.ID != s.ID }) {
-		return &boathook.Error{Kind: boathook.Conflict, Field: "slug", Message: "another agent of the crew has it"}
-	}
-	return nil
+	return cmp.Or(err, error(&boathook.Error{Kind: boathook.Conflict, Field: "slug", Message: "another agent of the crew has it"}))
 }
 
 // putWithNewAgentSecret stores an agent with a new webhook secret. The one that
@@ -195,12 +192,8 @@ func (h *Handler) listAgents(ctx context.Context, c call, _ none) (list[agentVie
 	if err != nil {
 		return list[agentView]{}, err
 	}
-	agents, err := h.agentsOf(ctx, crew)
-	if err != nil {
-		return list[agentView]{}, err
-	}
-	page, next, err := cut(agents, p, func(s boathook.Source) place { return place{s.CreatedAt, s.ID} })
-	return viewList(page, next, func(s boathook.Source) agentView { return h.viewAgent(c, s) }), err
+	agents, next, err := h.cfg.Store.CrewAgents(ctx, c.workspace, crew.ID, p)
+	return viewList(agents, next, func(s boathook.Source) agentView { return h.viewAgent(c, s) }), err
 }
 
 func (h *Handler) getAgent(ctx context.Context, c call, _ none) (agentView, error) {

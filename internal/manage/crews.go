@@ -74,39 +74,12 @@ func (h *Handler) deleteCrew(ctx context.Context, c call, _ none) (none, error) 
 	if err != nil {
 		return none{}, err
 	}
-	agents, err := h.agentsOf(ctx, s)
+	agents, next, err := h.cfg.Store.CrewAgents(ctx, c.workspace, s.ID, store.Page{Limit: 1})
 	if err != nil {
 		return none{}, err
 	}
-	if len(agents) > 0 {
+	if len(agents) > 0 || next != "" {
 		return none{}, boathook.Errorf(boathook.Conflict, "the crew has agents: delete them first")
 	}
 	return none{}, h.cfg.Store.DeleteSource(ctx, c.workspace, s.ID)
-}
-
-// agentsOf are a crew's, newest first.
-func (h *Handler) agentsOf(ctx context.Context, crew boathook.Source) ([]boathook.Source, error) {
-	all, err := h.sources(ctx, crew.WorkspaceID, boathook.Agent)
-	var own []boathook.Source
-	for _, s := range all {
-		if s.Agent.CrewID == crew.ID {
-			own = append(own, s)
-		}
-	}
-	return own, err
-}
-
-// sources are all of a workspace's of a kind, newest first.
-func (h *Handler) sources(ctx context.Context, workspaceID string, kind boathook.SourceKind) (all []boathook.Source, err error) {
-	for p := (store.Page{Limit: maxLimit}); ; {
-		some, next, err := h.cfg.Store.Sources(ctx, workspaceID, kind, p)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
-		if next == "" {
-			return all, nil
-		}
-		p.Cursor = next
-	}
 }

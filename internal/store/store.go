@@ -87,11 +87,17 @@ type Tokens interface {
 type Sources interface {
 	// PutSource creates a source whose Revision is 0, or replaces one whole that
 	// has s's Revision; the next read's is one more. Conflict: it was changed or
-	// deleted since s was read, or exists.
+	// deleted since s was read, or exists; or, about the field "slug", another agent
+	// of the same crew has an agent's slug.
 	PutSource(ctx context.Context, s boathook.Source) error
 	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
-	// Sources lists a workspace's sources of a kind, newest first.
+	// Sources lists a workspace's sources of a kind, newest first: of any kind but
+	// agents, which are listed by crew.
 	Sources(ctx context.Context, workspaceID string, kind boathook.SourceKind, p Page) (sources []boathook.Source, next string, err error)
+	// CrewAgents lists a crew's agents, newest first.
+	CrewAgents(ctx context.Context, workspaceID, crewID string, p Page) (agents []boathook.Source, next string, err error)
+	// AgentBySlug gives the id of a crew's agent that has a slug.
+	AgentBySlug(ctx context.Context, workspaceID, crewID, slug string) (id string, err error)
 	// DeleteSource removes the source, its versions and its webhooks. What is
 	// live goes first, so that nothing new starts; a repeat removes what a
 	// failed call has left. Its records stay until they expire.

@@ -187,6 +187,11 @@ func failure(code string) *reply {
 	return &reply{http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#` + code + `","message":"injected"}`}
 }
 
+// once is a client like another, whose requests go through w and are not repeated.
+func once(direct *dynamodb.Client, w *wire) *dynamodb.Client {
+	return dynamodb.New(direct.Options(), func(o *dynamodb.Options) { o.HTTPClient, o.Retryer = w, aws.NopRetryer{} })
+}
+
 // breakable is a store in an emulator, with fresh tables, that answers requests
 // itself while broken is set. The SDK does not retry.
 func breakable(t *testing.T, variable string, broken func(request) bool) (s *dynamo.Store, mend func()) {
@@ -198,8 +203,5 @@ func breakable(t *testing.T, variable string, broken func(request) bool) (s *dyn
 		}
 		return nil
 	}}
-	through := dynamodb.New(direct.Options(), func(o *dynamodb.Options) {
-		o.HTTPClient, o.Retryer = w, aws.NopRetryer{}
-	})
-	return dynamo.New(through, tables(t, direct)), func() { broken = func(request) bool { return false } }
+	return dynamo.New(once(direct, w), tables(t, direct)), func() { broken = func(request) bool { return false } }
 }

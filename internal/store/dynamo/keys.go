@@ -18,7 +18,8 @@ import (
 //	pk         sk         place                    item
 //	ws#<ws>    workspace                           Workspace
 //	ws#<ws>    tok#<id>   tok#<time>#<id>          Token, to be listed
-//	ws#<ws>    src#<id>   src#<kind>#<time>#<id>   Source, to be listed
+//	ws#<ws>    src#<id>   src#<kind>#<time>#<id>   Source, to be listed; of an agent: src#agent#<crew>#<time>#<id>
+//	ws#<ws>    slug#<crew>#<slug>                  slugItem
 //	tok#<hash> token                               Token, to be found
 //	src#<src>  source                              Source
 //	src#<src>  live                                liveItem
@@ -151,6 +152,10 @@ func listedTokenKey(workspaceID, id string) key {
 func sourceKey(id string) key { return key{part("src#", id), "source"} }
 func listedSourceKey(workspaceID, id string) key {
 	return key{workspaceKey(workspaceID).PK, part("src#", id)}
+}
+
+func slugKey(workspaceID, crewID, slug string) key {
+	return key{workspaceKey(workspaceID).PK, part("slug#", crewID, slug)}
 }
 
 // Below a source, in its partition, sort keys begin with what it is.
@@ -301,6 +306,17 @@ const (
 )
 
 func sourcePlaces(kind boathook.SourceKind) string { return "src#" + string(kind) + "#" }
+
+func agentPlaces(crewID string) string { return sourcePlaces(boathook.Agent) + crewID + "#" }
+
+// sourcePlace is where a source is listed.
+func sourcePlace(s boathook.Source) string {
+	places := sourcePlaces(s.Kind)
+	if s.Agent != nil {
+		places = agentPlaces(s.Agent.CrewID)
+	}
+	return places + position(s.CreatedAt, s.ID)
+}
 
 // position is where an object stands in a list that is sorted by time.
 func position(at time.Time, id string) string { return numbered(at.UnixMilli(), id) }

@@ -27,7 +27,7 @@ func (s *Store) PutSource(ctx context.Context, src boathook.Source) error {
 	}
 	steps := []func() error{
 		func() error {
-			return s.put(ctx, listedSourceKey(src.WorkspaceID, src.ID), sourcePlaces(src.Kind)+position(src.CreatedAt, src.ID), src)
+			return s.put(ctx, listedSourceKey(src.WorkspaceID, src.ID), sourcePlace(src), src)
 		},
 		func() error {
 			err := s.putRevision(ctx, it, read)
@@ -43,12 +43,31 @@ func (s *Store) PutSource(ctx context.Context, src boathook.Source) error {
 	if read > 0 {
 		slices.Reverse(steps)
 	}
+	if src.Agent != nil {
+		if steps, err = s.withSlug(ctx, src, steps); err != nil {
+			return fmt.Errorf("put source %s: %w", src.ID, err)
+		}
+	}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return fmt.Errorf("put source %s: %w", src.ID, err)
 		}
 	}
 	return nil
+}
+
+// withSlug adds to the steps that put an agent: first it takes its slug, and last
+// it gives up the one before.
+func (s *Store) withSlug(ctx context.Context, agent boathook.Source, steps []func() error) ([]func() error, error) {
+	before, err := fetch[boathook.Source](ctx, s, "source "+agent.ID, sourceKey(agent.ID), true)
+	if err != nil && !boathook.IsKind(err, boathook.NotFound) {
+		return nil, err
+	}
+	steps = slices.Insert(steps, 0, func() error { return s.takeSlug(ctx, agent) })
+	if before.Agent != nil && before.Agent.Slug != agent.Agent.Slug {
+		steps = append(steps, func() error { return s.freeSlug(ctx, before) })
+	}
+	return steps, nil
 }
 
 // Source implements [store.Sources].
@@ -71,6 +90,20 @@ func (s *Store) Sources(ctx context.Context, workspaceID string, kind boathook.S
 	return sources, next, nil
 }
 
+// CrewAgents implements [store.Sources].
+func (s *Store) CrewAgents(ctx context.Context, workspaceID, crewID string, p store.Page) ([]boathook.Source, string, error) {
+	if !boathook.IsID(crewID) {
+		return nil, "", nil // a place may begin in many ways
+	}
+	agents, next, err := page[boathook.Source](ctx, s, p, isPosition, nil, []list{{
+		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: workspaceKey(workspaceID).PK, prefix: agentPlaces(crewID),
+	}})
+	if err != nil {
+		return nil, "", fmt.Errorf("list agents of %s: %w", crewID, err)
+	}
+	return agents, next, nil
+}
+
 // DeleteSource implements [store.Sources].
 func (s *Store) DeleteSource(ctx context.Context, workspaceID, id string) error {
 	existed, err := s.deleteSource(ctx, workspaceID, id)
@@ -85,19 +118,32 @@ func (s *Store) DeleteSource(ctx context.Context, workspaceID, id string) error 
 
 func (s *Store) deleteSource(ctx context.Context, workspaceID, id string) (existed bool, err error) {
 	own := item{":ws": str(workspaceID)}
+	var deleted item
 	// Triggers look at what is live, not at the source. Absent, a source may be
 	// one whose deletion failed half-way; another workspace's, it has nothing
 	// below it that is found here.
 	for _, first := range []key{liveKey(id), sourceKey(id)} {
-		_, err = s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-			TableName: &s.config.ConfigTable, Key: first.item(),
+		out, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+			TableName: &s.config.ConfigTable, Key: first.item(), ReturnValues: types.ReturnValueAllOld,
 			ConditionExpression: aws.String("WorkspaceID = :ws"), ExpressionAttributeValues: own,
 		})
 		_, failed := errors.AsType[*types.ConditionalCheckFailedException](err)
 		if err != nil && !failed {
 			return false, err
 		}
-		existed = !failed
+		if existed = !failed; existed {
+			deleted = out.Attributes
+		}
+	}
+	if existed {
+		// A crash before this leaves the slug to nobody, and so free.
+		source, err := decode[boathook.Source](deleted)
+		if err == nil && source.Agent != nil {
+			err = s.freeSlug(ctx, source)
+		}
+		if err != nil {
+			return existed, err
+		}
 	}
 
 	var below []types.WriteRequest

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"iter"
 	"maps"
 	"slices"
 
@@ -145,6 +146,11 @@ func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
 		return err
 	}
 	defer s.lock()()
+	if src.Agent != nil {
+		if id, ok := s.agentBySlug(src.WorkspaceID, src.Agent.CrewID, src.Agent.Slug); ok && id != src.ID {
+			return &boathook.Error{Kind: boathook.Conflict, Field: "slug", Message: "another agent of the crew has it"}
+		}
+	}
 	if s.sources[src.ID].Revision != src.Revision {
 		return errChanged
 	}
@@ -187,6 +193,43 @@ func (s *Store) Sources(_ context.Context, workspaceID string, kind boathook.Sou
 		sources[i] = cloneSource(src)
 	}
 	return sources, next, nil
+}
+
+// CrewAgents implements [store.Sources].
+func (s *Store) CrewAgents(_ context.Context, workspaceID, crewID string, p store.Page) ([]boathook.Source, string, error) {
+	defer s.lock()()
+	from, err := parseCursor(p.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	agents, next := page(s.agentsOf(workspaceID, crewID, from), p, all)
+	for i, agent := range agents {
+		agents[i] = cloneSource(agent)
+	}
+	return agents, next, nil
+}
+
+// agentsOf are a crew's agents before a position.
+func (s *Store) agentsOf(workspaceID, crewID string, from position) iter.Seq[entry[boathook.Source]] {
+	return only(s.sourcesOf.before(kindOf{workspaceID, boathook.Agent}, from), func(a boathook.Source) bool { return a.Agent.CrewID == crewID })
+}
+
+// AgentBySlug implements [store.Sources].
+func (s *Store) AgentBySlug(_ context.Context, workspaceID, crewID, slug string) (string, error) {
+	defer s.lock()()
+	if id, ok := s.agentBySlug(workspaceID, crewID, slug); ok {
+		return id, nil
+	}
+	return "", notFound("agent")
+}
+
+func (s *Store) agentBySlug(workspaceID, crewID, slug string) (id string, ok bool) {
+	for e := range s.agentsOf(workspaceID, crewID, end) {
+		if e.value.Agent.Slug == slug {
+			return e.value.ID, true
+		}
+	}
+	return "", false
 }
 
 // DeleteSource implements [store.Sources].

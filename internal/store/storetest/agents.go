@@ -21,6 +21,128 @@ func (s *suite) newAgent() boathook.Source {
 	}
 }
 
+// agentsOf is the list of a crew's agents.
+func (s *suite) agentsOf(workspaceID, crewID string) list[boathook.Source] {
+	return list[boathook.Source]{
+		page: func(ctx context.Context, p store.Page) ([]boathook.Source, string, error) {
+			return s.CrewAgents(ctx, workspaceID, crewID, p)
+		},
+		add: func(t *testing.T, at time.Time) string {
+			a := s.newAgent()
+			a.WorkspaceID, a.CreatedAt, a.Agent.CrewID, a.Agent.Slug = workspaceID, at, crewID, boathook.NewID("slug")
+			must(t, s.PutSource(t.Context(), a))
+			return a.ID
+		},
+		id:   func(s boathook.Source) string { return s.ID },
+		time: func(s boathook.Source) time.Time { return s.CreatedAt },
+	}
+}
+
+func (s *suite) testCrewAgents(t *testing.T) {
+	workspaceID := boathook.NewID(boathook.WorkspaceID)
+	crews := []string{boathook.NewID(boathook.CrewID), boathook.NewID(boathook.CrewID)}
+	newAgent := func(crew, slug string) boathook.Source {
+		a := s.newAgent()
+		a.WorkspaceID, a.Agent.CrewID, a.Agent.Slug = workspaceID, crew, slug
+		return a
+	}
+	put := func(t *testing.T, a boathook.Source) boathook.Source {
+		t.Helper()
+		must(t, s.PutSource(t.Context(), a))
+		a.Revision++
+		return a
+	}
+	wantTaken := func(t *testing.T, a boathook.Source) {
+		t.Helper()
+		err := s.PutSource(t.Context(), a)
+		var e *boathook.Error
+		if !errors.As(err, &e) || e.Kind != boathook.Conflict || e.Field != "slug" {
+			t.Errorf("putting an agent with another's slug: %v, want a Conflict about it", err)
+		}
+	}
+	wantHolder := func(t *testing.T, crew, slug, want string) {
+		t.Helper()
+		got, err := s.AgentBySlug(t.Context(), workspaceID, crew, slug)
+		if want == "" {
+			wantKind(t, "AgentBySlug", err, boathook.NotFound)
+			return
+		}
+		must(t, err)
+		if got != want {
+			t.Errorf("%s is the slug of %s, want %s", slug, got, want)
+		}
+	}
+
+	t.Run("a crew's are listed newest first, in pages", func(t *testing.T) {
+		s.agentsOf(workspaceID, crews[0]).test(t, s.clock.Now())
+	})
+	t.Run("another crew's, and another workspace's, are not listed", func(t *testing.T) {
+		_, cursor, err := s.CrewAgents(t.Context(), workspaceID, crews[0], store.Page{Limit: 1})
+		must(t, err)
+		own := put(t, newAgent(crews[1], "own"))
+		wantSame(t, "the other crew's", s.agentsOf(workspaceID, crews[1]).all(t, store.Page{Limit: 10}), []boathook.Source{own})
+		s.agentsOf(workspaceID, crews[1]).testForeign(t, cursor)
+		wantSame(t, "in another workspace", s.agentsOf(boathook.NewID(boathook.WorkspaceID), crews[1]).all(t, store.Page{Limit: 10}), []boathook.Source(nil))
+	})
+	t.Run("a changed one is listed as it is, and a deleted one no more", func(t *testing.T) {
+		crew := boathook.NewID(boathook.CrewID)
+		a := put(t, newAgent(crew, "a"))
+		a.Name, a.Agent.MaxInFlight = "renamed", 3
+		a = put(t, a)
+		wantSame(t, "the crew's", s.agentsOf(workspaceID, crew).all(t, store.Page{Limit: 10}), []boathook.Source{a})
+		must(t, s.DeleteSource(t.Context(), workspaceID, a.ID))
+		wantSame(t, "the crew's", s.agentsOf(workspaceID, crew).all(t, store.Page{Limit: 10}), []boathook.Source(nil))
+	})
+	t.Run("a slug is one agent's of its crew", func(t *testing.T) {
+		crew, other := boathook.NewID(boathook.CrewID), boathook.NewID(boathook.CrewID)
+		wantHolder(t, crew, "x", "")
+		first := put(t, newAgent(crew, "x"))
+		second := newAgent(crew, "x")
+		wantTaken(t, second)
+		_, err := s.Source(t.Context(), workspaceID, second.ID)
+		wantKind(t, "the refused one", err, boathook.NotFound)
+		wantSame(t, "the crew's", s.agentsOf(workspaceID, crew).all(t, store.Page{Limit: 10}), []boathook.Source{first})
+		put(t, newAgent(other, "x"))
+		first.Name = "renamed"
+		first = put(t, first) // it has its slug already
+		wantHolder(t, crew, "x", first.ID)
+
+		second.Agent.Slug = "y"
+		second = put(t, second)
+		changed := second
+		changed.Agent = new(*second.Agent)
+		changed.Agent.Slug = "x"
+		wantTaken(t, changed)
+		wantSame(t, "the refused change", read(s.Source(t.Context(), workspaceID, second.ID))(t), second)
+		wantHolder(t, crew, "y", second.ID)
+	})
+	t.Run("a slug that is given up is free", func(t *testing.T) {
+		crew := boathook.NewID(boathook.CrewID)
+		first := put(t, newAgent(crew, "x"))
+		first.Agent.Slug = "y"
+		first = put(t, first)
+		wantHolder(t, crew, "x", "")
+		second := put(t, newAgent(crew, "x"))
+		must(t, s.DeleteSource(t.Context(), workspaceID, first.ID))
+		wantHolder(t, crew, "y", "")
+		second.Agent.Slug = "y"
+		put(t, second)
+		wantHolder(t, crew, "y", second.ID)
+	})
+	t.Run("of several that take a slug at once, one has it", func(t *testing.T) {
+		crew := boathook.NewID(boathook.CrewID)
+		agents := make([]boathook.Source, 8)
+		for i := range agents {
+			agents[i] = newAgent(crew, "x")
+		}
+		won := atOnce(t, len(agents), func(ctx context.Context, i int) error { return s.PutSource(ctx, agents[i]) })
+		if len(won) != 1 {
+			t.Fatalf("%d have it", len(won))
+		}
+		wantHolder(t, crew, "x", agents[won[0]].ID)
+	})
+}
+
 func (s *suite) testLookUpAgent(t *testing.T) {
 	agent := s.newAgent()
 	lookUp := func(agentID string, runIDs ...string) store.AgentView {

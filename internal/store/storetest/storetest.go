@@ -34,6 +34,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("workspaces", shared.testWorkspaces)
 	t.Run("tokens", shared.testTokens)
 	t.Run("sources", shared.testSources)
+	t.Run("agents of a crew", shared.testCrewAgents)
 	t.Run("deleting a source", shared.testDeleteSource)
 	t.Run("versions", shared.testVersions)
 	t.Run("incoming webhooks", shared.testIncoming)
