@@ -29,7 +29,7 @@ type Store interface {
 	ClaimRun(ctx context.Context, id string, c boathook.Claim, startedAt time.Time) (boathook.RunHead, error)
 	RenewLease(ctx context.Context, id string, c boathook.Claim) (cancel bool, err error)
 	FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error)
-	AppendLog(ctx context.Context, runID string, first int, lines []store.LogLine) error
+	AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []store.LogLine) error
 	PutDue(ctx context.Context, d store.Due) error
 }
 

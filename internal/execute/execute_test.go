@@ -71,11 +71,11 @@ func (f *faulty) FinishRun(ctx context.Context, id string, c boathook.Claim, o b
 	return head, err
 }
 
-func (f *faulty) AppendLog(ctx context.Context, runID string, first int, lines []store.LogLine) error {
+func (f *faulty) AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []store.LogLine) error {
 	if err := f.before("AppendLog"); err != nil {
 		return err
 	}
-	return f.Store.AppendLog(ctx, runID, first, lines)
+	return f.Store.AppendLog(ctx, run, first, lines)
 }
 
 // does is a target made of a function.

@@ -27,7 +27,7 @@ type logWriter struct {
 	ctx   context.Context // ends when the run must
 	store Store
 	live  *liveLog // nil if nobody may watch
-	runID string
+	run   boathook.RunHead
 	now   func() time.Time
 	log   *slog.Logger
 
@@ -43,7 +43,7 @@ type logWriter struct {
 
 func newLogWriter(ctx context.Context, c *Config, run boathook.RunHead) *logWriter {
 	w := &logWriter{
-		ctx: ctx, store: c.Store, runID: run.ID, now: c.Now, log: c.Log,
+		ctx: ctx, store: c.Store, run: run, now: c.Now, log: c.Log,
 		lines: make(chan store.LogLine, 256), done: make(chan struct{}),
 	}
 	if run.OfAgent() {
@@ -68,7 +68,7 @@ func (w *logWriter) close(ctx context.Context) int {
 	}
 	for try := 1; len(w.chunk) > 0 && !w.flush(ctx); try++ {
 		if try == lastTries {
-			w.log.ErrorContext(ctx, "the end of a run's log is lost", "run_id", w.runID, "lines", len(w.chunk))
+			w.log.ErrorContext(ctx, "the end of a run's log is lost", "run_id", w.run.ID, "lines", len(w.chunk))
 			break
 		}
 		time.Sleep(chunkAge)
@@ -133,8 +133,8 @@ func (w *logWriter) take(line store.LogLine) bool {
 // flush stores the chunk. A chunk that may be stored already is stored again
 // whole: the store keeps one.
 func (w *logWriter) flush(ctx context.Context) bool {
-	if err := w.store.AppendLog(ctx, w.runID, w.stored, w.chunk); err != nil {
-		w.log.WarnContext(ctx, "log not stored yet", "run_id", w.runID, "error", err)
+	if err := w.store.AppendLog(ctx, w.run, w.stored, w.chunk); err != nil {
+		w.log.WarnContext(ctx, "log not stored yet", "run_id", w.run.ID, "error", err)
 		return false
 	}
 	w.stored += len(w.chunk)

@@ -206,81 +206,29 @@ const (
 	maxLogOffset    = 1_000_000
 )
 
-// agentLog is the lines of an agent's newest [store.MaxCounted] runs, the newest
-// first. It ends early once they are about [maxEventBytes] long.
+// agentLog is what an agent's runs printed, the newest first. It ends early once the
+// lines are about [maxEventBytes] long.
 func (h *Handler) agentLog(ctx context.Context, c call, _ none) ([]agentLogView, error) {
-	s, err := h.agentByID(ctx, c, c.PathValue("agent"))
-	if err != nil {
-		return nil, err
+	q := store.AgentLogQuery{AgentID: c.PathValue("agent"), MaxBytes: maxEventBytes}
+	var invalid error
+	if q.Limit, invalid = c.number("limit", defaultLogLines, 1, maxLogLines); invalid == nil {
+		q.Skip, invalid = c.number("offset", 0, 0, maxLogOffset)
 	}
-	limit, err := c.number("limit", defaultLogLines, 1, maxLogLines)
-	if err != nil {
-		return nil, err
-	}
-	offset, err := c.number("offset", 0, 0, maxLogOffset)
-	if err != nil {
-		return nil, err
-	}
-	views, size := []agentLogView{}, 0
-	q := store.RunQuery{
-		WorkspaceID: c.workspace, SourceID: s.ID, Page: store.Page{Limit: defaultLimit, Look: defaultLimit},
-	}
-	for range store.MaxCounted / q.Look {
-		heads, next, err := h.cfg.Store.RunHeads(ctx, q)
-		if err != nil {
-			return nil, err
+	var agent boathook.Source
+	var lines []store.AgentLine
+	err := beside(func() (err error) {
+		agent, err = h.agentByID(ctx, c, q.AgentID)
+		return cmp.Or(err, invalid)
+	}, func() (err error) {
+		if invalid == nil {
+			lines, err = h.cfg.Store.AgentLog(ctx, q)
 		}
-		for _, head := range heads {
-			count := head.LogLines
-			if !head.Status.Over() {
-				if count, err = h.cfg.Store.LogLines(ctx, head.ID); err != nil {
-					return nil, err
-				}
-			}
-			if offset >= count {
-				offset -= count
-				continue
-			}
-			end := count - offset
-			offset = 0
-			lines, err := h.logLines(ctx, head.ID, max(0, end-limit+len(views)), end)
-			if err != nil {
-				return nil, err
-			}
-			for _, l := range slices.Backward(lines) {
-				if len(views) == limit || size >= maxEventBytes {
-					return views, nil
-				}
-				size += len(l.Text)
-				views = append(views, agentLogView{
-					Time: boathook.Time{Time: l.Time}, Level: l.Level(), Agent: s.Agent.Slug,
-					Event: store.LogEvent, Content: l.Text, Metadata: logMetadata{head.ID},
-				})
-			}
+		return err
+	})
+	return viewList(lines, "", func(l store.AgentLine) agentLogView {
+		return agentLogView{
+			Time: boathook.Time{Time: l.Time}, Level: l.Level(), Agent: agent.Agent.Slug,
+			Event: store.LogEvent, Content: l.Text, Metadata: logMetadata{l.RunID},
 		}
-		if next == "" || len(views) == limit {
-			break
-		}
-		q.Cursor = next
-	}
-	return views, nil
-}
-
-// logLines are a run's from begin to before end, or those of them that there
-// are.
-func (h *Handler) logLines(ctx context.Context, runID string, begin, end int) (lines []store.LogLine, err error) {
-	for at := begin; at < end; {
-		first, some, err := h.cfg.Store.Log(ctx, runID, at, maxEventBytes)
-		if err != nil {
-			return nil, err
-		}
-		some = some[min(max(at-first, 0), len(some)):]
-		if len(some) == 0 {
-			break // the end of the log was lost with its runner
-		}
-		some = some[:min(len(some), end-at)]
-		lines = append(lines, some...)
-		at += len(some)
-	}
-	return lines, nil
+	}).Data, err
 }

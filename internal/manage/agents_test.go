@@ -205,6 +205,14 @@ func (a *api) agentRun(agent, id string, o *boathook.Outcome) {
 	}
 }
 
+// append stores lines that a run, which begins now, of the agent at a path prints.
+func (a *api) append(agent, id string, first int, lines []store.LogLine) {
+	a.t.Helper()
+	if err := a.store.AppendLog(a.t.Context(), boathook.RunHead{ID: id, SourceID: idOf(agent), CreatedAt: a.clock.Now()}, first, lines); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
 func TestAnAgentsRunsReadAsCrewshipsDo(t *testing.T) {
 	a := newAPI(t)
 	agent := a.agent()
@@ -333,19 +341,16 @@ func TestAllAgentsRunsComeInNumberedPages(t *testing.T) {
 func TestTheListsOfAgentsRunsAreOfThoseThatAreCounted(t *testing.T) {
 	a := newAPI(t)
 	agent := idOf(a.agent())
-	a.agentRun("/"+agent, "run_a", &boathook.Outcome{Status: boathook.RunFailed, Error: "x", LogLines: 1})
-	if err := a.store.AppendLog(t.Context(), "run_a", 0, []store.LogLine{{Time: a.clock.Now(), Stream: "stdout", Text: "x"}}); err != nil {
-		t.Fatal(err)
-	}
+	a.agentRun("/"+agent, "run_a", &boathook.Outcome{Status: boathook.RunFailed, Error: "x"})
 	for _, c := range []struct{ newer, found int }{{store.MaxCounted - 1, 1}, {1, 0}} {
 		a.succeed(agent, c.newer)
 		page := a.ask(200, "GET", "/api/v1/runs?status=FAILED", "")
 		got := []int{
 			len(page.list("data")), int(page.object("pagination")["total"].(float64)),
-			len(a.array("/api/v1/agents/" + agent + "/runs?status=FAILED")), len(a.array("/api/v1/agents/" + agent + "/logs")),
+			len(a.array("/api/v1/agents/" + agent + "/runs?status=FAILED")),
 		}
-		if want := []int{c.found, c.found, c.found, c.found}; !slices.Equal(got, want) {
-			t.Errorf("after %d newer runs: %v are listed, counted, listed and logged, want %v", c.newer, got, want)
+		if want := []int{c.found, c.found, c.found}; !slices.Equal(got, want) {
+			t.Errorf("after %d newer runs: %v are listed, counted and listed, want %v", c.newer, got, want)
 		}
 	}
 }
@@ -357,14 +362,12 @@ func TestAnAgentsLogIsThatOfItsRunsNewestFirst(t *testing.T) {
 	if got := a.request(stackToken, "GET", logs, "").Body.String(); got != "[]" {
 		t.Errorf("without runs: %s", got)
 	}
-	write := func(run string, first int, texts ...string) {
+	write := func(id string, first int, texts ...string) {
 		var lines []store.LogLine
 		for _, text := range texts {
 			lines = append(lines, store.LogLine{Time: a.clock.Now(), Stream: "stdout", Text: text})
 		}
-		if err := a.store.AppendLog(t.Context(), run, first, lines); err != nil {
-			t.Fatal(err)
-		}
+		a.append(agent, id, first, lines)
 	}
 	write("run_a", 0, "a0", "a1")
 	write("run_a", 2, "a2")
@@ -411,9 +414,7 @@ func TestALongLogOfAnAgentEndsEarly(t *testing.T) {
 		lines = append(lines, store.LogLine{Time: a.clock.Now(), Stream: "stderr", Text: strings.Repeat("\x01", boathook.MaxLogLine)})
 	}
 	for first := range 10 {
-		if err := a.store.AppendLog(t.Context(), "run_a", 50*first, lines[50*first:50*first+50]); err != nil {
-			t.Fatal(err)
-		}
+		a.append(agent, "run_a", 50*first, lines[50*first:50*first+50])
 	}
 	a.agentRun(agent, "run_a", &boathook.Outcome{Status: boathook.RunSucceeded, LogLines: 500})
 	w := a.request(stackToken, "GET", "/api/v1/agents/"+idOf(agent)+"/logs?limit=500", "")

@@ -47,7 +47,7 @@ type Store interface {
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error)
-	LogLines(ctx context.Context, runID string) (int, error)
+	AgentLog(ctx context.Context, q store.AgentLogQuery) ([]store.AgentLine, error)
 
 	PinEvent(ctx context.Context, p store.EventPin) (store.EventPin, error)
 	MarkEventPublished(ctx context.Context, workspaceID, id string, deliveries []int) error

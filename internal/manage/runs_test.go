@@ -219,7 +219,7 @@ func (a *api) print(run string, first int, texts ...string) {
 	for _, text := range texts {
 		lines = append(lines, store.LogLine{Time: a.clock.Now(), Stream: "stdout", Text: text})
 	}
-	if err := a.store.AppendLog(a.t.Context(), run, first, lines); err != nil {
+	if err := a.store.AppendLog(a.t.Context(), boathook.RunHead{ID: run}, first, lines); err != nil {
 		a.t.Fatal(err)
 	}
 }

@@ -128,8 +128,8 @@ func (c calls) MarkPublished(ctx context.Context, id string) error {
 	return tell(ctx, c.p, "MarkPublished", id, func() error { return c.Store.MarkPublished(ctx, id) })
 }
 
-func (c calls) AppendLog(ctx context.Context, runID string, first int, lines []store.LogLine) error {
-	return tell(ctx, c.p, "AppendLog", runID, func() error { return c.Store.AppendLog(ctx, runID, first, lines) })
+func (c calls) AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []store.LogLine) error {
+	return tell(ctx, c.p, "AppendLog", run.ID, func() error { return c.Store.AppendLog(ctx, run, first, lines) })
 }
 
 func (c calls) LogLines(ctx context.Context, runID string) (int, error) {

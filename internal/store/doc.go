@@ -20,13 +20,13 @@
 // Config is local and consistent: tokens, sources, versions. Those of Records are
 // global and lag; they hold what lists select by:
 //
-//   - by-parent has the runs of a source, and a webhook's deliveries that are
-//     retrying, failed or canceled, each status apart;
+//   - by-parent has the runs of a source, a webhook's deliveries that are retrying,
+//     failed or canceled, each status apart, and the chunks of an agent's log;
 //   - by-workspace has the runs of all of a workspace's deployments, and of all its
 //     agents;
 //   - active has the runs of a source that are not over.
 //
-// Each of their lists is spread over four partitions. A run has its places in the
+// Each list of runs or deliveries is spread over four partitions. A run has its places in the
 // first two for good, so that no list misses one that ends meanwhile. They cost a
 // run six units: one in each of the three when it is created, and when it ends.
 //
@@ -89,8 +89,9 @@
 //	AnyActive            records  active src#0…3              Query x4                                2 R
 //	PutRequest           records  req#in / outcome#slot       PutItem                                 1 W
 //	Requests             records  as Runs of a source; req#in Query x5                                0.5 to 1 R per 4 KiB, 200 R at most
-//	AppendLog            records  run#id / log#line           PutItem                                 1 W per KiB, compressed
+//	AppendLog            records  run#id / log#line           PutItem                                 1 W per KiB, compressed (+ 1 of an agent)
 //	Log                  records  run#id / log#line           Query C x2                              2 R, 1 R per 4 KiB
+//	AgentLog             records  by-parent log#agent         Query, then BatchGetItem C x1 to 6      0.5 R per 4 KiB, 1 R per 4 KiB shown
 //	LogLines             records  run#id / log#line           Query C                                 1 R per 4 KiB
 //	PinEvent             records  evt#ws#id / pin             PutItem, or also GetItem C              1 W, 1 W + 1 R
 //	MarkEventPublished   records  evt#ws#id / pin             UpdateItem                              1 W

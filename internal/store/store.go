@@ -310,22 +310,44 @@ func (l LogLine) Level() string {
 	return "info"
 }
 
+// MaxChunks is how far the log of an agent goes back, in chunks of its runs' logs.
+const MaxChunks = 5000
+
+// AgentLogQuery asks for a part of an agent's log.
+type AgentLogQuery struct {
+	AgentID  string
+	Skip     int // how many lines to leave out
+	Limit    int // of lines: 1 to 500
+	MaxBytes int // of [LogLine.Size]
+}
+
+// AgentLine is a line of an agent's log.
+type AgentLine struct {
+	LogLine
+	RunID string
+}
+
 // LogEvent is what the live log and the log of an agent call a line.
 const LogEvent = "output"
 
 // Logs are what runs print.
 type Logs interface {
-	// AppendLog stores lines as one chunk. first is the number of its first
+	// AppendLog stores lines of a run as one chunk. first is the number of its first
 	// line, counting from 0: chunks follow one another without gaps. A chunk
 	// with the same first replaces the one before: its writer did not learn
-	// that it was stored, and has more lines by now.
-	AppendLog(ctx context.Context, runID string, first int, lines []LogLine) error
+	// that it was stored, and has more lines by now. Of the head it needs the id, the
+	// source and the creation time: those of an agent's run are in its agent's log too.
+	AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []LogLine) error
 	// Log returns whole chunks that hold the line from and those after it,
 	// and stops after about maxBytes of [LogLine.Size]. first is the number of the
 	// first line returned, which may be before from.
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []LogLine, err error)
 	// LogLines counts the lines that are stored.
 	LogLines(ctx context.Context, runID string) (int, error)
+	// AgentLog gives lines of an agent's runs: of its newest run first, and of each
+	// run the last line first. Nothing tells whether there are more: it looks at the
+	// newest [MaxChunks] chunks, and ends early after about [AgentLogQuery.MaxBytes].
+	AgentLog(ctx context.Context, q AgentLogQuery) ([]AgentLine, error)
 }
 
 // EventPin is what a caller's event id stands for, or an idempotency key: the

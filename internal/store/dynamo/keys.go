@@ -28,14 +28,16 @@ import (
 //	src#<src>  out#<id>                            OutgoingWebhook, without its Health
 //
 // The records table. The sparse index by-parent sorts a source's runs by their
-// creation, and a webhook's deliveries that have not succeeded by their events'
-// times, those of each status apart.
+// creation, a webhook's deliveries that have not succeeded by their events' times,
+// those of each status apart, and the chunks of an agent's log by their runs'
+// creation.
 //
 //	pk                       sk              parent              place       item
 //	run#<run>                head            runs#<src>#<shard>  <time>#<id> headItem
 //	run#<run>                input#<hash>                                    textItem
 //	run#<run>                output#<hash>                                   textItem
-//	run#<run>                log#<line>                                      textItem
+//	run#<run>                log#<line>      log#<agent>         <time>#<run>#<line>
+//	                                                                         chunkItem; without a parent unless it is of an agent
 //	req#<in>                 rejected#<slot>                                 requestItem
 //	req#<in>                 other#<slot>                                    requestItem
 //	evt#<ws>#<id>            pin                                             pinItem
@@ -193,6 +195,11 @@ func logKey(runID string, line int) key {
 	return key{headKey(runID).PK, fmt.Sprintf("%s%09d", logLines, line)}
 }
 
+// chunkPlace is where a chunk stands in its agent's log.
+func chunkPlace(run boathook.RunHead, line int) string {
+	return fmt.Sprintf("%s#%09d", position(run.CreatedAt, run.ID), line)
+}
+
 func requestKey(webhookID string, outcome boathook.RequestOutcome, slot int) key {
 	ring := "other"
 	if outcome == boathook.RequestRejected {
@@ -283,6 +290,8 @@ func workspaceRuns(workspaceID string, kind boathook.SourceKind, shard int) stri
 func activeOf(sourceID string, shard int) string {
 	return joined(part("", sourceID), fmt.Sprintf("#%d", shard))
 }
+
+func agentLogParent(agentID string) string { return part(logLines, agentID) }
 
 // statusParent is of a webhook's deliveries of a status other than succeeded.
 func statusParent(status boathook.DeliveryStatus, workspaceID, webhookID string, shard int) string {

@@ -12,25 +12,102 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"boathook/internal/boathook"
 	"boathook/internal/store"
 )
 
-// AppendLog implements [store.Logs]. A chunk is a text: its lines in JSON. One
-// that is there is replaced, since a chunk that was not known to be stored may
-// have grown when it comes again.
-func (s *Store) AppendLog(ctx context.Context, runID string, first int, lines []store.LogLine) error {
+// chunkItem is a part of a run's log: a text, its lines in JSON. The index
+// by-parent has those of agents, with what tells which of them to read.
+type chunkItem struct {
+	textItem
+	Parent string `dynamodbav:"parent,omitempty"`
+	Place  string `dynamodbav:"place,omitempty"`
+	Lines  int    `dynamodbav:"n,omitempty"`
+	Size   int    `dynamodbav:"z,omitempty"` // of the lines
+}
+
+// AppendLog implements [store.Logs]. A chunk that is there is replaced, since one
+// that was not known to be stored may have grown when it comes again.
+func (s *Store) AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []store.LogLine) error {
 	lines = slices.Clone(lines)
+	it := chunkItem{textItem: textItem{key: logKey(run.ID, first), Expires: s.expiry()}}
+	size := 0
 	for i := range lines {
 		lines[i].Time = lines[i].Time.UTC().Truncate(time.Millisecond)
+		size += lines[i].Size()
+	}
+	if run.OfAgent() {
+		it.Parent, it.Place, it.Lines, it.Size = agentLogParent(run.SourceID), chunkPlace(run, first), len(lines), size
 	}
 	text, err := json.Marshal(lines)
 	if err != nil {
-		return fmt.Errorf("encode the log of run %s: %w", runID, err)
+		return fmt.Errorf("encode the log of run %s: %w", run.ID, err)
 	}
-	if err := s.putText(ctx, logKey(runID, first), text); err != nil {
-		return fmt.Errorf("append to the log of run %s: %w", runID, err)
+	if it.content, err = s.pack(ctx, it.key, text, maxPart, it.Expires); err == nil {
+		_, err = s.putRecord(ctx, it, "", nil)
+	}
+	if err != nil {
+		return fmt.Errorf("append to the log of run %s: %w", run.ID, err)
 	}
 	return nil
+}
+
+// AgentLog implements [store.Logs]. The index tells how many lines each chunk has,
+// so those that are shown are read at once.
+func (s *Store) AgentLog(ctx context.Context, q store.AgentLogQuery) (log []store.AgentLine, err error) {
+	l := list{table: s.config.RecordsTable, index: byParent, partition: agentLogParent(q.AgentID)}
+	chunks, _, err := look[chunkItem](ctx, s, l, "", store.Page{Limit: min(q.Skip+q.Limit, store.MaxChunks)}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("list the log of %s: %w", q.AgentID, err)
+	}
+	var keys []tableKey
+	var shown []chunkItem
+	skip, lines, size := q.Skip, 0, 0
+	for _, c := range objects(chunks) {
+		if skip >= c.Lines {
+			skip -= c.Lines
+			continue
+		}
+		if lines >= q.Limit || size >= q.MaxBytes {
+			break
+		}
+		c.Lines -= skip // the newest lines of the first
+		skip = 0
+		shown, lines, size = append(shown, c), lines+c.Lines, size+c.Size
+		keys = append(append(keys, s.recordKey(c.key)), s.partKeys(c.key, c.Parts)...)
+	}
+	found, err := s.readBatch(ctx, keys...)
+	if err != nil {
+		return nil, fmt.Errorf("list the log of %s: %w", q.AgentID, err)
+	}
+	size = 0
+	for _, c := range shown {
+		some, err := chunkAmong(found, c.key)
+		if err != nil {
+			s.unreadable(ctx, err)
+			continue
+		}
+		for _, line := range slices.Backward(some[:min(c.Lines, len(some))]) {
+			if len(log) == q.Limit || size >= q.MaxBytes {
+				return log, nil
+			}
+			size += line.Size()
+			log = append(log, store.AgentLine{LogLine: line, RunID: strings.TrimPrefix(c.PK, runPartition)})
+		}
+	}
+	return log, nil
+}
+
+// chunkAmong gives the lines of a chunk of what was read; none if it is not there.
+func chunkAmong(found map[key]item, k key) (lines []store.LogLine, err error) {
+	text, err := textAmong(found, k)
+	if err == nil && text != nil {
+		err = json.Unmarshal(text, &lines)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("item %s: %w", k, err)
+	}
+	return lines, nil
 }
 
 // LogLines implements [store.Logs].

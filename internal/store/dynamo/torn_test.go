@@ -151,7 +151,7 @@ func deaths() []death {
 		},
 			func(ctx context.Context, st s) error { return st.Release(ctx, tornAgent, run().ID) }},
 		{"AppendLog", claimed, func(ctx context.Context, st s) error {
-			return st.AppendLog(ctx, run().ID, 0, []store.LogLine{{Time: now, Stream: "stdout", Text: string(printable(64 << 10))}})
+			return st.AppendLog(ctx, run().RunHead, 0, []store.LogLine{{Time: now, Stream: "stdout", Text: string(printable(64 << 10))}})
 		}},
 		{"PinEvent", nil, func(ctx context.Context, st s) error {
 			_, err := st.PinEvent(ctx, store.EventPin{WorkspaceID: tornWorkspace, ID: "order-1", Time: now})

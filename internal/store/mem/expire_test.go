@@ -13,12 +13,12 @@ func TestExpiredRecordsLeaveNothingBehind(t *testing.T) {
 	s := New(Config{Retention: time.Hour, Now: func() time.Time { return now }})
 	for range 100 {
 		now = now.Add(time.Minute)
-		r := boathook.Run{RunHead: boathook.RunHead{ID: boathook.NewID(boathook.RunID), SourceID: boathook.NewID(boathook.DeploymentID), CreatedAt: now}}
+		r := boathook.Run{RunHead: boathook.RunHead{ID: boathook.NewID(boathook.RunID), SourceID: boathook.NewID(boathook.AgentID), CreatedAt: now}}
 		d := boathook.Delivery{WorkspaceID: "ws_1", WebhookID: boathook.NewID(boathook.OutgoingID)}
 		d.ID = boathook.NewDeliveryID(&boathook.Event{Time: now}, d.WebhookID)
 		for _, err := range []error{
 			s.CreateRun(t.Context(), r),
-			s.AppendLog(t.Context(), r.ID, 0, []store.LogLine{{Text: "line"}}),
+			s.AppendLog(t.Context(), r.RunHead, 0, []store.LogLine{{Text: "line"}}),
 			s.RecordAttempt(t.Context(), d, boathook.Attempt{Number: 1}),
 		} {
 			if err != nil {
@@ -31,7 +31,7 @@ func TestExpiredRecordsLeaveNothingBehind(t *testing.T) {
 	}
 	now = now.Add(time.Hour)
 	s.lock()()
-	left := len(s.runs) + len(s.runsOf) + len(s.logs) + len(s.deliveries) + len(s.deliveriesOf) + len(s.expiring)
+	left := len(s.runs) + len(s.runsOf) + len(s.runsIn) + len(s.logs) + len(s.agentLogs) + len(s.deliveries) + len(s.deliveriesOf) + len(s.expiring)
 	if left != 0 {
 		t.Errorf("%d things are left", left)
 	}

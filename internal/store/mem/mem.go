@@ -51,6 +51,7 @@ type Store struct {
 	runsIn       lists[kindOf, *boathook.Run]          // of a workspace's sources of a kind
 	requests     map[string]map[slot]*boathook.Request // by webhook
 	logs         map[string][]chunk                    // by run
+	agentLogs    lists[string, chunk]                  // of agents' runs, by agent
 	deliveries   map[deliveryKey]*delivery
 	deliveriesOf lists[webhookKey, *delivery]
 	due          lists[int, store.Due] // by shard
@@ -88,6 +89,7 @@ func New(c Config) *Store {
 		runsIn:       make(lists[kindOf, *boathook.Run]),
 		requests:     make(map[string]map[slot]*boathook.Request),
 		logs:         make(map[string][]chunk),
+		agentLogs:    make(lists[string, chunk]),
 		deliveries:   make(map[deliveryKey]*delivery),
 		deliveriesOf: make(lists[webhookKey, *delivery]),
 		due:          make(lists[int, store.Due]),

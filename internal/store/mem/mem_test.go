@@ -81,7 +81,7 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 	added, err := s.AddVersion(ctx, version)
 	for _, err := range []error{
 		err, s.PutWorkspace(ctx, workspace), s.CreateRun(ctx, run), s.PutOutgoing(ctx, webhook),
-		s.RecordAttempt(ctx, delivery, attempt), s.AppendLog(ctx, "run_1", 0, lines), s.PutDue(ctx, due),
+		s.RecordAttempt(ctx, delivery, attempt), s.AppendLog(ctx, boathook.RunHead{ID: "run_1"}, 0, lines), s.PutDue(ctx, due),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -209,7 +209,7 @@ func use(t *testing.T, s *mem.Store, id string) {
 	check(s.CreateRun(ctx, r))
 	head, err := s.ClaimRun(ctx, id, boathook.Claim{ID: "claim"}, now)
 	check(err)
-	check(s.AppendLog(ctx, id, 0, []store.LogLine{{Text: "line"}}))
+	check(s.AppendLog(ctx, r.RunHead, 0, []store.LogLine{{Text: "line"}}))
 	_, err = s.FinishRun(ctx, id, head.Claim, boathook.Outcome{Status: boathook.RunSucceeded, ExitCode: new(0)})
 	check(err)
 	_, _, err = s.Runs(ctx, store.RunQuery{SourceID: "dep_1", Page: store.Page{Limit: 5}})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 // chunk is a part of a run's log.
 type chunk struct {
+	runID string
 	first int // the number of its first line
 	lines []store.LogLine
 }
@@ -330,26 +332,66 @@ func cloneHead(h boathook.RunHead) boathook.RunHead {
 }
 
 // AppendLog implements [store.Logs].
-func (s *Store) AppendLog(_ context.Context, runID string, first int, lines []store.LogLine) error {
-	if err := refuse(runID); err != nil {
+func (s *Store) AppendLog(_ context.Context, run boathook.RunHead, first int, lines []store.LogLine) error {
+	if err := refuse(run.ID); err != nil {
 		return err
 	}
 	defer s.lock()()
-	c := chunk{first, slices.Clone(lines)}
+	c := chunk{run.ID, first, slices.Clone(lines)}
 	for i := range c.lines {
 		c.lines[i].Time = stored(c.lines[i].Time)
 	}
-	log := s.logs[runID]
+	log := s.logs[run.ID]
 	if len(log) == 0 {
-		s.expire(func() { delete(s.logs, runID) })
+		s.expire(func() { s.dropLog(run) })
+	}
+	if run.OfAgent() {
+		s.agentLogs.put(run.SourceID, c.place(run), c)
 	}
 	i, again := slices.BinarySearchFunc(log, first, func(c chunk, first int) int { return cmp.Compare(c.first, first) })
 	if again {
 		log[i] = c
 		return nil
 	}
-	s.logs[runID] = slices.Insert(log, i, c)
+	s.logs[run.ID] = slices.Insert(log, i, c)
 	return nil
+}
+
+// place is where a chunk of a run stands in its agent's log.
+func (c chunk) place(run boathook.RunHead) position {
+	return positionOf(run.CreatedAt, fmt.Sprintf("%s#%09d", run.ID, c.first))
+}
+
+func (s *Store) dropLog(run boathook.RunHead) {
+	if run.OfAgent() {
+		for _, c := range s.logs[run.ID] {
+			s.agentLogs.remove(run.SourceID, c.place(run))
+		}
+	}
+	delete(s.logs, run.ID)
+}
+
+// AgentLog implements [store.Logs].
+func (s *Store) AgentLog(_ context.Context, q store.AgentLogQuery) (log []store.AgentLine, _ error) {
+	defer s.lock()()
+	looked, skip, size := 0, q.Skip, 0
+	for e := range s.agentLogs.before(q.AgentID, end) {
+		if looked++; looked > store.MaxChunks {
+			break
+		}
+		for _, line := range slices.Backward(e.value.lines) {
+			if skip > 0 {
+				skip--
+				continue
+			}
+			if len(log) == q.Limit || size >= q.MaxBytes {
+				return log, nil
+			}
+			size += line.Size()
+			log = append(log, store.AgentLine{LogLine: line, RunID: e.value.runID})
+		}
+	}
+	return log, nil
 }
 
 // LogLines implements [store.Logs].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -315,4 +316,85 @@ func (s *suite) testAdmit(t *testing.T) {
 			}
 		})
 	}
+}
+
+func (s *suite) testAgentLog(t *testing.T) {
+	const unlimited = boathook.MaxRunLog
+	newRun := func(agentID string, age time.Duration) boathook.RunHead {
+		r := s.newRun()
+		r.SourceID, r.CreatedAt = agentID, r.CreatedAt.Add(-age)
+		return r.RunHead
+	}
+	// write stores a chunk, of lines that are their run's id and number.
+	write := func(t *testing.T, r boathook.RunHead, first, n int) (written []store.AgentLine) {
+		t.Helper()
+		var lines []store.LogLine
+		for i := range n {
+			line := store.LogLine{Time: s.clock.Now(), Stream: "stdout", Text: fmt.Sprintf("%s %d", r.ID, first+i)}
+			lines, written = append(lines, line), append(written, store.AgentLine{LogLine: line, RunID: r.ID})
+		}
+		must(t, s.AppendLog(t.Context(), r, first, lines))
+		return written
+	}
+	log := func(t *testing.T, agentID string, skip, limit, maxBytes int) []store.AgentLine {
+		t.Helper()
+		return read(s.AgentLog(t.Context(), store.AgentLogQuery{AgentID: agentID, Skip: skip, Limit: limit, MaxBytes: maxBytes}))(t)
+	}
+
+	t.Run("it is of the newest run first, and of each one's last line first", func(t *testing.T) {
+		agentID := boathook.NewID(boathook.AgentID)
+		old, young, silent := newRun(agentID, time.Hour), newRun(agentID, time.Minute), newRun(agentID, 0)
+		of := make(map[string][]store.AgentLine)
+		for _, chunk := range []struct {
+			run      boathook.RunHead
+			first, n int
+		}{{old, 0, 2}, {young, 0, 1}, {old, 2, 3}, {young, 1, 9}, {young, 10, 2}, {old, 5, 1}} {
+			of[chunk.run.ID] = append(of[chunk.run.ID], write(t, chunk.run, chunk.first, chunk.n)...)
+		}
+		want := append(of[old.ID], of[young.ID]...)
+		slices.Reverse(want)
+		for skip := range len(want) + 2 {
+			for _, limit := range []int{1, 2, 5, len(want), 500} {
+				part := want[min(skip, len(want)):min(skip+limit, len(want))]
+				wantSame(t, fmt.Sprintf("%d lines after %d", limit, skip), log(t, agentID, skip, limit, unlimited), part)
+			}
+		}
+		if got := log(t, agentID, 0, 500, 1); len(got) == 0 || len(got) >= len(want) {
+			t.Errorf("of about one byte: %d lines", len(got))
+		}
+		wantSame(t, "the run that printed nothing", len(of[silent.ID]), 0)
+	})
+	t.Run("a chunk that has grown is in it once, as it is", func(t *testing.T) {
+		agentID := boathook.NewID(boathook.AgentID)
+		r := newRun(agentID, 0)
+		write(t, r, 0, 1)
+		want := write(t, r, 0, 3)
+		slices.Reverse(want)
+		wantSame(t, "log", log(t, agentID, 0, 10, unlimited), want)
+		wantSame(t, "log after 1", log(t, agentID, 1, 10, unlimited), want[1:])
+	})
+	t.Run("it has the lines of its agent only", func(t *testing.T) {
+		one, other, deployment := boathook.NewID(boathook.AgentID), boathook.NewID(boathook.AgentID), boathook.NewID(boathook.DeploymentID)
+		want := write(t, newRun(one, 0), 0, 1)
+		write(t, newRun(other, 0), 0, 1)
+		write(t, newRun(deployment, 0), 0, 1)
+		wantSame(t, "one's", log(t, one, 0, 10, unlimited), want)
+		wantSame(t, "the deployment's", log(t, deployment, 0, 10, unlimited), []store.AgentLine(nil))
+	})
+	t.Run("of long chunks, as many are given as are asked for", func(t *testing.T) {
+		agentID := boathook.NewID(boathook.AgentID)
+		r := newRun(agentID, 0)
+		long := string(printable(boathook.MaxLogLine))
+		for first := range 6 {
+			var lines []store.LogLine
+			for range 50 { // 400 KiB, more than an item holds
+				lines = append(lines, store.LogLine{Time: s.clock.Now(), Stream: "stdout", Text: long})
+			}
+			must(t, s.AppendLog(t.Context(), r, 50*first, lines))
+		}
+		got := log(t, agentID, 20, 500, 1<<20)
+		if n := len(got); n < 120 || n > 135 || got[0].Text != long {
+			t.Errorf("%d lines of 8 KiB, when about a MiB was asked for", n)
+		}
+	})
 }

@@ -31,7 +31,15 @@ func (s *suite) testExpiry(t *testing.T) {
 	removed := s.pending(t)
 	must(t, s.RemovePending(t.Context(), removed.ID))
 	line := store.LogLine{Time: s.clock.Now(), Stream: "stdout", Text: "before"}
-	must(t, s.AppendLog(t.Context(), over.ID, 0, []store.LogLine{line, line}))
+	must(t, s.AppendLog(t.Context(), over.RunHead, 0, []store.LogLine{line, line}))
+	ofAgent := s.newRun().RunHead
+	ofAgent.SourceID = boathook.NewID(boathook.AgentID)
+	must(t, s.AppendLog(t.Context(), ofAgent, 0, []store.LogLine{line}))
+	wantAgentLog := func(lines int) {
+		t.Helper()
+		log := read(s.AgentLog(t.Context(), store.AgentLogQuery{AgentID: ofAgent.SourceID, Limit: 10, MaxBytes: boathook.MaxRunLog}))(t)
+		wantSame(t, "lines in the agent's log", len(log), lines)
+	}
 
 	must(t, s.PutRequest(t.Context(), 0, s.newRequest(in, boathook.RequestRejected)))
 	must(t, s.PutRequest(t.Context(), 1, s.newRequest(in, boathook.RequestRejected)))
@@ -67,6 +75,7 @@ func (s *suite) testExpiry(t *testing.T) {
 			s.wantRun(t, r)
 			wantSame(t, "the source's", s.runsOf(r).all(t, store.Page{Limit: 10}), []boathook.Run{r})
 		}
+		wantAgentLog(1)
 		if !read(s.AnyActive(t.Context(), running.SourceID))(t) {
 			t.Error("the source of a running run is not active")
 		}
@@ -107,6 +116,7 @@ func (s *suite) testExpiry(t *testing.T) {
 			must(t, err)
 			wantSame(t, "log", lines, []store.LogLine(nil))
 		}
+		wantAgentLog(0)
 	})
 	t.Run("no step finds a run", func(t *testing.T) {
 		_, err := s.ClaimRun(t.Context(), pending.ID, claim, s.clock.Now())
@@ -160,7 +170,7 @@ func (s *suite) testExpiry(t *testing.T) {
 			wantSame(t, "the source's", s.runsOf(again).all(t, store.Page{Limit: 10}), []boathook.Run{again})
 
 			after := store.LogLine{Time: s.clock.Now(), Stream: "stderr", Text: "after"}
-			must(t, s.AppendLog(t.Context(), r.ID, 0, []store.LogLine{after}))
+			must(t, s.AppendLog(t.Context(), r.RunHead, 0, []store.LogLine{after}))
 			_, lines, err := s.Log(t.Context(), r.ID, 0, boathook.MaxRunLog)
 			must(t, err)
 			wantSame(t, "log", lines, []store.LogLine{after})

@@ -71,7 +71,7 @@ func (s *suite) storeVictims(t *testing.T) victims {
 	must(t, s.CreateRun(ctx, v.run))
 	must(t, s.Admit(ctx, v.agent.ID, v.run.ID, limitOfVictims, store.Load{}, s.clock.Now()))
 	read(s.ClaimRun(ctx, v.run.ID, v.claim, s.clock.Now()))(t)
-	must(t, s.AppendLog(ctx, v.run.ID, 0, []store.LogLine{{Time: s.clock.Now(), Stream: "stdout", Text: "hello"}}))
+	must(t, s.AppendLog(ctx, v.run.RunHead, 0, []store.LogLine{{Time: s.clock.Now(), Stream: "stdout", Text: "hello"}}))
 	must(t, s.PutRequest(ctx, 0, s.newRequest(v.in, boathook.RequestRejected)))
 	read(s.PinEvent(ctx, v.pin))(t)
 	must(t, s.RecordAttempt(ctx, v.delivery, s.newAttempt(1, 500)))
@@ -410,7 +410,13 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			changes(run, func(c ctx, id string) error { return s.Release(c, v.agent.ID, id) }),
 		},
 
-		"AppendLog": {creates(func(c ctx, id string) error { return s.AppendLog(c, id, 0, lines) })},
+		"AppendLog": {creates(func(c ctx, id string) error {
+			return s.AppendLog(c, boathook.RunHead{ID: id, SourceID: v.agent.ID, CreatedAt: now}, 0, lines)
+		})},
+		"AgentLog": {lists(agent, func(c ctx, id string) (int, error) {
+			log, err := s.AgentLog(c, store.AgentLogQuery{AgentID: id, Limit: 10, MaxBytes: boathook.MaxRunLog})
+			return len(log), err
+		})},
 		"Log": {lists(run, func(c ctx, id string) (int, error) {
 			_, lines, err := s.Log(c, id, 0, boathook.MaxRunLog)
 			return len(lines), err

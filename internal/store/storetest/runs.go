@@ -817,7 +817,7 @@ func (s *suite) testLogs(t *testing.T) {
 		all := lines(0, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l")
 		chunks := []int{0, 3, 4, 10, len(all)} // starts, and the end
 		for i, first := range chunks[:len(chunks)-1] {
-			must(t, s.AppendLog(t.Context(), r.ID, first, all[first:chunks[i+1]]))
+			must(t, s.AppendLog(t.Context(), r.RunHead, first, all[first:chunks[i+1]]))
 		}
 		for from, wantFirst := range []int{0, 0, 0, 3, 4, 4, 4, 4, 4, 4, 10, 10} {
 			first, got, err := s.Log(t.Context(), r.ID, from, unlimited)
@@ -840,10 +840,10 @@ func (s *suite) testLogs(t *testing.T) {
 		r, _ := s.running(t)
 		all := lines(0, "a", "b", "c")
 		for range 2 {
-			must(t, s.AppendLog(t.Context(), r.ID, 0, all[:2]))
+			must(t, s.AppendLog(t.Context(), r.RunHead, 0, all[:2]))
 		}
-		must(t, s.AppendLog(t.Context(), r.ID, 2, all[2:]))
-		must(t, s.AppendLog(t.Context(), r.ID, 0, all[:2]))
+		must(t, s.AppendLog(t.Context(), r.RunHead, 2, all[2:]))
+		must(t, s.AppendLog(t.Context(), r.RunHead, 0, all[:2]))
 		_, got, err := s.Log(t.Context(), r.ID, 0, unlimited)
 		must(t, err)
 		wantSame(t, "lines", got, all)
@@ -851,10 +851,10 @@ func (s *suite) testLogs(t *testing.T) {
 	t.Run("a chunk that has grown replaces the one before", func(t *testing.T) {
 		r, _ := s.running(t)
 		all := lines(0, "a", "b", "c", "d")
-		must(t, s.AppendLog(t.Context(), r.ID, 0, all[:1]))
-		must(t, s.AppendLog(t.Context(), r.ID, 1, all[1:2]))
-		must(t, s.AppendLog(t.Context(), r.ID, 1, all[1:3]))
-		must(t, s.AppendLog(t.Context(), r.ID, 3, all[3:]))
+		must(t, s.AppendLog(t.Context(), r.RunHead, 0, all[:1]))
+		must(t, s.AppendLog(t.Context(), r.RunHead, 1, all[1:2]))
+		must(t, s.AppendLog(t.Context(), r.RunHead, 1, all[1:3]))
+		must(t, s.AppendLog(t.Context(), r.RunHead, 3, all[3:]))
 		_, got, err := s.Log(t.Context(), r.ID, 0, unlimited)
 		must(t, err)
 		wantSame(t, "lines", got, all)
@@ -863,7 +863,7 @@ func (s *suite) testLogs(t *testing.T) {
 		r, _ := s.running(t)
 		all := lines(0, "", "é⚓ \u2028", "tab\tbell\x07nul\x00", `{"a":"<b>&\u00e9"}`, string(printable(boathook.MaxLogLine)))
 		all[1].Stream = "stderr"
-		must(t, s.AppendLog(t.Context(), r.ID, 0, all))
+		must(t, s.AppendLog(t.Context(), r.RunHead, 0, all))
 		_, got, err := s.Log(t.Context(), r.ID, 0, unlimited)
 		must(t, err)
 		wantSame(t, "lines", got, all)
@@ -877,7 +877,7 @@ func (s *suite) testLogs(t *testing.T) {
 			all = append(all, lines(len(all), string(line))...)
 		}
 		for first := 0; first < len(all); first += chunkLines {
-			must(t, s.AppendLog(t.Context(), r.ID, first, all[first:first+chunkLines]))
+			must(t, s.AppendLog(t.Context(), r.RunHead, first, all[first:first+chunkLines]))
 		}
 		_, got, err := s.Log(t.Context(), r.ID, 0, 2*chunkLines*lineSize)
 		must(t, err)
@@ -902,7 +902,7 @@ func (s *suite) testLogs(t *testing.T) {
 		all := lines(0, make([]string, 1002)...)
 		chunks := []int{0, 2, 9, 10, 99, 100, 1000, len(all)}
 		for i, first := range chunks[:len(chunks)-1] {
-			must(t, s.AppendLog(t.Context(), r.ID, first, all[first:chunks[i+1]]))
+			must(t, s.AppendLog(t.Context(), r.RunHead, first, all[first:chunks[i+1]]))
 		}
 		_, got, err := s.Log(t.Context(), r.ID, 0, unlimited)
 		must(t, err)
@@ -911,8 +911,8 @@ func (s *suite) testLogs(t *testing.T) {
 	t.Run("another run's lines are its own", func(t *testing.T) {
 		one, _ := s.running(t)
 		other, _ := s.running(t)
-		must(t, s.AppendLog(t.Context(), one.ID, 0, lines(0, "one's")))
-		must(t, s.AppendLog(t.Context(), other.ID, 0, lines(0, "other's")))
+		must(t, s.AppendLog(t.Context(), one.RunHead, 0, lines(0, "one's")))
+		must(t, s.AppendLog(t.Context(), other.RunHead, 0, lines(0, "other's")))
 		_, got, err := s.Log(t.Context(), one.ID, 0, unlimited)
 		must(t, err)
 		wantSame(t, "lines", got, lines(0, "one's"))

@@ -55,6 +55,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("active runs", shared.testAnyActive)
 	t.Run("requests", shared.testRequests)
 	t.Run("logs", shared.testLogs)
+	t.Run("logs of agents", shared.testAgentLog)
 	t.Run("events", shared.testEvents)
 	t.Run("recording attempts", shared.testRecordAttempt)
 	t.Run("canceling deliveries", shared.testCancelDelivery)
