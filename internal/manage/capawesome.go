@@ -72,12 +72,15 @@ func (h *Handler) webhooksApp(ctx context.Context, c call) (boathook.Source, err
 
 // appWebhook is the webhook that the path names.
 func (h *Handler) appWebhook(ctx context.Context, c call) (boathook.OutgoingWebhook, error) {
-	app, err := h.webhooksApp(ctx, c)
-	if err != nil {
-		return boathook.OutgoingWebhook{}, err
-	}
-	w, err := h.cfg.Store.Outgoing(ctx, app.ID, c.PathValue("webhook"))
-	return w, called("Webhook", err)
+	var w boathook.OutgoingWebhook
+	err := beside(func() error {
+		_, err := h.webhooksApp(ctx, c)
+		return err
+	}, func() (err error) {
+		w, err = h.cfg.Store.Outgoing(ctx, c.PathValue("app"), c.PathValue("webhook"))
+		return called("Webhook", err)
+	})
+	return w, err
 }
 
 // appWebhookInput has what a webhook can be set to; nil leaves a field as it is.

@@ -34,11 +34,15 @@ func viewIncoming(w boathook.IncomingWebhook) incomingView {
 
 // incoming is the webhook that the path names.
 func (h *Handler) incoming(ctx context.Context, c call) (boathook.IncomingWebhook, error) {
-	s, err := h.deployment(ctx, c)
-	if err != nil {
-		return boathook.IncomingWebhook{}, err
-	}
-	return h.cfg.Store.Incoming(ctx, s.ID, c.PathValue("incoming"))
+	var w boathook.IncomingWebhook
+	err := beside(func() error {
+		_, err := h.deployment(ctx, c)
+		return err
+	}, func() (err error) {
+		w, err = h.cfg.Store.Incoming(ctx, c.PathValue("deployment"), c.PathValue("incoming"))
+		return err
+	})
+	return w, err
 }
 
 type incomingInput struct {

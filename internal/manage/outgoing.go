@@ -76,11 +76,16 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 
 // outgoing is the webhook that the path names.
 func (h *Handler) outgoing(ctx context.Context, c call) (boathook.Source, boathook.OutgoingWebhook, error) {
-	s, err := h.pathSource(ctx, c)
-	if err != nil {
-		return s, boathook.OutgoingWebhook{}, err
-	}
-	w, err := h.cfg.Store.Outgoing(ctx, s.ID, c.PathValue("outgoing"))
+	var s boathook.Source
+	var w boathook.OutgoingWebhook
+	_, sourceID := c.sourceInPath()
+	err := beside(func() (err error) {
+		s, err = h.pathSource(ctx, c)
+		return err
+	}, func() (err error) {
+		w, err = h.cfg.Store.Outgoing(ctx, sourceID, c.PathValue("outgoing"))
+		return err
+	})
 	return s, w, err
 }
 
@@ -377,15 +382,19 @@ func (h *Handler) viewWithSecret(ctx context.Context, w boathook.OutgoingWebhook
 }
 
 func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoingView], error) {
-	s, err := h.pathSource(ctx, c)
+	_, sourceID := c.sourceInPath()
+	var all []boathook.OutgoingWebhook
+	err := beside(func() error {
+		_, err := h.pathSource(ctx, c)
+		return err
+	}, func() (err error) {
+		all, err = h.cfg.Store.AllOutgoing(ctx, sourceID)
+		return err
+	})
 	if err != nil {
 		return list[outgoingView]{}, err
 	}
 	p, err := c.page()
-	if err != nil {
-		return list[outgoingView]{}, err
-	}
-	all, err := h.cfg.Store.AllOutgoing(ctx, s.ID)
 	if err != nil {
 		return list[outgoingView]{}, err
 	}

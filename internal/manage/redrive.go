@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
 )
@@ -60,13 +62,14 @@ func (h *Handler) listQueues(ctx context.Context, c call, _ none) (list[queueVie
 		return list[queueView]{}, err
 	}
 	views := make([]queueView, len(queueNames))
+	var group errgroup.Group
 	for i, name := range queueNames {
-		var err error
-		if views[i], err = h.viewQueue(ctx, name); err != nil {
-			return list[queueView]{}, err
-		}
+		group.Go(func() (err error) {
+			views[i], err = h.viewQueue(ctx, name)
+			return err
+		})
 	}
-	return list[queueView]{Data: views}, nil
+	return list[queueView]{Data: views}, group.Wait()
 }
 
 type redrive struct {

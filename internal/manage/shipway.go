@@ -90,17 +90,28 @@ func shipwayTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // hookRepository is the repository that the path names.
 func (h *Handler) hookRepository(ctx context.Context, c call) (boathook.Source, error) {
-	id := boathook.NewRepositoryID(c.workspace, c.PathValue("owner"), c.PathValue("repo"))
-	return h.source(ctx, c, boathook.Repository, id)
+	return h.source(ctx, c, boathook.Repository, c.repositoryID())
+}
+
+func (c call) repositoryID() string {
+	return boathook.NewRepositoryID(c.workspace, c.PathValue("owner"), c.PathValue("repo"))
+}
+
+// hooks are all webhooks of the repository that the path names, newest first.
+func (h *Handler) hooks(ctx context.Context, c call) (hooks []boathook.OutgoingWebhook, err error) {
+	err = beside(func() error {
+		_, err := h.hookRepository(ctx, c)
+		return err
+	}, func() (err error) {
+		hooks, err = h.cfg.Store.AllOutgoing(ctx, c.repositoryID())
+		return err
+	})
+	return hooks, err
 }
 
 // hook is the webhook that the path names.
 func (h *Handler) hook(ctx context.Context, c call) (boathook.OutgoingWebhook, error) {
-	repository, err := h.hookRepository(ctx, c)
-	if err != nil {
-		return boathook.OutgoingWebhook{}, err
-	}
-	hooks, err := h.cfg.Store.AllOutgoing(ctx, repository.ID)
+	hooks, err := h.hooks(ctx, c)
 	if err != nil {
 		return boathook.OutgoingWebhook{}, err
 	}
@@ -190,11 +201,7 @@ func (h *Handler) createHook(ctx context.Context, c call, in hookInput) (hookVie
 }
 
 func (h *Handler) listHooks(w http.ResponseWriter, c call) error {
-	repository, err := h.hookRepository(c.Context(), c)
-	if err != nil {
-		return err
-	}
-	hooks, err := h.cfg.Store.AllOutgoing(c.Context(), repository.ID)
+	hooks, err := h.hooks(c.Context(), c)
 	if err != nil {
 		return err
 	}
@@ -379,41 +386,37 @@ func (h *Handler) hookDelivery(ctx context.Context, c call) (boathook.OutgoingWe
 	return w, d, attempts, err
 }
 
-// numberedDelivery looks through those of the second that the number tells.
+// numberedDelivery looks through those of the second that the number tells, as many
+// as one look finds.
 func (h *Handler) numberedDelivery(ctx context.Context, w boathook.OutgoingWebhook, text string) (found boathook.DeliveryID, err error) {
 	number, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return found, errNoDelivery
 	}
 	second := boathook.NumberTime(number)
-	q := store.DeliveryQuery{
+	deliveries, next, err := h.cfg.Store.Deliveries(ctx, store.DeliveryQuery{
 		WorkspaceID: w.WorkspaceID, WebhookID: w.ID, Since: second, Until: second.Add(time.Second),
-		Page: store.Page{Limit: maxLimit},
+		Page: store.Page{Limit: store.MaxCounted, Look: store.MaxCounted},
+	})
+	if err != nil {
+		return found, err
 	}
 	matches := 0
-	for {
-		deliveries, next, err := h.cfg.Store.Deliveries(ctx, q)
-		if err != nil {
-			return found, err
+	for _, d := range deliveries {
+		if d.ID.Number() == number {
+			found = d.ID
+			matches++
 		}
-		for _, d := range deliveries {
-			if d.ID.Number() == number {
-				found = d.ID
-				matches++
-			}
-		}
-		if next == "" {
-			break
-		}
-		q.Cursor = next
 	}
-	switch matches {
-	case 0:
-		return found, errNoDelivery
-	case 1:
+	switch {
+	case matches == 1:
 		return found, nil
+	case matches > 1:
+		return found, boathook.Errorf(boathook.Conflict, "%d deliveries have this id: use the guid", matches)
+	case next != "":
+		return found, boathook.Errorf(boathook.Conflict, "too many deliveries are of that second: use the guid")
 	}
-	return found, boathook.Errorf(boathook.Conflict, "%d deliveries have this id: use the guid", matches)
+	return found, errNoDelivery
 }
 
 func (h *Handler) getHookDelivery(ctx context.Context, c call, _ none) (hookDeliveryView, error) {

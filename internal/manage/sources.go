@@ -19,15 +19,23 @@ func (h *Handler) source(ctx context.Context, c call, kind boathook.SourceKind, 
 // pathSource is the one that the path names: by a wildcard that is called as
 // its kind. An agent's path names its crew too.
 func (h *Handler) pathSource(ctx context.Context, c call) (boathook.Source, error) {
-	if c.PathValue("agent") != "" {
+	switch kind, id := c.sourceInPath(); {
+	case kind == boathook.Agent:
 		return h.agent(ctx, c)
-	}
-	for kind := range boathook.EventTypes {
-		if id := c.PathValue(string(kind)); id != "" {
-			return h.source(ctx, c, kind, id)
-		}
+	case id != "":
+		return h.source(ctx, c, kind, id)
 	}
 	return boathook.Source{}, boathook.Errorf(boathook.NotFound, "there is no such source")
+}
+
+// sourceInPath is what the path calls [Handler.pathSource]. There may be none.
+func (c call) sourceInPath() (kind boathook.SourceKind, id string) {
+	for kind := range boathook.EventTypes {
+		if id := c.PathValue(string(kind)); id != "" {
+			return kind, id
+		}
+	}
+	return "", ""
 }
 
 // sourceRef names the source that something belongs to, by its kind.

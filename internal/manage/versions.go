@@ -160,11 +160,16 @@ func (h *Handler) listVersions(ctx context.Context, c call, _ none) (list[versio
 	if err != nil {
 		return list[versionView]{}, err
 	}
-	versions, next, err := h.cfg.Store.Versions(ctx, s.ID, p)
-	if err != nil {
-		return list[versionView]{}, err
-	}
-	live, err := h.cfg.Store.Live(ctx, s.ID)
+	var versions []boathook.Version
+	var next string
+	var live map[boathook.Environment]boathook.LiveVersion
+	err = beside(func() (err error) {
+		versions, next, err = h.cfg.Store.Versions(ctx, s.ID, p)
+		return err
+	}, func() (err error) {
+		live, err = h.cfg.Store.Live(ctx, s.ID)
+		return err
+	})
 	return viewList(versions, next, func(v boathook.Version) versionView { return viewVersion(v, live) }), err
 }
 

@@ -52,7 +52,7 @@ const MaxLook = 2000
 // it may hold fewer than its limit, or none, and still have a next one. The list
 // ends with the page that has no cursor.
 type Page struct {
-	Limit  int    // 1 to 200
+	Limit  int    // at least 1; at most 200 where inputs and outputs are read
 	Cursor string // empty, or the one that the part before gave
 	Look   int    // about how many objects to look at, in all; 0: MaxLook
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"golang.org/x/sync/errgroup"
 
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
@@ -47,13 +48,22 @@ func (r *Redriver) Redrive(ctx context.Context) error {
 
 // State implements [queue.Redriver].
 func (r *Redriver) State(ctx context.Context) (s queue.State, err error) {
-	live, err := r.attributes(ctx, r.url)
-	if err != nil {
-		return s, fmt.Errorf("state of a queue: %w", err)
-	}
-	dead, err := r.attributes(ctx, r.deadURL)
-	if err != nil {
-		return s, fmt.Errorf("state of a dead-letter queue: %w", err)
+	var live, dead attributes
+	var group errgroup.Group
+	group.Go(func() (err error) {
+		if live, err = r.attributes(ctx, r.url); err != nil {
+			return fmt.Errorf("state of a queue: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() (err error) {
+		if dead, err = r.attributes(ctx, r.deadURL); err != nil {
+			return fmt.Errorf("state of a dead-letter queue: %w", err)
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return s, err
 	}
 	s.Depth, s.Dead = live.Depth, dead.Depth
 	out, err := r.client.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: &dead.arn, MaxResults: aws.Int32(1)})

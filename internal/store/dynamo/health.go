@@ -59,7 +59,8 @@ func (s *Store) Health(ctx context.Context, webhookIDs ...string) (map[string]bo
 	for i, id := range webhookIDs {
 		it, err := decode[healthItem](found[keys[i].key])
 		if err != nil {
-			return nil, err
+			s.unreadable(ctx, err)
+			continue
 		}
 		if h := it.health(); !h.IsZero() {
 			healths[id] = h

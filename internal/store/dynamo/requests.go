@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"boathook/internal/boathook"
 	"boathook/internal/store"
 )
@@ -77,22 +79,27 @@ func (s *Store) Requests(ctx context.Context, q store.RequestQuery) (requests []
 	if err != nil {
 		return nil, "", err
 	}
-	var found []placed[boathook.Request]
+	var found, others []placed[boathook.Request]
 	edge := ""
+	var group errgroup.Group
 	if q.Outcome == "" || q.Outcome == boathook.RequestAccepted {
-		if found, edge, err = s.accepted(ctx, q, from); err != nil {
-			return nil, "", fmt.Errorf("list requests of %s: %w", q.WebhookID, err)
-		}
+		group.Go(func() (err error) {
+			found, edge, err = s.accepted(ctx, q, from)
+			return err
+		})
 	}
 	if q.Outcome != boathook.RequestAccepted {
-		others, err := s.others(ctx, q)
-		if err != nil {
-			return nil, "", fmt.Errorf("list requests of %s: %w", q.WebhookID, err)
-		}
-		for _, r := range others {
-			if from == "" || r.position < from {
-				found = append(found, r)
-			}
+		group.Go(func() (err error) {
+			others, err = s.others(ctx, q)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, "", fmt.Errorf("list requests of %s: %w", q.WebhookID, err)
+	}
+	for _, r := range others {
+		if from == "" || r.position < from {
+			found = append(found, r)
 		}
 	}
 	found, next = cut(found, edge, q.Limit)
@@ -138,13 +145,14 @@ func timeOf(position string) (time.Time, error) {
 // are sorted here.
 func (s *Store) others(ctx context.Context, q store.RequestQuery) (found []placed[boathook.Request], err error) {
 	l := list{table: s.config.RecordsTable, consistent: true, partition: requestsPartition(q.WebhookID)}
-	for it, err := range s.items(ctx, l.query("", 2*store.RequestSlots)) {
+	for it, err := range s.items(ctx, l.query("", 2*store.RequestSlots+1)) {
 		if err != nil {
 			return nil, err
 		}
 		r, err := decode[requestItem](it)
 		if err != nil {
-			return nil, err
+			s.unreadable(ctx, err)
+			continue
 		}
 		if r.WorkspaceID == q.WorkspaceID && (q.Outcome == "" || r.Outcome == q.Outcome) {
 			found = append(found, placed[boathook.Request]{position(r.At, r.ID), r.request()})

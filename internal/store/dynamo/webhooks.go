@@ -157,7 +157,7 @@ func (s *Store) DeleteOutgoing(ctx context.Context, sourceID, id string) error {
 // key first.
 func (s *Store) below(ctx context.Context, sourceID, prefix string) iter.Seq2[item, error] {
 	l := list{table: s.config.ConfigTable, consistent: true, partition: sourceKey(sourceID).PK, prefix: prefix}
-	return s.items(ctx, l.query("", boathook.MaxWebhooks))
+	return s.items(ctx, l.query("", boathook.MaxWebhooks+1)) // one more, to see the end
 }
 
 func (s *Store) deleteWebhook(ctx context.Context, what string, k key) error {
