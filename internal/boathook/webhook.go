@@ -117,8 +117,10 @@ type OutgoingWebhook struct {
 	UpdatedAt   time.Time
 
 	// SealedHeaders is the JSON object of the headers that are sent besides
-	// the dialect's own, encrypted: they often hold a credential.
+	// the dialect's own, encrypted: they often hold a credential. HeaderNames are
+	// their names, which is all that is shown of them.
 	SealedHeaders []byte
+	HeaderNames   []string
 
 	Disabled Disabling // by Boathook; zero for one that is enabled, or that its owner disabled
 	Health   Health    // kept apart: putting a webhook leaves its health as it is

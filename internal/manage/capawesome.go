@@ -179,7 +179,7 @@ func (h *Handler) listAppWebhooks(ctx context.Context, c call, _ none) ([]appWeb
 	if err != nil {
 		return nil, err
 	}
-	all, err := h.cfg.Store.AllOutgoing(ctx, app.ID)
+	all, err := h.allOutgoing(ctx, app.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -129,20 +129,14 @@ func (h *Handler) sealHeaders(ctx context.Context, workspaceID, subject string, 
 	return sealed, nil
 }
 
-// maskedHeaders opens sealed headers and shows their names.
-func (h *Handler) maskedHeaders(ctx context.Context, workspaceID, subject string, sealed []byte) (map[string]string, error) {
-	headers := map[string]string{}
-	if sealed == nil {
-		return headers, nil
+// shownHeaders are a webhook's headers as they are shown: their names, each with a
+// mask for its value.
+func shownHeaders(w boathook.OutgoingWebhook) map[string]string {
+	headers := make(map[string]string, len(w.HeaderNames))
+	for _, name := range w.HeaderNames {
+		headers[name] = mask
 	}
-	plain, err := h.cfg.Seal.Open(ctx, workspaceID, subject, sealed)
-	if err != nil {
-		return nil, fmt.Errorf("open the headers of %s: %w", subject, err)
-	}
-	if err := json.Unmarshal(plain, &headers); err != nil {
-		return nil, fmt.Errorf("decode the headers of %s: %w", subject, err)
-	}
-	return masked(headers), nil
+	return headers
 }
 
 // masked has the names of headers, and a mask for each value.

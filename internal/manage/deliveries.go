@@ -124,22 +124,19 @@ func (h *Handler) getDelivery(ctx context.Context, c call, _ none) (deliveryDeta
 		return deliveryDetail{}, err
 	}
 	if len(attempts) > 0 {
-		detail.Request.Headers, err = h.sentHeaders(ctx, w, d, attempts[len(attempts)-1])
+		detail.Request.Headers, err = sentHeaders(w, d, attempts[len(attempts)-1])
 	}
 	return detail, err
 }
 
 // sentHeaders recomputes the headers of an attempt, of which only the time and
 // the signature are kept.
-func (h *Handler) sentHeaders(ctx context.Context, w boathook.OutgoingWebhook, d boathook.Delivery, a boathook.Attempt) (map[string]string, error) {
+func sentHeaders(w boathook.OutgoingWebhook, d boathook.Delivery, a boathook.Attempt) (map[string]string, error) {
 	speaks, ok := dialect.Lookup(w.Dialect)
 	if !ok {
 		return nil, fmt.Errorf("webhook %s has the unknown dialect %q", w.ID, w.Dialect)
 	}
-	headers, err := h.maskedHeaders(ctx, w.WorkspaceID, w.ID, w.SealedHeaders)
-	if err != nil {
-		return nil, err
-	}
+	headers := shownHeaders(w)
 	m := dialect.Message{DeliveryID: d.ID, EventType: d.EventType, SentAt: a.SentAt, Body: d.Body}
 	maps.Copy(headers, joined(speaks.Header(m, a.Signature)))
 	return headers, nil

@@ -3,7 +3,9 @@ package manage
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/catalogue"
 	"boathook/internal/dialect"
+	"boathook/internal/store"
 )
 
 type outgoingView struct {
@@ -48,14 +51,10 @@ type rateLimit struct {
 	PerSecond int `json:"per_second"`
 }
 
-func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) (outgoingView, error) {
-	headers, err := h.maskedHeaders(ctx, w.WorkspaceID, w.ID, w.SealedHeaders)
-	if err != nil {
-		return outgoingView{}, err
-	}
+func (h *Handler) viewOutgoing(w boathook.OutgoingWebhook) outgoingView {
 	view := outgoingView{
 		ID: w.ID, sourceRef: refTo(w.SourceID), Name: w.Name, URL: w.URL, Events: w.Events, Environment: nullable(string(w.Environment)),
-		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw), Headers: headers, TimeoutSeconds: int(w.Timeout / time.Second),
+		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw), Headers: shownHeaders(w), TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
 		DisabledReason: nullable(w.Disabled.Reason), DisabledAt: boathook.Time{Time: w.Disabled.At},
 		FailingSince: boathook.Time{Time: w.Health.FailingSince}, SlowSince: boathook.Time{Time: w.Health.SlowSince},
@@ -71,7 +70,7 @@ func (h *Handler) viewOutgoing(ctx context.Context, w boathook.OutgoingWebhook) 
 	if w.Secrets.PreviousUntil.After(h.cfg.Now()) {
 		view.PreviousUntil.Time = w.Secrets.PreviousUntil
 	}
-	return view, nil
+	return view
 }
 
 // outgoing is the webhook that the path names.
@@ -120,7 +119,7 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 		if !sameOrigin(w.URL, *in.URL) {
 			// They are for the receiver before. Who may change a webhook may not
 			// read them, and so not have them sent to a receiver of his own.
-			w.SealedHeaders = nil
+			w.SealedHeaders, w.HeaderNames = nil, nil
 		}
 		w.URL = *in.URL
 	}
@@ -183,7 +182,7 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 		if err != nil {
 			return err
 		}
-		w.SealedHeaders = sealed
+		w.SealedHeaders, w.HeaderNames = sealed, slices.Sorted(maps.Keys(in.Headers))
 	}
 	w.UpdatedAt = h.cfg.Now()
 	return nil
@@ -287,7 +286,7 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 	if err := h.addOutgoing(ctx, w); err != nil {
 		return outgoingView{}, err
 	}
-	return h.viewWithSecret(ctx, w, secret)
+	return h.viewWithSecret(w, secret), nil
 }
 
 // newOutgoing is a source's webhook as far as nobody says otherwise.
@@ -302,7 +301,7 @@ func (h *Handler) newOutgoing(s boathook.Source) boathook.OutgoingWebhook {
 
 // addOutgoing stores a new webhook, if its source has room for one more.
 func (h *Handler) addOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
-	others, err := h.cfg.Store.AllOutgoing(ctx, w.SourceID)
+	others, err := h.allOutgoing(ctx, w.SourceID)
 	if err != nil {
 		return err
 	}
@@ -375,10 +374,19 @@ func (h *Handler) changeDialect(ctx context.Context, w *boathook.OutgoingWebhook
 }
 
 // viewWithSecret shows a webhook with its secret, this once.
-func (h *Handler) viewWithSecret(ctx context.Context, w boathook.OutgoingWebhook, secret string) (outgoingView, error) {
-	view, err := h.viewOutgoing(ctx, w)
+func (h *Handler) viewWithSecret(w boathook.OutgoingWebhook, secret string) outgoingView {
+	view := h.viewOutgoing(w)
 	view.SigningSecret = secret
-	return view, err
+	return view
+}
+
+// allOutgoing are a source's webhooks that can be read.
+func (h *Handler) allOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error) {
+	all, err := h.cfg.Store.AllOutgoing(ctx, sourceID)
+	if errors.Is(err, store.ErrIncomplete) {
+		err = nil
+	}
+	return all, err
 }
 
 func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoingView], error) {
@@ -388,7 +396,7 @@ func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoi
 		_, err := h.pathSource(ctx, c)
 		return err
 	}, func() (err error) {
-		all, err = h.cfg.Store.AllOutgoing(ctx, sourceID)
+		all, err = h.allOutgoing(ctx, sourceID)
 		return err
 	})
 	if err != nil {
@@ -413,9 +421,7 @@ func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoi
 	views := make([]outgoingView, len(page))
 	for i, w := range page {
 		w.Health = healths[w.ID]
-		if views[i], err = h.viewOutgoing(ctx, w); err != nil {
-			return list[outgoingView]{}, err
-		}
+		views[i] = h.viewOutgoing(w)
 	}
 	return list[outgoingView]{views, nullable(next)}, nil
 }
@@ -425,7 +431,7 @@ func (h *Handler) getOutgoing(ctx context.Context, c call, _ none) (outgoingView
 	if err != nil {
 		return outgoingView{}, err
 	}
-	return h.viewOutgoing(ctx, w)
+	return h.viewOutgoing(w), nil
 }
 
 func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) (outgoingView, error) {
@@ -448,7 +454,7 @@ func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) 
 	if err := h.cfg.Store.PutOutgoing(ctx, w); err != nil {
 		return outgoingView{}, err
 	}
-	return h.viewOutgoing(ctx, w)
+	return h.viewOutgoing(w), nil
 }
 
 func (h *Handler) deleteOutgoing(ctx context.Context, c call, _ none) (none, error) {
@@ -498,7 +504,7 @@ func (h *Handler) rotateSecret(ctx context.Context, c call, in rotation) (outgoi
 	if err := h.cfg.Store.PutOutgoing(ctx, w); err != nil {
 		return outgoingView{}, err
 	}
-	return h.viewWithSecret(ctx, w, secret)
+	return h.viewWithSecret(w, secret), nil
 }
 
 type queued struct {

@@ -103,7 +103,7 @@ func (h *Handler) hooks(ctx context.Context, c call) (hooks []boathook.OutgoingW
 		_, err := h.hookRepository(ctx, c)
 		return err
 	}, func() (err error) {
-		hooks, err = h.cfg.Store.AllOutgoing(ctx, c.repositoryID())
+		hooks, err = h.allOutgoing(ctx, c.repositoryID())
 		return err
 	})
 	return hooks, err
@@ -432,7 +432,7 @@ func (h *Handler) getHookDelivery(ctx context.Context, c call, _ none) (hookDeli
 	}
 	last := viewAttempt(attempts[len(attempts)-1])
 	view.Response.Headers, view.Response.Payload = last.ResponseHeaders, last.ResponseBody
-	view.Request.Headers, err = h.sentHeaders(ctx, w, d, attempts[len(attempts)-1])
+	view.Request.Headers, err = sentHeaders(w, d, attempts[len(attempts)-1])
 	return view, err
 }
 

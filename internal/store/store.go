@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"time"
 
 	"boathook/internal/boathook"
@@ -20,6 +21,11 @@ import (
 // is a [boathook.Invalid] (events', connections' and due rows' ids have the form
 // of [boathook.IsForeignID]). Any other error is the store's own failure: the step may or
 // may not have taken effect, and may be repeated.
+//
+// A list does not fail for one record that can't be read. It leaves the record
+// out, since nothing that is true could be shown of it, and tells of it in the log
+// as an error. A record of which a part is missing, such as a run's input, is
+// shown without it.
 type Store interface {
 	Workspaces
 	Tokens
@@ -116,6 +122,11 @@ type Sources interface {
 	Versions(ctx context.Context, sourceID string, p Page) (versions []boathook.Version, next string, err error)
 }
 
+// ErrIncomplete is the error of a list that lacks a record which can't be read. The
+// others are given beside it: who shows them goes on, who must reach all does not.
+// The store's log names the record.
+var ErrIncomplete = errors.New("a record can't be read")
+
 // Webhooks of a source. At most [boathook.MaxWebhooks] of each direction, so
 // a list has no pages.
 type Webhooks interface {
@@ -135,7 +146,7 @@ type Webhooks interface {
 	DisableOutgoing(ctx context.Context, sourceID, id string, d boathook.Disabling) error
 	// Outgoing is a webhook with its health.
 	Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error)
-	// AllOutgoing lists a source's, newest first, without their health.
+	// AllOutgoing lists a source's, newest first; see [ErrIncomplete], without their health.
 	AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error)
 	DeleteOutgoing(ctx context.Context, sourceID, id string) error
 }

@@ -112,7 +112,7 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 		}},
 		{"outgoing webhook", func(s *dynamo.Store) error {
 			return s.PutOutgoing(ctx, boathook.OutgoingWebhook{
-				ID: "out_a", SourceID: "dep_a", CreatedAt: now, UpdatedAt: now, SealedHeaders: []byte{1},
+				ID: "out_a", SourceID: "dep_a", CreatedAt: now, UpdatedAt: now, SealedHeaders: []byte{1}, HeaderNames: []string{"A"},
 				Events: []boathook.EventType{boathook.EventRunFailed}, Retry: []time.Duration{time.Second},
 				Secrets: boathook.SealedSecrets{Current: []byte{1}, Previous: []byte{1}, PreviousUntil: now},
 			})

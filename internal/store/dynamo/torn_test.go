@@ -29,6 +29,7 @@ const (
 	tornSource    = "dep_cccccccccccccccccccccccc"
 	tornOutgoing  = "out_gggggggggggggggggggggggg"
 	tornIncoming  = "in_eeeeeeeeeeeeeeeeeeeeeeee"
+	tornCrew      = "crew_aaaaaaaaaaaaaaaaaaaaaaaa"
 	tornAgent     = "agent_aaaaaaaaaaaaaaaaaaaaaaaa"
 	tornToken     = "tok_aaaaaaaaaaaaaaaaaaaaaaaa"
 	tornVersion   = "ver_dddddddddddddddddddddddd"
@@ -57,6 +58,10 @@ func deaths() []death {
 		return err
 	}
 	source := boathook.Source{ID: tornSource, WorkspaceID: tornWorkspace, Kind: boathook.Deployment, CreatedAt: now}
+	agent := func(slug string) boathook.Source {
+		return boathook.Source{ID: tornAgent, WorkspaceID: tornWorkspace, Kind: boathook.Agent, CreatedAt: now,
+			Agent: &boathook.AgentSettings{CrewID: tornCrew, Slug: slug}}
+	}
 	version := boathook.Version{ID: tornVersion, WorkspaceID: tornWorkspace, SourceID: tornSource, Environment: boathook.Production, CreatedAt: now}
 	outgoing := boathook.OutgoingWebhook{ID: tornOutgoing, WorkspaceID: tornWorkspace, SourceID: tornSource, CreatedAt: now}
 	incoming := boathook.IncomingWebhook{ID: tornIncoming, WorkspaceID: tornWorkspace, SourceID: tornSource, CreatedAt: now}
@@ -94,6 +99,14 @@ func deaths() []death {
 			changed.Revision, changed.Name = 1, "another"
 			return st.PutSource(ctx, changed)
 		}},
+		{"PutSource", nil, func(ctx context.Context, st s) error { return st.PutSource(ctx, agent("old")) }},
+		{"PutSource", func(ctx context.Context, st s) error { return st.PutSource(ctx, agent("old")) }, func(ctx context.Context, st s) error {
+			changed := agent("new")
+			changed.Revision = 1
+			return st.PutSource(ctx, changed)
+		}},
+		{"DeleteSource", func(ctx context.Context, st s) error { return st.PutSource(ctx, agent("old")) },
+			func(ctx context.Context, st s) error { return st.DeleteSource(ctx, tornWorkspace, tornAgent) }},
 		{"DeleteSource", all, func(ctx context.Context, st s) error { return st.DeleteSource(ctx, tornWorkspace, tornSource) }},
 		{"AddVersion", nil, func(ctx context.Context, st s) error { _, err := st.AddVersion(ctx, version); return err }},
 		{"Activate", all, func(ctx context.Context, st s) error { return st.Activate(ctx, version, boathook.Staging) }},
@@ -126,6 +139,7 @@ func deaths() []death {
 			r.Status, r.Output = boathook.RunSucceeded, output
 			return st.CreateRun(ctx, r)
 		}},
+		{"PinRun", nil, func(ctx context.Context, st s) error { _, err := st.PinRun(ctx, "run_pinned", run().ID); return err }},
 		{"RemovePending", func(ctx context.Context, st s) error { return st.CreateRun(ctx, run()) },
 			func(ctx context.Context, st s) error { return st.RemovePending(ctx, run().ID) }},
 		{"ClaimRun", func(ctx context.Context, st s) error { return st.CreateRun(ctx, run()) },
@@ -150,6 +164,11 @@ func deaths() []death {
 			return st.Admit(ctx, tornAgent, run().ID, limit, store.Load{}, now)
 		},
 			func(ctx context.Context, st s) error { return st.Release(ctx, tornAgent, run().ID) }},
+		{"AppendLog", nil, func(ctx context.Context, st s) error {
+			head := run().RunHead
+			head.SourceID = tornAgent
+			return st.AppendLog(ctx, head, 0, []store.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})
+		}},
 		{"AppendLog", claimed, func(ctx context.Context, st s) error {
 			return st.AppendLog(ctx, run().RunHead, 0, []store.LogLine{{Time: now, Stream: "stdout", Text: string(printable(64 << 10))}})
 		}},
@@ -214,6 +233,16 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	"Sources": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		return listed(s.Sources(ctx, tornWorkspace, boathook.Deployment, store.Page{Limit: 10}))
 	},
+	"CrewAgents": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return listed(s.CrewAgents(ctx, tornWorkspace, tornCrew, store.Page{Limit: 10}))
+	},
+	"AgentBySlug": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		old, err := s.AgentBySlug(ctx, tornWorkspace, tornCrew, "old")
+		if boathook.IsKind(err, boathook.NotFound) {
+			return s.AgentBySlug(ctx, tornWorkspace, tornCrew, "new")
+		}
+		return old, err
+	},
 	"Live": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		live, err := s.Live(ctx, tornSource)
 		return live[boathook.Production].ID + " " + live[boathook.Staging].ID, err
@@ -236,6 +265,9 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	},
 	"AllOutgoing": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.AllOutgoing(ctx, tornSource) },
 	"Health": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		if _, err := s.Outgoing(ctx, tornSource, tornOutgoing); err != nil {
+			return nil, err // a deleted webhook's may be left behind
+		}
 		h, err := s.Health(ctx, tornOutgoing)
 		return h[tornOutgoing].SlowSince, err // failures are counted, one more where it is repeated
 	},
@@ -244,8 +276,8 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 		return view.Run, err
 	},
 	"LookUpAgent": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		view, err := s.LookUpAgent(ctx, tornAgent, run().ID)
-		return view.Load, err
+		view, err := s.LookUpAgent(ctx, tornAgent, run().ID, "run_pinned")
+		return []any{view.Load, view.Pinned}, err
 	},
 	"RunHead": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.RunHead(ctx, run().ID) },
 	"Run":     func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Run(ctx, tornWorkspace, run().ID) },
@@ -268,6 +300,12 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 		return lines, err
 	},
 	"LogLines": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.LogLines(ctx, run().ID) },
+	"AgentLog": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return s.AgentLog(ctx, store.AgentLogQuery{AgentID: tornAgent, Limit: 10, MaxBytes: 1 << 20})
+	},
+	"AttemptLog": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return s.AttemptLog(ctx, store.AttemptQuery{WorkspaceID: tornWorkspace, WebhookID: tornOutgoing, Limit: 10})
+	},
 	"Delivery": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		return s.Delivery(ctx, tornWorkspace, delivery(nil).ID)
 	},

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"boathook/internal/boathook"
+	"boathook/internal/store"
 )
 
 // PutIncoming implements [store.Webhooks].
@@ -56,7 +57,8 @@ func (s *Store) AllIncoming(ctx context.Context, sourceID string) (webhooks []bo
 		}
 		w, err := decode[boathook.IncomingWebhook](it)
 		if err != nil {
-			return nil, err
+			s.unreadable(ctx, err)
+			continue
 		}
 		webhooks = append(webhooks, w)
 	}
@@ -125,18 +127,21 @@ func (s *Store) Outgoing(ctx context.Context, sourceID, id string) (w boathook.O
 
 // AllOutgoing implements [store.Webhooks].
 func (s *Store) AllOutgoing(ctx context.Context, sourceID string) (webhooks []boathook.OutgoingWebhook, err error) {
+	var incomplete error
 	for it, err := range s.below(ctx, sourceID, outgoingWebhooks) {
 		if err != nil {
 			return nil, fmt.Errorf("list outgoing webhooks of %s: %w", sourceID, err)
 		}
 		w, err := decode[boathook.OutgoingWebhook](it)
 		if err != nil {
-			return nil, err
+			s.unreadable(ctx, err)
+			incomplete = fmt.Errorf("list outgoing webhooks of %s: %w", sourceID, store.ErrIncomplete)
+			continue
 		}
 		webhooks = append(webhooks, w)
 	}
 	slices.SortStableFunc(webhooks, func(a, b boathook.OutgoingWebhook) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return webhooks, nil
+	return webhooks, incomplete
 }
 
 // DeleteOutgoing implements [store.Webhooks]. The webhook goes first: a health's key

@@ -437,7 +437,7 @@ func cloneOutgoing(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
 	w.Secrets.Current = bytes.Clone(w.Secrets.Current)
 	w.Secrets.Previous = bytes.Clone(w.Secrets.Previous)
 	w.Secrets.PreviousUntil = stored(w.Secrets.PreviousUntil)
-	w.SealedHeaders = bytes.Clone(w.SealedHeaders)
+	w.SealedHeaders, w.HeaderNames = bytes.Clone(w.SealedHeaders), slices.Clone(w.HeaderNames)
 	w.CreatedAt, w.UpdatedAt = stored(w.CreatedAt), stored(w.UpdatedAt)
 	return w
 }

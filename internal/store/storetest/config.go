@@ -375,8 +375,8 @@ func (s *suite) newOutgoing(source boathook.Source) boathook.OutgoingWebhook {
 		Secrets: boathook.SealedSecrets{
 			Current: []byte{0, 1, 2}, Previous: []byte{0xff}, PreviousUntil: s.clock.Now().Add(time.Hour),
 		},
-		SealedHeaders: []byte{0, 0xff, '\n'},
-		CreatedAt:     s.clock.Now(), UpdatedAt: s.clock.Now(),
+		SealedHeaders: []byte{0, 0xff, '\n'}, HeaderNames: []string{"X-A", "X-B"},
+		CreatedAt: s.clock.Now(), UpdatedAt: s.clock.Now(),
 	}
 }
 

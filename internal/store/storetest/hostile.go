@@ -170,8 +170,8 @@ func count[T any](objects []T, _ string, err error) (int, error) { return len(ob
 // place that takes one.
 func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileCall {
 	const (
-		ws, dep, agent, ver = boathook.WorkspaceID, boathook.DeploymentID, boathook.AgentID, boathook.VersionID
-		in, out, run, tok   = boathook.IncomingID, boathook.OutgoingID, boathook.RunID, boathook.TokenID
+		ws, dep, crew, agent, ver = boathook.WorkspaceID, boathook.DeploymentID, boathook.CrewID, boathook.AgentID, boathook.VersionID
+		in, out, run, tok         = boathook.IncomingID, boathook.OutgoingID, boathook.RunID, boathook.TokenID
 	)
 	type ctx = context.Context
 	page := store.Page{Limit: 200}
@@ -228,6 +228,21 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			reads(dep, func(c ctx, id string) (boathook.Source, error) { return s.Source(c, v.workspace.ID, id) }),
 		},
 		"Sources": {lists(ws, func(c ctx, id string) (int, error) { return count(s.Sources(c, id, boathook.Deployment, page)) })},
+		"CrewAgents": {
+			lists(ws, func(c ctx, id string) (int, error) { return count(s.CrewAgents(c, id, v.agent.Agent.CrewID, page)) }),
+			lists(crew, func(c ctx, id string) (int, error) { return count(s.CrewAgents(c, v.workspace.ID, id, page)) }),
+		},
+		"AgentBySlug": {
+			reads(ws, func(c ctx, id string) (string, error) {
+				return s.AgentBySlug(c, id, v.agent.Agent.CrewID, v.agent.Agent.Slug)
+			}),
+			reads(crew, func(c ctx, id string) (string, error) {
+				return s.AgentBySlug(c, v.workspace.ID, id, v.agent.Agent.Slug)
+			}),
+			reads(crew, func(c ctx, id string) (string, error) {
+				return s.AgentBySlug(c, v.workspace.ID, v.agent.Agent.CrewID, id)
+			}),
+		},
 		"DeleteSource": {
 			changes(ws, func(c ctx, id string) error { return s.DeleteSource(c, id, v.source.ID) }),
 			changes(dep, func(c ctx, id string) error { return s.DeleteSource(c, v.workspace.ID, id) }),
@@ -484,6 +499,16 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			d, _, err := s.Attempts(c, id, v.delivery.ID)
 			return d, err
 		})},
+		"AttemptLog": {
+			lists(ws, func(c ctx, id string) (int, error) {
+				log, err := s.AttemptLog(c, store.AttemptQuery{WorkspaceID: id, WebhookID: v.out.ID, Limit: 10})
+				return len(log), err
+			}),
+			lists(out, func(c ctx, id string) (int, error) {
+				log, err := s.AttemptLog(c, store.AttemptQuery{WorkspaceID: v.workspace.ID, WebhookID: id, Limit: 10})
+				return len(log), err
+			}),
+		},
 		"Deliveries": {
 			lists(ws, func(c ctx, id string) (int, error) { return count(s.Deliveries(c, deliveries(id, v.out.ID))) }),
 			lists(out, func(c ctx, id string) (int, error) { return count(s.Deliveries(c, deliveries(v.workspace.ID, id))) }),
