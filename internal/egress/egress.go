@@ -7,9 +7,16 @@
 // answered, so neither a name that resolves to a private address nor one that
 // changes its mind between two look-ups gets through. It follows no redirect,
 // uses no proxy, decodes no compression, and bounds what it reads.
+//
+// It speaks HTTP/1.1 only. An HTTP/2 receiver can have the transport open
+// hundreds of connections for one request, and write lines to the log without
+// end.
 package egress
 
 import (
+	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -38,11 +45,6 @@ const (
 	// maxIdle is how long an unused connection is kept. A thawed Lambda holds
 	// connections that its peer has closed meanwhile; the shorter, the fewer.
 	maxIdle = 30 * time.Second
-
-	// pingAfter is the silence on an HTTP/2 connection after which it must
-	// answer a ping within pingTimeout, or count as dead.
-	pingAfter   = 15 * time.Second
-	pingTimeout = 5 * time.Second
 )
 
 // Config says what leaves. The zero value lets https to public addresses out,
@@ -51,17 +53,19 @@ type Config struct {
 	AllowPrefixes []netip.Prefix // addresses to allow besides the public ones
 	AllowHTTP     bool           // plain http too, not only https
 
-	// NoReuse gives each request an HTTP/1.1 connection of its own, for requests
-	// that must not meet one that died unused.
+	// NoReuse gives each request a connection of its own, for requests that must
+	// not meet one that died unused.
 	NoReuse bool
 }
 
 // Client is the guarded client. It is safe for concurrent use.
 type Client struct {
 	allowHTTP bool
+	noReuse   bool
 	guard     *ssrf.Guardian
 	dialer    net.Dialer
-	transport http.Transport
+	kept      http.Transport // keeps connections for later requests
+	fresh     http.Transport // opens one for each request
 	http      http.Client
 }
 
@@ -84,35 +88,37 @@ func New(cfg Config) *Client {
 	}
 	c := &Client{
 		allowHTTP: cfg.AllowHTTP,
+		noReuse:   cfg.NoReuse,
 		guard: ssrf.New(ssrf.WithAnyPort(),
 			ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)),
 	}
 	c.dialer = net.Dialer{Timeout: dialTimeout, Control: c.control}
-	c.transport = http.Transport{
-		DialContext:            c.dialer.DialContext,
-		TLSHandshakeTimeout:    handshakeTimeout,
-		ResponseHeaderTimeout:  maxWait,
-		MaxResponseHeaderBytes: maxHeaderBytes,
-		DisableCompression:     true,
-		MaxIdleConns:           100,
-		MaxIdleConnsPerHost:    10, // a batch's deliveries may all go to one receiver
-		IdleConnTimeout:        maxIdle,
-		Protocols:              new(http.Protocols),
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-	}
-	c.transport.Protocols.SetHTTP1(true)
-	c.transport.Protocols.SetHTTP2(!cfg.NoReuse)
-	if cfg.NoReuse {
-		// DisableKeepAlives would send "Connection: close", at which Go's server
-		// resets a connection, and its response with it, when a handler has not
-		// read the request. So no connection is kept, without saying so.
-		c.transport.MaxIdleConnsPerHost = -1
-	}
+	c.prepare(&c.kept)
+	c.kept.MaxIdleConnsPerHost = 10 // a batch's deliveries may all go to one receiver
+	c.prepare(&c.fresh)
+	// DisableKeepAlives would send "Connection: close", at which Go's server
+	// resets a connection, and its response with it, when a handler has not read
+	// the request. So no connection is kept, without saying so.
+	c.fresh.MaxIdleConnsPerHost = -1
 	c.http = http.Client{
-		Transport:     &c.transport,
+		Transport:     roundTripper{c},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c
+}
+
+// prepare sets what all transports share.
+func (c *Client) prepare(t *http.Transport) {
+	t.DialContext = c.dialer.DialContext
+	t.TLSHandshakeTimeout = handshakeTimeout
+	t.ResponseHeaderTimeout = maxWait
+	t.MaxResponseHeaderBytes = maxHeaderBytes
+	t.DisableCompression = true
+	t.MaxIdleConns = 100
+	t.IdleConnTimeout = maxIdle
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.TLSClientConfig = &tls.Config{NextProtos: []string{"http/1.1"}}
 }
 
 // control sees the concrete address of a connection that is about to be made.
@@ -141,15 +147,70 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	return c.http.Do(req)
 }
 
+// roundTripper sends a [Client]'s requests.
+type roundTripper struct{ *Client }
+
+// errDead is why a kept connection can't carry a request: it was closed while
+// nobody used it, or the receiver hangs up.
+var errDead = errors.New("the connection was closed before an answer")
+
+// RoundTrip sends req at most twice. net/http sends a request that may be
+// repeated again as long as its kept connections turn out dead; a receiver that
+// hangs up on each of ten would get it eleven times. So the second time is on a
+// new connection, where net/http leaves it at one.
+func (rt roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	if rt.noReuse {
+		return Final(rt.fresh.RoundTrip(req))
+	}
+	first := req
+	if req.GetBody != nil {
+		first = req.WithContext(req.Context())
+		first.GetBody = func() (io.ReadCloser, error) { return nil, errDead }
+	}
+	resp, err := rt.kept.RoundTrip(first)
+	if errors.Is(err, errDead) {
+		second := req.WithContext(req.Context())
+		if second.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+		resp, err = rt.fresh.RoundTrip(second)
+	}
+	return Final(resp, err)
+}
+
+// InterimError is the status, below 200, of a response that is no final one but
+// ended its request, such as 101 Switching Protocols.
+type InterimError struct{ Status int }
+
+func (e *InterimError) Error() string {
+	return fmt.Sprintf("answered %d, which is no final response", e.Status)
+}
+
+// Final refuses a response that is no final one: it closes its body and gives an
+// [*InterimError]. The body of a 101 is the bare connection, and reading it ends
+// with no context. Any other response, and an error, is given back.
+func Final(resp *http.Response, err error) (*http.Response, error) {
+	if err != nil || resp.StatusCode >= http.StatusOK {
+		return resp, err
+	}
+	_ = resp.Body.Close()
+	return nil, &InterimError{resp.StatusCode}
+}
+
 // CloseIdle closes the connections that are kept for reuse.
-func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
+func (c *Client) CloseIdle() { c.kept.CloseIdleConnections() }
 
 // ReadBody reads at most limit bytes of a response's body and closes it; the
-// rest is never transferred. A body that drips slowly ends with the request's
-// context, and what came before an error is returned beside it.
+// rest is never transferred. It ends with the request's context, and what came
+// before an error is returned beside it.
 func ReadBody(resp *http.Response, limit int) (body []byte, truncated bool, err error) {
-	defer resp.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	ctx := context.Background()
+	if resp.Request != nil { // as in every client's response
+		ctx = resp.Request.Context()
+	}
+	r := Until(ctx, resp.Body)
+	defer r.Close()
+	body, err = io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if len(body) > limit {
 		return body[:limit], true, nil
 	}
@@ -157,4 +218,30 @@ func ReadBody(resp *http.Response, limit int) (body []byte, truncated bool, err 
 		return body, false, fmt.Errorf("read body: %w", err)
 	}
 	return body, false, nil
+}
+
+// Until is a body that is closed when ctx ends, so that no read outlasts it; a
+// read that this breaks off fails with what ended ctx. net/http does this for
+// most bodies, but not for all.
+func Until(ctx context.Context, body io.ReadCloser) io.ReadCloser {
+	return until{ctx, body, context.AfterFunc(ctx, func() { _ = body.Close() })}
+}
+
+type until struct {
+	ctx  context.Context
+	body io.ReadCloser
+	stop func() bool
+}
+
+func (u until) Read(p []byte) (int, error) {
+	n, err := u.body.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) && u.ctx.Err() != nil {
+		err = u.ctx.Err()
+	}
+	return n, err
+}
+
+func (u until) Close() error {
+	u.stop()
+	return u.body.Close()
 }

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -207,20 +208,30 @@ func TestProxiesOfTheEnvironmentAreNotUsed(t *testing.T) {
 	resp.Body.Close()
 }
 
-func TestReceiversAreSpokenToInHTTP2(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
-	server.EnableHTTP2 = true
-	server.StartTLS()
-	defer server.Close()
-	client := egress.New(local)
-	client.Trust(poolOf(server))
-	resp, err := client.Do(get(t, server.URL))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.ProtoMajor != 2 {
-		t.Errorf("got %s", resp.Proto)
+func TestReceiversAreSpokenToInHTTP11Only(t *testing.T) {
+	for _, noReuse := range []bool{false, true} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		server.EnableHTTP2 = true
+		server.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if !slices.Equal(hello.SupportedProtos, []string{"http/1.1"}) {
+				t.Errorf("the client offers %v", hello.SupportedProtos)
+			}
+			return nil, nil
+		}}
+		server.StartTLS()
+		defer server.Close()
+		cfg := local
+		cfg.NoReuse = noReuse
+		client := egress.New(cfg)
+		client.Trust(poolOf(server))
+		resp, err := client.Do(get(t, server.URL))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.Proto != "HTTP/1.1" {
+			t.Errorf("got %s", resp.Proto)
+		}
 	}
 }
 
@@ -342,6 +353,31 @@ func TestASlowBodyEndsWithTheContext(t *testing.T) {
 	body, truncated, err := egress.ReadBody(resp, 1000)
 	if !errors.Is(err, context.Canceled) || truncated || !strings.HasPrefix("drip", string(body)) {
 		t.Errorf("got %q, truncated %v, %v; want what came, and a cancellation", body, truncated, err)
+	}
+}
+
+// A body whose reads end with no context, as that of a connection which switched
+// protocols, ends with its request's all the same.
+func TestABodyThatNoContextEndsIsClosedWithTheContext(t *testing.T) {
+	for want, end := range map[error]func(context.Context) (context.Context, context.CancelFunc){
+		context.Canceled: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			return ctx, cancel
+		},
+		context.DeadlineExceeded: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, time.Millisecond)
+		},
+	} {
+		ctx, cancel := end(t.Context())
+		defer cancel()
+		r, w := io.Pipe()
+		defer w.Close()
+		go func() { _, _ = io.WriteString(w, "what came") }()
+		_, _, err := egress.ReadBody(&http.Response{Body: r, Request: get(t, "http://127.0.0.1/").WithContext(ctx)}, 1000)
+		if !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
 	}
 }
 

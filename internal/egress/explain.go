@@ -21,6 +21,9 @@ func Explain(err error, elapsed time.Duration) string {
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused.Error()
 	}
+	if interim, ok := errors.AsType[*InterimError](err); ok {
+		return interim.Error()
+	}
 	if errors.Is(err, context.Canceled) {
 		return "canceled"
 	}
@@ -52,8 +55,7 @@ func Explain(err error, elapsed time.Duration) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed before the response was complete"
 	// The transport has no types for these.
-	case strings.Contains(err.Error(), "response headers exceeded"),
-		strings.Contains(err.Error(), "response header list larger"):
+	case strings.Contains(err.Error(), "response headers exceeded"):
 		return fmt.Sprintf("response headers over %d bytes", maxHeaderBytes)
 	}
 	return "no valid HTTP response"

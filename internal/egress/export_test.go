@@ -1,14 +1,14 @@
 package egress
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"net"
 )
 
 // Trust makes the client accept a test server's certificate.
 func (c *Client) Trust(roots *x509.CertPool) {
-	c.transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	c.kept.TLSClientConfig.RootCAs = roots
+	c.fresh.TLSClientConfig.RootCAs = roots
 }
 
 // Resolve makes the client ask a test's DNS.

@@ -3,16 +3,22 @@ package target
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"mime"
 	"strings"
+
+	"boathook/internal/egress"
 )
 
 // ReadAnswer reads what a remote target answers: its lines are the run's log as
 // they come; its output is the whole if that is one JSON value, else its last
 // line if that is a JSON object. Of server-sent events ("text/event-stream")
-// the lines are those of their data. An error is the reader's own.
-func ReadAnswer(r io.Reader, contentType string, log Log) (Result, error) {
+// the lines are those of their data. It closes the answer, at the latest when ctx
+// ends. An error is the answer's own, or ctx's.
+func ReadAnswer(ctx context.Context, answer io.ReadCloser, contentType string, log Log) (Result, error) {
+	r := egress.Until(ctx, answer)
+	defer r.Close()
 	media, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		media = ""

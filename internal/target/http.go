@@ -48,7 +48,7 @@ func (t HTTP) Run(ctx context.Context, job Job, log Log) Result {
 		return Broken(ctx, "target: %s", egress.Explain(err, time.Since(start)))
 	}
 	defer resp.Body.Close()
-	result, err := ReadAnswer(resp.Body, resp.Header.Get("Content-Type"), log)
+	result, err := ReadAnswer(ctx, resp.Body, resp.Header.Get("Content-Type"), log)
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return Failed("target answered %d", resp.StatusCode)

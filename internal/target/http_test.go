@@ -196,6 +196,69 @@ func TestAnHTTPTargetStopsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestATargetThatSwitchesProtocolsFailsItsRun(t *testing.T) {
+	for name, afterwards := range map[string]string{"and is silent": "", "and talks": strings.Repeat("line\n", 10_000)} {
+		for _, noReuse := range []bool{false, true} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				io.Copy(io.Discard, r.Body)
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"+afterwards)
+				io.Copy(io.Discard, conn) // until the client hangs up
+			}))
+			defer server.Close()
+			var log record
+			got := newHTTPWith(egress.Config{NoReuse: noReuse}).Run(t.Context(), httpJob(server.URL), &log)
+			if want := "target: answered 101, which is no final response"; got.Err != want || got.Output != nil || len(log.lines) > 0 {
+				t.Errorf("%s: got %+v and log %q, want error %q", name, got, log.lines, want)
+			}
+		}
+	}
+}
+
+// stubborn answers with a body that no context ends, as that of a connection
+// which switched protocols: a read waits until the body is closed.
+type stubborn struct {
+	read func() // hears of the first read
+	*io.PipeReader
+}
+
+func (s stubborn) Do(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: s}, nil
+}
+
+func (s stubborn) Read(p []byte) (int, error) {
+	s.read()
+	return s.PipeReader.Read(p)
+}
+
+func TestNoAnswerOutlivesItsRunsContext(t *testing.T) {
+	for _, tt := range []struct {
+		want string
+		end  func(context.Context) (context.Context, context.CancelFunc)
+	}{
+		{target.Canceled, context.WithCancel},
+		{target.TimeLimit, expiring},
+	} {
+		ctx, cancel := tt.end(t.Context())
+		defer cancel()
+		r, w := io.Pipe()
+		defer w.Close()
+		runner := target.HTTP{Client: stubborn{func() {
+			if tt.want == target.Canceled {
+				cancel()
+			}
+		}, r}}
+		if got := runner.Run(ctx, httpJob("http://127.0.0.1/"), &record{}); got.Err != tt.want || got.Output != nil {
+			t.Errorf("got %+v, want error %q", got, tt.want)
+		}
+	}
+}
+
 // expiring gives a context that has a time limit of its own.
 func expiring(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, 50*time.Millisecond)

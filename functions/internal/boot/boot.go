@@ -6,8 +6,11 @@ package boot
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -38,7 +41,7 @@ func (l Logging) Metrics() *metrics.Counters { return metrics.New(l.Namespace, o
 func Run[C interface{ level() slog.Level }](build func(context.Context, C, aws.Config) (handler any, err error)) {
 	ctx := context.Background()
 	c, err := env.ParseAs[C]()
-	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: c.level()})))
+	setLogger(os.Stdout, c.level())
 	var handler any
 	if err == nil {
 		handler, err = build(ctx, c, sdk(os.Getenv))
@@ -47,7 +50,32 @@ func Run[C interface{ level() slog.Level }](build func(context.Context, C, aws.C
 		slog.Error("start failed", "error", err)
 		os.Exit(1)
 	}
-	lambda.Start(handler)
+	lambda.Start(logged{lambda.NewHandler(handler)})
+}
+
+// logged is a handler whose failures and panics are lines of the log. The runtime
+// would tell them to package log.
+type logged struct{ lambda.Handler }
+
+func (l logged) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	defer func() {
+		if p := recover(); p != nil {
+			slog.ErrorContext(ctx, "handler panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			panic(p)
+		}
+	}()
+	out, err := l.Handler.Invoke(ctx, payload)
+	if err != nil {
+		slog.ErrorContext(ctx, "invocation failed", "error", err)
+	}
+	return out, err
+}
+
+// setLogger has all lines of the process written to w as JSON. Those of package
+// log are debug: strangers who misbehave have net/http write them without end.
+func setLogger(w io.Writer, level slog.Level) {
+	slog.SetDefault(slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})))
+	slog.SetLogLoggerLevel(slog.LevelDebug)
 }
 
 // sdk is the SDK's configuration. Lambda puts all that it takes into the

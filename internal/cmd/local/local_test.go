@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,7 @@ type program struct {
 	t      *testing.T
 	url    string
 	stdout *output
+	stderr *output
 	stop   context.CancelFunc
 	done   chan error
 }
@@ -39,6 +41,8 @@ type output struct {
 	text bytes.Buffer
 	more chan struct{} // closed at each write, and made anew
 }
+
+func newOutput() *output { return &output{more: make(chan struct{})} }
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
@@ -86,13 +90,13 @@ func environment(pairs ...string) func(string) string {
 	}
 }
 
-func start(t *testing.T) *program {
+// start runs the program with more variables, until the test ends.
+func start(t *testing.T, variables ...string) *program {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	p := &program{t: t, stdout: &output{more: make(chan struct{})}, stop: stop, done: make(chan error, 1)}
-	go func() {
-		p.done <- run(ctx, environment("PORT=0", "BOATHOOK_ADMIN_TOKEN="+adminToken, "BOATHOOK_INTERNAL_TOKEN="+internalToken), p.stdout, io.Discard)
-	}()
+	p := &program{t: t, stdout: newOutput(), stderr: newOutput(), stop: stop, done: make(chan error, 1)}
+	variables = append(variables, "PORT=0", "BOATHOOK_ADMIN_TOKEN="+adminToken, "BOATHOOK_INTERNAL_TOKEN="+internalToken)
+	go func() { p.done <- run(ctx, environment(variables...), p.stdout, p.stderr) }()
 	t.Cleanup(func() {
 		stop()
 		<-p.done
@@ -262,6 +266,18 @@ func (p *program) retrying(webhook string, n int) {
 		time.Sleep(20 * time.Millisecond) // the program has no way to tell
 	}
 	p.t.Fatalf("%d deliveries are not retried", n)
+}
+
+func TestWhatNetHTTPLogsIsDebug(t *testing.T) {
+	for level, shown := range map[string]bool{"debug": true, "info": false} {
+		t.Run(level, func(t *testing.T) {
+			p := start(t, "BOATHOOK_LOG_LEVEL="+level)
+			log.Print("Unsolicited response received on idle HTTP channel") // as net/http does
+			if strings.Contains(p.stderr.String(), "Unsolicited") != shown {
+				t.Errorf("it logs %s", p.stderr)
+			}
+		})
+	}
 }
 
 func awaitFile(t *testing.T, name string) {

@@ -80,10 +80,15 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	url := "http://" + listener.Addr().String()
 
 	inbox := newReceiver(stdout)
-	s, err := newSystem(ctx, c, url, inbox, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.logLevel})))
+	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.logLevel}))
+	s, err := newSystem(ctx, c, url, inbox, logger)
 	if err != nil {
 		return err
 	}
+	// net/http's lines, those of its clients too, are debug: strangers have it
+	// write as many as they like.
+	slog.SetDefault(logger)
+	slog.SetLogLoggerLevel(slog.LevelDebug)
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	serving := make(chan error, 1)
 	go func() { serving <- server.Serve(listener) }()

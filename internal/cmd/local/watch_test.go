@@ -31,7 +31,7 @@ func TestTheREADMEsWatcher(t *testing.T) {
 	script := fmt.Sprintf("const url = %q, token = %q, workspaceId = %q;\n",
 		strings.Replace(p.url, "http", "ws", 1)+"/ws", p.call("GET", "/api/v1/ws-token", "", 200)["token"], firstWorkspace)
 	cmd := exec.CommandContext(t.Context(), "node", "--experimental-websocket", "--eval", script+watcher)
-	printed := &output{more: make(chan struct{})}
+	printed := newOutput()
 	cmd.Stdout, cmd.Stderr = printed, os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
 
 	"boathook/internal/boathook"
+	"boathook/internal/egress"
 )
 
 // Sockets are an API's connections. The client's retries are bounded by each
@@ -25,7 +27,18 @@ type Sockets struct {
 func New(cfg aws.Config, endpoint string) Sockets {
 	return Sockets{apigatewaymanagementapi.NewFromConfig(cfg, func(o *apigatewaymanagementapi.Options) {
 		o.BaseEndpoint = &endpoint
+		o.HTTPClient = client{o.HTTPClient}
 	})}
+}
+
+// client takes final responses only: the SDK would read what follows any other,
+// past the end of its context.
+type client struct {
+	apigatewaymanagementapi.HTTPClient
+}
+
+func (c client) Do(req *http.Request) (*http.Response, error) {
+	return egress.Final(c.HTTPClient.Do(req))
 }
 
 // Post sends one text frame, of at most 128 KiB. NotFound: the connection is

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
+	"boathook/internal/egress"
 	"boathook/internal/stream/apigateway"
 )
 
@@ -85,5 +86,31 @@ func TestAnyOtherAnswerIsAFailure(t *testing.T) {
 	cancel()
 	if err := s.Post(ctx, id, []byte("x")); !errors.Is(err, context.Canceled) {
 		t.Errorf("a post that is given up: %v", err)
+	}
+}
+
+func TestAnInterimResponseEndsACall(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn) // says nothing until the client hangs up
+	}))
+	t.Cleanup(server.Close)
+	s := apigateway.New(aws.Config{
+		Region: "eu-west-1", Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	}, server.URL)
+	for name, call := range map[string]func() error{
+		"Post":  func() error { return s.Post(t.Context(), id, []byte("x")) },
+		"Close": func() error { return s.Close(t.Context(), id) },
+	} {
+		if interim, ok := errors.AsType[*egress.InterimError](call()); !ok || interim.Status != http.StatusSwitchingProtocols {
+			t.Errorf("%s: %v", name, interim)
+		}
 	}
 }

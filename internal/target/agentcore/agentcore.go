@@ -58,7 +58,7 @@ func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.
 		return target.Broken(ctx, "AgentCore: %s", once.Explain(err, time.Since(start)))
 	}
 	defer out.Response.Close()
-	result, err := target.ReadAnswer(out.Response, aws.ToString(out.ContentType), log)
+	result, err := target.ReadAnswer(ctx, out.Response, aws.ToString(out.ContentType), log)
 	if err != nil {
 		return target.Broken(ctx, "AgentCore: %s", egress.Explain(err, time.Since(start)))
 	}

@@ -120,6 +120,7 @@ func TestAnAgentIsNeverInvokedTwice(t *testing.T) {
 		"failed inside":   {awsError(424, "RuntimeClientError", "the agent crashed"), "AgentCore: RuntimeClientError: the agent crashed"},
 		"out of order":    {awsError(500, "InternalServerException", "try later"), "AgentCore: InternalServerException: try later"},
 		"unknown runtime": {awsError(404, "ResourceNotFoundException", "no such runtime"), "AgentCore: ResourceNotFoundException: no such runtime"},
+		"other protocols": {targettest.SwitchProtocols, "AgentCore: answered 101, which is no final response"},
 		"hung up":         {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "AgentCore: connection closed before the response was complete"},
 		"broke off": {func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "one line\n")

@@ -107,6 +107,7 @@ func TestAnInvocationIsNeverRepeated(t *testing.T) {
 		{"throttled", awsError(429, "TooManyRequestsException", "Rate Exceeded."), "Lambda: TooManyRequestsException: Rate Exceeded."},
 		{"out of order", awsError(500, "ServiceException", "try later"), "Lambda: ServiceException: try later"},
 		{"unknown function", awsError(404, "ResourceNotFoundException", "Function not found"), "Lambda: ResourceNotFoundException: Function not found"},
+		{"other protocols", targettest.SwitchProtocols, "Lambda: answered 101, which is no final response"},
 		{"hung up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "Lambda: connection closed before the response was complete"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

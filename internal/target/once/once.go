@@ -37,7 +37,7 @@ func (c client) Do(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		req.Body = struct{ io.ReadCloser }{req.Body}
 	}
-	return c.BuildableClient.Do(req)
+	return egress.Final(c.BuildableClient.Do(req)) // the SDK reads whatever is no success to its end
 }
 
 // Explain puts a call that gave no answer into words.

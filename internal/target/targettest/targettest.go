@@ -29,6 +29,17 @@ func AWS(t *testing.T, answer http.HandlerFunc) aws.Config {
 	}
 }
 
+// SwitchProtocols answers 101 and then says nothing until the client hangs up.
+func SwitchProtocols(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+	_, _ = io.Copy(io.Discard, conn)
+}
+
 // Log is a [target.Log] that keeps its lines, each behind its stream's name.
 type Log struct {
 	Lines []string
