@@ -77,6 +77,9 @@ func TestURLsThatCanNeverLeaveAreInvalid(t *testing.T) {
 		"https://exa mple.com/", " https://example.com/", "https://example.com\n/", "https://exa%6dple.com/", "https://a..b/", "https://.com/",
 		"https://bücher.example/", "https://[::1/", "https://[fe80::1%25eth0]/", "https://[2606:4700::1111%25eth0]/", "https://%00/",
 		"https://"+strings.Repeat("a", 64)+".com/", "https://"+strings.Repeat("a.", 127)+"com/",
+		"https://example.com/a b", "https://example.com/?q=a b", "https://example.com?q= HTTP/1.1", "https://example.com/?q=a\tb", "https://example.com/?q=\r\nX: y",
+		"https://example.com/\x00", "https://example.com/?\x7f", "https://example.com/é", "https://example.com/?q=é", "https://example.com/?q=\xff", "https://example.com/?\u2028",
+		"https://example.com/{id}", "https://example.com/a|b", `https://example.com/a\b`, `https://example.com/"a"`, "https://example.com/%zz",
 		"https://example.com/"+strings.Repeat("a", egress.MaxURLLength),
 	) {
 		err := client.CheckURL("target.url", url)
@@ -95,6 +98,8 @@ func TestURLsOfPublicHostsAreValid(t *testing.T) {
 		"https://example.com", "https://example.com/", "HTTPS://EXAMPLE.com/", "https://example.com./hook", "https://example.com:8443/a?b=c",
 		"https://xn--bcher-kva.example/", "https://a_b.example.com/", "https://receiver/", "https://1.example.com/", "https://3com.com/",
 		"https://8.8.8.8/", "https://8.8.8.8:8443/", "https://[2606:4700:4700::1111]/", "https://[2606:4700:4700::1111]:8443/",
+		"https://example.com/?q=a%20b+c", "https://example.com/%20/%C3%A9?q=%", "https://example.com?q=1", "https://example.com/?", "https://example.com//a/../b/./",
+		"https://example.com/a:b@c;d=e,f!$&'()*+[]~", "https://example.com/?q={id}|[0]&x=\"<>^`\\",
 		"https://example.com/" + strings.Repeat("a", egress.MaxURLLength-20),
 	} {
 		if err := client.CheckURL("url", url); err != nil {

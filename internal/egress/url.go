@@ -1,12 +1,14 @@
 package egress
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"boathook/internal/boathook"
 )
@@ -29,11 +31,15 @@ var (
 )
 
 // CheckURL reports why requests to a URL could never leave, as a
-// [boathook.Invalid] error about field. It asks no DNS: what a name resolves
-// to is checked at each connection.
+// [boathook.Invalid] error about field. Path and query of one that passes are
+// sent byte for byte as they are written. CheckURL asks no DNS: what a name
+// resolves to is checked at each connection.
 func (c *Client) CheckURL(field, raw string) error {
 	if len(raw) > MaxURLLength {
 		return boathook.InvalidField(field, "longer than %d bytes", MaxURLLength)
+	}
+	if bad := unsendable(raw); bad != "" {
+		return boathook.InvalidField(field, "%q can't be sent in a URL: percent-encode it, as %s", bad, percentEncoded(bad))
 	}
 	// The parser's error would repeat the URL, which may hold a credential.
 	u, err := url.Parse(raw)
@@ -58,6 +64,35 @@ func (c *Client) CheckURL(field, raw string) error {
 		}
 	}
 	return c.checkHost(field, u.Hostname())
+}
+
+// unsendable is the first character of a URL's path or query that is not sent as
+// it is written, or empty if there is none. net/http writes a query as it stands,
+// with spaces that break the request line. A path it encodes anew if it has
+// characters that RFC 3986, section 3.3, does not allow.
+func unsendable(raw string) string {
+	_, rest, _ := strings.Cut(raw, "://")
+	start := strings.IndexAny(rest, "/?")
+	if start < 0 {
+		return ""
+	}
+	inQuery := false
+	for i, r := range rest[start:] {
+		inQuery = inQuery || r == '?'
+		if r <= ' ' || r > '~' || !inQuery && strings.ContainsRune("\"<>\\^`{|}", r) {
+			_, size := utf8.DecodeRuneInString(rest[start+i:])
+			return rest[start+i:][:size]
+		}
+	}
+	return ""
+}
+
+func percentEncoded(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		fmt.Fprintf(&b, "%%%02X", s[i])
+	}
+	return b.String()
 }
 
 func (c *Client) checkHost(field, host string) error {
