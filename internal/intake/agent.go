@@ -157,12 +157,12 @@ func fresh(timestamp string, required bool, now time.Time) bool {
 	if timestamp == "" {
 		return !required
 	}
-	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	seconds, err := strconv.ParseUint(timestamp, 10, 63) // takes digits only
 	if err != nil {
 		return false
 	}
 	// In seconds: the age of a time far away does not fit a Duration.
-	return math.Abs(float64(now.Unix()-seconds)) <= maxSkew.Seconds()
+	return math.Abs(float64(now.Unix()-int64(seconds))) <= maxSkew.Seconds()
 }
 
 // admit starts a run if the agent's limits allow it. A trigger that is repeated

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"boathook/internal/boathook"
@@ -25,12 +26,45 @@ const (
 // mask is shown for what may be a credential.
 const mask = "********"
 
+// checkName refuses a name that is not what it seems to a reader: names are shown
+// in lists, terminals and log lines.
 func checkName(name string) error {
-	if n := utf8.RuneCountInString(name); strings.TrimSpace(name) == "" || n > boathook.MaxNameLength {
+	if n := utf8.RuneCountInString(name); n > boathook.MaxNameLength || !strings.ContainsFunc(name, isVisible) {
 		return boathook.InvalidField("name", "must have 1 to %d characters", boathook.MaxNameLength)
+	}
+	inFlag := false
+	for _, r := range name {
+		inFlag = r == blackFlag || inFlag && isTag(r)
+		if !inFlag && isHidden(r) {
+			return boathook.InvalidField("name", "must not have control characters or invisible ones, such as %U", r)
+		}
 	}
 	return nil
 }
+
+// isVisible reports whether a character shows by itself.
+func isVisible(r rune) bool {
+	return !unicode.IsSpace(r) && !unicode.In(r, unicode.M, unicode.Cc, unicode.Cf)
+}
+
+// isHidden reports whether a character does not show, but changes how others do
+// or are read: control and format characters, which can turn the direction of a
+// text, and fillers. The joiners are none, since Persian and emoji need them, nor
+// are variation selectors, which are marks.
+func isHidden(r rune) bool {
+	const zeroWidthNonJoiner, zeroWidthJoiner = '\u200c', '\u200d'
+	switch {
+	case r == zeroWidthNonJoiner, r == zeroWidthJoiner, unicode.Is(unicode.Prepended_Concatenation_Mark, r):
+		return false
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
+}
+
+// blackFlag begins the flags of regions such as Scotland, which tags after it name
+// (Unicode Technical Standard 51, emoji tag sequences).
+const blackFlag = '\U0001F3F4'
+
+func isTag(r rune) bool { return '\U000E0020' <= r && r <= '\U000E007F' }
 
 func checkEnvironment(e boathook.Environment) error {
 	if !e.Valid() {

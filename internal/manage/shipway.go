@@ -389,10 +389,11 @@ func (h *Handler) hookDelivery(ctx context.Context, c call) (boathook.OutgoingWe
 // numberedDelivery looks through those of the second that the number tells, as many
 // as one look finds.
 func (h *Handler) numberedDelivery(ctx context.Context, w boathook.OutgoingWebhook, text string) (found boathook.DeliveryID, err error) {
-	number, err := strconv.ParseInt(text, 10, 64)
+	digits, err := strconv.ParseUint(text, 10, 63) // no sign: a delivery has one number
 	if err != nil {
 		return found, errNoDelivery
 	}
+	number := int64(digits)
 	second := boathook.NumberTime(number)
 	deliveries, next, err := h.cfg.Store.Deliveries(ctx, store.DeliveryQuery{
 		WorkspaceID: w.WorkspaceID, WebhookID: w.ID, Since: second, Until: second.Add(time.Second),

@@ -311,6 +311,9 @@ func TestAHooksDeliveryIsSentAgain(t *testing.T) {
 		a.ask(404, "POST", other+"/deliveries/"+name+"/attempts", "")
 		a.ask(404, "GET", other+"/deliveries/"+name, "")
 	}
+	for _, sign := range []string{"+", "-", "%20"} {
+		a.ask(404, "GET", fmt.Sprintf("%s/deliveries/%s%d", path, sign, id.Number()), "")
+	}
 	a.ask(200, "PATCH", path, `{"active":false}`)
 	a.ask(409, "POST", path+"/deliveries/"+id.String()+"/attempts", "")
 	a.ask(409, "POST", path+"/tests", "")

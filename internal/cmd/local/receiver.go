@@ -39,8 +39,8 @@ func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	verdict := "does not verify"
-	if seconds, err := strconv.ParseInt(r.Header.Get(dialect.CrewshipTimestamp), 10, 64); err == nil &&
-		signature.VerifyTimestamped(r.Header.Get(dialect.CrewshipSignature), rc.secret, time.Unix(seconds, 0), body) {
+	if seconds, err := strconv.ParseUint(r.Header.Get(dialect.CrewshipTimestamp), 10, 63); err == nil &&
+		signature.VerifyTimestamped(r.Header.Get(dialect.CrewshipSignature), rc.secret, time.Unix(int64(seconds), 0), body) {
 		verdict = "verifies"
 	}
 	text := fmt.Sprintf("%q", body)
