@@ -139,8 +139,15 @@ func checkSettings(v boathook.Verification) error {
 		{"delivery_header", v.DeliveryHeader, []string{HMAC}},
 		{"timestamp_header", v.TimestampHeader, []string{Grafana}},
 	} {
-		if f.value != "" && !slices.Contains(f.presets, v.Preset) {
+		if f.value == "" {
+			continue
+		}
+		if !slices.Contains(f.presets, v.Preset) {
 			return boathook.InvalidField("verification."+f.name, "is for the preset %s", strings.Join(f.presets, " or "))
+		}
+		if strings.HasSuffix(f.name, "header") && overwritten(f.value) {
+			return boathook.InvalidField("verification."+f.name,
+				"%q does not arrive as its sender wrote it: HTTP itself or what stands in front of Boathook sets it", f.value)
 		}
 	}
 	if v.Preset != HMAC {
@@ -156,6 +163,24 @@ func checkSettings(v boathook.Verification) error {
 		return boathook.InvalidField("verification.encoding", "must be %s or %s", signature.Hex, signature.Base64)
 	}
 	return nil
+}
+
+// notTheSenders are the headers, in lower case, that do not arrive as their
+// sender wrote them, and notTheSendersPrefixes how more of them begin. Those of
+// one connection end with it, net/http's server takes Host away, API Gateway sets
+// X-Amzn-Trace-Id and what it forwards, and package apigw sets X-Request-Id.
+var (
+	notTheSenders = []string{
+		"connection", "content-length", "expect", "forwarded", "host", "keep-alive", "proxy-authenticate",
+		"proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via", "x-request-id",
+	}
+	notTheSendersPrefixes = []string{"x-amzn-", "x-forwarded-"}
+)
+
+func overwritten(header string) bool {
+	name := strings.ToLower(header)
+	return slices.Contains(notTheSenders, name) ||
+		slices.ContainsFunc(notTheSendersPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 // Verifies reports whether the provider's requests prove themselves by a

@@ -1,11 +1,20 @@
 package provider_test
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
+
+	"boathook/internal/apigw"
 	"boathook/internal/boathook"
 	"boathook/internal/provider"
 )
@@ -39,6 +48,78 @@ func TestAVerificationNamesTheFieldAtFault(t *testing.T) {
 			continue
 		}
 		t.Errorf("%s: %v, want an error about %q", name, err, tc.field)
+	}
+}
+
+// settings name a header in each of the fields that name one.
+func settings(header string) map[string]boathook.Verification {
+	return map[string]boathook.Verification{
+		"verification.header":           {Preset: provider.HMAC, Header: header, Algorithm: "sha256", Encoding: "hex"},
+		"verification.delivery_header":  {Preset: provider.HMAC, Header: "X-Sig", Algorithm: "sha256", Encoding: "hex", DeliveryHeader: header},
+		"verification.timestamp_header": {Preset: provider.Grafana, TimestampHeader: header},
+	}
+}
+
+func TestAHeaderThatDoesNotArriveAsItWasSentIsRefused(t *testing.T) {
+	for _, header := range []string{
+		"Host", "host", "HOST", "Content-Length", "Connection", "Transfer-Encoding", "X-Request-Id", "x-request-ID", "Keep-Alive", "TE", "Trailer",
+		"Upgrade", "Expect", "Via", "Forwarded", "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Connection",
+		"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port", "x-forwarded-signature", "X-Amzn-Trace-Id", "X-AMZN-Signature",
+	} {
+		for field, v := range settings(header) {
+			_, err := provider.New(v)
+			var e *boathook.Error
+			if !errors.As(err, &e) || e.Kind != boathook.Invalid || e.Field != field || !strings.Contains(e.Message, header) {
+				t.Errorf("%s as %s: %v", header, field, err)
+			}
+		}
+	}
+	for _, header := range []string{"X-Sig", "Authorization", "X-Hub-Signature-256", "X-Amz-Sns-Message-Id", "X-Request-Signature", "Hostname", "Content-Type", "Cookie", "Signature"} {
+		for field, v := range settings(header) {
+			if _, err := provider.New(v); err != nil {
+				t.Errorf("%s as %s: %v", header, field, err)
+			}
+		}
+	}
+}
+
+// Whatever net/http's server or package apigw takes away, or sets itself, can hold
+// no signature.
+func TestWhatTheServerSetsItselfIsRefused(t *testing.T) {
+	var arrived atomic.Pointer[http.Header]
+	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { arrived.Store(&r.Header) })
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	behindAPIGateway := apigw.Handler(handler)
+	for _, header := range []string{
+		"Accept", "Accept-Encoding", "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Md5", "Content-Type", "Cookie",
+		"Date", "Digest", "Expect", "From", "Host", "If-Match", "Keep-Alive", "Origin", "Pragma", "Proxy-Authorization", "Range", "Referer", "Signature", "Te",
+		"Trailer", "Transfer-Encoding", "Upgrade", "User-Agent", "Via", "X-Amzn-Trace-Id", "X-Forwarded-For", "X-Hub-Signature-256", "X-Request-Id", "X-Sig",
+	} {
+		const value = "5891b5b522d5df086d0ff0b110fbd9d2"
+		arrived.Store(&http.Header{}) // what is refused arrives without headers
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: a.example\r\n%s: %s\r\n\r\n", header, value)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", header, err)
+		}
+		conn.Close()
+		whole := res.StatusCode == http.StatusOK && arrived.Load().Get(header) == value
+		if _, err := behindAPIGateway(t.Context(), events.APIGatewayV2HTTPRequest{Headers: map[string]string{header: value}}); err != nil {
+			t.Fatal(err)
+		}
+		if whole && arrived.Load().Get(header) == value {
+			continue
+		}
+		for field, v := range settings(header) {
+			if _, err := provider.New(v); err == nil {
+				t.Errorf("%s does not arrive, and is taken as %s", header, field)
+			}
+		}
 	}
 }
 
