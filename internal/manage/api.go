@@ -119,8 +119,8 @@ type Config struct {
 	// or "function_arn".
 	AllowTarget func(boathook.Target) error
 
-	// PublicURL is where incoming webhooks are reached, without a trailing
-	// slash. Empty: where the request came to.
+	// PublicURL is where the API and incoming webhooks are reached, without a
+	// trailing slash. Empty: where the request came to.
 	PublicURL string
 
 	Now func() time.Time

@@ -90,16 +90,15 @@ func (h *Handler) putWithNewURL(ctx context.Context, c call, w boathook.Incoming
 	return view, h.cfg.Store.PutIncoming(ctx, w)
 }
 
-// publicURL is the configured one, or where the request came to.
+// publicURL is the configured one, or where the request came to. Only on AWS may
+// none be configured: there package apigw takes the host from API Gateway's own
+// requestContext.domainName. A server of one's own would repeat any Host that a
+// client sends.
 func (h *Handler) publicURL(c call) string {
 	if h.cfg.PublicURL != "" {
 		return h.cfg.PublicURL
 	}
-	return c.origin()
-}
-
-// origin is where the request came to: by https unless that is this machine.
-func (c call) origin() string {
+	// By https, unless it came to this machine.
 	host, _, err := net.SplitHostPort(c.Host)
 	if err != nil {
 		host = c.Host // without a port

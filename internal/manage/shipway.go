@@ -211,7 +211,7 @@ func (h *Handler) listHooks(w http.ResponseWriter, c call) error {
 	page := c.clamped("page", 1, boathook.MaxWebhooks, 1)
 	var links []string
 	link := func(rel string, number int) {
-		links = append(links, c.link(rel, "page", strconv.Itoa(number)))
+		links = append(links, h.link(c, rel, "page", strconv.Itoa(number)))
 	}
 	if page > 1 {
 		link("prev", min(page-1, last))
@@ -248,12 +248,12 @@ func (c call) clamped(name string, least, most, otherwise int) int {
 }
 
 // link is the request's own URL with another parameter, as a Link header has it.
-func (c call) link(rel, name, value string) string {
+func (h *Handler) link(c call, rel, name, value string) string {
 	u := url.URL{Path: c.URL.Path, RawPath: c.URL.RawPath}
 	q := c.URL.Query()
 	q.Set(name, value)
 	u.RawQuery = q.Encode()
-	return fmt.Sprintf("<%s%s>; rel=%q", c.origin(), u.String(), rel)
+	return fmt.Sprintf("<%s%s>; rel=%q", h.publicURL(c), u.String(), rel)
 }
 
 func setLinks(w http.ResponseWriter, links []string) {
@@ -362,7 +362,7 @@ func (h *Handler) listHookDeliveries(w http.ResponseWriter, c call) error {
 		views[i] = viewHookDelivery(d)
 	}
 	if next != "" {
-		setLinks(w, []string{c.link("next", "cursor", next)})
+		setLinks(w, []string{h.link(c, "next", "cursor", next)})
 	}
 	return answer(w, http.StatusOK, views)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/manage"
 	"boathook/internal/queue"
 )
 
@@ -193,9 +194,9 @@ func TestARepositoryHasAHundredHooksInPages(t *testing.T) {
 	if e := a.ask(400, "POST", hooks, `{"config":{"url":"https://e.example"}}`); !strings.Contains(e.text("message"), "100") {
 		t.Errorf("got %v", e)
 	}
-	a.host = "hooks.example:8443"
+	a.host = "attacker.example" // a client names any
 	at := func(page int) string {
-		return fmt.Sprintf("<https://hooks.example:8443%s?page=%d&per_page=40>", hooks, page)
+		return fmt.Sprintf("<https://hooks.example.com%s?page=%d&per_page=40>", hooks, page)
 	}
 	for _, c := range []struct {
 		query      string
@@ -226,6 +227,18 @@ func TestARepositoryHasAHundredHooksInPages(t *testing.T) {
 		if link := w.Header().Get("Link"); !c.defaulting && link != c.link {
 			t.Errorf("%q: Link is %s, want %s", c.query, link, c.link)
 		}
+	}
+}
+
+func TestWithoutAPublicURLLinksLeadWhereTheRequestCame(t *testing.T) {
+	a := newAPI(t, func(c *manage.Config) { c.PublicURL = "" })
+	hooks, _ := a.repository("docker-hello")
+	a.hook(hooks)
+	a.hook(hooks)
+	a.host = "api123.execute-api.eu-west-1.amazonaws.com"
+	want := "<https://" + a.host + hooks + `?page=2&per_page=1>; rel="next", <https://` + a.host + hooks + `?page=2&per_page=1>; rel="last"`
+	if got := a.request(stackToken, "GET", hooks+"?per_page=1", "").Header().Get("Link"); got != want {
+		t.Errorf("Link is %s, want %s", got, want)
 	}
 }
 
@@ -283,7 +296,7 @@ func TestAHooksDeliveriesHaveGitHubsShape(t *testing.T) {
 	}
 
 	w := a.request(stackToken, "GET", path+"/deliveries?per_page=2", "")
-	link, _, _ := strings.Cut(strings.TrimPrefix(w.Header().Get("Link"), "<https://example.com"), `>; rel="next"`)
+	link, _, _ := strings.Cut(strings.TrimPrefix(w.Header().Get("Link"), "<https://hooks.example.com"), `>; rel="next"`)
 	if rest := a.array(link); len(rest) != 1 || rest[0]["guid"] != list[2]["guid"] {
 		t.Errorf("the page behind %s has %v", link, rest)
 	}
