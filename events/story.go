@@ -37,11 +37,11 @@ func Tell(ctx context.Context, s Store, sealer *seal.Sealer, at time.Time, serve
 	if err := s.PutWorkspace(ctx, boathook.Workspace{ID: WorkspaceID, Name: "story", DataKey: dataKey, CreatedAt: at}); err != nil {
 		return err
 	}
-	outgoing, err := sealer.Seal(ctx, WorkspaceID, OutgoingID, []byte(OutgoingSecret))
+	outgoing, err := sealer.Seal(ctx, WorkspaceID, seal.OutgoingSecret(OutgoingID), []byte(OutgoingSecret))
 	if err != nil {
 		return err
 	}
-	agent, err := sealer.Seal(ctx, WorkspaceID, AgentID, []byte(AgentSecret))
+	agent, err := sealer.Seal(ctx, WorkspaceID, seal.AgentSecret(AgentID), []byte(AgentSecret))
 	if err != nil {
 		return err
 	}

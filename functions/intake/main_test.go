@@ -19,6 +19,7 @@ import (
 	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
+	"boathook/internal/seal"
 	"boathook/internal/store"
 )
 
@@ -86,7 +87,7 @@ func TestAVerifiedTriggerReadsTheDataKeyOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	webhook.Verification.Preset = "github"
-	webhook.Verification.SealedSecret, err = s.Seal.Seal(t.Context(), webhook.WorkspaceID, webhook.ID, []byte(secret))
+	webhook.Verification.SealedSecret, err = s.Seal.Seal(t.Context(), webhook.WorkspaceID, seal.IncomingSecret(webhook.ID), []byte(secret))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"boathook/internal/egress"
 	"boathook/internal/queue"
 	"boathook/internal/schedule"
+	"boathook/internal/seal"
 )
 
 // sent is an attempt that was made.
@@ -118,7 +119,7 @@ func (d *Deliverer) secrets(ctx context.Context, w *webhook) ([]string, error) {
 	}
 	secrets := make([]string, len(sealed))
 	for i, s := range sealed {
-		secret, err := d.config.Seal.Open(ctx, w.WorkspaceID, w.ID, s)
+		secret, err := d.config.Seal.Open(ctx, w.WorkspaceID, seal.OutgoingSecret(w.ID), s)
 		if err != nil {
 			return nil, fmt.Errorf("open the secret of webhook %s: %w", w.ID, err)
 		}
@@ -131,7 +132,7 @@ func (d *Deliverer) customHeaders(ctx context.Context, w *webhook) (headers map[
 	if len(w.SealedHeaders) == 0 {
 		return nil, nil
 	}
-	text, err := d.config.Seal.Open(ctx, w.WorkspaceID, w.ID, w.SealedHeaders)
+	text, err := d.config.Seal.Open(ctx, w.WorkspaceID, seal.OutgoingHeaders(w.ID), w.SealedHeaders)
 	if err == nil {
 		err = json.Unmarshal(text, &headers)
 	}

@@ -16,6 +16,7 @@ import (
 	"boathook/internal/cache"
 	"boathook/internal/queue"
 	"boathook/internal/runs"
+	"boathook/internal/seal"
 	"boathook/internal/store"
 	"boathook/internal/target"
 )
@@ -180,7 +181,7 @@ func (x *Executor) version(ctx context.Context, run boathook.Run) (*boathook.Ver
 		if err != nil || len(v.SealedHeaders) == 0 {
 			return v, err
 		}
-		text, err := x.config.Seal.Open(ctx, v.WorkspaceID, v.ID, v.SealedHeaders)
+		text, err := x.config.Seal.Open(ctx, v.WorkspaceID, seal.TargetHeaders(v.ID), v.SealedHeaders)
 		if err != nil {
 			return v, fmt.Errorf("open the headers of version %s: %w", v.ID, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/seal"
 	"boathook/internal/signature"
 	"boathook/internal/store"
 )
@@ -133,7 +134,7 @@ func (in *Intake) acceptAgent(answer http.Header, r *http.Request, now time.Time
 
 // authenticate checks the signature or, without one, the plain secret.
 func (in *Intake) authenticate(answer http.Header, r *http.Request, agent boathook.Source, body []byte, now time.Time) error {
-	secret, err := in.Seal.Open(r.Context(), agent.WorkspaceID, agent.ID, agent.Agent.SealedSecret)
+	secret, err := in.Seal.Open(r.Context(), agent.WorkspaceID, seal.AgentSecret(agent.ID), agent.Agent.SealedSecret)
 	if err != nil {
 		return fmt.Errorf("open the secret of agent %s: %w", agent.ID, err)
 	}

@@ -19,6 +19,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/metrics"
 	"boathook/internal/provider"
+	"boathook/internal/seal"
 	"boathook/internal/store"
 )
 
@@ -210,7 +211,7 @@ func (in *Intake) verify(r request, webhook *boathook.IncomingWebhook, sender *p
 	if !sender.Verifies() {
 		return nil
 	}
-	secret, err := in.Seal.Open(r.Context(), webhook.WorkspaceID, webhook.ID, webhook.Verification.SealedSecret)
+	secret, err := in.Seal.Open(r.Context(), webhook.WorkspaceID, seal.IncomingSecret(webhook.ID), webhook.Verification.SealedSecret)
 	if err != nil {
 		return fmt.Errorf("open the secret of %s: %w", webhook.ID, err)
 	}

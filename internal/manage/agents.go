@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"boathook/internal/boathook"
+	"boathook/internal/seal"
 )
 
 type agentView struct {
@@ -177,7 +178,7 @@ func (h *Handler) applyAgent(ctx context.Context, in agentInput, crew boathook.S
 // it had stops working.
 func (h *Handler) putWithNewAgentSecret(ctx context.Context, s boathook.Source) (secret string, err error) {
 	secret = boathook.NewAgentSecret()
-	if s.Agent.SealedSecret, err = h.cfg.Seal.Seal(ctx, s.WorkspaceID, s.ID, []byte(secret)); err != nil {
+	if s.Agent.SealedSecret, err = h.cfg.Seal.Seal(ctx, s.WorkspaceID, seal.AgentSecret(s.ID), []byte(secret)); err != nil {
 		return "", fmt.Errorf("seal the secret of %s: %w", s.ID, err)
 	}
 	return secret, h.cfg.Store.PutSource(ctx, s)
@@ -303,7 +304,7 @@ func (h *Handler) internalSecret(w http.ResponseWriter, r *http.Request) error {
 	if len(view.Agent.Agent.SealedSecret) == 0 {
 		return boathook.Errorf(boathook.NotFound, "Webhook secret not configured for agent")
 	}
-	secret, err := h.cfg.Seal.Open(r.Context(), view.Agent.WorkspaceID, view.Agent.ID, view.Agent.Agent.SealedSecret)
+	secret, err := h.cfg.Seal.Open(r.Context(), view.Agent.WorkspaceID, seal.AgentSecret(view.Agent.ID), view.Agent.Agent.SealedSecret)
 	if err != nil {
 		return fmt.Errorf("open the secret of %s: %w", view.Agent.ID, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"boathook/internal/catalogue"
 	"boathook/internal/manage"
 	"boathook/internal/queue"
+	"boathook/internal/seal"
 	"boathook/internal/store"
 )
 
@@ -58,7 +59,7 @@ func TestAnAgentShowsItsSettingsAndItsLiveTarget(t *testing.T) {
 		t.Errorf("live is %v, %v", view.Live, err)
 	}
 	sealed := view.Agent.Agent.SealedSecret
-	if plain, err := a.config.Seal.Open(t.Context(), "ws_local", made.text("id"), sealed); err != nil || string(plain) != secret {
+	if plain, err := a.config.Seal.Open(t.Context(), "ws_local", seal.AgentSecret(made.text("id")), sealed); err != nil || string(plain) != secret {
 		t.Errorf("the stored secret opens to %q, %v", plain, err)
 	}
 	if got := a.ask(200, "GET", crew+"/agents", "").column("data", "slug"); !slices.Equal(got, []string{"r"}) {

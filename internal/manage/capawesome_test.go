@@ -10,6 +10,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
+	"boathook/internal/seal"
 	"boathook/internal/store"
 )
 
@@ -79,7 +80,7 @@ func TestAnAppsWebhookChangesFieldByField(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", c.body, got, made)
 		}
 		w, err := a.store.Outgoing(t.Context(), app, idOf(path))
-		if secret := strings.TrimPrefix(string(w.Secrets.Current), "ws_local|"+w.ID+"|"); err != nil || secret != c.secret {
+		if secret := strings.TrimPrefix(string(w.Secrets.Current), "ws_local|"+seal.OutgoingSecret(w.ID)+"|"); err != nil || secret != c.secret {
 			t.Errorf("%s: the secret is %q, %v", c.body, secret, err)
 		}
 	}

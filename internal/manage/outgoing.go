@@ -14,6 +14,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/catalogue"
 	"boathook/internal/dialect"
+	"boathook/internal/seal"
 	"boathook/internal/store"
 )
 
@@ -178,7 +179,7 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 		if err := checkHeaders(in.Headers); err != nil {
 			return err
 		}
-		sealed, err := h.sealHeaders(ctx, w.WorkspaceID, w.ID, in.Headers)
+		sealed, err := h.sealHeaders(ctx, w.WorkspaceID, seal.OutgoingHeaders(w.ID), in.Headers)
 		if err != nil {
 			return err
 		}
@@ -313,7 +314,7 @@ func (h *Handler) addOutgoing(ctx context.Context, w boathook.OutgoingWebhook) e
 
 // sealSecret gives a webhook its current secret.
 func (h *Handler) sealSecret(ctx context.Context, w *boathook.OutgoingWebhook, secret string) error {
-	sealed, err := h.cfg.Seal.Seal(ctx, w.WorkspaceID, w.ID, []byte(secret))
+	sealed, err := h.cfg.Seal.Seal(ctx, w.WorkspaceID, seal.OutgoingSecret(w.ID), []byte(secret))
 	if err != nil {
 		return fmt.Errorf("seal the secret of %s: %w", w.ID, err)
 	}
@@ -363,7 +364,7 @@ func (h *Handler) changeDialect(ctx context.Context, w *boathook.OutgoingWebhook
 	var secret []byte
 	if w.Secrets.Current != nil {
 		var err error
-		if secret, err = h.cfg.Seal.Open(ctx, w.WorkspaceID, w.ID, w.Secrets.Current); err != nil {
+		if secret, err = h.cfg.Seal.Open(ctx, w.WorkspaceID, seal.OutgoingSecret(w.ID), w.Secrets.Current); err != nil {
 			return fmt.Errorf("open the secret of %s: %w", w.ID, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/manage"
+	"boathook/internal/seal"
 )
 
 func TestNamesHave1To100Characters(t *testing.T) {
@@ -150,7 +151,7 @@ func TestATargetsHeadersAreStoredSealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := sealer{}.Open(t.Context(), v.WorkspaceID, v.ID, v.SealedHeaders)
+	plain, err := sealer{}.Open(t.Context(), v.WorkspaceID, seal.TargetHeaders(v.ID), v.SealedHeaders)
 	if err != nil || string(plain) != `{"Authorization":"Bearer 1"}` {
 		t.Errorf("sealed %s, %v", plain, err)
 	}
@@ -300,7 +301,7 @@ func (a *api) secrets(deployment, id string) []string {
 		if sealed == nil {
 			continue
 		}
-		plain, err := sealer{}.Open(a.t.Context(), w.WorkspaceID, w.ID, sealed)
+		plain, err := sealer{}.Open(a.t.Context(), w.WorkspaceID, seal.OutgoingSecret(w.ID), sealed)
 		if err != nil {
 			a.t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/manage"
 	"boathook/internal/queue"
+	"boathook/internal/seal"
 )
 
 // repository makes one of the owner grosskur, and gives its hooks' path.
@@ -98,7 +99,7 @@ func TestAHookChangesAsGitHubsDo(t *testing.T) {
 		}
 		var got []string
 		if w.Secrets.Current != nil {
-			got = []string{strings.TrimPrefix(string(w.Secrets.Current), "ws_local|"+id+"|")}
+			got = []string{strings.TrimPrefix(string(w.Secrets.Current), "ws_local|"+seal.OutgoingSecret(id)+"|")}
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("the secret is %q, want %q", got, want)

@@ -8,6 +8,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/provider"
+	"boathook/internal/seal"
 )
 
 // The limits of a sender's secret, in bytes, and of what describes a signature.
@@ -104,7 +105,7 @@ func (h *Handler) sealVerification(ctx context.Context, in verificationInput, w 
 	if err := checkSenderSecret(*in.Secret, sender); err != nil {
 		return v, err
 	}
-	v.SealedSecret, err = h.cfg.Seal.Seal(ctx, w.WorkspaceID, w.ID, []byte(*in.Secret))
+	v.SealedSecret, err = h.cfg.Seal.Seal(ctx, w.WorkspaceID, seal.IncomingSecret(w.ID), []byte(*in.Secret))
 	if err != nil {
 		return v, fmt.Errorf("seal the secret of %s: %w", w.ID, err)
 	}

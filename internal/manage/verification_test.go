@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/seal"
 )
 
 func TestAVerificationsSecretIsStoredSealedAndNeverShown(t *testing.T) {
@@ -24,7 +25,7 @@ func TestAVerificationsSecretIsStoredSealedAndNeverShown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plain, err := sealer{}.Open(t.Context(), w.WorkspaceID, w.ID, w.Verification.SealedSecret)
+		plain, err := sealer{}.Open(t.Context(), w.WorkspaceID, seal.IncomingSecret(w.ID), w.Verification.SealedSecret)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"boathook/internal/boathook"
+	"boathook/internal/seal"
 )
 
 type versionView struct {
@@ -63,7 +64,7 @@ func (h *Handler) addVersion(ctx context.Context, s boathook.Source, env boathoo
 		ID: boathook.NewID(boathook.VersionID), SourceID: s.ID, WorkspaceID: s.WorkspaceID,
 		Environment: env, Target: target, CreatedAt: h.cfg.Now(),
 	}
-	v.SealedHeaders, err = h.sealHeaders(ctx, v.WorkspaceID, v.ID, v.Target.Headers)
+	v.SealedHeaders, err = h.sealHeaders(ctx, v.WorkspaceID, seal.TargetHeaders(v.ID), v.Target.Headers)
 	if err != nil {
 		return boathook.Version{}, err
 	}

@@ -71,8 +71,7 @@ func (s *Sealer) NewDataKey(ctx context.Context, workspaceID string) (wrapped []
 // tag of 16 bytes.
 const format = 1
 
-// Seal encrypts plain for a subject of a workspace: the id of the webhook or
-// version that it belongs to.
+// Seal encrypts plain for a subject of a workspace, such as an [OutgoingSecret].
 func (s *Sealer) Seal(ctx context.Context, workspaceID, subject string, plain []byte) ([]byte, error) {
 	aead, err := s.cipher(ctx, workspaceID)
 	if err != nil {

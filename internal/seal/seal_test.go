@@ -129,6 +129,24 @@ func TestWorkspaceAndSubjectCanNotBeConfused(t *testing.T) {
 	}
 }
 
+func TestWhatIsSealedForOneUseOpensForNoOther(t *testing.T) {
+	s, _, _ := newSealer(t)
+	subjects := []string{
+		seal.OutgoingSecret("x"), seal.OutgoingHeaders("x"), seal.IncomingSecret("x"), seal.AgentSecret("x"), seal.TargetHeaders("x"),
+	}
+	for _, sealedFor := range subjects {
+		sealed, err := s.Seal(t.Context(), "ws_1", sealedFor, []byte(`{"Authorization":"Bearer x"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, subject := range append(subjects, "x", seal.OutgoingSecret("y")) {
+			if _, err := s.Open(t.Context(), "ws_1", subject, sealed); (err == nil) != (subject == sealedFor) {
+				t.Errorf("sealed for %s, opened for %s: %v", sealedFor, subject, err)
+			}
+		}
+	}
+}
+
 func TestTheFormatIsAESGCMWithItsPlaceAsAdditionalData(t *testing.T) {
 	s := seal.New(sameKey{}, workspaces{"ws_1": nil})
 	block, err := aes.NewCipher(make([]byte, seal.KeySize))

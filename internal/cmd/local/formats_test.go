@@ -16,6 +16,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -193,4 +194,44 @@ func (p *program) logged(id string) (delivery map[string]any) {
 	}
 	p.t.Fatalf("delivery %s is not in the log", id)
 	return nil
+}
+
+// What is sealed when it is set up is opened where it is used.
+func TestSealedHeadersAndSecretsArrive(t *testing.T) {
+	p := start(t)
+	url, next := inboxes(t)
+	path := "/v1/deployments/" + p.call("POST", "/v1/deployments", `{"name":"test"}`, 201)["id"].(string)
+	p.call("POST", path+"/versions", `{"environment":"production","target":{"type":"http","url":"`+url+`/target","headers":{"X-Key":"of the target"}}}`, 201)
+	trigger := p.call("POST", path+"/incoming-webhooks",
+		`{"name":"i","environment":"production","verification":{"preset":"hmac","header":"X-Sig","algorithm":"sha256","encoding":"hex","secret":"of the sender"}}`, 201)["url"].(string)
+	out := p.call("POST", path+"/outgoing-webhooks",
+		`{"name":"o","url":"`+url+`/out","events":["run.succeeded"],"environment":"production","headers":{"X-Key":"of the webhook"}}`, 201)
+	secrets := []string{out["signing_secret"].(string)}
+	secrets = append(secrets, p.call("POST", path+"/outgoing-webhooks/"+out["id"].(string)+"/rotate-secret", `{"overlap_seconds":60}`, 200)["signing_secret"].(string))
+
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, trigger, strings.NewReader(`{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Sig", hexMAC(sha256.New, "of the sender", []byte(`{}`)))
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusAccepted {
+		t.Fatalf("the trigger is answered %s", res.Status)
+	}
+	if got := next("/target").header.Get("X-Key"); got != "of the target" {
+		t.Errorf("the target has the header %q", got)
+	}
+	d := next("/out")
+	if got := d.header.Get("X-Key"); got != "of the webhook" {
+		t.Errorf("the receiver has the header %q", got)
+	}
+	signed := []byte(d.header.Get("X-Crewship-Timestamp") + ".")
+	want := hexMAC(sha256.New, secrets[1], signed, d.body) + "," + hexMAC(sha256.New, secrets[0], signed, d.body)
+	if got := d.header.Get("X-Crewship-Signature"); got != want {
+		t.Errorf("signed %s, want %s", got, want)
+	}
 }
