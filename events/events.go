@@ -28,6 +28,7 @@ const (
 	RunID         = "run_nightlyreportsrunofmarch"
 	CrewID        = "crew_reviewersofthereports"
 	AgentID       = "agent_reviewerofthereports"
+	TokenID       = "tok_whowatchestheseagentlogs"
 
 	// TriggerToken is the token in the incoming webhook's URL.
 	TriggerToken = "agx5rxEj3RnIZHrdhhGzMiZ6BAKaHNlOKDGJE7nKaAFUgKSNsL-OTNJgLvlqrQd4Abc"
@@ -42,9 +43,9 @@ const (
 	// ConnectionID is a WebSocket's, as API Gateway makes it.
 	ConnectionID = "L0SM9cOFvHcCIhw="
 	// StreamSecret signs the tokens that open WebSockets, and StreamToken is one
-	// for the workspace, good until the end of 2099.
+	// that was made with the API token TokenID, good until the end of 2099.
 	StreamSecret = "pQ7vXk2LrT9mZc4WbN8sYd1FgHj6KaEu3RoViPxCtMzBnDwSyGq5JhLfUeO0AiTk"
-	StreamToken  = WorkspaceID + ".4102444799.4WhFTSakNzM7F_DTw1xttne2_cPp5KH0Ji0OsPSCBlo"
+	StreamToken  = WorkspaceID + "." + TokenID + ".4102444799.A8X4uuDXmVvfpL_N_FMbHn26zbcE288AFitH2dPgKCE"
 )
 
 // Payloads are the files.

@@ -153,7 +153,7 @@ func TestTriggerTokensAreOfTheSameWebhook(t *testing.T) {
 
 func TestTheStreamsTokenIsGoodUntilTheEndOf2099(t *testing.T) {
 	end := time.Date(2099, time.December, 31, 23, 59, 59, 0, time.UTC)
-	if token := wstoken.New(StreamSecret, WorkspaceID, end.Add(-wstoken.Lifetime)); token != StreamToken {
+	if token := wstoken.New(StreamSecret, wstoken.Bearer{WorkspaceID: WorkspaceID, TokenID: TokenID}, end.Add(-wstoken.Lifetime)); token != StreamToken {
 		t.Errorf("it is %s", token)
 	}
 }

@@ -17,6 +17,7 @@ const OutgoingSecret = "whsec_dGhlIHN0b3J5J3Mgd2ViaG9vaw=="
 // Store is what the story is told to.
 type Store interface {
 	store.Workspaces
+	store.Tokens
 	store.Sources
 	store.Webhooks
 }
@@ -28,13 +29,20 @@ type Servers struct {
 }
 
 // Tell puts what the story begins with into a store, as made at a time: its
-// workspace, deployment, versions, webhooks and agent.
+// workspace, deployment, versions, webhooks, agent, and the API token of those who
+// watch.
 func Tell(ctx context.Context, s Store, sealer *seal.Sealer, at time.Time, servers Servers) error {
 	dataKey, err := sealer.NewDataKey(ctx, WorkspaceID)
 	if err != nil {
 		return err
 	}
 	if err := s.PutWorkspace(ctx, boathook.Workspace{ID: WorkspaceID, Name: "story", DataKey: dataKey, CreatedAt: at}); err != nil {
+		return err
+	}
+	if err := s.PutToken(ctx, boathook.Token{
+		ID: TokenID, WorkspaceID: WorkspaceID, Name: "who watches", Role: boathook.Viewer,
+		Hash: boathook.HashToken(boathook.NewAPIToken()), CreatedAt: at,
+	}); err != nil {
 		return err
 	}
 	outgoing, err := sealer.Seal(ctx, WorkspaceID, seal.OutgoingSecret(OutgoingID), []byte(OutgoingSecret))

@@ -94,7 +94,7 @@ var services = map[string][]string{
 	"deliver": {"dynamodb", "kms", "sqs"},
 	"execute": {"apigatewaymanagementapi", "bedrockagentcore", "dynamodb", "kms", "lambda", "sqs"},
 	"intake":  {"dynamodb", "kms", "sqs"},
-	"manage":  {"dynamodb", "kms", "secretsmanager", "sqs"},
+	"manage":  {"apigatewaymanagementapi", "dynamodb", "kms", "secretsmanager", "sqs"},
 	"stream":  {"apigatewaymanagementapi", "dynamodb", "secretsmanager"},
 	"sweep":   {"apigatewaymanagementapi", "dynamodb", "sqs"},
 }

@@ -19,6 +19,8 @@ import (
 	"boathook/internal/manage"
 	"boathook/internal/publish"
 	"boathook/internal/runs"
+	"boathook/internal/stream"
+	"boathook/internal/stream/apigateway"
 )
 
 type config struct {
@@ -32,6 +34,8 @@ type config struct {
 	InternalSecretID string `env:"BOATHOOK_INTERNAL_SECRET_ID,required,notEmpty"`
 	StreamSecretID   string `env:"BOATHOOK_STREAM_SECRET_ID,required,notEmpty"`
 	PublicURL        string `env:"BOATHOOK_PUBLIC_URL,required"`
+
+	WebSocketEndpoint string `env:"BOATHOOK_WEBSOCKET_ENDPOINT,required,notEmpty"`
 }
 
 func main() { boot.Run(build) }
@@ -50,6 +54,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		InternalToken: secrets.Text(c.InternalSecretID),
 		Workspace:     "ws_default", // always: what is stored says so
 		StreamSecret:  secrets.Text(c.StreamSecretID),
+		Watchers:      &stream.Room{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
 		CheckURL:      c.Client().CheckURL,
 		AllowTarget:   c.Check,
 		PublicURL:     c.PublicURL,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -97,6 +98,38 @@ func TestWhatIsNoIDReachesNothing(t *testing.T) {
 	}
 	if w, err := s.Store.Outgoing(t.Context(), source.ID, webhook.ID); err != nil || !w.Health.FailingSince.Equal(failing.FailingSince) || w.URL != webhook.URL {
 		t.Errorf("the webhook is %+v, %v", w, err)
+	}
+}
+
+// A token's deletion closes what it has open, by the WebSocket API's own
+// management endpoint.
+func TestADeletedTokensWebSocketIsClosed(t *testing.T) {
+	s := stack.New(t)
+	handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(method, path, body string) awsevents.APIGatewayV2HTTPResponse {
+		t.Helper()
+		return stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](t, handler, awsevents.APIGatewayV2HTTPRequest{
+			RawPath: path, Body: body, Headers: map[string]string{"authorization": "Bearer " + events.AdminToken},
+			RequestContext: awsevents.APIGatewayV2HTTPRequestContext{HTTP: awsevents.APIGatewayV2HTTPRequestContextHTTPDescription{Method: method}},
+		})
+	}
+	var token struct{ ID string }
+	if err := json.Unmarshal([]byte(send("POST", "/v1/tokens", `{"name":"v","role":"viewer"}`).Body), &token); err != nil {
+		t.Fatal(err)
+	}
+	for id, tokenID := range map[string]string{events.ConnectionID: token.ID, "another": ""} {
+		if err := s.Store.Watch(t.Context(), boathook.Connection{ID: id, WorkspaceID: firstWorkspace, TokenID: tokenID, ConnectedAt: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := send("DELETE", "/v1/tokens/"+token.ID, ""); got.StatusCode != http.StatusNoContent {
+		t.Fatalf("answered %d %s", got.StatusCode, got.Body)
+	}
+	if !s.WebSockets.Gone(events.ConnectionID) || s.WebSockets.Gone("another") {
+		t.Errorf("closed: its own %t, another %t", s.WebSockets.Gone(events.ConnectionID), s.WebSockets.Gone("another"))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 func newHandler(t *testing.T) (s *stack.Stack, send func(name string, status int)) {
 	t.Helper()
 	s = stack.New(t)
+	s.Tell(t, events.Servers{})
 	handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +77,19 @@ func TestABadTokenOpensNothing(t *testing.T) {
 	send("connect-bad-token", http.StatusUnauthorized)
 }
 
+func TestADeletedAPITokensWebSocketTokenOpensNothing(t *testing.T) {
+	s, send := newHandler(t)
+	send("connect-with-token", http.StatusOK)
+	if err := s.Store.DeleteToken(t.Context(), events.WorkspaceID, events.TokenID); err != nil {
+		t.Fatal(err)
+	}
+	send("subscribe", http.StatusOK)
+	if w := watchers(t, s); len(w) != 0 || !s.WebSockets.Gone(events.ConnectionID) {
+		t.Errorf("watchers %v, gone %t", w, s.WebSockets.Gone(events.ConnectionID))
+	}
+	send("connect-with-token", http.StatusUnauthorized)
+}
+
 func TestGarbageBeforeAuthenticationEndsTheConnection(t *testing.T) {
 	s, send := newHandler(t)
 	send("connect", http.StatusOK)
@@ -94,8 +108,8 @@ func TestTheCallsOfAWatcher(t *testing.T) {
 		payload string
 		want    []string
 	}{
-		{"connect-with-token", []string{"GetSecretValue", "PutItem"}}, // the secret once a minute
-		{"subscribe", []string{"GetItem", "PutItem"}},
+		{"connect-with-token", []string{"GetSecretValue", "GetItem", "PutItem"}}, // the secret once a minute, the API token
+		{"subscribe", []string{"GetItem", "PutItem", "GetItem"}},                 // and again the API token
 		{"ping", []string{""}}, // the pong alone, which is no action by name
 		{"disconnect", []string{"GetItem", "DeleteItem", "DeleteItem"}},
 	} {

@@ -17,6 +17,7 @@ LEADING_KEYS = {
     ("Stream", "KnowConnections"): ["conn#*"],
     ("Stream", "KeepConnections"): ["conn#*", "watch#*"],
     ("Stream", "HaveThemClosed"): ["due#*"],
+    ("Stream", "SeeWhetherAPITokensAreStillThere"): ["ws#*"],
 }
 
 
@@ -68,7 +69,7 @@ class RolesTest(DeployedTest):
             "InvokeTheirDefaultEndpoints": [arn + "/runtime-endpoint/DEFAULT" for arn in arns],
         })
 
-    def test_the_stream_reads_nothing_but_connections(self):
+    def test_the_stream_reads_nothing_but_connections_and_tokens(self):
         limited = {
             (function, sid): statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
             for function in self.functions
@@ -76,7 +77,8 @@ class RolesTest(DeployedTest):
             if "Condition" in statement
         }
         self.assertEqual(limited, LEADING_KEYS)
-        self.assertNotIn("ConfigTable", json.dumps(self.statements("Stream")))
+        config = {sid: s["Action"] for sid, s in self.statements("Stream").items() if "ConfigTable" in json.dumps(s)}
+        self.assertEqual(config, {"SeeWhetherAPITokensAreStillThere": "dynamodb:GetItem"})
         for sid, statement in self.statements("Stream").items():
             if "dynamodb:" in json.dumps(statement["Action"]):
                 self.assertIn(("Stream", sid), LEADING_KEYS)

@@ -6,6 +6,7 @@ import "time"
 type Connection struct {
 	ID          string // the gateway's
 	WorkspaceID string // whose token it has shown; empty until then
+	TokenID     string // the API token behind that; empty if it is the stack's own
 	ConnectedAt time.Time
 }
 

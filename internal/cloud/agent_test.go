@@ -365,3 +365,42 @@ func goneWatcher(t *testing.T, s *stack) {
 		t.Errorf("%d posts found nobody: who is gone is not forgotten", n)
 	}
 }
+
+func revokedWatcher(t *testing.T, s *stack) {
+	end := make(chan struct{})
+	target, _ := receiver(t, talker(end))
+	a := s.agent(target)
+	token := a.call("POST", "/v1/tokens", `{"name":"watcher","role":"viewer"}`, 201)
+	opens := a.call("GET", "/api/v1/ws-token", "", 200, "Authorization", fmt.Sprint("Bearer ", token["token"]))["token"].(string)
+	sockets := s.webSockets()
+	staying, revoked, idle := connect(t, sockets+"?token="+a.webSocketToken()), connect(t, sockets+"?token="+opens), connect(t, sockets+"?token="+opens)
+	staying.subscribe(a.workspace)
+	revoked.subscribe(a.workspace)
+	run := a.trigger(`{}`)
+	staying.sees(itsLine)
+	revoked.sees(itsLine)
+
+	a.call("DELETE", fmt.Sprint("/v1/tokens/", token["id"]), "", 204)
+	for {
+		text, err := read(t, revoked.conn)
+		if websocket.CloseStatus(err) == websocket.StatusNormalClosure {
+			break
+		}
+		if err != nil {
+			t.Fatalf("it got %q, %v", text, err)
+		}
+	}
+	if _, res, err := websocket.Dial(t.Context(), sockets+"?token="+opens, nil); err == nil || res == nil || res.StatusCode != 401 {
+		t.Errorf("its WebSocket token: %v, %v", res, err)
+	}
+	idle.subscribe(a.workspace)
+	if f := idle.next(); f.Payload.Error != "unauthorized" {
+		t.Errorf("who subscribes with it gets %+v", f)
+	}
+	if text, err := read(t, idle.conn); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+		t.Errorf("who subscribes with it gets %q, %v", text, err)
+	}
+	close(end)
+	staying.sees(itsEnd)
+	a.finished(run)
+}

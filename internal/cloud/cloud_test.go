@@ -53,6 +53,7 @@ func TestTheStack(t *testing.T) {
 		"the journey of an agent":                                                  agentJourney,
 		"a watcher that does not authenticate is closed":                           silentWatcher,
 		"a watcher that has gone does not disturb the run":                         goneWatcher,
+		"a watcher whose token is deleted is cut off":                              revokedWatcher,
 		"the journey of a repository's hooks":                                      shipway,
 		"the journey of an app's webhooks":                                         capawesome,
 		"the journey of a verified sender":                                         verified,

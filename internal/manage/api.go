@@ -79,13 +79,19 @@ type Publisher interface {
 }
 
 // Sealer encrypts what must not be stored in clear. What is sealed opens only
-// for the same workspace and subject, the id of what it belongs to.
+// for the same workspace and subject: package seal has them.
 type Sealer interface {
 	// NewDataKey makes the wrapped data key of a workspace that is about to
 	// be created.
 	NewDataKey(ctx context.Context, workspaceID string) ([]byte, error)
 	Seal(ctx context.Context, workspaceID, subject string, plain []byte) ([]byte, error)
 	Open(ctx context.Context, workspaceID, subject string, sealed []byte) ([]byte, error)
+}
+
+// Watchers are the open WebSockets on which workspaces are watched.
+type Watchers interface {
+	// CloseWatchers ends those that an API token opened. It may be repeated.
+	CloseWatchers(ctx context.Context, workspaceID, tokenID string) error
 }
 
 // Config is what the API is made of. Every field but PublicURL is required.
@@ -110,6 +116,7 @@ type Config struct {
 	// StreamSecret gives the secret that signs the WebSocket's tokens, never
 	// empty. It is asked for each token, so its provider caches it.
 	StreamSecret func(context.Context) (string, error)
+	Watchers     Watchers
 
 	// CheckURL refuses a URL that requests may not be sent to, with a
 	// [boathook.Invalid] error about the field.

@@ -14,6 +14,7 @@ import (
 type call struct {
 	*http.Request
 	workspace string // the caller's
+	tokenID   string // of the API token that the caller holds; empty if that is the stack's own
 	role      boathook.Role
 	stack     bool // the caller holds the stack's own admin token
 	style     style
@@ -34,7 +35,7 @@ func (h *Handler) authenticate(r *http.Request) (call, error) {
 	// Users' tokens first: they must be good while the stack's own can't be read.
 	t, err := h.cfg.Store.TokenByHash(r.Context(), hash)
 	if err == nil {
-		return call{Request: r, workspace: t.WorkspaceID, role: t.Role}, nil
+		return call{Request: r, workspace: t.WorkspaceID, tokenID: t.ID, role: t.Role}, nil
 	}
 	if !boathook.IsKind(err, boathook.NotFound) {
 		return call{}, fmt.Errorf("look up a token: %w", err)

@@ -31,17 +31,18 @@ const internalToken = "the-stack's-internal-token"
 
 // api is the API on the embedded store, with fakes for the rest.
 type api struct {
-	t       *testing.T
-	config  manage.Config
-	handler *manage.Handler
-	store   store.Store
-	runs    *starter
-	publish *publisher
-	retries *sender
-	queues  map[string]*queuemem.Queue
-	log     *bytes.Buffer
-	clock   *clock
-	host    string // that requests are sent to
+	t        *testing.T
+	config   manage.Config
+	handler  *manage.Handler
+	store    store.Store
+	runs     *starter
+	publish  *publisher
+	retries  *sender
+	queues   map[string]*queuemem.Queue
+	watchers *watchers
+	log      *bytes.Buffer
+	clock    *clock
+	host     string // that requests are sent to
 }
 
 func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
@@ -50,7 +51,7 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 	s := mem.New(mem.Config{Retention: 30 * 24 * time.Hour, Now: c.Now})
 	a := &api{
 		t: t, store: s, clock: c, log: new(bytes.Buffer),
-		runs: &starter{store: s}, publish: &publisher{}, retries: &sender{},
+		runs: &starter{store: s}, publish: &publisher{}, retries: &sender{}, watchers: &watchers{},
 		queues: make(map[string]*queuemem.Queue),
 	}
 	queues := make(map[string]queue.Redriver)
@@ -65,6 +66,7 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 		Workspace:     "ws_local",
 
 		StreamSecret: func(context.Context) (string, error) { return streamSecret, nil },
+		Watchers:     a.watchers,
 		CheckURL: func(field, raw string) error {
 			if !strings.HasPrefix(raw, "https://") {
 				return boathook.InvalidField(field, "must begin with https://")

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"fmt"
 
 	"boathook/internal/boathook"
 )
@@ -59,6 +60,17 @@ func (h *Handler) getToken(ctx context.Context, c call, _ none) (tokenView, erro
 	return viewToken(t), err
 }
 
+// deleteToken also ends the WebSockets that the token opened; it opens no more
+// from then on. Where it is gone already they are looked for all the same: a
+// repeat completes what a failed call has left.
 func (h *Handler) deleteToken(ctx context.Context, c call, _ none) (none, error) {
-	return none{}, h.cfg.Store.DeleteToken(ctx, c.workspace, c.PathValue("token"))
+	id := c.PathValue("token")
+	err := h.cfg.Store.DeleteToken(ctx, c.workspace, id)
+	if err != nil && !boathook.IsKind(err, boathook.NotFound) {
+		return none{}, err
+	}
+	if err := h.cfg.Watchers.CloseWatchers(ctx, c.workspace, id); err != nil {
+		return none{}, fmt.Errorf("close the WebSockets of token %s: %w", id, err)
+	}
+	return none{}, err
 }

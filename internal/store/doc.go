@@ -113,6 +113,7 @@
 //	DeleteConnection     records  watch#ws / id, conn#id      DeleteItem x2                           2 W
 //	Watch                records  watch#ws / id               PutItem                                 1 W
 //	Watchers             records  watch#ws                    Query                                   0.5 R per 4 KiB, about 40 watchers
+//	WatchersBy           records  watch#ws                    Query C                                 1 R per 4 KiB, about 40 watchers
 //
 // A text above 300 KiB compressed (DynamoDB's items end at 400 KB), and a
 // delivery's body above 4 KiB, is in further items: their writes come first and

@@ -521,4 +521,6 @@ type Connections interface {
 	Watch(ctx context.Context, c boathook.Connection) error
 	// Watchers are the connections that watch a workspace, by id. It may lag.
 	Watchers(ctx context.Context, workspaceID string) ([]boathook.Connection, error)
+	// WatchersBy are those of them that an API token opened. It never lags.
+	WatchersBy(ctx context.Context, workspaceID, tokenID string) ([]boathook.Connection, error)
 }

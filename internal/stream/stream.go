@@ -16,8 +16,11 @@ package stream
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"boathook/internal/boathook"
 	"boathook/internal/store"
@@ -47,11 +50,13 @@ type Store interface {
 	Connection(ctx context.Context, id string) (boathook.Connection, error)
 	DeleteConnection(ctx context.Context, c boathook.Connection) error
 	Watch(ctx context.Context, c boathook.Connection) error
+	WatchersBy(ctx context.Context, workspaceID, tokenID string) ([]boathook.Connection, error)
+	Token(ctx context.Context, workspaceID, id string) (boathook.Token, error)
 	PutDue(ctx context.Context, d store.Due) error
 }
 
 // Room is what the gateway tells of its connections. All fields are required;
-// without Secret, only [Room.CloseUnauthenticated] works.
+// without Secret, only [Room.CloseUnauthenticated] and [Room.CloseWatchers] work.
 type Room struct {
 	Store   Store
 	Sockets Sockets
@@ -68,7 +73,9 @@ func (r *Room) Connect(ctx context.Context, id, token string) error {
 	c := boathook.Connection{ID: id, ConnectedAt: r.Now()}
 	var err error
 	if token != "" {
-		c.WorkspaceID, err = r.verify(ctx, token)
+		var b wstoken.Bearer
+		b, err = r.verify(ctx, token)
+		c.WorkspaceID, c.TokenID = b.WorkspaceID, b.TokenID
 	} else {
 		err = r.Store.PutDue(ctx, store.Due{At: c.ConnectedAt.Add(AuthTimeout), ID: id, Kind: store.DueConnection})
 	}
@@ -78,12 +85,31 @@ func (r *Room) Connect(ctx context.Context, id, token string) error {
 	return r.Store.PutConnection(ctx, c)
 }
 
-func (r *Room) verify(ctx context.Context, token string) (workspaceID string, err error) {
+func (r *Room) verify(ctx context.Context, token string) (wstoken.Bearer, error) {
 	secret, err := r.Secret(ctx)
 	if err != nil {
-		return "", err
+		return wstoken.Bearer{}, err
 	}
-	return wstoken.Verify(secret, token, r.Now())
+	b, err := wstoken.Verify(secret, token, r.Now())
+	if err != nil {
+		return wstoken.Bearer{}, err
+	}
+	return b, r.checkToken(ctx, b.WorkspaceID, b.TokenID)
+}
+
+var errRevoked = boathook.Errorf(boathook.Unauthorized, "the API token that this one was made with is gone")
+
+// checkToken refuses an API token that was deleted. The stack's own, which has no
+// id, is in no store.
+func (r *Room) checkToken(ctx context.Context, workspaceID, id string) error {
+	if id == "" {
+		return nil
+	}
+	_, err := r.Store.Token(ctx, workspaceID, id)
+	if boathook.IsKind(err, boathook.NotFound) {
+		return errRevoked
+	}
+	return err
 }
 
 // message is a client's frame.
@@ -138,7 +164,7 @@ func (r *Room) Receive(ctx context.Context, id string, text []byte) error {
 	case !authenticated:
 		return r.reply(ctx, id, errorFrame(m.Channel, notAuthenticated))
 	case m.Type == "subscribe" && m.Channel == channelOf(c.WorkspaceID):
-		return r.Store.Watch(ctx, c)
+		return r.watch(ctx, c)
 	case m.Type == "subscribe":
 		return r.reply(ctx, id, errorFrame(m.Channel, accessDenied))
 	default:
@@ -146,9 +172,41 @@ func (r *Room) Receive(ctx context.Context, id string, text []byte) error {
 	}
 }
 
+// watch makes the connection a watcher if its API token is still there. Whoever
+// deletes that token looks for watchers afterwards: so the connection becomes one
+// before its token is looked up, and is found by one of the two.
+func (r *Room) watch(ctx context.Context, c boathook.Connection) error {
+	if err := r.Store.Watch(ctx, c); err != nil {
+		return err
+	}
+	err := r.checkToken(ctx, c.WorkspaceID, c.TokenID)
+	switch {
+	case boathook.IsKind(err, boathook.Unauthorized):
+		return r.refuse(ctx, c, unauthorized)
+	case err != nil: // nobody may watch whose token is not known to be good
+		return errors.Join(err, r.end(ctx, c))
+	}
+	return nil
+}
+
+// CloseWatchers ends the connections that watch a workspace by an API token that
+// was deleted. It may be repeated.
+func (r *Room) CloseWatchers(ctx context.Context, workspaceID, tokenID string) error {
+	watchers, err := r.Store.WatchersBy(ctx, workspaceID, tokenID)
+	if err != nil {
+		return err
+	}
+	var ends errgroup.Group
+	ends.SetLimit(postsAtOnce)
+	for _, c := range watchers {
+		ends.Go(func() error { return r.end(ctx, c) })
+	}
+	return ends.Wait()
+}
+
 // authenticate makes the connection its token's workspace's, for good.
 func (r *Room) authenticate(ctx context.Context, c boathook.Connection, token string) error {
-	workspaceID, err := r.verify(ctx, token)
+	b, err := r.verify(ctx, token)
 	switch {
 	case boathook.IsKind(err, boathook.Unauthorized) && c.WorkspaceID == "":
 		return r.refuse(ctx, c, unauthorized)
@@ -156,12 +214,12 @@ func (r *Room) authenticate(ctx context.Context, c boathook.Connection, token st
 		return r.reply(ctx, c.ID, errorFrame("", unauthorized))
 	case err != nil:
 		return err
-	case c.WorkspaceID == workspaceID:
+	case c.WorkspaceID == b.WorkspaceID:
 		return nil
 	case c.WorkspaceID != "":
 		return r.reply(ctx, c.ID, errorFrame("", accessDenied))
 	}
-	c.WorkspaceID = workspaceID
+	c.WorkspaceID, c.TokenID = b.WorkspaceID, b.TokenID
 	return r.Store.PutConnection(ctx, c)
 }
 
@@ -189,12 +247,9 @@ func (r *Room) CloseUnauthenticated(ctx context.Context, id string) error {
 	return r.end(ctx, c)
 }
 
-// refuse tells a client why its connection ends.
+// refuse tells a client why its connection ends. It ends even if it can't be told.
 func (r *Room) refuse(ctx context.Context, c boathook.Connection, why string) error {
-	if err := r.reply(ctx, c.ID, errorFrame("", why)); err != nil {
-		return err
-	}
-	return r.end(ctx, c)
+	return errors.Join(r.reply(ctx, c.ID, errorFrame("", why)), r.end(ctx, c))
 }
 
 func (r *Room) end(ctx context.Context, c boathook.Connection) error {

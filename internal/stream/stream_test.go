@@ -22,7 +22,8 @@ const secret = "the stack's secret of the WebSockets"
 // sockets remember what was posted and closed; before each post they ask fail,
 // if that is set.
 type sockets struct {
-	fail func(ctx context.Context, id string) error
+	fail     func(ctx context.Context, id string) error
+	closeErr map[string]error // of connections that can't be closed
 
 	mu     sync.Mutex
 	posts  map[string][]string
@@ -48,6 +49,9 @@ func (s *sockets) Post(ctx context.Context, id string, frame []byte) error {
 func (s *sockets) Close(_ context.Context, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.closeErr[id]; err != nil {
+		return err
+	}
 	s.closed[id] = true
 	return nil
 }
@@ -72,7 +76,32 @@ func newPlace(t *testing.T) *place {
 	return p
 }
 
-func (p *place) token(workspaceID string) string { return wstoken.New(secret, workspaceID, p.now) }
+// token is one that the stack's own admin has made.
+func (p *place) token(workspaceID string) string {
+	return wstoken.New(secret, wstoken.Bearer{WorkspaceID: workspaceID}, p.now)
+}
+
+// tokenBy is one that was made with an API token.
+func (p *place) tokenBy(tokenID string) string {
+	return wstoken.New(secret, wstoken.Bearer{WorkspaceID: "ws_a", TokenID: tokenID}, p.now)
+}
+
+// makeTokens stores API tokens of ws_a.
+func (p *place) makeTokens(ids ...string) {
+	p.t.Helper()
+	for _, id := range ids {
+		must(p.t, p.store.PutToken(p.t.Context(), boathook.Token{ID: id, WorkspaceID: "ws_a", Hash: boathook.HashToken(id), Role: boathook.Viewer}))
+	}
+}
+
+// deleteToken deletes an API token of ws_a as the API does.
+func (p *place) deleteToken(id string) {
+	p.t.Helper()
+	must(p.t, p.store.DeleteToken(p.t.Context(), "ws_a", id))
+	for range 2 { // it may be repeated
+		must(p.t, p.CloseWatchers(p.t.Context(), "ws_a", id))
+	}
+}
 
 // send hands over a connection's frames, in turn.
 func (p *place) send(id string, frames ...string) {
@@ -209,7 +238,8 @@ func TestAFrameIsAnsweredOrEndsTheConnection(t *testing.T) {
 
 func TestAConnectionWithABadTokenIsNotOpened(t *testing.T) {
 	p := newPlace(t)
-	for _, token := range []string{"nonsense", wstoken.New("another secret", "ws_a", p.now), wstoken.New(secret, "ws_a", p.now.Add(-time.Hour))} {
+	bearer := wstoken.Bearer{WorkspaceID: "ws_a"}
+	for _, token := range []string{"nonsense", wstoken.New("another secret", bearer, p.now), wstoken.New(secret, bearer, p.now.Add(-time.Hour)), p.tokenBy("tok_unknown")} {
 		if err := p.Connect(t.Context(), "c", token); !boathook.IsKind(err, boathook.Unauthorized) {
 			t.Errorf("%s: %v", token, err)
 		}
@@ -333,4 +363,145 @@ func TestAFailureIsAnErrorWithoutTheFrame(t *testing.T) {
 	if err := p.Connect(t.Context(), "d", "the-token"); !errors.Is(err, down) {
 		t.Errorf("a connection: %v", err)
 	}
+}
+
+func TestAnAPITokensDeletionClosesTheWebSocketsThatItOpened(t *testing.T) {
+	p := newPlace(t)
+	p.makeTokens("tok_a", "tok_b")
+	must(t, p.Connect(t.Context(), "by URL", p.tokenBy("tok_a")))
+	must(t, p.Connect(t.Context(), "by frame", ""))
+	p.send("by frame", auth(p.tokenBy("tok_a")))
+	must(t, p.Connect(t.Context(), "another's", p.tokenBy("tok_b")))
+	must(t, p.Connect(t.Context(), "the stack's", p.token("ws_a")))
+	for _, id := range []string{"by URL", "by frame", "another's", "the stack's"} {
+		p.send(id, subscribe)
+	}
+	p.deleteToken("tok_a")
+	if diff := cmp.Diff(map[string]bool{"by URL": true, "by frame": true}, p.closed); diff != "" {
+		t.Errorf("closed (-want +got):\n%s", diff)
+	}
+	p.wantWatchers("ws_a", "another's", "the stack's")
+	p.send("another's", subscribe, ping)
+	p.send("the stack's", subscribe, ping)
+	if diff := cmp.Diff(map[string][]string{"another's": {pong}, "the stack's": {pong}}, p.posts); diff != "" {
+		t.Errorf("answers (-want +got):\n%s", diff)
+	}
+}
+
+func TestADeletedAPITokensWebSocketTokenOpensNothing(t *testing.T) {
+	const refused = `{"type":"error","payload":{"error":"unauthorized"}}`
+	for name, tt := range map[string]struct {
+		token  string   // of the URL
+		before []string // frames while the API token is there
+		after  []string // frames once it is gone
+	}{
+		"in a frame":            {"", nil, []string{auth("T"), subscribe}},
+		"of who only connected": {"T", nil, []string{subscribe}},
+		"of who authenticated":  {"", []string{auth("T")}, []string{subscribe}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			p.makeTokens("tok_a")
+			token := p.tokenBy("tok_a")
+			fill := func(s string) string { return strings.ReplaceAll(s, "T", token) }
+			must(t, p.Connect(t.Context(), "c", fill(tt.token)))
+			for _, f := range tt.before {
+				p.send("c", fill(f))
+			}
+			p.deleteToken("tok_a")
+			for _, f := range tt.after {
+				p.send("c", fill(f))
+			}
+			if !p.closed["c"] || p.posts["c"][0] != refused {
+				t.Errorf("closed %t, answers %q", p.closed["c"], p.posts["c"])
+			}
+			p.wantWatchers("ws_a")
+			if err := p.Connect(t.Context(), "d", token); !boathook.IsKind(err, boathook.Unauthorized) {
+				t.Errorf("a new connection: %v", err)
+			}
+		})
+	}
+}
+
+// raced is the embedded store with something that happens just before or after a
+// connection becomes a watcher.
+type raced struct {
+	stream.Store
+	before, after func()
+}
+
+func (r raced) Watch(ctx context.Context, c boathook.Connection) error {
+	r.before()
+	defer r.after()
+	return r.Store.Watch(ctx, c)
+}
+
+func TestATokenThatIsDeletedMeanwhileLeavesNoWatcher(t *testing.T) {
+	for name, watchFirst := range map[string]bool{"before the connection watches": false, "once it watches": true} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			p.makeTokens("tok_a")
+			must(t, p.Connect(t.Context(), "c", p.tokenBy("tok_a")))
+			remove, nothing := func() { p.deleteToken("tok_a") }, func() {}
+			if watchFirst {
+				p.Room.Store = raced{p.store, nothing, remove}
+			} else {
+				p.Room.Store = raced{p.store, remove, nothing}
+			}
+			p.send("c", subscribe)
+			if !p.closed["c"] {
+				t.Error("it is open")
+			}
+			p.wantWatchers("ws_a")
+		})
+	}
+}
+
+// forgetful is the embedded store when tokens can't be read.
+type forgetful struct {
+	stream.Store
+	err error
+}
+
+func (f forgetful) Token(context.Context, string, string) (boathook.Token, error) {
+	return boathook.Token{}, f.err
+}
+
+func TestNobodyWatchesWhoseAPITokenCanNotBeLookedUp(t *testing.T) {
+	p := newPlace(t)
+	p.makeTokens("tok_a")
+	must(t, p.Connect(t.Context(), "c", p.tokenBy("tok_a")))
+	down := errors.New("down")
+	p.Room.Store = forgetful{p.store, down}
+	if err := p.Receive(t.Context(), "c", []byte(subscribe)); !errors.Is(err, down) {
+		t.Errorf("subscribing: %v", err)
+	}
+	if !p.closed["c"] {
+		t.Error("it is open")
+	}
+	p.wantWatchers("ws_a")
+	if err := p.Connect(t.Context(), "d", p.tokenBy("tok_a")); !errors.Is(err, down) || boathook.IsKind(err, boathook.Unauthorized) {
+		t.Errorf("connecting: %v", err)
+	}
+}
+
+func TestASocketThatCanNotBeClosedIsLeftForARepeat(t *testing.T) {
+	p := newPlace(t)
+	p.makeTokens("tok_a")
+	for _, id := range []string{"c", "d"} {
+		must(t, p.Connect(t.Context(), id, p.tokenBy("tok_a")))
+		p.send(id, subscribe)
+	}
+	must(t, p.store.DeleteToken(t.Context(), "ws_a", "tok_a"))
+	p.closeErr = map[string]error{"c": errors.New("down")}
+	if err := p.CloseWatchers(t.Context(), "ws_a", "tok_a"); err == nil {
+		t.Error("no error")
+	}
+	p.wantWatchers("ws_a", "c")
+	p.closeErr = nil
+	must(t, p.CloseWatchers(t.Context(), "ws_a", "tok_a"))
+	if !p.closed["c"] || !p.closed["d"] {
+		t.Errorf("closed %v", p.closed)
+	}
+	p.wantWatchers("ws_a")
 }

@@ -112,6 +112,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		InternalToken: fixed(c.internalToken),
 		Workspace:     firstWorkspace,
 		StreamSecret:  streamSecret,
+		Watchers:      room,
 		CheckURL:      client.CheckURL,
 		AllowTarget: func(t boathook.Target) error {
 			if t.Type == boathook.TargetLambda || t.Type == boathook.TargetAgentCore {

@@ -4,12 +4,15 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/coder/websocket"
 )
 
 // TestTheREADMEsWatcher has the page's script of README.md watch an agent.
@@ -59,6 +62,58 @@ func TestTheREADMEsAgent(t *testing.T) {
 	}
 	if total := p.call("GET", "/api/v1/runs", "", 200)["pagination"].(map[string]any)["total"]; total != 1.0 {
 		t.Errorf("it ran %v times", total)
+	}
+}
+
+func TestADeletedTokensWebSocketsAreClosed(t *testing.T) {
+	p := start(t)
+	token := p.call("POST", "/v1/tokens", `{"name":"v","role":"viewer"}`, 201)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+"/api/v1/ws-token", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token["token"].(string))
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var opens struct{ Token string }
+	if err := json.NewDecoder(res.Body).Decode(&opens); err != nil {
+		t.Fatal(err)
+	}
+	socket := strings.Replace(p.url, "http", "ws", 1) + "/ws?token="
+	watch := func(token string) *websocket.Conn {
+		t.Helper()
+		conn, _, err := websocket.Dial(t.Context(), socket+token, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.CloseNow() })
+		for _, frame := range []string{`{"type":"subscribe","channel":"workspace:` + firstWorkspace + `"}`, `{"type":"ping"}`} {
+			if err := conn.Write(t.Context(), websocket.MessageText, []byte(frame)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := conn.Read(t.Context()); err != nil { // the pong: it watches
+			t.Fatal(err)
+		}
+		return conn
+	}
+	revoked, staying := watch(opens.Token), watch(p.call("GET", "/api/v1/ws-token", "", 200)["token"].(string))
+
+	p.call("DELETE", "/v1/tokens/"+token["id"].(string), "", 204)
+	if _, text, err := revoked.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+		t.Errorf("it got %s, %v", text, err)
+	}
+	if _, res, err := websocket.Dial(t.Context(), socket+opens.Token, nil); err == nil || res == nil || res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("another with its token: %v, %v", res, err)
+	}
+	if err := staying.Write(t.Context(), websocket.MessageText, []byte(`{"type":"ping"}`)); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := staying.Read(t.Context()); err != nil {
+		t.Errorf("another token's WebSocket: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,17 +18,18 @@ type connectionItem struct {
 	Expires     int64     `dynamodbav:"x"`
 	ID          string    `dynamodbav:"id"`
 	WorkspaceID string    `dynamodbav:"ws,omitempty"`
+	TokenID     string    `dynamodbav:"tok,omitempty"`
 	ConnectedAt time.Time `dynamodbav:"at"`
 }
 
 func (s *Store) putConnection(ctx context.Context, k key, c boathook.Connection) error {
-	_, err := s.putRecord(ctx, connectionItem{k, c.ExpiresAt().Unix(), c.ID, c.WorkspaceID, c.ConnectedAt}, "", nil)
+	_, err := s.putRecord(ctx, connectionItem{k, c.ExpiresAt().Unix(), c.ID, c.WorkspaceID, c.TokenID, c.ConnectedAt}, "", nil)
 	return err
 }
 
 func decodeConnection(it item) (boathook.Connection, error) {
 	c, err := decode[connectionItem](it)
-	return boathook.Connection{ID: c.ID, WorkspaceID: c.WorkspaceID, ConnectedAt: c.ConnectedAt}, err
+	return boathook.Connection{ID: c.ID, WorkspaceID: c.WorkspaceID, TokenID: c.TokenID, ConnectedAt: c.ConnectedAt}, err
 }
 
 // PutConnection implements [store.Connections].
@@ -74,9 +76,20 @@ func (s *Store) Watch(ctx context.Context, c boathook.Connection) error {
 }
 
 // Watchers implements [store.Connections].
-func (s *Store) Watchers(ctx context.Context, workspaceID string) (watchers []boathook.Connection, err error) {
+func (s *Store) Watchers(ctx context.Context, workspaceID string) ([]boathook.Connection, error) {
+	return s.watchers(ctx, workspaceID, false)
+}
+
+// WatchersBy implements [store.Connections].
+func (s *Store) WatchersBy(ctx context.Context, workspaceID, tokenID string) ([]boathook.Connection, error) {
+	watchers, err := s.watchers(ctx, workspaceID, true)
+	return slices.DeleteFunc(watchers, func(c boathook.Connection) bool { return c.TokenID != tokenID }), err
+}
+
+func (s *Store) watchers(ctx context.Context, workspaceID string, consistent bool) (watchers []boathook.Connection, err error) {
 	for it, err := range s.items(ctx, &dynamodb.QueryInput{
 		TableName:                 &s.config.RecordsTable,
+		ConsistentRead:            &consistent,
 		KeyConditionExpression:    aws.String("pk = :pk"),
 		ExpressionAttributeValues: item{":pk": str(watchersPartition(workspaceID))},
 	}) {

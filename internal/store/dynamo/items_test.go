@@ -190,10 +190,10 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			return err
 		}},
 		{"connection", func(s *dynamo.Store) error {
-			return s.PutConnection(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", ConnectedAt: now})
+			return s.PutConnection(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", TokenID: "tok_a", ConnectedAt: now})
 		}},
 		{"watcher", func(s *dynamo.Store) error {
-			return s.Watch(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", ConnectedAt: now})
+			return s.Watch(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", TokenID: "tok_a", ConnectedAt: now})
 		}},
 	} {
 		s, w := onWire(func(r request) *reply {

@@ -75,3 +75,9 @@ func (s *Store) Watchers(_ context.Context, workspaceID string) (watchers []boat
 	slices.SortFunc(watchers, func(a, b boathook.Connection) int { return cmp.Compare(a.ID, b.ID) })
 	return watchers, nil
 }
+
+// WatchersBy implements [store.Connections].
+func (s *Store) WatchersBy(ctx context.Context, workspaceID, tokenID string) ([]boathook.Connection, error) {
+	watchers, err := s.Watchers(ctx, workspaceID)
+	return slices.DeleteFunc(watchers, func(c boathook.Connection) bool { return c.TokenID != tokenID }), err
+}

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +55,30 @@ func (s *suite) testConnections(t *testing.T) {
 		wantWatchers(t, other.WorkspaceID, other)
 		wantNone(t, gone.ID)
 		wantSame(t, "connection", read(s.Connection(t.Context(), kept.ID))(t), kept)
+	})
+	t.Run("a token has its own watchers, of its workspace", func(t *testing.T) {
+		workspaceID := boathook.NewID(boathook.WorkspaceID)
+		mine, too, others, stacks, elsewhere := newConnection(workspaceID), newConnection(workspaceID), newConnection(workspaceID),
+			newConnection(workspaceID), newConnection(boathook.NewID(boathook.WorkspaceID))
+		mine.TokenID, too.TokenID, others.TokenID, elsewhere.TokenID = "tok_mine", "tok_mine", "tok_others", "tok_mine"
+		for _, c := range []boathook.Connection{mine, too, others, stacks, elsewhere} {
+			must(t, s.PutConnection(t.Context(), c))
+			must(t, s.Watch(t.Context(), c))
+			wantSame(t, "connection", read(s.Connection(t.Context(), c.ID))(t), c)
+		}
+		idle := newConnection(workspaceID)
+		idle.TokenID = "tok_mine"
+		must(t, s.PutConnection(t.Context(), idle))
+
+		want := []boathook.Connection{mine, too}
+		slices.SortFunc(want, func(a, b boathook.Connection) int { return strings.Compare(a.ID, b.ID) })
+		wantSame(t, "watchers by a token", read(s.WatchersBy(t.Context(), workspaceID, "tok_mine"))(t), want)
+		must(t, s.DeleteConnection(t.Context(), too))
+		wantSame(t, "watchers by a token", read(s.WatchersBy(t.Context(), workspaceID, "tok_mine"))(t), []boathook.Connection{mine})
+		wantSame(t, "watchers by the stack's own token", read(s.WatchersBy(t.Context(), workspaceID, ""))(t), []boathook.Connection{stacks})
+		if got := read(s.WatchersBy(t.Context(), workspaceID, "tok_unknown"))(t); len(got) != 0 {
+			t.Errorf("an unknown token has the watchers %v", got)
+		}
 	})
 	t.Run("one that has not authenticated is deleted", func(t *testing.T) {
 		c := newConnection("")

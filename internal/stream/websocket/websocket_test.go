@@ -64,7 +64,7 @@ func (p *place) dial(token string) *client.Conn {
 // watch opens a connection that watches ws_a by the time this returns.
 func (p *place) watch() *client.Conn {
 	p.t.Helper()
-	conn := p.dial(wstoken.New(secret, "ws_a", time.Now()))
+	conn := p.dial(wstoken.New(secret, wstoken.Bearer{WorkspaceID: "ws_a"}, time.Now()))
 	send(p.t, conn, `{"type":"subscribe","channel":"workspace:ws_a"}`)
 	send(p.t, conn, `{"type":"ping"}`)
 	if got := receive(p.t, conn); got != `{"type":"pong","payload":null}` {
