@@ -29,6 +29,7 @@ const (
 type program struct {
 	t      *testing.T
 	url    string
+	token  string // that it is called with
 	stdout *output
 	stderr *output
 	stop   context.CancelFunc
@@ -94,7 +95,7 @@ func environment(pairs ...string) func(string) string {
 func start(t *testing.T, variables ...string) *program {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	p := &program{t: t, stdout: newOutput(), stderr: newOutput(), stop: stop, done: make(chan error, 1)}
+	p := &program{t: t, token: adminToken, stdout: newOutput(), stderr: newOutput(), stop: stop, done: make(chan error, 1)}
 	variables = append(variables, "PORT=0", "BOATHOOK_ADMIN_TOKEN="+adminToken, "BOATHOOK_INTERNAL_TOKEN="+internalToken)
 	go func() { p.done <- run(ctx, environment(variables...), p.stdout, p.stderr) }()
 	t.Cleanup(func() {
@@ -133,7 +134,7 @@ func (p *program) ask(method, path, body string) (status int, text []byte) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+adminToken)
+	req.Header.Set("Authorization", "Bearer "+p.token)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		p.t.Fatal(err)

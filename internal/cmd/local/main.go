@@ -3,7 +3,8 @@
 // memory and gone when it stops.
 //
 // It reads PORT (8080), BOATHOOK_ADMIN_TOKEN and BOATHOOK_INTERNAL_TOKEN (made
-// if unset), and BOATHOOK_LOG_LEVEL (warn) from the environment. It exits with 0
+// if unset), and BOATHOOK_LOG_LEVEL (warn) from the environment; the tokens it
+// keeps from the command targets that it starts. It exits with 0
 // after SIGINT or SIGTERM, once what was in flight is finished, and with 1 if it
 // can't start.
 package main
@@ -41,7 +42,7 @@ func readConfig(getenv func(string) string) (c config, err error) {
 	}
 	c.port = uint16(port)
 	for name, token := range map[string]*string{
-		"BOATHOOK_ADMIN_TOKEN": &c.adminToken, "BOATHOOK_INTERNAL_TOKEN": &c.internalToken,
+		adminTokenVariable: &c.adminToken, internalTokenVariable: &c.internalToken,
 	} {
 		*token = cmp.Or(getenv(name), boathook.NewAPIToken())
 		if len(*token) < 16 || strings.ContainsFunc(*token, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -55,11 +56,29 @@ func readConfig(getenv func(string) string) (c config, err error) {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, os.Getenv, os.Stdout, os.Stderr); err != nil {
+	getenv, err := hideTokens()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "boathook:", err)
 		os.Exit(1)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if err := run(ctx, getenv, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "boathook:", err)
+		os.Exit(1)
+	}
+}
+
+// newServer bounds how long a client may take for its request, and for reading the
+// answer, as API Gateway does. Neither bound is a handler's, which may wait for a
+// run's start, nor a WebSocket's, whose connection the server gives away.
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute, // from the request's header on: the handler's time is within it
+		IdleTimeout:       time.Minute,
 	}
 }
 
@@ -89,7 +108,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	// write as many as they like.
 	slog.SetDefault(logger)
 	slog.SetLogLoggerLevel(slog.LevelDebug)
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	server := newServer(s)
 	serving := make(chan error, 1)
 	go func() { serving <- server.Serve(listener) }()
 	s.start()
