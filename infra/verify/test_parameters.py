@@ -16,6 +16,7 @@ VALUES = {
     "DomainName": (["", "hooks.example.com", "a-b.example"], ["Hooks.example.com", "https://hooks.example.com", "localhost", "-a.example", "a..b", "a" * 64 + ".example"]),
     "CertificateArn": (["", CERTIFICATE], ["certificate", FUNCTION]),
     "HostedZoneId": (["", "Z2FDTNDATAQYW2"], ["/hostedzone/Z2FDTNDATAQYW2", "example.com"]),
+    "DisableExecuteApiEndpoint": (["true", "false"], ["", "yes"]),
     "PublicUrl": (["", "https://hooks.example.com", "https://hooks.example.com:8443"], ["http://hooks.example.com", "https://hooks.example.com/", "hooks.example.com"]),
     "AllowedTargets": (["", "http", "http,lambda,agentcore"], ["ftp", "http, lambda", "http;lambda"]),
     "AllowedFunctionArns": (["", FUNCTION, FUNCTION + "," + FUNCTION + ":live"], ["report", "*", FUNCTION + "*", FUNCTION + ",", RUNTIME]),
@@ -102,6 +103,10 @@ class ParametersTest(unittest.TestCase):
             (DOMAIN | {"HostedZoneId": "Z2FDTNDATAQYW2"}, []),
             ({"DomainName": "hooks.example.com"}, ["DomainName needs a CertificateArn."]),
             ({"HostedZoneId": "Z2FDTNDATAQYW2"}, ["HostedZoneId is that of a DomainName."]),
+            (DOMAIN | {"DisableExecuteApiEndpoint": "true"}, []),
+            ({"DisableExecuteApiEndpoint": "true"}, ["DisableExecuteApiEndpoint needs a DomainName, without which the API has no address."]),
+            ({"DisableExecuteApiEndpoint": "true", "PublicUrl": "https://front.example.com"},
+             ["DisableExecuteApiEndpoint needs a DomainName, without which the API has no address."]),
             ({"AlarmEmail": "a@example.com"}, []),
             ({"AlarmTopicArn": TOPIC}, []),
             ({"AlarmEmail": "a@example.com", "AlarmTopicArn": TOPIC},
@@ -112,7 +117,7 @@ class ParametersTest(unittest.TestCase):
 
     def test_conditions_work_in_every_combination(self):
         choices = [
-            [{}, DOMAIN, DOMAIN | {"HostedZoneId": "Z2FDTNDATAQYW2"}],
+            [{}, DOMAIN, DOMAIN | {"HostedZoneId": "Z2FDTNDATAQYW2"}, DOMAIN | {"DisableExecuteApiEndpoint": "true"}],
             [{}, {"PublicUrl": "https://front.example.com"}],
             [{}, {"AllowedFunctionArns": FUNCTION + "," + FUNCTION + ":live"}],
             [{}, {"AllowedRuntimeArns": RUNTIME}],
@@ -155,6 +160,17 @@ class ParametersTest(unittest.TestCase):
         )
         (configuration,) = view.resources["Domain"]["Properties"]["DomainNameConfigurations"]
         self.assertEqual((configuration["CertificateArn"], configuration["SecurityPolicy"]), (CERTIFICATE, "TLS_1_2"))
+
+    def test_the_api_is_at_its_domain_alone_where_that_is_asked_for(self):
+        for parameters, want in [
+            ({}, False), (DOMAIN, False), (DOMAIN | {"DisableExecuteApiEndpoint": "false"}, False),
+            (DOMAIN | {"DisableExecuteApiEndpoint": "true"}, True),
+        ]:
+            view = View(translate(parameters=parameters), parameters)
+            (server,) = view.resources["Api"]["Properties"]["Body"]["servers"]
+            # A boolean: of "false", as a parameter has it, one can't be sure.
+            self.assertIs(server["x-amazon-apigateway-endpoint-configuration"]["disableExecuteApiEndpoint"], want)
+            self.assertEqual("execute-api" in view.outputs["ApiUrl"]["Value"], not parameters)
 
     def names(self, stack_name, region="eu-central-1"):
         """The names that the templates give, of what shares its names with the whole account: (type, property) and name."""

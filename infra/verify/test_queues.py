@@ -43,6 +43,16 @@ class QueuesTest(DeployedTest):
             self.assertTrue(queue["Properties"]["SqsManagedSseEnabled"], name)
             self.assertEqual((queue["DeletionPolicy"], queue["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"), name)
 
+    def test_no_queue_takes_plain_http(self):
+        covered = []
+        for policy in self.of_type("AWS::SQS::QueuePolicy").values():
+            (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+            self.assertEqual((statement["Effect"], statement["Principal"], statement["Action"], statement["Resource"]), ("Deny", "*", "sqs:*", "*"))
+            self.assertEqual(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
+            self.assertEqual((policy["DeletionPolicy"], policy["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
+            covered += [queue["Ref"] for queue in policy["Properties"]["Queues"]]
+        self.assertEqual(sorted(covered), sorted(self.of_type("AWS::SQS::Queue")))
+
     def test_records_outlive_dead_letters(self):
         self.assertGreater(min(self.template["Parameters"]["RetentionDays"]["AllowedValues"]), 14)
 
