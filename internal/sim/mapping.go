@@ -2,7 +2,7 @@ package sim
 
 import (
 	"context"
-	"sync"
+	"slices"
 	"time"
 
 	"boathook/internal/queue"
@@ -12,6 +12,8 @@ import (
 // by side. A batch is handed over when it is full, or when its window is over; it
 // counts as one of those at a time from its first message until the function has
 // answered, which is when its slowest message has been handled.
+//
+// It is one goroutine: which poller receives a message follows from the seed.
 type mapping struct {
 	w           *world
 	line        *line
@@ -20,10 +22,17 @@ type mapping struct {
 	window      time.Duration
 	concurrency int
 
-	mu    sync.Mutex
-	free  int // batches that may begin
-	begun int // how many the mapping works with so far
-	more  chan struct{}
+	filling  []batch
+	free     int       // batches that may begin
+	begun    int       // how many batches the mapping works with so far
+	grewAt   time.Time // when begun last grew
+	answered chan struct{}
+}
+
+// batch is one that a poller fills.
+type batch struct {
+	messages []queue.Received
+	until    time.Time // when its window is over
 }
 
 // What AWS documents of mappings of standard queues: five batches at first, and
@@ -35,101 +44,112 @@ const (
 )
 
 func newMapping(w *world, l *line, k kind, size int, window time.Duration, concurrency int) *mapping {
+	first := min(firstOnes, concurrency)
 	return &mapping{
 		w: w, line: l, kind: k, size: size, window: window, concurrency: concurrency,
-		free: min(firstOnes, concurrency), begun: min(firstOnes, concurrency), more: make(chan struct{}, 1),
+		free: first, begun: first, grewAt: time.Now(), answered: make(chan struct{}, concurrency),
 	}
 }
 
-func (m *mapping) start() {
-	for range pollers {
-		m.w.running.Go(m.poll)
+// work receives and hands over until the world ends.
+func (m *mapping) work() {
+	for {
+		m.handOver()
+		wait := m.patience()
+		i, ok := m.poller()
+		if !ok {
+			timer := time.NewTimer(wait)
+			select {
+			case <-m.answered:
+				m.free++
+			case <-timer.C:
+				m.grow()
+			case <-m.w.ctx.Done():
+				return
+			}
+			timer.Stop()
+			continue
+		}
+		room := m.size
+		if i < len(m.filling) {
+			room -= len(m.filling[i].messages)
+		}
+		received, err := m.line.Receive(m.w.ctx, room, wait)
+		if m.w.ctx.Err() != nil {
+			return
+		}
+		must(err)
+		if len(received) == 0 {
+			continue
+		}
+		if i == len(m.filling) {
+			m.free--
+			m.filling = append(m.filling, batch{until: time.Now().Add(m.window)})
+		}
+		m.filling[i].messages = append(m.filling[i].messages, received...)
 	}
-	m.w.running.Go(m.grow)
+}
+
+// poller chooses who receives next: one of the batches that are filled, or, being
+// their number, one that begins anew. False if none may.
+func (m *mapping) poller() (i int, ok bool) {
+	for more := true; more; {
+		select {
+		case <-m.answered:
+			m.free++
+		default:
+			more = false
+		}
+	}
+	idle := 0
+	if m.free > 0 {
+		idle = pollers - len(m.filling)
+	}
+	all := len(m.filling) + max(idle, 0)
+	if all == 0 {
+		return 0, false
+	}
+	i = m.w.chance("poller of "+m.line.name, "").IntN(all)
+	return min(i, len(m.filling)), true
+}
+
+// patience is for how long nothing but a message or an answer changes anything.
+func (m *mapping) patience() time.Duration {
+	wait := patience
+	for _, b := range m.filling {
+		wait = min(wait, time.Until(b.until))
+	}
+	if m.free == 0 && m.begun < m.concurrency {
+		wait = min(wait, max(time.Until(m.grewAt.Add(time.Second)), time.Millisecond))
+	}
+	return wait
 }
 
 // grow lets the mapping work on more batches, while messages wait for one.
 func (m *mapping) grow() {
-	for m.begun < m.concurrency {
-		select {
-		case <-time.After(time.Second):
-		case <-m.w.ctx.Done():
-			return
-		}
-		m.mu.Lock()
-		if m.free == 0 && m.line.Stats().Ready > 0 {
-			n := min(growth, m.concurrency-m.begun)
-			m.begun += n
-			m.release(n)
-		}
-		m.mu.Unlock()
+	if m.free > 0 || m.begun == m.concurrency || time.Since(m.grewAt) < time.Second {
+		return
+	}
+	m.grewAt = time.Now()
+	if m.line.Stats().Ready > 0 {
+		n := min(growth, m.concurrency-m.begun)
+		m.begun += n
+		m.free += n
 	}
 }
 
-// release frees batches. It is called with the lock held.
-func (m *mapping) release(n int) {
-	m.free += n
-	select {
-	case m.more <- struct{}{}:
-	default:
-	}
-}
-
-// acquire waits until a batch may begin; false when the world ends before.
-func (m *mapping) acquire() bool {
-	for {
-		m.mu.Lock()
-		if m.free > 0 {
-			m.free--
-			if m.free > 0 {
-				m.release(0) // for the next that waits
-			}
-			m.mu.Unlock()
-			return true
-		}
-		m.mu.Unlock()
-		select {
-		case <-m.more:
-		case <-m.w.ctx.Done():
+// handOver invokes the function with each batch that is full, or has waited for
+// its window.
+func (m *mapping) handOver() {
+	m.filling = slices.DeleteFunc(m.filling, func(b batch) bool {
+		if len(b.messages) < m.size && time.Now().Before(b.until) {
 			return false
 		}
-	}
-}
-
-func (m *mapping) poll() {
-	for m.acquire() {
-		batch := m.fill()
-		if len(batch) == 0 { // the world ends
-			return
-		}
 		m.w.going.Go(func() {
-			m.w.invoke(m.kind, batch[0].Body, func(ctx context.Context, p *process) { p.batch(ctx, m.line, batch) })
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.release(1)
+			m.w.invoke(m.kind, b.messages[0].Body, func(ctx context.Context, p *process) { p.batch(ctx, m.line, b.messages) })
+			m.answered <- struct{}{}
 		})
-	}
-}
-
-// fill receives a batch.
-func (m *mapping) fill() (batch []queue.Received) {
-	var until time.Time
-	for len(batch) < m.size {
-		wait := patience
-		if len(batch) > 0 {
-			if wait = time.Until(until); wait <= 0 {
-				break
-			}
-		}
-		received, err := m.line.Receive(m.w.ctx, m.size-len(batch), wait)
-		if m.w.ctx.Err() != nil {
-			return batch
-		}
-		must(err)
-		if len(batch) == 0 && len(received) > 0 {
-			until = time.Now().Add(m.window)
-		}
-		batch = append(batch, received...)
-	}
-	return batch
+		time.Sleep(time.Microsecond) // one begins after the other
+		return true
+	})
 }

@@ -219,7 +219,7 @@ func (w *world) start() {
 		newMapping(w, w.deliveries, deliverKind, queue.MaxBatch, time.Second, deliveryConcurrency),
 		newMapping(w, w.retries, deliverKind, queue.MaxBatch, time.Second, retryConcurrency),
 	} {
-		m.start()
+		w.running.Go(m.work)
 	}
 	w.running.Go(w.sweepEachMinute)
 }

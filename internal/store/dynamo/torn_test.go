@@ -66,7 +66,7 @@ func deaths() []death {
 	outgoing := boathook.OutgoingWebhook{ID: tornOutgoing, WorkspaceID: tornWorkspace, SourceID: tornSource, CreatedAt: now}
 	incoming := boathook.IncomingWebhook{ID: tornIncoming, WorkspaceID: tornWorkspace, SourceID: tornSource, CreatedAt: now}
 	token := boathook.Token{ID: tornToken, WorkspaceID: tornWorkspace, CreatedAt: now, Hash: [32]byte{1}}
-	socket := boathook.Connection{ID: tornSocket, WorkspaceID: tornWorkspace, ConnectedAt: now}
+	socket := boathook.Connection{ID: tornSocket, WorkspaceID: tornWorkspace, TokenID: tornToken, ConnectedAt: now}
 	all := func(ctx context.Context, st s) error {
 		_, err := st.AddVersion(ctx, version)
 		return errors.Join(st.PutSource(ctx, source), err, st.PutIncoming(ctx, incoming), st.PutOutgoing(ctx, outgoing))
@@ -328,7 +328,10 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 		return all, nil
 	},
 	"Connection": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Connection(ctx, tornSocket) },
-	"Watchers":   func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Watchers(ctx, tornWorkspace) },
+	"WatchersBy": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return s.WatchersBy(ctx, tornWorkspace, tornToken)
+	},
+	"Watchers": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Watchers(ctx, tornWorkspace) },
 }
 
 // jsonText is so much JSON that hardly compresses.

@@ -50,7 +50,7 @@ func (s *suite) newVictims() (v victims) {
 	v.delivery = s.after(s.newDelivery(v.out.ID, now), 1, boathook.DeliveryFailed)
 	v.delivery.WorkspaceID = v.workspace.ID
 	v.due = store.DueRunRow(v.run.ID, now)
-	v.connection = boathook.Connection{ID: boathook.NewID("L0SM9cOFvHcCIhw="), WorkspaceID: v.workspace.ID, ConnectedAt: now}
+	v.connection = boathook.Connection{ID: boathook.NewID("L0SM9cOFvHcCIhw="), WorkspaceID: v.workspace.ID, TokenID: v.token.ID, ConnectedAt: now}
 	return v
 }
 
@@ -550,6 +550,13 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			}),
 			createsForeign(func(c ctx, id string) error {
 				return s.Watch(c, boathook.Connection{ID: id, WorkspaceID: v.workspace.ID, ConnectedAt: now})
+			}),
+		},
+		"WatchersBy": {
+			lists(ws, func(c ctx, id string) (int, error) { by, err := s.WatchersBy(c, id, v.token.ID); return len(by), err }),
+			lists(tok, func(c ctx, id string) (int, error) {
+				by, err := s.WatchersBy(c, v.workspace.ID, id)
+				return len(by), err
 			}),
 		},
 		"Watchers": {lists(ws, func(c ctx, id string) (int, error) { all, err := s.Watchers(c, id); return len(all), err })},
