@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/runs"
 	"boathook/internal/seal"
 	"boathook/internal/signature"
 	"boathook/internal/store"
@@ -56,14 +57,15 @@ const tooMany = "too many requests"
 // wait for the run's start.
 func (in *Intake) triggerAgent(w http.ResponseWriter, r *http.Request) {
 	start := in.Now()
-	head, err := in.acceptAgent(w.Header(), r, start)
+	run, err := in.acceptAgent(w.Header(), r, start)
 	if err != nil {
 		in.refuseAgent(w, r, err)
 		return
 	}
-	in.Log.InfoContext(r.Context(), "trigger accepted", "run_id", head.ID, "source_id", head.SourceID,
-		"event", head.EventName, "duration_ms", in.Now().Sub(start).Milliseconds())
-	w.Header().Set(RunID, head.ID)
+	in.Log.InfoContext(r.Context(), "trigger accepted", "run_id", run.ID, "source_id", run.SourceID,
+		"event", run.EventName, "duration_ms", in.Now().Sub(start).Milliseconds())
+	w.Header().Set(RunID, run.ID)
+	tellUnrecorded(w, run)
 	writeJSON(w, http.StatusAccepted, struct {
 		Status string `json:"status"`
 	}{"accepted"})
@@ -71,53 +73,53 @@ func (in *Intake) triggerAgent(w http.ResponseWriter, r *http.Request) {
 
 // acceptAgent checks in the documented order. It sets those headers of the
 // answer that a trigger by plain secret gets.
-func (in *Intake) acceptAgent(answer http.Header, r *http.Request, now time.Time) (boathook.RunHead, error) {
+func (in *Intake) acceptAgent(answer http.Header, r *http.Request, now time.Time) (runs.Started, error) {
 	if r.Header.Get(Signature) == "" && r.Header.Get(PlainSecret) == "" {
-		return boathook.RunHead{}, errUnauthorized
+		return runs.Started{}, errUnauthorized
 	}
 	agentID := r.PathValue("agent")
 	key, keyErr := boathook.ReadIdempotencyKey(r.Header)
 	ids := identify(r.Header, agentID, key)
 	view, err := in.Store.LookUpAgent(r.Context(), agentID, ids.all()...)
 	if err != nil {
-		return boathook.RunHead{}, fmt.Errorf("look up agent: %w", err)
+		return runs.Started{}, fmt.Errorf("look up agent: %w", err)
 	}
 	agent := view.Agent
 	if agent == nil || agent.Agent.CrewID != r.PathValue("crew") || len(agent.Agent.SealedSecret) == 0 {
-		return boathook.RunHead{}, errNoAgent
+		return runs.Started{}, errNoAgent
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, boathook.MaxTriggerBody+1))
 	switch {
 	case err != nil:
-		return boathook.RunHead{}, boathook.Errorf(boathook.Invalid, "the body could not be read")
+		return runs.Started{}, boathook.Errorf(boathook.Invalid, "the body could not be read")
 	case len(body) > boathook.MaxTriggerBody:
-		return boathook.RunHead{}, errTooLarge
+		return runs.Started{}, errTooLarge
 	}
 	if err := in.authenticate(answer, r, *agent, body, now); err != nil {
-		return boathook.RunHead{}, err
+		return runs.Started{}, err
 	}
 	if !fresh(r.Header.Get(Timestamp), agent.Agent.RequireTimestamp, now) {
-		return boathook.RunHead{}, errStale
+		return runs.Started{}, errStale
 	}
 	if len(body) == 0 {
 		body = boathook.EmptyInput
 	}
 	if boathook.CheckJSON(body) != nil {
-		return boathook.RunHead{}, errNotJSON
+		return runs.Started{}, errNotJSON
 	}
 	if keyErr != nil {
-		return boathook.RunHead{}, keyErr
+		return runs.Started{}, keyErr
 	}
 	m, err := in.find(r.Context(), ids, view)
 	if err != nil {
-		return boathook.RunHead{}, err
+		return runs.Started{}, err
 	}
 	live, ok := view.Live[boathook.Production]
 	if !ok && m.existing == nil {
-		return boathook.RunHead{}, errNoAgent
+		return runs.Started{}, errNoAgent
 	}
 	if m, err = in.pin(r.Context(), ids, m); err != nil {
-		return boathook.RunHead{}, err
+		return runs.Started{}, err
 	}
 
 	payload := boathook.ParseAgentPayload(body)
@@ -168,24 +170,24 @@ func fresh(timestamp string, required bool, now time.Time) bool {
 
 // admit starts a run if the agent's limits allow it. A trigger that is repeated
 // counts once.
-func (in *Intake) admit(ctx context.Context, m match, run boathook.Run, view store.AgentView) (boathook.RunHead, error) {
+func (in *Intake) admit(ctx context.Context, m match, run boathook.Run, view store.AgentView) (runs.Started, error) {
 	if m.existing == nil {
 		limit := store.Limit{RatePerMinute: view.Agent.Agent.RatePerMinute, MaxInFlight: view.Agent.Agent.MaxInFlight}
 		if err := in.Store.Admit(ctx, run.SourceID, run.ID, limit, view.Load, run.CreatedAt); err != nil {
-			return boathook.RunHead{}, err
+			return runs.Started{}, err
 		}
 	}
-	var head boathook.RunHead
+	var started runs.Started
 	var err error
 	if m.ofThis {
-		head, err = in.Runs.Start(ctx, run, 0)
+		started, err = in.Runs.Start(ctx, run, runs.Wait{})
 	} else {
-		head, err = in.Runs.StartOnce(ctx, run, m.existing, 0)
+		started, err = in.Runs.StartOnce(ctx, run, m.existing, runs.Wait{})
 	}
 	if m.existing == nil && boathook.IsKind(err, boathook.Unavailable) {
 		in.release(ctx, run)
 	}
-	return head, err
+	return started, err
 }
 
 // release gives back the place of a run that was not accepted. Where that fails

@@ -19,6 +19,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/metrics"
 	"boathook/internal/provider"
+	"boathook/internal/runs"
 	"boathook/internal/seal"
 	"boathook/internal/store"
 )
@@ -40,8 +41,8 @@ type Opener interface {
 
 // Starter makes a run durable; see package runs.
 type Starter interface {
-	Start(ctx context.Context, r boathook.Run, wait time.Duration) (boathook.RunHead, error)
-	StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error)
+	Start(ctx context.Context, r boathook.Run, wait runs.Wait) (runs.Started, error)
+	StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait runs.Wait) (runs.Started, error)
 }
 
 // Intake is the room. All exported fields are required.
@@ -121,9 +122,9 @@ func (r request) run(webhookID string) string {
 // result is what became of a request that was not refused.
 type result struct {
 	outcome boathook.RequestOutcome
-	run     boathook.RunHead // of one accepted or repeated
-	reason  string           // of one ignored
-	answer  any              // to one ignored or answered
+	run     runs.Started // of one accepted or repeated
+	reason  string       // of one ignored
+	answer  any          // to one ignored or answered
 }
 
 func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
@@ -145,11 +146,19 @@ func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
 		in.Log.InfoContext(r.Context(), "trigger accepted", "run_id", res.run.ID, "source_id", res.run.SourceID,
 			"webhook_id", res.run.WebhookID, "outcome", res.outcome, "status", res.run.Status,
 			"duration_ms", in.Now().Sub(req.at).Milliseconds())
+		tellUnrecorded(w, res.run)
 		writeJSON(w, http.StatusAccepted, accepted{res.run.ID, res.run.VersionID, res.run.VersionNumber, res.run.Status})
 		in.keep(req, view.Webhook, res, http.StatusAccepted)
 	default:
 		writeJSON(w, http.StatusOK, res.answer)
 		in.keep(req, view.Webhook, res, http.StatusOK)
+	}
+}
+
+// tellUnrecorded says that who asks for the run at once may not find it.
+func tellUnrecorded(w http.ResponseWriter, started runs.Started) {
+	if started.Unrecorded {
+		w.Header().Set("Retry-After", "1")
 	}
 }
 
@@ -267,25 +276,26 @@ func (in *Intake) start(r request, view store.TriggerView, input []byte, sender 
 		Trigger: boathook.TriggerWebhook, WebhookID: webhook.ID,
 		InputHash: boathook.HashInput(input), CreatedAt: r.at, Status: boathook.RunPending,
 	}}
+	wait := runs.Wait{Most: webhook.WaitForStart, Backlog: view.Backlog}
 	if r.key == "" && !byDelivery {
-		head, err := in.Runs.Start(r.Context(), run, webhook.WaitForStart)
-		return result{outcome: boathook.RequestAccepted, run: head}, err
+		started, err := in.Runs.Start(r.Context(), run, wait)
+		return result{outcome: boathook.RequestAccepted, run: started}, err
 	}
-	head, err := in.Runs.StartOnce(r.Context(), run, existing, webhook.WaitForStart)
+	started, err := in.Runs.StartOnce(r.Context(), run, existing, wait)
 	if byDelivery && boathook.IsKind(err, boathook.Conflict) {
 		// A provider that repeats a delivery may have changed details of its
 		// body since. To refuse it would only make it repeat again.
-		run.InputHash = head.InputHash
-		head, err = in.Runs.StartOnce(r.Context(), run, &head, webhook.WaitForStart)
+		run.InputHash = started.InputHash
+		started, err = in.Runs.StartOnce(r.Context(), run, &started.RunHead, wait)
 	}
 	if err != nil {
 		return result{}, err
 	}
 	outcome := boathook.RequestAccepted
-	if existing != nil || !head.CreatedAt.Equal(run.CreatedAt) {
+	if existing != nil || !started.CreatedAt.Equal(run.CreatedAt) {
 		outcome = boathook.RequestRepeated
 	}
-	return result{outcome: outcome, run: head}, nil
+	return result{outcome: outcome, run: started}, nil
 }
 
 // ignored is the answer to what the filter does not want: providers take any

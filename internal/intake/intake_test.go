@@ -36,7 +36,7 @@ type place struct {
 	handler http.Handler
 	log     *strings.Builder
 
-	lookUpErr, sendErr, keepErr, openErr, pinErr error
+	lookUpErr, createErr, sendErr, keepErr, openErr, pinErr error
 
 	keep     func() // what happens when a request is kept, or nil
 	lookedUp func() // what happens when an agent was looked up, or nil
@@ -88,6 +88,19 @@ func (p *place) RunHead(ctx context.Context, id string) (boathook.RunHead, error
 	return p.store.RunHead(ctx, id)
 }
 
+// starts is the store as starts of runs see it.
+type starts struct {
+	runs.StartStore
+	p *place
+}
+
+func (s starts) CreateRun(ctx context.Context, r boathook.Run) error {
+	if s.p.createErr != nil {
+		return s.p.createErr
+	}
+	return s.StartStore.CreateRun(ctx, r)
+}
+
 func (p *place) Send(ctx context.Context, m ...queue.Message) error {
 	if p.sendErr != nil {
 		return p.sendErr
@@ -114,7 +127,7 @@ func (p *place) open(agents intake.Prerequisites) http.Handler {
 	log := slog.New(slog.NewTextHandler(&synced{w: p.log}, nil))
 	return (&intake.Intake{
 		Store: p, Seal: p, Agents: agents, Now: time.Now, Log: log,
-		Runs: &runs.Starter{Store: p.store, Queue: p, Now: time.Now, Log: log},
+		Runs: &runs.Starter{Store: starts{p.store, p}, Queue: p, Now: time.Now, Log: log},
 	}).Handler()
 }
 
@@ -447,6 +460,25 @@ func BenchmarkAccept(b *testing.B) {
 	for b.Loop() {
 		if w := p.trigger(body); w.Code != http.StatusAccepted {
 			b.Fatal(w.Code, w.Body)
+		}
+	}
+}
+
+// A run whose record can't be written is accepted, and appears when it executes.
+func TestARunWithoutARecordSaysToAskLater(t *testing.T) {
+	p := newAgentPlace(t, nil)
+	for name, send := range map[string]func() *httptest.ResponseRecorder{
+		"a deployment's":        func() *httptest.ResponseRecorder { return p.trigger(`{}`) },
+		"a deployment's, keyed": func() *httptest.ResponseRecorder { return p.trigger(`{}`, "Idempotency-Key", "a") },
+		"an agent's":            func() *httptest.ResponseRecorder { return p.signed(`{}`) },
+	} {
+		p.createErr = errors.New("throttled")
+		if w := send(); w.Code != http.StatusAccepted || w.Header().Get("Retry-After") != "1" {
+			t.Errorf("%s: %d, Retry-After %q", name, w.Code, w.Header().Get("Retry-After"))
+		}
+		p.createErr = nil
+		if w := send(); w.Code != http.StatusAccepted || w.Header().Get("Retry-After") != "" {
+			t.Errorf("%s: %d, Retry-After %q though it is recorded", name, w.Code, w.Header().Get("Retry-After"))
 		}
 	}
 }

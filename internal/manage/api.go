@@ -23,6 +23,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/openapi"
 	"boathook/internal/queue"
+	"boathook/internal/runs"
 	"boathook/internal/store"
 )
 
@@ -61,11 +62,11 @@ type Store interface {
 
 // Starter starts runs.
 type Starter interface {
-	// StartOnce makes a pending run durable and waits at most wait for it to
-	// start; the head is as it is then. existing is the run that has the same
+	// StartOnce makes a pending run durable and waits for it to start; its head is
+	// as it is then. existing is the run that has the same
 	// id already, or nil: it is answered again if its input is the same, and
 	// is a Conflict otherwise. Unavailable: the run could not be made durable.
-	StartOnce(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error)
+	StartOnce(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait runs.Wait) (runs.Started, error)
 }
 
 // Publisher queues deliveries.
@@ -266,7 +267,7 @@ func (h *Handler) systems() []system {
 		{"GET /v1/admin/redrive", admin, serve(ok, h.listQueues)},
 		{"POST /v1/admin/redrive", admin, serve(accepted, h.redrive)},
 
-		{"POST /v1/runs", member, serve(accepted, h.startRun)},
+		{"POST /v1/runs", member, h.startRun},
 		{"GET /v1/runs", viewer, serve(ok, h.listRuns)},
 		{"GET /v1/runs/{run}", viewer, serve(ok, h.getRun)},
 		{"GET /v1/runs/{run}/events", viewer, h.runEvents},

@@ -18,6 +18,7 @@ import (
 	"boathook/internal/manage"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
+	"boathook/internal/runs"
 	"boathook/internal/store"
 	"boathook/internal/store/mem"
 )
@@ -245,24 +246,25 @@ func (c *clock) pass(d time.Duration) {
 
 // starter makes runs durable in the store.
 type starter struct {
-	store store.Store
-	run   boathook.Run // the last
-	wait  time.Duration
-	err   error
+	store      store.Store
+	run        boathook.Run // the last
+	wait       runs.Wait
+	unrecorded bool
+	err        error
 }
 
-func (s *starter) StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait time.Duration) (boathook.RunHead, error) {
+func (s *starter) StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait runs.Wait) (runs.Started, error) {
 	s.run, s.wait = r, wait
 	if s.err != nil {
-		return boathook.RunHead{}, s.err
+		return runs.Started{}, s.err
 	}
 	if existing != nil {
 		if existing.InputHash != r.InputHash {
-			return boathook.RunHead{}, boathook.Errorf(boathook.Conflict, "the idempotency key was used with another body")
+			return runs.Started{}, boathook.Errorf(boathook.Conflict, "the idempotency key was used with another body")
 		}
-		return *existing, nil
+		return runs.Started{RunHead: *existing}, nil
 	}
-	return r.RunHead, s.store.CreateRun(ctx, r)
+	return runs.Started{RunHead: r.RunHead, Unrecorded: s.unrecorded}, s.store.CreateRun(ctx, r)
 }
 
 type publisher struct {

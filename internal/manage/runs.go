@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"boathook/internal/boathook"
+	"boathook/internal/runs"
 	"boathook/internal/store"
 )
 
@@ -24,35 +26,52 @@ type startedView struct {
 	Status        boathook.RunStatus `json:"status"`
 }
 
-func (h *Handler) startRun(ctx context.Context, c call, in runInput) (startedView, error) {
+// startRun answers when the run is durable, and has started or has been waited
+// for.
+func (h *Handler) startRun(w http.ResponseWriter, c call) error {
+	var in runInput
+	if err := decode(http.MaxBytesReader(w, c.Body, maxBody), &in, c.style.lenient); err != nil {
+		return err
+	}
+	run, err := h.start(c.Context(), c, in)
+	if err != nil {
+		return err
+	}
+	if run.Unrecorded {
+		w.Header().Set("Retry-After", "1")
+	}
+	return answer(w, http.StatusAccepted, startedView{run.ID, run.VersionID, run.VersionNumber, run.Status})
+}
+
+func (h *Handler) start(ctx context.Context, c call, in runInput) (runs.Started, error) {
 	if in.DeploymentID == "" {
-		return startedView{}, boathook.InvalidField("deployment_id", "is required")
+		return runs.Started{}, boathook.InvalidField("deployment_id", "is required")
 	}
 	env := boathook.Production
 	if in.Environment != nil {
 		env = *in.Environment
 	}
 	if err := checkEnvironment(env); err != nil {
-		return startedView{}, err
+		return runs.Started{}, err
 	}
 	if in.Input == nil {
 		in.Input = boathook.EmptyInput
 	}
 	if len(in.Input) > boathook.MaxTriggerBody {
-		return startedView{}, &boathook.Error{Kind: boathook.TooLarge, Field: "input",
+		return runs.Started{}, &boathook.Error{Kind: boathook.TooLarge, Field: "input",
 			Message: fmt.Sprintf("is larger than %d KiB", boathook.MaxTriggerBody>>10)}
 	}
 	if err := boathook.CheckJSON(in.Input); err != nil {
-		return startedView{}, boathook.InvalidField("input", "%s", err)
+		return runs.Started{}, boathook.InvalidField("input", "%s", err)
 	}
 	key, err := boathook.ReadIdempotencyKey(c.Header)
 	if err != nil {
-		return startedView{}, err
+		return runs.Started{}, err
 	}
 
 	s, err := h.source(ctx, c, boathook.Deployment, in.DeploymentID)
 	if err != nil {
-		return startedView{}, err
+		return runs.Started{}, err
 	}
 	runID, wanted := boathook.NewID(boathook.RunID), ""
 	if key != "" {
@@ -61,24 +80,20 @@ func (h *Handler) startRun(ctx context.Context, c call, in runInput) (startedVie
 	}
 	view, err := h.cfg.Store.LookUpTrigger(ctx, s.ID, "", wanted)
 	if err != nil {
-		return startedView{}, err
+		return runs.Started{}, err
 	}
 	live, ok := view.Live[env]
 	if !ok && view.Run == nil {
-		return startedView{}, boathook.NoRunningVersion(env)
+		return runs.Started{}, boathook.NoRunningVersion(env)
 	}
-	head, err := h.cfg.Runs.StartOnce(ctx, boathook.Run{
+	return h.cfg.Runs.StartOnce(ctx, boathook.Run{
 		RunHead: boathook.RunHead{
 			ID: runID, WorkspaceID: s.WorkspaceID, SourceID: s.ID, VersionID: live.ID, VersionNumber: live.Number,
 			Environment: env, Trigger: boathook.TriggerAPI, InputHash: boathook.HashInput(in.Input),
 			CreatedAt: h.cfg.Now(), Status: boathook.RunPending,
 		},
 		Input: in.Input,
-	}, view.Run, boathook.DefaultWaitForStart)
-	if err != nil {
-		return startedView{}, err
-	}
-	return startedView{head.ID, head.VersionID, head.VersionNumber, head.Status}, nil
+	}, view.Run, runs.Wait{Most: boathook.DefaultWaitForStart, Backlog: view.Backlog})
 }
 
 // runList is Crewship's own form of a list.

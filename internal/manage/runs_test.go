@@ -40,8 +40,20 @@ func TestARunIsStartedWithItsInputUnharmed(t *testing.T) {
 		t.Errorf("without an input it is %s", r.Input)
 	}
 	if r.Trigger != boathook.TriggerAPI || r.WorkspaceID != "ws_local" || r.WebhookID != "" || r.Status != boathook.RunPending ||
-		!r.CreatedAt.Equal(a.clock.Now()) || a.runs.wait != 2*time.Second {
+		!r.CreatedAt.Equal(a.clock.Now()) || a.runs.wait.Most != 2*time.Second {
 		t.Errorf("started %+v, waiting %s", r.RunHead, a.runs.wait)
+	}
+}
+
+func TestARunWithoutARecordSaysToAskLater(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	a.version(deployment, "production")
+	for _, a.runs.unrecorded = range []bool{true, false} {
+		w := a.request(stackToken, "POST", "/v1/runs", `{"deployment_id":"`+idOf(deployment)+`"}`)
+		if told := w.Header().Get("Retry-After") == "1"; w.Code != 202 || told != a.runs.unrecorded {
+			t.Errorf("unrecorded %t: %d, Retry-After %q", a.runs.unrecorded, w.Code, w.Header().Get("Retry-After"))
+		}
 	}
 }
 

@@ -1,9 +1,12 @@
 package runs_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -25,19 +28,31 @@ var (
 type startStore struct {
 	*storemem.Store
 	createErr error
+	failures  int // of creations: all, if it is negative
+	backlog   error
 	looks     atomic.Int64
+	marks     atomic.Int64
 }
 
 func (s *startStore) CreateRun(ctx context.Context, r boathook.Run) error {
-	if s.createErr != nil {
+	if s.createErr != nil && s.failures != 0 {
+		s.failures--
 		return s.createErr
 	}
 	return s.Store.CreateRun(ctx, r)
 }
 
-func (s *startStore) RunHead(ctx context.Context, id string) (boathook.RunHead, error) {
+func (s *startStore) LookUpStart(ctx context.Context, sourceID, runID string) (*boathook.RunHead, time.Time, error) {
 	s.looks.Add(1)
-	return s.Store.RunHead(ctx, id)
+	return s.Store.LookUpStart(ctx, sourceID, runID)
+}
+
+func (s *startStore) MoveBacklog(ctx context.Context, sourceID string, from, to time.Time) (bool, error) {
+	s.marks.Add(1)
+	if s.backlog != nil {
+		return false, s.backlog
+	}
+	return s.Store.MoveBacklog(ctx, sourceID, from, to)
 }
 
 type brokenQueue struct{}
@@ -87,7 +102,7 @@ func queued(t *testing.T, q *queuemem.Queue) []boathook.Run {
 func TestAStartedRunIsStoredAndQueued(t *testing.T) {
 	starter, store, q := newStarter(t)
 	r := pendingRun(`{"n":12345678901234567890123}`)
-	head, err := starter.Start(t.Context(), r, 0)
+	head, err := starter.Start(t.Context(), r, runs.Wait{})
 	if err != nil || head.ID != r.ID || head.Status != boathook.RunPending {
 		t.Fatalf("got %+v, %v", head, err)
 	}
@@ -101,13 +116,49 @@ func TestAStartedRunIsStoredAndQueued(t *testing.T) {
 }
 
 func TestARunWhoseRecordFailsIsAcceptedAllTheSame(t *testing.T) {
-	starter, store, q := newStarter(t)
-	store.createErr = errDown
-	if _, err := starter.Start(t.Context(), pendingRun(`{}`), 0); err != nil {
-		t.Fatal(err)
-	}
-	if got := queued(t, q); len(got) != 1 {
-		t.Errorf("queued %d runs", len(got))
+	for name, c := range map[string]struct {
+		failures   int
+		err        error
+		unrecorded bool
+	}{
+		"once":                         {1, errDown, false},
+		"twice":                        {-1, errDown, true},
+		"because execute was faster":   {-1, boathook.Errorf(boathook.Conflict, "it exists"), false},
+		"once, and execute was faster": {1, errDown, false},
+	} {
+		for _, once := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, once %t", name, once), func(t *testing.T) {
+				starter, store, q := newStarter(t)
+				var log bytes.Buffer
+				starter.Log = slog.New(slog.NewTextHandler(&log, nil))
+				r := pendingRun(`{}`)
+				store.createErr, store.failures = c.err, c.failures
+				if boathook.IsKind(c.err, boathook.Conflict) || name == "once, and execute was faster" {
+					if err := store.Store.CreateRun(t.Context(), r); err != nil {
+						t.Fatal(err)
+					}
+				}
+				start := starter.Start
+				if once {
+					start = func(ctx context.Context, r boathook.Run, wait runs.Wait) (runs.Started, error) {
+						return starter.StartOnce(ctx, r, nil, wait)
+					}
+				}
+				started, err := start(t.Context(), r, runs.Wait{})
+				if err != nil || started.Unrecorded != c.unrecorded {
+					t.Fatalf("unrecorded %t, %v; want %t", started.Unrecorded, err, c.unrecorded)
+				}
+				if got := queued(t, q); len(got) != 1 {
+					t.Errorf("queued %d runs", len(got))
+				}
+				if _, err := store.Run(t.Context(), "ws_a", r.ID); (err != nil) != c.unrecorded {
+					t.Errorf("the record: %v", err)
+				}
+				if warned := strings.Contains(log.String(), "without its record"); warned != c.unrecorded {
+					t.Errorf("the log is %s", &log)
+				}
+			})
+		}
 	}
 }
 
@@ -115,7 +166,7 @@ func TestARunThatIsNotQueuedIsRefusedAndItsRecordRemoved(t *testing.T) {
 	starter, store, _ := newStarter(t)
 	starter.Queue = brokenQueue{}
 	r := pendingRun(`{}`)
-	if _, err := starter.Start(t.Context(), r, time.Second); !boathook.IsKind(err, boathook.Unavailable) {
+	if _, err := starter.Start(t.Context(), r, runs.Wait{Most: time.Second}); !boathook.IsKind(err, boathook.Unavailable) {
 		t.Fatalf("got %v, want unavailable", err)
 	}
 	if _, err := store.RunHead(t.Context(), r.ID); !boathook.IsKind(err, boathook.NotFound) {
@@ -126,7 +177,7 @@ func TestARunThatIsNotQueuedIsRefusedAndItsRecordRemoved(t *testing.T) {
 func TestARepeatedRunIsAnsweredAndNotStartedAgain(t *testing.T) {
 	starter, store, q := newStarter(t)
 	r := pendingRun(`{}`)
-	if _, err := starter.Start(t.Context(), r, 0); err != nil {
+	if _, err := starter.Start(t.Context(), r, runs.Wait{}); err != nil {
 		t.Fatal(err)
 	}
 	queued(t, q)
@@ -134,7 +185,7 @@ func TestARepeatedRunIsAnsweredAndNotStartedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	existing, _ := store.RunHead(t.Context(), r.ID)
-	head, err := starter.StartOnce(t.Context(), r, &existing, 0)
+	head, err := starter.StartOnce(t.Context(), r, &existing, runs.Wait{})
 	if err != nil || head.Status != boathook.RunRunning {
 		t.Errorf("got %+v, %v; want the running run", head, err)
 	}
@@ -151,7 +202,7 @@ func TestARepeatOfARunThatIsStillPendingQueuesItAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	existing, _ := store.RunHead(t.Context(), r.ID)
-	if _, err := starter.StartOnce(t.Context(), r, &existing, 0); err != nil {
+	if _, err := starter.StartOnce(t.Context(), r, &existing, runs.Wait{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := queued(t, q); len(got) != 1 || got[0].ID != r.ID {
@@ -164,7 +215,7 @@ func TestARepeatWithAnotherInputIsAConflict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			starter, store, _ := newStarter(t)
 			first := pendingRun(`{"a":1}`)
-			if _, err := starter.StartOnce(t.Context(), first, nil, 0); err != nil {
+			if _, err := starter.StartOnce(t.Context(), first, nil, runs.Wait{}); err != nil {
 				t.Fatal(err)
 			}
 			second := pendingRun(`{"a":2}`)
@@ -174,7 +225,7 @@ func TestARepeatWithAnotherInputIsAConflict(t *testing.T) {
 				head, _ := store.RunHead(t.Context(), first.ID)
 				existing = &head
 			}
-			if _, err := starter.StartOnce(t.Context(), second, existing, 0); !boathook.IsKind(err, boathook.Conflict) {
+			if _, err := starter.StartOnce(t.Context(), second, existing, runs.Wait{}); !boathook.IsKind(err, boathook.Conflict) {
 				t.Errorf("got %v, want a conflict", err)
 			}
 			if kept, _ := store.Run(t.Context(), "ws_a", first.ID); string(kept.Input) != `{"a":1}` {
@@ -192,7 +243,7 @@ func TestStartWaitsUntilTheRunHasStarted(t *testing.T) {
 			store.ClaimRun(t.Context(), r.ID, boathook.Claim{ID: "claim_a", LeaseUntil: time.Now().Add(time.Minute)}, time.Now())
 		})
 		begun := time.Now()
-		head, err := starter.Start(t.Context(), r, 2*time.Second)
+		head, err := starter.Start(t.Context(), r, runs.Wait{Most: 2 * time.Second})
 		if err != nil || head.Status != boathook.RunRunning {
 			t.Errorf("got status %s, %v", head.Status, err)
 		}
@@ -206,7 +257,7 @@ func TestStartAnswersPendingWhenTheWaitIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		starter, store, _ := newStarter(t)
 		begun := time.Now()
-		head, err := starter.Start(t.Context(), pendingRun(`{}`), 2*time.Second)
+		head, err := starter.Start(t.Context(), pendingRun(`{}`), runs.Wait{Most: 2 * time.Second})
 		if err != nil || head.Status != boathook.RunPending {
 			t.Errorf("got status %s, %v", head.Status, err)
 		}
@@ -219,43 +270,13 @@ func TestStartAnswersPendingWhenTheWaitIsOver(t *testing.T) {
 	})
 }
 
-func TestWhileRunsQueueUpNobodyWaitsForThem(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		starter, store, _ := newStarter(t)
-		wait := func() time.Duration {
-			t.Helper()
-			begun := time.Now()
-			if _, err := starter.Start(t.Context(), pendingRun(`{}`), 2*time.Second); err != nil {
-				t.Fatal(err)
-			}
-			return time.Since(begun)
-		}
-		wait() // in vain
-		if took := wait(); took != 0 {
-			t.Errorf("the second start waited %s", took)
-		}
-		other := pendingRun(`{}`)
-		other.SourceID = "dep_other"
-		begun := time.Now()
-		if _, err := starter.Start(t.Context(), other, time.Second); err != nil || time.Since(begun) != time.Second {
-			t.Errorf("another source's start waited %s, %v", time.Since(begun), err)
-		}
-		time.Sleep(time.Minute)
-		store.looks.Store(0)
-		wait()
-		if store.looks.Load() == 0 {
-			t.Error("a minute later nobody waits still")
-		}
-	})
-}
-
 func TestStartStopsWaitingWhenItsCallerLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		starter, _, _ := newStarter(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		begun := time.Now()
-		if _, err := starter.Start(ctx, pendingRun(`{}`), 2*time.Second); err != nil {
+		if _, err := starter.Start(ctx, pendingRun(`{}`), runs.Wait{Most: 2 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took != 100*time.Millisecond {
@@ -286,11 +307,11 @@ func TestARefusedRepeatSendsNothing(t *testing.T) {
 	}}
 	first, second := pendingRun(`{"a":1}`), pendingRun(`{"a":2}`)
 	second.ID = first.ID
-	if _, err := starter.StartOnce(t.Context(), first, nil, 0); err != nil {
+	if _, err := starter.StartOnce(t.Context(), first, nil, runs.Wait{}); err != nil {
 		t.Fatal(err)
 	}
 	queued(t, q)
-	if _, err := starter.StartOnce(t.Context(), second, nil, 0); !boathook.IsKind(err, boathook.Conflict) {
+	if _, err := starter.StartOnce(t.Context(), second, nil, runs.Wait{}); !boathook.IsKind(err, boathook.Conflict) {
 		t.Errorf("got %v, want a conflict", err)
 	}
 	if got := queued(t, q); len(got) != 0 {

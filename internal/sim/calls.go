@@ -90,6 +90,21 @@ func (c calls) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID str
 	})
 }
 
+func (c calls) LookUpStart(ctx context.Context, sourceID, runID string) (run *boathook.RunHead, backlog time.Time, err error) {
+	run, err = do(ctx, c.p, "LookUpStart", runID, func() (head *boathook.RunHead, err error) {
+		head, backlog, err = c.Store.LookUpStart(ctx, sourceID, runID)
+		return head, err
+	})
+	if err != nil {
+		backlog = time.Time{}
+	}
+	return run, backlog, err
+}
+
+func (c calls) MoveBacklog(ctx context.Context, sourceID string, from, to time.Time) (moved bool, err error) {
+	return do(ctx, c.p, "MoveBacklog", sourceID, func() (bool, error) { return c.Store.MoveBacklog(ctx, sourceID, from, to) })
+}
+
 func (c calls) CreateRun(ctx context.Context, r boathook.Run) error {
 	return tell(ctx, c.p, "CreateRun", r.ID, func() error { return c.Store.CreateRun(ctx, r) })
 }

@@ -33,6 +33,7 @@ type Store interface {
 	Webhooks
 	Healths
 	Runs
+	Backlogs
 	Requests
 	Loads
 	Logs
@@ -178,6 +179,7 @@ type TriggerView struct {
 	Webhook *boathook.IncomingWebhook // nil if there is none
 	Live    map[boathook.Environment]boathook.LiveVersion
 	Run     *boathook.RunHead // of the id that was asked for; nil if there is none
+	Backlog time.Time         // of the source; see [Backlogs]
 }
 
 // AgentView is all that intake needs to know to answer an agent's trigger.
@@ -188,6 +190,21 @@ type AgentView struct {
 	Runs   map[string]boathook.RunHead // of the ids that were asked for, those that are a run's
 	Pinned map[string]string           // of the same ids, those that stand for another run: its id; see [Runs.PinRun]
 }
+
+// Backlogs mark the sources whose runs don't start in time: a mark is the time
+// until which nobody waits for one to start. After that one who waits tries, and
+// moves the mark to say so. A mark that nobody moves is gone after an hour.
+type Backlogs interface {
+	// LookUpStart reads a run's head, nil if there is none, and the mark of a
+	// source, zero if there is none, in one round trip.
+	LookUpStart(ctx context.Context, sourceID, runID string) (run *boathook.RunHead, backlog time.Time, err error)
+	// MoveBacklog replaces a source's mark by another; the zero time stands for no
+	// mark. Not moved: the source has another mark than from.
+	MoveBacklog(ctx context.Context, sourceID string, from, to time.Time) (moved bool, err error)
+}
+
+// BacklogLife is how long a mark outlives its time.
+const BacklogLife = time.Hour
 
 // Runs are executions. A run is three items: a small head, its input, its
 // output; see [boathook.RunHead]. One whose text is lost is read without it.

@@ -126,6 +126,10 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			_, err := s.MoveProbe(ctx, "out_a", boathook.Probe{}, boathook.Probe{At: now, Wait: time.Minute})
 			return err
 		}},
+		{"backlog", func(s *dynamo.Store) error {
+			_, err := s.MoveBacklog(ctx, "dep_a", time.Time{}, now)
+			return err
+		}},
 		{"webhook that is being disabled", func(s *dynamo.Store) error {
 			_, err := s.MarkDisabling(ctx, "out_a", boathook.Disabling{At: now, Reason: "gone"})
 			return err

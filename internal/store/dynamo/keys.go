@@ -44,6 +44,7 @@ import (
 //	pin#<run>                run                                             pinnedRunItem
 //	load#<agent>             load                                            loadItem
 //	health#<out>             health                                          healthItem
+//	backlog#<src>            backlog                                         backlogItem
 //	dlv#<ws>#<tag>#<shard>   <delivery>      <status>#<ws>#<out>#<shard>
 //	                                                             <delivery>  deliveryItem
 //	att#<delivery>           <number>                                        attemptItem
@@ -176,6 +177,8 @@ func outgoingKey(sourceID, id string) key {
 }
 
 func healthKey(webhookID string) key { return key{part("health#", webhookID), "health"} }
+
+func backlogKey(sourceID string) key { return key{part("backlog#", sourceID), "backlog"} }
 
 const runPartition = "run#"
 

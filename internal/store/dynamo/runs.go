@@ -121,8 +121,8 @@ func outputHash(output json.RawMessage) []byte {
 
 // LookUpTrigger implements [store.Runs].
 func (s *Store) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (view store.TriggerView, err error) {
-	webhook, live, run := incomingKey(sourceID, webhookID), liveKey(sourceID), headKey(runID)
-	keys := []tableKey{s.configKey(webhook), s.configKey(live)}
+	webhook, live, run, backlog := incomingKey(sourceID, webhookID), liveKey(sourceID), headKey(runID), backlogKey(sourceID)
+	keys := []tableKey{s.configKey(webhook), s.configKey(live), s.recordKey(backlog)}
 	if runID != "" {
 		keys = append(keys, s.recordKey(run))
 	}
@@ -137,6 +137,11 @@ func (s *Store) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID st
 		}
 		view.Webhook = &w
 	}
+	mark, err := decode[backlogItem](found[backlog])
+	if err != nil {
+		return view, err
+	}
+	view.Backlog = mark.Until
 	view.Live, view.Run, err = liveAndRun(found, live, run)
 	return view, err
 }

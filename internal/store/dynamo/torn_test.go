@@ -139,6 +139,17 @@ func deaths() []death {
 			r.Status, r.Output = boathook.RunSucceeded, output
 			return st.CreateRun(ctx, r)
 		}},
+		{"MoveBacklog", nil, func(ctx context.Context, st s) error {
+			_, err := st.MoveBacklog(ctx, tornSource, time.Time{}, now)
+			return err
+		}},
+		{"MoveBacklog", func(ctx context.Context, st s) error {
+			_, err := st.MoveBacklog(ctx, tornSource, time.Time{}, now)
+			return err
+		}, func(ctx context.Context, st s) error {
+			_, err := st.MoveBacklog(ctx, tornSource, now, time.Time{})
+			return err
+		}},
 		{"PinRun", nil, func(ctx context.Context, st s) error { _, err := st.PinRun(ctx, "run_pinned", run().ID); return err }},
 		{"RemovePending", func(ctx context.Context, st s) error { return st.CreateRun(ctx, run()) },
 			func(ctx context.Context, st s) error { return st.RemovePending(ctx, run().ID) }},
@@ -274,6 +285,10 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	"LookUpTrigger": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		view, err := s.LookUpTrigger(ctx, tornSource, tornIncoming, run().ID)
 		return view.Run, err
+	},
+	"LookUpStart": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		_, backlog, err := s.LookUpStart(ctx, tornSource, run().ID)
+		return backlog, err
 	},
 	"LookUpAgent": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		view, err := s.LookUpAgent(ctx, tornAgent, run().ID, "run_pinned")

@@ -58,6 +58,7 @@ type Store struct {
 	pins         map[pinKey]*store.EventPin
 	slots        map[slotKey]time.Time  // the next that is free
 	leases       map[leaseKey]time.Time // until when a place is taken
+	backlogs     map[string]time.Time   // by source
 
 	connections map[string]boathook.Connection
 	watchers    map[string]map[string]boathook.Connection // by workspace
@@ -96,6 +97,7 @@ func New(c Config) *Store {
 		pins:         make(map[pinKey]*store.EventPin),
 		slots:        make(map[slotKey]time.Time),
 		leases:       make(map[leaseKey]time.Time),
+		backlogs:     make(map[string]time.Time),
 		connections:  make(map[string]boathook.Connection),
 		watchers:     make(map[string]map[string]boathook.Connection),
 	}

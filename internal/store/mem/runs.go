@@ -27,7 +27,7 @@ func (c chunk) end() int { return c.first + len(c.lines) }
 func (s *Store) LookUpTrigger(_ context.Context, sourceID, webhookID, runID string) (store.TriggerView, error) {
 	defer s.lock()()
 	b := s.under(sourceID)
-	view := store.TriggerView{Live: maps.Clone(b.live)}
+	view := store.TriggerView{Live: maps.Clone(b.live), Backlog: s.backlog(sourceID)}
 	if w, ok := b.incoming[webhookID]; ok {
 		w = cloneIncoming(w)
 		view.Webhook = &w

@@ -76,6 +76,7 @@ func (s *suite) storeVictims(t *testing.T) victims {
 	read(s.PinEvent(ctx, v.pin))(t)
 	must(t, s.RecordAttempt(ctx, v.delivery, s.newAttempt(1, 500)))
 	must(t, s.PutDue(ctx, v.due))
+	read(s.MoveBacklog(ctx, v.source.ID, time.Time{}, s.clock.Now()))(t)
 	must(t, s.PutConnection(ctx, v.connection))
 	must(t, s.Watch(ctx, v.connection))
 	return v
@@ -103,6 +104,7 @@ func (s *suite) look(t *testing.T, v victims) map[string]any {
 		"requests": pageOf(s.Requests(ctx, store.RequestQuery{
 			WorkspaceID: v.workspace.ID, SourceID: v.agent.ID, WebhookID: v.in.ID, Page: page,
 		}))(t),
+		"trigger":    read(s.LookUpTrigger(ctx, v.source.ID, v.in.ID, ""))(t),
 		"event":      read(s.PinEvent(ctx, v.pin))(t),
 		"delivery":   read(s.Delivery(ctx, v.workspace.ID, v.delivery.ID))(t),
 		"connection": read(s.Connection(ctx, v.connection.ID))(t),
@@ -394,6 +396,19 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			}
 			return 0, err
 		})},
+		"LookUpStart": {
+			lists(dep, func(c ctx, id string) (int, error) { return inStart(s.LookUpStart(c, id, boathook.NewID(run))) }),
+			lists(run, func(c ctx, id string) (int, error) {
+				return inStart(s.LookUpStart(c, boathook.NewID(dep), id))
+			}),
+		},
+		"MoveBacklog": {
+			creates(func(c ctx, id string) error {
+				_, err := s.MoveBacklog(c, id, time.Time{}, now.Add(time.Minute))
+				return err
+			}),
+			changes(dep, func(c ctx, id string) error { _, err := s.MoveBacklog(c, id, now, time.Time{}); return err }),
+		},
 		"ClaimRun": {changes(run, func(c ctx, id string) error { _, err := s.ClaimRun(c, id, claim, now); return err })},
 		"RenewLease": {changes(run, func(c ctx, id string) error {
 			_, err := s.RenewLease(c, id, claim)
@@ -572,6 +587,16 @@ func inTrigger(view store.TriggerView, err error) (int, error) {
 		if found {
 			n++
 		}
+	}
+	return n, err
+}
+
+func inStart(run *boathook.RunHead, backlog time.Time, err error) (n int, _ error) {
+	if run != nil {
+		n++
+	}
+	if !backlog.IsZero() {
+		n++
 	}
 	return n, err
 }

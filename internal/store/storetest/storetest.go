@@ -67,6 +67,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("slots", shared.testSlots)
 	t.Run("leases", shared.testLeases)
 	t.Run("hostile ids", shared.testHostileIDs)
+	t.Run("backlogs", newSuite(t, open).testBacklogs)
 	t.Run("connections", newSuite(t, open).testConnections)
 	t.Run("expiry", newSuite(t, open).testExpiry)
 	t.Run("what outlives the retention", newSuite(t, open).testUnsettled)
