@@ -127,6 +127,7 @@ type Delivery struct {
 	Attempts      int       // how many were made
 	NextAttemptAt time.Time // while retrying
 	Reason        string    // why it was canceled
+	Resend        int       // the number of the attempt that was its last resend; 0 for none
 	Last          Summary   // of the last attempt; the zero one before the first
 }
 

@@ -103,7 +103,8 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 		return err
 	}
 	if job.Attempt > 1 || job.Postponed() {
-		if made, err := d.alreadyMade(ctx, job); made || err != nil {
+		var made bool
+		if job, made, err = d.alreadyMade(ctx, job); made || err != nil {
 			return err
 		}
 	}
@@ -135,6 +136,9 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	}
 	delivery := job.Delivery
 	delivery.Attempts = job.Attempt
+	if job.Series > 1 {
+		delivery.Resend = job.Series
+	}
 	if sent.Succeeded() {
 		delivery.Status = boathook.DeliverySucceeded
 	} else if err := d.failed(ctx, job, w, sent, disabled, &delivery); err != nil {
@@ -163,25 +167,34 @@ func (d *Deliverer) count(status boathook.DeliveryStatus) {
 	}
 }
 
-// alreadyMade reports whether a later attempt, or one that was put off, is
-// recorded, or its delivery is settled, so that it must not be made. Of one that
-// is recorded the scheduling is repeated: that may be where the first time broke
-// off.
-func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (bool, error) {
+// alreadyMade reports whether an attempt must not be made: it or a later one is
+// recorded, or its delivery is settled, or a resend goes on in its place. Of one
+// that is recorded the scheduling is repeated: that may be where the first time
+// broke off.
+//
+// A resend whose number was used up meanwhile, by the series before it, is given
+// the next: else that series would decide when the delivery has failed.
+func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (_ queue.Delivery, made bool, err error) {
 	record, err := d.config.Store.Delivery(ctx, job.WorkspaceID, job.ID)
+	open := record.Status == boathook.DeliveryRetrying
 	switch {
 	case boathook.IsKind(err, boathook.NotFound):
-		return false, nil // the attempt before was made and not recorded
+		return job, false, nil // the attempt before was made and not recorded
 	case err != nil:
-		return false, err
+		return job, false, err
+	case record.Resend > job.Series:
+		return job, true, nil
 	case record.Attempts < job.Attempt:
 		// A record from before a resend says nothing of the series that it
 		// began: the one of its first attempt may be late.
-		return record.Status != boathook.DeliveryRetrying && record.Attempts >= job.Series, nil
-	case record.Attempts == job.Attempt && record.Status == boathook.DeliveryRetrying:
-		return true, d.schedule(ctx, job.Next(), record.NextAttemptAt)
+		return job, !open && record.Attempts >= job.Series, nil
+	case job.Series > max(record.Resend, 1) && (open || record.Status == boathook.DeliveryFailed):
+		job.Attempt, job.Series = record.Attempts+1, record.Attempts+1
+		return job, false, nil
+	case record.Attempts == job.Attempt && open:
+		return job, true, d.schedule(ctx, job.Next(), record.NextAttemptAt)
 	}
-	return true, nil
+	return job, true, nil
 }
 
 // webhook is the delivery's, or nil if it was deleted. It is never remembered: a

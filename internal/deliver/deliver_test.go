@@ -720,6 +720,79 @@ func TestTheRetryOfAResendDoesNotWaitForItsRecord(t *testing.T) {
 	})
 }
 
+// A delivery that is being retried is sent now: the message that it waited with
+// finds its attempt made, and the resend has all retries of the schedule.
+func TestAResendOfADeliveryThatWaitsTakesItsPlace(t *testing.T) {
+	for name, reopened := range map[string]bool{"a resend": false, "a recovery": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace(t, status(500))
+				p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{10 * time.Minute, 10 * time.Minute} })
+				job := p.job()
+				must(t, p.handle(t, job))
+				time.Sleep(time.Minute)
+				resend := job
+				resend.Attempt, resend.Series = 2, 2
+				if reopened {
+					d, _ := p.record(t, job)
+					must(t, p.store.ReopenDelivery(t.Context(), d, time.Now()))
+				}
+				must(t, p.handle(t, resend))
+				if handled := p.work(t, time.Hour); handled != 3 {
+					t.Errorf("%d messages for the one that waited and two retries", handled)
+				}
+				if d, attempts := p.record(t, job); d.Status != boathook.DeliveryFailed || d.Attempts != 4 || len(attempts) != 4 || p.sent != 4 {
+					t.Errorf("recorded %+v with %d attempts; sent %d", d, len(attempts), p.sent)
+				}
+			})
+		})
+	}
+}
+
+// The message that waited is faster than the resend: the resend is one more
+// attempt, with all retries.
+func TestAResendWhoseNumberIsUsedUpHasTheNext(t *testing.T) {
+	for name, waits := range map[string][]time.Duration{
+		"and the delivery waits":  {5 * time.Second, 10 * time.Minute},
+		"and the delivery failed": {5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace(t, status(500))
+				p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = waits })
+				job := p.job()
+				must(t, p.handle(t, job))
+				resend := job
+				resend.Attempt, resend.Series = 2, 2
+				must(t, p.handle(t, p.next(t, time.Minute))) // the second
+				must(t, p.handle(t, resend))
+				must(t, p.handle(t, resend)) // a duplicate
+				if p.sent != 3 {
+					t.Errorf("sent %d", p.sent)
+				}
+				p.work(t, time.Hour)
+				want := 3 + len(waits)
+				if d, attempts := p.record(t, job); d.Status != boathook.DeliveryFailed || d.Attempts != want || len(attempts) != want || p.sent != want {
+					t.Errorf("recorded %+v with %d attempts, want %d; sent %d", d, len(attempts), want, p.sent)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		job := p.job()
+		must(t, p.handle(t, job))
+		resend := job
+		resend.Attempt, resend.Series = 2, 2
+		p.receive = status(204)
+		must(t, p.handle(t, p.next(t, time.Minute)))
+		must(t, p.handle(t, resend))
+		if d, _ := p.record(t, job); d.Status != boathook.DeliverySucceeded || p.sent != 2 {
+			t.Errorf("it was taken meanwhile; recorded %+v, sent %d", d, p.sent)
+		}
+	})
+}
+
 func TestWhatBecomesOfAttemptsIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, status(204))

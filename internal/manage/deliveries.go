@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
@@ -196,7 +197,7 @@ func (h *Handler) resend(ctx context.Context, w boathook.OutgoingWebhook, d boat
 	if !w.Enabled {
 		return errDisabled
 	}
-	m, err := queue.EncodeDelivery(resend(d))
+	m, err := queue.EncodeDelivery(resend(w, d, h.cfg.Now()))
 	if err != nil {
 		return err
 	}
@@ -207,7 +208,12 @@ func (h *Handler) resend(ctx context.Context, w boathook.OutgoingWebhook, d boat
 }
 
 // resend is one more attempt of a delivery, with which its retry schedule starts
-// again.
-func resend(d boathook.Delivery) queue.Delivery {
-	return queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1}
+// again. One that has waited for its first counts as postponed until now, so that
+// the message that it waits with finds it made; but not past a rate limit.
+func resend(w boathook.OutgoingWebhook, d boathook.Delivery, now time.Time) queue.Delivery {
+	r := queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1}
+	if d.Attempts == 0 && w.RateLimit == 0 {
+		r.NotBefore = now
+	}
+	return r
 }

@@ -3,6 +3,7 @@ package manage_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -43,7 +44,35 @@ func (a *api) resent() (ids []string) {
 	return ids
 }
 
-func TestRecoverResendsEachFailedDeliveryOnce(t *testing.T) {
+// wait stores a delivery that has failed once and waits for its next attempt.
+func (a *api) wait(deployment, webhook string, next time.Time) boathook.DeliveryID {
+	a.t.Helper()
+	d := a.delivery(deployment, webhook)
+	for n := range 2 {
+		d.Status, d.Attempts, d.NextAttemptAt = boathook.DeliveryRetrying, n+1, next
+		if err := a.store.RecordAttempt(a.t.Context(), d, failedAttempt(n+1)); err != nil {
+			a.t.Fatal(err)
+		}
+	}
+	return d.ID
+}
+
+// cancel stores a delivery that was canceled after two attempts.
+func (a *api) cancel(deployment, webhook string) boathook.DeliveryID {
+	a.t.Helper()
+	id := a.wait(deployment, webhook, a.clock.Now().Add(time.Hour))
+	d, err := a.store.Delivery(a.t.Context(), "ws_local", id)
+	if err == nil {
+		d.Reason = "the webhook is disabled"
+		err = a.store.CancelDelivery(a.t.Context(), d)
+	}
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return id
+}
+
+func TestRecoverResendsEachDeliveryThatWasNotTakenOnce(t *testing.T) {
 	a := newAPI(t)
 	deployment := a.deployment()
 	source, webhook := idOf(deployment), a.outgoing(deployment).text("id")
@@ -54,33 +83,70 @@ func TestRecoverResendsEachFailedDeliveryOnce(t *testing.T) {
 	a.clock.pass(time.Hour)
 	since := a.clock.Now().Format(time.RFC3339)
 	var want []string
-	for range 130 { // several pages
-		want = append(want, a.fail(source, webhook).String())
+	for range 40 { // several pages
+		want = append(want, a.fail(source, webhook).String(),
+			a.wait(source, webhook, a.clock.Now().Add(24*time.Hour)).String(), a.cancel(source, webhook).String())
 		a.clock.pass(time.Second)
 	}
 	slices.Sort(want)
 	a.fail(source, other)
-	a.record(source, webhook, failedAttempt(1)) // is being retried
+	a.wait(source, webhook, a.clock.Now()) // is on its way
+	d := a.delivery(source, webhook)
+	d.Status, d.Attempts = boathook.DeliverySucceeded, 1
+	if err := a.store.RecordAttempt(t.Context(), d, failedAttempt(1)); err != nil {
+		t.Fatal(err)
+	}
 	until := a.clock.Now()
-	a.clock.pass(time.Hour)
+	a.clock.pass(time.Minute)
 	a.fail(source, webhook) // after the time
 
-	body := `{"since":"` + since + `","until":"` + until.Format(time.RFC3339) + `"}`
-	got := a.ask(202, "POST", path, body)
-	if got["queued"] != 130.0 || got["next_cursor"] != nil || got["until"] != until.Format(boathook.TimeLayout) {
+	period := `"since":"` + since + `","until":"` + until.Format(time.RFC3339) + `"`
+	counts := map[string]any{"failed": 40.0, "retrying": 40.0, "canceled": 40.0}
+	for range 2 {
+		got := a.ask(202, "POST", path, `{"dry_run":true,`+period+`}`)
+		if got["queued"] != 120.0 || !reflect.DeepEqual(got["by_status"], counts) || got["dry_run"] != true || len(a.resent()) != 0 {
+			t.Errorf("a dry run answered %v", got)
+		}
+	}
+	got := a.ask(202, "POST", path, `{`+period+`}`)
+	if got["queued"] != 120.0 || !reflect.DeepEqual(got["by_status"], counts) || got["dry_run"] != false || got["next_cursor"] != nil || got["until"] != until.Format(boathook.TimeLayout) {
 		t.Errorf("answered %v", got)
 	}
 	if got := a.resent(); !slices.Equal(got, want) {
 		t.Errorf("queued %d deliveries, want %d", len(got), len(want))
 	}
-	if got := a.ask(202, "POST", path, body)["queued"]; got != 0.0 {
-		t.Errorf("a repeat queued %v", got)
+	// Until it is attempted, one that was canceled says so.
+	if got := a.ask(202, "POST", path, `{"statuses":["failed","retrying"],`+period+`}`); got["queued"] != 0.0 ||
+		!reflect.DeepEqual(got["by_status"], map[string]any{"failed": 0.0, "retrying": 0.0}) {
+		t.Errorf("a repeat answered %v", got)
 	}
-	if got := a.ask(200, "GET", "/v1/deliveries/"+want[0], ""); got["status"] != "retrying" || got["next_attempt_at"] != a.clock.Now().Format(boathook.TimeLayout) {
-		t.Errorf("a recovered delivery is %v", got)
+	if n := len(a.ask(200, "GET", deployment+"/outgoing-webhooks/"+webhook+"/deliveries?status=failed", "").list("data")); n != 2 {
+		t.Errorf("%d are failed, want those of before and after", n)
 	}
-	if got := a.ask(202, "POST", path, `{"since":"0001-01-01T00:00:00Z"}`)["queued"]; got != 2.0 {
+	if got := a.ask(202, "POST", path, `{"since":"0001-01-01T00:00:00Z","statuses":["failed"]}`)["queued"]; got != 2.0 {
 		t.Errorf("of the other two, %v were queued", got)
+	}
+}
+
+func TestADeliveryThatWaitsForItsFirstAttemptIsSentNow(t *testing.T) {
+	for rate, postponed := range map[string]bool{`null`: true, `{"per_second":5}`: false} {
+		a := newAPI(t)
+		deployment := a.deployment()
+		webhook := a.outgoing(deployment).text("id")
+		path := deployment + "/outgoing-webhooks/" + webhook
+		a.ask(200, "PATCH", path, `{"rate_limit":`+rate+`}`)
+		d := a.delivery(idOf(deployment), webhook)
+		if err := a.store.PostponeDelivery(t.Context(), d, a.clock.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.ask(202, "POST", path+"/recover", `{"since":"2026-03-01T00:00:00Z"}`)["queued"]; got != 1.0 {
+			t.Fatalf("%v were queued", got)
+		}
+		// Past its rate limit nothing is sent; else its message finds it made.
+		job, err := queue.DecodeDelivery(a.retries.messages[0].Body)
+		if err != nil || job.Attempt != 1 || job.Postponed() != postponed {
+			t.Errorf("with the limit %s: queued %+v, %v", rate, job, err)
+		}
 	}
 }
 
@@ -147,8 +213,16 @@ func TestARecoveryThatBrokeOffIsRepeated(t *testing.T) {
 	path := deployment + "/outgoing-webhooks/" + webhook + "/recover"
 	a.refused(503, "", "POST", path, `{"since":"2026-03-01T00:00:00Z"}`)
 	b.left.Store(1 << 20)
-	if got := a.ask(202, "POST", path, `{"since":"2026-03-01T00:00:00Z"}`)["queued"]; got != 50.0 {
-		t.Errorf("a repeat queued %v, want the 50 that were not reopened", got)
+	queued, body := 0.0, `{"since":"2026-03-01T00:00:00Z"}`
+	for body != "" {
+		got := a.ask(202, "POST", path, body)
+		queued += got["queued"].(float64)
+		if body = ""; got["next_cursor"] != nil {
+			body = `{"since":"2026-03-01T00:00:00Z","until":"` + got.text("until") + `","cursor":"` + got.text("next_cursor") + `"}`
+		}
+	}
+	if queued != 50 {
+		t.Errorf("a repeat queued %v, want the 50 that were not reopened", queued)
 	}
 	ids := a.resent()
 	if len(ids) != 150 { // 30 of the second page once more, with the same attempt number
@@ -189,6 +263,9 @@ func TestARecoveryMustMakeSense(t *testing.T) {
 		`{"since":"2026-03-01T00:00:00Z","until":"now"}`:                  "until",
 		`{"since":"2026-03-01T00:00:00Z","until":"2026-02-28T00:00:00Z"}`: "until",
 		`{"since":"2027-03-01T00:00:00Z"}`:                                "until",
+		`{"since":"2026-03-01T00:00:00Z","statuses":[]}`:                  "statuses",
+		`{"since":"2026-03-01T00:00:00Z","statuses":["succeeded"]}`:       "statuses",
+		`{"since":"2026-03-01T00:00:00Z","statuses":["failed","x"]}`:      "statuses",
 		`{"since":"2026-03-01T00:00:00Z","cursor":"nonsense"}`:            "cursor",
 	} {
 		a.refused(400, field, "POST", path+"/recover", body)
@@ -197,6 +274,7 @@ func TestARecoveryMustMakeSense(t *testing.T) {
 	if got := a.refused(409, "", "POST", path+"/recover", `{"since":"2026-03-01T00:00:00Z"}`); !strings.Contains(got, "disabled") {
 		t.Errorf("refused with %q", got)
 	}
+	a.ask(202, "POST", path+"/recover", `{"since":"2026-03-01T00:00:00Z","dry_run":true}`)
 }
 
 func TestWebhooksOfEverySourceRecover(t *testing.T) {

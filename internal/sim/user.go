@@ -272,19 +272,25 @@ func (u *users) webhook(r *rand.Rand) string {
 	return "/v1/deployments/" + d.id + "/outgoing-webhooks/" + pick(r, webhooks).ID
 }
 
-// recover has all failed deliveries of a webhook sent again.
+// recover has all deliveries of a webhook sent that were not taken.
 func (u *users) recover(r *rand.Rand) {
 	path := u.webhook(r)
 	if path == "" {
 		return
 	}
 	_, id, _ := strings.Cut(path, "outgoing-webhooks/")
-	failed, _, err := u.w.store.Store.Deliveries(context.Background(), store.DeliveryQuery{
-		WorkspaceID: workspaceID, WebhookID: id, Statuses: []boathook.DeliveryStatus{boathook.DeliveryFailed}, Page: store.Page{Limit: 200},
-	})
+	var statuses string
+	q := store.DeliveryQuery{
+		WorkspaceID: workspaceID, WebhookID: id, Page: store.Page{Limit: 200},
+		Statuses: []boathook.DeliveryStatus{boathook.DeliveryFailed, boathook.DeliveryRetrying, boathook.DeliveryCanceled},
+	}
+	if r.IntN(3) == 0 {
+		q.Statuses, statuses = q.Statuses[:1], `,"statuses":["failed"]`
+	}
+	missed, _, err := u.w.store.Store.Deliveries(context.Background(), q)
 	must(err)
 	at := time.Now()
-	body := fmt.Sprintf(`{"since":%q,"until":%q}`, u.w.began.Add(-maxSkew).Format(time.RFC3339), at.Add(maxSkew).Format(time.RFC3339Nano))
+	body := fmt.Sprintf(`{"since":%q,"until":%q%s}`, u.w.began.Add(-maxSkew).Format(time.RFC3339), at.Add(maxSkew).Format(time.RFC3339Nano), statuses)
 	a := u.manage(http.MethodPost, path+"/recover", body)
 	if a.status != http.StatusAccepted {
 		return
@@ -297,7 +303,7 @@ func (u *users) recover(r *rand.Rand) {
 		return // it was too slow to reach the end
 	}
 	u.w.count("recover")
-	for _, d := range failed {
+	for _, d := range missed {
 		u.w.promise(promise{d.ID, at, d.Attempts})
 	}
 }

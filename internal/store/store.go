@@ -451,7 +451,7 @@ type Deliveries interface {
 	// that has been attempted since, or has succeeded, is not changed.
 	PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 	// ReopenDelivery makes a delivery that failed, or is retrying, retrying with
-	// its next attempt at a time. One that is not as it was when d was read is left
+	// its next attempt at a time, which is a resend. One that is not as it was when d was read is left
 	// alone.
 	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 	// Delivery is without its attempts, and without its body if that is lost.
@@ -463,7 +463,8 @@ type Deliveries interface {
 	// whether there are more: it looks at about [MaxCounted] deliveries, and ends early
 	// once bodies and responses are [MaxPageBytes] long.
 	AttemptLog(ctx context.Context, q AttemptQuery) ([]Attempted, error)
-	// Deliveries lists by their events' time, newest first, without bodies.
+	// Deliveries lists by their events' time, newest first, without bodies and the
+	// numbers of resends.
 	Deliveries(ctx context.Context, q DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
 }
 

@@ -41,6 +41,7 @@ type state struct {
 	Status        boathook.DeliveryStatus `dynamodbav:"s"`
 	Attempts      int                     `dynamodbav:"n"`
 	NextAttemptAt time.Time               `dynamodbav:"u,omitempty"`
+	Resend        int                     `dynamodbav:"rs,omitempty"`
 }
 
 // summaryItem is the last attempt in short: lists read no attempts.
@@ -76,7 +77,9 @@ const maxInlineBody = 4 << 10
 // deliveryColumns are a delivery without its body and attempt.
 const deliveryColumns = "pk, sk, x, so, w, i, t, e, s, n, u, er, l"
 
-func stateOf(d boathook.Delivery) state { return state{d.Status, d.Attempts, d.NextAttemptAt} }
+func stateOf(d boathook.Delivery) state {
+	return state{d.Status, d.Attempts, d.NextAttemptAt, d.Resend}
+}
 
 // lives reports whether a delivery's record lives long enough for an attempt at a
 // time, whatever became of it so far: it was written after its event happened.
@@ -150,7 +153,7 @@ func (it deliveryItem) delivery(workspaceID string) (boathook.Delivery, error) {
 	return boathook.Delivery{
 		ID: id, WorkspaceID: workspaceID, SourceID: it.SourceID, WebhookID: it.WebhookID,
 		EventID: it.EventID, EventType: it.EventType, Environment: it.Environment,
-		Status: it.Status, Attempts: it.Attempts, NextAttemptAt: it.NextAttemptAt, Reason: it.Reason, Last: it.Last.summary(),
+		Status: it.Status, Attempts: it.Attempts, NextAttemptAt: it.NextAttemptAt, Reason: it.Reason, Resend: it.Resend, Last: it.Last.summary(),
 	}, nil
 }
 
@@ -208,7 +211,7 @@ func (s *Store) recordAttempt(ctx context.Context, d boathook.Delivery, a boatho
 		if err != nil {
 			return false, err
 		}
-		d.Status, d.Attempts, d.NextAttemptAt, d.Last = it.Status, it.Attempts, it.NextAttemptAt, first.Summary()
+		d.Status, d.Attempts, d.NextAttemptAt, d.Resend, d.Last = it.Status, it.Attempts, it.NextAttemptAt, it.Resend, first.Summary()
 	}
 	return recorded, s.follow(ctx, d, a.Number)
 }
@@ -216,10 +219,10 @@ func (s *Store) recordAttempt(ctx context.Context, d boathook.Delivery, a boatho
 // follow brings a delivery's record to the state after its nth attempt, unless
 // it is there or beyond.
 func (s *Store) follow(ctx context.Context, d boathook.Delivery, n int) error {
-	change := "SET s = :s, n = :n, u = :u, l = :l REMOVE parent, place, er"
-	values := map[string]any{":s": d.Status, ":n": d.Attempts, ":u": d.NextAttemptAt, ":l": newSummaryItem(d.Last), ":number": n}
+	change := "SET s = :s, n = :n, u = :u, rs = :rs, l = :l REMOVE parent, place, er"
+	values := map[string]any{":s": d.Status, ":n": d.Attempts, ":u": d.NextAttemptAt, ":rs": d.Resend, ":l": newSummaryItem(d.Last), ":number": n}
 	if parent := parentOf(d); parent != "" {
-		change = "SET s = :s, n = :n, u = :u, l = :l, parent = :parent, place = :place REMOVE er"
+		change = "SET s = :s, n = :n, u = :u, rs = :rs, l = :l, parent = :parent, place = :place REMOVE er"
 		values[":parent"], values[":place"] = parent, d.ID.String()
 	}
 	for {
@@ -324,7 +327,7 @@ func (s *Store) postponeDelivery(ctx context.Context, d boathook.Delivery, at ti
 
 // ReopenDelivery implements [store.Deliveries].
 func (s *Store) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
-	when, values := "s = :status AND n = :n", map[string]any{":status": d.Status, ":n": d.Attempts, ":at": at}
+	when, values := "s = :status AND n = :n", map[string]any{":status": d.Status, ":n": d.Attempts, ":at": at, ":resend": d.Attempts + 1}
 	switch d.Status {
 	case boathook.DeliveryFailed:
 	case boathook.DeliveryRetrying:
@@ -335,7 +338,7 @@ func (s *Store) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time
 	}
 	d.Status = boathook.DeliveryRetrying
 	values[":retrying"], values[":parent"], values[":place"] = d.Status, parentOf(d), d.ID.String()
-	if _, _, err := s.updateDelivery(ctx, d, at, "SET s = :retrying, u = :at, parent = :parent, place = :place", when, values); err != nil {
+	if _, _, err := s.updateDelivery(ctx, d, at, "SET s = :retrying, u = :at, rs = :resend, parent = :parent, place = :place", when, values); err != nil {
 		return fmt.Errorf("reopen delivery %s: %w", d.ID, err)
 	}
 	return nil

@@ -70,7 +70,7 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 		return boathook.Errorf(boathook.Conflict, "attempt %d of delivery %s is recorded", a.Number, d.ID)
 	}
 	if !exists || a.Number > rec.Attempts {
-		rec.Attempts, rec.Reason, rec.Last = d.Attempts, "", a.Summary()
+		rec.Attempts, rec.Reason, rec.Resend, rec.Last = d.Attempts, "", d.Resend, a.Summary()
 		rec.Last.SentAt = stored(rec.Last.SentAt)
 		s.settle(rec, d.Status, d.NextAttemptAt)
 	}
@@ -125,6 +125,7 @@ func (s *Store) ReopenDelivery(_ context.Context, d boathook.Delivery, at time.T
 	rec, exists := s.deliveries[deliveryKey{d.WorkspaceID, d.ID}]
 	if exists && (d.Status == boathook.DeliveryFailed || d.Status == boathook.DeliveryRetrying) &&
 		rec.Status == d.Status && rec.Attempts == d.Attempts && rec.NextAttemptAt.Equal(stored(d.NextAttemptAt)) {
+		rec.Resend = rec.Attempts + 1
 		s.settle(rec, boathook.DeliveryRetrying, at)
 	}
 	return nil
@@ -205,7 +206,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook
 	deliveries := make([]boathook.Delivery, len(records))
 	for i, rec := range records {
 		deliveries[i] = rec.Delivery
-		deliveries[i].Body = nil
+		deliveries[i].Body, deliveries[i].Resend = nil, 0
 	}
 	return deliveries, next, nil
 }

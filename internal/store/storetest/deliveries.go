@@ -355,7 +355,7 @@ func (s *suite) testReopenDelivery(t *testing.T) {
 		read := s.record(t, newDelivery(), 1, boathook.DeliveryFailed)
 		d := read
 		must(t, s.ReopenDelivery(t.Context(), read, at))
-		d.Status, d.NextAttemptAt = boathook.DeliveryRetrying, at
+		d.Status, d.NextAttemptAt, d.Resend = boathook.DeliveryRetrying, at, 2
 		s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable))
 		if n := failed(d); n != 0 {
 			t.Errorf("%d are failed", n)
@@ -375,10 +375,24 @@ func (s *suite) testReopenDelivery(t *testing.T) {
 		read := s.record(t, newDelivery(), 1, boathook.DeliveryRetrying)
 		must(t, s.ReopenDelivery(t.Context(), read, at))
 		d := read
-		d.NextAttemptAt = at
+		d.NextAttemptAt, d.Resend = at, 2
 		wantSame(t, "delivery", s.delivery(t, d), d)
 		must(t, s.ReopenDelivery(t.Context(), read, at.Add(time.Hour)))
 		wantSame(t, "delivery that was moved before", s.delivery(t, d), d)
+	})
+	t.Run("the number of a resend is kept with its attempts", func(t *testing.T) {
+		d := s.record(t, newDelivery(), 1, boathook.DeliveryFailed)
+		d.Resend = 2
+		second := s.record(t, d, 2, boathook.DeliveryRetrying)
+		third := s.record(t, second, 3, boathook.DeliveryRetrying)
+		wantSame(t, "delivery", s.delivery(t, d), third)
+		if third.Resend != 2 {
+			t.Errorf("its resend was %d", third.Resend)
+		}
+		first := newDelivery() // whose record is made by its second attempt
+		first.Resend = 2
+		first = s.record(t, first, 2, boathook.DeliverySucceeded)
+		wantSame(t, "delivery", s.delivery(t, first), first)
 	})
 	t.Run("others are left alone", func(t *testing.T) {
 		d := s.record(t, newDelivery(), 1, boathook.DeliverySucceeded)
@@ -639,6 +653,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 		reopened := func() {
 			must(t, s.ReopenDelivery(t.Context(), d, s.clock.Now().Add(5*time.Minute)))
 			d = s.after(d, n, boathook.DeliveryRetrying)
+			d.Resend = n + 1
 		}
 		postponed := func() {
 			must(t, s.PostponeDelivery(t.Context(), d, s.clock.Now().Add(5*time.Minute)))
@@ -651,7 +666,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 		} {
 			happens()
 			listed := d
-			listed.Body, listed.Reason = nil, ""
+			listed.Body, listed.Reason, listed.Resend = nil, "", 0
 			if d.Status == boathook.DeliveryCanceled {
 				listed.Reason = d.Reason
 			}

@@ -265,7 +265,7 @@ func (s *suite) testUnsettled(t *testing.T) {
 			s.clock.Advance(4 * day)
 			must(t, s.ReopenDelivery(t.Context(), d, s.clock.Now()))
 			s.clock.Advance(14*day - time.Minute)
-			d.Status, d.NextAttemptAt = boathook.DeliveryRetrying, s.clock.Now().Add(time.Minute-14*day)
+			d.Status, d.NextAttemptAt, d.Resend = boathook.DeliveryRetrying, s.clock.Now().Add(time.Minute-14*day), 2
 			wantSame(t, "delivery that was reopened", s.delivery(t, d), d)
 		}
 	})
