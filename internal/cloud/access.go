@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ type Access struct {
 	Action      string // such as "sqs:SendMessage"
 	Resource    string // an ARN
 	LeadingKeys []string
+	Attributes  []string // that an UpdateItem names
+	Returns     []string // what an item's change is to return, if it says so
 }
 
 // iamService is a service's name in IAM, where that is not its own.
@@ -73,6 +76,10 @@ func (d *Cloud) tableAccesses(action string, request []byte) (accesses []Access,
 		KeyConditionExpression    string
 		ExpressionAttributeValues attributes
 		RequestItems              map[string]json.RawMessage
+
+		UpdateExpression, ConditionExpression string
+		ExpressionAttributeNames              map[string]string
+		ReturnValues                          string
 	}
 	if err := json.Unmarshal(request, &in); err != nil {
 		return nil, fmt.Errorf("%s: %w", action, err)
@@ -108,7 +115,31 @@ func (d *Cloud) tableAccesses(action string, request []byte) (accesses []Access,
 	if key == "" {
 		return nil, fmt.Errorf("%s on %s names no %s: %s", action, in.TableName, partition, request)
 	}
-	return []Access{{action, arn, []string{key}}}, nil
+	a := Access{Action: action, Resource: arn, LeadingKeys: []string{key}}
+	if in.UpdateExpression != "" {
+		a.Attributes = slices.Collect(maps.Keys(in.Key))
+		for _, path := range paths.FindAllString(in.UpdateExpression+" "+in.ConditionExpression, -1) {
+			name, _, _ := strings.Cut(path, ".")
+			if name[0] != ':' && !slices.Contains(words, name) {
+				a.Attributes = append(a.Attributes, cmp.Or(in.ExpressionAttributeNames[name], name))
+			}
+		}
+		slices.Sort(a.Attributes)
+		a.Attributes = slices.Compact(a.Attributes)
+	}
+	if in.ReturnValues != "" {
+		a.Returns = []string{in.ReturnValues}
+	}
+	return []Access{a}, nil
+}
+
+// paths are those in an expression, with its words and values.
+var paths = regexp.MustCompile(`[:#]?\w+(?:\.#?\w+)*`)
+
+// words are what an expression has besides names.
+var words = []string{
+	"SET", "REMOVE", "ADD", "DELETE", "AND", "OR", "NOT", "IN", "BETWEEN",
+	"attribute_exists", "attribute_not_exists", "if_not_exists", "size",
 }
 
 // equality is what a key condition asks of an attribute.

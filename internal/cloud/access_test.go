@@ -47,40 +47,45 @@ func TestWhatACallNeeds(t *testing.T) {
 	}{
 		"an item that is read": {
 			Call{Service: "DynamoDB", Action: "GetItem", Request: []byte(`{"TableName":"s-Table","Key":{"pk":{"S":"a#1"},"sk":{"S":"x"}}}`)},
-			Access{"dynamodb:GetItem", table, []string{"a#1"}}},
+			Access{Action: "dynamodb:GetItem", Resource: table, LeadingKeys: []string{"a#1"}}},
 		"an item that is written": {
 			Call{Service: "DynamoDB", Action: "PutItem", Request: []byte(`{"TableName":"s-Table","Item":{"pk":{"S":"a#1"},"n":{"N":"1"},"b":{"B":"AA=="}}}`)},
-			Access{"dynamodb:PutItem", table, []string{"a#1"}}},
+			Access{Action: "dynamodb:PutItem", Resource: table, LeadingKeys: []string{"a#1"}}},
+		"an item that is changed": {
+			Call{Service: "DynamoDB", Action: "UpdateItem", Request: []byte(`{"TableName":"s-Table","Key":{"pk":{"S":"a#1"},"sk":{"S":"x"}},"ReturnValues":"ALL_NEW",` +
+				`"UpdateExpression":"SET n = if_not_exists(n, :one), f.#id = :b REMOVE #r","ConditionExpression":"attribute_exists(pk) AND (x > :now OR size(f) < :n)",` +
+				`"ExpressionAttributeNames":{"#id":"inner","#r":"removed"}}`)},
+			Access{Action: "dynamodb:UpdateItem", Resource: table, LeadingKeys: []string{"a#1"}, Attributes: []string{"f", "n", "pk", "removed", "sk", "x"}, Returns: []string{"ALL_NEW"}}},
 		"a query": {
 			Call{Service: "DynamoDB", Action: "Query", Request: []byte(
 				`{"TableName":"s-Table","KeyConditionExpression":"pk = :pk AND sk BETWEEN :a AND :b","ExpressionAttributeValues":{":pk":{"S":"a#1"},":a":{"S":"x"},":b":{"S":"y"}}}`)},
-			Access{"dynamodb:Query", table, []string{"a#1"}}},
+			Access{Action: "dynamodb:Query", Resource: table, LeadingKeys: []string{"a#1"}}},
 		"a query of an index": {
 			Call{Service: "DynamoDB", Action: "Query", Request: []byte(
 				`{"TableName":"s-Table","IndexName":"by-parent","KeyConditionExpression":"parent = :p","ExpressionAttributeValues":{":p":{"S":"a#1"}}}`)},
-			Access{"dynamodb:Query", table + "/index/by-parent", []string{"a#1"}}},
+			Access{Action: "dynamodb:Query", Resource: table + "/index/by-parent", LeadingKeys: []string{"a#1"}}},
 		"a batch of reads": {
 			Call{Service: "DynamoDB", Action: "BatchGetItem", Request: []byte(`{"RequestItems":{"s-Table":{"Keys":[{"pk":{"S":"a#1"}},{"pk":{"S":"b#1"}}]}}}`)},
-			Access{"dynamodb:BatchGetItem", table, []string{"a#1", "b#1"}}},
+			Access{Action: "dynamodb:BatchGetItem", Resource: table, LeadingKeys: []string{"a#1", "b#1"}}},
 		"a batch of writes": {
 			Call{Service: "DynamoDB", Action: "BatchWriteItem", Request: []byte(
 				`{"RequestItems":{"s-Table":[{"PutRequest":{"Item":{"pk":{"S":"a#1"}}}},{"DeleteRequest":{"Key":{"pk":{"S":"b#1"}}}}]}}`)},
-			Access{"dynamodb:BatchWriteItem", table, []string{"a#1", "b#1"}}},
+			Access{Action: "dynamodb:BatchWriteItem", Resource: table, LeadingKeys: []string{"a#1", "b#1"}}},
 		"messages that are sent": {
 			Call{Service: "AmazonSQS", Action: "SendMessageBatch", Request: []byte(`{"QueueUrl":"http://here/1/s-Queue"}`)},
-			Access{"sqs:SendMessage", "arn:aws:sqs:here:1:s-Queue", nil}},
+			Access{Action: "sqs:SendMessage", Resource: "arn:aws:sqs:here:1:s-Queue"}},
 		"messages that are moved": {
 			Call{Service: "AmazonSQS", Action: "StartMessageMoveTask", Request: []byte(`{"SourceArn":"arn:aws:sqs:here:1:s-Queue"}`)},
-			Access{"sqs:StartMessageMoveTask", "arn:aws:sqs:here:1:s-Queue", nil}},
+			Access{Action: "sqs:StartMessageMoveTask", Resource: "arn:aws:sqs:here:1:s-Queue"}},
 		"a key that is used": {
 			Call{Service: "TrentService", Action: "Decrypt", Request: []byte(`{"KeyId":"1234"}`)},
-			Access{"kms:Decrypt", "arn:aws:kms:here:1:key/1234", nil}},
+			Access{Action: "kms:Decrypt", Resource: "arn:aws:kms:here:1:key/1234"}},
 		"a secret that is read": {
 			Call{Service: "secretsmanager", Action: "GetSecretValue", Request: []byte(`{"SecretId":"arn:aws:secretsmanager:here:1:secret:s"}`)},
-			Access{"secretsmanager:GetSecretValue", "arn:aws:secretsmanager:here:1:secret:s", nil}},
+			Access{Action: "secretsmanager:GetSecretValue", Resource: "arn:aws:secretsmanager:here:1:secret:s"}},
 		"a frame that is posted": {
 			Call{Service: "execute-api", Action: "PostToConnection", Method: "POST", Path: "/s-Api/live/@connections/a%2Fb%3D", Request: []byte("text")},
-			Access{"execute-api:ManageConnections", "arn:aws:execute-api:eu-west-1:123456789012:s-Api/live/POST/@connections/a%2Fb%3D", nil}},
+			Access{Action: "execute-api:ManageConnections", Resource: "arn:aws:execute-api:eu-west-1:123456789012:s-Api/live/POST/@connections/a%2Fb%3D"}},
 	} {
 		got, err := d.Accesses(test.call)
 		if diff := cmp.Diff([]Access{test.want}, got); diff != "" || err != nil {
@@ -106,6 +111,8 @@ func TestWhatAStatementAllows(t *testing.T) {
 		{"Sid": "Any", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": ["arn:queue", "arn:other"]},
 		{"Sid": "Some", "Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:BatchGetItem"], "Resource": "arn:table/a",
 			"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["conn#*", "b?"]}}},
+		{"Sid": "Part", "Effect": "Allow", "Action": "dynamodb:UpdateItem", "Resource": "arn:table/a", "Condition": {
+			"ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "on"]}, "StringEqualsIfExists": {"dynamodb:ReturnValues": "NONE"}}},
 		{"Sid": "Post", "Effect": "Allow", "Action": "execute-api:ManageConnections", "Resource": "arn:api/live/POST/@connections/*"}`)
 	statements, err := d.Statements("Function")
 	if err != nil {
@@ -115,19 +122,23 @@ func TestWhatAStatementAllows(t *testing.T) {
 		access Access
 		want   string
 	}{
-		{Access{"sqs:SendMessage", "arn:other", nil}, "Any"},
-		{Access{"sqs:SendMessage", "arn:other-one", nil}, ""},
-		{Access{"sqs:SendMessage", "an-arn:other", nil}, ""},
-		{Access{"sqs:ReceiveMessage", "arn:other", nil}, ""},
-		{Access{"dynamodb:GetItem", "arn:table/a", []string{"conn#1"}}, "Some"},
-		{Access{"dynamodb:GetItem", "arn:table/a", []string{"b1"}}, "Some"},
-		{Access{"dynamodb:GetItem", "arn:table/a", []string{"b12"}}, ""},
-		{Access{"dynamodb:GetItem", "arn:table/a", []string{"run#1"}}, ""},
-		{Access{"dynamodb:BatchGetItem", "arn:table/a", []string{"conn#1", "b1"}}, "Some"},
-		{Access{"dynamodb:BatchGetItem", "arn:table/a", []string{"conn#1", "run#1"}}, ""},
-		{Access{"dynamodb:GetItem", "arn:table/ab", []string{"conn#1"}}, ""},
-		{Access{"execute-api:ManageConnections", "arn:api/live/POST/@connections/a/b", nil}, "Post"},
-		{Access{"execute-api:ManageConnections", "arn:api/live/DELETE/@connections/a", nil}, ""},
+		{Access{Action: "sqs:SendMessage", Resource: "arn:other"}, "Any"},
+		{Access{Action: "sqs:SendMessage", Resource: "arn:other-one"}, ""},
+		{Access{Action: "sqs:SendMessage", Resource: "an-arn:other"}, ""},
+		{Access{Action: "sqs:ReceiveMessage", Resource: "arn:other"}, ""},
+		{Access{Action: "dynamodb:GetItem", Resource: "arn:table/a", LeadingKeys: []string{"conn#1"}}, "Some"},
+		{Access{Action: "dynamodb:GetItem", Resource: "arn:table/a", LeadingKeys: []string{"b1"}}, "Some"},
+		{Access{Action: "dynamodb:GetItem", Resource: "arn:table/a", LeadingKeys: []string{"b12"}}, ""},
+		{Access{Action: "dynamodb:GetItem", Resource: "arn:table/a", LeadingKeys: []string{"run#1"}}, ""},
+		{Access{Action: "dynamodb:BatchGetItem", Resource: "arn:table/a", LeadingKeys: []string{"conn#1", "b1"}}, "Some"},
+		{Access{Action: "dynamodb:BatchGetItem", Resource: "arn:table/a", LeadingKeys: []string{"conn#1", "run#1"}}, ""},
+		{Access{Action: "dynamodb:UpdateItem", Resource: "arn:table/a", Attributes: []string{"on", "pk"}}, "Part"},
+		{Access{Action: "dynamodb:UpdateItem", Resource: "arn:table/a", Attributes: []string{"on", "pk"}, Returns: []string{"NONE"}}, "Part"},
+		{Access{Action: "dynamodb:UpdateItem", Resource: "arn:table/a", Attributes: []string{"on", "pk", "url"}}, ""},
+		{Access{Action: "dynamodb:UpdateItem", Resource: "arn:table/a", Attributes: []string{"on"}, Returns: []string{"ALL_NEW"}}, ""},
+		{Access{Action: "dynamodb:GetItem", Resource: "arn:table/ab", LeadingKeys: []string{"conn#1"}}, ""},
+		{Access{Action: "execute-api:ManageConnections", Resource: "arn:api/live/POST/@connections/a/b"}, "Post"},
+		{Access{Action: "execute-api:ManageConnections", Resource: "arn:api/live/DELETE/@connections/a"}, ""},
 	} {
 		got := ""
 		for _, s := range statements {
@@ -145,6 +156,7 @@ func TestWhatIsNotKnownOfARoleIsNotIgnored(t *testing.T) {
 	for _, statement := range []string{
 		`{"Effect": "Allow", "Action": "a", "Resource": "*", "Condition": {"StringEquals": {"dynamodb:LeadingKeys": "a"}}}`,
 		`{"Effect": "Allow", "Action": "a", "Resource": "*", "Condition": {"ForAllValues:StringLike": {"dynamodb:Attributes": "a"}}}`,
+		`{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:Attributes": "a"}}}`,
 		`{"Effect": "Deny", "Action": "a", "Resource": "*"}`,
 		`{"Action": "a", "Resource": "*"}`,
 		`{"Effect": "Allow", "NotAction": "a", "Resource": "*"}`,

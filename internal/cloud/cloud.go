@@ -30,6 +30,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -113,6 +114,8 @@ type Cloud struct {
 	ids       map[string]string            // of functions, by name and by ARN
 	proxy     *proxy
 	moves     moves
+	lineages  lineages
+	dropped   atomic.Int64
 	http.Handler
 	webSockets map[string]*WebSocketAPI // by their ids
 	partitions map[string]string        // the attributes that partition tables and indexes, by their ARNs
@@ -159,6 +162,7 @@ func Deploy(ctx context.Context, c Config) (*Cloud, error) {
 	}
 	d := &Cloud{config: c, functions: make(map[string]*sandbox.Function), ids: make(map[string]string)}
 	d.moves = moves{cloud: d, tasks: make(map[string]*moveTask)}
+	d.lineages.sent = make(map[string]lineage)
 	management := d.management()
 	var err error
 	if d.proxy, err = newProxy(ctx, c.Emulators, map[string]serve{
@@ -167,7 +171,7 @@ func Deploy(ctx context.Context, c Config) (*Cloud, error) {
 		"lambda":                         d.outside,
 		"bedrock-agentcore":              d.outside,
 		managementService:                func(w http.ResponseWriter, r *http.Request, _ Call) { management.ServeHTTP(w, r) },
-	}, c.Fault, c.Called); err != nil {
+	}, c.Fault, c.Called, &d.lineages); err != nil {
 		return nil, err
 	}
 	d.sdk = aws.Config{
@@ -303,6 +307,10 @@ func (d *Cloud) Send(ctx context.Context, id, body string) error {
 	}
 	return err
 }
+
+// Dropped counts the messages that were dropped since they had led to the same
+// function too often: Lambda's metric RecursiveInvocationsDropped.
+func (d *Cloud) Dropped() int64 { return d.dropped.Load() }
 
 // Invoke invokes the function of a logical id.
 func (d *Cloud) Invoke(ctx context.Context, id string, payload []byte) ([]byte, error) {

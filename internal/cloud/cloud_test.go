@@ -65,6 +65,14 @@ func TestTheStack(t *testing.T) {
 		"a webhook whose receiver is gone is disabled, and others hear of it":      gone,
 		"a log that the store refuses for a while is kept whole":                   longLog,
 		"what a user deletes is gone":                                              deleted,
+		"a delivery goes to its own function as often as its schedule says":        recursive,
+		"an endpoint that hangs does not hold the others up":                       hanging,
+		"while runs don't start, triggers don't wait for them":                     backlog,
+		"a rate limit is kept":                                                     limited,
+		"an event that is published again under its id is delivered once":          published,
+		"a health that has expired begins anew":                                    expired,
+		"a key that two requests pin at once stands for one run":                   pinned,
+		"an agent's place is free when its runner is lost":                         lostAgent,
 		"a run whose runner is killed is failed, told of, and not executed again":  killedRunner,
 		"a run outlives its lease; a lost one is failed when its message returns":  lostRunner,
 		"a delivery whose sender is killed is sent again and recorded once":        killedSender,
@@ -110,6 +118,9 @@ func journey(t *testing.T, s *stack) {
 	}
 	if !strings.Contains(next(t, executed).body, input) || len(executed) != 0 {
 		t.Errorf("the target was called %d times more, or without the input", len(executed))
+	}
+	if all := s.call("GET", "/v1/runs", "", 200)["runs"].([]any); len(all) != 1 {
+		t.Errorf("the workspace's runs are %v", all)
 	}
 	_, stream := s.request("GET", fmt.Sprintf("/v1/runs/%s/events", accepted["run_id"]), "")
 	for _, want := range []string{"run.started", `"log"`, "working", "run.completed", `"complete"`} {

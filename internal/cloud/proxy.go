@@ -44,7 +44,7 @@ type serve func(w http.ResponseWriter, r *http.Request, c Call)
 // newProxy serves by here, of services or of single actions such as
 // "AmazonSQS.SendMessage", what no emulator has. A request for which fault gives
 // a status is not passed on.
-func newProxy(ctx context.Context, e Emulators, here map[string]serve, fault func(Call) int, called func(Call)) (*proxy, error) {
+func newProxy(ctx context.Context, e Emulators, here map[string]serve, fault func(Call) int, called func(Call), l *lineages) (*proxy, error) {
 	hosts := make(map[string]string)
 	for service, text := range map[string]string{"": e.Any, "DynamoDB": e.DynamoDB, "AmazonSQS": e.SQS} {
 		u, err := url.Parse(text)
@@ -92,12 +92,20 @@ func newProxy(ctx context.Context, e Emulators, here map[string]serve, fault fun
 				service = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r, call) })
 			}
 		}
+		sends := strings.HasPrefix(call.Action, "SendMessage")
+		if sends {
+			l.sending.RLock()
+		}
 		if status := fault(call); status != 0 {
 			exception(answer, status, "InternalFailure", "a fault of the test's")
 		} else {
 			http.StripPrefix("/"+from, service).ServeHTTP(answer, r)
 		}
 		call.Response, call.Status = answer.body.Bytes(), answer.status
+		if sends {
+			l.keep(call, r.Header.Get("X-Amzn-Trace-Id"))
+			l.sending.RUnlock()
+		}
 		called(call) // before the function knows, and goes on
 		w.WriteHeader(answer.status)
 		w.Write(answer.body.Bytes())

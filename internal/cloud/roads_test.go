@@ -2,11 +2,13 @@ package cloud_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"boathook/internal/cloud"
 	"boathook/internal/store"
@@ -264,6 +267,12 @@ func gone(t *testing.T, s *stack) {
 	if len(calls) != 1 {
 		t.Errorf("the receiver that is gone was called %d times", len(calls))
 	}
+	// It is there again, and gets what it has missed.
+	s.call("PATCH", webhook, `{"enabled":true}`, 200)
+	if missed := s.call("POST", webhook+"/recover", `{"since":"2026-01-01T00:00:00Z"}`, 202); missed["queued"] != 1.0 {
+		t.Errorf("recovered %v", missed)
+	}
+	next(t, calls)
 }
 
 // longLog refuses each piece of a run's log that fits into one item: it grows
@@ -340,5 +349,260 @@ func deleted(t *testing.T, s *stack) {
 	s.call("POST", trigger, `{}`, 404)
 	if list := s.call("GET", "/v1/deployments", "", 200)["data"].([]any); len(list) != 0 {
 		t.Errorf("the deployments are %v", list)
+	}
+}
+
+// recursive has a delivery go from deliver to itself, by way of the queue, more
+// often than Lambda lets a function that is not allowed to.
+func recursive(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	url, requests := receiver(t, func(w http.ResponseWriter, _ int, _ received) { w.WriteHeader(http.StatusInternalServerError) })
+	path, trigger := s.deployment(target)
+	schedule := strings.TrimSuffix(strings.Repeat("1,", 20), ",")
+	webhook := path + "/outgoing-webhooks/" + s.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"out","url":%q,"events":["run.succeeded"],"environment":"production","retry":{"schedule_seconds":[%s]}}`, url, schedule), 201)["id"].(string)
+	s.call("POST", trigger, `{}`, 202)
+	for range 21 {
+		next(t, requests)
+	}
+	s.eventually("the delivery has failed for good", func() object {
+		if list := s.deliveries(webhook); len(list) == 1 && list[0]["status"] == "failed" {
+			return list[0]
+		}
+		return nil
+	})
+	if n := s.Dropped(); n != 0 {
+		t.Errorf("%d messages were dropped as those of an endless loop", n)
+	}
+}
+
+// hanging has more events go to an endpoint that does not answer than there are
+// batches for: the others' arrive before any of its requests is over.
+func hanging(t *testing.T, s *stack) {
+	closed := make(chan struct{})
+	release := sync.OnceFunc(func() { close(closed) })
+	defer release()
+	hangs, begun := receiver(t, func(http.ResponseWriter, int, received) { <-closed })
+	url, requests := receiver(t, ok)
+	app := "/v1/apps/" + s.call("POST", "/v1/apps", `{"name":"a"}`, 201)["id"].(string)
+	other := "/v1/apps/" + s.call("POST", "/v1/apps", `{"name":"b"}`, 201)["id"].(string)
+	sick := app + "/outgoing-webhooks/" + s.call("POST", app+"/outgoing-webhooks", fmt.Sprintf(`{"name":"out","url":%q,"events":["job_finished"]}`, hangs), 201)["id"].(string)
+	s.call("POST", other+"/outgoing-webhooks", fmt.Sprintf(`{"name":"out","url":%q,"events":["job_finished"]}`, url), 201)
+	publish := func(app string, n int) {
+		id := app[strings.LastIndexByte(app, '/')+1:]
+		event := fmt.Sprintf(`{"source":%q,"type":"job_finished","data":%s}`, id, example(t, s, "job_finished"))
+		s.call("POST", "/v1/events", `{"events":[`+strings.TrimSuffix(strings.Repeat(event+",", n), ",")+`]}`, 202)
+	}
+	publish(app, 100)
+	publish(app, 100) // ten for each of the twenty batches
+	next(t, begun)
+	publish(other, 20)
+	for range 20 {
+		next(t, requests)
+	}
+	for _, d := range s.deliveries(sick) {
+		if d["attempt_count"] != 0.0 {
+			t.Errorf("the others waited until a request was over: %v", d)
+		}
+	}
+	if w := s.call("GET", sick, "", 200); w["slow_since"] == nil {
+		t.Errorf("the webhook is %v", w)
+	}
+	// Once it answers, all that waited is sent, and its lease is given back.
+	release()
+	s.eventually("all is taken, though late", func() object {
+		taken := s.call("GET", sick+"/deliveries?limit=200&status=succeeded", "", 200)["data"].([]any)
+		if len(taken) < 200 {
+			return nil
+		}
+		return object{}
+	})
+}
+
+// limited has a webhook with a rate limit.
+func limited(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	url, requests := receiver(t, ok)
+	path, trigger := s.deployment(target)
+	webhook, _ := s.outgoing(path, url)
+	s.call("PATCH", webhook, `{"rate_limit":{"per_second":1}}`, 200)
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() { s.call("POST", trigger, `{}`, 202) })
+	}
+	all.Wait()
+	for range 5 {
+		next(t, requests)
+	}
+}
+
+// published has an event published twice under one id, at once.
+func published(t *testing.T, s *stack) {
+	url, requests := receiver(t, ok)
+	app := s.call("POST", "/v1/apps", `{"name":"a"}`, 201)["id"].(string)
+	s.call("POST", "/v1/apps/"+app+"/outgoing-webhooks", fmt.Sprintf(`{"name":"out","url":%q,"events":["job_finished"]}`, url), 201)
+	event := fmt.Sprintf(`{"id":"job-1","source":%q,"type":"job_finished","data":%s}`, app, example(t, s, "job_finished"))
+	for range 2 {
+		s.call("POST", "/v1/events", event, 202)
+	}
+	s.call("POST", "/v1/events", strings.Replace(event, `"data":`, `"environment":"staging","data":`, 1), 409)
+	next(t, requests)
+	s.drained("DeliveriesQueue")
+	if len(requests) != 0 {
+		t.Errorf("%d requests more", len(requests))
+	}
+}
+
+// table is the name of one of the stack's tables.
+func (s *stack) table(id string) string {
+	s.t.Helper()
+	name, err := s.Ref(id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return name
+}
+
+// put writes an item into the records table, as another process may have.
+func (s *stack) put(item map[string]types.AttributeValue) {
+	table := s.table("RecordsTable")
+	if _, err := dynamodb.NewFromConfig(s.SDK()).PutItem(context.WithoutCancel(s.t.Context()), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
+		s.t.Error(err)
+	}
+}
+
+func text(v string) types.AttributeValue   { return &types.AttributeValueMemberS{Value: v} }
+func number(v string) types.AttributeValue { return &types.AttributeValueMemberN{Value: v} }
+
+// expired has a webhook fail whose health of long ago is still in the table.
+func expired(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	url, requests := receiver(t, func(w http.ResponseWriter, _ int, _ received) { w.WriteHeader(http.StatusInternalServerError) })
+	path, trigger := s.deployment(target)
+	webhook, _ := s.outgoing(path, url)
+	s.put(map[string]types.AttributeValue{
+		"pk": text("health#" + webhook[strings.LastIndexByte(webhook, '/')+1:]), "sk": text("health"), "x": number("1"), "fs": number("1"),
+	})
+	s.call("POST", trigger, `{}`, 202)
+	next(t, requests)
+	s.eventually("the webhook fails since now", func() object {
+		w := s.call("GET", webhook, "", 200)
+		if since, _ := w["failing_since"].(string); since > "2026" {
+			return w
+		}
+		return nil
+	})
+}
+
+// pinned has another process pin an agent's key at the same time.
+func pinned(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	a := s.agent(target)
+	first := a.trigger(`{}`)
+	var once sync.Once
+	s.fail(func(c cloud.Call) int {
+		if c.From == "IntakeFunction" && c.Action == "PutItem" && bytes.Contains(c.Request, []byte(`"pin#`)) {
+			once.Do(func() {
+				var in struct {
+					Item map[string]struct{ S, N string }
+				}
+				if err := json.Unmarshal(c.Request, &in); err != nil {
+					t.Error(err)
+				}
+				s.put(map[string]types.AttributeValue{
+					"pk": text(in.Item["pk"].S), "sk": text(in.Item["sk"].S), "x": number(in.Item["x"].N), "r": text(first),
+				})
+			})
+		}
+		return 0
+	})
+	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+	_, _, run := a.send(a.id, `{}`, "X-Signature", a.sign(timestamp+`.{}`), "X-Timestamp", timestamp, "Idempotency-Key", "k")
+	if run != first {
+		t.Errorf("the key that stands for %s has started %s", first, run)
+	}
+}
+
+// lostAgent has an agent's runner be lost: its place among those in flight is
+// free again.
+func lostAgent(t *testing.T, s *stack) {
+	target, executed := receiver(t, func(http.ResponseWriter, int, received) { s.Function("ExecuteFunction").Kill() })
+	a := s.agent(target)
+	run := a.trigger(`{}`)
+	next(t, executed)
+	if r := a.finished(run); r["status"] != "FAILED" {
+		t.Errorf("the run is %v", r)
+	}
+	s.eventually("sweep has freed its place", func() object {
+		if s.calls.of("SweepFunction UpdateItem 200") < 3 { // its head twice, and the load
+			return nil
+		}
+		return object{}
+	})
+}
+
+// example is an event's data.
+func example(t *testing.T, s *stack, event string) string {
+	t.Helper()
+	for _, e := range s.call("GET", "/v1/event-types?limit=200", "", 200)["data"].([]any) {
+		if e := e.(object); e["type"] == event {
+			text, err := json.Marshal(e["example"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(text)
+		}
+	}
+	t.Fatalf("there is no event %s", event)
+	return ""
+}
+
+// backlog has triggers come while no run starts: once that is known, they are
+// answered without waiting, whatever process serves them.
+func backlog(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	path, trigger := s.deployment(target)
+	s.fail(func(c cloud.Call) int {
+		if c.From == "ExecuteFunction" && c.Action == "PutItem" {
+			return http.StatusBadRequest
+		}
+		return 0
+	})
+	many := func(n int) {
+		var all sync.WaitGroup
+		for range n {
+			all.Go(func() {
+				if a := s.call("POST", trigger, `{}`, 202); a["status"] != "pending" {
+					t.Errorf("answered %v", a)
+				}
+			})
+		}
+		all.Wait()
+	}
+	id := path[strings.LastIndexByte(path, '/')+1:]
+	byAPI := fmt.Sprintf(`{"deployment_id":%q,"input":{}}`, id)
+	s.call("POST", "/v1/runs", byAPI, 202) // the first waits, and marks it
+	many(10)
+	before := s.calls.of("IntakeFunction BatchGetItem 200")
+	many(30)
+	// A look-up each, and the looks of one that tries, if it is time for that.
+	if looks := s.calls.of("IntakeFunction BatchGetItem 200") - before - 30; looks > 10 {
+		t.Errorf("while runs don't start, 30 triggers looked %d times for theirs", looks)
+	}
+	// Where a run starts late, but while it is waited for, the mark is taken away.
+	s.fail(func(c cloud.Call) int {
+		if c.From == "ExecuteFunction" && c.Action == "PutItem" {
+			time.Sleep(1300 * time.Millisecond)
+		}
+		return 0
+	})
+	for function, url := range map[string]string{"Intake": trigger, "Manage": "/v1/runs"} {
+		s.eventually("the mark is taken away by "+function, func() object {
+			s.call("POST", url, byAPI, 202)
+			if s.calls.of(function+"Function DeleteItem 200") == 0 {
+				return nil
+			}
+			return object{}
+		})
 	}
 }

@@ -15,6 +15,8 @@ type Statement struct {
 	Actions     []string
 	Resources   []Pattern // of ARNs
 	LeadingKeys []Pattern // if any: all that DynamoDB's partition keys may be
+	Attributes  []Pattern // if any: all that DynamoDB's attributes may be
+	Returns     []Pattern // if any: what a call that says what it returns may say
 }
 
 // Allows reports whether the statement does.
@@ -22,7 +24,12 @@ func (s Statement) Allows(a Access) bool {
 	if !slices.Contains(s.Actions, a.Action) || !matchesAny(s.Resources, a.Resource) {
 		return false
 	}
-	return s.LeadingKeys == nil || !slices.ContainsFunc(a.LeadingKeys, func(key string) bool { return !matchesAny(s.LeadingKeys, key) })
+	return allMatch(s.LeadingKeys, a.LeadingKeys) && allMatch(s.Attributes, a.Attributes) && allMatch(s.Returns, a.Returns)
+}
+
+// allMatch reports whether each text matches a pattern, if there are any.
+func allMatch(patterns []Pattern, texts []string) bool {
+	return patterns == nil || !slices.ContainsFunc(texts, func(text string) bool { return !matchesAny(patterns, text) })
 }
 
 func matchesAny(patterns []Pattern, text string) bool {
@@ -84,11 +91,20 @@ func (d *Cloud) Statements(function string) (statements []Statement, err error) 
 			statement := Statement{Sid: s.Sid, Actions: oneOrMore(s.Action), Resources: patterns(s.Resource)}
 			for operator, conditions := range s.Condition {
 				for key, values := range conditions {
-					if operator != "ForAllValues:StringLike" || key != "dynamodb:LeadingKeys" {
+					switch operator + " " + key {
+					case "ForAllValues:StringLike dynamodb:LeadingKeys":
+						statement.LeadingKeys = patterns(values)
+					case "ForAllValues:StringEquals dynamodb:Attributes":
+						statement.Attributes = patterns(values)
+					case "StringEqualsIfExists dynamodb:ReturnValues":
+						statement.Returns = patterns(values)
+					default:
 						return nil, fmt.Errorf("%s: the condition %s of %s is not known", s.Sid, operator, key)
 					}
-					statement.LeadingKeys = patterns(values)
 				}
+			}
+			if statement.Attributes != nil && !slices.Equal(statement.Actions, []string{"dynamodb:UpdateItem"}) {
+				return nil, fmt.Errorf("%s: which attributes %s has is not known", s.Sid, statement.Actions)
 			}
 			statements = append(statements, statement)
 		}

@@ -51,7 +51,10 @@ func newRole(t *testing.T, s *cloud.Cloud, function string) role {
 	for _, statement := range statements {
 		for _, action := range statement.Actions {
 			for i, resource := range statement.Resources {
-				one := cloud.Statement{Actions: []string{action}, Resources: []cloud.Pattern{resource}}
+				one := cloud.Statement{
+					Actions: []string{action}, Resources: []cloud.Pattern{resource},
+					Attributes: statement.Attributes, Returns: statement.Returns,
+				}
 				g := grant{function: function, sid: statement.Sid, action: action, resource: i}
 				if statement.LeadingKeys == nil {
 					r.grants[g] = one

@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"boathook/internal/sandbox"
 )
 
 // Run starts what invokes functions by itself: the event source mappings and
@@ -44,7 +46,9 @@ type mapping struct {
 	batch    int
 	window   time.Duration
 	reports  bool // the function names the messages that failed
+	recurs   bool // the function may meet itself as often as it likes
 	slots    chan struct{}
+	most     int // of batches at a time
 }
 
 // mapping starts an event source mapping, unless it is disabled.
@@ -66,7 +70,7 @@ func (d *Cloud) mapping(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	concurrency := 5 // what Lambda starts with
+	concurrency := firstBatches
 	if limit := p.ScalingConfig.MaximumConcurrency; limit != nil {
 		if concurrency, err = strconv.Atoi(fmt.Sprint(limit)); err != nil {
 			return err
@@ -77,6 +81,7 @@ func (d *Cloud) mapping(ctx context.Context, id string) error {
 		batch: p.BatchSize, window: time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
 		reports: slices.Contains(p.FunctionResponseTypes, "ReportBatchItemFailures"),
 		slots:   make(chan struct{}, concurrency),
+		most:    concurrency,
 	}
 	if m.function == "" || m.batch < 1 || m.batch > 10 {
 		return fmt.Errorf("batches of %d for %q are not served here", p.BatchSize, p.FunctionName)
@@ -96,10 +101,14 @@ func (m *mapping) check(ctx context.Context) error {
 	if _, err := m.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &m.url}); err != nil {
 		return err
 	}
-	var function struct{ Timeout int }
+	var function struct {
+		Timeout       int
+		RecursiveLoop string
+	}
 	if err := m.cloud.resolver.properties(m.function, &function); err != nil {
 		return err
 	}
+	m.recurs = function.RecursiveLoop == "Allow"
 	queue, err := m.cloud.queueProperties(m.queue)
 	if err == nil && queue.VisibilityTimeout < function.Timeout {
 		err = fmt.Errorf("the visibility timeout of %s, %d s, is below the function's timeout of %d s", m.queue, queue.VisibilityTimeout, function.Timeout)
@@ -112,6 +121,7 @@ func (m *mapping) check(ctx context.Context) error {
 func (m *mapping) poll(ctx context.Context) {
 	var handlers sync.WaitGroup
 	defer handlers.Wait()
+	handlers.Go(func() { m.grow(ctx) })
 	for {
 		select {
 		case m.slots <- struct{}{}:
@@ -127,6 +137,32 @@ func (m *mapping) poll(ctx context.Context) {
 			defer func() { <-m.slots }()
 			m.handle(ctx, batch)
 		})
+	}
+}
+
+// As AWS documents of mappings of standard queues: five batches at first, and five
+// a second more while messages wait.
+const firstBatches, moreBatches = 5, 5
+
+// grow holds those of the mapping's batches back that do not begin yet. (That
+// messages wait is not looked at: then more may begin than are needed.)
+func (m *mapping) grow(ctx context.Context) {
+	held := max(0, m.most-firstBatches)
+	for range held {
+		m.slots <- struct{}{}
+	}
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for held > 0 {
+		select {
+		case <-second.C:
+		case <-ctx.Done():
+			return
+		}
+		for range min(moreBatches, held) {
+			<-m.slots
+			held--
+		}
 	}
 }
 
@@ -161,11 +197,21 @@ func (m *mapping) receive(ctx context.Context) (batch []types.Message) {
 // handle invokes the function with a batch and deletes the messages that it
 // handled. The others become visible when their time is over.
 func (m *mapping) handle(ctx context.Context, batch []types.Message) {
+	met, tooOften := m.cloud.lineages.of(m.function, batch)
+	if !m.recurs && len(tooOften) > 0 {
+		m.cloud.dropped.Add(int64(len(tooOften)))
+		m.remove(ctx, tooOften)
+		if batch = slices.DeleteFunc(batch, func(one types.Message) bool {
+			return slices.ContainsFunc(tooOften, func(t types.Message) bool { return t.MessageId == one.MessageId })
+		}); len(batch) == 0 {
+			return
+		}
+	}
 	payload, err := json.Marshal(m.event(batch))
 	if err != nil {
 		return
 	}
-	response, err := m.cloud.Invoke(ctx, m.function, payload)
+	response, err := m.cloud.Invoke(sandbox.WithTrace(ctx, met.header()), m.function, payload)
 	if err != nil {
 		return
 	}
@@ -179,18 +225,28 @@ func (m *mapping) handle(ctx context.Context, batch []types.Message) {
 			failed[f.ItemIdentifier] = true
 		}
 	}
-	var done []types.DeleteMessageBatchRequestEntry
-	for i, message := range batch {
+	var done []types.Message
+	for _, message := range batch {
 		if !failed[*message.MessageId] {
-			done = append(done, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: message.ReceiptHandle})
+			done = append(done, message)
 		}
 		delete(failed, *message.MessageId)
 	}
-	if len(done) == 0 || len(failed) > 0 { // a name that is none of the batch's fails all of it
-		return
+	if len(failed) == 0 { // a name that is none of the batch's fails all of it
+		m.remove(ctx, done)
 	}
-	// A message that stays comes again: that is what a queue promises.
-	_, _ = m.sqs.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &m.url, Entries: done})
+}
+
+// remove deletes messages. One that stays comes again: that is what a queue
+// promises.
+func (m *mapping) remove(ctx context.Context, messages []types.Message) {
+	var entries []types.DeleteMessageBatchRequestEntry
+	for i, message := range messages {
+		entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: message.ReceiptHandle})
+	}
+	if len(entries) > 0 {
+		_, _ = m.sqs.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &m.url, Entries: entries})
+	}
 }
 
 func (m *mapping) event(batch []types.Message) (e events.SQSEvent) {

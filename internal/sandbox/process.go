@@ -39,6 +39,7 @@ var errUntaken = errors.New("the process ended before")
 
 type invocation struct {
 	id       string
+	trace    string
 	payload  []byte
 	deadline time.Time
 }
@@ -122,7 +123,7 @@ func (p *process) kill() {
 
 // invoke gives the process an invocation and waits for what comes of it.
 func (p *process) invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	i := invocation{id: rand.Text(), payload: payload, deadline: time.Now().Add(p.config.Timeout)}
+	i := invocation{id: rand.Text(), trace: traceOf(ctx), payload: payload, deadline: time.Now().Add(p.config.Timeout)}
 	timeout := time.NewTimer(p.config.Timeout)
 	defer timeout.Stop()
 	next := p.next
@@ -159,7 +160,7 @@ func (p *process) api() http.Handler {
 			h.Set("Lambda-Runtime-Aws-Request-Id", i.id)
 			h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(i.deadline.UnixMilli(), 10))
 			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:123456789012:function:"+p.config.Name)
-			h.Set("Lambda-Runtime-Trace-Id", "Root=1-00000000-000000000000000000000000;Sampled=0")
+			h.Set("Lambda-Runtime-Trace-Id", i.trace)
 			h.Set("Content-Type", "application/json")
 			_, _ = w.Write(i.payload) // a process that is gone has ended
 		case <-p.exited:

@@ -71,6 +71,22 @@ var (
 	ErrClosed = errors.New("the function is closed")
 )
 
+// traceKey is the key of a trace header in a context.
+type traceKey struct{}
+
+// WithTrace has invocations carry a trace header, in which Lambda tells a function
+// what led to it.
+func WithTrace(ctx context.Context, header string) context.Context {
+	return context.WithValue(ctx, traceKey{}, header)
+}
+
+func traceOf(ctx context.Context) string {
+	if header, ok := ctx.Value(traceKey{}).(string); ok {
+		return header
+	}
+	return "Root=1-00000000-000000000000000000000000;Sampled=0"
+}
+
 // Invoke has a process handle a payload, and gives its response. The error is
 // an [*Error], or wraps [ErrTimeout], [ErrExit] or [ErrClosed]. When ctx ends,
 // the process is killed.
