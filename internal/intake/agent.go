@@ -169,9 +169,11 @@ func fresh(timestamp string, required bool, now time.Time) bool {
 }
 
 // admit starts a run if the agent's limits allow it. A trigger that is repeated
-// counts once.
+// counts once: its run has a place already. Only one that still waits may have none,
+// if its first trigger was refused and its record could not be removed.
 func (in *Intake) admit(ctx context.Context, m match, run boathook.Run, view store.AgentView) (runs.Started, error) {
-	if m.existing == nil {
+	waits := m.existing == nil || m.existing.Status == boathook.RunPending
+	if waits {
 		limit := store.Limit{RatePerMinute: view.Agent.Agent.RatePerMinute, MaxInFlight: view.Agent.Agent.MaxInFlight}
 		if err := in.Store.Admit(ctx, run.SourceID, run.ID, limit, view.Load, run.CreatedAt); err != nil {
 			return runs.Started{}, err
@@ -184,18 +186,24 @@ func (in *Intake) admit(ctx context.Context, m match, run boathook.Run, view sto
 	} else {
 		started, err = in.Runs.StartOnce(ctx, run, m.existing, runs.Wait{})
 	}
-	if m.existing == nil && boathook.IsKind(err, boathook.Unavailable) {
+	_, held := view.Load.InFlight[run.ID] // by another trigger, which may have been accepted
+	if waits && !held && boathook.IsKind(err, boathook.Unavailable) {
 		in.release(ctx, run)
 	}
 	return started, err
 }
 
-// release gives back the place of a run that was not accepted. Where that fails
-// too, the place is free when it expires.
+// release gives back the place of a run that was not accepted. It is left to a run
+// that has a record: that is of a trigger which was accepted meanwhile, or could not
+// be removed. A place that is not given back is free when it expires.
 func (in *Intake) release(ctx context.Context, run boathook.Run) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := in.Store.Release(ctx, run.SourceID, run.ID); err != nil {
+	_, err := in.Store.RunHead(ctx, run.ID)
+	if boathook.IsKind(err, boathook.NotFound) {
+		err = in.Store.Release(ctx, run.SourceID, run.ID)
+	}
+	if err != nil {
 		in.Log.ErrorContext(ctx, "place of a refused run left behind", "run_id", run.ID, "error", err)
 	}
 }

@@ -279,6 +279,45 @@ func TestATriggerThatCanNotBeMadeDurableHoldsNoPlace(t *testing.T) {
 	wantAnswer(t, p.signed(`{}`), http.StatusAccepted, agentAccepted)
 }
 
+// A place of which an accepted run is in need is not given back, else the agent runs
+// more than it allows.
+func TestARepeatedTriggerThatFailsLeavesItsRunThePlace(t *testing.T) {
+	for name, refuse := range map[string]func(*agentPlace){
+		"its first was accepted":                func(*agentPlace) {},
+		"its first was accepted without record": func(p *agentPlace) { p.createErr = errDown },
+		"its first could not be taken back": func(p *agentPlace) {
+			p.sendErr, p.removeErr = errDown, errDown
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newAgentPlace(t, func(a *boathook.AgentSettings) { a.MaxInFlight = 1 })
+			refuse(p)
+			p.signed(`{}`, "Idempotency-Key", "key")
+			p.sendErr = errDown
+			if w := p.signed(`{}`, "Idempotency-Key", "key"); w.Code != http.StatusServiceUnavailable {
+				t.Errorf("the repetition: %d %s", w.Code, w.Body)
+			}
+			p.sendErr, p.createErr, p.removeErr = nil, nil, nil
+			wantAnswer(t, p.signed(`{"another":1}`), http.StatusTooManyRequests, "too many requests\n")
+			wantAnswer(t, p.signed(`{}`, "Idempotency-Key", "key"), http.StatusAccepted, agentAccepted)
+		})
+	}
+}
+
+// A record that waits since its trigger was refused has lost its place by the time
+// that it is accepted.
+func TestARunThatIsAcceptedLateIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newAgentPlace(t, func(a *boathook.AgentSettings) { a.MaxInFlight = 1 })
+		p.sendErr, p.removeErr = errDown, errDown
+		p.signed(`{}`, "Idempotency-Key", "key")
+		p.sendErr, p.removeErr = nil, nil
+		time.Sleep(boathook.PlaceLifetime)
+		wantAnswer(t, p.signed(`{}`, "Idempotency-Key", "key"), http.StatusAccepted, agentAccepted)
+		wantAnswer(t, p.signed(`{"another":1}`), http.StatusTooManyRequests, "too many requests\n")
+	})
+}
+
 var errDown = errors.New("it is down")
 
 func TestAStoreThatFailsTellsNothingOfItself(t *testing.T) {

@@ -36,7 +36,7 @@ type place struct {
 	handler http.Handler
 	log     *strings.Builder
 
-	lookUpErr, createErr, sendErr, keepErr, openErr, pinErr error
+	lookUpErr, createErr, removeErr, sendErr, keepErr, openErr, pinErr error
 
 	keep     func() // what happens when a request is kept, or nil
 	lookedUp func() // what happens when an agent was looked up, or nil
@@ -99,6 +99,13 @@ func (s starts) CreateRun(ctx context.Context, r boathook.Run) error {
 		return s.p.createErr
 	}
 	return s.StartStore.CreateRun(ctx, r)
+}
+
+func (s starts) RemovePending(ctx context.Context, id string) error {
+	if s.p.removeErr != nil {
+		return s.p.removeErr
+	}
+	return s.StartStore.RemovePending(ctx, id)
 }
 
 func (p *place) Send(ctx context.Context, m ...queue.Message) error {
