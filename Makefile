@@ -26,8 +26,8 @@ verify-template: ## lint the templates, build by the SAM CLI, create the stack i
 test-stack: translate ## run the functions' real binaries as the template deploys them, and kill some
 	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test $(RACE) -count=1 -parallel=24 -run TestTheStack ./internal/cloud
 
-sim: ## simulate 10,000 seeds of trouble, or as many as SEEDS says
-	go test -count=1 -timeout 1h -v -run '^TestSimulation$$' ./internal/sim -seeds=$(or $(SEEDS),10000)
+sim: ## simulate 10,000 seeds of trouble, half of them fresh, or as many as SEEDS says; make sim FIRST=… SEEDS=… repeats some
+	go test -count=1 -timeout 1h -v -run '^TestSimulation$$' ./internal/sim -first=$(or $(FIRST),0) -seeds=$(or $(SEEDS),10000)
 
 isolation: ## print what healthy webhooks wait for, in simulated time, while other endpoints hang
 	go test -count=1 -v -run '^TestIsolation$$' ./internal/sim -all-incidents

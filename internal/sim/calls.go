@@ -90,6 +90,30 @@ func (c calls) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID str
 	})
 }
 
+func (c calls) LookUpAgent(ctx context.Context, agentID string, runIDs ...string) (store.AgentView, error) {
+	return do(ctx, c.p, "LookUpAgent", agentID, func() (store.AgentView, error) { return c.Store.LookUpAgent(ctx, agentID, runIDs...) })
+}
+
+func (c calls) PinRun(ctx context.Context, id, runID string) (pinned string, err error) {
+	return do(ctx, c.p, "PinRun", id, func() (string, error) { return c.Store.PinRun(ctx, id, runID) })
+}
+
+func (c calls) Admit(ctx context.Context, agentID, runID string, limit store.Limit, known store.Load, now time.Time) error {
+	return tell(ctx, c.p, "Admit", runID, func() error { return c.Store.Admit(ctx, agentID, runID, limit, known, now) })
+}
+
+func (c calls) Release(ctx context.Context, agentID, runID string) error {
+	return tell(ctx, c.p, "Release", runID, func() error { return c.Store.Release(ctx, agentID, runID) })
+}
+
+func (c calls) PinEvent(ctx context.Context, p store.EventPin) (store.EventPin, error) {
+	return do(ctx, c.p, "PinEvent", p.ID, func() (store.EventPin, error) { return c.Store.PinEvent(ctx, p) })
+}
+
+func (c calls) MarkEventPublished(ctx context.Context, workspaceID, id string, deliveries []int) error {
+	return tell(ctx, c.p, "MarkEventPublished", id, func() error { return c.Store.MarkEventPublished(ctx, workspaceID, id, deliveries) })
+}
+
 func (c calls) LookUpStart(ctx context.Context, sourceID, runID string) (run *boathook.RunHead, backlog time.Time, err error) {
 	run, err = do(ctx, c.p, "LookUpStart", runID, func() (head *boathook.RunHead, err error) {
 		head, backlog, err = c.Store.LookUpStart(ctx, sourceID, runID)
@@ -211,6 +235,7 @@ type line struct {
 	dead   *queuemem.Queue
 	buried []queue.Message // what was in it
 	ids    []string        // the runs or deliveries that they are about
+	pairs  []eventAt       // of the deliveries
 }
 
 func newLine(name string, visibility time.Duration) *line {
@@ -280,6 +305,7 @@ func (l *line) bury() {
 				l.ids = append(l.ids, r.ID)
 			} else if d, err := queue.DecodeDelivery(m.Body); err == nil {
 				l.ids = append(l.ids, d.ID.String())
+				l.pairs = append(l.pairs, eventAt{d.EventID, d.WebhookID})
 			}
 		}
 	}

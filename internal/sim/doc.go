@@ -20,6 +20,11 @@
 // believe; invariants.go compares the two. The trace (trace.go) is what a
 // failing seed prints.
 //
+// What a world has beside a deployment is drawn by its seed (plan.go): agents with
+// their limits (agents.go), senders that sign and repeat (senders.go), events that
+// users publish (events.go), a second environment. Webhooks speak all dialects and
+// formats; receivers.go reads them as each dialect's document tells receivers to.
+//
 // # Traffic
 //
 // traffic.go has another kind of world, in which nothing fails but endpoints, and

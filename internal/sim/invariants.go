@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -23,8 +24,12 @@ const (
 	ruleCanceled  = "a delivery is canceled because its webhook is disabled or deleted"
 	ruleAttempts  = "each recorded attempt was made"
 	ruleBody      = "what is sent is what is recorded"
-	ruleEvent     = "an event tells how its run ended"
-	rulePromise   = "a resend that was accepted is made, or has a dead message"
+	ruleExecuted  = "a run that succeeded was executed"
+	ruleScope     = "a webhook hears of its environment only"
+
+	ruleOneDelivery = "an event has one delivery for each webhook"
+	ruleEvent       = "an event tells how its run ended"
+	rulePromise     = "a resend that was accepted is made, or has a dead message"
 )
 
 // check holds the ledger against the store. Strictly, nothing may be in a
@@ -32,7 +37,7 @@ const (
 func (w *world) check(strictly bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c := checker{w.ledger, w.store, w.deadMessages(), make(map[boathook.DeliveryID]bool), context.Background(), time.Now()}
+	c := w.checker()
 	if strictly {
 		for id := range c.dead {
 			c.violated(ruleRest, id, "its message is dead again after a redrive, without trouble")
@@ -55,9 +60,17 @@ func (w *world) check(strictly bool) {
 			c.over(r)
 		}
 	}
+	for _, p := range w.ledger.published {
+		c.publication(p)
+	}
 	for _, id := range w.ledger.deliveries {
 		c.delivery(id)
 		c.event(id)
+	}
+	for of, ids := range c.deliveriesOf {
+		if len(ids) > 1 {
+			c.violated(ruleOneDelivery, of.event, "its deliveries to %s are %v", of.webhook, ids)
+		}
 	}
 	for _, p := range w.ledger.promises {
 		c.promise(p)
@@ -68,12 +81,37 @@ func (w *world) check(strictly bool) {
 // checker looks at one world at rest.
 type checker struct {
 	*ledger
-	store witness
-	dead  map[string]bool // ids of runs and deliveries with a message in a dead-letter queue
-	done  map[boathook.DeliveryID]bool
-	ctx   context.Context
-	now   time.Time
+	store        witness
+	dead         map[string]bool // ids of runs and deliveries with a message in a dead-letter queue
+	deadPairs    map[eventAt]bool
+	deliveriesOf map[eventAt][]boathook.DeliveryID
+	done         map[boathook.DeliveryID]bool
+	ctx          context.Context
+	now          time.Time
 }
+
+// eventAt is what a delivery is of.
+type eventAt struct{ event, webhook string }
+
+func (w *world) checker() checker {
+	c := checker{
+		ledger: w.ledger, store: w.store, dead: w.deadMessages(), deadPairs: make(map[eventAt]bool),
+		deliveriesOf: make(map[eventAt][]boathook.DeliveryID), done: make(map[boathook.DeliveryID]bool),
+		ctx: context.Background(), now: time.Now(),
+	}
+	for _, l := range w.lines() {
+		for _, pair := range l.pairs {
+			c.deadPairs[pair] = true
+		}
+	}
+	for id, d := range w.ledger.records {
+		of := eventAt{d.EventID, d.WebhookID}
+		c.deliveriesOf[of] = append(c.deliveriesOf[of], id)
+	}
+	return c
+}
+
+func (w *world) lines() []*line { return []*line{w.runs, w.deliveries, w.retries} }
 
 // run checks an acceptance.
 func (c checker) run(a acceptance) {
@@ -93,6 +131,9 @@ func (c checker) over(r boathook.Run) {
 	if !has {
 		return
 	}
+	if r.Status == boathook.RunSucceeded && c.executions[r.ID] == 0 {
+		c.violated(ruleExecuted, r.ID, "it was not")
+	}
 	if !r.Published {
 		c.violated(rulePublished, r.ID, "it is not")
 		return
@@ -102,7 +143,7 @@ func (c checker) over(r boathook.Run) {
 			return w.SourceID == r.SourceID && w.Wants(event.Type, event.Environment)
 		}
 		// A webhook that changed meanwhile may have been seen either way.
-		if !c.throughout(id, c.finished[r.ID], c.published[r.ID], wants) {
+		if !c.throughout(id, c.finished[r.ID], c.marked[r.ID], wants) {
 			continue
 		}
 		delivery := boathook.NewDeliveryID(&event, id)
@@ -135,6 +176,9 @@ func (c checker) delivery(id boathook.DeliveryID) {
 		c.violated(ruleBody, id.String(), "sent %s, recorded %s", requests[0].body, d.Body)
 	}
 	webhook := c.last(d.WebhookID)
+	if webhook.Environment != "" && d.Environment != "" && webhook.Environment != d.Environment {
+		c.violated(ruleScope, id.String(), "it is of %s, its webhook of %s", d.Environment, webhook.Environment)
+	}
 	switch d.Status {
 	case boathook.DeliverySucceeded:
 		if !slices.ContainsFunc(requests, func(r request) bool { return r.status/100 == 2 }) {
@@ -184,17 +228,23 @@ func (l *ledger) last(id string) *boathook.OutgoingWebhook {
 // event checks that what a delivery tells of a run is so. A test's run never
 // was.
 func (c checker) event(id boathook.DeliveryID) {
+	d := c.records[id]
 	var body struct {
-		Event string `json:"event"`
 		RunID string `json:"run_id"`
+		Data  struct {
+			RunID string `json:"run_id"`
+		} `json:"data"`
 	}
 	if err := json.Unmarshal(c.requests[id][0].body, &body); err != nil {
 		c.violated(ruleEvent, id.String(), "%s", err)
 		return
 	}
-	r, err := c.store.RunHead(c.ctx, body.RunID)
-	if err == nil && body.Event != "run."+string(r.Status) {
-		c.violated(ruleEvent, id.String(), "%s of run %s, which is %s", body.Event, r.ID, r.Status)
+	r, err := c.store.Run(c.ctx, workspaceID, cmp.Or(body.RunID, body.Data.RunID))
+	if err != nil {
+		return
+	}
+	if event, has := r.Event(); !has || event.Type != d.EventType && d.EventType != "" {
+		c.violated(ruleEvent, id.String(), "%s of run %s, which is %s", d.EventType, r.ID, r.Status)
 	}
 }
 
@@ -211,24 +261,24 @@ func (c checker) promise(p promise) {
 	}
 }
 
-// allRuns are those of all deployments.
+// allRuns are those of all deployments and agents.
 func (w *world) allRuns() (all []boathook.Run) {
-	q := store.RunQuery{WorkspaceID: workspaceID, Kind: boathook.Deployment, Page: store.Page{Limit: 200}}
-	for {
-		page, next, err := w.store.Runs(context.Background(), q)
-		must(err)
-		all = append(all, page...)
-		if next == "" {
-			return all
+	for _, kind := range []boathook.SourceKind{boathook.Deployment, boathook.Agent} {
+		q := store.RunQuery{WorkspaceID: workspaceID, Kind: kind, Page: store.Page{Limit: 200}}
+		for more := true; more; more = q.Cursor != "" {
+			page, next, err := w.store.Runs(context.Background(), q)
+			must(err)
+			all = append(all, page...)
+			q.Cursor = next
 		}
-		q.Cursor = next
 	}
+	return all
 }
 
 // deadMessages are the ids that messages in the dead-letter queues are about.
 func (w *world) deadMessages() map[string]bool {
 	dead := make(map[string]bool)
-	for _, l := range []*line{w.runs, w.deliveries, w.retries} {
+	for _, l := range w.lines() {
 		l.bury()
 		for _, id := range l.ids {
 			dead[id] = true
@@ -241,6 +291,10 @@ func (w *world) deadMessages() map[string]bool {
 func (w *world) tally(c checker) {
 	for _, r := range w.allRuns() {
 		w.counts["run "+string(r.Status)]++
+		w.counts["run in "+string(r.Environment)]++
+		if r.OfAgent() {
+			w.counts["run of an agent"]++
+		}
 		if r.Error == "runner lost" {
 			w.counts["runner lost"]++
 		}
@@ -251,4 +305,5 @@ func (w *world) tally(c checker) {
 		}
 	}
 	w.counts["dead message"] += len(c.dead)
+	w.counts["published event"] = len(c.published)
 }

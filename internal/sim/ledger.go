@@ -5,10 +5,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/dialect"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
 	"boathook/internal/target"
@@ -25,8 +25,11 @@ type ledger struct {
 	history    map[string][]change   // by webhook
 	webhooks   []string              // with a history, oldest first
 	finished   map[string]time.Time  // by run: when the store had its end
-	published  map[string]time.Time  // by run: when the store first had it marked
+	marked     map[string]time.Time  // by run: when the store first had it marked as published
 	promises   []promise
+	published  []publication
+	records    map[boathook.DeliveryID]boathook.Delivery // as they were written last
+	loads      map[string]*load                          // by agent
 	violations []Violation
 }
 
@@ -41,8 +44,8 @@ func (v Violation) String() string { return fmt.Sprintf("%s: %s: %s", v.Rule, v.
 
 // acceptance is a trigger that was answered 202.
 type acceptance struct {
-	runID string
-	key   string // the idempotency key, with its scope, or empty
+	runID  string
+	scopes []string // what stands for the run: an idempotency key and the like
 }
 
 // request is what an endpoint was sent.
@@ -67,7 +70,8 @@ type promise struct {
 func newLedger() *ledger {
 	return &ledger{
 		executions: make(map[string]int), requests: make(map[boathook.DeliveryID][]request),
-		history: make(map[string][]change), finished: make(map[string]time.Time), published: make(map[string]time.Time),
+		history: make(map[string][]change), finished: make(map[string]time.Time), marked: make(map[string]time.Time),
+		records: make(map[boathook.DeliveryID]boathook.Delivery), loads: make(map[string]*load),
 	}
 }
 
@@ -75,24 +79,40 @@ func (l *ledger) violated(rule, subject, format string, args ...any) {
 	l.violations = append(l.violations, Violation{rule, subject, fmt.Sprintf(format, args...)})
 }
 
+// violated is [ledger.violated] of one who does not hold the world's lock.
+func (w *world) violated(rule, subject, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ledger.violated(rule, subject, format, args...)
+}
+
 // What must hold at each moment.
 const (
 	ruleOnce      = "a run executes at most once"
 	ruleSameBody  = "each attempt has the same body"
-	ruleSigned    = "a signature is by a secret in force"
+	ruleSigned    = "a request is as its dialect says, and signed by a secret in force"
 	ruleEnabled   = "nothing is sent to a webhook that is disabled or deleted"
 	ruleSameKey   = "a key has one run"
-	ruleKnownHost = "a request goes to a webhook's URL"
+	ruleKnownHost = "a request goes to its webhook's URL"
+	ruleVersion   = "a run executes a version of its environment"
+	ruleProven    = "who can't prove himself starts no run"
 )
 
 // executed counts an execution.
 func (l *ledger) executed(w *world, job target.Job) {
+	head, err := w.store.Store.RunHead(context.Background(), job.RunID)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.counts["execution"]++
 	l.executions[job.RunID]++
 	if n := l.executions[job.RunID]; n > 1 {
 		l.violated(ruleOnce, job.RunID, "executed %d times", n)
+	}
+	if err != nil || job.Target.URL != targetURL(head.Environment, head.VersionID) {
+		l.violated(ruleVersion, job.RunID, "%s for version %s in %s: %v", job.Target.URL, head.VersionID, head.Environment, err)
+	}
+	if a := l.loads[head.SourceID]; a != nil && a.places[job.RunID].IsZero() && time.Since(head.CreatedAt) < boathook.PlaceLifetime-2*maxSkew && !a.unsure[job.RunID] {
+		l.violated(ruleAdmitted, job.RunID, "it has no place among the agent's runs in flight")
 	}
 }
 
@@ -103,11 +123,13 @@ const staleness = 5*time.Second + 2*maxSkew
 // arrived takes a request at an endpoint in a mood and gives its status. That a
 // connection is refused counts as a request without an answer.
 func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body []byte, m mood) (status int) {
+	job, err := handled(ctx)
+	must(err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	id, err := boathook.ParseDeliveryID(req.Header.Get(dialect.CrewshipDelivery))
-	if err != nil {
-		l.violated(ruleKnownHost, req.URL.Host, "no delivery id: %s", err)
+	id, webhook := job.ID, w.webhookAt[req.URL.Host]
+	if webhook != job.WebhookID {
+		l.violated(ruleKnownHost, id.String(), "it goes to %s, and so to %q, not to %s", req.URL.Host, webhook, job.WebhookID)
 		return 0
 	}
 	status = m.answers()
@@ -121,23 +143,28 @@ func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body 
 	w.counts["request to a "+string(m)+" endpoint"]++
 
 	since := begun(ctx).Add(-staleness)
-	webhook := w.webhookAt[req.URL.Host]
 	var secrets []string
-	enabled := false
+	var as *boathook.OutgoingWebhook // it was then
 	for _, c := range l.since(webhook, since) {
 		if c.webhook == nil {
 			continue
 		}
-		enabled = enabled || c.webhook.Enabled
+		if c.webhook.Enabled {
+			as = c.webhook
+		}
 		secrets = append(secrets, string(c.webhook.Secrets.Current))
 		if c.webhook.Secrets.PreviousUntil.After(since) {
 			secrets = append(secrets, string(c.webhook.Secrets.Previous))
 		}
 	}
-	if !enabled {
+	if as == nil {
 		l.violated(ruleEnabled, id.String(), "the invocation began at %s", begun(ctx).Sub(w.began))
-	} else if !verify(req, body, secrets) {
-		l.violated(ruleSigned, id.String(), "none of the %d secrets since %s", len(secrets), since.Sub(w.began))
+		return status
+	}
+	w.counts["request in the dialect "+as.Dialect]++
+	w.counts["request in the format "+string(as.Format)]++
+	if err := receivers[as.Dialect].check(req, body, job, as, secrets); err != nil {
+		l.violated(ruleSigned, id.String(), "in the dialect %s: %s", as.Dialect, err)
 	}
 	return status
 }
@@ -218,6 +245,36 @@ func (s witness) DisableOutgoing(ctx context.Context, sourceID, id string, d boa
 	return err
 }
 
+// wrote notes a delivery's record after a write.
+func (s witness) wrote(ctx context.Context, d boathook.Delivery, err error) error {
+	if record, readErr := s.Store.Delivery(ctx, d.WorkspaceID, d.ID); readErr == nil {
+		s.w.mu.Lock()
+		s.w.ledger.records[d.ID] = record
+		s.w.mu.Unlock()
+	}
+	return err
+}
+
+// RecordAttempt implements [store.Deliveries].
+func (s witness) RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error {
+	return s.wrote(ctx, d, s.Store.RecordAttempt(ctx, d, a))
+}
+
+// CancelDelivery implements [store.Deliveries].
+func (s witness) CancelDelivery(ctx context.Context, d boathook.Delivery) error {
+	return s.wrote(ctx, d, s.Store.CancelDelivery(ctx, d))
+}
+
+// PostponeDelivery implements [store.Deliveries].
+func (s witness) PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
+	return s.wrote(ctx, d, s.Store.PostponeDelivery(ctx, d, at))
+}
+
+// ReopenDelivery implements [store.Deliveries].
+func (s witness) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
+	return s.wrote(ctx, d, s.Store.ReopenDelivery(ctx, d, at))
+}
+
 // FinishRun implements [store.Runs].
 func (s witness) FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error) {
 	head, err := s.Store.FinishRun(ctx, id, c, o)
@@ -229,7 +286,7 @@ func (s witness) FinishRun(ctx context.Context, id string, c boathook.Claim, o b
 
 // MarkPublished implements [store.Runs].
 func (s witness) MarkPublished(ctx context.Context, id string) error {
-	s.first(s.w.ledger.published, id)
+	s.first(s.w.ledger.marked, id)
 	return s.Store.MarkPublished(ctx, id)
 }
 
@@ -241,14 +298,24 @@ func (s witness) first(times map[string]time.Time, id string) {
 	}
 }
 
+// isAccepted reports whether a user knows that a run was accepted.
+func (l *ledger) isAccepted(runID string) bool {
+	return slices.ContainsFunc(l.accepted, func(a acceptance) bool { return a.runID == runID })
+}
+
 // accept notes a trigger that was answered 202.
-func (l *ledger) accept(runID, key string) {
+func (l *ledger) accept(runID string, scopes []string) {
 	for _, a := range l.accepted {
-		if key != "" && a.key == key && a.runID != runID {
-			l.violated(ruleSameKey, runID, "%s has the run %s too", key, a.runID)
+		if a.runID == runID {
+			continue
+		}
+		for _, scope := range scopes {
+			if slices.Contains(a.scopes, scope) {
+				l.violated(ruleSameKey, runID, "%s has the run %s too", scope, a.runID)
+			}
 		}
 	}
-	l.accepted = append(l.accepted, acceptance{runID, key})
+	l.accepted = append(l.accepted, acceptance{runID, scopes})
 }
 
 // promise notes what a user was told of a delivery.

@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"boathook/internal/dialect"
-	"boathook/internal/signature"
 	"boathook/internal/target"
 )
 
@@ -51,7 +49,9 @@ func (c client) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := req.Header.Get(dialect.CrewshipDelivery)
+	job, err := handled(ctx)
+	must(err)
+	id := job.ID.String()
 	name := "POST to " + req.URL.Host
 	f := w.fate(name, id)
 	f.fault = f.fault.late()
@@ -143,21 +143,6 @@ func (d drip) Read(b []byte) (int, error) {
 func (d drip) Close() error {
 	d.close()
 	return nil
-}
-
-// verify checks a request's signature against the secrets that were in force
-// at some time since.
-func verify(req *http.Request, body []byte, secrets []string) bool {
-	at, err := strconv.ParseInt(req.Header.Get(dialect.CrewshipTimestamp), 10, 64)
-	if err != nil {
-		return false
-	}
-	for _, s := range secrets {
-		if signature.VerifyTimestamped(req.Header.Get(dialect.CrewshipSignature), s, time.Unix(at, 0), body) {
-			return true
-		}
-	}
-	return false
 }
 
 // agent is the target that executes the runs.

@@ -93,7 +93,10 @@ func (w *world) boot(k kind) *process {
 
 	switch k {
 	case intakeKind:
-		p.serve = (&intake.Intake{Store: store, Runs: starter, Now: p.now, Log: silent}).Handler()
+		p.serve = (&intake.Intake{
+			Store: store, Runs: starter, Seal: unsealed{}, Now: p.now, Log: silent,
+			Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
+		}).Handler()
 	case manageKind:
 		p.serve = manage.New(manage.Config{
 			Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: unsealed{},
@@ -104,7 +107,7 @@ func (w *world) boot(k kind) *process {
 		})
 	case executeKind:
 		p.handle = execute.New(execute.Config{
-			Store: store, Targets: agent{p}, Keeper: keeper, Seal: unsealed{}, Now: p.now, Log: silent,
+			Store: store, Targets: agent{p}, Keeper: keeper, Seal: unsealed{}, Stream: unwatched{}, Now: p.now, Log: silent,
 			Heartbeat: 20 * time.Second,
 		}).Handle
 	case deliverKind:
@@ -123,6 +126,11 @@ func (w *world) boot(k kind) *process {
 }
 
 var silent = slog.New(slog.DiscardHandler)
+
+// unwatched is a live log that nobody watches.
+type unwatched struct{}
+
+func (unwatched) Lines(context.Context, boathook.RunHead, []store.LogLine) {}
 
 // unsealed stands in for sealing: what is sealed is the plain text itself.
 type unsealed struct{}
@@ -145,6 +153,15 @@ func (p *process) invocation() (context.Context, context.CancelFunc) {
 type begunKey struct{}
 
 func begun(ctx context.Context) time.Time { return ctx.Value(begunKey{}).(time.Time) }
+
+// handledKey is the key of the message that a context's handler handles.
+type handledKey struct{}
+
+// handled is the delivery whose message leads to a request.
+func handled(ctx context.Context) (queue.Delivery, error) {
+	body, _ := ctx.Value(handledKey{}).(string)
+	return queue.DecodeDelivery(body)
+}
 
 // now is the process's own clock.
 func (p *process) now() time.Time {

@@ -15,7 +15,7 @@ import (
 
 var (
 	seed      = flag.Uint64("seed", 0, "simulate this seed only, and print its whole trace")
-	firstSeed = flag.Uint64("first", 1, "the first seed")
+	firstSeed = flag.Uint64("first", 0, "the first seed; 0: half of the seeds are 1, 2, …, and the others such as no run had before")
 	seeds     = flag.Int("seeds", 40, "how many seeds")
 	inOne     = flag.Bool("one-process", false, "simulate the seeds in this process, whatever their number")
 )
@@ -25,32 +25,57 @@ const manySeeds = 1000
 
 // TestSimulation simulates seeds. Replay one with -seed=N.
 func TestSimulation(t *testing.T) {
-	switch {
-	case *seed != 0:
+	if *seed != 0 {
 		r := Run(t, *seed, Bug{})
 		var trace strings.Builder
 		r.trace.write(&trace)
 		t.Logf("seed %d\n%s", *seed, trace.String())
 		report(t, r)
-	case *seeds >= manySeeds && !*inOne:
-		inProcesses(t, runtime.NumCPU())
-	default:
-		for n := *firstSeed; n < *firstSeed+uint64(*seeds); n++ {
+		return
+	}
+	if testing.Short() {
+		*seeds = min(*seeds, 16)
+	}
+	begun := time.Now()
+	for _, s := range spans() {
+		if s.n >= manySeeds && !*inOne {
+			s.inProcesses(t, runtime.NumCPU())
+			continue
+		}
+		for n := s.first; n < s.first+uint64(s.n); n++ {
 			t.Run(fmt.Sprintf("seed=%d", n), func(t *testing.T) { report(t, Run(t, n, Bug{})) })
 		}
 	}
+	t.Logf("%d seeds in %s", *seeds, time.Since(begun).Round(time.Second))
+}
+
+// span is n seeds that follow one another.
+type span struct {
+	first uint64
+	n     int
+}
+
+// spans are the seeds to simulate: from the first on, if it is given; else the fixed
+// ones from 1 on, and as many fresh ones. A fresh seed is the time in microseconds:
+// it takes longer than that to simulate one, so that no two runs have the same.
+func spans() []span {
+	if *firstSeed != 0 {
+		return []span{{*firstSeed, *seeds}}
+	}
+	fresh := span{uint64(time.Now().UnixMicro()), *seeds / 2}
+	fmt.Printf("the fresh seeds are %d from %d on: make sim FIRST=%d SEEDS=%d\n", fresh.n, fresh.first, fresh.first, fresh.n)
+	return []span{{1, *seeds - fresh.n}, fresh}
 }
 
 // inProcesses has as many processes simulate a part of the seeds each. A world
 // has one goroutine at work at a time, so a process needs one processor.
-func inProcesses(t *testing.T, processes int) {
-	begun := time.Now()
+func (s span) inProcesses(t *testing.T, processes int) {
 	var all sync.WaitGroup
 	for i := range processes {
-		from, to := *seeds*i/processes, *seeds*(i+1)/processes
+		from, to := s.n*i/processes, s.n*(i+1)/processes
 		all.Go(func() {
 			cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], "-test.run=^TestSimulation$", "-one-process",
-				fmt.Sprintf("-first=%d", *firstSeed+uint64(from)), fmt.Sprintf("-seeds=%d", to-from))
+				fmt.Sprintf("-first=%d", s.first+uint64(from)), fmt.Sprintf("-seeds=%d", to-from))
 			cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%s\n%s", err, out)
@@ -58,7 +83,6 @@ func inProcesses(t *testing.T, processes int) {
 		})
 	}
 	all.Wait()
-	t.Logf("%d seeds from %d on, in %s", *seeds, *firstSeed, time.Since(begun).Round(time.Second))
 }
 
 // report fails the test for what was violated, and prints what led to it.
@@ -114,7 +138,10 @@ func TestEveryKindOfTroubleHappens(t *testing.T) {
 		"request to a healthy endpoint", "request to a failing endpoint", "request to a slow endpoint",
 		"request to a hanging endpoint", "request to a dripping endpoint", "request to a resetting endpoint",
 		"request to a unreachable endpoint", "request to a throttling endpoint", "request to a redirecting endpoint",
-		"request to a gone endpoint", "intake answers 202", "intake answers 409", "intake answers 503", "manage answers 202",
+		"request to a gone endpoint", "request in the dialect crewship", "request in the dialect shipway",
+		"request in the dialect capawesome", "request in the dialect standard", "request in the format raw",
+		"request in the format slack", "request in the format discord", "request in the format teams", "run in staging",
+		"run of an agent", "run timed_out", "published event", "intake answers 401", "intake answers 429", "intake answers 202", "intake answers 409", "intake answers 503", "manage answers 202",
 	} {
 		if total[what] == 0 {
 			t.Errorf("there was no %s", what)

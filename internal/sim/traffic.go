@@ -73,7 +73,7 @@ func (w waits) String() string {
 type traffic struct {
 	*world
 	incident
-	sources   []source // of the webhooks, in their order
+	sources   []talker // of the webhooks, in their order
 	publisher *publish.Publisher
 	random    *rand.Rand
 
@@ -82,8 +82,8 @@ type traffic struct {
 	unmade map[boathook.DeliveryID]time.Time // those that wait: since when
 }
 
-// source is a source with its only webhook.
-type source struct{ ID, webhookID string }
+// talker is a source with its only webhook.
+type talker struct{ ID, webhookID string }
 
 // onAWS has the incident with the defaults of template.yaml: each batch is handled
 // by a process of its own, twenty of first attempts at a time, ten of retries.
@@ -145,7 +145,7 @@ func (i incident) simulate(t *testing.T, start func(*world)) (result waits) {
 // addSource makes the nth source with its webhook.
 func (tr *traffic) addSource(n int) {
 	ctx, now := context.Background(), time.Now()
-	s := source{boathook.NewID(boathook.DeploymentID), boathook.NewID(boathook.OutgoingID)}
+	s := talker{boathook.NewID(boathook.DeploymentID), boathook.NewID(boathook.OutgoingID)}
 	tr.sources = append(tr.sources, s)
 	must(tr.store.PutSource(ctx, boathook.Source{ID: s.ID, WorkspaceID: workspaceID, Kind: boathook.Deployment, Name: strconv.Itoa(n), CreatedAt: now}))
 	must(tr.store.PutOutgoing(ctx, boathook.OutgoingWebhook{

@@ -7,12 +7,14 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/intake"
 	"boathook/internal/store"
 )
 
@@ -25,14 +27,19 @@ type users struct {
 	w *world
 	t *testing.T
 
-	mu   sync.Mutex
-	keys []keyed
-	runs []string // that they know of
+	all sync.WaitGroup // of their steps
+
+	mu          sync.Mutex
+	keys        []keyed
+	publishings []*publishing
+	runs        []string // that they know of
 }
 
-// keyed is a trigger with an idempotency key, which may be repeated.
+// keyed is a trigger that may be repeated.
 type keyed struct {
 	path, key, body string
+	sign            func(body string) http.Header // for senders that prove themselves; else nil
+	scopes          []string                      // each stands for one run
 }
 
 // live has users take their steps, side by side where they overlap, until all
@@ -40,13 +47,12 @@ type keyed struct {
 func (w *world) live(t *testing.T) {
 	u := &users{w: w, t: t}
 	r := w.chance("script", "")
-	var all sync.WaitGroup
 	for n := range steps + r.IntN(10) {
 		time.Sleep(pause(r))
 		step := rand.New(rand.NewPCG(w.seed, uint64(n)))
-		all.Go(func() { u.step(step) })
+		u.all.Go(func() { u.step(step) })
 	}
-	all.Wait()
+	u.all.Wait()
 }
 
 // pause is the time between two steps: nearly none, seconds or minutes.
@@ -63,10 +69,15 @@ func pause(r *rand.Rand) time.Duration {
 
 // step takes one of the steps, each as likely as its weight.
 func (u *users) step(r *rand.Rand) {
+	plan := u.w.plan
 	script := []struct {
 		weight int
 		step   func(*rand.Rand)
 	}{
+		{10 * weight(plan.agents), u.triggerAgent},
+		{10 * weight(plan.events), u.publish},
+		{3 * weight(plan.events), u.publishAgain},
+		{8 * weight(plan.senders), u.send},
 		{8, u.trigger},
 		{10, u.triggerWithKey},
 		{5, u.repeat},
@@ -81,8 +92,8 @@ func (u *users) step(r *rand.Rand) {
 		{3, u.enable},
 		{2, u.rotate},
 		{1, u.deleteWebhook},
-		{1, func(r *rand.Rand) { u.w.addWebhook(pick(r, u.w.deployments), r) }},
-		{1, func(r *rand.Rand) { u.w.addVersion(pick(r, u.w.deployments), r) }},
+		{1, func(r *rand.Rand) { u.w.addWebhook(pick(r, u.w.sources), r) }},
+		{1, u.deploy},
 		{5, u.changeMood},
 		{2, u.stepAClock},
 		{1, u.killAProcess},
@@ -100,9 +111,27 @@ func (u *users) step(r *rand.Rand) {
 	}
 }
 
+func weight(of bool) int {
+	if of {
+		return 1
+	}
+	return 0
+}
+
+// deploy puts a new version live.
+func (u *users) deploy(r *rand.Rand) {
+	s := pick(r, u.w.of(boathook.Deployment, boathook.Agent))
+	env := boathook.Production
+	if s.kind == boathook.Deployment {
+		env = u.w.environment(r)
+	}
+	u.w.addVersion(s, env, r)
+}
+
 // answer is what a user was told; its status is 0 where that is nothing.
 type answer struct {
 	status int
+	header http.Header
 	body   []byte
 }
 
@@ -120,7 +149,7 @@ func (u *users) ask(k kind, method, path, body string, header http.Header) (a an
 		}
 		p.note(method, subject, fmt.Sprintf("%d %s", rec.Code, strings.TrimSpace(rec.Body.String())))
 		u.w.count(fmt.Sprintf("%s answers %d", k, rec.Code))
-		a = answer{rec.Code, rec.Body.Bytes()}
+		a = answer{rec.Code, rec.Header(), rec.Body.Bytes()}
 	})
 	return a
 }
@@ -130,39 +159,56 @@ func (u *users) manage(method, path, body string) answer {
 	return u.ask(manageKind, method, path, body, http.Header{"Authorization": {"Bearer " + adminToken}})
 }
 
+// post asks the API for something that a key makes safe to repeat.
+func (u *users) post(path, body, key string) answer {
+	header := http.Header{"Authorization": {"Bearer " + adminToken}}
+	if key != "" {
+		header.Set(boathook.IdempotencyKey, key)
+	}
+	return u.ask(manageKind, http.MethodPost, path, body, header)
+}
+
 // accepted notes the run of a 202.
-func (u *users) accepted(a answer, key string) {
+func (u *users) accepted(a answer, scopes ...string) {
 	if a.status != http.StatusAccepted {
 		return
 	}
-	var started struct {
-		RunID string `json:"run_id"`
+	runID := a.header.Get(intake.RunID)
+	if runID == "" {
+		var started struct {
+			RunID string `json:"run_id"`
+		}
+		must(json.Unmarshal(a.body, &started))
+		runID = started.RunID
 	}
-	must(json.Unmarshal(a.body, &started))
 	u.mu.Lock()
-	u.runs = append(u.runs, started.RunID)
+	u.runs = append(u.runs, runID)
 	u.mu.Unlock()
 	u.w.mu.Lock()
 	defer u.w.mu.Unlock()
-	u.w.ledger.accept(started.RunID, key)
+	u.w.ledger.accept(runID, scopes)
 }
 
 // fire sends a trigger.
-func (u *users) fire(k keyed) {
-	header := make(http.Header)
+func (u *users) fire(k keyed) answer {
+	header, scopes := make(http.Header), k.scopes
+	if k.sign != nil {
+		header = k.sign(k.body).Clone()
+		if header.Get(intake.Timestamp) != "" {
+			scopes = append(slices.Clone(scopes), k.path+" "+header.Get(intake.Signature))
+		}
+	}
 	if k.key != "" {
 		header.Set(boathook.IdempotencyKey, k.key)
 	}
-	scope := ""
-	if k.key != "" {
-		scope = k.path + " " + k.key
-	}
-	u.accepted(u.ask(intakeKind, http.MethodPost, k.path, k.body, header), scope)
+	a := u.ask(intakeKind, http.MethodPost, k.path, k.body, header)
+	u.accepted(a, scopes...)
+	return a
 }
 
 func (u *users) newTrigger(r *rand.Rand) keyed {
-	d := pick(r, u.w.deployments)
-	return keyed{path: "/webhooks/runs/" + pick(r, d.tokens).Text, body: fmt.Sprintf(`{"n":%d}`, r.IntN(1000))}
+	s := pick(r, u.w.of(boathook.Deployment))
+	return keyed{path: pick(r, s.triggers[:2]).path, body: fmt.Sprintf(`{"n":%d}`, r.IntN(1000))}
 }
 
 func (u *users) trigger(r *rand.Rand) { u.fire(u.newTrigger(r)) }
@@ -170,6 +216,7 @@ func (u *users) trigger(r *rand.Rand) { u.fire(u.newTrigger(r)) }
 func (u *users) newKey(r *rand.Rand) keyed {
 	k := u.newTrigger(r)
 	k.key = fmt.Sprintf("key-%d", r.Uint32())
+	k.scopes = []string{k.path + " " + k.key}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.keys = append(u.keys, k)
@@ -201,7 +248,7 @@ func (u *users) repeat(r *rand.Rand) {
 }
 
 func (u *users) reuseKey(r *rand.Rand) {
-	if k, ok := u.earlier(r); ok {
+	if k, ok := u.earlier(r); ok && k.key != "" {
 		k.body = `{"another":"body"}`
 		u.fire(k)
 	}
@@ -222,15 +269,15 @@ func (u *users) race(r *rand.Rand) {
 }
 
 func (u *users) startRun(r *rand.Rand) {
-	header := http.Header{"Authorization": {"Bearer " + adminToken}}
-	d, scope := pick(r, u.w.deployments), ""
+	s, env := pick(r, u.w.of(boathook.Deployment)), u.w.environment(r)
+	var key string
+	var scopes []string
 	if r.IntN(2) == 0 {
-		key := fmt.Sprintf("key-%d", r.IntN(10))
-		header.Set(boathook.IdempotencyKey, key)
-		scope = d.id + " " + key
+		key = fmt.Sprintf("key-%d", r.IntN(10))
+		scopes = []string{s.id + " " + string(env) + " " + key}
 	}
-	body := fmt.Sprintf(`{"deployment_id":%q,"input":{"n":7}}`, d.id)
-	u.accepted(u.ask(manageKind, http.MethodPost, "/v1/runs", body, header), scope)
+	body := fmt.Sprintf(`{"deployment_id":%q,"environment":%q,"input":{"n":7}}`, s.id, env)
+	u.accepted(u.post("/v1/runs", body, key), scopes...)
 }
 
 func (u *users) cancel(r *rand.Rand) {
@@ -263,13 +310,13 @@ func (u *users) resend(r *rand.Rand) {
 
 // webhook is the path of one of the webhooks.
 func (u *users) webhook(r *rand.Rand) string {
-	d := pick(r, u.w.deployments)
-	webhooks, err := u.w.store.Store.AllOutgoing(context.Background(), d.id)
+	s := pick(r, u.w.sources)
+	webhooks, err := u.w.store.Store.AllOutgoing(context.Background(), s.id)
 	must(err)
 	if len(webhooks) == 0 {
 		return ""
 	}
-	return "/v1/deployments/" + d.id + "/outgoing-webhooks/" + pick(r, webhooks).ID
+	return s.path + "/outgoing-webhooks/" + pick(r, webhooks).ID
 }
 
 // recover has all deliveries of a webhook sent that were not taken.

@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -82,6 +81,7 @@ type world struct {
 	seed    uint64
 	bug     Bug
 	weather weather
+	plan    plan
 	began   time.Time
 
 	leases int            // of first attempts that take their time
@@ -90,7 +90,7 @@ type world struct {
 
 	store                     witness
 	runs, deliveries, retries *line
-	deployments               []*deployment
+	sources                   []*source
 
 	ctx     context.Context // ends when the world does
 	end     context.CancelFunc
@@ -110,16 +110,11 @@ type world struct {
 	invoked   int // invocations that go on
 }
 
-// deployment is a source with its triggers.
-type deployment struct {
-	id     string
-	tokens []boathook.URLToken
-}
-
-// newWorld makes a world of some deployments, with weather.
+// newWorld makes a world of what its seed plans, with weather.
 func newWorld(seed uint64, bug Bug) *world {
 	w := emptyWorld(seed, bug)
 	w.weather = forecast(w.chance("weather", ""))
+	w.plan = drawPlan(w.chance("plan", ""))
 	w.setUp()
 	return w
 }
@@ -137,72 +132,6 @@ func emptyWorld(seed uint64, bug Bug) *world {
 	w.ctx, w.end = context.WithCancel(context.Background())
 	must(w.store.PutWorkspace(w.ctx, boathook.Workspace{ID: workspaceID, Name: "sim", CreatedAt: w.began}))
 	return w
-}
-
-// schedules are those of the webhooks: none, all in the queue, and across the
-// due index.
-var schedules = [][]time.Duration{
-	{},
-	{5 * time.Second, time.Minute},
-	{5 * time.Second, 5 * time.Minute, 30 * time.Minute},
-	{10 * time.Minute, 20 * time.Minute, 40 * time.Minute, 3 * time.Hour},
-}
-
-// setUp makes two deployments with webhooks, while nothing goes wrong yet.
-func (w *world) setUp() {
-	ctx := context.Background()
-	r := w.chance("set-up", "")
-	for range 2 {
-		d := &deployment{id: boathook.NewID(boathook.DeploymentID)}
-		w.deployments = append(w.deployments, d)
-		must(w.store.PutSource(ctx, boathook.Source{
-			ID: d.id, WorkspaceID: workspaceID, Kind: boathook.Deployment, Name: "sim", CreatedAt: w.began,
-		}))
-		w.addVersion(d, r)
-		for _, wait := range []time.Duration{0, 2 * time.Second} {
-			token := boathook.NewURLToken(d.id, boathook.NewID(boathook.IncomingID))
-			d.tokens = append(d.tokens, token)
-			must(w.store.PutIncoming(ctx, boathook.IncomingWebhook{
-				ID: token.WebhookID, WorkspaceID: workspaceID, SourceID: d.id, Name: "sim", Environment: boathook.Production,
-				Enabled: true, TokenHash: token.Hash(), WaitForStart: wait, CreatedAt: w.began, UpdatedAt: w.began,
-			}))
-		}
-		for range 1 + r.IntN(3) {
-			w.addWebhook(d, r)
-		}
-	}
-}
-
-// addVersion puts a version live.
-func (w *world) addVersion(d *deployment, r *rand.Rand) {
-	_, err := w.store.AddVersion(context.Background(), boathook.Version{
-		ID: boathook.NewID(boathook.VersionID), SourceID: d.id, WorkspaceID: workspaceID, Environment: boathook.Production,
-		CreatedAt: time.Now(), Target: boathook.Target{Type: boathook.TargetHTTP, URL: "https://agent.example", TimeoutSeconds: pick(r, []int{10, 300, 0})},
-	})
-	must(err)
-}
-
-// addWebhook makes an outgoing webhook with an endpoint of its own.
-func (w *world) addWebhook(d *deployment, r *rand.Rand) {
-	id := boathook.NewID(boathook.OutgoingID)
-	host := fmt.Sprintf("endpoint-%d.example", len(w.endpoints)+1)
-	e := &endpoint{mood: healthy}
-	switch r.IntN(5) {
-	case 0:
-		e.mood, e.dead = pick(r, []mood{failing, hanging, unreachable, redirecting}), true
-	case 1, 2:
-		e.mood = pick(r, badMoods)
-	}
-	w.mu.Lock()
-	w.endpoints[host], w.webhookAt[host] = e, id
-	w.mu.Unlock()
-	must(w.store.PutOutgoing(context.Background(), boathook.OutgoingWebhook{
-		ID: id, WorkspaceID: workspaceID, SourceID: d.id, Name: host, URL: "https://" + host,
-		Events:      pick(r, [][]boathook.EventType{{boathook.EventRunSucceeded, boathook.EventRunFailed}, {boathook.EventRunFailed, boathook.EventWebhookDisabled}}),
-		Environment: boathook.Production, Dialect: "crewship", Timeout: either(r, 5*time.Second, 30*time.Second),
-		Retry: pick(r, schedules), RateLimit: pick(r, []int{0, 0, 1, 20}), Enabled: true, Secrets: boathook.SealedSecrets{Current: []byte(boathook.NewSigningSecret())},
-		CreatedAt: time.Now(), UpdatedAt: time.Now(),
-	}))
 }
 
 func must(err error) {
@@ -276,7 +205,7 @@ func (p *process) batch(ctx context.Context, l *line, messages []queue.Received)
 		time.Sleep(time.Microsecond) // one begins after the other
 		all.Go(func() {
 			p.note("receive from "+l.name, m.Body, fmt.Sprintf("for the %d. time", m.Receives))
-			err := p.handle(ctx, m.Body)
+			err := p.handle(context.WithValue(ctx, handledKey{}, m.Body), m.Body)
 			p.note("handled", m.Body, said(err))
 			if err == nil {
 				receipts[i] = m.Receipt
@@ -367,7 +296,7 @@ func (w *world) atRest() bool {
 	if invoked > 0 {
 		return false
 	}
-	for _, l := range []*line{w.runs, w.deliveries, w.retries} {
+	for _, l := range w.lines() {
 		if l.Stats() != (queuemem.Stats{}) {
 			return false
 		}
@@ -384,7 +313,7 @@ func (w *world) atRest() bool {
 // redrive moves what is in the dead-letter queues back, and counts it.
 func (w *world) redrive() (moved int) {
 	ctx := context.Background()
-	for _, l := range []*line{w.runs, w.deliveries, w.retries} {
+	for _, l := range w.lines() {
 		l.bury()
 		for _, m := range l.buried {
 			time.Sleep(time.Millisecond)
@@ -393,7 +322,7 @@ func (w *world) redrive() (moved int) {
 			w.count("redriven message")
 			moved++
 		}
-		l.buried, l.ids = nil, nil
+		l.buried, l.ids, l.pairs = nil, nil, nil
 	}
 	return moved
 }
