@@ -22,6 +22,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/openapi"
+	"boathook/internal/paths"
 	"boathook/internal/queue"
 	"boathook/internal/runs"
 	"boathook/internal/store"
@@ -325,6 +326,10 @@ const requestIDHeader = "X-Request-Id"
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	paths.Clean(http.HandlerFunc(h.serveClean)).ServeHTTP(w, r)
+}
+
+func (h *Handler) serveClean(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(requestIDHeader, requestID(r))
 	fallback, pattern := h.mux.Handler(r)
 	if pattern != "" {

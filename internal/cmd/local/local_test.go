@@ -269,6 +269,32 @@ func (p *program) retrying(webhook string, n int) {
 	p.t.Fatalf("%d deliveries are not retried", n)
 }
 
+// A client that follows no redirects, as curl and most senders, must not take one
+// for a success.
+func TestAPathIsNeverRedirected(t *testing.T) {
+	p := start(t)
+	_, trigger := p.deployment("true")
+	for url, status := range map[string]int{
+		strings.Replace(trigger, "/webhooks/", "//webhooks/", 1): 202, strings.Replace(trigger, "/runs/", "//runs//", 1): 202,
+		p.url + "//v1//deployments": 201, p.url + "/webhooks": 404, p.url + "/webhooks/": 404, p.url + "/webhooks/runs": 404,
+		p.url + "/api/v1/webhooks": 404, p.url + "/api/v1//webhooks/": 404, p.url + "/nothing//here": 404,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(`{"name":"a"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+p.token)
+		res, err := http.DefaultTransport.RoundTrip(req) // which follows none
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != status {
+			t.Errorf("%s: answered %s, want %d", url, res.Status, status)
+		}
+	}
+}
+
 func TestWhatNetHTTPLogsIsDebug(t *testing.T) {
 	for level, shown := range map[string]bool{"debug": true, "info": false} {
 		t.Run(level, func(t *testing.T) {

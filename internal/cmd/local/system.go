@@ -18,6 +18,7 @@ import (
 	"boathook/internal/execute"
 	"boathook/internal/intake"
 	"boathook/internal/manage"
+	"boathook/internal/paths"
 	"boathook/internal/publish"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
@@ -140,8 +141,11 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	})
 
 	mux := http.NewServeMux()
-	mux.Handle("/webhooks/", triggers.Handler())
-	mux.Handle("/api/v1/webhooks/", triggers.Handler())
+	// Of a pattern with a slash at the end alone, a ServeMux would redirect what has
+	// none.
+	for _, path := range []string{"/webhooks", "/webhooks/", "/api/v1/webhooks", "/api/v1/webhooks/"} {
+		mux.Handle(path, triggers.Handler())
+	}
 	mux.Handle("GET /ws", sockets.Handler(room))
 	mux.Handle("POST "+receiverPath, inbox)
 	mux.Handle("/", api)
@@ -157,13 +161,14 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 			{retries, deliverer.Handle},
 		},
 	}
+	clean := paths.Clean(mux)
 	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.closing.Load() && r.Method != http.MethodGet && r.URL.Path != receiverPath {
 			w.Header().Set("Retry-After", "5")
 			http.Error(w, "Boathook is shutting down: try again", http.StatusServiceUnavailable)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		clean.ServeHTTP(w, r)
 	})
 	s.workCtx, s.stop = context.WithCancel(context.Background())
 	return s, nil
