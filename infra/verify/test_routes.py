@@ -8,6 +8,9 @@ from deployed import ROOT, DeployedTest
 
 ROUTES = {
     "POST /webhooks/runs/{token}": "Intake",
+    "GET /webhooks/runs/{token}": "Intake",
+    "HEAD /webhooks/runs/{token}": "Intake",
+    "OPTIONS /webhooks/runs/{token}": "Intake",
     "POST /api/v1/webhooks/{crew}/{agent}/trigger": "Intake",
     "ANY /api/v1/{proxy+}": "Manage",
     "ANY /v1/{proxy+}": "Manage",

@@ -16,6 +16,7 @@ type Kind string
 const (
 	Invalid      Kind = "invalid"      // the request is wrong: mend it
 	TooLarge     Kind = "too_large"    // over a documented limit
+	Unsupported  Kind = "unsupported"  // of a content type or encoding that is not taken
 	Unauthorized Kind = "unauthorized" // no valid credential
 	Forbidden    Kind = "forbidden"    // the credential's role is too small
 	NotFound     Kind = "not_found"    // absent, expired, or another workspace's
@@ -31,6 +32,8 @@ func (k Kind) Status() int {
 		return http.StatusBadRequest
 	case TooLarge:
 		return http.StatusRequestEntityTooLarge
+	case Unsupported:
+		return http.StatusUnsupportedMediaType
 	case Unauthorized:
 		return http.StatusUnauthorized
 	case Forbidden:

@@ -19,11 +19,13 @@ type Filter struct {
 	Equals  json.RawMessage // the string, number, boolean or null that stands there
 }
 
+// MaxPointer is the longest JSON Pointer that is taken, in bytes.
+const MaxPointer = 256
+
 // The limits of a filter.
 const (
 	maxFilterEvents = 50
 	maxEventName    = 100 // bytes
-	maxPointer      = 256 // bytes
 	maxEquals       = 512 // bytes
 )
 
@@ -47,8 +49,8 @@ func (f Filter) Check() error {
 	if f.Pointer == "" || f.Equals == nil {
 		return InvalidField("filter", "pointer and equals are given together or not at all")
 	}
-	if _, ok := parsePointer(f.Pointer); !ok || len(f.Pointer) > maxPointer {
-		return InvalidField("filter.pointer", "must be a JSON Pointer such as /action, of at most %d bytes", maxPointer)
+	if !IsPointer(f.Pointer) {
+		return InvalidField("filter.pointer", "must be a JSON Pointer such as /action, of at most %d bytes", MaxPointer)
 	}
 	if v, err := decodeNumbers(f.Equals); err != nil || !isScalar(v) || len(f.Equals) > maxEquals {
 		return InvalidField("filter.equals", "must be a string, a number, true, false or null, of at most %d bytes", maxEquals)
@@ -56,14 +58,16 @@ func (f Filter) Check() error {
 	return nil
 }
 
-// Refuse says in words why an input of an event starts no run; empty if it
-// does. What the input holds is not in the words. f must pass [Filter.Check].
-func (f Filter) Refuse(event string, input []byte) string {
-	if len(f.Events) > 0 && !slices.Contains(f.Events, event) {
-		if event == "" {
+// Refuse says in words why an input starts no run; empty if it does. names are
+// those of its event, of which the filter may name any; the first is told. What
+// the input holds is not in the words. f must pass [Filter.Check].
+func (f Filter) Refuse(names []string, input []byte) string {
+	wanted := func(name string) bool { return slices.Contains(f.Events, name) }
+	if len(f.Events) > 0 && !slices.ContainsFunc(names, wanted) {
+		if len(names) == 0 {
 			return "the request names no event"
 		}
-		return fmt.Sprintf("the event %q is not one that the filter names", Shorten(event, maxEventName))
+		return fmt.Sprintf("the event %q is not one that the filter names", Shorten(names[0], maxEventName))
 	}
 	if f.Pointer == "" {
 		return ""
@@ -72,7 +76,7 @@ func (f Filter) Refuse(event string, input []byte) string {
 	if !ok {
 		return f.Pointer + " is not in the input"
 	}
-	if want, err := decodeNumbers(f.Equals); err != nil || !isScalar(got) || got != want {
+	if want, err := decodeNumbers(f.Equals); err != nil || !equal(got, want) {
 		return fmt.Sprintf("%s is not %s", f.Pointer, f.Equals)
 	}
 	return ""
@@ -109,6 +113,13 @@ func ValueAt(text []byte, pointer string) (value any, ok bool) {
 	return value, true
 }
 
+// IsPointer reports whether s is a JSON Pointer (RFC 6901) of at most [MaxPointer]
+// bytes.
+func IsPointer(s string) bool {
+	_, ok := parsePointer(s)
+	return ok && len(s) <= MaxPointer
+}
+
 // parsePointer gives the reference tokens of a JSON Pointer.
 func parsePointer(pointer string) (tokens []string, ok bool) {
 	if pointer == "" {
@@ -143,6 +154,50 @@ func decodeNumbers(text []byte) (v any, err error) {
 		return nil, Errorf(Invalid, "not JSON: more than one value")
 	}
 	return v, nil
+}
+
+// equal compares two values of [decodeNumbers]. Numbers are equal by their value,
+// however they are written: 1, 1.0 and 10e-1.
+func equal(a, b any) bool {
+	x, isNumber := a.(json.Number)
+	y, isToo := b.(json.Number)
+	if isNumber && isToo {
+		return sameNumber(x.String(), y.String())
+	}
+	return isScalar(a) && isScalar(b) && a == b
+}
+
+// sameNumber compares two numbers as JSON writes them, exactly. Neither is made
+// longer than it is written: an exponent may be of any size.
+func sameNumber(a, b string) bool {
+	aSign, aDigits, aExponent, aOK := parseNumber(a)
+	bSign, bDigits, bExponent, bOK := parseNumber(b)
+	if !aOK || !bOK {
+		return a == b
+	}
+	return aSign == bSign && aDigits == bDigits && aExponent == bExponent
+}
+
+// parseNumber gives a number's digits without zeros around them, and the power of
+// ten of the last of them. Of zero both are the same, whatever its sign. False: the
+// exponent fits no integer.
+func parseNumber(s string) (negative bool, digits string, exponent int64, ok bool) {
+	s, negative = strings.CutPrefix(s, "-")
+	mantissa, power, has := strings.Cut(strings.ToLower(s), "e")
+	if has {
+		var err error
+		if exponent, err = strconv.ParseInt(power, 10, 32); err != nil {
+			return false, "", 0, false
+		}
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	exponent -= int64(len(fraction))
+	digits = strings.TrimLeft(whole+fraction, "0")
+	short := strings.TrimRight(digits, "0")
+	if short == "" {
+		return false, "", 0, true
+	}
+	return negative, short, exponent + int64(len(digits)-len(short)), true
 }
 
 func isScalar(v any) bool {

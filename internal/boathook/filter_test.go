@@ -51,6 +51,18 @@ func TestAFilterRefusesInWords(t *testing.T) {
 		{boathook.Filter{Pointer: "/action", Equals: json.RawMessage(`"opened"`)}, "", `{"action":["opened"]}`, `/action is not "opened"`},
 		{boathook.Filter{Pointer: "/action", Equals: json.RawMessage(`"opened"`)}, "", `[1]`, `/action is not in the input`},
 		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`1`)}, "", `{"n":1}`, ""},
+		{boathook.Filter{Events: []string{"push"}}, "push.forced push", `{}`, ""},
+		{boathook.Filter{Events: []string{"issues"}}, "push.forced push", `{}`, `the event "push.forced" is not one that the filter names`},
+		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`1`)}, "", `{"n":1.0}`, ""},
+		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`1.50`)}, "", `{"n":15e-1}`, ""},
+		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`1200`)}, "", `{"n":1.2E+3}`, ""},
+		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`0`)}, "", `{"n":-0.00e7}`, ""},
+		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`1`)}, "", `{"n":-1}`, `/n is not 1`},
+		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`1`)}, "", `{"n":10}`, `/n is not 1`},
+		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`0.1`)}, "", `{"n":0.10000000000000000001}`, `/n is not 0.1`},
+		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`1`)}, "", `{"n":1e999999999999}`, `/n is not 1`},
+		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`1e999999999999`)}, "", `{"n":1e999999999999}`, ""},
+		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`1`)}, "", `{"n":true}`, `/n is not 1`},
 		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`1`)}, "", `{"n":"1"}`, `/n is not 1`},
 		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(`12345678901234567890`)}, "", `{"n":12345678901234567891}`, `/n is not 12345678901234567890`},
 		{boathook.Filter{Pointer: "/n", Equals: json.RawMessage(` null `)}, "", `{"n":null}`, ""},
@@ -61,11 +73,15 @@ func TestAFilterRefusesInWords(t *testing.T) {
 		if err := tc.filter.Check(); err != nil {
 			t.Errorf("%+v: %v", tc.filter, err)
 		}
-		if got := tc.filter.Refuse(tc.event, []byte(tc.input)); got != tc.want {
+		var names []string
+		if tc.event != "" {
+			names = strings.Split(tc.event, " ")
+		}
+		if got := tc.filter.Refuse(names, []byte(tc.input)); got != tc.want {
 			t.Errorf("%+v of %q %s: %q, want %q", tc.filter, tc.event, tc.input, got, tc.want)
 		}
 	}
-	long := boathook.Filter{Events: []string{"push"}}.Refuse(strings.Repeat("ü", 10_000), nil)
+	long := boathook.Filter{Events: []string{"push"}}.Refuse([]string{strings.Repeat("ü", 10_000)}, nil)
 	if len(long) > 300 || !utf8.ValidString(long) {
 		t.Errorf("a long event's name is shown in %d bytes: %s", len(long), long)
 	}
@@ -105,7 +121,7 @@ func FuzzValueAt(f *testing.F) {
 			t.Errorf("found %q in what is not JSON: %s", pointer, text)
 		}
 		filter := boathook.Filter{Pointer: pointer, Equals: json.RawMessage(`1`)}
-		if filter.Check() == nil && !utf8.ValidString(filter.Refuse("", text)) {
+		if filter.Check() == nil && !utf8.ValidString(filter.Refuse(nil, text)) {
 			t.Error("the reason is not text")
 		}
 	})

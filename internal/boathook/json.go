@@ -1,7 +1,11 @@
 package boathook
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
 	"unicode/utf8"
 )
 
@@ -11,16 +15,58 @@ import (
 // are the sender's own.
 func CheckJSON(body []byte) error {
 	if !utf8.Valid(body) {
-		return Errorf(Invalid, "not JSON: not valid UTF-8")
+		return Errorf(Invalid, "not JSON: %s", notUTF8(body))
 	}
 	if depth(body) > MaxJSONDepth {
 		return Errorf(Invalid, "nested deeper than %d levels", MaxJSONDepth)
 	}
 	var raw json.RawMessage
 	if err := json.Unmarshal(body, &raw); err != nil {
-		return Errorf(Invalid, "not JSON: %s", err)
+		return Errorf(Invalid, "not JSON: %s", notJSON(body, err))
 	}
 	return nil
+}
+
+// notUTF8 says what a body is that is no text.
+func notUTF8(body []byte) string {
+	if bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
+		return "it is gzip, without the header Content-Encoding: gzip"
+	}
+	return "not valid UTF-8"
+}
+
+// formLike is the begin of a form: a field's name and its value.
+var formLike = regexp.MustCompile(`^[\w.%+*\[\]-]+=`)
+
+// notJSON says what a text is that the parser has refused: what its sender meant
+// it to be is of more use than where the parser has stopped.
+func notJSON(body []byte, err error) string {
+	text := bytes.TrimSpace(body)
+	switch {
+	case len(text) == 0:
+		return "it is empty"
+	case bytes.HasPrefix(text, []byte("\ufeff")):
+		return "it begins with a byte order mark"
+	case text[0] == '<':
+		return "it looks like XML or HTML"
+	case bytes.HasPrefix(text, []byte("--")):
+		return "it looks like a multipart form"
+	case formLike.Match(text):
+		return "it looks like a form"
+	}
+	syntax, ok := errors.AsType[*json.SyntaxError](err)
+	if !ok {
+		return err.Error()
+	}
+	switch at := syntax.Offset; {
+	case syntax.Error() == "unexpected end of JSON input":
+		return "it ends before it is complete"
+	case bytes.IndexByte([]byte(`{["`), text[0]) < 0:
+		return "it looks like plain text"
+	default:
+		r, _ := utf8.DecodeRune(body[at-1:])
+		return fmt.Sprintf("it is broken at byte %d, %q", at, r)
+	}
 }
 
 // depth counts the deepest nesting of brackets outside of strings. It is

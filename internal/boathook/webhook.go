@@ -40,8 +40,11 @@ type Verification struct {
 	Algorithm       string
 	Encoding        string
 	Prefix          string
+	Separator       string // between several signatures in the header
 	TimestampHeader string
 	DeliveryHeader  string // that holds the sender's own id of the request
+	EventHeader     string // that holds the name of what happened
+	EventPointer    string // a JSON Pointer to it in the input
 }
 
 // urlSecretBytes is the random part of a URL token: 160 bits.

@@ -11,13 +11,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"time"
 
 	"boathook/internal/boathook"
 	"boathook/internal/metrics"
+	"boathook/internal/paths"
 	"boathook/internal/provider"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
@@ -60,11 +61,14 @@ type Intake struct {
 	slots slots
 }
 
-// Handler serves POST /webhooks/runs/{token} (wire formats, section 1) and,
+// Handler serves /webhooks/runs/{token} (wire formats, section 1) and,
 // where agents can be triggered, their trigger (section 2).
 func (in *Intake) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /webhooks/runs/{token}", in.trigger)
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
+		mux.HandleFunc(method+" /webhooks/runs/{token}", in.check)
+	}
 	if in.Agents == (Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true}) {
 		mux.HandleFunc("POST /api/v1/webhooks/{crew}/{agent}/trigger", in.triggerAgent)
 	}
@@ -72,10 +76,10 @@ func (in *Intake) Handler() http.Handler {
 		writeError(w, http.StatusNotFound, "not found")
 	})
 	mux.HandleFunc("/webhooks/runs/{token}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Allow", http.MethodPost)
+		w.Header().Set("Allow", methods)
 		writeError(w, http.StatusMethodNotAllowed, "a run is triggered with POST")
 	})
-	return mux
+	return paths.Clean(mux)
 }
 
 // accepted is the answer to a trigger that started a run.
@@ -90,7 +94,8 @@ type accepted struct {
 type request struct {
 	*http.Request
 	at      time.Time
-	body    []byte
+	wire    []byte // the body as it came
+	body    []byte // without its Content-Encoding
 	bodyErr error  // why the body can't be taken
 	key     string // of the header; empty without one
 	keyErr  error  // why the key can't be taken
@@ -99,14 +104,7 @@ type request struct {
 func read(r *http.Request, now time.Time) request {
 	req := request{Request: r, at: now.UTC().Truncate(time.Millisecond)}
 	req.key, req.keyErr = boathook.ReadIdempotencyKey(r.Header)
-	var err error
-	req.body, err = io.ReadAll(io.LimitReader(r.Body, boathook.MaxTriggerBody+1))
-	switch {
-	case err != nil:
-		req.bodyErr = boathook.Errorf(boathook.Invalid, "the body could not be read")
-	case len(req.body) > boathook.MaxTriggerBody:
-		req.bodyErr = boathook.Errorf(boathook.TooLarge, "the body is larger than %d KiB", boathook.MaxTriggerBody>>10)
-	}
+	req.wire, req.body, req.bodyErr = readBody(r)
 	return req
 }
 
@@ -122,9 +120,9 @@ func (r request) run(webhookID string) string {
 // result is what became of a request that was not refused.
 type result struct {
 	outcome boathook.RequestOutcome
-	run     runs.Started // of one accepted or repeated
-	reason  string       // of one ignored
-	answer  any          // to one ignored or answered
+	run     runs.Started     // of one accepted or repeated
+	reason  string           // of one ignored
+	answer  *provider.Answer // what its provider wants to be told; nil: the usual
 }
 
 func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
@@ -147,12 +145,86 @@ func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
 			"webhook_id", res.run.WebhookID, "outcome", res.outcome, "status", res.run.Status,
 			"duration_ms", in.Now().Sub(req.at).Milliseconds())
 		tellUnrecorded(w, res.run)
-		writeJSON(w, http.StatusAccepted, accepted{res.run.ID, res.run.VersionID, res.run.VersionNumber, res.run.Status})
-		in.keep(req, view.Webhook, res, http.StatusAccepted)
-	default:
-		writeJSON(w, http.StatusOK, res.answer)
-		in.keep(req, view.Webhook, res, http.StatusOK)
+		w.Header().Set(RunID, res.run.ID)
+		if res.answer == nil {
+			writeJSON(w, http.StatusAccepted, accepted{res.run.ID, res.run.VersionID, res.run.VersionNumber, res.run.Status})
+		}
+	case boathook.RequestIgnored:
+		writeJSON(w, http.StatusOK, ignored{boathook.RequestIgnored, res.reason})
 	}
+	if res.answer != nil {
+		writeAnswer(w, res.answer)
+	}
+	in.keep(req, view.Webhook, res, res.status())
+}
+
+// status is that of the answer.
+func (r result) status() int {
+	switch {
+	case r.answer != nil:
+		return r.answer.Status
+	case r.outcome == boathook.RequestIgnored:
+		return http.StatusOK
+	default:
+		return http.StatusAccepted
+	}
+}
+
+// writeAnswer answers as a provider wants it.
+func writeAnswer(w http.ResponseWriter, a *provider.Answer) {
+	for name, value := range a.Header {
+		w.Header().Set(name, value)
+	}
+	if a.ContentType != "" {
+		w.Header().Set("Content-Type", a.ContentType)
+		w.Header().Set("X-Content-Type-Options", "nosniff") // it may hold what the sender has sent
+	}
+	w.WriteHeader(a.Status)
+	w.Write(a.Body)
+}
+
+// check answers a sender that asks, before it sends anything, whether the URL is
+// there. It starts nothing.
+func (in *Intake) check(w http.ResponseWriter, r *http.Request) {
+	allow, err := in.allowed(r)
+	switch {
+	case err != nil && r.Method == http.MethodHead: // whose answers have no body
+		w.WriteHeader(in.refusal(r.Context(), err).Kind.Status())
+	case err != nil:
+		refuse(w, in.refusal(r.Context(), err))
+	default:
+		for name, value := range allow {
+			w.Header().Set(name, value)
+		}
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+const methods = "GET, HEAD, OPTIONS, POST"
+
+// allowed are the headers that tell who asks for them what may be sent.
+func (in *Intake) allowed(r *http.Request) (map[string]string, error) {
+	view, err := in.lookUp(request{Request: r})
+	if err != nil || r.Method != http.MethodOptions {
+		return nil, err
+	}
+	sender, err := senderOfWebhook(view.Webhook)
+	if err != nil {
+		return nil, err
+	}
+	headers := map[string]string{"Allow": methods}
+	maps.Copy(headers, sender.Options(r.Header))
+	return headers, nil
+}
+
+// senderOfWebhook is the provider that a webhook names. An error is no fault of the
+// request's sender: a webhook is stored with a provider that there is.
+func senderOfWebhook(webhook *boathook.IncomingWebhook) (*provider.Provider, error) {
+	sender, err := provider.New(webhook.Verification)
+	if err != nil {
+		return nil, errors.New("webhook " + webhook.ID + ": " + err.Error())
+	}
+	return sender, nil
 }
 
 // tellUnrecorded says that who asks for the run at once may not find it.
@@ -190,71 +262,55 @@ func (in *Intake) accept(r request, view store.TriggerView) (result, error) {
 		return result{}, r.bodyErr
 	}
 	webhook := view.Webhook
-	sender, err := provider.New(webhook.Verification)
+	sender, err := senderOfWebhook(webhook)
 	if err != nil {
-		return result{}, errors.New("webhook " + webhook.ID + ": " + err.Error()) // as it is stored: not the sender's fault
+		return result{}, err
 	}
-	if err := in.verify(r, webhook, sender); err != nil {
+	reading, err := in.readBy(r, webhook, sender)
+	if err != nil {
 		return result{}, err
 	}
 	if r.keyErr != nil {
 		return result{}, r.keyErr
 	}
-	input, err := inputOf(r, sender)
-	if err != nil {
-		return result{}, err
-	}
-	if answer, ok := sender.Handshake(r.Header, input); ok {
-		return result{outcome: boathook.RequestAnswered, answer: answer}, nil
+	if reading.Handshake != nil {
+		return result{outcome: boathook.RequestAnswered, answer: reading.Handshake}, nil
 	}
 	if !webhook.Filter.IsZero() {
-		if reason := webhook.Filter.Refuse(sender.Event(r.Header, input), input); reason != "" {
-			return result{outcome: boathook.RequestIgnored, reason: reason, answer: ignored{boathook.RequestIgnored, reason}}, nil
+		if reason := webhook.Filter.Refuse(reading.Names, reading.Input); reason != "" {
+			return result{outcome: boathook.RequestIgnored, reason: reason}, nil
 		}
 	}
-	return in.start(r, view, input, sender)
+	return in.start(r, view, reading)
 }
 
-// verify checks who sent the request.
-func (in *Intake) verify(r request, webhook *boathook.IncomingWebhook, sender *provider.Provider) error {
-	if !sender.Verifies() {
-		return nil
+// readBy verifies who sent the request, and reads what it says.
+func (in *Intake) readBy(r request, webhook *boathook.IncomingWebhook, sender *provider.Provider) (provider.Reading, error) {
+	var secret []byte
+	if sender.Verifies() {
+		var err error
+		secret, err = in.Seal.Open(r.Context(), webhook.WorkspaceID, seal.IncomingSecret(webhook.ID), webhook.Verification.SealedSecret)
+		if err != nil {
+			return provider.Reading{}, fmt.Errorf("open the secret of %s: %w", webhook.ID, err)
+		}
 	}
-	secret, err := in.Seal.Open(r.Context(), webhook.WorkspaceID, seal.IncomingSecret(webhook.ID), webhook.Verification.SealedSecret)
-	if err != nil {
-		return fmt.Errorf("open the secret of %s: %w", webhook.ID, err)
-	}
-	if err := sender.Verify(r.Header, r.body, string(secret), r.at); err != nil {
-		return boathook.Errorf(boathook.Unauthorized, "%s", err)
-	}
-	return nil
-}
-
-// inputOf is the run's input: an empty body is the empty object.
-func inputOf(r request, sender *provider.Provider) ([]byte, error) {
-	input, err := sender.Input(r.Header, r.body)
-	if err != nil {
-		return nil, boathook.Errorf(boathook.Invalid, "%s", err)
-	}
-	if len(input) == 0 {
-		return boathook.EmptyInput, nil
-	}
-	return input, boathook.CheckJSON(input)
+	return sender.Read(provider.Request{
+		Header: r.Header, Query: r.URL.Query(), Wire: r.wire, Body: r.body, Secret: string(secret), At: r.at,
+	})
 }
 
 // start starts the run, or finds the one that the same key or delivery has
 // started. The provider's own id of the delivery counts without a key, and
 // beside one where it is signed: the key is not, and so can't tell a repeated
 // request from one that was captured.
-func (in *Intake) start(r request, view store.TriggerView, input []byte, sender *provider.Provider) (result, error) {
-	webhook, existing := view.Webhook, view.Run
+func (in *Intake) start(r request, view store.TriggerView, reading provider.Reading) (result, error) {
+	webhook, existing, input := view.Webhook, view.Run, reading.Input
 	live, isLive := view.Live[webhook.Environment]
-	deliveryID, signed := sender.DeliveryID(r.Header, input)
-	byDelivery := deliveryID != "" && (signed || r.key == "")
+	byDelivery := reading.Key != "" && (reading.KeySigned || r.key == "")
 	id := r.run(webhook.ID)
 	switch {
 	case byDelivery:
-		id, existing = boathook.DeriveID(boathook.RunID, webhook.ID, "delivery", deliveryID), nil
+		id, existing = boathook.DeriveID(boathook.RunID, webhook.ID, "delivery", reading.Key), nil
 	case id == "":
 		id = boathook.NewID(boathook.RunID)
 	}
@@ -279,7 +335,7 @@ func (in *Intake) start(r request, view store.TriggerView, input []byte, sender 
 	wait := runs.Wait{Most: webhook.WaitForStart, Backlog: view.Backlog}
 	if r.key == "" && !byDelivery {
 		started, err := in.Runs.Start(r.Context(), run, wait)
-		return result{outcome: boathook.RequestAccepted, run: started}, err
+		return result{outcome: boathook.RequestAccepted, run: started, answer: reading.Accepted}, err
 	}
 	started, err := in.Runs.StartOnce(r.Context(), run, existing, wait)
 	if byDelivery && boathook.IsKind(err, boathook.Conflict) {
@@ -295,7 +351,7 @@ func (in *Intake) start(r request, view store.TriggerView, input []byte, sender 
 	if existing != nil || !started.CreatedAt.Equal(run.CreatedAt) {
 		outcome = boathook.RequestRepeated
 	}
-	return result{outcome: outcome, run: started}, nil
+	return result{outcome: outcome, run: started, answer: reading.Accepted}, nil
 }
 
 // ignored is the answer to what the filter does not want: providers take any

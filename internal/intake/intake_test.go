@@ -156,7 +156,11 @@ func (p *place) trigger(body string, headers ...string) *httptest.ResponseRecord
 }
 
 func (p *place) post(path, body string, headers ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	return p.ask(http.MethodPost, path, body, headers...)
+}
+
+func (p *place) ask(method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
@@ -251,9 +255,9 @@ func TestRefusals(t *testing.T) {
 	}{
 		"one byte too many":  {`"` + strings.Repeat("x", tooLarge-2) + `"`, nil, 413, "the body is larger than 256 KiB"},
 		"far too many bytes": {strings.Repeat("x", 10<<20), nil, 413, "the body is larger than 256 KiB"},
-		"not JSON":           {`a=1&b=2`, nil, 400, "not JSON: invalid character 'a' looking for beginning of value"},
-		"malformed":          {`{"a":}`, nil, 400, "not JSON: invalid character '}' looking for beginning of value"},
-		"truncated":          {`{"a":1`, nil, 400, "not JSON: unexpected end of JSON input"},
+		"not JSON":           {`a=1&b=2`, nil, 400, "not JSON: it looks like a form"},
+		"malformed":          {`{"a":}`, nil, 400, "not JSON: it is broken at byte 6, '}'"},
+		"truncated":          {`{"a":1`, nil, 400, "not JSON: it ends before it is complete"},
 		"not UTF-8":          {"{\"a\":\"\xc3\x28\"}", nil, 400, "not JSON: not valid UTF-8"},
 		"nested deeply":      {strings.Repeat("[", 100_000), nil, 400, "nested deeper than 512 levels"},
 		"a key too long":     {`{}`, []string{"Idempotency-Key", strings.Repeat("k", 256)}, 400, "Idempotency-Key is longer than 255 bytes"},
@@ -432,7 +436,6 @@ func TestOtherMethodsAndPaths(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"GET", "/webhooks/runs/" + p.Token.Text, 405},
 		{"PUT", "/webhooks/runs/" + p.Token.Text, 405},
 		{"POST", "/webhooks/runs/", 404},
 		{"POST", "/webhooks/runs/" + p.Token.Text + "/more", 404},

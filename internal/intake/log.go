@@ -59,10 +59,10 @@ func senderOf(r request) *boathook.Sender {
 		UserAgent:   boathook.Shorten(r.UserAgent(), maxHeaderValue),
 		ContentType: boathook.Shorten(r.Header.Get("Content-Type"), maxHeaderValue),
 		Headers:     headerNames(r),
-		BodySize:    len(r.body),
+		BodySize:    len(r.wire),
 	}
 	if r.bodyErr == nil {
-		sum := sha256.Sum256(r.body)
+		sum := sha256.Sum256(r.wire)
 		s.BodySHA256 = hex.EncodeToString(sum[:])
 	}
 	return s

@@ -8,7 +8,10 @@ import (
 )
 
 // routes are those of this room.
-var routes = []string{"POST /api/v1/webhooks/{crew}/{agent}/trigger", "POST /webhooks/runs/{token}"}
+var routes = []string{
+	"GET /webhooks/runs/{token}", "HEAD /webhooks/runs/{token}", "OPTIONS /webhooks/runs/{token}",
+	"POST /api/v1/webhooks/{crew}/{agent}/trigger", "POST /webhooks/runs/{token}",
+}
 
 // document is what every answer of the tests is held to.
 var document = openapitest.Load()

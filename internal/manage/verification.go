@@ -17,6 +17,7 @@ const (
 	maxSenderSecret = 256
 	maxHeaderName   = 100
 	maxPrefix       = 50
+	maxSeparator    = 10
 )
 
 // verificationInput is how an incoming webhook's senders are to prove
@@ -29,8 +30,11 @@ type verificationInput struct {
 	Algorithm       string  `json:"algorithm"`
 	Encoding        string  `json:"encoding"`
 	Prefix          string  `json:"prefix"`
+	Separator       string  `json:"separator"`
 	TimestampHeader string  `json:"timestamp_header"`
 	DeliveryHeader  string  `json:"delivery_header"`
+	EventHeader     string  `json:"event_header"`
+	EventPointer    string  `json:"event_pointer"`
 }
 
 // verificationView has all but the secret, which is never shown.
@@ -40,12 +44,18 @@ type verificationView struct {
 	Algorithm       string `json:"algorithm,omitempty"`
 	Encoding        string `json:"encoding,omitempty"`
 	Prefix          string `json:"prefix,omitempty"`
+	Separator       string `json:"separator,omitempty"`
 	TimestampHeader string `json:"timestamp_header,omitempty"`
 	DeliveryHeader  string `json:"delivery_header,omitempty"`
+	EventHeader     string `json:"event_header,omitempty"`
+	EventPointer    string `json:"event_pointer,omitempty"`
 }
 
 func viewVerification(v boathook.Verification) verificationView {
-	view := verificationView{v.Preset, v.Header, v.Algorithm, v.Encoding, v.Prefix, v.TimestampHeader, v.DeliveryHeader}
+	view := verificationView{
+		Preset: v.Preset, Header: v.Header, Algorithm: v.Algorithm, Encoding: v.Encoding, Prefix: v.Prefix, Separator: v.Separator,
+		TimestampHeader: v.TimestampHeader, DeliveryHeader: v.DeliveryHeader, EventHeader: v.EventHeader, EventPointer: v.EventPointer,
+	}
 	if view.Preset == "" {
 		view.Preset = provider.None
 	}
@@ -71,14 +81,14 @@ func viewFilter(f boathook.Filter) *filterView {
 // is the one before.
 func (h *Handler) sealVerification(ctx context.Context, in verificationInput, w boathook.IncomingWebhook) (boathook.Verification, error) {
 	v := boathook.Verification{
-		Preset: in.Preset, Header: in.Header, Algorithm: in.Algorithm, Encoding: in.Encoding, Prefix: in.Prefix,
-		TimestampHeader: in.TimestampHeader, DeliveryHeader: in.DeliveryHeader,
+		Preset: in.Preset, Header: in.Header, Algorithm: in.Algorithm, Encoding: in.Encoding, Prefix: in.Prefix, Separator: in.Separator,
+		TimestampHeader: in.TimestampHeader, DeliveryHeader: in.DeliveryHeader, EventHeader: in.EventHeader, EventPointer: in.EventPointer,
 	}
 	if in.Preset == "" {
 		return v, boathook.InvalidField("verification.preset", "is required: %s, for one", provider.GitHub)
 	}
 	for _, f := range []struct{ name, value string }{
-		{"header", in.Header}, {"timestamp_header", in.TimestampHeader}, {"delivery_header", in.DeliveryHeader},
+		{"header", in.Header}, {"timestamp_header", in.TimestampHeader}, {"delivery_header", in.DeliveryHeader}, {"event_header", in.EventHeader},
 	} {
 		if f.value != "" && (!isToken(f.value) || len(f.value) > maxHeaderName) {
 			return v, boathook.InvalidField("verification."+f.name, "must be a header's name of at most %d bytes", maxHeaderName)
@@ -87,20 +97,26 @@ func (h *Handler) sealVerification(ctx context.Context, in verificationInput, w 
 	if len(in.Prefix) > maxPrefix || strings.ContainsFunc(in.Prefix, isControl) {
 		return v, boathook.InvalidField("verification.prefix", "must have at most %d bytes, without control characters", maxPrefix)
 	}
+	if len(in.Separator) > maxSeparator || strings.ContainsFunc(in.Separator, isControl) {
+		return v, boathook.InvalidField("verification.separator", "must have at most %d bytes, without control characters", maxSeparator)
+	}
 	sender, err := provider.New(v)
 	if err != nil {
 		return v, err
 	}
+	can, must := sender.TakesSecret()
 	switch {
-	case !sender.Verifies() && in.Secret != nil:
+	case !can && in.Secret != nil:
 		return v, boathook.InvalidField("verification.secret", "the preset %s has none", v.Preset)
-	case !sender.Verifies():
+	case !can:
 		return v, nil
 	case in.Secret == nil && v.Preset == w.Verification.Preset:
 		v.SealedSecret = w.Verification.SealedSecret
 		return v, nil
-	case in.Secret == nil:
+	case in.Secret == nil && must:
 		return v, boathook.InvalidField("verification.secret", "is required: the one that the sender signs with")
+	case in.Secret == nil:
+		return v, nil
 	}
 	if err := checkSenderSecret(*in.Secret, sender); err != nil {
 		return v, err

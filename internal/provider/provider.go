@@ -1,12 +1,13 @@
 // Package provider knows the senders of incoming webhooks: how each signs its
-// requests, where it names the event and its own id of the delivery, and what
-// it asks before it sends anything. It is to what comes in what package dialect
-// is to what goes out. It is pure.
+// requests, where it names the event and its own id of the delivery, what it asks
+// before it sends anything, and what it wants to be told. It is to what comes in
+// what package dialect is to what goes out.
+//
+// A preset is one file, which says where its facts come from, and one row of
+// [table]. The fields of [preset] are all that a preset can say.
 package provider
 
 import (
-	"errors"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,175 +18,121 @@ import (
 	"boathook/internal/signature"
 )
 
-// The presets that [boathook.Verification] names.
+// table has the presets, in the order in which they are listed.
+var table = []preset{
+	none, hmacPreset, github, gitlab, stripe, slack, shopify, standard, grafana,
+}
+
+// Presets are the names that [boathook.Verification] takes.
+var Presets = func() (names []string) {
+	for _, p := range table {
+		names = append(names, p.name)
+	}
+	return names
+}()
+
+// preset is how one kind of sender's requests are read. Functions are nil where
+// there is nothing to say.
+type preset struct {
+	name string
+
+	// Of the verification's fields beside preset and secret, those that it takes,
+	// and those that it needs of them.
+	takes, needs []string
+	// check says what is wrong with the fields that were given. [boathook.Invalid].
+	check func(boathook.Verification) error
+
+	secret need
+	// checkSecret says what a secret must be, if it is none.
+	checkSecret func(string) error
+
+	// options are headers of the answer to an OPTIONS request.
+	options func(http.Header) map[string]string
+	// greet answers a request that asks whether somebody is there, and proves
+	// nothing: what it says must be of use to nobody.
+	greet func(*message) *Answer
+	// verify tells whether a body was sent by one who knows the secret. The error
+	// says, in words for the user, what the sender must mend; neither the secret
+	// nor the right signature is in it.
+	verify func(m *message, body []byte) error
+	// alsoSigned is what the signature may be over in place of the body.
+	alsoSigned func(*message) []byte
+
+	form form
+	// input makes the run's input of what is not JSON, or not all of it. It is
+	// called before form is looked at; false: the body is the input.
+	input func(*message) (input []byte, ok bool, err error)
+
+	// events are the names of what happened, the one that is shown first. A filter
+	// may name any.
+	events func(*message) []string
+	// id is the provider's own id of the delivery, the same when it is repeated.
+	id func(*message) string
+	// idSigned: the signature covers the id, so that who has captured a request
+	// can't change it.
+	idSigned bool
+	// key identifies the delivery in place of its id. The signature covers it.
+	key func(*message) string
+
+	// handshake answers a request that is verified and starts no run.
+	handshake func(*message) (*Answer, error)
+	// accepted is the answer to a request that started a run, of a provider that
+	// takes no other for a good one.
+	accepted func(*message) *Answer
+
+	// rerun: a repeat of a delivery whose run failed is asked for by a person, who
+	// wants it to run again.
+	rerun bool
+}
+
+// need is whether a preset has a secret.
+type need int
+
 const (
-	None     = "none"     // the token in the URL alone
-	HMAC     = "hmac"     // a signature over the body, in a header that the user describes
-	GitHub   = "github"   // GitHub Docs, "Validating webhook deliveries"
-	GitLab   = "gitlab"   // GitLab Docs, "Webhooks"
-	Stripe   = "stripe"   // Stripe Docs, "Receive Stripe events in your webhook endpoint"
-	Slack    = "slack"    // Slack API, "Verifying requests from Slack", "The Events API"
-	Shopify  = "shopify"  // Shopify Docs, "Deliver webhooks through HTTPS"
-	Standard = "standard" // Standard Webhooks
-	Grafana  = "grafana"  // Grafana Docs, "Configure webhook notifications"
+	noSecret  need = iota
+	hasSecret      // it must be given
+	maySecret      // without one, the token in the URL is all
 )
 
-// Presets lists them all.
-var Presets = []string{None, HMAC, GitHub, GitLab, Stripe, Slack, Shopify, Standard, Grafana}
+// form is how a form (application/x-www-form-urlencoded) becomes JSON.
+type form int
+
+const (
+	noForm     form = iota // its text is taken as JSON: curl sends JSON so
+	payloadIn              // its field payload is the JSON
+	fieldsOf               // its fields are an object
+	eitherForm             // its field payload, or its fields if it has no such
+)
 
 // Provider reads one kind of sender's requests. Make it with [New].
 type Provider struct {
-	verify      signature.Verifier // nil: the token in the URL alone
-	checkSecret func(string) error // nil: any text
-
-	id       place   // the provider's own id of the delivery, the same when it is repeated
-	idSigned bool    // the signature covers the id: who has captured a request can't change it
-	event    []place // of which the first that is there counts
-
-	// form: the provider may send a form whose field "payload" is the JSON.
-	form bool
-	// handshake answers a request that only asks whether somebody is there.
-	handshake func(h http.Header, input []byte) (answer map[string]string, ok bool)
-}
-
-// place is where something stands in a request: in a header, or at a JSON
-// Pointer in the input.
-type place struct{ header, pointer string }
-
-func (p place) in(h http.Header, input []byte) string {
-	if p.header != "" {
-		return h.Get(p.header)
-	}
-	if p.pointer == "" {
-		return ""
-	}
-	value, _ := boathook.ValueAt(input, p.pointer)
-	text, _ := value.(string)
-	return text
+	preset
+	settings boathook.Verification
 }
 
 // New makes the provider that a webhook's verification names. The error is
 // [boathook.Invalid], about one of the fields of "verification".
 func New(v boathook.Verification) (*Provider, error) {
-	if err := checkSettings(v); err != nil {
-		return nil, err
+	name := v.Preset
+	if name == "" {
+		name = none.name
 	}
-	switch v.Preset {
-	case "", None:
-		return &Provider{event: []place{{pointer: "/event"}}}, nil
-	case HMAC:
-		return &Provider{
-			verify: signature.HMAC{
-				Header: v.Header, Algorithm: signature.Algorithm(v.Algorithm), Encoding: signature.Encoding(v.Encoding), Prefix: v.Prefix,
-			}.Verify,
-			id:    place{header: v.DeliveryHeader},
-			event: []place{{pointer: "/event"}},
-		}, nil
-	case GitHub:
-		return &Provider{
-			verify: signature.VerifyGitHub, form: true, handshake: ping,
-			id: place{header: "X-GitHub-Delivery"}, event: []place{{header: "X-GitHub-Event"}},
-		}, nil
-	case GitLab:
-		return &Provider{
-			verify: signature.VerifyGitLab,
-			id:     place{header: "X-Gitlab-Event-UUID"}, event: []place{{header: "X-Gitlab-Event"}},
-		}, nil
-	case Stripe:
-		return &Provider{
-			verify: signature.VerifyStripe,
-			id:     place{pointer: "/id"}, idSigned: true, event: []place{{pointer: "/type"}},
-		}, nil
-	case Slack:
-		return &Provider{
-			verify: signature.VerifySlack, form: true, handshake: urlVerification,
-			id: place{pointer: "/event_id"}, idSigned: true, event: []place{{pointer: "/event/type"}, {pointer: "/type"}},
-		}, nil
-	case Shopify:
-		return &Provider{
-			verify: signature.VerifyShopify,
-			id:     place{header: "X-Shopify-Webhook-Id"}, event: []place{{header: "X-Shopify-Topic"}},
-		}, nil
-	case Standard:
-		return &Provider{
-			verify:      signature.VerifyStandard,
-			checkSecret: func(secret string) error { _, err := signature.StandardKey(secret); return err },
-			id:          place{header: "webhook-id"}, idSigned: true, event: []place{{pointer: "/type"}},
-		}, nil
-	case Grafana:
-		scheme := signature.HMAC{
-			Header: "X-Grafana-Alerting-Signature", Algorithm: signature.AlgorithmSHA256, Encoding: signature.Hex,
-			Timestamp: v.TimestampHeader,
-		}
-		if v.Header != "" {
-			scheme.Header = v.Header
-		}
-		return &Provider{verify: scheme.Verify, event: []place{{pointer: "/status"}}}, nil
-	default:
+	i := slices.IndexFunc(table, func(p preset) bool { return p.name == name })
+	if i < 0 {
 		return nil, boathook.InvalidField("verification.preset", "must be one of %s", strings.Join(Presets, ", "))
 	}
+	p := &Provider{table[i], v}
+	return p, p.checkSettings()
 }
 
-// checkSettings holds the fields beside the preset to what it takes.
-func checkSettings(v boathook.Verification) error {
-	for _, f := range []struct {
-		name, value string
-		presets     []string
-	}{
-		{"header", v.Header, []string{HMAC, Grafana}},
-		{"algorithm", v.Algorithm, []string{HMAC}},
-		{"encoding", v.Encoding, []string{HMAC}},
-		{"prefix", v.Prefix, []string{HMAC}},
-		{"delivery_header", v.DeliveryHeader, []string{HMAC}},
-		{"timestamp_header", v.TimestampHeader, []string{Grafana}},
-	} {
-		if f.value == "" {
-			continue
-		}
-		if !slices.Contains(f.presets, v.Preset) {
-			return boathook.InvalidField("verification."+f.name, "is for the preset %s", strings.Join(f.presets, " or "))
-		}
-		if strings.HasSuffix(f.name, "header") && overwritten(f.value) {
-			return boathook.InvalidField("verification."+f.name,
-				"%q does not arrive as its sender wrote it: HTTP itself or what stands in front of Boathook sets it", f.value)
-		}
-	}
-	if v.Preset != HMAC {
-		return nil
-	}
-	switch {
-	case v.Header == "":
-		return boathook.InvalidField("verification.header", "is required: the header that holds the signature")
-	case !signature.Algorithm(v.Algorithm).Valid():
-		return boathook.InvalidField("verification.algorithm", "must be %s, %s or %s",
-			signature.AlgorithmSHA256, signature.AlgorithmSHA1, signature.AlgorithmSHA512)
-	case !signature.Encoding(v.Encoding).Valid():
-		return boathook.InvalidField("verification.encoding", "must be %s or %s", signature.Hex, signature.Base64)
-	}
-	return nil
+// TakesSecret reports whether the provider's requests can prove themselves by a
+// secret, and whether they must.
+func (p *Provider) TakesSecret() (can, must bool) { return p.secret != noSecret, p.secret == hasSecret }
+
+// Verifies reports whether a secret is needed to read a request.
+func (p *Provider) Verifies() bool {
+	return p.secret == hasSecret || p.secret == maySecret && len(p.settings.SealedSecret) > 0
 }
-
-// notTheSenders are the headers, in lower case, that do not arrive as their
-// sender wrote them, and notTheSendersPrefixes how more of them begin. Those of
-// one connection end with it, net/http's server takes Host away, API Gateway sets
-// X-Amzn-Trace-Id and what it forwards, and package apigw sets X-Request-Id.
-var (
-	notTheSenders = []string{
-		"connection", "content-length", "expect", "forwarded", "host", "keep-alive", "proxy-authenticate",
-		"proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via", "x-request-id",
-	}
-	notTheSendersPrefixes = []string{"x-amzn-", "x-forwarded-"}
-)
-
-func overwritten(header string) bool {
-	name := strings.ToLower(header)
-	return slices.Contains(notTheSenders, name) ||
-		slices.ContainsFunc(notTheSendersPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-}
-
-// Verifies reports whether the provider's requests prove themselves by a
-// secret.
-func (p *Provider) Verifies() bool { return p.verify != nil }
 
 // CheckSecret says what a secret must be for this provider, if it is not.
 func (p *Provider) CheckSecret(secret string) error {
@@ -195,73 +142,193 @@ func (p *Provider) CheckSecret(secret string) error {
 	return p.checkSecret(secret)
 }
 
-// Verify is the provider's [signature.Verifier]; one that does not verify
-// takes any request.
-func (p *Provider) Verify(h http.Header, body []byte, secret string, now time.Time) error {
-	if p.verify == nil {
+// RerunsFailed reports whether a repeated delivery of a failed run starts another,
+// where the webhook does not say.
+func (p *Provider) RerunsFailed() bool { return p.rerun }
+
+// Options are the headers of the answer to an OPTIONS request, by which some senders
+// ask for leave.
+func (p *Provider) Options(h http.Header) map[string]string {
+	if p.options == nil {
 		return nil
 	}
-	return p.verify(h, body, secret, now)
+	return p.options(h)
 }
 
-// Input is the JSON that a body holds: itself, or the field "payload" where
-// the provider sent a form. It is not checked to be JSON.
-func (p *Provider) Input(h http.Header, body []byte) ([]byte, error) {
-	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	if !p.form || kind != "application/x-www-form-urlencoded" {
-		return body, nil
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, errors.New("the form is malformed")
-	}
-	if !form.Has("payload") {
-		return nil, errors.New("the form has no field payload")
-	}
-	return []byte(form.Get("payload")), nil
+// Name is the preset's.
+func (p *Provider) Name() string { return p.name }
+
+// Request is a trigger as it came.
+type Request struct {
+	URLs   []string // that its sender may have sent it to; several where a proxy hides which
+	Header http.Header
+	Query  url.Values
+	Wire   []byte // the body as it came
+	Body   []byte // the body without its Content-Encoding; the same as Wire without one
+	Secret string // of the webhook; empty if it has none
+	At     time.Time
+
+	// Fetch gets what a URL of the provider's holds; see the presets that use it.
+	Fetch func(url string) ([]byte, error)
 }
 
-// DeliveryID is the provider's own id of the delivery; empty if it has none. The
-// signature covers one that is signed.
-func (p *Provider) DeliveryID(h http.Header, input []byte) (id string, signed bool) {
-	return p.id.in(h, input), p.idSigned
+// Reading is what a request says.
+type Reading struct {
+	Input []byte // JSON, checked
+
+	Event      string   // what happened; empty if the request names nothing
+	Names      []string // all names of it
+	DeliveryID string   // the provider's own; empty if it has none
+	// Key is the same when the delivery is repeated, and another otherwise; empty
+	// if nothing tells. KeySigned: nobody but the provider can change it.
+	Key       string
+	KeySigned bool
+
+	Handshake *Answer // not nil: the request starts no run, this is its answer
+	Accepted  *Answer // the answer when a run was started; nil: the usual one
 }
 
-// Event is the provider's name of what happened; empty if the request names
-// none.
-func (p *Provider) Event(h http.Header, input []byte) string {
-	for _, at := range p.event {
-		if event := at.in(h, input); event != "" {
-			return event
+// Answer is an HTTP response.
+type Answer struct {
+	Status      int
+	ContentType string // empty without a body
+	Header      map[string]string
+	Body        []byte
+}
+
+// Read verifies and reads a request. The errors are [boathook.Unauthorized] where
+// it does not prove itself and [boathook.Invalid] where it can't be read; any other
+// is a failure of what it was to fetch.
+func (p *Provider) Read(r Request) (Reading, error) {
+	m := &message{Request: r, settings: p.settings}
+	if p.greet != nil {
+		if answer := p.greet(m); answer != nil {
+			return Reading{Handshake: answer}, nil
 		}
 	}
-	return ""
+	if err := p.prove(m); err != nil {
+		return Reading{}, err
+	}
+	if err := p.readInput(m); err != nil {
+		return Reading{}, err
+	}
+	if p.handshake != nil {
+		if answer, err := p.handshake(m); answer != nil || err != nil {
+			return Reading{Handshake: answer}, err
+		}
+	}
+	reading := Reading{Input: m.input}
+	if p.events != nil {
+		reading.Names = slices.DeleteFunc(p.events(m), func(name string) bool { return name == "" })
+	}
+	if len(reading.Names) > 0 {
+		reading.Event = reading.Names[0]
+	}
+	if p.id != nil {
+		reading.DeliveryID = p.id(m)
+	}
+	reading.Key, reading.KeySigned = reading.DeliveryID, p.idSigned && p.Verifies()
+	if p.key != nil {
+		reading.Key, reading.KeySigned = p.key(m), true
+	}
+	if p.accepted != nil {
+		reading.Accepted = p.accepted(m)
+	}
+	return reading, nil
 }
 
-// Handshake is the answer to a request that tells of no event, but asks whether
-// somebody is there; false for any other.
-func (p *Provider) Handshake(h http.Header, input []byte) (answer map[string]string, ok bool) {
-	if p.handshake == nil {
-		return nil, false
+// prove verifies the request. Its signature is over the body as it came or, of a
+// sender that compresses after it has signed, over what that holds.
+func (p *Provider) prove(m *message) error {
+	if p.verify == nil || p.secret == maySecret && !p.Verifies() {
+		return nil
 	}
-	return p.handshake(h, input)
+	bodies := [][]byte{m.Wire}
+	if len(m.Header.Values("Content-Encoding")) > 0 {
+		bodies = append(bodies, m.Body)
+	}
+	if p.alsoSigned != nil {
+		bodies = append(bodies, p.alsoSigned(m))
+	}
+	var first error
+	for _, body := range bodies {
+		err := p.verify(m, body)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
-// ping is what GitHub sends when a webhook is created.
-func ping(h http.Header, _ []byte) (answer map[string]string, ok bool) {
-	if h.Get("X-GitHub-Event") != "ping" {
-		return nil, false
-	}
-	return map[string]string{"status": "pong"}, true
+// message is a request that is being read.
+type message struct {
+	Request
+	settings boathook.Verification
+	input    []byte // once it is known
 }
 
-// urlVerification is what Slack sends when a URL is entered, and again each
-// time it is checked: it wants its challenge back.
-func urlVerification(_ http.Header, input []byte) (answer map[string]string, ok bool) {
-	if kind, _ := boathook.ValueAt(input, "/type"); kind != "url_verification" {
-		return nil, false
+// header is a header's value.
+func (m *message) header(name string) string { return m.Header.Get(name) }
+
+// at is the text at a JSON Pointer of the input; empty if no text is there.
+func (m *message) at(pointer string) string {
+	value, _ := boathook.ValueAt(m.input, pointer)
+	text, _ := value.(string)
+	return text
+}
+
+// verifiedBy makes a preset's verify of a signature that is over the body alone.
+func verifiedBy(v signature.Verifier) func(*message, []byte) error {
+	return func(m *message, body []byte) error {
+		if err := v(m.Header, body, m.Secret, m.At); err != nil {
+			return unproven(err)
+		}
+		return nil
 	}
-	challenge, _ := boathook.ValueAt(input, "/challenge")
-	text, ok := challenge.(string)
-	return map[string]string{"challenge": text}, ok
+}
+
+// unproven is the refusal of a request for a reason.
+func unproven(reason error) error { return boathook.Errorf(boathook.Unauthorized, "%s", reason) }
+
+// inHeader and inInput say where a text stands.
+func inHeader(name string) func(*message) string {
+	return func(m *message) string { return m.header(name) }
+}
+
+func inInput(pointer string) func(*message) string {
+	return func(m *message) string { return m.at(pointer) }
+}
+
+// oneOf are the texts of several places.
+func oneOf(places ...func(*message) string) func(*message) []string {
+	return func(m *message) (texts []string) {
+		for _, place := range places {
+			texts = append(texts, place(m))
+		}
+		return texts
+	}
+}
+
+// firstOf is the first text that is there.
+func firstOf(places ...func(*message) string) func(*message) string {
+	return func(m *message) string {
+		for _, place := range places {
+			if text := place(m); text != "" {
+				return text
+			}
+		}
+		return ""
+	}
+}
+
+// answerJSON is a 200 with a JSON object of texts.
+func answerJSON(fields map[string]string) *Answer {
+	body, err := boathook.EncodeJSON(fields)
+	if err != nil {
+		panic(err) // texts always encode
+	}
+	return &Answer{Status: http.StatusOK, ContentType: "application/json", Body: body}
 }

@@ -25,15 +25,19 @@ func TestAVerificationNamesTheFieldAtFault(t *testing.T) {
 		change func(*boathook.Verification)
 		field  string // empty: it is well
 	}{
-		"all that it needs":    {func(*boathook.Verification) {}, ""},
-		"with all there is":    {func(v *boathook.Verification) { v.Prefix, v.DeliveryHeader = "v1=", "X-Id" }, ""},
-		"another preset":       {func(v *boathook.Verification) { v.Preset = "bitbucket" }, "verification.header"},
+		"all that it needs": {func(*boathook.Verification) {}, ""},
+		"with all there is": {func(v *boathook.Verification) {
+			v.Prefix, v.Separator, v.DeliveryHeader, v.EventHeader = "v1=", " ", "X-Id", "X-Event"
+		}, ""},
+		"another preset":       {func(v *boathook.Verification) { v.Preset = provider.GitLab }, "verification.header"},
 		"an unknown preset":    {func(v *boathook.Verification) { *v = boathook.Verification{Preset: "GitHub"} }, "verification.preset"},
 		"no header":            {func(v *boathook.Verification) { v.Header = "" }, "verification.header"},
 		"no algorithm":         {func(v *boathook.Verification) { v.Algorithm = "" }, "verification.algorithm"},
 		"a broken algorithm":   {func(v *boathook.Verification) { v.Algorithm = "md5" }, "verification.algorithm"},
 		"an unknown encoding":  {func(v *boathook.Verification) { v.Encoding = "base32" }, "verification.encoding"},
-		"a timestamp":          {func(v *boathook.Verification) { v.TimestampHeader = "X-At" }, "verification.timestamp_header"},
+		"a timestamp":          {func(v *boathook.Verification) { v.TimestampHeader = "X-At" }, ""},
+		"an event's place":     {func(v *boathook.Verification) { v.EventPointer = "/data/type" }, ""},
+		"a place that is none": {func(v *boathook.Verification) { v.EventPointer = "type" }, "verification.event_pointer"},
 		"settings of GitHub's": {func(v *boathook.Verification) { *v = boathook.Verification{Preset: provider.GitHub, Prefix: "x"} }, "verification.prefix"},
 		"settings of none":     {func(v *boathook.Verification) { *v = boathook.Verification{DeliveryHeader: "X"} }, "verification.delivery_header"},
 		"Grafana's own headers": {func(v *boathook.Verification) {
@@ -57,6 +61,7 @@ func settings(header string) map[string]boathook.Verification {
 		"verification.header":           {Preset: provider.HMAC, Header: header, Algorithm: "sha256", Encoding: "hex"},
 		"verification.delivery_header":  {Preset: provider.HMAC, Header: "X-Sig", Algorithm: "sha256", Encoding: "hex", DeliveryHeader: header},
 		"verification.timestamp_header": {Preset: provider.Grafana, TimestampHeader: header},
+		"verification.event_header":     {Preset: provider.HMAC, Header: "X-Sig", Algorithm: "sha256", Encoding: "hex", EventHeader: header},
 	}
 }
 
@@ -123,19 +128,22 @@ func TestWhatTheServerSetsItselfIsRefused(t *testing.T) {
 	}
 }
 
-func TestEveryPresetButNoneVerifies(t *testing.T) {
-	for _, preset := range append(provider.Presets, "") {
-		v := boathook.Verification{Preset: preset}
-		if preset == provider.HMAC {
+// A bare request proves nothing to a preset with a secret.
+func TestEveryPresetWithASecretVerifies(t *testing.T) {
+	for _, name := range append(provider.Presets, "") {
+		v := preset(name)
+		if name == provider.HMAC {
 			v.Header, v.Algorithm, v.Encoding = "X-Sig", "sha256", "hex"
 		}
+		v.SealedSecret = []byte("sealed")
 		p, err := provider.New(v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		none := preset == provider.None || preset == ""
-		if err := p.Verify(http.Header{}, []byte(`{}`), "secret", time.Now()); p.Verifies() == none || (err == nil) != none {
-			t.Errorf("%q: verifies is %v, and a bare request gives %v", preset, p.Verifies(), err)
+		can, must := p.TakesSecret()
+		refused := refusal(t, v, http.Header{}, []byte(`{}`), "secret", time.Now()) != nil
+		if p.Verifies() != can || refused != can || must && !can {
+			t.Errorf("%q: it can have a secret is %v, verifies is %v, a bare request is refused is %v", name, can, p.Verifies(), refused)
 		}
 	}
 }

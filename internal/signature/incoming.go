@@ -25,9 +25,10 @@ type Verifier func(h http.Header, body []byte, secret string, now time.Time) err
 // Tolerance is how far a signed timestamp may be from now, to either side.
 const Tolerance = 300 * time.Second
 
+// What a [Verifier] says of a request that is well-formed.
 var (
-	errMismatch = errors.New("signature is over another body or with another secret")
-	errNoSecret = errors.New("the webhook has no secret to verify with")
+	ErrMismatch = errors.New("signature is over another body or with another secret")
+	ErrNoSecret = errors.New("the webhook has no secret to verify with") // anybody can sign with an empty key
 )
 
 // Algorithm is the hash function of an HMAC.
@@ -75,40 +76,62 @@ type HMAC struct {
 	Encoding  Encoding
 	Prefix    string // stands before the signature in the header, such as "sha256="
 
+	// Separator stands between several signatures in the header, each with its
+	// Prefix: while a secret rolls, its sender signs with the old one and the new
+	// one. One of them must be right. Empty: the header holds one.
+	Separator string
+
 	// Timestamp is the header that holds Unix seconds, or empty. With it the
-	// signature is over Version + timestamp + ":" + body.
+	// signature is over Version + timestamp + Join + body.
 	Timestamp string
 	Version   string
+	Join      string
 }
 
 // Verify is a [Verifier].
 func (m HMAC) Verify(h http.Header, body []byte, secret string, now time.Time) error {
-	text, err := required(h, m.Header)
+	text, err := Required(h, m.Header)
 	if err != nil {
 		return err
 	}
-	encoded, ok := strings.CutPrefix(text, m.Prefix)
-	if !ok {
-		return m.malformed()
-	}
-	got, ok := m.decode(encoded)
-	if !ok {
-		return m.malformed()
+	given := m.given(text)
+	if len(given) == 0 {
+		return fmt.Errorf("%s: expected %s%s", m.Header, m.Prefix, m.Form())
 	}
 	if m.Timestamp == "" {
-		return m.compare([][]byte{got}, []byte(secret), body)
+		return m.Compare(given, []byte(secret), body)
 	}
-	sent, err := timestampIn(h, m.Timestamp)
+	sent, err := TimestampIn(h, m.Timestamp)
 	if err != nil {
 		return err
 	}
-	if err := m.compare([][]byte{got}, []byte(secret), []byte(m.Version+sent.text+":"), body); err != nil {
+	if err := m.Compare(given, []byte(secret), []byte(m.Version+sent.Text+m.Join), body); err != nil {
 		return err
 	}
-	return sent.fresh(now)
+	return sent.Fresh(now, Tolerance)
 }
 
-func (m HMAC) decode(text string) (sum []byte, ok bool) {
+// given are the signatures in a header's text.
+func (m HMAC) given(text string) (given [][]byte) {
+	texts := []string{text}
+	if m.Separator != "" {
+		texts = strings.Split(text, m.Separator)
+	}
+	for _, one := range texts {
+		if len(texts) > 1 {
+			one = strings.TrimSpace(one)
+		}
+		if encoded, ok := strings.CutPrefix(one, m.Prefix); ok {
+			if sum, ok := m.Decode(encoded); ok {
+				given = append(given, sum)
+			}
+		}
+	}
+	return given
+}
+
+// Decode reads one signature, without its prefix; false if it can't be one.
+func (m HMAC) Decode(text string) (sum []byte, ok bool) {
 	var err error
 	if m.Encoding == Base64 {
 		sum, err = base64.StdEncoding.Strict().DecodeString(text)
@@ -118,8 +141,8 @@ func (m HMAC) decode(text string) (sum []byte, ok bool) {
 	return sum, err == nil && len(sum) == m.Algorithm.new().Size()
 }
 
-// form describes what decode takes.
-func (m HMAC) form() string {
+// Form describes what Decode takes.
+func (m HMAC) Form() string {
 	size := m.Algorithm.new().Size()
 	if m.Encoding == Base64 {
 		return fmt.Sprintf("<%d characters of base64>", base64.StdEncoding.EncodedLen(size))
@@ -127,14 +150,11 @@ func (m HMAC) form() string {
 	return fmt.Sprintf("<%d hex digits>", hex.EncodedLen(size))
 }
 
-func (m HMAC) malformed() error {
-	return fmt.Errorf("%s: expected %s%s", m.Header, m.Prefix, m.form())
-}
-
-// compare looks for the right signature among those given.
-func (m HMAC) compare(given [][]byte, key []byte, signed ...[]byte) error {
+// Compare looks for the right signature among those given. The signed text is the
+// parts together.
+func (m HMAC) Compare(given [][]byte, key []byte, signed ...[]byte) error {
 	if len(key) == 0 {
-		return errNoSecret // anybody can sign with an empty key
+		return ErrNoSecret
 	}
 	mac := hmac.New(m.Algorithm.new, key)
 	for _, part := range signed {
@@ -146,37 +166,38 @@ func (m HMAC) compare(given [][]byte, key []byte, signed ...[]byte) error {
 		found |= subtle.ConstantTimeCompare(sum, want)
 	}
 	if found == 0 {
-		return errMismatch
+		return ErrMismatch
 	}
 	return nil
 }
 
-// timestamp is a time in Unix seconds, as its sender wrote and signed it.
-type timestamp struct {
-	where   string
-	text    string
+// Timestamp is a time in Unix seconds, as its sender wrote and signed it.
+type Timestamp struct {
+	Text    string
 	seconds int64
 }
 
-func parseTimestamp(where, text string) (timestamp, error) {
+// ParseTimestamp reads one; where names its place in the request, for the error.
+func ParseTimestamp(where, text string) (Timestamp, error) {
 	n, err := strconv.ParseUint(text, 10, 63) // takes digits only
 	if err != nil {
-		return timestamp{}, fmt.Errorf("%s: expected Unix seconds", where)
+		return Timestamp{}, fmt.Errorf("%s: expected Unix seconds", where)
 	}
-	return timestamp{where, text, int64(n)}, nil
+	return Timestamp{text, int64(n)}, nil
 }
 
-func timestampIn(h http.Header, name string) (timestamp, error) {
-	text, err := required(h, name)
+// TimestampIn reads the one in a header.
+func TimestampIn(h http.Header, name string) (Timestamp, error) {
+	text, err := Required(h, name)
 	if err != nil {
-		return timestamp{}, err
+		return Timestamp{}, err
 	}
-	return parseTimestamp(name, text)
+	return ParseTimestamp(name, text)
 }
 
-// fresh refuses what is too old to be anything but a replay, or too far ahead.
-func (t timestamp) fresh(now time.Time) error {
-	const allowed = int64(Tolerance / time.Second)
+// Fresh refuses what is too old to be anything but a replay, or too far ahead.
+func (t Timestamp) Fresh(now time.Time, tolerance time.Duration) error {
+	allowed := int64(tolerance / time.Second)
 	switch age := now.Unix() - t.seconds; {
 	case age > allowed:
 		return fmt.Errorf("timestamp is %d s old, %d allowed", age, allowed)
@@ -186,7 +207,8 @@ func (t timestamp) fresh(now time.Time) error {
 	return nil
 }
 
-func required(h http.Header, name string) (string, error) {
+// Required is a header's value, and an error where it has none.
+func Required(h http.Header, name string) (string, error) {
 	value := h.Get(name)
 	if value == "" {
 		return "", fmt.Errorf("%s is missing", name)
@@ -194,117 +216,21 @@ func required(h http.Header, name string) (string, error) {
 	return value, nil
 }
 
-// VerifyGitHub verifies X-Hub-Signature-256 (GitHub Docs, "Validating webhook
-// deliveries").
-func VerifyGitHub(h http.Header, body []byte, secret string, now time.Time) error {
-	return HMAC{Header: "X-Hub-Signature-256", Algorithm: AlgorithmSHA256, Encoding: Hex, Prefix: "sha256="}.Verify(h, body, secret, now)
-}
-
-// VerifyGitLab verifies X-Gitlab-Token, which is the secret itself (GitLab Docs,
-// "Webhooks", secret token).
-func VerifyGitLab(h http.Header, _ []byte, secret string, _ time.Time) error {
-	const name = "X-Gitlab-Token"
-	token, err := required(h, name)
-	if err != nil {
-		return err
-	}
+// VerifySecret verifies that a value, which stands in the place name, is the
+// secret.
+func VerifySecret(name, value, secret string) error {
 	if secret == "" {
-		return errNoSecret
+		return ErrNoSecret
 	}
-	got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(secret)) // of one length
-	if subtle.ConstantTimeCompare(got[:], want[:]) == 0 {
+	if !EqualText(value, secret) {
 		return errors.New(name + " is not the webhook's secret")
 	}
 	return nil
 }
 
-// VerifySlack verifies X-Slack-Signature with its timestamp (Slack API, "Verifying
-// requests from Slack").
-func VerifySlack(h http.Header, body []byte, secret string, now time.Time) error {
-	return HMAC{
-		Header: "X-Slack-Signature", Algorithm: AlgorithmSHA256, Encoding: Hex, Prefix: "v0=",
-		Timestamp: "X-Slack-Request-Timestamp", Version: "v0:",
-	}.Verify(h, body, secret, now)
-}
-
-// VerifyShopify verifies X-Shopify-Hmac-Sha256 (Shopify Docs, "Deliver webhooks
-// through HTTPS").
-func VerifyShopify(h http.Header, body []byte, secret string, now time.Time) error {
-	return HMAC{Header: "X-Shopify-Hmac-Sha256", Algorithm: AlgorithmSHA256, Encoding: Base64}.Verify(h, body, secret, now)
-}
-
-// VerifyStripe verifies Stripe-Signature (Stripe Docs, "Verify webhook signatures
-// manually"): t=<Unix seconds> and, while a secret is rolled, more than one
-// v1=<signature over t.body>, separated by commas. Other schemes are ignored.
-func VerifyStripe(h http.Header, body []byte, secret string, now time.Time) error {
-	const name = "Stripe-Signature"
-	v1 := HMAC{Algorithm: AlgorithmSHA256, Encoding: Hex}
-	value, err := required(h, name)
-	if err != nil {
-		return err
-	}
-	var at string
-	var given [][]byte
-	for part := range strings.SplitSeq(value, ",") {
-		key, text, _ := strings.Cut(strings.TrimSpace(part), "=")
-		switch key {
-		case "t":
-			at = text
-		case "v1":
-			if sum, ok := v1.decode(text); ok {
-				given = append(given, sum)
-			}
-		}
-	}
-	if at == "" || len(given) == 0 {
-		return fmt.Errorf("%s: expected t=<Unix seconds>,v1=%s", name, v1.form())
-	}
-	sent, err := parseTimestamp(name+" t", at)
-	if err != nil {
-		return err
-	}
-	if err := v1.compare(given, []byte(secret), []byte(sent.text+"."), body); err != nil {
-		return err
-	}
-	return sent.fresh(now)
-}
-
-// VerifyStandard verifies the headers webhook-id, webhook-timestamp and
-// webhook-signature (Standard Webhooks, "Signature scheme"): signatures are
-// separated by spaces, and those of another version than v1 are ignored. The
-// secret is one that [StandardKey] takes.
-func VerifyStandard(h http.Header, body []byte, secret string, now time.Time) error {
-	const name = "webhook-signature"
-	v1 := HMAC{Algorithm: AlgorithmSHA256, Encoding: Base64}
-	id, err := required(h, "webhook-id")
-	if err != nil {
-		return err
-	}
-	sent, err := timestampIn(h, "webhook-timestamp")
-	if err != nil {
-		return err
-	}
-	value, err := required(h, name)
-	if err != nil {
-		return err
-	}
-	var given [][]byte
-	for part := range strings.SplitSeq(value, " ") {
-		if text, ok := strings.CutPrefix(part, "v1,"); ok {
-			if sum, ok := v1.decode(text); ok {
-				given = append(given, sum)
-			}
-		}
-	}
-	if len(given) == 0 {
-		return fmt.Errorf("%s: expected v1,%s", name, v1.form())
-	}
-	key, err := StandardKey(secret)
-	if err != nil {
-		return fmt.Errorf("the webhook's secret %w", err)
-	}
-	if err := v1.compare(given, key, []byte(id+"."+sent.text+"."), body); err != nil {
-		return err
-	}
-	return sent.fresh(now)
+// EqualText compares two texts in a time that tells nothing of either but, at
+// most, their length.
+func EqualText(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b)) // of one length
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
