@@ -53,7 +53,7 @@ func TestWhatIsNoIDIsNotFoundAndTouchesNothing(t *testing.T) {
 					one["{agent-outgoing}"] = one[wildcard]
 				}
 				method, path := fill(pattern, one)
-				w := a.request(stackToken, method, path, bodies[pattern])
+				w := a.request(stackToken, method, path, bodyOf(pattern))
 				if w.Code != 404 || w.Header().Get("Content-Type") != "application/json" || w.Body.Len() > 400 {
 					t.Errorf("%s with %.40q: %d %.200s", pattern, id, w.Code, w.Body)
 				}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -465,9 +466,25 @@ func TestBodiesAreDecodedStrictly(t *testing.T) {
 		{"a second value", "/v1/deployments", `{"name":"a"} {}`, "", 400},
 		{"not UTF-8", "/v1/deployments", "{\"name\":\"\xff\"}", "", 400},
 		{"an unknown field", "/v1/deployments", `{"name":"a","nmae":"b"}`, "nmae", 400},
-		{"an unknown field within", out, `{"retry":{"schedule":[]}}`, "schedule", 400},
+		{"an unknown field within", out, `{"retry":{"schedule":[]}}`, "retry.schedule", 400},
 		{"the wrong type", "/v1/deployments", `{"name":7}`, "name", 400},
-		{"the wrong type within", out, `{"retry":{"schedule_seconds":["5"]}}`, "retry.schedule_seconds", 400},
+		{"the wrong type within", out, `{"retry":{"schedule_seconds":[5,"5"]}}`, "retry.schedule_seconds.1", 400},
+		{"the wrong type of an entry", out, `{"headers":{"A":1}}`, "headers.A", 400},
+		{"null for a string", "/v1/deployments", `{"name":null}`, "name", 400},
+		{"null for an array", out, `{"events":null}`, "events", 400},
+		{"null in an array", out, `{"events":["run.failed",null]}`, "events.1", 400},
+		{"null for an object", out, `{"retry":null}`, "retry", 400},
+		{"null within", out, `{"retry":{"schedule_seconds":null}}`, "retry.schedule_seconds", 400},
+		{"null for an entry", out, `{"headers":{"A":null}}`, "headers.A", 400},
+		{"null for a truth", out, `{"enabled":null}`, "enabled", 400},
+		{"null for a number", out, `{"timeout_seconds":null}`, "timeout_seconds", 400},
+		{"null for a number within what may be null", out, `{"rate_limit":{"per_second":null}}`, "rate_limit.per_second", 400},
+		{"a fraction within what may be null", out, `{"rate_limit":{"per_second":0.5}}`, "rate_limit.per_second", 400},
+		{"a name in other letters", "/v1/deployments", `{"Name":"a"}`, "Name", 400},
+		{"a small fraction", out, `{"timeout_seconds":27.00000000000000000000000000001}`, "timeout_seconds", 400},
+		{"a fraction of many places", out, `{"timeout_seconds":1e-99999999999999999999}`, "timeout_seconds", 400},
+		{"a number beyond 64 bits", out, `{"timeout_seconds":18446744073709551617}`, "timeout_seconds", 400},
+		{"a number of many places", out, `{"timeout_seconds":1e99999999999999999999}`, "timeout_seconds", 400},
 		{"a fraction", out, `{"timeout_seconds":1.5}`, "timeout_seconds", 400},
 		{"a number for a truth", out, `{"enabled":1}`, "enabled", 400},
 		{"a string for an array", out, `{"events":"run.failed"}`, "events", 400},
@@ -480,6 +497,25 @@ func TestBodiesAreDecodedStrictly(t *testing.T) {
 			a.t = t
 			a.refused(c.status, c.field, "POST", c.path, c.body)
 		})
+	}
+}
+
+func TestAWholeNumberIsOneHoweverItIsWritten(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	path := deployment + "/outgoing-webhooks/" + a.outgoing(deployment).text("id")
+	for written, want := range map[string]float64{
+		"27": 27, "27.0": 27, "27.000": 27, "2.7e1": 27, "2.7E+1": 27, "270e-1": 27, "0.27e2": 27, "30.0e0": 30, "1": 1,
+		"1000000000000000000000000e-24": 1,
+	} {
+		got := a.ask(200, "PATCH", path, `{"timeout_seconds":`+written+`,"retry":{"schedule_seconds":[`+written+`]}}`)
+		if got["timeout_seconds"] != want || !reflect.DeepEqual(got.object("retry")["schedule_seconds"], []any{want}) {
+			t.Errorf("%s is read as %v, %v", written, got["timeout_seconds"], got["retry"])
+		}
+	}
+	// The bounds are those of what was written.
+	for _, written := range []string{"-1.0", "-0.1e1", "0.0", "0e999", "-0", "31.0", "4294967297", "18446744073709551617.0", "9223372036854775807"} {
+		a.refused(400, "timeout_seconds", "PATCH", path, `{"timeout_seconds":`+written+`}`)
 	}
 }
 

@@ -79,3 +79,53 @@ func TestEachRouteRefusesWhatCanNotBeReadAndFailsWithItsDependencies(t *testing.
 		a.ask(503, method, path, "")
 	}
 }
+
+// What the document says of a body is so, whoever adds a field: null is refused
+// where it is no type of the field, and taken where it is, a whole number may be
+// written with a fraction of 0, and a body that is required is.
+func TestBodiesAreReadAsTheDocumentSays(t *testing.T) {
+	a := newAPI(t)
+	objects := everything(a)
+	refused := []int{400, 422} // GitHub's validation is 422
+	fields := 0
+	for _, pattern := range a.handler.Patterns() {
+		method, path := fill(pattern, objects)
+		ask := func(body string) (status int, text string) {
+			w := a.request(stackToken, method, path, body)
+			return w.Code, w.Body.String()
+		}
+		if document.Required(pattern) {
+			if status, text := ask(""); !slices.Contains(refused, status) {
+				t.Errorf("%s without a body: %d %s", pattern, status, text)
+			}
+		}
+		for _, f := range document.Fields(pattern) {
+			fields++
+			name := strings.Join(f.Names, ".")
+			// set makes a body of the field alone.
+			set := func(value string) string {
+				return `{"` + strings.Join(f.Names, `":{"`) + `":` + value + strings.Repeat("}", len(f.Names))
+			}
+			const noNull = ", not null"
+			if f.Types != nil {
+				status, text := ask(set("null"))
+				if nullable := slices.Contains(f.Types, "null"); nullable && strings.Contains(text, noNull) {
+					t.Errorf("%s: %s may be null: %d %s", pattern, name, status, text)
+				} else if !nullable && (!slices.Contains(refused, status) || !strings.Contains(text, noNull) || !strings.Contains(text, f.Names[len(f.Names)-1])) {
+					t.Errorf("%s: %s may not be null: %d %s", pattern, name, status, text)
+				}
+			}
+			if slices.Contains(f.Types, "integer") {
+				if status, text := ask(set("27.0")); strings.Contains(text, "must be a whole number") {
+					t.Errorf("%s: %s is an integer, and 27.0 is one: %d %s", pattern, name, status, text)
+				}
+				if status, text := ask(set("27.5")); !slices.Contains(refused, status) || !strings.Contains(text, "must be a whole number") {
+					t.Errorf("%s: %s is an integer, and 27.5 is none: %d %s", pattern, name, status, text)
+				}
+			}
+		}
+	}
+	if fields < 100 {
+		t.Errorf("the document has %d fields of bodies only", fields)
+	}
+}

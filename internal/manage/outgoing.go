@@ -100,7 +100,7 @@ type outgoingInput struct {
 	Headers        map[string]string     `json:"headers"`
 	TimeoutSeconds *int                  `json:"timeout_seconds"`
 	Retry          *retry                `json:"retry"`
-	RateLimit      *rateLimit            `json:"rate_limit"`
+	RateLimit      **rateLimit           `json:"rate_limit"` // null: as many as there are
 	Enabled        *bool                 `json:"enabled"`
 	SigningSecret  *string               `json:"signing_secret"`
 }
@@ -165,10 +165,11 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 		w.Retry = schedule
 	}
 	if in.RateLimit != nil {
-		if n := in.RateLimit.PerSecond; n < 0 || n > boathook.MaxRateLimit {
+		limit := cmp.Or(*in.RateLimit, &rateLimit{})
+		if n := limit.PerSecond; n < 0 || n > boathook.MaxRateLimit {
 			return boathook.InvalidField("rate_limit.per_second", "must be from 1 to %d, or 0 for no limit", boathook.MaxRateLimit)
 		}
-		w.RateLimit = in.RateLimit.PerSecond
+		w.RateLimit = limit.PerSecond
 	}
 	if in.Enabled != nil {
 		if err := h.enable(ctx, w, *in.Enabled); err != nil {

@@ -78,7 +78,7 @@ type pin struct {
 // an id or an idempotency key it makes no second delivery.
 func (h *Handler) publishEvents(w http.ResponseWriter, c call) error {
 	var in publishInput
-	err := decode(http.MaxBytesReader(w, c.Body, maxEventsBody), &in, false)
+	err := decode(w, c, maxEventsBody, &in)
 	if boathook.IsKind(err, boathook.TooLarge) {
 		return boathook.Errorf(boathook.TooLarge, "the body is over %d bytes: send fewer events at once", maxEventsBody)
 	}
@@ -176,6 +176,9 @@ func hashOf(content any) [sha256.Size]byte {
 // checkEvent refuses what is not in its source's catalogue. Of its data, the
 // error's field is the JSON Pointer from the event on.
 func (h *Handler) checkEvent(ctx context.Context, c call, in eventInput, sources map[string]boathook.Source) error {
+	if string(in.Data) == "null" {
+		return boathook.InvalidField("data", "must be an object, not null")
+	}
 	for _, f := range []struct {
 		name  string
 		given bool

@@ -30,7 +30,7 @@ type startedView struct {
 // for.
 func (h *Handler) startRun(w http.ResponseWriter, c call) error {
 	var in runInput
-	if err := decode(http.MaxBytesReader(w, c.Body, maxBody), &in, c.style.lenient); err != nil {
+	if err := decode(w, c, maxBody, &in); err != nil {
 		return err
 	}
 	run, err := h.start(c.Context(), c, in)

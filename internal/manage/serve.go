@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,11 +29,11 @@ type handler func(w http.ResponseWriter, c call) error
 type none struct{}
 
 // serve makes a handler of a method: it decodes the request's JSON body,
-// calls, and encodes the answer. No body at all counts as {}.
+// calls, and encodes the answer.
 func serve[In, Out any](status int, method func(context.Context, call, In) (Out, error)) handler {
 	return func(w http.ResponseWriter, c call) error {
 		var in In
-		if err := decode(http.MaxBytesReader(w, c.Body, maxBody), &in, c.style.lenient); err != nil {
+		if err := decode(w, c, maxBody, &in); err != nil {
 			return err
 		}
 		out, err := method(c.Context(), c, in)
@@ -59,11 +57,12 @@ func answer(w http.ResponseWriter, status int, out any) error {
 	return nil
 }
 
-// decode reads one JSON object strictly: values of the wrong type, anything
-// after the object and, unless it is to be lenient, fields that are not known
-// are refused.
-func decode(r io.Reader, into any, lenient bool) error {
-	body, err := io.ReadAll(r)
+// decode reads a body of at most that many bytes, which is one JSON object, as the
+// caller's style has it; see [reading]. No body at all counts as {}: what is
+// required of it is told by name. A change has nothing that is, and so a change
+// without a body is refused.
+func decode(w http.ResponseWriter, c call, most int64, into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, c.Body, most))
 	if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
 		return boathook.Errorf(boathook.TooLarge, "the body is over %d bytes", tooLong.Limit)
 	}
@@ -72,6 +71,9 @@ func decode(r io.Reader, into any, lenient bool) error {
 	}
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 {
+		if c.Method == http.MethodPatch {
+			return boathook.Errorf(boathook.Invalid, "a body is required: a JSON object with the fields to change")
+		}
 		return nil
 	}
 	if body[0] != '{' {
@@ -80,44 +82,7 @@ func decode(r io.Reader, into any, lenient bool) error {
 	if !utf8.Valid(body) {
 		return boathook.Errorf(boathook.Invalid, "the body is not valid UTF-8")
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if !lenient {
-		dec.DisallowUnknownFields()
-	}
-	if err := dec.Decode(into); err != nil {
-		return decodeError(err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return boathook.Errorf(boathook.Invalid, "the body goes on after its JSON object")
-	}
-	return nil
-}
-
-func decodeError(err error) error {
-	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
-		return boathook.InvalidField(wrong.Field, "must be %s", typeName(wrong.Type))
-	}
-	if quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		if field, err := strconv.Unquote(quoted); err == nil {
-			return boathook.InvalidField(field, "no such field")
-		}
-	}
-	return boathook.Errorf(boathook.Invalid, "the body is not JSON: %s", err)
-}
-
-func typeName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int:
-		return "a whole number"
-	case reflect.Slice:
-		return "an array"
-	default:
-		return "an object"
-	}
+	return reading{lenient: c.style.lenient}.object(body, into)
 }
 
 // The sizes of a list's page.

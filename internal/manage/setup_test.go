@@ -129,7 +129,7 @@ func TestTargets(t *testing.T) {
 		{`{"type":"command","argv":["forbidden"]}`, "target.argv"},
 		{`{"type":"command","argv":"cat"}`, "target.argv"},
 		{`{"type":"command","argv":["x"],"headers":{}}`, "target.headers"},
-		{`{"type":"command","argv":["x"],"cwd":"/"}`, "cwd"},
+		{`{"type":"command","argv":["x"],"cwd":"/"}`, "target.cwd"},
 	} {
 		body := `{"environment":"staging","target":` + c.target + `}`
 		if c.field == "" {
@@ -334,7 +334,7 @@ func TestOutgoingWebhooksAreChecked(t *testing.T) {
 		{"name", ``, ""}, {"url", ``, ""}, {"events", ``, ""}, {"environment", ``, ""},
 		{"name", `null`, ""}, {"name", `""`, ""},
 		{"url", `""`, ""}, {"url", `"ftp://e.example"`, ""},
-		{"events", `[]`, ""}, {"events", `["run.started"]`, ""}, {"events", `["run.failed","run.failed"]`, ""}, {"events", `[null]`, ""},
+		{"events", `[]`, ""}, {"events", `["run.started"]`, ""}, {"events", `["run.failed","run.failed"]`, ""}, {"events", `[null]`, "events.0"},
 		{"environment", `""`, ""}, {"environment", `"test"`, ""},
 		{"dialect", `"shouting"`, ""}, {"dialect", `""`, ""}, {"format", `"email"`, ""}, {"format", `""`, ""},
 		{"timeout_seconds", `0`, ""}, {"timeout_seconds", `31`, ""},
@@ -442,7 +442,8 @@ func TestAnOutgoingWebhookChangesFieldByField(t *testing.T) {
 		{`{"timeout_seconds":5}`, "timeout_seconds", 5.0},
 		{`{"retry":{"schedule_seconds":[]}}`, "retry", map[string]any{"schedule_seconds": []any{}}},
 		{`{"rate_limit":{"per_second":5}}`, "rate_limit", map[string]any{"per_second": 5.0}},
-		{`{"rate_limit":null}`, "rate_limit", map[string]any{"per_second": 5.0}},
+		{`{"rate_limit":null}`, "rate_limit", nil},
+		{`{"rate_limit":{"per_second":6.0}}`, "rate_limit", map[string]any{"per_second": 6.0}},
 		{`{"rate_limit":{"per_second":0}}`, "rate_limit", nil},
 		{`{"enabled":false}`, "enabled", false},
 		{`{"enabled":true}`, "enabled", true},

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -193,6 +194,54 @@ func (d *Document) HasQuery(pattern, name string) bool {
 		p, _ := d.resolve(v, "")
 		return p["in"] == "query" && p["name"] == name
 	})
+}
+
+// Required reports whether an operation's request must have a body.
+func (d *Document) Required(pattern string) bool {
+	body, _ := d.operation(pattern)["requestBody"].(map[string]any)
+	return body["required"] == true
+}
+
+// Field is one of a request's body.
+type Field struct {
+	Names []string // the field's own last, those that it is within before
+	Types []string // that it may have, "null" among them; none if it may be anything
+}
+
+// Fields are those of the body that an operation takes, the ones in objects within
+// it included.
+func (d *Document) Fields(pattern string) []Field {
+	body, _ := d.operation(pattern)["requestBody"].(map[string]any)
+	content, _ := body["content"].(map[string]any)
+	mediaType, _ := content["application/json"].(map[string]any)
+	return d.fields(mediaType["schema"], nil)
+}
+
+func (d *Document) fields(schema any, within []string) []Field {
+	s, _ := d.resolve(schema, "")
+	var all []Field
+	for _, key := range []string{"allOf", "oneOf", "anyOf"} {
+		parts, _ := s[key].([]any)
+		for _, part := range parts {
+			all = append(all, d.fields(part, within)...)
+		}
+	}
+	properties, _ := s["properties"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		field, _ := d.resolve(properties[name], "")
+		f := Field{Names: append(slices.Clone(within), name)}
+		switch types := field["type"].(type) {
+		case string:
+			f.Types = []string{types}
+		case []any:
+			for _, t := range types {
+				f.Types = append(f.Types, t.(string))
+			}
+		}
+		all = append(all, f)
+		all = append(all, d.fields(field, f.Names)...)
+	}
+	return all
 }
 
 func (d *Document) validate(t testing.TB, what, pointer string, body []byte) {
