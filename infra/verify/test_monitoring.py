@@ -15,7 +15,8 @@ QUEUES = "Runs", "Deliveries", "Retries"
 METRICS = {
     ("AWS/SQS", "QueueName"): {
         "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "ApproximateAgeOfOldestMessage"},
-    ("AWS/Lambda", "FunctionName"): {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
+    ("AWS/Lambda", "FunctionName"): {
+        "Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions", "RecursiveInvocationsDropped"},
     ("AWS/ApiGateway", "ApiId"): {"Count", "4xx", "5xx", "Latency"},  # an HTTP API's
     ("AWS/DynamoDB", "TableName"): {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
 }
@@ -81,6 +82,22 @@ class MonitoringTest(DeployedTest):
         for name, want in ("ServerErrorsAlarm", ("5xx", "${Api}")), ("StreamErrorsAlarm", ("Errors", "${StreamFunction}")):
             alarm = self.alarms()[name]
             self.assertEqual((alarm["MetricName"], alarm["Dimensions"][0]["Value"]), want)
+
+    def test_a_function_that_sends_to_a_queue_of_its_own_may_and_is_watched(self):
+        own = set()
+        for function in self.functions:
+            consumed = {
+                json.dumps(m["Properties"]["EventSourceArn"]) for m in self.resources.values()
+                if m["Type"] == "AWS::Lambda::EventSourceMapping" and m["Properties"]["FunctionName"] == {"Ref": function + "Function"}
+            }
+            sends = [s["Resource"] for s in self.statements(function).values() if "sqs:SendMessage" in json.dumps(s["Action"])]
+            if consumed & {json.dumps(r) for resource in sends for r in (resource if isinstance(resource, list) else [resource])}:
+                own.add(function)
+        self.assertEqual(own, {"Deliver"})
+        self.assertEqual(self.properties("DeliverFunction")["RecursiveLoop"], "Allow")
+        watched = self.alarms()["RecursionAlarm"]
+        self.assertEqual((watched["MetricName"], watched["Dimensions"][0]["Value"]), ("RecursiveInvocationsDropped", "${DeliverFunction}"))
+        self.assertEqual(watched["Threshold"], 0)
 
     def test_metrics_of_aws_are_such_as_aws_has(self):
         used = [(m[0], m[2], m[1]) for m in self.shown() if m[0].startswith("AWS/")]

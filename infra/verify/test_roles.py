@@ -9,17 +9,14 @@ import unittest
 from deployed import DeployedTest
 from view import View
 
-# Sids of statements that are limited to keys of the records or config table, and to which.
-LEADING_KEYS = {
-    ("Intake", "ReadDataKeys"): ["ws#*"],
-    ("Execute", "CountLogLines"): ["run#*"],
-    ("Execute", "FindWatchers"): ["watch#*"],
-    ("Stream", "KnowConnections"): ["conn#*"],
-    ("Stream", "KeepConnections"): ["conn#*", "watch#*"],
-    ("Stream", "HaveThemClosed"): ["due#*"],
-    ("Stream", "SeeWhetherAPITokensAreStillThere"): ["ws#*"],
-}
+# The kinds of keys in each table, as internal/store/dynamo/keys.go makes them.
+CONFIG_KEYS = {"src#*", "ws#*"}
 
+# Statements of tables that no leading keys limit, and why.
+WITHOUT_LEADING_KEYS = {
+    ("Manage", "KeepConfig"): "the config table is what the API keeps",
+    ("Manage", "List"): "AWS documents the condition for the keys of tables, not of their indexes",
+}
 
 class RolesTest(DeployedTest):
     def test_each_function_has_a_role_of_its_own(self):
@@ -69,19 +66,57 @@ class RolesTest(DeployedTest):
             "InvokeTheirDefaultEndpoints": [arn + "/runtime-endpoint/DEFAULT" for arn in arns],
         })
 
-    def test_the_stream_reads_nothing_but_connections_and_tokens(self):
-        limited = {
-            (function, sid): statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    def statements_of_tables(self):
+        return {
+            (function, sid): statement
             for function in self.functions
             for sid, statement in self.statements(function).items()
-            if "Condition" in statement
+            if "dynamodb:" in json.dumps(statement["Action"])
         }
-        self.assertEqual(limited, LEADING_KEYS)
+
+    def test_each_statement_of_a_table_is_limited_to_keys(self):
+        unlimited = set()
+        for name, statement in self.statements_of_tables().items():
+            keys = statement.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys")
+            if keys is None:
+                unlimited.add(name)
+                continue
+            with self.subTest(statement=name):
+                self.assertTrue(keys)
+                for key in keys:
+                    self.assertRegex(key, r"^[a-z]+#\*$")
+                self.assertNotIn("/index/", json.dumps(statement["Resource"]))
+                config = "ConfigTable" in json.dumps(statement["Resource"])
+                self.assertEqual(config, set(keys) <= CONFIG_KEYS)
+        self.assertEqual(unlimited, set(WITHOUT_LEADING_KEYS))
+
+    def test_only_manage_changes_the_config_but_for_what_disables_a_webhook(self):
+        changes = {
+            name: statement for name, statement in self.statements_of_tables().items()
+            if "ConfigTable" in json.dumps(statement["Resource"]) and re.search("Put|Update|Delete|Write", json.dumps(statement["Action"]))
+        }
+        self.assertEqual(set(changes), {("Manage", "KeepConfig"), ("Deliver", "Disable")})
+        disable = changes["Deliver", "Disable"]
+        self.assertEqual(disable["Action"], "dynamodb:UpdateItem")
+        self.assertEqual(disable["Condition"], {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["src#*"]},
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", "Enabled", "Disabled", "Revision"]},
+            "StringEqualsIfExists": {"dynamodb:ReturnValues": "NONE"},
+        })
+
+    def test_the_stream_reads_nothing_but_connections_and_tokens(self):
+        keys = {
+            sid: statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+            for (function, sid), statement in self.statements_of_tables().items() if function == "Stream"
+        }
+        self.assertEqual(keys, {
+            "KnowConnections": ["conn#*"],
+            "KeepConnections": ["conn#*", "watch#*"],
+            "HaveThemClosed": ["due#*"],
+            "SeeWhetherAPITokensAreStillThere": ["ws#*"],
+        })
         config = {sid: s["Action"] for sid, s in self.statements("Stream").items() if "ConfigTable" in json.dumps(s)}
         self.assertEqual(config, {"SeeWhetherAPITokensAreStillThere": "dynamodb:GetItem"})
-        for sid, statement in self.statements("Stream").items():
-            if "dynamodb:" in json.dumps(statement["Action"]):
-                self.assertIn(("Stream", sid), LEADING_KEYS)
 
 
 if __name__ == "__main__":
