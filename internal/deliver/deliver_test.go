@@ -186,17 +186,25 @@ type place struct {
 	log     *logged
 	counts  *bytes.Buffer
 	metrics *metrics.Counters
-	receive answers
 
-	mu   sync.Mutex
-	sent int
+	mu      sync.Mutex // for tests that change or read these while requests are made
+	receive answers
+	sent    int
 }
 
 func (p *place) Do(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	p.sent++
+	receive := p.receive
 	p.mu.Unlock()
-	return p.receive.Do(r)
+	return receive.Do(r)
+}
+
+// requests is how many were sent, while others may be.
+func (p *place) requests() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sent
 }
 
 func (p *place) Publish(ctx context.Context, e boathook.Event) error {

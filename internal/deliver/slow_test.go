@@ -443,25 +443,27 @@ func TestOthersWaitWhileTheFirstThatIsSlowHasNoAnswer(t *testing.T) {
 			}
 		}()
 		time.Sleep(4 * time.Second)
-		sent := p.sent
+		sent := p.requests()
 		for range 50 {
 			must(t, p.handle(t, p.job()))
 		}
 		p.work(t, 0)
-		if p.sent != sent {
-			t.Errorf("%d more requests went to an endpoint that has not answered", p.sent-sent)
+		if p.requests() != sent {
+			t.Errorf("%d more requests went to an endpoint that has not answered", p.requests()-sent)
 		}
 
 		// It answers, though slowly: then they are all made, with no more delay than that.
+		p.mu.Lock()
 		p.receive = after(5 * time.Second)
+		p.mu.Unlock()
 		began := time.Now()
 		p.batches(t)
-		for p.sent < sent+50 && time.Since(began) < time.Hour {
+		for p.requests() < sent+50 && time.Since(began) < time.Hour {
 			time.Sleep(time.Second)
 			p.batches(t)
 		}
 		if took := time.Since(began); took > 30*time.Second {
-			t.Errorf("they took %s: %d of %d, %+v", took, p.sent-sent, 50, p.retries.Stats())
+			t.Errorf("they took %s: %d of %d, %+v", took, p.requests()-sent, 50, p.retries.Stats())
 		}
 		<-first
 	})

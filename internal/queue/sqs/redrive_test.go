@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,7 +25,9 @@ import (
 type mover struct {
 	moves   string // what ListMessageMoveTasks answers
 	refusal string // the error of StartMessageMoveTask
-	calls   []string
+
+	mu    sync.Mutex // a state is asked for in requests side by side
+	calls []string
 }
 
 const (
@@ -49,7 +52,9 @@ func (m *mover) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	m.mu.Lock()
 	m.calls = append(m.calls, operation+" "+in.QueueURL+in.SourceARN)
+	m.mu.Unlock()
 	switch {
 	case operation == "GetQueueAttributes" && in.QueueURL == deadURL:
 		return answer(http.StatusOK, json.RawMessage(`{"Attributes":{"QueueArn":"`+deadARN+`","ApproximateNumberOfMessages":"7",

@@ -120,7 +120,7 @@ func (s *Store) textKeys(k key, size int) []tableKey {
 }
 
 // textAmong gives back what [Store.putText] stored at k, of what was read with its
-// textKeys; nil if it is not there, or lost.
+// textKeys; nil if it is not there. The error is errLost if it is lost.
 func textAmong(found map[key]item, k key) ([]byte, error) {
 	it, ok := found[k]
 	if !ok {
@@ -130,7 +130,7 @@ func textAmong(found map[key]item, k key) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return orLost(join(k, t.content, found))
+	return join(k, t.content, found)
 }
 
 // orLost has a text that is lost be nil.
