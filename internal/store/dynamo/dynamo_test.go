@@ -22,8 +22,15 @@ import (
 	"boathook/internal/store/storetest"
 )
 
-func TestMotoIsAStore(t *testing.T)     { storetest.Run(t, emulated(t, moto)) }
-func TestDynaliteIsAStore(t *testing.T) { storetest.Run(t, emulated(t, dynalite)) }
+func TestMotoIsAStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, emulated(t, moto))
+}
+
+func TestDynaliteIsAStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, emulated(t, dynalite))
+}
 
 // The variables that hold the emulators' URLs.
 const (

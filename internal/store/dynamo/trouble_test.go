@@ -94,6 +94,7 @@ func repeatable(r request) bool {
 // The contract holds while requests are throttled and answers are lost, as far
 // as the SDK's retries can make up for it.
 func TestAStoreInTroubleIsAStore(t *testing.T) {
+	t.Parallel()
 	var requests atomic.Int64
 	troubled, direct := through(t, dynalite, func(r request) fate {
 		switch n := requests.Add(1); {

@@ -27,50 +27,56 @@ import (
 // for retention. It cleans up through t.
 type Open func(t *testing.T, now func() time.Time, retention time.Duration) store.Store
 
-// Run holds a store to the contract. It opens one that most tests share, each
-// with ids of its own, and one for each test that moves the clock.
+// Run holds a store to the contract. Each part opens one of its own: an emulator
+// reads more of a table for each item that other parts have left there.
 func Run(t *testing.T, open Open) {
-	shared := newSuite(t, open)
-	t.Run("workspaces", shared.testWorkspaces)
-	t.Run("tokens", shared.testTokens)
-	t.Run("sources", shared.testSources)
-	t.Run("agents of a crew", shared.testCrewAgents)
-	t.Run("deleting a source", shared.testDeleteSource)
-	t.Run("versions", shared.testVersions)
-	t.Run("incoming webhooks", shared.testIncoming)
-	t.Run("outgoing webhooks", shared.testOutgoing)
-	t.Run("the health of webhooks", shared.testHealth)
-	t.Run("looking up a trigger", shared.testLookUpTrigger)
-	t.Run("looking up an agent", shared.testLookUpAgent)
-	t.Run("pinning runs", shared.testPinRun)
-	t.Run("admitting runs", shared.testAdmit)
-	t.Run("creating runs", shared.testCreateRun)
-	t.Run("removing pending runs", shared.testRemovePending)
-	t.Run("claiming runs", shared.testClaimRun)
-	t.Run("renewing leases", shared.testRenewLease)
-	t.Run("finishing runs", shared.testFinishRun)
-	t.Run("marking runs published", shared.testMarkPublished)
-	t.Run("canceling runs", shared.testRequestCancel)
-	t.Run("lists of runs", shared.testRuns)
-	t.Run("active runs", shared.testAnyActive)
-	t.Run("requests", shared.testRequests)
-	t.Run("logs", shared.testLogs)
-	t.Run("logs of agents", shared.testAgentLog)
-	t.Run("events", shared.testEvents)
-	t.Run("recording attempts", shared.testRecordAttempt)
-	t.Run("canceling deliveries", shared.testCancelDelivery)
-	t.Run("postponing deliveries", shared.testPostponeDelivery)
-	t.Run("reopening deliveries", shared.testReopenDelivery)
-	t.Run("lists of deliveries", shared.testDeliveries)
-	t.Run("logs of attempts", shared.testAttemptLog)
-	t.Run("due rows", shared.testDue)
-	t.Run("slots", shared.testSlots)
-	t.Run("leases", shared.testLeases)
-	t.Run("hostile ids", shared.testHostileIDs)
-	t.Run("backlogs", newSuite(t, open).testBacklogs)
-	t.Run("connections", newSuite(t, open).testConnections)
-	t.Run("expiry", newSuite(t, open).testExpiry)
-	t.Run("what outlives the retention", newSuite(t, open).testUnsettled)
+	for _, part := range []struct {
+		what string
+		test func(*suite, *testing.T)
+	}{
+		{"workspaces", (*suite).testWorkspaces},
+		{"tokens", (*suite).testTokens},
+		{"sources", (*suite).testSources},
+		{"agents of a crew", (*suite).testCrewAgents},
+		{"deleting a source", (*suite).testDeleteSource},
+		{"versions", (*suite).testVersions},
+		{"incoming webhooks", (*suite).testIncoming},
+		{"outgoing webhooks", (*suite).testOutgoing},
+		{"the health of webhooks", (*suite).testHealth},
+		{"looking up a trigger", (*suite).testLookUpTrigger},
+		{"looking up an agent", (*suite).testLookUpAgent},
+		{"pinning runs", (*suite).testPinRun},
+		{"admitting runs", (*suite).testAdmit},
+		{"creating runs", (*suite).testCreateRun},
+		{"removing pending runs", (*suite).testRemovePending},
+		{"claiming runs", (*suite).testClaimRun},
+		{"renewing leases", (*suite).testRenewLease},
+		{"finishing runs", (*suite).testFinishRun},
+		{"marking runs published", (*suite).testMarkPublished},
+		{"canceling runs", (*suite).testRequestCancel},
+		{"lists of runs", (*suite).testRuns},
+		{"active runs", (*suite).testAnyActive},
+		{"requests", (*suite).testRequests},
+		{"logs", (*suite).testLogs},
+		{"logs of agents", (*suite).testAgentLog},
+		{"events", (*suite).testEvents},
+		{"recording attempts", (*suite).testRecordAttempt},
+		{"canceling deliveries", (*suite).testCancelDelivery},
+		{"postponing deliveries", (*suite).testPostponeDelivery},
+		{"reopening deliveries", (*suite).testReopenDelivery},
+		{"lists of deliveries", (*suite).testDeliveries},
+		{"logs of attempts", (*suite).testAttemptLog},
+		{"due rows", (*suite).testDue},
+		{"slots", (*suite).testSlots},
+		{"leases", (*suite).testLeases},
+		{"hostile ids", (*suite).testHostileIDs},
+		{"backlogs", (*suite).testBacklogs},
+		{"connections", (*suite).testConnections},
+		{"expiry", (*suite).testExpiry},
+		{"what outlives the retention", (*suite).testUnsettled},
+	} {
+		t.Run(part.what, func(t *testing.T) { part.test(newSuite(t, open), t) })
+	}
 }
 
 const retention = 15 * 24 * time.Hour
