@@ -146,12 +146,18 @@ type Handler struct {
 // New makes the API.
 func New(cfg Config) *Handler {
 	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
-	h.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, []byte(`{"status":"ok"}`))
-	})
-	h.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, openapi.Document())
-	})
+	for pattern, body := range map[string][]byte{
+		"GET /healthz":      []byte(`{"status":"ok"}`),
+		"GET /openapi.json": openapi.Document(),
+	} {
+		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := checkQuery(r, pattern); err != nil {
+				h.fail(w, r, ownStyle, err)
+				return
+			}
+			writeJSON(w, http.StatusOK, body)
+		})
+	}
 	h.mux.HandleFunc("GET /api/v1/internal/agents/{agent}/webhook-secret", func(w http.ResponseWriter, r *http.Request) {
 		if err := h.internalSecret(w, r); err != nil {
 			h.fail(w, r, crewshipStyle, err)
@@ -164,6 +170,9 @@ func New(cfg Config) *Handler {
 				c.style = s.style
 				if err == nil && !c.role.Allows(rt.role) {
 					err = boathook.Errorf(boathook.Forbidden, "this needs a token with the role %s", rt.role)
+				}
+				if err == nil && s.style.strictQuery {
+					err = checkQuery(r, rt.pattern)
 				}
 				if err == nil {
 					err = rt.handle(w, c)
@@ -192,11 +201,12 @@ type system struct {
 
 // style is what a system's clients expect of bodies and errors.
 type style struct {
-	lenient    bool // fields of a body that are not known are ignored, not refused
-	writeError func(w http.ResponseWriter, status int, code, field, message string)
+	lenient     bool // fields of a body that are not known are ignored, not refused
+	strictQuery bool // parameters of the query that are not known are refused, not ignored
+	writeError  func(w http.ResponseWriter, status int, code, field, message string)
 }
 
-var ownStyle = style{writeError: writeError}
+var ownStyle = style{strictQuery: true, writeError: writeError}
 
 // systems is the table of routes.
 func (h *Handler) systems() []system {

@@ -129,3 +129,22 @@ func TestBodiesAreReadAsTheDocumentSays(t *testing.T) {
 		t.Errorf("the document has %d fields of bodies only", fields)
 	}
 }
+
+// Of the paths that are Boathook's own. Those of other systems take what is sent to
+// them: their clients send more than is documented.
+func TestAParameterThatIsNotKnownIsRefused(t *testing.T) {
+	a := newAPI(t)
+	objects := everything(a)
+	ours := slices.DeleteFunc(documented(), func(pattern string) bool {
+		return slices.Contains(document.Patterns("Crewship", "Shipway", "Capawesome"), pattern)
+	})
+	for _, pattern := range ours {
+		method, path := fill(pattern, objects)
+		a.refused(400, "statsu", method, path+"?statsu=failed", bodyOf(pattern))
+		if document.HasQuery(pattern, "limit") {
+			a.refused(400, "Limit", method, path+"?limit=1&Limit=1", "")
+			a.refused(400, "", method, path+"?limit=1&%zz=1", "")
+			a.ask(200, method, path+"?limit=1", "")
+		}
+	}
+}

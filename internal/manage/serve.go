@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"boathook/internal/boathook"
+	"boathook/internal/openapi"
 	"boathook/internal/store"
 )
 
@@ -83,6 +86,29 @@ func decode(w http.ResponseWriter, c call, most int64, into any) error {
 		return boathook.Errorf(boathook.Invalid, "the body is not valid UTF-8")
 	}
 	return reading{lenient: c.style.lenient}.object(body, into)
+}
+
+// checkQuery refuses a parameter that the operation does not have: a misspelt filter
+// would show everything.
+func checkQuery(r *http.Request, pattern string) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return boathook.Errorf(boathook.Invalid, "the query of the URL is not well-formed: %s", err)
+	}
+	known := openapi.QueryParameters(pattern)
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		switch {
+		case slices.Contains(known, name):
+		case len(known) == 0:
+			return boathook.InvalidField(name, "no such parameter: this path takes none in its query")
+		default:
+			return boathook.InvalidField(name, "no such parameter: there are %s", strings.Join(known, ", "))
+		}
+	}
+	return nil
 }
 
 // The sizes of a list's page.
