@@ -76,6 +76,9 @@ func TestGeneratorsCanReadEverySchema(t *testing.T) {
 				t.Errorf("%s lists %q: no language has such a name", pointer, text)
 			}
 		}
+		if slices.Contains(enum, nil) {
+			t.Errorf("%s lists null: oapi-codegen makes the text <nil> of it", pointer)
+		}
 		if (enum != nil || s["const"] != nil) && s["type"] == nil {
 			t.Errorf("%s lists values without a type", pointer)
 		}

@@ -10,10 +10,11 @@ import (
 	"strings"
 )
 
-// Both are below the checkout, and what is installed there is not in git.
+// All are below the checkout, and what is installed there is not in git.
 const (
-	folder = "infra/emulators" // the pinned versions, and Node's modules
-	tools  = ".tools"          // Python's virtual environment, and logs
+	folder  = "infra/emulators" // the pinned versions, and Node's modules
+	clients = "infra/clients"   // the same of what makes and checks clients of the API
+	tools   = ".tools"          // Python's virtual environment, and logs
 )
 
 // probe prints the folder of a Python's scripts if exactly the required
@@ -61,22 +62,27 @@ func installPython(ctx context.Context, report io.Writer) (scripts string, err e
 	return filepath.Abs(filepath.Join(venv, "bin"))
 }
 
-// installNode installs the modules that the lock file pins, unless they are.
-func installNode(ctx context.Context, report io.Writer) error {
+// installNode installs the modules that a folder's lock file pins, unless they are,
+// and gives the folder that they are in.
+func installNode(ctx context.Context, report io.Writer, folder string) (modules string, err error) {
 	if _, err := exec.LookPath("node"); err != nil {
-		return err
+		return "", err
 	}
 	pinned, err := os.Stat(filepath.Join(folder, "package-lock.json"))
 	if err != nil {
-		return fmt.Errorf("not at the root of the checkout: %w", err)
+		return "", fmt.Errorf("not at the root of the checkout: %w", err)
+	}
+	modules, err = filepath.Abs(filepath.Join(folder, "node_modules"))
+	if err != nil {
+		return "", err
 	}
 	// npm writes this one when all else is done.
-	installed, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json"))
+	installed, err := os.Stat(filepath.Join(modules, ".package-lock.json"))
 	if err == nil && !installed.ModTime().Before(pinned.ModTime()) {
-		return nil
+		return modules, nil
 	}
 	fmt.Fprintf(report, "emulators: installing what %s pins, once\n", filepath.Join(folder, pinned.Name()))
-	return step(ctx, report, folder, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
+	return modules, step(ctx, report, folder, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
 }
 
 // step runs one step of an installation in a folder.

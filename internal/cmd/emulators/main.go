@@ -9,6 +9,9 @@
 // BOATHOOK_TEST_FAUXQS, as URLs, and has AWS credentials that are good for
 // nothing else. What they print is in .tools/<name>.log.
 //
+// The command also has, in BOATHOOK_TEST_NODE_CLIENTS, the folder of Node's modules
+// that infra/clients pins: they check the API's description, and make a client of it.
+//
 // With -tool it starts nothing, and the command is a Python tool that is
 // pinned beside moto:
 //
@@ -74,7 +77,7 @@ func runTool(ctx context.Context, command []string, report io.Writer) (code int)
 // runTests runs a command against the emulators.
 func runTests(ctx context.Context, command []string, report io.Writer) (code int) {
 	scripts, noPython := installPython(ctx, report)
-	noNode := installNode(ctx, report)
+	_, noNode := installNode(ctx, report, folder)
 	env := []string{
 		"AWS_ACCESS_KEY_ID=emulator", "AWS_SECRET_ACCESS_KEY=emulator", "AWS_SESSION_TOKEN=",
 		"AWS_REGION=eu-west-1", "AWS_PROFILE=", "AWS_CONFIG_FILE=" + os.DevNull,
@@ -102,6 +105,15 @@ func runTests(ctx context.Context, command []string, report io.Writer) (code int
 		}
 		defer s.stop()
 		env = append(env, e.variable+"="+s.url)
+	}
+	modules, err := installNode(ctx, report, clients)
+	if err == nil {
+		err = step(ctx, report, filepath.Join(clients, "go"), "go", "mod", "download")
+	}
+	if err != nil {
+		notRun = append(notRun, fmt.Sprintf("emulators: NOT RUN: the tests with generated clients: %v\n", err))
+	} else {
+		env = append(env, "BOATHOOK_TEST_NODE_CLIENTS="+modules)
 	}
 	if len(notRun) == 0 || !inCI() {
 		code = execute(ctx, command[0], command[1:], env, report)

@@ -39,6 +39,7 @@ func TestWithoutPythonAndNode(t *testing.T) {
 		"emulators: NOT RUN: the tests on moto: ",
 		"emulators: NOT RUN: the tests on dynalite: ",
 		"emulators: NOT RUN: the tests on fauxqs: ",
+		"emulators: NOT RUN: the tests with generated clients: ",
 	}
 	for name, test := range map[string]struct {
 		args, ci string
@@ -120,12 +121,14 @@ func TestAnEmulatorThatEndsAtOnceIsAnError(t *testing.T) {
 func checkout(t *testing.T) {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"requirements.txt", "package-lock.json"} {
-		if err := os.WriteFile(filepath.Join(folder, name), nil, 0o644); err != nil {
+	for _, dir := range []string{folder, clients} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
+		}
+		for _, name := range []string{"requirements.txt", "package-lock.json"} {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

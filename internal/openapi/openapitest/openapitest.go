@@ -37,7 +37,8 @@ const resource = "openapi.json"
 // Load reads the document. For the tests it is stricter than for clients: what an
 // object's schema does not name must not be there, and times have the one form
 // that is written. Clients get no pattern beside the format date-time, since
-// generators make times of the format, and then match the pattern against those.
+// generators make times of the format, and then match the pattern against those;
+// and no null in an enum, which some take for a text.
 func Load() *Document {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(openapi.Document()))
 	if err != nil {
@@ -46,7 +47,7 @@ func Load() *Document {
 	d := &Document{root: doc.(map[string]any), compiler: jsonschema.NewCompiler(), seen: map[string]bool{}}
 	closeObjects(doc, false)
 	schemas := d.root["components"].(map[string]any)["schemas"].(map[string]any)
-	for name, pattern := range timePatterns {
+	for name, pattern := range patterns {
 		schemas[name].(map[string]any)["pattern"] = pattern
 	}
 	d.compiler.AssertFormat()
@@ -56,11 +57,12 @@ func Load() *Document {
 	return d
 }
 
-// timePatterns are what the times look like, by schema.
-var timePatterns = map[string]string{
-	"Time":         `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`,
-	"OptionalTime": `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`,
-	"ShipwayTime":  `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`,
+// patterns are what the texts of some schemas look like.
+var patterns = map[string]string{
+	"Time":                `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`,
+	"OptionalTime":        `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`,
+	"OptionalEnvironment": `^(production|staging)$`,
+	"ShipwayTime":         `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`,
 }
 
 // closeObjects leaves the parts of an allOf open, which know only each other's
