@@ -44,8 +44,8 @@ func watchers(t *testing.T, s *stack.Stack) []boathook.Connection {
 
 const (
 	pong   = `{"type":"pong","payload":null}`
-	denied = `{"type":"error","channel":"workspace:ws_another","payload":{"error":"access denied"}}`
-	noJSON = `{"type":"error","payload":{"error":"message is not a JSON object"}}`
+	denied = `{"type":"error","channel":"workspace:ws_another","payload":{"error":"access denied","message":"access denied"}}`
+	noJSON = `{"type":"error","payload":{"error":"message is not a JSON object","message":"message is not a JSON object"}}`
 )
 
 func TestAConnectionsLife(t *testing.T) {

@@ -5,6 +5,7 @@ import "time"
 // The limits that users meet. Whatever is over one is refused with an error
 // that names it; what is kept short (a response body, a log line) says so.
 const (
+	MaxAgentBody    = 256 << 10 // bytes of the body of an agent's trigger
 	MaxTriggerBody  = 256 << 10 // bytes of a trigger's body
 	MaxRunOutput    = 256 << 10 // bytes of a run's output
 	MaxEventData    = 256 << 10 // bytes of a published event's data

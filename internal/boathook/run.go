@@ -58,6 +58,8 @@ type RunHead struct {
 	EventName   string
 	EventSource string
 
+	Fenced bool // of an agent's run: its message is [AgentPayload.FencedMessage]
+
 	Status      RunStatus
 	Error       string // why it failed; empty otherwise
 	ExitCode    *int   // where the target has one

@@ -47,6 +47,9 @@ type Verification struct {
 	EventPointer    string // a JSON Pointer to it in the input
 }
 
+// IsSet reports whether senders must prove themselves by a preset.
+func (v Verification) IsSet() bool { return v.Preset != "" && v.Preset != "none" }
+
 // urlSecretBytes is the random part of a URL token: 160 bits.
 const urlSecretBytes = 20
 

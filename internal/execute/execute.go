@@ -241,8 +241,11 @@ func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boath
 
 	job := target.Job{RunID: run.ID, Input: run.Input, Target: version.Target}
 	if run.OfAgent() {
-		payload := boathook.ParseAgentPayload(run.Input)
+		payload := run.AgentPayload()
 		job.Message, job.SessionTitle = payload.Message(), payload.Title()
+		if run.Fenced {
+			job.Message = payload.FencedMessage()
+		}
 		job.SessionID = boathook.ChatID(run.SourceID)
 	}
 	result := x.config.Targets.Run(ctx, job, log)

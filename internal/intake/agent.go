@@ -3,14 +3,16 @@ package intake
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/provider"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
 	"boathook/internal/signature"
@@ -53,125 +55,292 @@ var (
 
 const tooMany = "too many requests"
 
+// refused is an error that the sender is told in Crewship's few words, and that the
+// agent's log explains.
+type refused struct {
+	error
+	reason string
+}
+
+func (r refused) Unwrap() error { return r.error }
+
+func because(answer error, format string, args ...any) error {
+	return refused{answer, fmt.Sprintf(format, args...)}
+}
+
+// reasonOf is what the log says of an error that was answered with a refusal.
+func reasonOf(err error, refusal *boathook.Error) string {
+	if r, ok := errors.AsType[refused](err); ok {
+		return r.reason
+	}
+	return refusal.Message
+}
+
 // triggerAgent serves POST /api/v1/webhooks/{crew}/{agent}/trigger. It does not
 // wait for the run's start.
 func (in *Intake) triggerAgent(w http.ResponseWriter, r *http.Request) {
-	start := in.Now()
-	run, err := in.acceptAgent(w.Header(), r, start)
-	if err != nil {
-		in.refuseAgent(w, r, err)
-		return
+	req := read(r, in.Now())
+	view, ids, err := in.lookUpAgent(req)
+	var res result
+	if err == nil {
+		res, err = in.acceptAgent(w.Header(), req, view, ids)
 	}
-	in.Log.InfoContext(r.Context(), "trigger accepted", "run_id", run.ID, "source_id", run.SourceID,
-		"event", run.EventName, "duration_ms", in.Now().Sub(start).Milliseconds())
-	w.Header().Set(RunID, run.ID)
-	tellUnrecorded(w, run)
-	writeJSON(w, http.StatusAccepted, struct {
-		Status string `json:"status"`
-	}{"accepted"})
+	status := http.StatusAccepted
+	switch {
+	case err != nil:
+		refusal := in.refusal(r.Context(), err)
+		refuseAgent(w, refusal)
+		status, res = refusal.Kind.Status(), result{outcome: boathook.RequestRejected, reason: reasonOf(err, refusal)}
+	case res.outcome == boathook.RequestAnswered:
+		status = res.answer.Status
+		writeAnswer(w, res.answer)
+	default:
+		in.Log.InfoContext(r.Context(), "trigger accepted", "run_id", res.run.ID, "source_id", res.run.SourceID,
+			"event", res.run.EventName, "outcome", res.outcome, "duration_ms", in.Now().Sub(req.at).Milliseconds())
+		w.Header().Set(RunID, res.run.ID)
+		tellUnrecorded(w, res.run)
+		if res.answer != nil {
+			status = res.answer.Status
+			writeAnswer(w, res.answer)
+			break
+		}
+		writeJSON(w, status, struct {
+			Status string `json:"status"`
+		}{"accepted"})
+	}
+	if a := view.Agent; a != nil && a.Agent.CrewID == r.PathValue("crew") {
+		in.keep(req, receiver{a.WorkspaceID, a.ID, a.ID}, res, status)
+	}
+}
+
+// byHeaders reports whether a trigger proves itself by one of the document's two
+// headers, not by the agent's preset.
+func byHeaders(h http.Header) bool { return h.Get(Signature) != "" || h.Get(PlainSecret) != "" }
+
+// lookUpAgent finds the agent that the path names, with what is known of the
+// trigger's headers.
+func (in *Intake) lookUpAgent(r request) (view store.AgentView, ids identity, err error) {
+	agentID := r.PathValue("agent")
+	ids = identify(r.Header, agentID, r.key)
+	if view, err = in.Store.LookUpAgent(r.Context(), agentID, ids.all()...); err != nil {
+		return view, ids, fmt.Errorf("look up agent: %w", err)
+	}
+	known := view.Agent != nil && view.Agent.Agent.CrewID == r.PathValue("crew")
+	switch {
+	case !byHeaders(r.Header) && !(known && view.Agent.Agent.Verification.IsSet()):
+		return view, ids, because(errUnauthorized, "neither %s nor %s is given", Signature, PlainSecret)
+	case !known:
+		return view, ids, errNoAgent
+	case len(view.Agent.Agent.SealedSecret) == 0:
+		return view, ids, because(errNoAgent, "the agent has no webhook secret")
+	}
+	return view, ids, nil
 }
 
 // acceptAgent checks in the documented order. It sets those headers of the
 // answer that a trigger by plain secret gets.
-func (in *Intake) acceptAgent(answer http.Header, r *http.Request, now time.Time) (runs.Started, error) {
-	if r.Header.Get(Signature) == "" && r.Header.Get(PlainSecret) == "" {
-		return runs.Started{}, errUnauthorized
-	}
-	agentID := r.PathValue("agent")
-	key, keyErr := boathook.ReadIdempotencyKey(r.Header)
-	ids := identify(r.Header, agentID, key)
-	view, err := in.Store.LookUpAgent(r.Context(), agentID, ids.all()...)
-	if err != nil {
-		return runs.Started{}, fmt.Errorf("look up agent: %w", err)
-	}
+func (in *Intake) acceptAgent(answer http.Header, r request, view store.AgentView, ids identity) (result, error) {
 	agent := view.Agent
-	if agent == nil || agent.Agent.CrewID != r.PathValue("crew") || len(agent.Agent.SealedSecret) == 0 {
-		return runs.Started{}, errNoAgent
+	if max(len(r.wire), len(r.body)) > boathook.MaxAgentBody || boathook.IsKind(r.bodyErr, boathook.TooLarge) {
+		return result{}, because(errTooLarge, "the body is larger than %d KiB", boathook.MaxAgentBody>>10)
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, boathook.MaxTriggerBody+1))
-	switch {
-	case err != nil:
-		return runs.Started{}, boathook.Errorf(boathook.Invalid, "the body could not be read")
-	case len(body) > boathook.MaxTriggerBody:
-		return runs.Started{}, errTooLarge
+	told, err := in.authenticate(answer, r, *agent)
+	if err != nil {
+		return result{}, err
 	}
-	if err := in.authenticate(answer, r, *agent, body, now); err != nil {
-		return runs.Started{}, err
+	if r.keyErr != nil {
+		return result{}, r.keyErr
 	}
-	if !fresh(r.Header.Get(Timestamp), agent.Agent.RequireTimestamp, now) {
-		return runs.Started{}, errStale
+	if told.handshake != nil {
+		return result{outcome: boathook.RequestAnswered, answer: told.handshake}, nil
 	}
-	if len(body) == 0 {
-		body = boathook.EmptyInput
-	}
-	if boathook.CheckJSON(body) != nil {
-		return runs.Started{}, errNotJSON
-	}
-	if keyErr != nil {
-		return runs.Started{}, keyErr
+	ids = ids.with(agent.ID, told, r.key)
+	if err := in.lookAgain(r, *agent, &ids, view, told); err != nil {
+		return result{}, err
 	}
 	m, err := in.find(r.Context(), ids, view)
 	if err != nil {
-		return runs.Started{}, err
+		return result{}, err
 	}
 	live, ok := view.Live[boathook.Production]
 	if !ok && m.existing == nil {
-		return runs.Started{}, errNoAgent
+		return result{}, because(errNoAgent, "the agent has no version that is live")
 	}
 	if m, err = in.pin(r.Context(), ids, m); err != nil {
-		return runs.Started{}, err
+		return result{}, err
 	}
-
-	payload := boathook.ParseAgentPayload(body)
-	return in.admit(r.Context(), m, boathook.Run{
+	started, err := in.admit(r.Context(), m, boathook.Run{
 		RunHead: boathook.RunHead{
 			ID: m.id, WorkspaceID: agent.WorkspaceID, SourceID: agent.ID,
 			VersionID: live.ID, VersionNumber: live.Number, Environment: boathook.Production,
-			Trigger: boathook.TriggerWebhook, InputHash: boathook.HashInput(body), CreatedAt: now, Status: boathook.RunPending,
-			EventName: boathook.Label(payload.Event), EventSource: boathook.Label(payload.Source),
+			Trigger: boathook.TriggerWebhook, InputHash: boathook.HashInput(told.input), CreatedAt: r.at, Status: boathook.RunPending,
+			EventName: boathook.Label(told.event), EventSource: boathook.Label(told.source), Fenced: agent.Agent.FencePayload,
 		},
-		Input: body,
-	}, view)
+		Input: told.input,
+	}, view, told.byDelivery(r.key))
+	if err != nil {
+		return result{}, err
+	}
+	outcome := boathook.RequestAccepted
+	if m.existing != nil || !started.CreatedAt.Equal(r.at) {
+		outcome = boathook.RequestRepeated
+	}
+	return result{outcome: outcome, run: started, answer: told.accepted}, nil
 }
 
-// authenticate checks the signature or, without one, the plain secret.
-func (in *Intake) authenticate(answer http.Header, r *http.Request, agent boathook.Source, body []byte, now time.Time) error {
+// told is what a trigger says that has proved itself.
+type told struct {
+	input         []byte
+	event, source string
+	handshake     *provider.Answer // the answer to one that only asks whether somebody is there
+	accepted      *provider.Answer // what its provider wants to be told; nil: the usual
+	delivery      string           // a preset's own id of the delivery; empty if it has none
+	signed        bool             // the signature covers that id
+}
+
+// byDelivery reports whether the delivery's id tells of a repetition: the signed one
+// always, another where there is no key.
+func (t told) byDelivery(key string) bool { return t.delivery != "" && (t.signed || key == "") }
+
+// authenticate checks who has sent a trigger, its timestamp, and that its body is
+// JSON.
+func (in *Intake) authenticate(answer http.Header, r request, agent boathook.Source) (told, error) {
+	if !byHeaders(r.Header) {
+		return in.byPreset(r, agent)
+	}
+	if err := in.byDocument(answer, r, agent); err != nil {
+		return told{}, err
+	}
+	if err := fresh(r.Header.Get(Timestamp), agent.Agent.RequireTimestamp, r.at); err != nil {
+		return told{}, err
+	}
+	input, err := agentInput(r)
+	payload := boathook.ParseAgentPayload(input)
+	return told{input: input, event: payload.Event, source: payload.Source}, err
+}
+
+func agentInput(r request) ([]byte, error) {
+	if r.bodyErr != nil {
+		return nil, because(errNotJSON, "%s", r.bodyErr)
+	}
+	if len(r.body) == 0 {
+		return boathook.EmptyInput, nil
+	}
+	if err := boathook.CheckJSON(r.body); err != nil {
+		return nil, because(errNotJSON, "%s", err)
+	}
+	return r.body, nil
+}
+
+// byDocument checks the signature or, without one, the plain secret.
+func (in *Intake) byDocument(answer http.Header, r request, agent boathook.Source) error {
 	secret, err := in.Seal.Open(r.Context(), agent.WorkspaceID, seal.AgentSecret(agent.ID), agent.Agent.SealedSecret)
 	if err != nil {
 		return fmt.Errorf("open the secret of agent %s: %w", agent.ID, err)
 	}
 	if given := r.Header.Get(Signature); given != "" {
-		if !signature.VerifyAgent(given, string(secret), r.Header.Get(Timestamp), body) {
-			return errUnauthorized
+		if !signature.VerifyAgent(given, string(secret), r.Header.Get(Timestamp), r.wire) {
+			return because(errUnauthorized, "%s", whyWrong(given, r.Header.Get(Timestamp) != ""))
 		}
 		return nil
 	}
-	if now.After(Sunset) && !agent.Agent.KeepPlainSecret ||
-		subtle.ConstantTimeCompare([]byte(r.Header.Get(PlainSecret)), secret) != 1 {
-		return errUnauthorized
+	if r.at.After(Sunset) && !agent.Agent.KeepPlainSecret {
+		return because(errUnauthorized, "%s is not taken since %s", PlainSecret, Sunset.Format(time.DateOnly))
+	}
+	if subtle.ConstantTimeCompare([]byte(r.Header.Get(PlainSecret)), secret) != 1 {
+		return because(errUnauthorized, "%s is not the agent's", PlainSecret)
 	}
 	answer.Set("Deprecation", deprecation)
 	answer.Set("Sunset", Sunset.Format(http.TimeFormat))
 	return nil
 }
 
+// whyWrong says what is wrong with a signature, as far as it can be told without
+// the secret.
+func whyWrong(given string, timestamped bool) string {
+	const form = "64 lower-case hex digits"
+	switch {
+	case len(given) != 64 || strings.Trim(given, "0123456789abcdef") != "":
+		return fmt.Sprintf("%s is not of the form %s, without a prefix", Signature, form)
+	case timestamped:
+		return fmt.Sprintf("%s is not that of %s, a dot and the body with the agent's secret", Signature, Timestamp)
+	}
+	return Signature + " is not that of the body with the agent's secret"
+}
+
+// byPreset reads a trigger as the agent's preset says, with the preset's own secret or
+// else the agent's.
+func (in *Intake) byPreset(r request, agent boathook.Source) (told, error) {
+	if r.bodyErr != nil {
+		return told{}, because(errNotJSON, "%s", r.bodyErr)
+	}
+	v, subject := agent.Agent.Verification, seal.AgentSender(agent.ID)
+	if len(v.SealedSecret) == 0 {
+		v.SealedSecret, subject = agent.Agent.SealedSecret, seal.AgentSecret(agent.ID)
+	}
+	sender, err := provider.New(v)
+	switch {
+	case err != nil:
+		return told{}, fmt.Errorf("agent %s: %s", agent.ID, err) // as it is stored: not the sender's fault
+	case !sender.Verifies():
+		return told{}, because(errUnauthorized, "the preset %s proves nothing", v.Preset)
+	}
+	secret, err := in.Seal.Open(r.Context(), agent.WorkspaceID, subject, v.SealedSecret)
+	if err != nil {
+		return told{}, fmt.Errorf("open the secret of agent %s: %w", agent.ID, err)
+	}
+	reading, err := in.readBy(r, sender, secret)
+	switch {
+	case boathook.IsKind(err, boathook.Unauthorized):
+		return told{}, because(errUnauthorized, "%s", err)
+	case boathook.IsKind(err, boathook.Invalid):
+		return told{}, because(errNotJSON, "%s", err)
+	case err != nil || reading.Handshake != nil:
+		return told{handshake: reading.Handshake}, err
+	}
+	payload := boathook.ParseAgentPayload(reading.Input)
+	t := told{
+		input: reading.Input, event: payload.Event, source: sender.Name(), accepted: reading.Accepted,
+		delivery: reading.Key, signed: reading.KeySigned,
+	}
+	own := v.Preset == provider.HMAC || v.Preset == "token" // of one's own sender, which may write what Crewship's document shows
+	if own {
+		t.source = payload.Source
+	}
+	if reading.Event != "" && !(own && payload.Event != boathook.Unknown) {
+		t.event = reading.Event
+	}
+	return t, nil
+}
+
 // fresh checks a trigger's timestamp, in Unix seconds.
-func fresh(timestamp string, required bool, now time.Time) bool {
+func fresh(timestamp string, required bool, now time.Time) error {
 	if timestamp == "" {
-		return !required
+		if required {
+			return because(errStale, "%s is required and not given", Timestamp)
+		}
+		return nil
 	}
 	seconds, err := strconv.ParseUint(timestamp, 10, 63) // takes digits only
 	if err != nil {
-		return false
+		return because(errStale, "%s is not a number of seconds", Timestamp)
 	}
 	// In seconds: the age of a time far away does not fit a Duration.
-	return math.Abs(float64(now.Unix()-int64(seconds))) <= maxSkew.Seconds()
+	age := float64(now.Unix() - int64(seconds))
+	switch {
+	case age > maxSkew.Seconds():
+		return because(errStale, "%s is %.0f s old, over %.0f s", Timestamp, age, maxSkew.Seconds())
+	case -age > maxSkew.Seconds():
+		return because(errStale, "%s is %.0f s ahead, over %.0f s", Timestamp, -age, maxSkew.Seconds())
+	}
+	return nil
 }
 
 // admit starts a run if the agent's limits allow it. A trigger that is repeated
 // counts once: its run has a place already. Only one that still waits may have none,
-// if its first trigger was refused and its record could not be removed.
-func (in *Intake) admit(ctx context.Context, m match, run boathook.Run, view store.AgentView) (runs.Started, error) {
+// if its first trigger was refused and its record could not be removed. byDelivery: a
+// repetition may have another body, as providers' may.
+func (in *Intake) admit(ctx context.Context, m match, run boathook.Run, view store.AgentView, byDelivery bool) (runs.Started, error) {
 	waits := m.existing == nil || m.existing.Status == boathook.RunPending
 	if waits {
 		limit := store.Limit{RatePerMinute: view.Agent.Agent.RatePerMinute, MaxInFlight: view.Agent.Agent.MaxInFlight}
@@ -185,6 +354,10 @@ func (in *Intake) admit(ctx context.Context, m match, run boathook.Run, view sto
 		started, err = in.Runs.Start(ctx, run, runs.Wait{})
 	} else {
 		started, err = in.Runs.StartOnce(ctx, run, m.existing, runs.Wait{})
+	}
+	if byDelivery && boathook.IsKind(err, boathook.Conflict) {
+		run.InputHash = started.InputHash
+		started, err = in.Runs.StartOnce(ctx, run, &started.RunHead, runs.Wait{})
 	}
 	_, held := view.Load.InFlight[run.ID] // by another trigger, which may have been accepted
 	if waits && !held && boathook.IsKind(err, boathook.Unavailable) {
@@ -209,8 +382,7 @@ func (in *Intake) release(ctx context.Context, run boathook.Run) {
 }
 
 // refuseAgent answers as Crewship does: in plain text, by a line.
-func (in *Intake) refuseAgent(w http.ResponseWriter, r *http.Request, err error) {
-	refusal := in.refusal(r.Context(), err)
+func refuseAgent(w http.ResponseWriter, refusal *boathook.Error) {
 	message := refusal.Message
 	wait := refusal.RetryAfter
 	switch refusal.Kind {

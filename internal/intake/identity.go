@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"boathook/internal/boathook"
 	"boathook/internal/store"
@@ -20,10 +22,14 @@ import (
 // key is pinned to the run of the signature that it came with first, and the
 // signatures of the repeats are pinned to that run too.
 //
+// A preset's own id of the delivery counts in place of a key, whatever the key says
+// where the signature covers the id.
+//
 // A signature over the body alone says nothing: a schedule may send one body each
-// minute. Such a trigger, and one with the plain secret, is known by its key.
+// minute. Such a trigger, and one with the plain secret, is known by its key, and
+// by its body too for as long as the agent's dedupe_seconds say.
 type identity struct {
-	signature string // empty: the trigger is not signed with a timestamp
+	signature string // or of the body, or of the signed delivery; empty: none of them counts
 	key       string // empty: it has no key
 }
 
@@ -36,6 +42,56 @@ func identify(h http.Header, agentID, key string) (ids identity) {
 		ids.key = boathook.DeriveID(boathook.RunID, agentID, key)
 	}
 	return ids
+}
+
+// with is the identity of a trigger that has told its delivery.
+func (ids identity) with(agentID string, t told, key string) identity {
+	if t.byDelivery(key) {
+		ids.key = boathook.DeriveID(boathook.RunID, agentID, "delivery", t.delivery)
+	}
+	return ids
+}
+
+// lookAgain adds to a view what could not be asked for before the body was read: the
+// run of the delivery, and of the same body lately.
+//
+// A run's id follows from its body and from the interval in which it was accepted, of
+// dedupe_seconds each. So the last run of a body is of this interval or the one
+// before. Of two that come at once, at the end of one interval and the beginning of
+// the next, both may start a run.
+func (in *Intake) lookAgain(r request, agent boathook.Source, ids *identity, view store.AgentView, t told) error {
+	if t.byDelivery(r.key) {
+		head, err := in.existing(r.Context(), ids.key)
+		if err != nil {
+			return err
+		}
+		if head != nil {
+			view.Runs[ids.key] = *head
+		}
+	}
+	seconds := int64(agent.Agent.DedupeSeconds)
+	_, run := view.Runs[ids.key]
+	_, pinned := view.Pinned[ids.key]
+	if seconds == 0 || ids.signature != "" || t.signed || run || pinned {
+		return nil
+	}
+	hash := boathook.HashInput(t.input)
+	interval := r.at.Unix() / seconds
+	id := func(interval int64) string {
+		return boathook.DeriveID(boathook.RunID, agent.ID, "body", strconv.FormatInt(seconds, 10), strconv.FormatInt(interval, 10), string(hash[:]))
+	}
+	ids.signature = id(interval)
+	for _, id := range []string{id(interval), id(interval - 1)} {
+		head, err := in.existing(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		if head != nil && r.at.Sub(head.CreatedAt) < time.Duration(seconds)*time.Second {
+			ids.signature, view.Runs[id] = id, *head
+			return nil
+		}
+	}
+	return nil
 }
 
 // all are the ids, that of the signature first.

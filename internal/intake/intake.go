@@ -136,7 +136,7 @@ func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		refusal := in.refusal(r.Context(), err)
 		refuse(w, refusal)
-		in.keep(req, view.Webhook, result{outcome: boathook.RequestRejected, reason: refusal.Message}, refusal.Kind.Status())
+		in.keep(req, receiverOf(view.Webhook), result{outcome: boathook.RequestRejected, reason: refusal.Message}, refusal.Kind.Status())
 		return
 	}
 	switch res.outcome {
@@ -155,7 +155,7 @@ func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
 	if res.answer != nil {
 		writeAnswer(w, res.answer)
 	}
-	in.keep(req, view.Webhook, res, res.status())
+	in.keep(req, receiverOf(view.Webhook), res, res.status())
 }
 
 // status is that of the answer.
@@ -266,7 +266,14 @@ func (in *Intake) accept(r request, view store.TriggerView) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	reading, err := in.readBy(r, webhook, sender)
+	var secret []byte
+	if sender.Verifies() {
+		secret, err = in.Seal.Open(r.Context(), webhook.WorkspaceID, seal.IncomingSecret(webhook.ID), webhook.Verification.SealedSecret)
+		if err != nil {
+			return result{}, fmt.Errorf("open the secret of %s: %w", webhook.ID, err)
+		}
+	}
+	reading, err := in.readBy(r, sender, secret)
 	if err != nil {
 		return result{}, err
 	}
@@ -285,15 +292,7 @@ func (in *Intake) accept(r request, view store.TriggerView) (result, error) {
 }
 
 // readBy verifies who sent the request, and reads what it says.
-func (in *Intake) readBy(r request, webhook *boathook.IncomingWebhook, sender *provider.Provider) (provider.Reading, error) {
-	var secret []byte
-	if sender.Verifies() {
-		var err error
-		secret, err = in.Seal.Open(r.Context(), webhook.WorkspaceID, seal.IncomingSecret(webhook.ID), webhook.Verification.SealedSecret)
-		if err != nil {
-			return provider.Reading{}, fmt.Errorf("open the secret of %s: %w", webhook.ID, err)
-		}
-	}
+func (in *Intake) readBy(r request, sender *provider.Provider, secret []byte) (provider.Reading, error) {
 	return sender.Read(provider.Request{
 		Header: r.Header, Query: r.URL.Query(), Wire: r.wire, Body: r.body, Secret: string(secret), At: r.at,
 	})

@@ -25,27 +25,35 @@ const (
 	keepTimeout = time.Second
 )
 
-// keep writes a request that started no run to its webhook's log. One that did
+// receiver is what a request is kept of: an incoming webhook, or an agent, which is
+// its own source.
+type receiver struct{ workspaceID, sourceID, id string }
+
+func receiverOf(w *boathook.IncomingWebhook) receiver {
+	return receiver{w.WorkspaceID, w.SourceID, w.ID}
+}
+
+// keep writes a request that started no run to its receiver's log. One that did
 // is known by its run. A failure is nobody's but the log's.
-func (in *Intake) keep(r request, webhook *boathook.IncomingWebhook, res result, status int) {
+func (in *Intake) keep(r request, to receiver, res result, status int) {
 	if res.outcome == boathook.RequestAccepted {
 		return
 	}
-	slot, ok := in.slots.take(ring{webhook.ID, res.outcome == boathook.RequestRejected}, r.at)
+	slot, ok := in.slots.take(ring{to.id, res.outcome == boathook.RequestRejected}, r.at)
 	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), keepTimeout)
 	defer cancel()
 	kept := boathook.Request{
-		ID: boathook.NewID(boathook.RequestID), WorkspaceID: webhook.WorkspaceID, WebhookID: webhook.ID, At: r.at,
+		ID: boathook.NewID(boathook.RequestID), WorkspaceID: to.workspaceID, WebhookID: to.id, At: r.at,
 		Outcome: res.outcome, Status: status, Reason: boathook.Shorten(res.reason, maxReason), RunID: res.run.ID,
 		Sender: senderOf(r),
 	}
-	in.Log.InfoContext(ctx, "trigger started no run", "request_id", kept.ID, "source_id", webhook.SourceID,
-		"webhook_id", webhook.ID, "outcome", kept.Outcome, "status", status, "reason", kept.Reason)
+	in.Log.InfoContext(ctx, "trigger started no run", "request_id", kept.ID, "source_id", to.sourceID,
+		"webhook_id", to.id, "outcome", kept.Outcome, "status", status, "reason", kept.Reason)
 	if err := in.Store.PutRequest(ctx, slot, kept); err != nil {
-		in.Log.WarnContext(ctx, "request is not in its webhook's log", "request_id", kept.ID, "webhook_id", webhook.ID, "error", err)
+		in.Log.WarnContext(ctx, "request is not in its webhook's log", "request_id", kept.ID, "webhook_id", to.id, "error", err)
 	}
 }
 

@@ -42,9 +42,9 @@ type agentRunView struct {
 }
 
 type agentRunMetadata struct {
-	Event   string           `json:"event"`
-	Source  string           `json:"source"`
-	Trigger boathook.Trigger `json:"trigger"`
+	Event   string `json:"event"`
+	Source  string `json:"source"`
+	Trigger string `json:"trigger"`
 }
 
 func viewAgentRun(r boathook.RunHead) agentRunView {
@@ -52,7 +52,7 @@ func viewAgentRun(r boathook.RunHead) agentRunView {
 		ID: r.ID, AgentID: r.SourceID, ChatID: boathook.ChatID(r.SourceID), WorkspaceID: r.WorkspaceID, TriggerType: triggerWebhook,
 		StartedAt: boathook.Time{Time: r.StartedAt}, FinishedAt: boathook.Time{Time: r.CompletedAt},
 		ErrorMessage: nullable(r.Error), ExitCode: exitCode(r),
-		Metadata: agentRunMetadata{r.EventName, r.EventSource, r.Trigger}, CreatedAt: boathook.Time{Time: r.CreatedAt},
+		Metadata: agentRunMetadata{r.EventName, r.EventSource, triggerWebhook}, CreatedAt: boathook.Time{Time: r.CreatedAt},
 	}
 	for name, statuses := range agentStatuses {
 		if slices.Contains(statuses, r.Status) {
@@ -84,9 +84,7 @@ const maxAgentRuns = 100
 func (c call) agentRunQuery() (q store.CountQuery, nothing bool, err error) {
 	params := c.URL.Query()
 	q.WorkspaceID, q.Kind = c.workspace, boathook.Agent
-	if q.Limit, err = c.number("limit", defaultLimit, 1, maxAgentRuns); err != nil {
-		return q, false, err
-	}
+	q.Limit = c.clamped("limit", 1, maxAgentRuns, defaultLimit)
 	if s := params.Get("status"); s != "" {
 		var ok bool
 		if q.Statuses, ok = agentStatuses[s]; !ok {
@@ -122,6 +120,20 @@ func (h *Handler) agentRuns(ctx context.Context, c call, _ none) ([]agentRunView
 	return viewList(heads, "", viewAgentRun).Data, err
 }
 
+var errNoRun = boathook.Errorf(boathook.NotFound, "Run not found")
+
+// agentRun is one run of an agent, which may have been deleted since.
+func (h *Handler) agentRun(ctx context.Context, c call, _ none) (agentRunView, error) {
+	head, err := h.cfg.Store.RunHead(ctx, c.PathValue("run"))
+	if boathook.IsKind(err, boathook.NotFound) || err == nil && (head.WorkspaceID != c.workspace || !head.OfAgent()) {
+		err = errNoRun
+	}
+	if err != nil {
+		return agentRunView{}, err
+	}
+	return viewAgentRun(head), nil
+}
+
 // agentRunPage is a page of all agents' runs. Stats are of the same agents,
 // whatever the status and the trigger that were asked for.
 type agentRunPage struct {
@@ -146,10 +158,7 @@ func (h *Handler) allAgentRuns(ctx context.Context, c call, _ none) (page agentR
 		return page, err
 	}
 	// What is behind the counted runs has no page.
-	number, err := c.number("page", 1, 1, store.MaxCounted/q.Limit)
-	if err != nil {
-		return page, err
-	}
+	number := c.clamped("page", 1, store.MaxCounted/q.Limit, 1)
 	page.Pagination.Page, page.Pagination.Limit = number, q.Limit
 	q.Skip, q.Since, q.SourceID = (number-1)*q.Limit, h.cfg.Now().UTC().Truncate(24*time.Hour), c.URL.Query().Get("agent_id")
 	if nothing {
@@ -209,20 +218,17 @@ const (
 // agentLog is what an agent's runs printed, the newest first. It ends early once the
 // lines are about [maxEventBytes] long.
 func (h *Handler) agentLog(ctx context.Context, c call, _ none) ([]agentLogView, error) {
-	q := store.AgentLogQuery{AgentID: c.PathValue("agent"), MaxBytes: maxEventBytes}
-	var invalid error
-	if q.Limit, invalid = c.number("limit", defaultLogLines, 1, maxLogLines); invalid == nil {
-		q.Skip, invalid = c.number("offset", 0, 0, maxLogOffset)
+	q := store.AgentLogQuery{
+		AgentID: c.PathValue("agent"), MaxBytes: maxEventBytes,
+		Limit: c.clamped("limit", 1, maxLogLines, defaultLogLines), Skip: c.clamped("offset", 0, maxLogOffset, 0),
 	}
 	var agent boathook.Source
 	var lines []store.AgentLine
 	err := beside(func() (err error) {
 		agent, err = h.agentByID(ctx, c, q.AgentID)
-		return cmp.Or(err, invalid)
+		return err
 	}, func() (err error) {
-		if invalid == nil {
-			lines, err = h.cfg.Store.AgentLog(ctx, q)
-		}
+		lines, err = h.cfg.Store.AgentLog(ctx, q)
 		return err
 	})
 	return viewList(lines, "", func(l store.AgentLine) agentLogView {

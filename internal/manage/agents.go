@@ -4,13 +4,17 @@ import (
 	"cmp"
 	"context"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 
 	"boathook/internal/boathook"
 	"boathook/internal/seal"
+	"boathook/internal/store"
 )
 
 type agentView struct {
@@ -22,6 +26,10 @@ type agentView struct {
 	KeepPlainSecret  bool             `json:"keep_plain_secret"`
 	RatePerMinute    int              `json:"rate_per_minute"`
 	MaxInFlight      int              `json:"max_in_flight"`
+	DedupeSeconds    int              `json:"dedupe_seconds"`
+	FencePayload     bool             `json:"fence_payload"`
+	Preset           string           `json:"preset"` // of the verification
+	Verification     verificationView `json:"verification"`
 	TriggerURL       string           `json:"trigger_url"`
 	CreatedAt        boathook.Time    `json:"created_at"`
 	VersionNumber    int              `json:"version_number,omitempty"` // of the version that is live; not in lists
@@ -34,6 +42,8 @@ func (h *Handler) viewAgent(c call, s boathook.Source) agentView {
 	return agentView{
 		ID: s.ID, CrewID: a.CrewID, Name: s.Name, Slug: a.Slug, RequireTimestamp: a.RequireTimestamp,
 		KeepPlainSecret: a.KeepPlainSecret, RatePerMinute: a.RatePerMinute, MaxInFlight: a.MaxInFlight,
+		DedupeSeconds: a.DedupeSeconds, FencePayload: a.FencePayload,
+		Preset: viewVerification(a.Verification).Preset, Verification: viewVerification(a.Verification),
 		TriggerURL: h.publicURL(c) + "/api/v1/webhooks/" + a.CrewID + "/" + s.ID + "/trigger",
 		CreatedAt:  boathook.Time{Time: s.CreatedAt},
 	}
@@ -72,6 +82,13 @@ type agentInput struct {
 	KeepPlainSecret  *bool        `json:"keep_plain_secret"`
 	RatePerMinute    *int         `json:"rate_per_minute"`
 	MaxInFlight      *int         `json:"max_in_flight"`
+	DedupeSeconds    *int         `json:"dedupe_seconds"` // 0 ends it
+	FencePayload     *bool        `json:"fence_payload"`
+
+	// How triggers prove themselves that have none of Crewship's headers. Preset
+	// alone is short for a verification with no more than that.
+	Preset       *string            `json:"preset"`
+	Verification *verificationInput `json:"verification"`
 }
 
 // slugs are what logs and addresses can take as they are. The pattern's 61
@@ -100,20 +117,25 @@ func (in agentInput) apply(s *boathook.Source) error {
 	if in.KeepPlainSecret != nil {
 		s.Agent.KeepPlainSecret = *in.KeepPlainSecret
 	}
+	if in.FencePayload != nil {
+		s.Agent.FencePayload = *in.FencePayload
+	}
 	for _, n := range []struct {
-		name string
-		in   *int
-		most int
-		into *int
+		name  string
+		in    *int
+		least int
+		most  int
+		into  *int
 	}{
-		{"rate_per_minute", in.RatePerMinute, boathook.MaxRatePerMinute, &s.Agent.RatePerMinute},
-		{"max_in_flight", in.MaxInFlight, boathook.MaxMaxInFlight, &s.Agent.MaxInFlight},
+		{"rate_per_minute", in.RatePerMinute, 1, boathook.MaxRatePerMinute, &s.Agent.RatePerMinute},
+		{"max_in_flight", in.MaxInFlight, 1, boathook.MaxMaxInFlight, &s.Agent.MaxInFlight},
+		{"dedupe_seconds", in.DedupeSeconds, 0, boathook.MaxDedupeSeconds, &s.Agent.DedupeSeconds},
 	} {
 		if n.in == nil {
 			continue
 		}
-		if *n.in < 1 || *n.in > n.most {
-			return boathook.InvalidField(n.name, "must be from 1 to %d", n.most)
+		if *n.in < n.least || *n.in > n.most {
+			return boathook.InvalidField(n.name, "must be from %d to %d", n.least, n.most)
 		}
 		*n.into = *n.in
 	}
@@ -164,6 +186,9 @@ func (h *Handler) applyAgent(ctx context.Context, in agentInput, crew boathook.S
 	if err := in.apply(s); err != nil {
 		return err
 	}
+	if err := h.applyVerification(ctx, in, s); err != nil {
+		return err
+	}
 	if in.Slug == nil {
 		return nil
 	}
@@ -172,6 +197,33 @@ func (h *Handler) applyAgent(ctx context.Context, in agentInput, crew boathook.S
 		return nil
 	}
 	return cmp.Or(err, error(&boathook.Error{Kind: boathook.Conflict, Field: "slug", Message: "another agent of the crew has it"}))
+}
+
+// applyVerification changes how an agent's triggers prove themselves that have none of
+// Crewship's headers.
+func (h *Handler) applyVerification(ctx context.Context, in agentInput, s *boathook.Source) error {
+	given, field := in.Verification, "verification"
+	switch {
+	case in.Preset != nil && given != nil:
+		return boathook.InvalidField("preset", "is short for a verification: give one of the two")
+	case in.Preset != nil:
+		given, field = &verificationInput{Preset: *in.Preset}, "preset"
+	case given == nil:
+		return nil
+	}
+	if slices.ContainsFunc(boathook.AgentHeaders, func(header string) bool { return strings.EqualFold(given.Header, header) }) {
+		return boathook.InvalidField("verification.header", "is Crewship's own: what it holds is checked as Crewship does")
+	}
+	v, err := h.sealVerification(ctx, *given, verified{
+		workspaceID: s.WorkspaceID, id: s.ID, subject: seal.AgentSender(s.ID), now: s.Agent.Verification, ownSecret: true,
+	})
+	if named, ok := errors.AsType[*boathook.Error](err); ok && field == "preset" && named.Field == "verification.preset" {
+		return boathook.InvalidField(field, "%s", named.Message)
+	}
+	if err == nil {
+		s.Agent.Verification = v
+	}
+	return err
 }
 
 // putWithNewAgentSecret stores an agent with a new webhook secret. The one that
@@ -253,6 +305,17 @@ func writeCrewshipError(w http.ResponseWriter, status int, _, field, message str
 	writeErrorJSON(w, status, map[string]string{"error": message})
 }
 
+// inWorkspace serves a path of Crewship's own API, whose clients name the workspace
+// in each request.
+func inWorkspace(serve handler) handler {
+	return func(w http.ResponseWriter, c call) error {
+		if id := c.URL.Query().Get("workspace_id"); id != "" && id != c.workspace {
+			return boathook.Errorf(boathook.NotFound, "Workspace not found")
+		}
+		return serve(w, c)
+	}
+}
+
 // errNoAgent answers in Crewship's own words.
 var errNoAgent = boathook.Errorf(boathook.NotFound, "Agent not found")
 
@@ -264,6 +327,138 @@ func (h *Handler) agentByID(ctx context.Context, c call, id string) (boathook.So
 		err = errNoAgent
 	}
 	return s, err
+}
+
+// crewshipAgentView is an agent as Crewship's clients look it up, with those of
+// Crewship's fields that Boathook knows.
+type crewshipAgentView struct {
+	ID             string        `json:"id"`
+	CrewID         string        `json:"crew_id"`
+	WorkspaceID    string        `json:"workspace_id"`
+	Name           string        `json:"name"`
+	Slug           string        `json:"slug"`
+	TimeoutSeconds *int          `json:"timeout_seconds,omitempty"` // not in lists
+	CreatedAt      boathook.Time `json:"created_at"`
+	Crew           *crewName     `json:"crew"` // null for one that was deleted meanwhile
+}
+
+type crewName struct {
+	Name string `json:"name"`
+}
+
+func viewCrewshipAgent(s boathook.Source, crew *crewName) crewshipAgentView {
+	return crewshipAgentView{
+		ID: s.ID, CrewID: s.Agent.CrewID, WorkspaceID: s.WorkspaceID, Name: s.Name, Slug: s.Agent.Slug,
+		CreatedAt: boathook.Time{Time: s.CreatedAt}, Crew: crew,
+	}
+}
+
+// lookUpAgent finds an agent without its crew.
+func (h *Handler) lookUpAgent(ctx context.Context, c call, _ none) (crewshipAgentView, error) {
+	s, err := h.agentByID(ctx, c, c.PathValue("agent"))
+	if err != nil {
+		return crewshipAgentView{}, err
+	}
+	var name *crewName
+	var timeout int
+	err = beside(func() error {
+		crew, err := h.cfg.Store.Source(ctx, c.workspace, s.Agent.CrewID)
+		if boathook.IsKind(err, boathook.NotFound) {
+			return nil
+		}
+		name = &crewName{crew.Name}
+		return err
+	}, func() error {
+		whole, err := h.viewAgentWhole(ctx, c, s)
+		if err == nil {
+			timeout = int(whole.Target.Timeout().Seconds())
+		}
+		return err
+	})
+	view := viewCrewshipAgent(s, name)
+	view.TimeoutSeconds = &timeout
+	return view, err
+}
+
+// maxAgents is how many agents the list of Crewship's API has at most: it has no
+// pages.
+const maxAgents = 1000
+
+// allAgents are the workspace's agents, crew by crew, the newest of each first; or
+// those of the crew that "crew_id" names.
+func (h *Handler) allAgents(ctx context.Context, c call, _ none) ([]crewshipAgentView, error) {
+	crews, err := h.crewsOf(ctx, c, c.URL.Query().Get("crew_id"))
+	if err != nil {
+		return nil, err
+	}
+	agents := []crewshipAgentView{}
+	for _, crew := range crews {
+		for p := (store.Page{Limit: maxLimit}); ; {
+			found, next, err := h.cfg.Store.CrewAgents(ctx, c.workspace, crew.ID, p)
+			if err != nil {
+				return nil, err
+			}
+			for _, s := range found {
+				agents = append(agents, viewCrewshipAgent(s, &crewName{crew.Name}))
+			}
+			if len(agents) >= maxAgents {
+				return agents[:maxAgents], nil
+			}
+			if next == "" {
+				break
+			}
+			p.Cursor = next
+		}
+	}
+	return agents, nil
+}
+
+// crewsOf are the workspace's crews, newest first, or the one of an id.
+func (h *Handler) crewsOf(ctx context.Context, c call, id string) (crews []boathook.Source, err error) {
+	if id != "" {
+		crew, err := h.source(ctx, c, boathook.Crew, id)
+		if boathook.IsKind(err, boathook.NotFound) {
+			err = boathook.Errorf(boathook.NotFound, "Crew not found")
+		}
+		return []boathook.Source{crew}, err
+	}
+	for p := (store.Page{Limit: maxLimit}); ; {
+		found, next, err := h.cfg.Store.Sources(ctx, c.workspace, boathook.Crew, p)
+		if crews = append(crews, found...); err != nil || next == "" {
+			return crews, err
+		}
+		p.Cursor = next
+	}
+}
+
+type shownSecret struct {
+	WebhookSecret string `json:"webhook_secret"`
+}
+
+// showAgentSecret shows an agent's webhook secret again. Who reads it is in the
+// log, and the secret is not.
+func (h *Handler) showAgentSecret(ctx context.Context, c call, _ none) (shownSecret, error) {
+	s, err := h.agent(ctx, c)
+	if err != nil {
+		return shownSecret{}, err
+	}
+	secret, err := h.openAgentSecret(ctx, s)
+	if err != nil {
+		return shownSecret{}, err
+	}
+	h.cfg.Log.InfoContext(ctx, "webhook secret shown", "source_id", s.ID, "workspace_id", c.workspace, "token_id", c.tokenID)
+	return shownSecret{secret}, nil
+}
+
+func (h *Handler) openAgentSecret(ctx context.Context, s boathook.Source) (string, error) {
+	if len(s.Agent.SealedSecret) == 0 {
+		return "", boathook.Errorf(boathook.NotFound, "Webhook secret not configured for agent")
+	}
+	secret, err := h.cfg.Seal.Open(ctx, s.WorkspaceID, seal.AgentSecret(s.ID), s.Agent.SealedSecret)
+	if err != nil {
+		return "", fmt.Errorf("open the secret of %s: %w", s.ID, err)
+	}
+	return string(secret), nil
 }
 
 type rotatedSecret struct {
@@ -301,14 +496,11 @@ func (h *Handler) internalSecret(w http.ResponseWriter, r *http.Request) error {
 	if view.Agent == nil {
 		return errNoAgent
 	}
-	if len(view.Agent.Agent.SealedSecret) == 0 {
-		return boathook.Errorf(boathook.NotFound, "Webhook secret not configured for agent")
-	}
-	secret, err := h.cfg.Seal.Open(r.Context(), view.Agent.WorkspaceID, seal.AgentSecret(view.Agent.ID), view.Agent.Agent.SealedSecret)
+	secret, err := h.openAgentSecret(r.Context(), *view.Agent)
 	if err != nil {
-		return fmt.Errorf("open the secret of %s: %w", view.Agent.ID, err)
+		return err
 	}
-	body, err := boathook.EncodeJSON(map[string]string{"webhook_secret": string(secret)})
+	body, err := boathook.EncodeJSON(shownSecret{secret})
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ func TestAnAgentShowsItsSettingsAndItsLiveTarget(t *testing.T) {
 	want := object{
 		"id": made.text("id"), "crew_id": idOf(crew), "name": "Reviewer", "slug": "reviewer",
 		"require_timestamp": false, "keep_plain_secret": false, "rate_per_minute": 60.0, "max_in_flight": 8.0,
+		"dedupe_seconds": 0.0, "fence_payload": false, "preset": "none", "verification": map[string]any{"preset": "none"},
 		"trigger_url": "https://hooks.example.com/api/v1/webhooks/" + idOf(crew) + "/" + made.text("id") + "/trigger",
 		"created_at":  "2026-03-01T12:00:00.000Z", "version_number": 1.0, "webhook_secret": secret,
 		"target": map[string]any{"type": "http", "url": "https://e.example", "headers": map[string]any{"X-Key": "********"}},
@@ -46,9 +47,10 @@ func TestAnAgentShowsItsSettingsAndItsLiveTarget(t *testing.T) {
 	}
 
 	changed := a.ask(200, "PATCH", agent, `{"name":"R","slug":"r","require_timestamp":true,"keep_plain_secret":true,"rate_per_minute":1,
-		"max_in_flight":100,"target":{"type":"command","argv":["true"]}}`)
+		"max_in_flight":100,"dedupe_seconds":86400,"fence_payload":true,"preset":"github","target":{"type":"command","argv":["true"]}}`)
 	maps.Copy(want, object{
 		"name": "R", "slug": "r", "require_timestamp": true, "keep_plain_secret": true, "rate_per_minute": 1.0,
+		"dedupe_seconds": 86400.0, "fence_payload": true, "preset": "github", "verification": map[string]any{"preset": "github"},
 		"max_in_flight": 100.0, "version_number": 2.0, "target": map[string]any{"type": "command", "argv": []any{"true"}},
 	})
 	if !reflect.DeepEqual(changed, want) {
@@ -73,19 +75,25 @@ func TestAgentsAreChecked(t *testing.T) {
 	crew := agent[:strings.Index(agent, "/agents")]
 	const target = `"target":{"type":"command","argv":["true"]}`
 	for body, field := range map[string]string{
-		`{"slug":"a",` + target + `}`:                                          "name",
-		`{"name":"a",` + target + `}`:                                          "slug",
-		`{"name":"a","slug":"a"}`:                                              "target",
-		`{"name":"a","slug":"a","target":{"type":"http"}}`:                     "target.url",
-		`{"name":"a","slug":"A",` + target + `}`:                               "slug",
-		`{"name":"a","slug":"-a",` + target + `}`:                              "slug",
-		`{"name":"a","slug":"a_b",` + target + `}`:                             "slug",
-		`{"name":"a","slug":"` + strings.Repeat("a", 64) + `",` + target + `}`: "slug",
-		`{"name":"a","slug":"a","rate_per_minute":0,` + target + `}`:           "rate_per_minute",
-		`{"name":"a","slug":"a","rate_per_minute":6001,` + target + `}`:        "rate_per_minute",
-		`{"name":"a","slug":"a","max_in_flight":0,` + target + `}`:             "max_in_flight",
-		`{"name":"a","slug":"a","max_in_flight":101,` + target + `}`:           "max_in_flight",
-		`{"name":"a","slug":"a","webhook_secret":"x",` + target + `}`:          "webhook_secret",
+		`{"slug":"a",` + target + `}`:                                                                 "name",
+		`{"name":"a",` + target + `}`:                                                                 "slug",
+		`{"name":"a","slug":"a"}`:                                                                     "target",
+		`{"name":"a","slug":"a","target":{"type":"http"}}`:                                            "target.url",
+		`{"name":"a","slug":"A",` + target + `}`:                                                      "slug",
+		`{"name":"a","slug":"-a",` + target + `}`:                                                     "slug",
+		`{"name":"a","slug":"a_b",` + target + `}`:                                                    "slug",
+		`{"name":"a","slug":"` + strings.Repeat("a", 64) + `",` + target + `}`:                        "slug",
+		`{"name":"a","slug":"a","rate_per_minute":0,` + target + `}`:                                  "rate_per_minute",
+		`{"name":"a","slug":"a","rate_per_minute":6001,` + target + `}`:                               "rate_per_minute",
+		`{"name":"a","slug":"a","max_in_flight":0,` + target + `}`:                                    "max_in_flight",
+		`{"name":"a","slug":"a","max_in_flight":101,` + target + `}`:                                  "max_in_flight",
+		`{"name":"a","slug":"a","webhook_secret":"x",` + target + `}`:                                 "webhook_secret",
+		`{"name":"a","slug":"a","dedupe_seconds":-1,` + target + `}`:                                  "dedupe_seconds",
+		`{"name":"a","slug":"a","dedupe_seconds":86401,` + target + `}`:                               "dedupe_seconds",
+		`{"name":"a","slug":"a","preset":"gh",` + target + `}`:                                        "preset",
+		`{"name":"a","slug":"a","preset":"github","verification":{"preset":"github"},` + target + `}`: "preset",
+		`{"name":"a","slug":"a","verification":{"preset":"github","secret":"short"},` + target + `}`:  "verification.secret",
+		`{"name":"a","slug":"a","verification":{"preset":"hmac","header":"x-signature","algorithm":"sha256","encoding":"hex"},` + target + `}`: "verification.header",
 	} {
 		a.refused(400, field, "POST", crew+"/agents", body)
 	}
@@ -100,6 +108,60 @@ func TestAgentsAreChecked(t *testing.T) {
 	member := a.tokenFor(stackToken, boathook.Member)
 	a.as(member, 200, "PATCH", agent, `{"name":"renamed"}`)
 	a.as(member, 403, "PATCH", agent, `{`+target+`}`)
+}
+
+func TestAnAgentsVerificationHasASecretOfItsOwnOrTheAgents(t *testing.T) {
+	a := newAPI(t)
+	agent := a.agent()
+	stored := func() boathook.Verification {
+		t.Helper()
+		view, err := a.store.LookUpAgent(t.Context(), idOf(agent))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return view.Agent.Agent.Verification
+	}
+	got := a.ask(200, "PATCH", agent, `{"verification":{"preset":"stripe","secret":"whsec_of-stripe"}}`)
+	if v := got.object("verification"); !reflect.DeepEqual(v, object{"preset": "stripe"}) {
+		t.Errorf("it is shown as %v", v)
+	}
+	secret, err := a.config.Seal.Open(t.Context(), "ws_local", seal.AgentSender(idOf(agent)), stored().SealedSecret)
+	if err != nil || string(secret) != "whsec_of-stripe" {
+		t.Errorf("the stored secret opens to %q, %v", secret, err)
+	}
+	a.ask(200, "PATCH", agent, `{"verification":{"preset":"stripe"}}`) // it stays
+	if v := stored(); len(v.SealedSecret) == 0 {
+		t.Errorf("it is %+v", v)
+	}
+	a.ask(200, "PATCH", agent, `{"preset":"github"}`)
+	if v := stored(); v.Preset != "github" || v.SealedSecret != nil {
+		t.Errorf("without a secret of its own it is %+v", v)
+	}
+	if got := a.ask(200, "PATCH", agent, `{"preset":"none"}`).text("preset"); got != "none" || stored().IsSet() {
+		t.Errorf("ended, it is %q", got)
+	}
+}
+
+func TestAnAgentsRequestsAreListed(t *testing.T) {
+	a := newAPI(t)
+	agent := a.agent()
+	a.agentRun(agent, "run_a", nil)
+	a.clock.pass(time.Second)
+	refused := boathook.Request{
+		ID: "req_a", WorkspaceID: "ws_local", WebhookID: idOf(agent), At: a.clock.Now(), Outcome: boathook.RequestRejected, Status: 401,
+		Reason: "X-Webhook-Secret is not the agent's", Sender: &boathook.Sender{IP: "192.0.2.1"},
+	}
+	if err := a.store.PutRequest(t.Context(), 0, refused); err != nil {
+		t.Fatal(err)
+	}
+	got := a.ask(200, "GET", agent+"/requests", "").list("data")
+	if len(got) != 2 || got[0].text("reason") != refused.Reason || got[0].text("outcome") != "rejected" || got[1].text("run_id") != "run_a" {
+		t.Errorf("got %v", got)
+	}
+	if got := a.ask(200, "GET", agent+"/requests?outcome=rejected&limit=1", "").column("data", "id"); !slices.Equal(got, []string{"req_a"}) {
+		t.Errorf("rejected are %q", got)
+	}
+	a.refused(400, "outcome", "GET", agent+"/requests?outcome=lost", "")
 }
 
 func TestCrewsAndAgentsAreDeletedFromTheInside(t *testing.T) {
@@ -250,7 +312,7 @@ func TestAnAgentsRunsReadAsCrewshipsDo(t *testing.T) {
 			"id": fmt.Sprintf("run_%d", i), "agent_id": idOf(agent), "chat_id": "webhook-" + idOf(agent), "workspace_id": "ws_local",
 			"triggered_by": nil, "trigger_type": "WEBHOOK", "status": e.status, "started_at": nil, "finished_at": nil, "duration_ms": nil,
 			"error_message": nil, "exit_code": e.exitCode, "created_at": created.Format(boathook.TimeLayout),
-			"metadata": map[string]any{"event": "push", "source": "github", "trigger": "webhook"},
+			"metadata": map[string]any{"event": "push", "source": "github", "trigger": "WEBHOOK"},
 		}
 		if e.outcome != nil {
 			want["started_at"] = created.Add(time.Second).Format(boathook.TimeLayout)
@@ -274,13 +336,18 @@ func TestAnAgentsRunsReadAsCrewshipsDo(t *testing.T) {
 			t.Errorf("%q: %d runs, want %d", query, len(got), want)
 		}
 	}
-	for _, query := range []string{"?status=failed", "?status=PENDING", "?limit=0", "?limit=101", "?limit=x"} {
+	for query, want := range map[string]int{"?limit=0": 1, "?limit=-7": 1, "?limit=101": 10, "?limit=99999999999999999999": 10, "?limit=x": 10} {
+		if got := a.array(runs + query); len(got) != want {
+			t.Errorf("%q: %d runs, want %d", query, len(got), want)
+		}
+	}
+	for _, query := range []string{"?status=failed", "?status=PENDING"} {
 		if w := a.request(stackToken, "GET", runs+query, ""); w.Code != 400 || !strings.HasPrefix(w.Body.String(), `{"error":"`) {
 			t.Errorf("%q: got %d %s", query, w.Code, w.Body)
 		}
 	}
-	for _, path := range []string{"runs", "logs"} {
-		if w := a.request(stackToken, "GET", "/api/v1/agents/agent_x/"+path, ""); w.Code != 404 || w.Body.String() != `{"error":"Agent not found"}` {
+	for _, path := range []string{"", "/runs", "/logs"} {
+		if w := a.request(stackToken, "GET", "/api/v1/agents/agent_x"+path, ""); w.Code != 404 || w.Body.String() != `{"error":"Agent not found"}` {
 			t.Errorf("%s of an unknown agent: got %d %s", path, w.Code, w.Body)
 		}
 	}
@@ -329,13 +396,138 @@ func TestAllAgentsRunsComeInNumberedPages(t *testing.T) {
 	if ids := fmt.Sprint(got.column("data", "id")); ids != "[run_5 run_3 run_1]" || got.object("stats")["failed"] != 1.0 {
 		t.Errorf("one agent's: %v", got)
 	}
-	for query, want := range map[string]int{
-		"?page=0": 400, "?page=201": 400, "?page=200": 200, "?limit=100&page=100": 200, "?limit=100&page=101": 400, "?agent_id=agent_x": 404,
+	for query, want := range map[string][2]float64{
+		"?page=0": {1, 50}, "?page=-1": {1, 50}, "?page=x": {1, 50}, "?page=200": {200, 50}, "?page=201": {200, 50},
+		"?limit=0": {1, 1}, "?limit=101": {1, 100}, "?limit=100&page=101": {100, 100}, "?page=99999999999999999999": {200, 50},
 	} {
-		if w := a.request(stackToken, "GET", "/api/v1/runs"+query, ""); w.Code != want {
-			t.Errorf("%q: got %d %s, want %d", query, w.Code, w.Body, want)
+		p := a.ask(200, "GET", "/api/v1/runs"+query, "").object("pagination")
+		if got := [2]float64{p["page"].(float64), p["limit"].(float64)}; got != want {
+			t.Errorf("%q: page and limit are %v, want %v", query, got, want)
 		}
 	}
+	if w := a.request(stackToken, "GET", "/api/v1/runs?status=failed", ""); w.Code != 400 {
+		t.Errorf("a status that is none: got %d %s", w.Code, w.Body)
+	}
+	if w := a.request(stackToken, "GET", "/api/v1/runs?agent_id=agent_x", ""); w.Code != 404 {
+		t.Errorf("an unknown agent's runs: got %d %s", w.Code, w.Body)
+	}
+}
+
+func TestARunOfAnAgentIsLookedUp(t *testing.T) {
+	a := newAPI(t)
+	agent := a.agent()
+	a.agentRun(agent, "run_a", &boathook.Outcome{Status: boathook.RunSucceeded})
+	listed := a.array("/api/v1/agents/" + idOf(agent) + "/runs")
+	if got := a.ask(200, "GET", "/api/v1/runs/run_a", ""); len(listed) != 1 || !reflect.DeepEqual(got, listed[0]) {
+		t.Errorf("got %v, listed is %v", got, listed)
+	}
+	deployment := a.deployment()
+	a.version(deployment, "production")
+	other := a.ask(202, "POST", "/v1/runs", `{"deployment_id":"`+idOf(deployment)+`"}`).text("run_id")
+	stranger := a.ask(201, "POST", "/v1/workspaces", `{"name":"other"}`).text("token")
+	for _, tc := range []struct{ token, run string }{{stackToken, "run_x"}, {stackToken, other}, {stranger, "run_a"}} {
+		if w := a.request(tc.token, "GET", "/api/v1/runs/"+tc.run, ""); w.Code != 404 || w.Body.String() != `{"error":"Run not found"}` {
+			t.Errorf("%s: got %d %s", tc.run, w.Code, w.Body)
+		}
+	}
+	a.ask(202, "POST", "/v1/runs/"+other+"/cancel", "")
+}
+
+func TestAgentsAreLookedUpAsCrewshipsClientsDo(t *testing.T) {
+	a := newAPI(t)
+	if got := a.request(stackToken, "GET", "/api/v1/agents", "").Body.String(); got != "[]" {
+		t.Errorf("without agents: %s", got)
+	}
+	one := a.agent()
+	a.clock.pass(time.Minute)
+	other := a.agent()
+	crew := strings.Split(one, "/")[3]
+	want := object{
+		"id": idOf(one), "crew_id": crew, "workspace_id": "ws_local", "name": "Reviewer", "slug": "reviewer",
+		"created_at": "2026-03-01T12:00:00.000Z", "crew": map[string]any{"name": a.ask(200, "GET", "/v1/crews/"+crew, "").text("name")},
+	}
+	got := a.array("/api/v1/agents")
+	if len(got) != 2 || got[0].text("id") != idOf(other) || !reflect.DeepEqual(got[1], want) {
+		t.Errorf("got  %v\nwant %v at last", got, want)
+	}
+	for query, ids := range map[string][]string{
+		"?workspace_id=ws_local": {idOf(other), idOf(one)}, "?crew_id=" + crew: {idOf(one)}, "?workspace_id=ws_local&crew_id=" + crew: {idOf(one)},
+	} {
+		var found []string
+		for _, o := range a.array("/api/v1/agents" + query) {
+			found = append(found, o.text("id"))
+		}
+		if !slices.Equal(found, ids) {
+			t.Errorf("%q: got %q, want %q", query, found, ids)
+		}
+	}
+	want["timeout_seconds"] = 600.0
+	if got := a.ask(200, "GET", "/api/v1/agents/"+idOf(one)+"?workspace_id=ws_local", ""); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	for path, body := range map[string]string{
+		"?workspace_id=ws_other": `{"error":"Workspace not found"}`, "?crew_id=crew_x": `{"error":"Crew not found"}`,
+		"?crew_id=" + idOf(one): `{"error":"Crew not found"}`,
+	} {
+		if w := a.request(stackToken, "GET", "/api/v1/agents"+path, ""); w.Code != 404 || w.Body.String() != body {
+			t.Errorf("%s: got %d %s", path, w.Code, w.Body)
+		}
+	}
+	for _, path := range []string{"/api/v1/agents/" + idOf(one), "/api/v1/agents/" + idOf(one) + "/runs", "/api/v1/runs", "/api/v1/ws-token"} {
+		if w := a.request(stackToken, "GET", path+"?workspace_id=ws_other", ""); w.Code != 404 || w.Body.String() != `{"error":"Workspace not found"}` {
+			t.Errorf("%s in another workspace: got %d %s", path, w.Code, w.Body)
+		}
+	}
+	stranger := a.ask(201, "POST", "/v1/workspaces", `{"name":"other"}`).text("token")
+	if got := a.request(stranger, "GET", "/api/v1/agents", "").Body.String(); got != "[]" {
+		t.Errorf("another workspace sees %s", got)
+	}
+	a.as(stranger, 404, "GET", "/api/v1/agents/"+idOf(one), "")
+}
+
+func TestEachAgentOfTheWorkspaceIsListed(t *testing.T) {
+	a := newAPI(t)
+	for i := range 205 { // more than a page of crews, and one crew with more than a page of agents
+		crew := boathook.Source{ID: fmt.Sprintf("crew_%d", i), WorkspaceID: "ws_local", Kind: boathook.Crew, Name: "c", CreatedAt: a.clock.Now()}
+		if err := a.store.PutSource(t.Context(), crew); err != nil {
+			t.Fatal(err)
+		}
+		for j := range map[bool]int{true: 205, false: 1}[i == 0] {
+			agent := boathook.Source{
+				ID: fmt.Sprintf("agent_%d_%d", i, j), WorkspaceID: "ws_local", Kind: boathook.Agent, Name: "a", CreatedAt: a.clock.Now(),
+				Agent: &boathook.AgentSettings{CrewID: crew.ID, Slug: fmt.Sprint("s", j)},
+			}
+			if err := a.store.PutSource(t.Context(), agent); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := a.array("/api/v1/agents"); len(got) != 409 {
+		t.Errorf("%d agents are listed, want 409", len(got))
+	}
+}
+
+func TestAnAdminReadsAnAgentsSecretAgainAndTheLogTellsWho(t *testing.T) {
+	a := newAPI(t)
+	agent := a.agent()
+	path := agent + "/webhook-secret"
+	rotated := a.ask(200, "POST", "/api/v1/agents/"+idOf(agent)+"/webhook-secret/rotate", "").text("webhook_secret")
+	admin := a.ask(201, "POST", "/v1/tokens", `{"name":"a","role":"admin"}`)
+	if got := a.as(admin.text("token"), 200, "GET", path, ""); !reflect.DeepEqual(got, object{"webhook_secret": rotated}) {
+		t.Errorf("got %v, want %s", got, rotated)
+	}
+	logged := a.log.String()
+	if !strings.Contains(logged, "source_id="+idOf(agent)) || !strings.Contains(logged, "token_id="+admin.text("id")) || strings.Contains(logged, rotated) {
+		t.Errorf("logged %s", logged)
+	}
+	a.as(a.tokenFor(stackToken, boathook.Member), 403, "GET", path, "")
+	crew := "/v1/crews/" + a.ask(201, "POST", "/v1/crews", `{"name":"c"}`).text("id")
+	a.ask(404, "GET", crew+"/agents/"+idOf(agent)+"/webhook-secret", "")
+	bare := boathook.Source{ID: "agent_bare", WorkspaceID: "ws_local", Kind: boathook.Agent, Agent: &boathook.AgentSettings{CrewID: idOf(crew)}}
+	if err := a.store.PutSource(t.Context(), bare); err != nil {
+		t.Fatal(err)
+	}
+	a.ask(404, "GET", crew+"/agents/agent_bare/webhook-secret", "")
 }
 
 // These lists can't say that there is more behind a page.
@@ -400,9 +592,9 @@ func TestAnAgentsLogIsThatOfItsRunsNewestFirst(t *testing.T) {
 	if got := a.request(stackToken, "GET", logs+"?limit=1&offset=1", "").Body.String(); got != "["+want+"]" {
 		t.Errorf("got  %s\nwant [%s]", got, want)
 	}
-	for _, query := range []string{"?limit=0", "?limit=501", "?offset=-1", "?offset=x"} {
-		if w := a.request(stackToken, "GET", logs+query, ""); w.Code != 400 {
-			t.Errorf("%q: got %d %s", query, w.Code, w.Body)
+	for query, want := range map[string]int{"?limit=0": 1, "?limit=501": 5, "?offset=-1": 5, "?offset=x": 5, "?offset=1000001": 0} {
+		if got := a.array(logs + query); len(got) != want {
+			t.Errorf("%q: %d lines, want %d", query, len(got), want)
 		}
 	}
 }

@@ -261,6 +261,8 @@ func (h *Handler) systems() []system {
 		{"GET " + agent, viewer, serve(ok, h.getAgent)},
 		{"PATCH " + agent, member, serve(ok, h.changeAgent)}, // and for the target admin
 		{"DELETE " + agent, member, serve(gone, h.deleteAgent)},
+		{"GET " + agent + "/requests", viewer, serve(ok, h.listAgentRequests)},
+		{"GET " + agent + "/webhook-secret", admin, serve(ok, h.showAgentSecret)},
 
 		{"POST /v1/repositories", member, serve(created, h.createRepository)},
 		{"GET /v1/repositories", viewer, serve(ok, h.listRepositories)},
@@ -302,11 +304,17 @@ func (h *Handler) systems() []system {
 		)
 	}
 	agents := []route{
+		{"GET /api/v1/agents", viewer, serve(ok, h.allAgents)},
+		{"GET /api/v1/agents/{agent}", viewer, serve(ok, h.lookUpAgent)},
 		{"GET /api/v1/agents/{agent}/runs", viewer, serve(ok, h.agentRuns)},
 		{"GET /api/v1/agents/{agent}/logs", viewer, serve(ok, h.agentLog)},
 		{"POST /api/v1/agents/{agent}/webhook-secret/rotate", member, serve(ok, h.rotateAgentSecret)},
 		{"GET /api/v1/runs", viewer, serve(ok, h.allAgentRuns)},
+		{"GET /api/v1/runs/{run}", viewer, serve(ok, h.agentRun)},
 		{"GET /api/v1/ws-token", viewer, serve(ok, h.streamToken)},
+	}
+	for i := range agents {
+		agents[i].handle = inWorkspace(agents[i].handle)
 	}
 	hooks := []route{
 		{"GET /repos/{owner}/{repo}/hooks", viewer, h.listHooks},

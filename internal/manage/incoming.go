@@ -164,7 +164,7 @@ func (h *Handler) applyIncoming(ctx context.Context, in incomingChange, w *boath
 		}
 	}
 	if in.Verification != nil {
-		v, err := h.sealVerification(ctx, *in.Verification, *w)
+		v, err := h.sealVerification(ctx, *in.Verification, verifiedWebhook(*w))
 		if err != nil {
 			return err
 		}

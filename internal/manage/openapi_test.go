@@ -67,7 +67,7 @@ func TestEachRouteRefusesWhatCanNotBeReadAndFailsWithItsDependencies(t *testing.
 			a.ask(400, method, path, `[]`)
 			a.ask(413, method, path, `{"x":"`+tooLong+`"}`)
 		}
-		if document.HasQuery(pattern, "limit") {
+		if document.HasQuery(pattern, "limit") && !strings.HasPrefix(path, "/api/") { // Crewship's limits are clamped
 			a.ask(400, method, path+"?limit=0", "")
 		}
 	}

@@ -48,12 +48,25 @@ func (h *Handler) listRequests(ctx context.Context, c call, _ none) (list[arriva
 	if err != nil {
 		return list[arrivalView]{}, err
 	}
+	return h.requests(ctx, c, w.SourceID, w.ID)
+}
+
+// listAgentRequests lists the triggers of an agent, which is its own webhook.
+func (h *Handler) listAgentRequests(ctx context.Context, c call, _ none) (list[arrivalView], error) {
+	s, err := h.agent(ctx, c)
+	if err != nil {
+		return list[arrivalView]{}, err
+	}
+	return h.requests(ctx, c, s.ID, s.ID)
+}
+
+func (h *Handler) requests(ctx context.Context, c call, sourceID, webhookID string) (list[arrivalView], error) {
 	p, err := c.page()
 	if err != nil {
 		return list[arrivalView]{}, err
 	}
 	q := store.RequestQuery{
-		WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, WebhookID: w.ID, Page: p,
+		WorkspaceID: c.workspace, SourceID: sourceID, WebhookID: webhookID, Page: p,
 		Outcome: boathook.RequestOutcome(c.URL.Query().Get("outcome")),
 	}
 	if q.Outcome != "" && !slices.Contains(boathook.RequestOutcomes, q.Outcome) {

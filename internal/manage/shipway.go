@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -238,10 +239,10 @@ const (
 func (c call) perPage() int { return c.clamped("per_page", 1, maxPerPage, defaultPerPage) }
 
 // clamped is a number of the query: where it is none, the default one, and
-// where it is out of range, the nearest that is not, as GitHub takes it.
+// where it is out of range, the nearest that is not, as GitHub and Crewship take it.
 func (c call) clamped(name string, least, most, otherwise int) int {
 	n, err := strconv.Atoi(c.URL.Query().Get(name))
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // of a number out of an int's range, the nearest int
 		return otherwise
 	}
 	return min(max(n, least), most)

@@ -77,9 +77,20 @@ func viewFilter(f boathook.Filter) *filterView {
 	return &filterView{f.Events, f.Pointer, f.Equals}
 }
 
-// sealVerification checks a verification and seals its secret for w, whose own
-// is the one before.
-func (h *Handler) sealVerification(ctx context.Context, in verificationInput, w boathook.IncomingWebhook) (boathook.Verification, error) {
+// verified is what keeps a verification: a webhook or an agent.
+type verified struct {
+	workspaceID, id string
+	subject         string // of its secret; see package seal
+	now             boathook.Verification
+	ownSecret       bool // a verification without a secret is by another that it has
+}
+
+func verifiedWebhook(w boathook.IncomingWebhook) verified {
+	return verified{workspaceID: w.WorkspaceID, id: w.ID, subject: seal.IncomingSecret(w.ID), now: w.Verification}
+}
+
+// sealVerification checks a verification and seals its secret for what keeps it.
+func (h *Handler) sealVerification(ctx context.Context, in verificationInput, of verified) (boathook.Verification, error) {
 	v := boathook.Verification{
 		Preset: in.Preset, Header: in.Header, Algorithm: in.Algorithm, Encoding: in.Encoding, Prefix: in.Prefix, Separator: in.Separator,
 		TimestampHeader: in.TimestampHeader, DeliveryHeader: in.DeliveryHeader, EventHeader: in.EventHeader, EventPointer: in.EventPointer,
@@ -106,14 +117,16 @@ func (h *Handler) sealVerification(ctx context.Context, in verificationInput, w 
 	}
 	can, must := sender.TakesSecret()
 	switch {
+	case !can && of.ownSecret && v.IsSet():
+		return v, boathook.InvalidField("verification.preset", "%s is not by a secret: an agent needs one that is", v.Preset)
 	case !can && in.Secret != nil:
 		return v, boathook.InvalidField("verification.secret", "the preset %s has none", v.Preset)
 	case !can:
 		return v, nil
-	case in.Secret == nil && v.Preset == w.Verification.Preset:
-		v.SealedSecret = w.Verification.SealedSecret
+	case in.Secret == nil && v.Preset == of.now.Preset:
+		v.SealedSecret = of.now.SealedSecret
 		return v, nil
-	case in.Secret == nil && must:
+	case in.Secret == nil && must && !(of.ownSecret && sender.CheckSecret(boathook.NewAgentSecret()) == nil):
 		return v, boathook.InvalidField("verification.secret", "is required: the one that the sender signs with")
 	case in.Secret == nil:
 		return v, nil
@@ -121,9 +134,9 @@ func (h *Handler) sealVerification(ctx context.Context, in verificationInput, w 
 	if err := checkSenderSecret(*in.Secret, sender); err != nil {
 		return v, err
 	}
-	v.SealedSecret, err = h.cfg.Seal.Seal(ctx, w.WorkspaceID, seal.IncomingSecret(w.ID), []byte(*in.Secret))
+	v.SealedSecret, err = h.cfg.Seal.Seal(ctx, of.workspaceID, of.subject, []byte(*in.Secret))
 	if err != nil {
-		return v, fmt.Errorf("seal the secret of %s: %w", w.ID, err)
+		return v, fmt.Errorf("seal the secret of %s: %w", of.id, err)
 	}
 	return v, nil
 }

@@ -28,6 +28,7 @@ type runEnvelope struct {
 	CreatedAt     int64                `json:"c"` // Unix milliseconds
 	EventName     string               `json:"en,omitempty"`
 	EventSource   string               `json:"es,omitempty"`
+	Fenced        bool                 `json:"fe,omitempty"`
 	Input         []byte               `json:"i"`
 }
 
@@ -37,7 +38,7 @@ func EncodeRun(r boathook.Run) (Message, error) {
 		ID: r.ID, WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID,
 		VersionNumber: r.VersionNumber, Environment: r.Environment, Trigger: r.Trigger,
 		WebhookID: r.WebhookID, CreatedAt: r.CreatedAt.UnixMilli(),
-		EventName: r.EventName, EventSource: r.EventSource, Input: deflate.Compress(r.Input),
+		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: deflate.Compress(r.Input),
 	})
 	if err != nil {
 		return Message{}, fmt.Errorf("encode run %s: %w", r.ID, err)
@@ -65,7 +66,7 @@ func DecodeRun(body string) (boathook.Run, error) {
 			VersionNumber: e.VersionNumber, Environment: e.Environment, Trigger: e.Trigger,
 			WebhookID: e.WebhookID, InputHash: boathook.HashInput(input),
 			CreatedAt: time.UnixMilli(e.CreatedAt).UTC(), Status: boathook.RunPending,
-			EventName: e.EventName, EventSource: e.EventSource,
+			EventName: e.EventName, EventSource: e.EventSource, Fenced: e.Fenced,
 		},
 		Input: input,
 	}, nil

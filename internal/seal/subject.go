@@ -18,5 +18,9 @@ func IncomingSecret(webhookID string) string { return webhookID + "/sender-secre
 // AgentSecret is of the secret that an agent's triggers are signed with.
 func AgentSecret(agentID string) string { return agentID + "/webhook-secret" }
 
+// AgentSender is of the secret that the senders of an agent's preset prove
+// themselves with.
+func AgentSender(agentID string) string { return agentID + "/sender-secret" }
+
 // TargetHeaders is of the headers that a version's target is sent.
 func TargetHeaders(versionID string) string { return versionID + "/target-headers" }

@@ -112,6 +112,7 @@
 //	Connection           records  conn#id / connection        GetItem C                               1 R
 //	DeleteConnection     records  watch#ws / id, conn#id      DeleteItem x2                           2 W
 //	Watch                records  watch#ws / id               PutItem                                 1 W
+//	Unwatch              records  watch#ws / id               DeleteItem                              1 W
 //	Watchers             records  watch#ws                    Query                                   0.5 R per 4 KiB, about 40 watchers
 //	WatchersBy           records  watch#ws                    Query C                                 1 R per 4 KiB, about 40 watchers
 //

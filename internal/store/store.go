@@ -294,13 +294,20 @@ type RunCounts struct {
 // thus neither fills the store nor drives out what the others have sent.
 const RequestSlots = 200
 
-// RequestQuery selects a webhook's requests; an empty outcome selects all.
+// RequestQuery selects the requests to an incoming webhook or to an agent; an empty
+// outcome selects all.
 type RequestQuery struct {
 	WorkspaceID string
 	SourceID    string
-	WebhookID   string
+	WebhookID   string // or the agent's id, which is the source's too
 	Outcome     boathook.RequestOutcome
 	Page
+}
+
+// Started reports whether a run of the source, which has a webhook or is an agent's,
+// was started by one of the requests.
+func (q RequestQuery) Started(webhookID string) bool {
+	return webhookID == q.WebhookID || webhookID == "" && q.WebhookID == q.SourceID
 }
 
 // Requests are the log of incoming webhooks. Those that were accepted are not
@@ -537,6 +544,9 @@ type Connections interface {
 
 	// Watch adds an authenticated connection to its workspace's watchers.
 	Watch(ctx context.Context, c boathook.Connection) error
+	// Unwatch takes a connection from its workspace's watchers. One that is none is no
+	// error.
+	Unwatch(ctx context.Context, c boathook.Connection) error
 	// Watchers are the connections that watch a workspace, by id. It may lag.
 	Watchers(ctx context.Context, workspaceID string) ([]boathook.Connection, error)
 	// WatchersBy are those of them that an API token opened. It never lags.

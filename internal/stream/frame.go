@@ -23,8 +23,10 @@ type frame struct {
 
 func (f frame) encode() ([]byte, error) { return boathook.EncodeJSON(f) }
 
+// errorFrame says what is wrong twice: Crewship's clients read "message", its
+// document shows "error".
 func errorFrame(channel, message string) frame {
-	return frame{Type: "error", Channel: channel, Payload: map[string]string{"error": message}}
+	return frame{Type: "error", Channel: channel, Payload: map[string]string{"error": message, "message": message}}
 }
 
 func channelOf(workspaceID string) string { return "workspace:" + workspaceID }

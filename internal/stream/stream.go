@@ -50,6 +50,7 @@ type Store interface {
 	Connection(ctx context.Context, id string) (boathook.Connection, error)
 	DeleteConnection(ctx context.Context, c boathook.Connection) error
 	Watch(ctx context.Context, c boathook.Connection) error
+	Unwatch(ctx context.Context, c boathook.Connection) error
 	WatchersBy(ctx context.Context, workspaceID, tokenID string) ([]boathook.Connection, error)
 	Token(ctx context.Context, workspaceID, id string) (boathook.Token, error)
 	PutDue(ctx context.Context, d store.Due) error
@@ -116,7 +117,7 @@ func (r *Room) checkToken(ctx context.Context, workspaceID, id string) error {
 type message struct {
 	Type    string `json:"type"`
 	Token   string `json:"token"`   // of "auth"
-	Channel string `json:"channel"` // of "subscribe"
+	Channel string `json:"channel"` // of "subscribe" and "unsubscribe"
 }
 
 // What a client did wrong.
@@ -163,12 +164,14 @@ func (r *Room) Receive(ctx context.Context, id string, text []byte) error {
 		return r.authenticate(ctx, c, m.Token)
 	case !authenticated:
 		return r.reply(ctx, id, errorFrame(m.Channel, notAuthenticated))
-	case m.Type == "subscribe" && m.Channel == channelOf(c.WorkspaceID):
-		return r.watch(ctx, c)
-	case m.Type == "subscribe":
-		return r.reply(ctx, id, errorFrame(m.Channel, accessDenied))
-	default:
+	case m.Type != "subscribe" && m.Type != "unsubscribe":
 		return r.reply(ctx, id, errorFrame("", unknownType))
+	case m.Channel != channelOf(c.WorkspaceID):
+		return r.reply(ctx, id, errorFrame(m.Channel, accessDenied))
+	case m.Type == "subscribe":
+		return r.watch(ctx, c)
+	default: // a run that is under way may show its lines for as long as [lookUpEvery]
+		return r.Store.Unwatch(ctx, c)
 	}
 }
 

@@ -135,9 +135,10 @@ func must(t *testing.T, err error) {
 func auth(token string) string { return `{"type":"auth","token":"` + token + `"}` }
 
 const (
-	subscribe = `{"type":"subscribe","channel":"workspace:ws_a"}`
-	ping      = `{"type":"ping"}`
-	pong      = `{"type":"pong","payload":null}`
+	subscribe   = `{"type":"subscribe","channel":"workspace:ws_a"}`
+	unsubscribe = `{"type":"unsubscribe","channel":"workspace:ws_a"}`
+	ping        = `{"type":"ping"}`
+	pong        = `{"type":"pong","payload":null}`
 )
 
 func TestAFrameIsAnsweredOrEndsTheConnection(t *testing.T) {
@@ -162,59 +163,69 @@ func TestAFrameIsAnsweredOrEndsTheConnection(t *testing.T) {
 		"a field that is not known": {token: good, frames: []string{`{"id":7,"type":"ping","payload":{}}`}, want: []string{pong}},
 		"another workspace's channel": {
 			frames: []string{auth(other), subscribe},
-			want:   []string{`{"type":"error","channel":"workspace:ws_a","payload":{"error":"access denied"}}`},
+			want:   []string{`{"type":"error","channel":"workspace:ws_a","payload":{"error":"access denied","message":"access denied"}}`},
 		},
 		"another channel": {
 			token: good, frames: []string{`{"type":"subscribe","channel":"agent:ws_a"}`},
-			want: []string{`{"type":"error","channel":"agent:ws_a","payload":{"error":"access denied"}}`},
+			want: []string{`{"type":"error","channel":"agent:ws_a","payload":{"error":"access denied","message":"access denied"}}`},
 		},
 		"no channel": {
 			token: good, frames: []string{`{"type":"subscribe"}`},
-			want: []string{`{"type":"error","payload":{"error":"access denied"}}`},
+			want: []string{`{"type":"error","payload":{"error":"access denied","message":"access denied"}}`},
+		},
+		"unsubscribing":              {token: good, frames: []string{subscribe, unsubscribe}},
+		"unsubscribing from nothing": {token: good, frames: []string{unsubscribe, subscribe}, watches: true},
+		"unsubscribing from another's": {
+			frames: []string{auth(other), unsubscribe},
+			want:   []string{`{"type":"error","channel":"workspace:ws_a","payload":{"error":"access denied","message":"access denied"}}`},
+		},
+		"unsubscribing before authentication": {
+			frames: []string{unsubscribe, auth(good), subscribe},
+			want:   []string{`{"type":"error","channel":"workspace:ws_a","payload":{"error":"not authenticated","message":"not authenticated"}}`}, watches: true,
 		},
 		"subscribing before authentication": {
 			frames: []string{subscribe, auth(good), subscribe},
-			want:   []string{`{"type":"error","channel":"workspace:ws_a","payload":{"error":"not authenticated"}}`}, watches: true,
+			want:   []string{`{"type":"error","channel":"workspace:ws_a","payload":{"error":"not authenticated","message":"not authenticated"}}`}, watches: true,
 		},
 		"a bad token": {
 			frames: []string{auth("nonsense")},
-			want:   []string{`{"type":"error","payload":{"error":"unauthorized"}}`}, closed: true,
+			want:   []string{`{"type":"error","payload":{"error":"unauthorized","message":"unauthorized"}}`}, closed: true,
 		},
 		"a bad token after a good one": {
 			token: good, frames: []string{auth("nonsense"), subscribe},
-			want: []string{`{"type":"error","payload":{"error":"unauthorized"}}`}, watches: true,
+			want: []string{`{"type":"error","payload":{"error":"unauthorized","message":"unauthorized"}}`}, watches: true,
 		},
 		"another workspace's token after the first": {
 			token: good, frames: []string{auth(other), subscribe},
-			want: []string{`{"type":"error","payload":{"error":"access denied"}}`}, watches: true,
+			want: []string{`{"type":"error","payload":{"error":"access denied","message":"access denied"}}`}, watches: true,
 		},
 		"not JSON": {
 			token: good, frames: []string{"hello", subscribe},
-			want: []string{`{"type":"error","payload":{"error":"message is not a JSON object"}}`}, watches: true,
+			want: []string{`{"type":"error","payload":{"error":"message is not a JSON object","message":"message is not a JSON object"}}`}, watches: true,
 		},
 		"JSON that is no object": {
 			token: good, frames: []string{`["subscribe"]`},
-			want: []string{`{"type":"error","payload":{"error":"message is not a JSON object"}}`},
+			want: []string{`{"type":"error","payload":{"error":"message is not a JSON object","message":"message is not a JSON object"}}`},
 		},
 		"binary": {
 			token: good, frames: []string{"\x00\xff\x1b[31m"},
-			want: []string{`{"type":"error","payload":{"error":"message is not a JSON object"}}`},
+			want: []string{`{"type":"error","payload":{"error":"message is not a JSON object","message":"message is not a JSON object"}}`},
 		},
 		"not JSON before authentication": {
 			frames: []string{"hello"},
-			want:   []string{`{"type":"error","payload":{"error":"message is not a JSON object"}}`}, closed: true,
+			want:   []string{`{"type":"error","payload":{"error":"message is not a JSON object","message":"message is not a JSON object"}}`}, closed: true,
 		},
 		"a type that is not known": {
 			token: good, frames: []string{`{"type":"shout"}`},
-			want: []string{`{"type":"error","payload":{"error":"unknown message type"}}`},
+			want: []string{`{"type":"error","payload":{"error":"unknown message type","message":"unknown message type"}}`},
 		},
 		"too large": {
 			token: good, frames: []string{`{"type":"ping","payload":"` + strings.Repeat("x", 4<<10) + `"}`, subscribe},
-			want: []string{`{"type":"error","payload":{"error":"message too large"}}`}, watches: true,
+			want: []string{`{"type":"error","payload":{"error":"message too large","message":"message too large"}}`}, watches: true,
 		},
 		"too large before authentication": {
 			frames: []string{strings.Repeat(" ", 4<<10) + ping},
-			want:   []string{`{"type":"error","payload":{"error":"message too large"}}`}, closed: true,
+			want:   []string{`{"type":"error","payload":{"error":"message too large","message":"message too large"}}`}, closed: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -389,7 +400,7 @@ func TestAnAPITokensDeletionClosesTheWebSocketsThatItOpened(t *testing.T) {
 }
 
 func TestADeletedAPITokensWebSocketTokenOpensNothing(t *testing.T) {
-	const refused = `{"type":"error","payload":{"error":"unauthorized"}}`
+	const refused = `{"type":"error","payload":{"error":"unauthorized","message":"unauthorized"}}`
 	for name, tt := range map[string]struct {
 		token  string   // of the URL
 		before []string // frames while the API token is there

@@ -75,6 +75,14 @@ func (s *Store) Watch(ctx context.Context, c boathook.Connection) error {
 	return nil
 }
 
+// Unwatch implements [store.Connections].
+func (s *Store) Unwatch(ctx context.Context, c boathook.Connection) error {
+	if err := s.deleteRecord(ctx, watcherKey(c.WorkspaceID, c.ID)); err != nil {
+		return fmt.Errorf("have connection %s watch %s no more: %w", c.ID, c.WorkspaceID, err)
+	}
+	return nil
+}
+
 // Watchers implements [store.Connections].
 func (s *Store) Watchers(ctx context.Context, workspaceID string) ([]boathook.Connection, error) {
 	return s.watchers(ctx, workspaceID, false)

@@ -76,7 +76,7 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 	r := run()
 	r.Status, r.Error, r.ExitCode, r.Output = boathook.RunFailed, "exit status 7", new(7), json.RawMessage(`{}`)
 	r.StartedAt, r.CompletedAt, r.LogLines, r.Published = now, now, 12, true
-	r.EventName, r.EventSource = "push", "github"
+	r.EventName, r.EventSource, r.Fenced = "push", "github", true
 	r.Claim, r.CancelRequested = boathook.Claim{ID: "claim_x", LeaseUntil: now}, true
 	failed := delivery([]byte(`{}`))
 	failed.Status = boathook.DeliveryFailed
@@ -137,7 +137,9 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 		{"agent", func(s *dynamo.Store) error {
 			return s.PutSource(ctx, boathook.Source{
 				ID: "agent_a", WorkspaceID: "ws_a", Kind: boathook.Agent, CreatedAt: now,
-				Agent: &boathook.AgentSettings{CrewID: "crew_a", Slug: "a", SealedSecret: []byte{1}},
+				Agent: &boathook.AgentSettings{
+					CrewID: "crew_a", Slug: "a", SealedSecret: []byte{1}, Verification: boathook.Verification{SealedSecret: []byte{1}},
+				},
 			})
 		}},
 		{"load", func(s *dynamo.Store) error {

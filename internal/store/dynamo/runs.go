@@ -37,6 +37,7 @@ type headItem struct {
 	CreatedAt     time.Time            `dynamodbav:"c"`
 	EventName     string               `dynamodbav:"en,omitempty"`
 	EventSource   string               `dynamodbav:"es,omitempty"`
+	Fenced        bool                 `dynamodbav:"fe,omitempty"`
 
 	Status      boathook.RunStatus `dynamodbav:"s"` // active until the run is over: see status
 	Error       string             `dynamodbav:"er,omitempty"`
@@ -77,7 +78,7 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 		WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
 		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID,
 		InputHash: r.InputHash[:], InputSize: len(r.Input), CreatedAt: r.CreatedAt,
-		EventName: r.EventName, EventSource: r.EventSource,
+		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced,
 		Status: status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
 		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output), OutputSize: len(r.Output),
 		ClaimID: r.Claim.ID, LeaseUntil: r.Claim.LeaseUntil, CancelRequested: r.CancelRequested,
@@ -101,7 +102,7 @@ func (h headItem) head() boathook.RunHead {
 	head := boathook.RunHead{
 		ID: h.runID(), WorkspaceID: h.WorkspaceID, SourceID: h.SourceID, VersionID: h.VersionID, VersionNumber: h.VersionNumber,
 		Environment: h.Environment, Trigger: h.Trigger, WebhookID: h.WebhookID, CreatedAt: h.CreatedAt,
-		EventName: h.EventName, EventSource: h.EventSource,
+		EventName: h.EventName, EventSource: h.EventSource, Fenced: h.Fenced,
 		Status: h.status(), Error: h.Error, ExitCode: h.ExitCode, StartedAt: h.StartedAt, CompletedAt: h.CompletedAt,
 		LogLines: h.LogLines, Published: h.Published,
 		Claim: boathook.Claim{ID: h.ClaimID, LeaseUntil: h.LeaseUntil}, CancelRequested: h.CancelRequested,

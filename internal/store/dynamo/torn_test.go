@@ -223,6 +223,8 @@ func deaths() []death {
 		}, func(ctx context.Context, st s) error { return st.ReturnLease(ctx, lease) }},
 		{"PutConnection", nil, func(ctx context.Context, st s) error { return st.PutConnection(ctx, socket) }},
 		{"Watch", nil, func(ctx context.Context, st s) error { return st.Watch(ctx, socket) }},
+		{"Unwatch", func(ctx context.Context, st s) error { return st.Watch(ctx, socket) },
+			func(ctx context.Context, st s) error { return st.Unwatch(ctx, socket) }},
 		{"DeleteConnection", func(ctx context.Context, st s) error {
 			return errors.Join(st.PutConnection(ctx, socket), st.Watch(ctx, socket))
 		}, func(ctx context.Context, st s) error { return st.DeleteConnection(ctx, socket) }},

@@ -175,7 +175,7 @@ func cloneSource(src boathook.Source) boathook.Source {
 	src.CreatedAt = stored(src.CreatedAt)
 	if src.Agent != nil {
 		agent := *src.Agent
-		agent.SealedSecret = bytes.Clone(agent.SealedSecret)
+		agent.SealedSecret, agent.Verification.SealedSecret = bytes.Clone(agent.SealedSecret), bytes.Clone(agent.Verification.SealedSecret)
 		src.Agent = &agent
 	}
 	return src

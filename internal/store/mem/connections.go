@@ -62,6 +62,13 @@ func (s *Store) Watch(_ context.Context, c boathook.Connection) error {
 	return nil
 }
 
+// Unwatch implements [store.Connections].
+func (s *Store) Unwatch(_ context.Context, c boathook.Connection) error {
+	defer s.lock()()
+	s.unwatch(c)
+	return nil
+}
+
 // Watchers implements [store.Connections].
 func (s *Store) Watchers(_ context.Context, workspaceID string) (watchers []boathook.Connection, _ error) {
 	defer s.lock()()

@@ -53,10 +53,10 @@ func (s *Store) Requests(_ context.Context, q store.RequestQuery) ([]boathook.Re
 		}
 	}
 	started, edge := look(s.runsOf.before(q.SourceID, from), q.Share(1), func(r *boathook.Run) bool {
-		return r.WebhookID == q.WebhookID && wanted(accepted(r))
+		return q.Started(r.WebhookID) && wanted(accepted(r, q.WebhookID))
 	})
 	for _, e := range started {
-		found = append(found, entry[*boathook.Request]{e.position, accepted(e.value)})
+		found = append(found, entry[*boathook.Request]{e.position, accepted(e.value, q.WebhookID)})
 	}
 	page, next := cut(found, edge, q.Limit)
 	requests := make([]boathook.Request, len(page))
@@ -66,10 +66,10 @@ func (s *Store) Requests(_ context.Context, q store.RequestQuery) ([]boathook.Re
 	return requests, next, nil
 }
 
-// accepted is the request that started a run.
-func accepted(r *boathook.Run) *boathook.Request {
+// accepted is the request that started a run, to a webhook or an agent.
+func accepted(r *boathook.Run, to string) *boathook.Request {
 	return &boathook.Request{
-		ID: r.ID, WorkspaceID: r.WorkspaceID, WebhookID: r.WebhookID, At: r.CreatedAt,
+		ID: r.ID, WorkspaceID: r.WorkspaceID, WebhookID: to, At: r.CreatedAt,
 		Outcome: boathook.RequestAccepted, Status: http.StatusAccepted, RunID: r.ID,
 	}
 }

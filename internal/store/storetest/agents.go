@@ -17,7 +17,8 @@ func (s *suite) newAgent() boathook.Source {
 		ID: boathook.NewID(boathook.AgentID), WorkspaceID: boathook.NewID(boathook.WorkspaceID), Kind: boathook.Agent,
 		Name: "Reviewer", CreatedAt: s.clock.Now(), Agent: &boathook.AgentSettings{
 			CrewID: boathook.NewID(boathook.CrewID), Slug: "reviewer", RequireTimestamp: true, KeepPlainSecret: true,
-			RatePerMinute: 60, MaxInFlight: 8, SealedSecret: []byte{0, 1, 0xff},
+			RatePerMinute: 60, MaxInFlight: 8, SealedSecret: []byte{0, 1, 0xff}, DedupeSeconds: 60, FencePayload: true,
+			Verification: boathook.Verification{Preset: "github", SealedSecret: []byte{2}},
 		},
 	}
 }
@@ -173,7 +174,7 @@ func (s *suite) testLookUpAgent(t *testing.T) {
 		})
 		must(t, err)
 		run := s.newRun()
-		run.SourceID, run.EventName, run.EventSource = agent.ID, "push", "github"
+		run.SourceID, run.EventName, run.EventSource, run.Fenced = agent.ID, "push", "github", true
 		must(t, s.CreateRun(t.Context(), run))
 		must(t, s.Admit(t.Context(), agent.ID, run.ID, store.Limit{RatePerMinute: 1, MaxInFlight: 1}, store.Load{}, s.clock.Now()))
 

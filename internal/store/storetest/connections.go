@@ -42,6 +42,13 @@ func (s *suite) testConnections(t *testing.T) {
 			must(t, s.Watch(t.Context(), c))
 			wantWatchers(t, c.WorkspaceID, c)
 		}
+		for range 2 {
+			must(t, s.Unwatch(t.Context(), c))
+			wantWatchers(t, c.WorkspaceID)
+		}
+		wantSame(t, "connection", read(s.Connection(t.Context(), c.ID))(t), c)
+		must(t, s.Watch(t.Context(), c))
+		wantWatchers(t, c.WorkspaceID, c)
 	})
 	t.Run("a workspace has its own watchers until they are deleted", func(t *testing.T) {
 		workspaceID := boathook.NewID(boathook.WorkspaceID)

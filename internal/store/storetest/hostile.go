@@ -567,6 +567,14 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 				return s.Watch(c, boathook.Connection{ID: id, WorkspaceID: v.workspace.ID, ConnectedAt: now})
 			}),
 		},
+		"Unwatch": {
+			changes("", func(c ctx, id string) error {
+				return s.Unwatch(c, boathook.Connection{ID: id, WorkspaceID: v.workspace.ID})
+			}),
+			changes(ws, func(c ctx, id string) error {
+				return s.Unwatch(c, boathook.Connection{ID: boathook.NewID("conn"), WorkspaceID: id})
+			}),
+		},
 		"WatchersBy": {
 			lists(ws, func(c ctx, id string) (int, error) { by, err := s.WatchersBy(c, id, v.token.ID); return len(by), err }),
 			lists(tok, func(c ctx, id string) (int, error) {

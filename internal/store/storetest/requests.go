@@ -56,6 +56,25 @@ func (s *suite) requestsOf(w boathook.IncomingWebhook, outcome boathook.RequestO
 
 func (s *suite) testRequests(t *testing.T) {
 	source := s.newSource(boathook.NewID(boathook.WorkspaceID))
+	t.Run("an agent's are its runs and what started none", func(t *testing.T) {
+		agent := s.newAgent()
+		run := s.newRun()
+		run.WorkspaceID, run.SourceID, run.WebhookID, run.CreatedAt = agent.WorkspaceID, agent.ID, "", s.clock.Now()
+		must(t, s.CreateRun(t.Context(), run))
+		refused := s.newRequest(boathook.IncomingWebhook{ID: agent.ID, WorkspaceID: agent.WorkspaceID}, boathook.RequestRejected)
+		refused.At = s.clock.Now().Add(-time.Second)
+		must(t, s.PutRequest(t.Context(), 0, refused))
+		q := store.RequestQuery{WorkspaceID: agent.WorkspaceID, SourceID: agent.ID, WebhookID: agent.ID, Page: store.Page{Limit: 200}}
+		accepted := boathook.Request{
+			ID: run.ID, WorkspaceID: agent.WorkspaceID, WebhookID: agent.ID, At: run.CreatedAt,
+			Outcome: boathook.RequestAccepted, Status: http.StatusAccepted, RunID: run.ID,
+		}
+		wantSame(t, "requests", pageOf(s.Requests(t.Context(), q))(t), []boathook.Request{accepted, refused})
+		q.WebhookID = boathook.NewID(boathook.IncomingID)
+		if found := pageOf(s.Requests(t.Context(), q))(t); len(found) > 0 {
+			t.Errorf("a webhook has the agent's requests: %+v", found)
+		}
+	})
 	whole := store.Page{Limit: 200}
 
 	t.Run("one reads back as it was put, in the slot's place", func(t *testing.T) {

@@ -174,7 +174,7 @@ func TestAClientLearnsWhyItIsClosed(t *testing.T) {
 	p := newPlace(t, time.Minute)
 	conn := p.dial("")
 	send(t, conn, `{"type":"auth","token":"nonsense"}`)
-	if got := receive(t, conn); got != `{"type":"error","payload":{"error":"unauthorized"}}` {
+	if got := receive(t, conn); got != `{"type":"error","payload":{"error":"unauthorized","message":"unauthorized"}}` {
 		t.Errorf("it got %s", got)
 	}
 	if code := ended(t, conn); code != client.StatusPolicyViolation {

@@ -248,7 +248,7 @@ class Access(unittest.TestCase):
         other = call("POST", "/v1/workspaces", {"name": "other"}, 201)
         stranger = WebSocket(ws_token(other["token"]))
         stranger.send({"type": "subscribe", "channel": CHANNEL})
-        self.assertEqual(stranger.receive(), {"type": "error", "channel": CHANNEL, "payload": {"error": "access denied"}})
+        self.assertEqual(stranger.receive(), {"type": "error", "channel": CHANNEL, "payload": {"error": "access denied", "message": "access denied"}})
         stranger.send({"type": "subscribe", "channel": f"workspace:{other['id']}"})
         stranger.settle()
         agent = Agent("private", "cat >/dev/null; echo last")
@@ -256,6 +256,15 @@ class Access(unittest.TestCase):
         agent.trigger()
         agent.seen(ws, "last")
         stranger.settle()
+
+    def test_who_has_unsubscribed_sees_nothing(self):
+        silent, ws = watch(), watch()
+        silent.send({"type": "unsubscribe", "channel": CHANNEL})
+        silent.settle()
+        agent = Agent("unsubscribed", "cat >/dev/null; echo last")
+        agent.trigger()
+        agent.seen(ws, "last")
+        silent.settle()
 
     def test_who_has_not_subscribed_sees_nothing(self):
         silent, ws = WebSocket(ws_token()), watch()
@@ -276,14 +285,14 @@ class Access(unittest.TestCase):
     def test_a_bad_token_in_a_message_ends_the_connection(self):
         ws = WebSocket()
         ws.send({"type": "auth", "token": "nonsense"})
-        self.assertEqual(ws.receive(), {"type": "error", "payload": {"error": "unauthorized"}})
+        self.assertEqual(ws.receive(), {"type": "error", "payload": {"error": "unauthorized", "message": "unauthorized"}})
         self.assertEqual(ws.closed(), 1008)
 
     def test_before_authentication(self):
         ws = WebSocket()
         ws.settle()
         ws.send({"type": "subscribe", "channel": CHANNEL})
-        self.assertEqual(ws.receive(), {"type": "error", "channel": CHANNEL, "payload": {"error": "not authenticated"}})
+        self.assertEqual(ws.receive(), {"type": "error", "channel": CHANNEL, "payload": {"error": "not authenticated", "message": "not authenticated"}})
         ws.send("garbage")
         self.assertEqual(ws.receive()["type"], "error")
         self.assertEqual(ws.closed(), 1008)
