@@ -175,10 +175,6 @@ func (c calls) LogLines(ctx context.Context, runID string) (int, error) {
 	return do(ctx, c.p, "LogLines", runID, func() (int, error) { return c.Store.LogLines(ctx, runID) })
 }
 
-func (c calls) RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error {
-	return tell(ctx, c.p, "RecordAttempt", d.ID.String(), func() error { return c.Store.RecordAttempt(ctx, d, a) })
-}
-
 func (c calls) CancelDelivery(ctx context.Context, d boathook.Delivery) error {
 	return tell(ctx, c.p, "CancelDelivery", d.ID.String(), func() error { return c.Store.CancelDelivery(ctx, d) })
 }
@@ -193,22 +189,6 @@ func (c calls) PostponeDelivery(ctx context.Context, d boathook.Delivery, at tim
 
 func (c calls) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
 	return tell(ctx, c.p, "ReopenDelivery", d.ID.String(), func() error { return c.Store.ReopenDelivery(ctx, d, at) })
-}
-
-// page is what a list of deliveries gives at once, whatever the limit: a world
-// has few of them, and several pages are to be walked.
-const page = 2
-
-func (c calls) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error) {
-	q.Limit = page
-	deliveries, err = do(ctx, c.p, "Deliveries", q.WebhookID+q.Cursor, func() (found []boathook.Delivery, err error) {
-		found, next, err = c.Store.Deliveries(ctx, q)
-		return found, err
-	})
-	if err != nil {
-		next = ""
-	}
-	return deliveries, next, err
 }
 
 func (c calls) PutDue(ctx context.Context, d store.Due) error {

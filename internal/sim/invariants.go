@@ -115,7 +115,7 @@ func (w *world) lines() []*line { return []*line{w.runs, w.deliveries, w.retries
 
 // run checks an acceptance.
 func (c checker) run(a acceptance) {
-	r, err := c.store.Run(c.ctx, workspaceID, a.runID)
+	r, err := c.theRun(a.runID)
 	switch {
 	case c.dead[a.runID]:
 	case err != nil:
@@ -147,7 +147,7 @@ func (c checker) over(r boathook.Run) {
 			continue
 		}
 		delivery := boathook.NewDeliveryID(&event, id)
-		if _, err := c.store.Delivery(c.ctx, workspaceID, delivery); err != nil && !c.dead[delivery.String()] {
+		if _, _, err := c.record(delivery); err != nil && !c.dead[delivery.String()] {
 			c.violated(ruleDelivery, r.ID, "delivery %s to %s: %s", delivery, id, err)
 		}
 		c.delivery(delivery)
@@ -160,7 +160,7 @@ func (c checker) delivery(id boathook.DeliveryID) {
 		return
 	}
 	c.done[id] = true
-	d, attempts, err := c.store.Attempts(c.ctx, workspaceID, id)
+	d, attempts, err := c.record(id)
 	if c.dead[id.String()] {
 		return
 	}
@@ -239,7 +239,7 @@ func (c checker) event(id boathook.DeliveryID) {
 		c.violated(ruleEvent, id.String(), "%s", err)
 		return
 	}
-	r, err := c.store.Run(c.ctx, workspaceID, cmp.Or(body.RunID, body.Data.RunID))
+	r, err := c.theRun(cmp.Or(body.RunID, body.Data.RunID))
 	if err != nil {
 		return
 	}
@@ -251,7 +251,7 @@ func (c checker) event(id boathook.DeliveryID) {
 // promise checks that a resend has led to an attempt more, unless its webhook
 // was not there for it.
 func (c checker) promise(p promise) {
-	d, err := c.store.Delivery(c.ctx, workspaceID, p.id)
+	d, _, err := c.record(p.id)
 	switch {
 	case c.dead[p.id.String()]:
 	case err != nil:
@@ -272,6 +272,12 @@ func (w *world) allRuns() (all []boathook.Run) {
 			q.Cursor = next
 		}
 	}
+	for id, r := range w.ledger.runs { // those that have expired
+		if !slices.ContainsFunc(all, func(r boathook.Run) bool { return r.ID == id }) {
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, byAge)
 	return all
 }
 

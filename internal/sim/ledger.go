@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/queue"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
 	"boathook/internal/target"
@@ -28,8 +30,11 @@ type ledger struct {
 	marked     map[string]time.Time  // by run: when the store first had it marked as published
 	promises   []promise
 	published  []publication
-	records    map[boathook.DeliveryID]boathook.Delivery // as they were written last
-	loads      map[string]*load                          // by agent
+	records    map[boathook.DeliveryID]recorded
+	runs       map[string]boathook.Run // in long worlds: as they were written last
+	loads      map[string]*load        // by agent
+	arrivals   map[string][]arrival    // by webhook
+	successes  map[string][]time.Time  // by webhook: when what succeeded was sent
 	violations []Violation
 }
 
@@ -50,8 +55,10 @@ type acceptance struct {
 
 // request is what an endpoint was sent.
 type request struct {
-	body   []byte
-	status int // what it answers; 0 if nothing
+	body    []byte
+	status  int // what it answers; 0 if nothing
+	at      time.Time
+	attempt int
 }
 
 // change is a webhook from a time on; nil once it is deleted.
@@ -71,7 +78,8 @@ func newLedger() *ledger {
 	return &ledger{
 		executions: make(map[string]int), requests: make(map[boathook.DeliveryID][]request),
 		history: make(map[string][]change), finished: make(map[string]time.Time), marked: make(map[string]time.Time),
-		records: make(map[boathook.DeliveryID]boathook.Delivery), loads: make(map[string]*load),
+		records: make(map[boathook.DeliveryID]recorded), runs: make(map[string]boathook.Run), loads: make(map[string]*load),
+		arrivals: make(map[string][]arrival), successes: make(map[string][]time.Time),
 	}
 }
 
@@ -95,6 +103,7 @@ const (
 	ruleSameKey   = "a key has one run"
 	ruleKnownHost = "a request goes to its webhook's URL"
 	ruleVersion   = "a run executes a version of its environment"
+	ruleTime      = "an attempt is not made before its time"
 	ruleProven    = "who can't prove himself starts no run"
 )
 
@@ -139,7 +148,9 @@ func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body 
 	} else if !bytes.Equal(earlier[0].body, body) {
 		l.violated(ruleSameBody, id.String(), "first %s, then %s", earlier[0].body, body)
 	}
-	l.requests[id] = append(earlier, request{body, status})
+	l.early(job, earlier)
+	l.requests[id] = append(earlier, request{body, status, time.Now(), job.Attempt})
+	l.arrivals[webhook] = append(l.arrivals[webhook], arrival{time.Now(), status})
 	w.counts["request to a "+string(m)+" endpoint"]++
 
 	since := begun(ctx).Add(-staleness)
@@ -167,6 +178,21 @@ func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body 
 		l.violated(ruleSigned, id.String(), "in the dialect %s: %s", as.Dialect, err)
 	}
 	return status
+}
+
+// early checks that an attempt does not come before its time: after the first request
+// of the attempt before, its webhook's schedule waits. A resend does not wait.
+func (l *ledger) early(job queue.Delivery, earlier []request) {
+	before := slices.IndexFunc(earlier, func(r request) bool { return r.attempt == job.Attempt-1 })
+	if job.Series > 1 || job.Skipped > 0 || before < 0 || slices.ContainsFunc(earlier, func(r request) bool { return r.attempt == job.Attempt }) {
+		return
+	}
+	schedule := l.last(job.WebhookID).Retry
+	if wait := job.Attempt - 2; wait >= len(schedule) {
+		l.violated(ruleTime, job.ID.String(), "attempt %d, of %d", job.Attempt, 1+len(schedule))
+	} else if passed := time.Since(earlier[before].at); passed+2*maxSkew < schedule[wait]*8/10 {
+		l.violated(ruleTime, job.ID.String(), "attempt %d, %s after the one before", job.Attempt, passed)
+	}
 }
 
 // since is what a webhook was at a time and thereafter.
@@ -238,6 +264,12 @@ func (s witness) DeleteOutgoing(ctx context.Context, sourceID, id string) error 
 func (s witness) DisableOutgoing(ctx context.Context, sourceID, id string, d boathook.Disabling) error {
 	err := s.Store.DisableOutgoing(ctx, sourceID, id, d)
 	if err == nil {
+		s.w.mu.Lock()
+		s.w.ledger.disabled(id, d.Reason)
+		s.w.mu.Unlock()
+		if strings.HasPrefix(d.Reason, "failing") {
+			s.w.count("webhook disabled after days")
+		}
 		w, _ := s.Store.Outgoing(ctx, sourceID, id)
 		s.changed(id, &w)
 		s.w.count("webhook disabled")
@@ -247,17 +279,32 @@ func (s witness) DisableOutgoing(ctx context.Context, sourceID, id string, d boa
 
 // wrote notes a delivery's record after a write.
 func (s witness) wrote(ctx context.Context, d boathook.Delivery, err error) error {
-	if record, readErr := s.Store.Delivery(ctx, d.WorkspaceID, d.ID); readErr == nil {
-		s.w.mu.Lock()
-		s.w.ledger.records[d.ID] = record
-		s.w.mu.Unlock()
+	record, attempts, readErr := s.Store.Attempts(ctx, d.WorkspaceID, d.ID)
+	if readErr != nil {
+		return err
 	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	history := s.w.ledger.records[d.ID].history
+	if n := len(history); n == 0 || history[n-1].status != record.Status {
+		history = append(history, statusAt{time.Now(), record.Status})
+	}
+	s.w.ledger.records[d.ID] = recorded{record, attempts, history}
 	return err
 }
 
 // RecordAttempt implements [store.Deliveries].
 func (s witness) RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error {
-	return s.wrote(ctx, d, s.Store.RecordAttempt(ctx, d, a))
+	mended, err := s.mend(ctx, d, a)
+	if !mended {
+		err = s.Store.RecordAttempt(ctx, d, a)
+	}
+	if a.Succeeded() {
+		s.w.mu.Lock()
+		s.w.ledger.successes[d.WebhookID] = append(s.w.ledger.successes[d.WebhookID], a.SentAt)
+		s.w.mu.Unlock()
+	}
+	return s.wrote(ctx, d, err)
 }
 
 // CancelDelivery implements [store.Deliveries].
@@ -275,19 +322,40 @@ func (s witness) ReopenDelivery(ctx context.Context, d boathook.Delivery, at tim
 	return s.wrote(ctx, d, s.Store.ReopenDelivery(ctx, d, at))
 }
 
+// PutDue implements [store.DueRows].
+func (s witness) PutDue(ctx context.Context, d store.Due) error {
+	err := s.Store.PutDue(ctx, d)
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	s.w.dueAt[keyOf(d)] = d.At
+	return err
+}
+
+// DeleteDue implements [store.DueRows].
+func (s witness) DeleteDue(ctx context.Context, d store.Due) error {
+	err := s.Store.DeleteDue(ctx, d)
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	delete(s.w.dueAt, keyOf(d))
+	return err
+}
+
 // FinishRun implements [store.Runs].
 func (s witness) FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error) {
 	head, err := s.Store.FinishRun(ctx, id, c, o)
 	if err == nil {
 		s.first(s.w.ledger.finished, id)
 	}
+	s.wroteRun(ctx, id)
 	return head, err
 }
 
 // MarkPublished implements [store.Runs].
 func (s witness) MarkPublished(ctx context.Context, id string) error {
 	s.first(s.w.ledger.marked, id)
-	return s.Store.MarkPublished(ctx, id)
+	err := s.Store.MarkPublished(ctx, id)
+	s.wroteRun(ctx, id)
+	return err
 }
 
 func (s witness) first(times map[string]time.Time, id string) {

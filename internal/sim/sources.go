@@ -157,6 +157,12 @@ func (w *world) addWebhook(s *source, r *rand.Rand) {
 	if speaks, _ := dialect.Lookup(out.Dialect); speaks.SecretOptional && r.IntN(4) == 0 {
 		out.Secrets.Current = nil
 	}
+	if w.plan.long {
+		out.Retry = pick(r, longSchedules)
+		if r.IntN(3) == 0 {
+			e.mood, e.dead = pick(r, []mood{failing, unreachable, throttling}), true
+		}
+	}
 	w.mu.Lock()
 	out.Name = fmt.Sprintf("endpoint-%d.example", len(w.endpoints)+1)
 	out.URL = "https://" + out.Name

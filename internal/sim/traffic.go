@@ -125,7 +125,7 @@ func (i incident) simulate(t *testing.T, start func(*world)) (result waits) {
 	cryptotest.SetGlobalRandom(t, seed)
 	synctest.Test(t, func(*testing.T) {
 		tr := &traffic{
-			world: emptyWorld(seed, Bug{}), incident: i, random: rand.New(rand.NewPCG(seed, seed)),
+			world: emptyWorld(seed, Bug{}, false), incident: i, random: rand.New(rand.NewPCG(seed, seed)),
 			waits: make(waits), unmade: make(map[boathook.DeliveryID]time.Time),
 		}
 		tr.calm, tr.quiet, tr.client = true, true, tr

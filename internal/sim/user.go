@@ -48,15 +48,19 @@ func (w *world) live(t *testing.T) {
 	u := &users{w: w, t: t}
 	r := w.chance("script", "")
 	for n := range steps + r.IntN(10) {
-		time.Sleep(pause(r))
+		time.Sleep(w.pause(r))
 		step := rand.New(rand.NewPCG(w.seed, uint64(n)))
 		u.all.Go(func() { u.step(step) })
 	}
 	u.all.Wait()
 }
 
-// pause is the time between two steps: nearly none, seconds or minutes.
-func pause(r *rand.Rand) time.Duration {
+// pause is the time between two steps: nearly none, seconds or minutes, in long worlds
+// hours.
+func (w *world) pause(r *rand.Rand) time.Duration {
+	if w.plan.long && r.IntN(2) == 0 {
+		return between(r, time.Minute, 17*time.Hour)
+	}
 	switch r.IntN(3) {
 	case 0:
 		return between(r, time.Microsecond, 5*time.Millisecond)
@@ -96,6 +100,7 @@ func (u *users) step(r *rand.Rand) {
 		{1, u.deploy},
 		{5, u.changeMood},
 		{2, u.stepAClock},
+		{3 * weight(plan.long), func(*rand.Rand) { u.w.redrive() }},
 		{1, u.killAProcess},
 	}
 	total := 0
@@ -337,6 +342,10 @@ func (u *users) recover(r *rand.Rand) {
 	missed, _, err := u.w.store.Store.Deliveries(context.Background(), q)
 	must(err)
 	at := time.Now()
+	unchanged := make(map[boathook.DeliveryID]bool)
+	for _, d := range missed {
+		unchanged[d.ID] = u.w.unchangedSince(d.ID, at.Add(-u.w.plan.lag))
+	}
 	body := fmt.Sprintf(`{"since":%q,"until":%q%s}`, u.w.began.Add(-maxSkew).Format(time.RFC3339), at.Add(maxSkew).Format(time.RFC3339Nano), statuses)
 	a := u.manage(http.MethodPost, path+"/recover", body)
 	if a.status != http.StatusAccepted {
@@ -351,6 +360,9 @@ func (u *users) recover(r *rand.Rand) {
 	}
 	u.w.count("recover")
 	for _, d := range missed {
+		if !unchanged[d.ID] {
+			continue // the list may not have had it
+		}
 		u.w.promise(promise{d.ID, at, d.Attempts})
 	}
 }

@@ -23,7 +23,6 @@ const (
 	workspaceID = "ws_sim"
 	adminToken  = "bh_the-stacks-own-token"
 
-	retention = 30 * 24 * time.Hour
 	// As in template.yaml.
 	runsVisibility       = 960 * time.Second
 	deliveriesVisibility = 360 * time.Second
@@ -33,7 +32,7 @@ const (
 
 	// patience is how long a world has to come to rest once the trouble is
 	// over: longer than any schedule of retries.
-	patience = 4 * 24 * time.Hour
+	patience = 40 * 24 * time.Hour
 )
 
 // Bug is a fault in a room's wiring, planted to see that it is found. Each
@@ -64,11 +63,16 @@ func Run(t *testing.T, seed uint64, bug Bug) (result Result) {
 		w.start()
 		w.live(t)
 		w.setCalm()
-		w.settle()
-		w.check(false)
-		if w.redrive() > 0 {
-			w.settle()
+		if w.plan.long {
+			w.settleDaily()
 			w.check(true)
+		} else {
+			w.settleFor(patience)
+			w.check(false)
+			if w.redrive() > 0 {
+				w.settleFor(patience)
+				w.check(true)
+			}
 		}
 		w.stop()
 		result = Result{seed, w.ledger.violations, w.counts, w.trace}
@@ -107,28 +111,33 @@ type world struct {
 	ledger    *ledger
 	trace     trace
 	counts    map[string]int
-	invoked   int // invocations that go on
+	halves    map[tornAt]half
+	dueAt     map[dueKey]time.Time // when each due row is due
+	invoked   int                  // invocations that go on
 }
 
 // newWorld makes a world of what its seed plans, with weather.
 func newWorld(seed uint64, bug Bug) *world {
-	w := emptyWorld(seed, bug)
+	w := emptyWorld(seed, bug, true)
 	w.weather = forecast(w.chance("weather", ""))
-	w.plan = drawPlan(w.chance("plan", ""))
 	w.setUp()
 	return w
 }
 
-func emptyWorld(seed uint64, bug Bug) *world {
+// emptyWorld makes a world of no sources and without weather.
+func emptyWorld(seed uint64, bug Bug, planned bool) *world {
 	w := &world{
 		seed: seed, bug: bug, began: time.Now(),
 		leases: 1,
 		runs:   newLine("runs", runsVisibility), deliveries: newLine("deliveries", deliveriesVisibility), retries: newLine("retries", deliveriesVisibility),
 		times: make(map[uint64]uint64), booted: make(map[kind]int), idle: make(map[kind][]*process),
 		endpoints: make(map[string]*endpoint), webhookAt: make(map[string]string),
-		ledger: newLedger(), counts: make(map[string]int),
+		ledger: newLedger(), counts: make(map[string]int), halves: make(map[tornAt]half), dueAt: make(map[dueKey]time.Time),
 	}
-	w.store = witness{storemem.New(storemem.Config{Retention: retention}), w}
+	if planned {
+		w.plan = drawPlan(w.chance("plan", ""))
+	}
+	w.store = witness{storemem.New(storemem.Config{Retention: w.plan.retention()}), w}
 	w.ctx, w.end = context.WithCancel(context.Background())
 	must(w.store.PutWorkspace(w.ctx, boathook.Workspace{ID: workspaceID, Name: "sim", CreatedAt: w.began}))
 	return w
@@ -232,7 +241,7 @@ func (w *world) sweepEachMinute() {
 			return
 		case <-minute.C:
 		}
-		if len(w.due(time.Now().Add(maxSkew))) == 0 {
+		if !w.anyDue(time.Now().Add(maxSkew)) {
 			continue
 		}
 		w.going.Go(func() {
@@ -242,6 +251,26 @@ func (w *world) sweepEachMinute() {
 			})
 		})
 	}
+}
+
+// dueKey tells a due row from others.
+type dueKey struct {
+	id string
+	at int64 // in milliseconds
+}
+
+func keyOf(d store.Due) dueKey { return dueKey{d.ID, d.At.UnixMilli()} }
+
+// anyDue reports whether a row is due by a time, without a look at the store.
+func (w *world) anyDue(by time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, at := range w.dueAt {
+		if !at.After(by) {
+			return true
+		}
+	}
+	return false
 }
 
 // due are the due rows until a time.
@@ -278,9 +307,9 @@ func (w *world) setCalm() {
 	}
 }
 
-// settle waits until nothing is left to do, or too long.
-func (w *world) settle() {
-	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(time.Minute) {
+// settleFor waits until nothing is left to do, or for so long.
+func (w *world) settleFor(most time.Duration) {
+	for limit := time.Now().Add(most); time.Now().Before(limit); time.Sleep(10 * time.Minute) {
 		if w.atRest() {
 			return
 		}

@@ -6,6 +6,7 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ type Connections interface {
 	CloseUnauthenticated(ctx context.Context, id string) error
 }
 
-// Sweeper is the room. All fields are required.
+// Sweeper is the room. All fields but PageSize are required.
 type Sweeper struct {
 	Store       Store
 	Keeper      Keeper
@@ -45,11 +46,12 @@ type Sweeper struct {
 	Connections Connections
 	Now         func() time.Time
 	Log         *slog.Logger
+	PageSize    int // how many rows of a shard are read at once; 0: 100
 }
 
 const (
-	pageSize = 100
-	atOnce   = 20 // rows of one shard in work, with their deliveries' bodies: two full requests to the queue
+	defaultPageSize = 100
+	atOnce          = 20 // rows of one shard in work, with their deliveries' bodies: two full requests to the queue
 )
 
 // Sweep does everything that is due. A row that fails stays for the next
@@ -68,7 +70,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 // shard walks the shard's rows once. Rows that stay are passed by, so that a
 // hundred that fail don't stand before one that does not.
 func (s *Sweeper) shard(ctx context.Context, shard int) error {
-	until := s.Now()
+	until, pageSize := s.Now(), cmp.Or(s.PageSize, defaultPageSize)
 	var failures []error
 	var last store.Due
 	for ctx.Err() == nil {
