@@ -22,7 +22,8 @@
 //
 // What a world has beside a deployment is drawn by its seed (plan.go): agents with
 // their limits (agents.go), senders that sign and repeat (senders.go), events that
-// users publish (events.go), a second environment. Webhooks speak all dialects and
+// users publish (events.go), a second environment, ten days (long.go), lists that are
+// behind (lag.go). A process may die between two writes of one call (torn.go). Webhooks speak all dialects and
 // formats; receivers.go reads them as each dialect's document tells receivers to.
 //
 // # Traffic

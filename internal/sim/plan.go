@@ -22,7 +22,9 @@ type plan struct {
 	dueRows int           // how many due rows sweep reads at once
 }
 
-func drawPlan(r *rand.Rand) plan {
+// planOf is the plan of a seed's world.
+func planOf(seed uint64) plan {
+	r := rand.New(rand.NewPCG(seed, 0))
 	p := plan{
 		deployments: 2,
 		agents:      r.IntN(3) == 0,

@@ -97,6 +97,9 @@ func (w *world) boot(k kind) *process {
 			Store: store, Runs: starter, Seal: unsealed{}, Now: p.now, Log: silent,
 			Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
 		}).Handler()
+		if w.bug.Intake != nil {
+			p.serve = w.bug.Intake(p.serve)
+		}
 	case manageKind:
 		p.serve = manage.New(manage.Config{
 			Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: unsealed{},

@@ -159,7 +159,10 @@ func (w *world) addWebhook(s *source, r *rand.Rand) {
 	}
 	if w.plan.long {
 		out.Retry = pick(r, longSchedules)
-		if r.IntN(3) == 0 {
+		switch patient := len(out.Retry) > 15; {
+		case patient && r.IntN(3) > 0: // so that it is not disabled, and some of its deliveries wait for long
+			e.mood, e.dead = picky, true
+		case r.IntN(3) == 0:
 			e.mood, e.dead = pick(r, []mood{failing, unreachable, throttling}), true
 		}
 	}

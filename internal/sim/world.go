@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -43,6 +44,7 @@ type Bug struct {
 	Deliveries func(queue.Sender) queue.Sender
 	Retries    func(queue.Sender) queue.Sender
 	Keeper     func(Keeper, store.Store, *publish.Publisher) Keeper
+	Intake     func(http.Handler) http.Handler
 	EarlyAck   bool // messages are acknowledged before they are handled
 }
 
@@ -135,7 +137,7 @@ func emptyWorld(seed uint64, bug Bug, planned bool) *world {
 		ledger: newLedger(), counts: make(map[string]int), halves: make(map[tornAt]half), dueAt: make(map[dueKey]time.Time),
 	}
 	if planned {
-		w.plan = drawPlan(w.chance("plan", ""))
+		w.plan = planOf(seed)
 	}
 	w.store = witness{storemem.New(storemem.Config{Retention: w.plan.retention()}), w}
 	w.ctx, w.end = context.WithCancel(context.Background())
