@@ -156,8 +156,7 @@ func forbidMore(v any, part bool) {
 	}
 }
 
-// What is in a path, a query or a header is said in words, unless its name and its
-// operation say it.
+// A parameter of several types, or of none, is one that no client can be made for.
 func TestEachParameterHasASchemaWithAType(t *testing.T) {
 	doc := parse(t, openapi.Document())
 	walk(doc, "#", func(o map[string]any, pointer string) {

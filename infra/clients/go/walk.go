@@ -90,7 +90,7 @@ func walk(ctx context.Context, url, token, receiver string) error {
 			time.Sleep(20 * time.Millisecond)
 			continue
 		}
-		delivery, err := client.GetDeliveryWithResponse(ctx, page.JSON200.Data[0].Id.String())
+		delivery, err := client.GetDeliveryWithResponse(ctx, page.JSON200.Data[0].Id)
 		if err != nil || delivery.JSON200 == nil || delivery.JSON200.Attempts == nil || delivery.JSON200.Request == nil {
 			return fmt.Errorf("the delivery: %w %s", err, delivery.Body)
 		}
