@@ -121,6 +121,7 @@ type Delivery struct {
 	EventID     string
 	EventType   EventType
 	Environment Environment
+	Dialect     string // that its body was made for, whatever the webhook speaks by now; empty in lists
 	Body        []byte // exactly what is sent, the same on every attempt; empty if the store has lost it
 
 	Status        DeliveryStatus

@@ -58,4 +58,8 @@ type Event struct {
 	Type        EventType
 	Time        time.Time // stable: a repeated publish has the same
 	Data        json.RawMessage
+
+	// SourceName is what people call the source. Package publish finds it for messages
+	// that are for people; empty elsewhere.
+	SourceName string
 }

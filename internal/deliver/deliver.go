@@ -17,6 +17,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -176,6 +177,7 @@ func (d *Deliverer) count(status boathook.DeliveryStatus) {
 // the next: else that series would decide when the delivery has failed.
 func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (_ queue.Delivery, made bool, err error) {
 	record, err := d.config.Store.Delivery(ctx, job.WorkspaceID, job.ID)
+	job.Dialect = cmp.Or(job.Dialect, record.Dialect)
 	open := record.Status == boathook.DeliveryRetrying
 	switch {
 	case boathook.IsKind(err, boathook.NotFound):

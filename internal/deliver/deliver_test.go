@@ -863,3 +863,50 @@ func BenchmarkSuccess(b *testing.B) {
 		}
 	}
 }
+
+// A change of the webhook is for what happens from then on.
+func TestADeliveryThatWaitsKeepsTheDialectThatItWasMadeIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []http.Header
+		p := newPlace(t, func(r *http.Request, _ []byte) (*http.Response, error) {
+			got = append(got, r.Header.Clone())
+			return response(500, ""), nil
+		})
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{5 * time.Second, time.Hour} })
+		first := p.job()
+		first.Dialect = dialect.Crewship
+		must(t, p.handle(t, first))
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Dialect, w.Format = dialect.Standard, boathook.Slack })
+		second := p.next(t, time.Minute)
+		must(t, p.handle(t, second))
+
+		if len(got) != 2 || got[1].Get(dialect.CrewshipEvent) != "run.succeeded" || got[1].Get("webhook-signature") != "" {
+			t.Fatalf("sent %v", got)
+		}
+		d, attempts := p.record(t, first)
+		if d.Dialect != dialect.Crewship || len(attempts) != 2 || attempts[1].Signature != got[1].Get(dialect.CrewshipSignature) {
+			t.Errorf("recorded %+v, %+v", d, attempts)
+		}
+		// A resend knows it from the record.
+		again := queue.Delivery{Delivery: d, Attempt: 3, Series: 3}
+		again.Dialect = ""
+		must(t, p.handle(t, again))
+		if len(got) != 3 || got[2].Get(dialect.CrewshipEvent) == "" {
+			t.Errorf("the resend sent %v", got[2:])
+		}
+	})
+}
+
+func TestADeliveryWhoseDialectTheNewSecretCanNotSignFailsAndSaysSo(t *testing.T) {
+	p := newPlace(t, status(204))
+	p.change(t, func(w *boathook.OutgoingWebhook) {
+		w.Dialect, w.Retry, w.Secrets.Current = dialect.Crewship, nil, []byte("no key of Standard Webhooks")
+	})
+	job := p.job()
+	job.Dialect = dialect.Standard
+	must(t, p.handle(t, job))
+	d, attempts := p.record(t, job)
+	if d.Status != boathook.DeliveryFailed || len(attempts) != 1 || !strings.Contains(attempts[0].Error, "dialect standard") {
+		t.Errorf("recorded %+v, %+v", d, attempts)
+	}
+}

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,12 +45,15 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook)
 	return d.await(ctx, job, w, answered, cut), nil
 }
 
-// request makes an attempt's request and signs it; nil for a webhook whose URL is
-// none, which the attempt then says.
+// request makes an attempt's request and signs it, in the dialect that its body is
+// of; nil for a webhook whose URL is none, or whose secret can't sign so, which the
+// attempt then says.
 func (d *Deliverer) request(ctx context.Context, job queue.Delivery, w *webhook, a *boathook.Attempt) (*http.Request, error) {
-	speaks, ok := dialect.Lookup(w.Dialect)
+	// Of one from before deliveries had a dialect, it is the webhook's.
+	name := cmp.Or(job.Dialect, w.Dialect)
+	speaks, ok := dialect.Lookup(name)
 	if !ok {
-		return nil, fmt.Errorf("delivery %s: unknown dialect %q", job.ID, w.Dialect)
+		return nil, fmt.Errorf("delivery %s: unknown dialect %q", job.ID, name)
 	}
 	secrets, err := d.secrets(ctx, w)
 	if err != nil {
@@ -61,7 +65,11 @@ func (d *Deliverer) request(ctx context.Context, job queue.Delivery, w *webhook,
 	}
 	m := dialect.Message{DeliveryID: job.ID, EventType: job.EventType, SentAt: a.SentAt, Body: job.Body}
 	if a.Signature, err = speaks.Sign(m, secrets...); err != nil {
-		return nil, err
+		if name == w.Dialect {
+			return nil, err
+		}
+		a.Error = "the webhook's secret can't sign in the dialect " + name + ", which the delivery was made in"
+		return nil, nil
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(job.Body))
 	if err != nil {

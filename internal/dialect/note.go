@@ -25,7 +25,8 @@ type note struct {
 	title   string
 	outcome outcome
 	link    string // an http or https URL, or empty
-	detail  string // a line more, such as an error, or empty
+	detail  string // a line more, such as an error or the start of an output, or empty
+	source  string // the name of the event's source, or empty
 	facts   []fact
 	at      time.Time
 }
@@ -62,7 +63,7 @@ var outcomes = map[string]outcome{
 
 // noteOf tells of an event. What its data lacks is left out.
 func noteOf(e boathook.Event) note {
-	n := note{title: string(e.Type), at: e.Time}
+	n := note{title: string(e.Type), at: e.Time, source: e.SourceName}
 	if describe, ok := notes[e.Type]; ok {
 		describe(&n, e.Data)
 	}
@@ -103,12 +104,13 @@ var notes = map[boathook.EventType]func(n *note, data []byte){
 
 func noteRun(n *note, data []byte) {
 	var run struct {
-		RunID         string    `json:"run_id"`
-		DeploymentID  string    `json:"deployment_id"`
-		AgentID       string    `json:"agent_id"`
-		VersionNumber int       `json:"version_number"`
-		Status        string    `json:"status"`
-		ErrorMessage  string    `json:"error_message"`
+		RunID         string `json:"run_id"`
+		DeploymentID  string `json:"deployment_id"`
+		AgentID       string `json:"agent_id"`
+		VersionNumber int    `json:"version_number"`
+		Status        string `json:"status"`
+		ErrorMessage  string `json:"error_message"`
+		Output        json.RawMessage
 		StartedAt     time.Time `json:"started_at"`
 		CompletedAt   time.Time `json:"completed_at"`
 	}
@@ -118,13 +120,33 @@ func noteRun(n *note, data []byte) {
 	if !run.StartedAt.IsZero() {
 		n.add("Duration", duration(run.CompletedAt.Sub(run.StartedAt)))
 	}
-	n.add("Deployment", run.DeploymentID)
-	n.add("Agent", run.AgentID)
+	n.add("Deployment", named(n.source, run.DeploymentID))
+	n.add("Agent", named(n.source, run.AgentID))
 	if run.VersionNumber > 0 {
 		n.add("Version", strconv.Itoa(run.VersionNumber))
 	}
 	n.add("Run", run.RunID)
-	n.detail = run.ErrorMessage
+	if n.detail = run.ErrorMessage; n.detail == "" {
+		n.detail = startOf(run.Output)
+	}
+}
+
+// named is a source by its name, if that is known, and else by its id.
+func named(name, id string) string {
+	if id == "" || name == "" {
+		return id
+	}
+	return name
+}
+
+// startOf is the beginning of a run's output, for people: a text as it is, and
+// anything else as JSON; empty if there is none.
+func startOf(output json.RawMessage) string {
+	var text string
+	if json.Unmarshal(output, &text) == nil { // null too
+		return text
+	}
+	return strings.ToValidUTF8(string(output[:min(len(output), 8*maxDetail)]), "")
 }
 
 func noteDisabled(n *note, data []byte) {

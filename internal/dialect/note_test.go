@@ -288,3 +288,49 @@ func FuzzMessagesAreJSON(f *testing.F) {
 		}
 	})
 }
+
+// A clone URL of ampersands made a section of 7,576 characters.
+func TestASectionOfSlackHasAtMost3000CharactersOnceEscaped(t *testing.T) {
+	for name, link := range map[string]string{
+		"a long link": "https://git.example/" + strings.Repeat("&", 970), "a short one": "https://git.example/x",
+	} {
+		e := example(t, boathook.Repository, boathook.EventBuildFinish)
+		quoted, err := json.Marshal(strings.Repeat("&<>", 400))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Data = []byte(strings.NewReplacer(
+			`"Revert test commit"`, string(quoted), `"docker-hello"`, string(quoted), `"https://github.com/grosskur/docker-hello.git"`, `"`+link+`"`,
+		).Replace(string(e.Data)))
+		text := parsed(t, body(t, lookup(t, dialect.Shipway), boathook.Slack, e)).(map[string]any)["blocks"].([]any)[0].(map[string]any)["text"].(map[string]any)["text"].(string)
+		if n := len([]rune(text)); n > 3000 || n < 1500 {
+			t.Errorf("%s: the section has %d characters", name, n)
+		}
+		for i, rest := 0, text; i >= 0; { // each & begins an escape that is whole
+			if i = strings.IndexByte(rest, '&'); i >= 0 {
+				rest = rest[i:]
+				if !strings.HasPrefix(rest, "&amp;") && !strings.HasPrefix(rest, "&lt;") && !strings.HasPrefix(rest, "&gt;") {
+					t.Fatalf("%s: an escape is cut: %.10s", name, rest)
+				}
+				rest = rest[1:]
+			}
+		}
+	}
+}
+
+func TestARunsMessageNamesItsSourceAndShowsTheStartOfItsOutput(t *testing.T) {
+	for output, want := range map[string]string{
+		`"Deployed to Europe"`: "Deployed to Europe", `{"answer":42}`: `{"answer":42}`, `null`: "",
+		`"` + strings.Repeat("x", 5000) + `"`: strings.Repeat("x", 499) + "…",
+	} {
+		e := boathook.Event{
+			Type: boathook.EventRunSucceeded, SourceName: "Nightly report",
+			Data: []byte(`{"run_id":"run_a","deployment_id":"dep_a","status":"succeeded","output":` + output + `,"error_message":null}`),
+		}
+		got := string(body(t, lookup(t, dialect.Crewship), boathook.Discord, e))
+		description, _ := parsed(t, []byte(got)).(map[string]any)["embeds"].([]any)[0].(map[string]any)["description"].(string)
+		if strings.ReplaceAll(description, `\`, "") != want || !strings.Contains(got, "Nightly report") || strings.Contains(got, "dep") && strings.Contains(got, `dep\\_a`) {
+			t.Errorf("%.40s: the message is %.700s", output, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -133,9 +134,10 @@ func (h *Handler) getDelivery(ctx context.Context, c call, _ none) (deliveryDeta
 // sentHeaders recomputes the headers of an attempt, of which only the time and
 // the signature are kept.
 func sentHeaders(w boathook.OutgoingWebhook, d boathook.Delivery, a boathook.Attempt) (map[string]string, error) {
-	speaks, ok := dialect.Lookup(w.Dialect)
+	name := cmp.Or(d.Dialect, w.Dialect)
+	speaks, ok := dialect.Lookup(name)
 	if !ok {
-		return nil, fmt.Errorf("webhook %s has the unknown dialect %q", w.ID, w.Dialect)
+		return nil, fmt.Errorf("delivery %s has the unknown dialect %q", d.ID, name)
 	}
 	headers := shownHeaders(w)
 	m := dialect.Message{DeliveryID: d.ID, EventType: d.EventType, SentAt: a.SentAt, Body: d.Body}

@@ -14,9 +14,11 @@ import (
 	"boathook/internal/queue"
 )
 
-// Webhooks lists the outgoing webhooks of a source.
+// Webhooks lists the outgoing webhooks of a source, and names the source. It is asked
+// for the name only where a webhook gets messages for people.
 type Webhooks interface {
 	AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error)
+	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
 }
 
 // Publisher queues deliveries.
@@ -77,6 +79,15 @@ type style struct {
 	format  boathook.Format
 }
 
+// nameOf is the name of an event's source; empty for one that was deleted.
+func (p *Publisher) nameOf(ctx context.Context, e boathook.Event) (string, error) {
+	s, err := p.Webhooks.Source(ctx, e.WorkspaceID, e.SourceID)
+	if boathook.IsKind(err, boathook.NotFound) {
+		return "", nil
+	}
+	return s.Name, err
+}
+
 // add adds the deliveries of an event, and counts them.
 func (p *Publisher) add(ctx context.Context, b *batch, e boathook.Event, webhooks []boathook.OutgoingWebhook) (n int, err error) {
 	var styles []style
@@ -88,7 +99,7 @@ func (p *Publisher) add(ctx context.Context, b *batch, e boathook.Event, webhook
 		}
 		byStyle[s] = append(byStyle[s], boathook.Delivery{
 			ID: boathook.NewDeliveryID(&e, w.ID), WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: w.ID,
-			EventID: e.ID, EventType: e.Type, Environment: e.Environment,
+			EventID: e.ID, EventType: e.Type, Environment: e.Environment, Dialect: w.Dialect,
 		})
 	}
 	for _, s := range styles {
@@ -100,6 +111,11 @@ func (p *Publisher) add(ctx context.Context, b *batch, e boathook.Event, webhook
 			p.Log.ErrorContext(ctx, "webhooks skipped: unknown dialect", "webhook_id", deliveries[0].WebhookID,
 				"webhooks", len(deliveries), "dialect", s.dialect, "event_id", e.ID)
 			continue
+		}
+		if s.format != boathook.Raw && s.format != "" && e.SourceName == "" {
+			if e.SourceName, err = p.nameOf(ctx, e); err != nil {
+				return n, err
+			}
 		}
 		body, err := d.Body(s.format, e)
 		if err != nil {

@@ -24,6 +24,10 @@ func (w webhooks) AllOutgoing(context.Context, string) ([]boathook.OutgoingWebho
 	return w.list, w.err
 }
 
+func (w webhooks) Source(_ context.Context, workspaceID, id string) (boathook.Source, error) {
+	return boathook.Source{ID: id, WorkspaceID: workspaceID, Name: "the " + id}, w.err
+}
+
 // sent is a queue that remembers, and may fail.
 type sent struct {
 	messages []queue.Message
@@ -122,5 +126,31 @@ func TestAWebhookOfAnUnknownDialectDoesNotStopTheOthers(t *testing.T) {
 	}
 	if len(q.messages) != 1 || !strings.Contains(log.String(), "out_stranger") {
 		t.Errorf("queued %d, logged %q", len(q.messages), log.String())
+	}
+}
+
+func TestAMessageForPeopleNamesTheSource(t *testing.T) {
+	chat, raw := webhook("out_chat"), webhook("out_raw")
+	chat.Format = boathook.Slack
+	q := &sent{}
+	p := publish.Publisher{Webhooks: webhooks{list: []boathook.OutgoingWebhook{raw, chat}}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	e := event()
+	e.Data = []byte(`{"run_id":"run_a","deployment_id":"dep_a","status":"succeeded","output":{"answer":42}}`)
+	if err := p.Publish(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	found := bodies(t, q.messages)
+	for _, want := range []string{`*Deployment*\nthe dep_a`, `{\"answer\":42}`} {
+		if !strings.Contains(found["out_chat"], want) {
+			t.Errorf("%s has no %s", found["out_chat"], want)
+		}
+	}
+	if strings.Contains(found["out_raw"], "the dep_a") {
+		t.Errorf("the event itself has the name: %s", found["out_raw"])
+	}
+	for _, m := range q.messages {
+		if d, err := queue.DecodeDelivery(m.Body); err != nil || d.Dialect != dialect.Crewship {
+			t.Errorf("the delivery's dialect is %q, %v", d.Dialect, err)
+		}
 	}
 }

@@ -114,6 +114,7 @@ type deliveryEnvelope struct {
 	EventID     string               `json:"i"`
 	EventType   boathook.EventType   `json:"t"`
 	Environment boathook.Environment `json:"e,omitempty"`
+	Dialect     string               `json:"l,omitempty"`
 	Attempt     int                  `json:"a"`
 	Series      int                  `json:"f"`
 	Skipped     int                  `json:"k,omitempty"`
@@ -148,7 +149,7 @@ func encodeDelivery(d Delivery, packed []byte) (Message, error) {
 func encodeEnvelope(d Delivery, packed []byte) ([]byte, error) {
 	text, err := json.Marshal(deliveryEnvelope{
 		ID: d.ID.String(), WorkspaceID: d.WorkspaceID, SourceID: d.SourceID, WebhookID: d.WebhookID,
-		EventID: d.EventID, EventType: d.EventType, Environment: d.Environment,
+		EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect,
 		Attempt: d.Attempt, Series: d.Series, Skipped: d.Skipped,
 		NotBefore: millis(d.NotBefore), Since: millis(d.Since), CutAt: millis(d.CutAt), Body: packed,
 	})
@@ -198,7 +199,7 @@ func decodeEnvelope(text []byte) (d Delivery, packed []byte, err error) {
 	return Delivery{
 		Delivery: boathook.Delivery{
 			ID: id, WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: e.WebhookID,
-			EventID: e.EventID, EventType: e.EventType, Environment: e.Environment,
+			EventID: e.EventID, EventType: e.EventType, Environment: e.Environment, Dialect: e.Dialect,
 		},
 		Attempt: e.Attempt, Series: e.Series, Skipped: e.Skipped,
 		NotBefore: atMillis(e.NotBefore), Since: atMillis(e.Since), CutAt: atMillis(e.CutAt),

@@ -29,6 +29,7 @@ type deliveryItem struct {
 	EventID     string               `dynamodbav:"i"`
 	EventType   boathook.EventType   `dynamodbav:"t"`
 	Environment boathook.Environment `dynamodbav:"e,omitempty"`
+	Dialect     string               `dynamodbav:"dl,omitempty"`
 	BodySize    int                  `dynamodbav:"z,omitempty"`  // in bytes, before it is compressed
 	First       []byte               `dynamodbav:"a,omitempty"`  // the first attempt; see [packAttempt]
 	Reason      string               `dynamodbav:"er,omitempty"` // why it was canceled
@@ -102,7 +103,7 @@ func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliv
 	}
 	it := deliveryItem{
 		key: deliveryKey(d.WorkspaceID, d.ID), Expires: s.deliveryExpiry(d.ID, d.NextAttemptAt),
-		SourceID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, EventType: d.EventType, Environment: d.Environment,
+		SourceID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect,
 		BodySize: len(d.Body), Reason: d.Reason, Last: newSummaryItem(d.Last), state: stateOf(d),
 	}
 	if it.Parent = parentOf(d); it.Parent != "" {
@@ -152,7 +153,7 @@ func (it deliveryItem) delivery(workspaceID string) (boathook.Delivery, error) {
 	}
 	return boathook.Delivery{
 		ID: id, WorkspaceID: workspaceID, SourceID: it.SourceID, WebhookID: it.WebhookID,
-		EventID: it.EventID, EventType: it.EventType, Environment: it.Environment,
+		EventID: it.EventID, EventType: it.EventType, Environment: it.Environment, Dialect: it.Dialect,
 		Status: it.Status, Attempts: it.Attempts, NextAttemptAt: it.NextAttemptAt, Reason: it.Reason, Resend: it.Resend, Last: it.Last.summary(),
 	}, nil
 }

@@ -36,7 +36,7 @@ func delivery(body []byte) boathook.Delivery {
 	return boathook.Delivery{
 		ID: boathook.NewDeliveryID(&e, "out_gggggggggggggggggggggggg"), WorkspaceID: "ws_bbbbbbbbbbbbbbbbbbbbbbbb",
 		SourceID: "dep_cccccccccccccccccccccccc", WebhookID: "out_gggggggggggggggggggggggg",
-		EventID: e.ID, EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Body: body,
+		EventID: e.ID, EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Dialect: "crewship", Body: body,
 		Status: boathook.DeliverySucceeded, Attempts: 1,
 	}
 }

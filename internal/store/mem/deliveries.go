@@ -206,7 +206,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook
 	deliveries := make([]boathook.Delivery, len(records))
 	for i, rec := range records {
 		deliveries[i] = rec.Delivery
-		deliveries[i].Body, deliveries[i].Resend = nil, 0
+		deliveries[i].Body, deliveries[i].Resend, deliveries[i].Dialect = nil, 0, ""
 	}
 	return deliveries, next, nil
 }

@@ -19,7 +19,7 @@ func (s *suite) newDelivery(webhookID string, at time.Time) boathook.Delivery {
 	return boathook.Delivery{
 		ID: boathook.NewDeliveryID(&e, webhookID), WorkspaceID: boathook.NewID(boathook.WorkspaceID),
 		SourceID: boathook.NewID(boathook.DeploymentID), WebhookID: webhookID, EventID: e.ID,
-		EventType: boathook.EventRunSucceeded, Environment: boathook.Production,
+		EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Dialect: "crewship",
 		Body: []byte(`{"event":"run.succeeded","input":{"id":123456789012345678901234567890}}`),
 	}
 }
@@ -223,7 +223,7 @@ func (s *suite) testRecordAttempt(t *testing.T) {
 			d = s.record(t, d, 2, boathook.DeliveryFailed)
 			s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable), s.newAttempt(2, http.StatusServiceUnavailable))
 			listed := d
-			listed.Body = nil
+			listed.Body, listed.Dialect = nil, ""
 			for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
 				wantSame(t, "the webhook's", s.deliveriesOf(d, status, "").all(t, store.Page{Limit: 10}), []boathook.Delivery{listed})
 			}
@@ -437,7 +437,7 @@ func (s *suite) testPostponeDelivery(t *testing.T) {
 				s.wantDelivery(t, postponed(d))
 			}
 			listed := postponed(d)
-			listed.Body = nil
+			listed.Body, listed.Dialect = nil, ""
 			wantSame(t, "the webhook's", s.deliveriesOf(d, boathook.DeliveryRetrying, "").all(t, store.Page{Limit: 10}), []boathook.Delivery{listed})
 			d = s.record(t, d, 1, boathook.DeliverySucceeded)
 			s.wantDelivery(t, d, s.newAttempt(1, http.StatusOK))
@@ -520,7 +520,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 			} else {
 				d = s.record(t, d, 1, status)
 			}
-			d.Body = nil
+			d.Body, d.Dialect = nil, ""
 			all = slices.Insert(all, 0, d)
 		}
 		for _, status := range append(statuses, "") {
@@ -578,7 +578,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 			default:
 				d = s.record(t, d, 1, boathook.DeliverySucceeded)
 			}
-			d.Body = nil
+			d.Body, d.Dialect = nil, ""
 			want[d.Status] = d
 		}
 		delete(want, boathook.DeliverySucceeded)
@@ -599,7 +599,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 			d := s.newDelivery(w.WebhookID, start.Add(time.Duration(i/2)*time.Millisecond))
 			d.WorkspaceID = w.WorkspaceID
 			d = s.record(t, d, 1, boathook.DeliveryFailed)
-			d.Body = nil
+			d.Body, d.Dialect = nil, ""
 			all = slices.Insert(all, 0, d)
 		}
 		slices.SortFunc(all, func(a, b boathook.Delivery) int { return strings.Compare(b.ID.String(), a.ID.String()) })
@@ -666,7 +666,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 		} {
 			happens()
 			listed := d
-			listed.Body, listed.Reason, listed.Resend = nil, "", 0
+			listed.Body, listed.Reason, listed.Resend, listed.Dialect = nil, "", 0, ""
 			if d.Status == boathook.DeliveryCanceled {
 				listed.Reason = d.Reason
 			}
@@ -694,7 +694,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 			d.WorkspaceID = workspaceID
 			d = s.record(t, d, 1, boathook.DeliveryFailed)
 			s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable))
-			d.Body = nil
+			d.Body, d.Dialect = nil, ""
 			want[webhookID] = slices.Insert(want[webhookID], 0, d)
 		}
 		for webhookID, want := range want {
