@@ -1,0 +1,79 @@
+package deliver_test
+
+import (
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/deliver"
+	"boathook/internal/fixture"
+)
+
+// A standard queue may hand a message out twice. A first attempt is not looked up
+// before it is made, so its receiver may get it twice; the second message is
+// acknowledged then.
+func TestASecondMessageOfAFirstAttemptIsAcknowledged(t *testing.T) {
+	for _, code := range []int{204, 500} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlace(t, status(code))
+			job := p.job()
+			for range 2 {
+				must(t, p.handle(t, job))
+			}
+			if d, attempts := p.record(t, job); d.Attempts != 1 || len(attempts) != 1 {
+				t.Errorf("answered %d: recorded %+v with %d attempts", code, d, len(attempts))
+			}
+		})
+	}
+}
+
+// What is canceled was not attempted.
+func TestACanceledRetryIsNotCountedAsAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		job := p.job()
+		must(t, p.handle(t, job))
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Enabled = false })
+		must(t, p.handle(t, job.Next()))
+		if d, attempts := p.record(t, job); d.Status != boathook.DeliveryCanceled || d.Attempts != 1 || len(attempts) != 1 {
+			t.Errorf("recorded %+v with %d attempts", d, len(attempts))
+		}
+	})
+}
+
+func TestAnAttemptLastsAsLongAsItsWebhookWaits(t *testing.T) {
+	for _, timeout := range []time.Duration{time.Second, 5 * time.Second, 30 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlace(t, hangs)
+			p.change(t, func(w *boathook.OutgoingWebhook) { w.Timeout, w.Retry = timeout, nil })
+			job := p.job()
+			must(t, p.handle(t, job))
+			d, attempts := p.settle(t, job)
+			if want := "timed out after " + timeout.String(); d.Status != boathook.DeliveryFailed || attempts[0].Error != want || attempts[0].Duration != timeout {
+				t.Errorf("it is %s with %+v, want one attempt that %s", d.Status, attempts, want)
+			}
+		})
+	}
+}
+
+// Waits are spread, so that those of a burst that failed together don't come back
+// together.
+func TestWaitsAreSpreadByTheJitter(t *testing.T) {
+	for jitter, want := range map[float64]time.Duration{0: 80 * time.Second, 0.25: 90 * time.Second, 0.5: 100 * time.Second, 0.75: 110 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlace(t, status(500))
+			p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{100 * time.Second} })
+			p.Deliverer = deliver.New(deliver.Config{
+				Store: p.store, Retries: p.retries, Publish: p, Client: p, Seal: fixture.Unsealed{}, Now: time.Now,
+				Jitter: func() float64 { return jitter }, Log: slog.New(slog.DiscardHandler),
+			})
+			job := p.job()
+			must(t, p.handle(t, job))
+			if d, _ := p.record(t, job); time.Until(d.NextAttemptAt) != want {
+				t.Errorf("with a jitter of %v, the next attempt is after %s, want %s", jitter, time.Until(d.NextAttemptAt), want)
+			}
+		})
+	}
+}

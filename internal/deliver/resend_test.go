@@ -1,0 +1,70 @@
+package deliver_test
+
+import (
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/queue"
+	"boathook/internal/sweep"
+)
+
+// settle lets the queue of retries and sweep do their work until a delivery is
+// settled.
+func (p *place) settle(t *testing.T, job queue.Delivery) (boathook.Delivery, []boathook.Attempt) {
+	t.Helper()
+	sweeper := sweep.Sweeper{Store: p.store, Retries: p.retries, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	for range 7 * 24 * 60 {
+		d, attempts, err := p.store.Attempts(t.Context(), job.WorkspaceID, job.ID)
+		if err == nil && d.Status != boathook.DeliveryRetrying {
+			return d, attempts
+		}
+		if err != nil && !boathook.IsKind(err, boathook.NotFound) { // its first attempt was put off
+			t.Fatal(err)
+		}
+		messages, err := p.retries.Receive(t.Context(), 10, time.Minute)
+		must(t, err)
+		for _, m := range messages {
+			must(t, p.Handle(t.Context(), m.Body))
+			must(t, p.retries.Delete(t.Context(), m.Receipt))
+		}
+		must(t, sweeper.Sweep(t.Context()))
+	}
+	t.Fatal("it is not settled within a week")
+	return boathook.Delivery{}, nil
+}
+
+// A resend begins the schedule anew, and so does the next, whether their retries
+// wait in the queue or in the store.
+func TestEachResendHasAllTheRetriesOfTheSchedule(t *testing.T) {
+	for name, wait := range map[string]time.Duration{
+		"that wait in the queue":               time.Minute,
+		"that wait as long as the queue holds": 450 * time.Second, // and twice as long
+		"that wait a little longer":            901 * time.Second,
+		"that wait in the store":               time.Hour,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace(t, status(500))
+				p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{wait, 2 * wait, wait} })
+				job := p.job()
+				for _, want := range []int{4, 8, 12} {
+					must(t, p.handle(t, job))
+					d, attempts := p.settle(t, job)
+					if d.Status != boathook.DeliveryFailed || d.Attempts != want || len(attempts) != want {
+						t.Fatalf("it is %s after %d attempts, want %d", d.Status, d.Attempts, want)
+					}
+					began := attempts[want-4].SentAt
+					for i, after := range []time.Duration{0, wait, 3 * wait, 4 * wait} {
+						if late := attempts[want-4+i].SentAt.Sub(began) - after; late < 0 || late > 5*time.Minute {
+							t.Errorf("attempt %d was made %s after it was due", want-3+i, late)
+						}
+					}
+					job.Attempt, job.Series = want+1, want+1
+				}
+			})
+		})
+	}
+}
