@@ -1,0 +1,162 @@
+package intake_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/intake"
+	"boathook/internal/runs"
+	"boathook/internal/store"
+)
+
+// over brings the run of an answer to its end, and frees its place.
+func (p *agentPlace) over(t *testing.T, answer *httptest.ResponseRecorder) {
+	t.Helper()
+	id, claim := answer.Header().Get("X-Run-Id"), boathook.Claim{ID: "claim_a", LeaseUntil: time.Now().Add(time.Minute)}
+	_, err := p.store.ClaimRun(t.Context(), id, claim, time.Now())
+	if err == nil {
+		_, err = p.store.FinishRun(t.Context(), id, claim, boathook.Outcome{Status: boathook.RunSucceeded, CompletedAt: time.Now()})
+	}
+	if err == nil {
+		err = p.store.Release(t.Context(), p.agent.Source.ID, id)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A repeat starts nothing, so it needs no place and counts for no rate: its sender
+// is told of the first one's run however busy the agent is by then.
+func TestARepeatedKeyIsAnsweredWhateverTheAgentsLoad(t *testing.T) {
+	for name, limit := range map[string]func(*boathook.AgentSettings){
+		"its rate is used up":   func(a *boathook.AgentSettings) { a.RatePerMinute = 2 },
+		"its places are filled": func(a *boathook.AgentSettings) { a.MaxInFlight = 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newAgentPlace(t, limit)
+				first := p.signed(`{}`, "Idempotency-Key", "key")
+				wantAnswer(t, first, http.StatusAccepted, agentAccepted)
+				p.over(t, first)
+				wantAnswer(t, p.signed(`{}`), http.StatusAccepted, agentAccepted)
+				wantAnswer(t, p.signed(`{}`), http.StatusTooManyRequests, "too many requests\n")
+
+				before := p.load(t)
+				again := p.signed(`{}`, "Idempotency-Key", "key")
+				wantAnswer(t, again, http.StatusAccepted, agentAccepted)
+				if a, b := first.Header().Get("X-Run-Id"), again.Header().Get("X-Run-Id"); a != b {
+					t.Errorf("the runs are %q and %q", a, b)
+				}
+				if after := p.load(t); after.Revision != before.Revision {
+					t.Errorf("the load was %+v and is %+v", before, after)
+				}
+				// The same of a key whose use was another: it is no run either.
+				if w := p.signed(`{"n":2}`, "Idempotency-Key", "key"); w.Code != http.StatusConflict {
+					t.Errorf("the same key with another body: %d %s", w.Code, w.Body)
+				}
+				if after := p.load(t); after.Revision != before.Revision {
+					t.Errorf("a conflict counts: the load was %+v and is %+v", before, after)
+				}
+			})
+		})
+	}
+}
+
+func (p *agentPlace) load(t *testing.T) store.Load {
+	t.Helper()
+	view, err := p.store.LookUpAgent(t.Context(), p.agent.Source.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return view.Load
+}
+
+// heedful has an agent's places in a store that heeds its contexts.
+type heedful struct{ store.Loads }
+
+func (h heedful) Release(ctx context.Context, agentID, runID string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return h.Loads.Release(ctx, agentID, runID)
+}
+
+// A sender that leaves while its run is refused must not take a place with it.
+func TestTheRunOfASenderThatHasLeftHoldsNoPlace(t *testing.T) {
+	p := newAgentPlace(t, func(a *boathook.AgentSettings) { a.MaxInFlight = 1 })
+	p.Loads = heedful{p.store}
+	p.sendErr = errDown
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, p.path, strings.NewReader(`{}`))
+	r.Header.Set("X-Signature", sign(`{}`))
+	w := httptest.NewRecorder()
+	p.handler.ServeHTTP(w, r)
+	if w.Code != http.StatusServiceUnavailable {
+		t.Fatalf("answered %d %s", w.Code, w.Body)
+	}
+	if load := p.load(t); len(load.InFlight) != 0 {
+		t.Errorf("in flight are %v", load.InFlight)
+	}
+}
+
+// The place is that of the first request's run, which may be executed.
+func TestARepeatThatFailsLeavesTheFirstOnesPlace(t *testing.T) {
+	p := newAgentPlace(t, func(a *boathook.AgentSettings) { a.MaxInFlight = 1 })
+	first := p.signed(`{}`, "Idempotency-Key", "key")
+	wantAnswer(t, first, http.StatusAccepted, agentAccepted)
+	held := func(after string) {
+		t.Helper()
+		if _, held := p.load(t).InFlight[first.Header().Get("X-Run-Id")]; !held {
+			t.Errorf("after %s, the first one's run holds no place", after)
+		}
+	}
+	p.sendErr = errDown
+	if w := p.signed(`{}`, "Idempotency-Key", "key"); w.Code != http.StatusServiceUnavailable {
+		t.Fatalf("answered %d %s", w.Code, w.Body)
+	}
+	p.sendErr = nil
+	held("a repeat that could not be queued")
+
+	// A request that raced with the first has not seen its run.
+	raced := &intake.Intake{
+		Store: unseeing{p.place}, Seal: p, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
+		Runs:   &runs.Starter{Store: p.store, Queue: p, Now: time.Now, Log: slog.New(slog.DiscardHandler)},
+	}
+	p.handler = raced.Handler()
+	if w := p.signed(`{"n":2}`, "Idempotency-Key", "key"); w.Code != http.StatusConflict {
+		t.Fatalf("answered %d %s", w.Code, w.Body)
+	}
+	held("a conflict")
+}
+
+// unseeing does not see the runs that keys stand for.
+type unseeing struct{ *place }
+
+func (u unseeing) LookUpAgent(ctx context.Context, agentID string, _ ...string) (store.AgentView, error) {
+	return u.place.LookUpAgent(ctx, agentID)
+}
+
+func TestATimestampIsGoodFor300Seconds(t *testing.T) {
+	for age, status := range map[time.Duration]int{
+		-301 * time.Second: http.StatusBadRequest, -300 * time.Second: http.StatusAccepted,
+		300 * time.Second: http.StatusAccepted, 301 * time.Second: http.StatusBadRequest,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newAgentPlace(t, nil)
+			at := strconv.FormatInt(time.Now().Add(-age).Unix(), 10)
+			if w := p.post(p.path, `{}`, "X-Signature", sign(at+".{}"), "X-Timestamp", at); w.Code != status {
+				t.Errorf("%s old: answered %d %s, want %d", age, w.Code, w.Body, status)
+			}
+		})
+	}
+}
