@@ -1,6 +1,8 @@
 package deliver_test
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -76,4 +78,52 @@ func TestWaitsAreSpreadByTheJitter(t *testing.T) {
 			}
 		})
 	}
+}
+
+// blind is a store that can't look deliveries up.
+type blind struct{ *faulty }
+
+func (blind) Delivery(context.Context, string, boathook.DeliveryID) (boathook.Delivery, error) {
+	return boathook.Delivery{}, errDown
+}
+
+// Whether a retry was made already must be known before it is made.
+func TestARetryWhoseRecordCanNotBeReadIsNotMade(t *testing.T) {
+	p := newPlace(t, status(204))
+	p.Deliverer = deliver.New(deliver.Config{
+		Store: blind{p.store}, Retries: p.retries, Publish: p, Client: p, Seal: fixture.Unsealed{}, Now: time.Now,
+		Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.DiscardHandler),
+	})
+	if err := p.handle(t, p.job().Next()); !errors.Is(err, errDown) || p.sent != 0 {
+		t.Errorf("got %v, sent %d requests", err, p.sent)
+	}
+}
+
+// A webhook that can't be looked up again before it is disabled is neither
+// disabled nor deleted: its delivery is not given up.
+func TestAWebhookThatCanNotBeLookedUpIsNotTakenForDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(410))
+		p.listener(t)
+		looks := 0
+		p.store.fail = func(call string) error {
+			if call == "Outgoing" {
+				if looks++; looks == 2 {
+					return errDown
+				}
+			}
+			return nil
+		}
+		job := p.job()
+		if err := p.handle(t, job); !errors.Is(err, errDown) {
+			t.Fatalf("after %d looks: %v", looks, err)
+		}
+		if _, err := p.store.Delivery(t.Context(), job.WorkspaceID, job.ID); !boathook.IsKind(err, boathook.NotFound) {
+			t.Errorf("the attempt is recorded: %v", err)
+		}
+		must(t, p.handle(t, job)) // the message comes again
+		if p.webhook(t).Enabled || len(p.published(t)) != 1 {
+			t.Error("it is not disabled in the end")
+		}
+	})
 }

@@ -2,6 +2,9 @@ package intake_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -158,5 +161,26 @@ func TestATimestampIsGoodFor300Seconds(t *testing.T) {
 				t.Errorf("%s old: answered %d %s, want %d", age, w.Code, w.Body, status)
 			}
 		})
+	}
+}
+
+// A provider's repeat may have another body, but a failure is not such a repeat.
+func TestADeliveryThatCanNotBeQueuedIsA503(t *testing.T) {
+	p := newPlace(t)
+	w := p.Incoming
+	w.Verification = boathook.Verification{Preset: "github", SealedSecret: []byte("s3cret")}
+	if err := p.store.PutIncoming(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha256.New, []byte("s3cret"))
+	mac.Write([]byte(`{}`))
+	headers := []string{"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac.Sum(nil)), "X-GitHub-Delivery", "72d3162e"}
+	p.sendErr = errDown
+	if w := p.trigger(`{}`, headers...); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("answered %d %s", w.Code, w.Body)
+	}
+	p.sendErr = nil
+	if w := p.trigger(`{}`, headers...); w.Code != http.StatusAccepted || len(p.queued(t)) != 1 {
+		t.Errorf("its repeat is answered %d %s", w.Code, w.Body)
 	}
 }

@@ -2,6 +2,7 @@ package runs_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -89,5 +90,21 @@ func TestTheRecordOfARefusedRunIsRemovedThoughItsCallerHasLeft(t *testing.T) {
 				t.Errorf("the record is still there: %v", err)
 			}
 		})
+	}
+}
+
+// unfinished is a store that can't end runs.
+type unfinished struct{ runs.KeepStore }
+
+func (unfinished) FinishRun(context.Context, string, boathook.Claim, boathook.Outcome) (boathook.RunHead, error) {
+	return boathook.RunHead{}, errDown
+}
+
+func TestALostRunThatCanNotBeEndedIsAnErrorAndKeepsItsRow(t *testing.T) {
+	k := keep(t, true)
+	k.now = k.due.At
+	k.Keeper.Store = unfinished{k.store}
+	if err := k.tend(t); !errors.Is(err, errDown) || len(k.rows(t)) != 1 {
+		t.Errorf("got %v, rows %v", err, k.rows(t))
 	}
 }
