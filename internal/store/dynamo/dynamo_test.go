@@ -55,7 +55,7 @@ func emulator(t *testing.T, variable string) *dynamodb.Client {
 	url := os.Getenv(variable)
 	switch {
 	case url != "":
-		return client(func(o *dynamodb.Options) { o.BaseEndpoint, o.HTTPClient = &url, &oneByOne{} })
+		return client(func(o *dynamodb.Options) { o.BaseEndpoint, o.HTTPClient = &url, strict{t, &oneByOne{}} })
 	case os.Getenv("CI") == "true":
 		t.Fatalf("NOT TESTED: %s is unset", variable)
 	default:

@@ -67,6 +67,7 @@ func Run(t *testing.T, open Open) {
 		{"lists of deliveries", (*suite).testDeliveries},
 		{"logs of attempts", (*suite).testAttemptLog},
 		{"due rows", (*suite).testDue},
+		{"the life of due rows", (*suite).testDueLife},
 		{"slots", (*suite).testSlots},
 		{"leases", (*suite).testLeases},
 		{"hostile ids", (*suite).testHostileIDs},
