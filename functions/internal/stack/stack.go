@@ -49,8 +49,9 @@ type Stack struct {
 
 // Call is one request to AWS.
 type Call struct {
-	Action string // such as "DynamoDB_20120810.PutItem"
-	Body   json.RawMessage
+	Action   string // such as "DynamoDB_20120810.PutItem"
+	Body     json.RawMessage
+	Deadline time.Time // when its context ends; zero if it does not
 }
 
 // New makes a stack on the emulators that BOATHOOK_TEST_MOTO and, for DynamoDB,
@@ -219,7 +220,8 @@ func (r *recorder) Do(req *http.Request) (*http.Response, error) {
 		req.URL.Host = strings.TrimPrefix(r.dynamoDB, "http://")
 	}
 	r.mu.Lock()
-	r.calls = append(r.calls, Call{action, body})
+	deadline, _ := req.Context().Deadline()
+	r.calls = append(r.calls, Call{action, body, deadline})
 	r.mu.Unlock()
 	if action != "DynamoDB_20120810.BatchGetItem" {
 		if err := r.together(req.Context()); err != nil {
@@ -259,7 +261,13 @@ func must(t testing.TB, err error) {
 // far away.
 func Invoke[In, Out any](t testing.TB, handler any, event In) Out {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	return InvokeUntil[In, Out](t, handler, event, time.Now().Add(time.Hour))
+}
+
+// InvokeUntil is Invoke with a deadline.
+func InvokeUntil[In, Out any](t testing.TB, handler any, event In, deadline time.Time) Out {
+	t.Helper()
+	ctx, cancel := context.WithDeadline(t.Context(), deadline)
 	defer cancel()
 	out, err := handler.(func(context.Context, In) (Out, error))(ctx, event)
 	must(t, err)

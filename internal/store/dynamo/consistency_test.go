@@ -201,3 +201,21 @@ func TestACancelRequestThatFailsIsAnError(t *testing.T) {
 		t.Errorf("got %v, want a failure", err)
 	}
 }
+
+// A row must be there when its time comes, and sweep may come late.
+func TestADueRowLivesARetentionFromItsTimeOn(t *testing.T) {
+	const retention = 30 * 24 * time.Hour
+	for name, c := range map[string]struct{ at, lives time.Time }{
+		"due after the retention": {now.Add(2 * retention), now.Add(3 * retention)},
+		"due soon":                {now.Add(time.Minute), now.Add(retention + time.Minute)},
+		"overdue":                 {now.Add(-retention), now.Add(retention)},
+	} {
+		s, w := onWire(func(request) *reply { return ok(`{}`) })
+		if err := s.PutDue(t.Context(), store.DueRunRow("run_a", c.at)); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.requests[0].input["Item"].(attributes)["x"].(attributes)["N"]; got != fmt.Sprint(c.lives.Unix()) {
+			t.Errorf("%s: it expires at %v, want %d", name, got, c.lives.Unix())
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+
+	"boathook/events"
+	"boathook/functions/internal/stack"
+	"boathook/internal/boathook"
+	"boathook/internal/queue"
+)
+
+// batch is an event of first attempts of new deliveries to the story's webhook.
+func batch(t *testing.T, n int) (e awsevents.SQSEvent) {
+	t.Helper()
+	for range n {
+		happened := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: time.Now()}
+		m, err := queue.EncodeDelivery(queue.Delivery{
+			Delivery: boathook.Delivery{
+				ID: boathook.NewDeliveryID(&happened, events.OutgoingID), WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID,
+				WebhookID: events.OutgoingID, EventID: happened.ID, EventType: boathook.EventRunSucceeded,
+				Environment: boathook.Production, Body: []byte(`{}`),
+			},
+			Attempt: 1, Series: 1,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Records = append(e.Records, awsevents.SQSMessage{MessageId: happened.ID, Body: m.Body})
+	}
+	return e
+}
+
+func answers(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
+}
+
+// change changes the story's webhook.
+func change(t *testing.T, s *stack.Stack, change func(*boathook.OutgoingWebhook)) {
+	t.Helper()
+	w, err := s.Store.Outgoing(t.Context(), events.DeploymentID, events.OutgoingID)
+	if err == nil {
+		change(&w)
+		err = s.Store.PutOutgoing(t.Context(), w)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Calls()
+}
+
+// The retries queue has consumers of its own, so that what failed before does not
+// stand before what comes first.
+func TestARetryGoesToTheRetriesQueue(t *testing.T) {
+	s, handler := newHandler(t, answers(http.StatusInternalServerError))
+	invoke(t, handler, "deliver/one-delivery")
+	if got := s.Sent(t, s.Calls()); !slices.Equal(got, []string{"retries"}) {
+		t.Errorf("it is sent to %v", got)
+	}
+}
+
+// That a webhook was disabled is an event as any other: its deliveries are first
+// attempts.
+func TestTheEventOfADisabledWebhookGoesToTheDeliveriesQueue(t *testing.T) {
+	s, handler := newHandler(t, answers(http.StatusGone))
+	listener, err := s.Store.Outgoing(t.Context(), events.DeploymentID, events.OutgoingID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.ID, listener.Revision, listener.Events = boathook.NewID(boathook.OutgoingID), 0, []boathook.EventType{boathook.EventWebhookDisabled}
+	if err := s.Store.PutOutgoing(t.Context(), listener); err != nil {
+		t.Fatal(err)
+	}
+	s.Calls()
+	invoke(t, handler, "deliver/one-delivery")
+	if got := s.Sent(t, s.Calls()); !slices.Equal(got, []string{"deliveries"}) {
+		t.Errorf("it is sent to %v", got)
+	}
+}
+
+// Deliveries that fail together must not all come back at one time. Their waits
+// are a day, ±20 %.
+func TestTheWaitsOfRetriesAreSpread(t *testing.T) {
+	s, handler := newHandler(t, answers(http.StatusInternalServerError))
+	change(t, s, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{24 * time.Hour} })
+	if res := stack.Invoke[awsevents.SQSEvent, awsevents.SQSEventResponse](t, handler, batch(t, 10)); len(res.BatchItemFailures) > 0 {
+		t.Fatalf("failures %v", res.BatchItemFailures)
+	}
+	var soonest, last time.Time
+	for _, d := range deliveries(t, s) {
+		if soonest.IsZero() || d.NextAttemptAt.Before(soonest) {
+			soonest = d.NextAttemptAt
+		}
+		if d.NextAttemptAt.After(last) {
+			last = d.NextAttemptAt
+		}
+	}
+	// Ten waits that are even over 9.6 hours lie within 30 minutes once in 10^10 times.
+	if spread := last.Sub(soonest); spread < 30*time.Minute {
+		t.Errorf("the retries of a burst come within %s", spread)
+	}
+}
+
+// An attempt that the function can't see to its end would be made again, though
+// its receiver may have had it.
+func TestAnAttemptThatCouldOutliveTheFunctionIsNotBegun(t *testing.T) {
+	sent := 0
+	_, handler := newHandler(t, func(http.ResponseWriter, *http.Request) { sent++ })
+	deadline := time.Now().Add(boathook.MaxDeliveryTimeout + 5*time.Second)
+	event := events.Load[awsevents.SQSEvent](t, "deliver/one-delivery")
+	res := stack.InvokeUntil[awsevents.SQSEvent, awsevents.SQSEventResponse](t, handler, event, deadline)
+	if len(res.BatchItemFailures) != 1 || sent > 0 {
+		t.Errorf("sent %d, failures %v; want the message left for another invocation", sent, res.BatchItemFailures)
+	}
+	if spare := stack.Timeout(t, "DeliverFunction") - margin; spare < 10*time.Second {
+		t.Errorf("an invocation must begin its attempts within %s", spare)
+	}
+}
+
+func TestWhatIsCountedIsPrinted(t *testing.T) {
+	printed := stack.Output(t)
+	_, handler := newHandler(t, answers(http.StatusInternalServerError))
+	invoke(t, handler, "deliver/one-delivery")
+	if counts := stack.Counts(t, printed()); counts["AttemptsFailed"] != 1 || len(counts) != 1 {
+		t.Errorf("counted %v", counts)
+	}
+}
+
+// What the stack's parameters don't allow does not leave, whatever a webhook's URL
+// was when it was checked.
+func TestOnlyWhatIsAllowedLeaves(t *testing.T) {
+	for variable, refusal := range map[string]string{
+		"BOATHOOK_ALLOWED_EGRESS": "not a public address",
+		"BOATHOOK_ALLOW_HTTP":     "http is not allowed",
+	} {
+		s, _ := newHandler(t, func(http.ResponseWriter, *http.Request) { t.Errorf("%s allows it", variable) })
+		s.Env[variable] = map[string]string{"BOATHOOK_ALLOWED_EGRESS": "", "BOATHOOK_ALLOW_HTTP": "false"}[variable]
+		handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
+		if err != nil {
+			t.Fatal(err)
+		}
+		invoke(t, handler, "deliver/one-delivery")
+		list := deliveries(t, s)
+		if len(list) != 1 {
+			t.Fatalf("recorded %+v", list)
+		}
+		_, attempts, err := s.Store.Attempts(t.Context(), events.WorkspaceID, list[0].ID)
+		if err != nil || len(attempts) != 1 || !strings.Contains(attempts[0].Error, refusal) {
+			t.Errorf("%s: attempts %+v, %v; want one that is refused: %s", variable, attempts, err, refusal)
+		}
+	}
+}
