@@ -1,9 +1,12 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,6 +155,36 @@ func TestOnlyWhatIsAllowedLeaves(t *testing.T) {
 		_, attempts, err := s.Store.Attempts(t.Context(), events.WorkspaceID, list[0].ID)
 		if err != nil || len(attempts) != 1 || !strings.Contains(attempts[0].Error, refusal) {
 			t.Errorf("%s: attempts %+v, %v; want one that is refused: %s", variable, attempts, err, refusal)
+		}
+	}
+}
+
+// No receiver waits for another's answer. Each request here is answered when all
+// of its batch have come, or one has been given up.
+func TestTheAttemptsOfABatchAreMadeSideBySide(t *testing.T) {
+	const n = 10
+	var arrived atomic.Int64
+	var once sync.Once
+	end := make(chan struct{})
+	s, handler := newHandler(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then the server sees that its client leaves
+		if arrived.Add(1) == n {
+			once.Do(func() { close(end) })
+		}
+		select {
+		case <-end:
+		case <-r.Context().Done():
+			once.Do(func() { close(end) })
+		}
+	})
+	stack.Invoke[awsevents.SQSEvent, awsevents.SQSEventResponse](t, handler, batch(t, n))
+	list := deliveries(t, s)
+	if len(list) != n {
+		t.Errorf("%d of %d are recorded", len(list), n)
+	}
+	for _, d := range list {
+		if d.Status != boathook.DeliverySucceeded {
+			t.Errorf("delivery %s is %s", d.ID, d.Status)
 		}
 	}
 }

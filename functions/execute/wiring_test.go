@@ -141,6 +141,7 @@ func TestOnlyWhatIsAllowedIsExecuted(t *testing.T) {
 		{boathook.TargetAgentCore, "BOATHOOK_ALLOWED_TARGETS", "http,lambda", "targets of type"},
 		{boathook.TargetAgentCore, "BOATHOOK_ALLOWED_RUNTIME_ARNS", "", "runtime " + runtime + " is not among"},
 		{boathook.TargetCommand, "", "", "targets of type"},
+		{boathook.TargetCommand, "BOATHOOK_ALLOWED_TARGETS", "http,command", "targets of type"},
 	} {
 		t.Run(fmt.Sprintf("%s with %s=%q", tc.target, tc.variable, tc.value), func(t *testing.T) {
 			for variable, value := range allowed {

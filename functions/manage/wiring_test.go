@@ -196,6 +196,7 @@ func TestOnlyWhatIsAllowedIsTaken(t *testing.T) {
 	lambda := fmt.Sprintf(version, `{"type":"lambda","function_arn":"`+function+`"}`)
 	agentcore := fmt.Sprintf(version, `{"type":"agentcore","runtime_arn":"`+runtime+`"}`)
 	server := fmt.Sprintf(version, `{"type":"http","url":"https://target.example"}`)
+	command := fmt.Sprintf(version, `{"type":"command","argv":["true"]}`)
 	loopback := fmt.Sprintf(webhook, "http://127.0.0.1:8080/")
 	a := newAPI(t)
 	path := "/v1/deployments/" + a.made(201, "POST", "/v1/deployments", `{"name":"reports"}`)["id"].(string)
@@ -210,7 +211,8 @@ func TestOnlyWhatIsAllowedIsTaken(t *testing.T) {
 		{map[string]string{"BOATHOOK_ALLOWED_FUNCTION_ARNS": function}, "/versions", agentcore, 400},
 		{map[string]string{"BOATHOOK_ALLOWED_TARGETS": "lambda,agentcore"}, "/versions", server, 400},
 		{nil, "/versions", server, 201},
-		{nil, "/versions", fmt.Sprintf(version, `{"type":"command","argv":["true"]}`), 400},
+		{nil, "/versions", command, 400},
+		{map[string]string{"BOATHOOK_ALLOWED_TARGETS": "http,command"}, "/versions", command, 400}, // it would have the function's own credentials
 		{nil, "/outgoing-webhooks", loopback, 201},
 		{map[string]string{"BOATHOOK_ALLOWED_EGRESS": ""}, "/outgoing-webhooks", loopback, 400},
 		{map[string]string{"BOATHOOK_ALLOW_HTTP": "false"}, "/outgoing-webhooks", loopback, 400},
