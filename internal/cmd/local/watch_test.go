@@ -39,11 +39,15 @@ func TestTheREADMEsWatcher(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	go func() {
+		defer close(printed.over)
+		_ = cmd.Wait() // killed: its error says only that
+	}()
 	printed.await(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z clock tick\n`)
 	if err := cmd.Process.Kill(); err != nil {
 		t.Error(err)
 	}
-	_ = cmd.Wait() // killed: its error says only that
+	<-printed.over
 }
 
 // TestTheREADMEsAgent triggers an agent as README.md does, twice with one key.

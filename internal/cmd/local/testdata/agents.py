@@ -7,19 +7,18 @@ receiver of its own. Usage: BOATHOOK_INTERNAL_TOKEN=… python3 agents.py URL AD
 import datetime
 import hashlib
 import hmac
-import http.client
 import http.server
 import json
 import os
 import queue
 import re
-import sys
 import threading
 import time
 import unittest
-import urllib.parse
 
-BASE, TOKEN = sys.argv.pop(1), sys.argv.pop(1)
+from outside import BASE, TOKEN, Gate, eventually, patience
+from outside import request as send
+
 INTERNAL = os.environ["BOATHOOK_INTERNAL_TOKEN"]
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 SUNSET = datetime.datetime(2026, 12, 31, 23, 59, 59, tzinfo=datetime.timezone.utc)
@@ -27,12 +26,7 @@ LIMIT = 256 << 10
 
 
 def request(method, path, body=None, headers=None):
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(BASE).netloc, timeout=60)
-    connection.request(method, path, body, headers or {})
-    response = connection.getresponse()
-    text = response.read()
-    connection.close()
-    return response.status, response.headers, text
+    return send(method, path, body, headers, token=None)
 
 
 def call(method, path, body=None, want=200, token=TOKEN):
@@ -75,12 +69,12 @@ class Agent:
 
     def finished(self, run):
         """Waits for the end of a run, as Crewship shows it."""
-        for _ in range(600):
+
+        def look():
             (found,) = [r for r in self.runs() if r["id"] == run]
-            if found["finished_at"]:
-                return found
-            time.sleep(0.05)
-        raise AssertionError(f"run {run} does not end: {found}")
+            return found if found["finished_at"] else None
+
+        return eventually(look, f"run {run} ends")
 
 
 class Triggers(unittest.TestCase):
@@ -149,7 +143,8 @@ class Triggers(unittest.TestCase):
             self.assertIsNone(headers["Deprecation"])
 
     def test_a_flood_gets_as_many_runs_as_there_are_places(self):
-        agent = Agent("sleep 3", max_in_flight=3)
+        gate = Gate(self)
+        agent = Agent(gate.script, max_in_flight=3)
         answers = queue.Queue()
         body = b'{"event":"flood"}'
         threads = [threading.Thread(target=lambda: answers.put(agent.post(body, {"X-Signature": sign(agent.secret, body)}))) for _ in range(12)]
@@ -159,27 +154,26 @@ class Triggers(unittest.TestCase):
             thread.join()
         limited = 0
         for _ in range(12):
-            answer = answers.get(timeout=60)
+            answer = answers.get(timeout=patience())
             if answer[0] != 202:
                 headers = self.refused(answer, 429, b"too many requests")
                 self.assertGreaterEqual(int(headers["Retry-After"]), 1)
                 limited += 1
         self.assertEqual(limited, 9)
+        gate.open()
         for run in agent.runs():
             agent.finished(run["id"])
-        for _ in range(100):  # a place is free when its run is settled
-            if agent.post(body, {"X-Signature": sign(agent.secret, body)})[0] == 202:
-                return
-            time.sleep(0.05)
-        self.fail("no place came free")
+        # A place is free when its run is settled.
+        eventually(lambda: agent.post(body, {"X-Signature": sign(agent.secret, body)})[0] == 202, "a place comes free")
 
     def test_a_rate(self):
-        agent = Agent(rate_per_minute=2, max_in_flight=100)
-        while time.time() % 60 > 50:  # all within one minute
-            time.sleep(0.2)
-        for _ in range(2):
-            agent.trigger({})
-        headers = self.refused(agent.post(b"{}", {"X-Signature": sign(agent.secret, b"{}")}), 429, b"too many requests")
+        minute = None
+        while minute != time.time() // 60:  # until all were within one minute
+            agent, minute = Agent(rate_per_minute=2, max_in_flight=100), time.time() // 60
+            for _ in range(2):
+                agent.trigger({})
+            answer = agent.post(b"{}", {"X-Signature": sign(agent.secret, b"{}")})
+        headers = self.refused(answer, 429, b"too many requests")
         self.assertTrue(1 <= int(headers["Retry-After"]) <= 60, headers["Retry-After"])
 
     def test_an_idempotency_key(self):
@@ -291,12 +285,9 @@ class Runs(unittest.TestCase):
         self.assertEqual((run["status"], run["error_message"]), ("TIMEOUT", "time limit of 1s exceeded"))
         self.assertNotEqual(run["exit_code"], 0)
 
-        agent = Agent("sleep 60")
+        agent = Agent(Gate(self).script)
         run = agent.trigger({})
-        for _ in range(200):
-            if agent.runs()[0]["started_at"]:
-                break
-            time.sleep(0.05)
+        eventually(lambda: agent.runs()[0]["started_at"], "it starts")
         self.assertEqual(agent.runs("?status=RUNNING")[0]["id"], run)
         self.assertEqual(call("DELETE", agent.api, want=409)["error"]["code"], "conflict")
         call("POST", f"/v1/runs/{run}/cancel", want=202)
@@ -359,7 +350,7 @@ class Outgoing(unittest.TestCase):
             "name": "r", "url": f"http://127.0.0.1:{server.server_port}/", "events": ["run.succeeded", "run.failed"]}, 201)
         self.assertEqual((webhook["agent_id"], webhook["environment"], webhook["dialect"]), (agent.id, "production", "crewship"))
         run = agent.trigger({"event": "e"})
-        headers, body = got.get(timeout=20)
+        headers, body = got.get(timeout=patience())
         self.assertEqual(headers["X-Crewship-Event"], "run.succeeded")
         stamp = headers["X-Crewship-Timestamp"]
         self.assertEqual(headers["X-Crewship-Signature"], sign(webhook["signing_secret"], stamp.encode(), b".", body))
@@ -368,11 +359,8 @@ class Outgoing(unittest.TestCase):
             "event", "run_id", "agent_id", "version_id", "version_number", "environment", "status", "input", "output",
             "error_message", "created_at", "started_at", "completed_at"])
         self.assertEqual((told["run_id"], told["agent_id"], told["output"]), (run, agent.id, {"verdict": "ok"}))
-        for _ in range(200):  # an attempt is recorded once it is answered
-            listed = call("GET", f"{agent.api}/outgoing-webhooks/{webhook['id']}/deliveries")["data"]
-            if listed:
-                break
-            time.sleep(0.05)
+        path = f"{agent.api}/outgoing-webhooks/{webhook['id']}/deliveries"
+        listed = eventually(lambda: call("GET", path)["data"], "the attempt is recorded")
         self.assertEqual([d["agent_id"] for d in listed], [agent.id])
 
 

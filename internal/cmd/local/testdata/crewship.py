@@ -12,7 +12,7 @@ import time
 import unittest
 import uuid
 
-from outside import TOKEN, Receiver, call, eventually, request
+from outside import TOKEN, Gate, Receiver, call, eventually, request
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 
@@ -59,10 +59,12 @@ def expected(secret, headers, body):
 
 class Triggers(unittest.TestCase):
     def test_the_202_is_as_documented_and_the_run_executes(self):
-        d = Deployment("sleep 1; cat")
-        answer = trigger(d.incoming(), b'{"a":1}')
+        gate = Gate(self)
+        d = Deployment(gate.script + "; cat")
+        answer = trigger(d.incoming(wait_for_start_ms=10_000), b'{"a":1}')
         self.assertEqual(list(answer), ["run_id", "version_id", "version_number", "status"])
         self.assertEqual((answer["version_id"], answer["version_number"], answer["status"]), (d.version["id"], 1, "running"))
+        gate.open()
         self.assertEqual(over(answer["run_id"])["status"], "succeeded")
 
     def test_the_body_is_the_input(self):
@@ -151,7 +153,7 @@ class Runs(unittest.TestCase):
         self.assertEqual((run["status"], run["output"]), ("succeeded", None))
 
     def test_a_running_run_is_canceled(self):
-        d = Deployment("sleep 60")
+        d = Deployment(Gate(self).script)
         run = trigger(d.incoming())
         call("POST", f"/v1/runs/{run['run_id']}/cancel", want=202)
         self.assertEqual(over(run["run_id"])["status"], "canceled")
@@ -186,7 +188,8 @@ class Runs(unittest.TestCase):
         self.assertEqual(status, 204)
 
     def test_a_running_runs_events_carry_on(self):
-        d = Deployment("echo early; sleep 3; echo late")
+        gate = Gate(self)
+        d = Deployment(f"echo early; {gate.script}; echo late")
         run = trigger(d.incoming())["run_id"]
         seen, last = [], 0
         while not seen or seen[-1] != "complete":
@@ -194,6 +197,8 @@ class Runs(unittest.TestCase):
             for number, event in self.parse(text):
                 seen.append(event["type"])
                 last = number or last
+            if "heartbeat" in seen:
+                gate.open()
             if seen[-1] != "complete":
                 self.assertTrue(text.endswith(b"retry: 1000\n\n"), text)
                 time.sleep(0.2)
@@ -215,6 +220,7 @@ class Deliveries(unittest.TestCase):
         receiver = Receiver(lambda *_: (200, b"thanks"))
         d = Deployment("echo '{\"ok\":true}'")
         hook = d.outgoing(receiver.url)
+        before = int(time.time())
         run = over(trigger(d.incoming(), b'{"n":123456789012345678901234567890}')["run_id"])
         headers, body = receiver.next()
 
@@ -231,7 +237,7 @@ class Deliveries(unittest.TestCase):
         self.assertTrue(headers["User-Agent"].startswith("Boathook/"))
         self.assertEqual(headers["X-Crewship-Event"], "run.succeeded")
         self.assertEqual(str(uuid.UUID(headers["X-Crewship-Delivery"])), headers["X-Crewship-Delivery"])
-        self.assertLess(abs(int(headers["X-Crewship-Timestamp"]) - time.time()), 10)
+        self.assertTrue(before <= int(headers["X-Crewship-Timestamp"]) <= time.time(), headers["X-Crewship-Timestamp"])
         self.assertEqual(headers["X-Crewship-Signature"], expected(hook["signing_secret"], headers, body))
         self.assertIsNone(headers["Transfer-Encoding"])
         self.assertIsNone(headers["Idempotency-Key"])
@@ -269,21 +275,22 @@ class Deliveries(unittest.TestCase):
         d.outgoing(other_environment.url, environment="staging")
         hook = d.outgoing(disabled.url)
         call("PATCH", f"{d.path}/outgoing-webhooks/{hook['id']}", {"enabled": False})
-        trigger(d.incoming())
-        wants.next()
-        time.sleep(0.5)
-        self.assertEqual([r.count for r in (wants, other_event, other_environment, disabled)], [1, 0, 0, 0])
+        incoming = d.incoming()
+        for _ in range(3):  # who is wrongly told of the first is told while the others are on their way
+            trigger(incoming)
+            wants.next()
+        self.assertEqual([r.count for r in (wants, other_event, other_environment, disabled)], [3, 0, 0, 0])
 
     def test_receivers_in_trouble(self):
         redirecting = Receiver(lambda *_: (302, b""))
         huge = Receiver(lambda *_: (500, b"x" * (8 << 20)))
         garbage = Receiver(lambda handler, _: handler.wfile.write(b"\x00\x01garbage\r\n") and None)
-        slow = Receiver(lambda *_: time.sleep(5) or (204, b""))
+        slow = Receiver(lambda *_: time.sleep(3600) or (204, b""))
         down = Receiver()
         down.server.shutdown()
         down.server.server_close()
         d = Deployment()
-        hooks = {name: d.outgoing(r.url, timeout_seconds=1, retry={"schedule_seconds": []})
+        hooks = {name: d.outgoing(r.url, timeout_seconds=1 if name == "slow" else 30, retry={"schedule_seconds": []})
                  for name, r in {"redirect": redirecting, "huge": huge, "garbage": garbage, "slow": slow, "down": down}.items()}
         trigger(d.incoming())
         attempts = {}

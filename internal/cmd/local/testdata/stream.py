@@ -13,18 +13,18 @@ import os
 import re
 import socket
 import struct
-import sys
 import time
 import unittest
 import urllib.parse
 
-BASE, TOKEN = sys.argv.pop(1), sys.argv.pop(1)
+from outside import BASE, TOKEN, Gate, eventually, patience
+
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 PONG = {"type": "pong", "payload": None}
 
 
 def call(method, path, body=None, want=200, token=TOKEN, headers=None):
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(BASE).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(BASE).netloc, timeout=patience())
     headers = {**({"Authorization": "Bearer " + token} if token else {}), **(headers or {})}
     connection.request(method, path, body if isinstance(body, bytes) or body is None else json.dumps(body), headers)
     response = connection.getresponse()
@@ -50,7 +50,7 @@ class WebSocket:
     def __init__(self, token=None):
         netloc = urllib.parse.urlsplit(BASE).netloc
         host, port = netloc.split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=30)
+        self.socket = socket.create_connection((host, int(port)), timeout=patience())
         self.file = self.socket.makefile("rb")
         key = base64.b64encode(os.urandom(16)).decode()
         path = "/ws" + (f"?token={urllib.parse.quote(token)}" if token is not None else "")
@@ -143,20 +143,21 @@ class Agent:
 
 class Watching(unittest.TestCase):
     def test_an_agents_lines_are_seen_while_it_runs(self):
-        agent = Agent("reviewer", "cat >/dev/null; echo one; echo two; sleep 1; echo oops >&2; sleep 1; echo last")
+        more, end = Gate(self), Gate(self)
+        agent = Agent("reviewer", f"cat >/dev/null; echo one; {more.script}; echo oops >&2; {end.script}; echo last")
         ws = watch()
-        start = time.monotonic()
         agent.trigger()
         first = ws.receive()
-        self.assertLess(time.monotonic() - start, 1.5, "the first lines came with the last")
         self.assertEqual(list(first), ["type", "channel", "payload"])
         self.assertEqual((first["type"], first["channel"]), ("agent.log", CHANNEL))
         payload = first["payload"]
         self.assertEqual(list(payload), ["ts", "level", "agent", "agent_id", "event", "content", "metadata"])
         self.assertRegex(payload["ts"], TIME)
-        self.assertEqual((payload["level"], payload["agent"], payload["agent_id"], payload["content"]), ("info", "reviewer", agent.id, "one\ntwo"))
-        rest = agent.seen(ws, "last")
-        self.assertEqual([(f["payload"]["level"], f["payload"]["content"]) for f in rest], [("error", "oops"), ("info", "last")])
+        self.assertEqual((payload["level"], payload["agent"], payload["agent_id"], payload["content"]), ("info", "reviewer", agent.id, "one"))
+        for gate, level, line in ((more, "error", "oops"), (end, "info", "last")):
+            gate.open()
+            (frame,) = agent.seen(ws, line)
+            self.assertEqual((frame["payload"]["level"], frame["payload"]["content"]), (level, line))
 
     def test_everyone_who_watches_sees_the_same(self):
         agent = Agent("shared", "cat >/dev/null; for i in 1 2 3; do echo line $i; sleep 0.3; done; echo last")
@@ -211,9 +212,7 @@ class Watching(unittest.TestCase):
         ws = watch()
         agent.trigger()
         frame = agent.seen(ws, "last")[-1]["payload"]
-        deadline = time.monotonic() + 20
-        while len(log := call("GET", f"/api/v1/agents/{agent.id}/logs")) < 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
+        log = eventually(lambda: len(lines := call("GET", f"/api/v1/agents/{agent.id}/logs")) > 1 and lines, "the log is stored")
         self.assertEqual([line["content"] for line in log], ["last", "first"])
         for field in ("level", "agent", "event", "metadata"):
             self.assertEqual(log[0][field], frame[field], field)
@@ -227,11 +226,14 @@ class Watching(unittest.TestCase):
         self.assertTrue(agent.seen(ws, "last"))
 
     def test_one_that_has_gone_is_forgotten(self):
-        agent = Agent("lonely", "cat >/dev/null; echo first; sleep 1; echo last")
+        gate = Gate(self)
+        agent = Agent("lonely", f"cat >/dev/null; echo first; {gate.script}; echo last")
         gone, ws = watch(), watch()
         gone.socket.close()
         agent.trigger()
-        self.assertEqual([f["payload"]["content"] for f in agent.seen(ws, "last")], ["first", "last"])
+        for line in ("first", "last"):
+            self.assertEqual([f["payload"]["content"] for f in agent.seen(ws, line)], [line])
+            gate.open()
 
 
 class Access(unittest.TestCase):
@@ -298,10 +300,10 @@ class Access(unittest.TestCase):
         self.assertEqual(ws.closed(), 1008)
 
     def test_who_does_not_authenticate_is_closed_after_ten_seconds(self):
-        ws = WebSocket()
         start = time.monotonic()
+        ws = WebSocket()
         self.assertEqual(ws.closed(), 1008)
-        self.assertAlmostEqual(time.monotonic() - start, 10, delta=3)
+        self.assertGreaterEqual(time.monotonic() - start, 10)
 
     def test_bad_messages_are_answered(self):
         ws = watch()
