@@ -215,7 +215,7 @@ func (c client) deliveries(webhook string) (list []object) {
 // processes, which have no way to tell.
 func (c client) eventually(what string, ask func() object) object {
 	c.t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	for ctx := patience(c.t); ctx.Err() == nil; time.Sleep(200 * time.Millisecond) {
 		if answer := ask(); answer != nil {
 			return answer
 		}
@@ -268,7 +268,7 @@ func next(t *testing.T, requests <-chan received) received {
 	select {
 	case r := <-requests:
 		return r
-	case <-time.After(patience):
+	case <-patience(t).Done():
 		t.Fatal("nothing arrived")
 		return received{}
 	}

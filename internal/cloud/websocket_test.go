@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
@@ -180,9 +179,7 @@ func write(t *testing.T, conn *websocket.Conn, text string) {
 // read is the next frame, or the reason why there is none.
 func read(t *testing.T, conn *websocket.Conn) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	_, frame, err := conn.Read(ctx)
+	_, frame, err := conn.Read(patience(t))
 	return string(frame), err
 }
 

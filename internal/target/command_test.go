@@ -120,19 +120,20 @@ func TestACommandStopsWithItsContextAndSoDoAllThatItStarted(t *testing.T) {
 	for _, tt := range []struct {
 		name, script string
 		code         int
+		grace        time.Duration // it is waited for only where something does not end at SIGTERM
 	}{
-		{"at SIGTERM", `sleep 600 & echo $!; wait`, 128 + 15},
-		{"with an exit code of its own", `trap 'exit 7' TERM; sleep 600 & echo $!; wait`, 7},
-		{"a success that comes too late", `trap 'exit 0' TERM; sleep 600 & echo $!; wait`, 0},
-		{"at SIGKILL", `trap '' TERM; sleep 600 & echo $!; wait`, 128 + 9},
-		{"though its child ignores SIGTERM", `(trap '' TERM; exec sleep 600) & echo $!; wait`, 128 + 15},
+		{"at SIGTERM", `sleep 600 & echo $!; wait`, 128 + 15, time.Hour},
+		{"with an exit code of its own", `trap 'exit 7' TERM; sleep 600 & echo $!; wait`, 7, time.Hour},
+		{"a success that comes too late", `trap 'exit 0' TERM; sleep 600 & echo $!; wait`, 0, time.Hour},
+		{"at SIGKILL", `trap '' TERM; sleep 600 & echo $!; wait`, 128 + 9, 200 * time.Millisecond},
+		{"though its child ignores SIGTERM", `(trap '' TERM; exec sleep 600) & echo $!; wait`, 128 + 15, 2 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			started := make(firstLine, 1)
 			done := make(chan target.Result)
-			go func() { done <- target.Command{Grace: 200 * time.Millisecond}.Run(ctx, sh(tt.script), started) }()
+			go func() { done <- target.Command{Grace: tt.grace}.Run(ctx, sh(tt.script), started) }()
 			child, err := strconv.Atoi(<-started)
 			if err != nil {
 				t.Fatal(err)
@@ -160,7 +161,7 @@ func TestACommandThatReachesItsTimeLimitSaysSo(t *testing.T) {
 
 func TestAChildThatHoldsThePipesDoesNotHoldTheRun(t *testing.T) {
 	var log record
-	got := target.Command{Grace: 100 * time.Millisecond}.Run(t.Context(), sh(`sleep 600 & echo $!; echo '{"a":1}'`), &log)
+	got := target.Command{Grace: 2 * time.Second}.Run(t.Context(), sh(`sleep 600 & echo $!; echo '{"a":1}'`), &log)
 	if string(got.Output) != `{"a":1}` || got.Err != "" || *got.ExitCode != 0 {
 		t.Errorf("got %+v", got)
 	}
@@ -175,7 +176,7 @@ func TestAChildThatHoldsThePipesDoesNotHoldTheRun(t *testing.T) {
 // for yet is dead enough.
 func mustBeGone(t *testing.T, pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline, bounded := t.Deadline(); !bounded || time.Until(deadline) > 10*time.Second; time.Sleep(10 * time.Millisecond) {
 		if syscall.Kill(pid, 0) == syscall.ESRCH {
 			return
 		}

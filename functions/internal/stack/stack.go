@@ -76,7 +76,7 @@ func New(t testing.TB) *Stack {
 		_, err := db.CreateTable(ctx, table)
 		must(t, err)
 		must(t, dynamodb.NewTableExistsWaiter(db, func(o *dynamodb.TableExistsWaiterOptions) { o.MinDelay = 10 * time.Millisecond }).
-			Wait(ctx, &dynamodb.DescribeTableInput{TableName: table.TableName}, time.Minute))
+			Wait(ctx, &dynamodb.DescribeTableInput{TableName: table.TableName}, time.Hour))
 	}
 	client := sqs.NewFromConfig(s.SDK)
 	urls := make(map[string]string)

@@ -11,7 +11,9 @@ import (
 	"time"
 )
 
-const startTimeout = 30 * time.Second
+// startTimeout is for an emulator that neither ends nor answers: a busy machine
+// takes a minute to start one.
+const startTimeout = 10 * time.Minute
 
 // server is an emulator that is ready.
 type server struct {

@@ -115,7 +115,7 @@ func tables(t *testing.T, client *dynamodb.Client) dynamo.Config {
 		made := dynamodb.NewTableExistsWaiter(client, func(o *dynamodb.TableExistsWaiterOptions) {
 			o.MinDelay = 10 * time.Millisecond
 		})
-		if err := made.Wait(t.Context(), &dynamodb.DescribeTableInput{TableName: table.TableName}, time.Minute); err != nil {
+		if err := made.Wait(t.Context(), &dynamodb.DescribeTableInput{TableName: table.TableName}, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -91,9 +91,7 @@ func send(t *testing.T, conn *client.Conn, text string) {
 
 func receive(t *testing.T, conn *client.Conn) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	_, text, err := conn.Read(ctx)
+	_, text, err := conn.Read(t.Context())
 	must(t, err)
 	return string(text)
 }
@@ -102,9 +100,7 @@ func receive(t *testing.T, conn *client.Conn) string {
 // before.
 func ended(t *testing.T, conn *client.Conn) client.StatusCode {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	_, text, err := conn.Read(ctx)
+	_, text, err := conn.Read(t.Context())
 	if err == nil {
 		t.Fatalf("it got %s", text)
 	}
