@@ -168,3 +168,11 @@ func TestOnlyWhatIsAllowedIsExecuted(t *testing.T) {
 		})
 	}
 }
+
+// A run that takes as long as it may leaves its function the time to store what
+// came of it.
+func TestTheLongestRunEndsBeforeItsFunction(t *testing.T) {
+	if left := stack.Timeout(t, "ExecuteFunction") - boathook.MaxRunTimeout; left < 30*time.Second {
+		t.Errorf("%s are left to store its outcome", left)
+	}
+}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"boathook/functions/internal/stack"
+	"boathook/internal/boathook"
 )
 
 func TestWhatIsCountedIsPrinted(t *testing.T) {
@@ -16,5 +18,12 @@ func TestWhatIsCountedIsPrinted(t *testing.T) {
 	invoke(t, handler, "intake/trigger-bad-token")
 	if counts := stack.Counts(t, printed()); counts["TriggersRefused"] != 1 || len(counts) != 1 {
 		t.Errorf("counted %v", counts)
+	}
+}
+
+// A trigger that waits as long as it may is answered.
+func TestTheLongestWaitEndsBeforeItsFunction(t *testing.T) {
+	if left := stack.Timeout(t, "IntakeFunction") - boathook.MaxWaitForStart; left < 3*time.Second {
+		t.Errorf("%s are left to answer", left)
 	}
 }

@@ -112,3 +112,17 @@ type named struct {
 func (n *named) Source(ctx context.Context, workspaceID, id string) (boathook.Source, error) {
 	return n.names.Source(ctx, workspaceID, id)
 }
+
+// The time is the document's: wire formats, section 2.
+func TestWhoDoesNotAuthenticateHasTenSeconds(t *testing.T) {
+	p := newPlace(t)
+	must(t, p.Connect(t.Context(), "c", ""))
+	p.now = p.now.Add(10*time.Second - time.Millisecond)
+	if due := p.due(); len(due) != 0 {
+		t.Errorf("due before: %v", due)
+	}
+	p.now = p.now.Add(time.Millisecond)
+	if due := p.due(); len(due) != 1 {
+		t.Errorf("due after ten seconds: %v", due)
+	}
+}
