@@ -61,6 +61,7 @@ func Run(t *testing.T, open Open) {
 		{"logs of agents", (*suite).testAgentLog},
 		{"events", (*suite).testEvents},
 		{"recording attempts", (*suite).testRecordAttempt},
+		{"recording attempts again", (*suite).testRepeatedAttempt},
 		{"canceling deliveries", (*suite).testCancelDelivery},
 		{"postponing deliveries", (*suite).testPostponeDelivery},
 		{"reopening deliveries", (*suite).testReopenDelivery},
