@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/store"
 )
 
 // testRepeatedAttempt records an attempt again, as a message that comes twice
@@ -39,5 +40,21 @@ func (s *suite) testRepeatedAttempt(t *testing.T) {
 		wantKind(t, "an attempt again", s.RecordAttempt(t.Context(), d, failed(number)), boathook.Conflict)
 		d.Status, d.NextAttemptAt, d.Resend = boathook.DeliveryRetrying, at, number+1
 		s.wantDelivery(t, d, attempts...)
+	}
+}
+
+// testRepeatedAdmission admits a run that has a place already, as requests with one
+// idempotency key do that come at once: it counts once, whatever each knows.
+func (s *suite) testRepeatedAdmission(t *testing.T) {
+	agentID, minute := boathook.NewID(boathook.AgentID), s.clock.Now().Truncate(time.Minute)
+	limit := store.Limit{RatePerMinute: 10, MaxInFlight: 10}
+	must(t, s.Admit(t.Context(), agentID, boathook.NewID(boathook.RunID), limit, store.Load{}, minute))
+	before := read(s.LookUpAgent(t.Context(), agentID))(t).Load
+	run := boathook.NewID(boathook.RunID)
+	for range 3 {
+		must(t, s.Admit(t.Context(), agentID, run, limit, before, minute))
+	}
+	if load := read(s.LookUpAgent(t.Context(), agentID))(t).Load; load.Count != 2 || len(load.InFlight) != 2 {
+		t.Errorf("two runs count as %d, and hold %d places", load.Count, len(load.InFlight))
 	}
 }

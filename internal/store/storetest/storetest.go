@@ -47,6 +47,7 @@ func Run(t *testing.T, open Open) {
 		{"looking up an agent", (*suite).testLookUpAgent},
 		{"pinning runs", (*suite).testPinRun},
 		{"admitting runs", (*suite).testAdmit},
+		{"admitting runs again", (*suite).testRepeatedAdmission},
 		{"creating runs", (*suite).testCreateRun},
 		{"removing pending runs", (*suite).testRemovePending},
 		{"claiming runs", (*suite).testClaimRun},
