@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -144,9 +145,7 @@ func TestOnlyWhatIsAllowedIsExecuted(t *testing.T) {
 		{boathook.TargetCommand, "BOATHOOK_ALLOWED_TARGETS", "http,command", "targets of type"},
 	} {
 		t.Run(fmt.Sprintf("%s with %s=%q", tc.target, tc.variable, tc.value), func(t *testing.T) {
-			for variable, value := range allowed {
-				s.Env[variable] = value
-			}
+			maps.Copy(s.Env, allowed)
 			if tc.variable != "" {
 				s.Env[tc.variable] = tc.value
 			}

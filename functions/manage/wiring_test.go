@@ -11,6 +11,7 @@ import (
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"boathook/events"
 	"boathook/functions/internal/stack"
@@ -119,6 +120,8 @@ func TestWhatIsStartedAndPublishedGoesToItsQueue(t *testing.T) {
 // (The emulator moves no messages: what it is asked is looked at.)
 func TestQueuesAreOperatedByTheirNames(t *testing.T) {
 	a := newAPI(t)
+	a.SDK.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+	a.build(nil)
 	for _, name := range []string{"runs", "deliveries", "retries"} {
 		a.Calls()
 		a.ask("POST", "/v1/admin/redrive", `{"queue":"`+name+`"}`)
