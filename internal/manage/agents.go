@@ -67,10 +67,21 @@ func (h *Handler) viewAgentWhole(ctx context.Context, c call, s boathook.Source)
 // agent is the one that the path names.
 func (h *Handler) agent(ctx context.Context, c call) (boathook.Source, error) {
 	s, err := h.source(ctx, c, boathook.Agent, c.PathValue("agent"))
-	if err == nil && s.Agent.CrewID != c.PathValue("crew") {
-		return boathook.Source{}, boathook.Errorf(boathook.NotFound, "the crew has no such agent")
+	if err == nil {
+		err = wantAgent(c, s)
 	}
 	return s, err
+}
+
+// wantAgent refuses a source that is no agent of the crew that the path names.
+func wantAgent(c call, s boathook.Source) error {
+	if err := wantKind(s, boathook.Agent); err != nil {
+		return err
+	}
+	if s.Agent.CrewID != c.PathValue("crew") {
+		return boathook.Errorf(boathook.NotFound, "the crew has no such agent")
+	}
+	return nil
 }
 
 // agentInput has what an agent can be set to; nil leaves a field as it is.
@@ -291,7 +302,7 @@ func (h *Handler) changeAgent(ctx context.Context, c call, in agentInput) (agent
 }
 
 func (h *Handler) deleteAgent(ctx context.Context, c call, _ none) (none, error) {
-	return none{}, h.deleteIdle(ctx, c, boathook.AgentID, c.PathValue("agent"), h.agent)
+	return none{}, h.deleteIdle(ctx, c, boathook.AgentID, c.PathValue("agent"), wantAgent)
 }
 
 // crewshipStyle is of the paths of Crewship's own API, whose errors are

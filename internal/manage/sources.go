@@ -10,10 +10,18 @@ import (
 // source is the caller's, if it is of a kind.
 func (h *Handler) source(ctx context.Context, c call, kind boathook.SourceKind, id string) (boathook.Source, error) {
 	s, err := h.cfg.Store.Source(ctx, c.workspace, id)
-	if err == nil && s.Kind != kind {
-		return boathook.Source{}, boathook.Errorf(boathook.NotFound, "there is no such %s", kind)
+	if err == nil {
+		err = wantKind(s, kind)
 	}
 	return s, err
+}
+
+// wantKind refuses a source of another kind.
+func wantKind(s boathook.Source, kind boathook.SourceKind) error {
+	if s.Kind != kind {
+		return boathook.Errorf(boathook.NotFound, "there is no such %s", kind)
+	}
+	return nil
 }
 
 // pathSource is the one that the path names: by a wildcard that is called as
@@ -164,20 +172,27 @@ func (h *Handler) deleteSource(ctx context.Context, c call, idKind, id string) e
 	return h.cfg.Store.DeleteSource(ctx, c.workspace, id)
 }
 
-// deleteIdle deletes a source, as find has found it, if nothing runs on it.
-func (h *Handler) deleteIdle(ctx context.Context, c call, idKind, id string, find func(context.Context, call) (boathook.Source, error)) error {
-	_, err := h.cfg.Store.Source(ctx, c.workspace, id)
+// deleteIdle deletes a source, if it is the one that the path names, and nothing
+// runs on it.
+func (h *Handler) deleteIdle(ctx context.Context, c call, idKind, id string, check func(call, boathook.Source) error) error {
+	var s boathook.Source
+	var active bool
+	err := beside(func() (err error) {
+		s, err = h.cfg.Store.Source(ctx, c.workspace, id)
+		return err
+	}, func() (err error) {
+		active, err = h.cfg.Store.AnyActive(ctx, id)
+		return err
+	})
 	if boathook.IsKind(err, boathook.NotFound) {
 		// Perhaps deleted by half: the store removes what is left, if it is
 		// the caller's.
 		return h.deleteSource(ctx, c, idKind, id)
 	}
-	s, err := find(ctx, c)
 	if err != nil {
 		return err
 	}
-	active, err := h.cfg.Store.AnyActive(ctx, s.ID)
-	if err != nil {
+	if err := check(c, s); err != nil {
 		return err
 	}
 	if active {

@@ -1,0 +1,373 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"boathook/events"
+	"boathook/functions/internal/stack"
+	"boathook/internal/boathook"
+	"boathook/internal/openapi"
+)
+
+// What a page of any list may take of AWS: that of the token included.
+const (
+	maxRequests   = 10
+	maxRoundTrips = 3
+)
+
+// roundTrip is how long each answer of AWS takes in a bubble of testing/synctest. The
+// time that passes in the bubble is then the number of requests that were made one
+// after another.
+const roundTrip = time.Second
+
+// outside makes requests for a bubble. Its goroutines and channels are made outside
+// of it: while one waits for the network, the bubble's time stands still.
+type outside struct {
+	free  chan *errand
+	mu    sync.Mutex
+	calls []string
+}
+
+// errand is a request that is made outside, and its answer.
+type errand struct {
+	request chan *http.Request
+	answer  chan answer
+}
+
+type answer struct {
+	response *http.Response
+	body     []byte
+	err      error
+}
+
+func newOutside(t *testing.T, next aws.HTTPClient) *outside {
+	const most = 32 // at once
+	o := &outside{free: make(chan *errand, most)}
+	for range most {
+		e := &errand{make(chan *http.Request), make(chan answer)}
+		go func() {
+			for r := range e.request {
+				var a answer
+				if a.response, a.err = next.Do(r); a.err == nil {
+					a.body, a.err = io.ReadAll(a.response.Body)
+					a.response.Body.Close()
+				}
+				e.answer <- a
+			}
+		}()
+		t.Cleanup(func() { close(e.request) })
+		o.free <- e
+	}
+	return o
+}
+
+// Do is called in a bubble.
+func (o *outside) Do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	target := r.Header.Get("X-Amz-Target")
+	o.mu.Lock()
+	o.calls = append(o.calls, target)
+	o.mu.Unlock()
+	if target == "AmazonSQS.ListMessageMoveTasks" { // which the emulator does not know
+		time.Sleep(roundTrip)
+		return reply(r, `{"Results":[]}`), nil
+	}
+
+	e := <-o.free
+	sent := r.Clone(context.Background()) // the bubble's context has timers of its own
+	sent.Body = io.NopCloser(bytes.NewReader(body))
+	e.request <- sent
+	a := <-e.answer
+	o.free <- e
+	time.Sleep(roundTrip)
+	if a.err != nil {
+		return nil, a.err
+	}
+	a.response.Request, a.response.Body = r, io.NopCloser(bytes.NewReader(a.body))
+	return a.response, nil
+}
+
+// measured is an answer of the API, and what it took.
+type measured struct {
+	awsevents.APIGatewayV2HTTPResponse
+	requests   []string
+	roundTrips int
+}
+
+// measure has a process that has just started answer a request.
+func measure(t *testing.T, s *stack.Stack, o *outside, c config, token, method, target string) (m measured) {
+	t.Helper()
+	e := events.Load[awsevents.APIGatewayV2HTTPRequest](t, "manage/get-run")
+	e.Headers["authorization"] = "Bearer " + token
+	e.RawPath, e.RawQueryString, _ = strings.Cut(target, "?")
+	e.RequestContext.HTTP.Method = method
+	synctest.Test(t, func(t *testing.T) {
+		sdk := s.SDK.Copy()
+		sdk.HTTPClient = o
+		handler, err := build(t.Context(), c, sdk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.calls = nil
+		began := time.Now()
+		m.APIGatewayV2HTTPResponse = stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](t, handler, e)
+		m.roundTrips = int(time.Since(began) / roundTrip)
+		m.requests = o.calls
+	})
+	return m
+}
+
+// operation is one of the API, as the OpenAPI document has it, which the API's
+// routes are held to.
+type operation struct {
+	path    string
+	filters map[string][]string // the values to try, by the query's parameters
+}
+
+// notLists are the paths below which a GET shows one object.
+var notLists = []string{
+	"/healthz", "/openapi.json", "/v1/me", "/v1/tokens/{token}", "/v1/deployments/{deployment}",
+	"/v1/deployments/{deployment}/incoming-webhooks/{incoming}", "/v1/crews/{crew}", "/v1/crews/{crew}/agents/{agent}",
+	"/v1/repositories/{repository}", "/v1/apps/{app}", "/v1/runs/{run}", "/v1/runs/{run}/events", "/v1/deliveries/{delivery}",
+	"/v1/deployments/{deployment}/outgoing-webhooks/{outgoing}", "/v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}",
+	"/v1/repositories/{repository}/outgoing-webhooks/{outgoing}", "/v1/apps/{app}/outgoing-webhooks/{outgoing}",
+	"/api/v1/ws-token", "/api/v1/internal/agents/{agent}/webhook-secret",
+	"/repos/{owner}/{repo}/hooks/{hook}", "/repos/{owner}/{repo}/hooks/{hook}/deliveries/{delivery}", "/v1/apps/{app}/webhooks/{webhook}",
+}
+
+// lists are all operations that list something.
+func lists(t *testing.T, c crowd) (found []operation) {
+	t.Helper()
+	type schema struct {
+		Ref     string `json:"$ref"`
+		Enum    []string
+		Minimum *int
+		Maximum *int
+	}
+	type parameter struct {
+		Ref    string `json:"$ref"`
+		Name   string
+		In     string
+		Schema schema
+	}
+	var document struct {
+		Paths map[string]struct {
+			Get *struct{ Parameters []parameter }
+		}
+		Components struct {
+			Parameters map[string]parameter
+			Schemas    map[string]json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(openapi.Document(), &document); err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range document.Paths {
+		if item.Get == nil || slices.Contains(notLists, path) {
+			continue
+		}
+		o := operation{path, make(map[string][]string)}
+		for _, p := range item.Get.Parameters {
+			if p.Ref != "" {
+				p = document.Components.Parameters[p.Ref[strings.LastIndex(p.Ref, "/")+1:]]
+			}
+			if p.In != "query" {
+				continue
+			}
+			if p.Schema.Ref != "" {
+				if err := json.Unmarshal(document.Components.Schemas[p.Schema.Ref[strings.LastIndex(p.Schema.Ref, "/")+1:]], &p.Schema); err != nil {
+					t.Fatal(err)
+				}
+			}
+			values := p.Schema.Enum
+			switch p.Name {
+			case "cursor":
+				continue // pages are followed
+			case "limit", "per_page":
+				values = []string{"1", strconv.Itoa(*p.Schema.Maximum)}
+			case "page":
+				values = []string{"2", "7", "100"}
+			case "offset":
+				values = []string{"3", "900", "10000"}
+			case "query":
+				values = []string{"x", "nothing like it"}
+			case "trigger", "trigger_type":
+				values = []string{"WEBHOOK", "MANUAL"}
+			case "deployment_id", "agent_id":
+				values = []string{c.paths[strings.TrimSuffix(p.Name, "_id")]}
+			case "event":
+				for kind, types := range boathook.EventTypes {
+					if strings.Contains(path, "{"+string(kind)+"}/outgoing") {
+						for _, e := range types {
+							values = append(values, string(e))
+						}
+					}
+				}
+			}
+			if len(values) == 0 {
+				t.Fatalf("GET %s: the test knows no value of %s", path, p.Name)
+			}
+			o.filters[p.Name] = values
+		}
+		found = append(found, o)
+	}
+	slices.SortFunc(found, func(a, b operation) int { return strings.Compare(a.path, b.path) })
+	return found
+}
+
+var pathParameter = regexp.MustCompile(`\{([a-z]+)\}`)
+
+// targetOf is an operation's path in a crowd.
+func (c crowd) targetOf(t *testing.T, path string) string {
+	t.Helper()
+	return pathParameter.ReplaceAllStringFunc(path, func(parameter string) string {
+		name := strings.Trim(parameter, "{}")
+		switch {
+		case name == "hook":
+			name = "hook of repository"
+		case name == "webhook":
+			name = "outgoing of app"
+		case name == "outgoing":
+			for kind := range boathook.EventTypes {
+				if strings.Contains(path, "{"+string(kind)+"}/outgoing") {
+					name = "outgoing of " + string(kind)
+					break
+				}
+			}
+		}
+		value, known := c.paths[name]
+		if !known {
+			t.Fatalf("GET %s: the test knows no value of {%s}; if it is no list, notLists should say so", path, name)
+		}
+		return value
+	})
+}
+
+// queries are those of an operation to try: none, each filter with each of its
+// values and, unless it must be short, each two values of two filters.
+func (o operation) queries() (queries []url.Values) {
+	queries = append(queries, url.Values{})
+	names := slices.Sorted(maps.Keys(o.filters))
+	for i, name := range names {
+		for _, value := range o.filters[name] {
+			queries = append(queries, url.Values{name: {value}})
+			if testing.Short() {
+				continue
+			}
+			for _, other := range names[i+1:] {
+				for _, second := range o.filters[other] {
+					queries = append(queries, url.Values{name: {value}, other: {second}})
+				}
+			}
+		}
+	}
+	return queries
+}
+
+var nextLink = regexp.MustCompile(`[?&]cursor=([^&>]*)[^>]*>; rel="next"`)
+
+// nextCursor is that of a page, in whichever form a system tells it.
+func nextCursor(m measured) string {
+	if link := nextLink.FindStringSubmatch(m.Headers["Link"]); link != nil {
+		return link[1]
+	}
+	var page struct {
+		Next *string `json:"next_cursor"`
+	}
+	if json.Unmarshal([]byte(m.Body), &page) == nil && page.Next != nil {
+		return *page.Next
+	}
+	return ""
+}
+
+// However much there is of everything, and however rare what is asked for, a page
+// of any list takes few requests, and few one after another. Nothing here waits for
+// a clock: the process runs in a bubble in which each answer of AWS takes a second.
+func TestEveryListTakesTenRequestsInThreeRoundTripsAtMost(t *testing.T) {
+	s := stack.New(t)
+	c := newCrowd(t, s)
+	o := newOutside(t, s.SDK.HTTPClient)
+	settings := stack.Config[config](t, s)
+	worst, longest, asked := "", 0, 0
+	operations := lists(t, c)
+	if len(operations) < 20 {
+		t.Fatalf("only %d lists are known", len(operations))
+	}
+	for _, op := range operations {
+		t.Run("GET "+op.path, func(t *testing.T) {
+			target := c.targetOf(t, op.path)
+			found := false
+			for _, q := range op.queries() {
+				for page := 1; page <= 2; page++ {
+					token := c.token
+					if strings.HasPrefix(op.path, "/v1/tokens") || strings.HasPrefix(op.path, "/v1/admin") {
+						token = c.admin
+					}
+					m := measure(t, s, o, settings, token, http.MethodGet, target+"?"+q.Encode())
+					if m.StatusCode != http.StatusOK {
+						if m.StatusCode == http.StatusBadRequest && strings.Contains(m.Body, "page") {
+							break // there is no such page of that limit
+						}
+						t.Fatalf("%v: answered %d %.200s", q, m.StatusCode, m.Body)
+					}
+					asked++
+					if len(m.requests) > maxRequests || m.roundTrips > maxRoundTrips {
+						t.Errorf("page %d of %v takes %d requests in %d round trips: %v", page, q, len(m.requests), m.roundTrips, m.requests)
+					}
+					if n := len(m.requests); n > longest {
+						longest, worst = n, fmt.Sprintf("page %d of %s %v", page, op.path, q)
+					}
+					found = found || len(m.Body) > 300
+					cursor := nextCursor(m)
+					if cursor == "" {
+						break
+					}
+					q = maps.Clone(q)
+					q.Set("cursor", cursor)
+				}
+			}
+			if !found {
+				t.Error("nothing is listed at all")
+			}
+		})
+	}
+	t.Logf("%d pages of %d lists of %d items; the most requests are %d, for %s", asked, len(operations), c.items, longest, worst)
+
+	t.Run("whether anything runs", func(t *testing.T) { c.whetherAnythingRuns(t, s, o, settings) })
+}
+
+// What runs, or belongs to a crew, is not deleted with it.
+func (c crowd) whetherAnythingRuns(t *testing.T, s *stack.Stack, o *outside, settings config) {
+	for _, target := range []string{
+		"/v1/deployments/" + c.paths["deployment"], "/v1/crews/" + c.paths["crew"] + "/agents/" + c.paths["agent"], "/v1/crews/" + c.paths["crew"],
+	} {
+		m := measure(t, s, o, settings, c.admin, http.MethodDelete, target)
+		if m.StatusCode != http.StatusConflict {
+			t.Errorf("DELETE %s: answered %d %.200s, want a refusal", target, m.StatusCode, m.Body)
+		}
+		if len(m.requests) > maxRequests || m.roundTrips > maxRoundTrips {
+			t.Errorf("DELETE %s takes %d requests in %d round trips: %v", target, len(m.requests), m.roundTrips, m.requests)
+		}
+	}
+}
