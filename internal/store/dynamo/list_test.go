@@ -3,6 +3,7 @@ package dynamo_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -225,6 +226,45 @@ func TestTheIndexesKnowNothingOfAClaim(t *testing.T) {
 		for set := range strings.SplitSeq(change, ", ") {
 			if attribute, _, _ := strings.Cut(set, " = "); slices.Contains(indexed, attribute) {
 				t.Errorf("%s sets %s, of which the index has a copy", name, attribute)
+			}
+		}
+	}
+}
+
+// DynamoDB ends an answer at 1 MB: what one look counts, or goes through, must be
+// less, or counts would not be exact.
+func TestWhatOneLookGoesThroughFitsAnAnswer(t *testing.T) {
+	const (
+		answer = 1 << 20
+		shards = 4
+		spare  = 300 // runs that one shard may have above the average
+	)
+	columns := make(map[string][]string) // by index
+	for _, index := range dynamo.Tables("", "")[1].GlobalSecondaryIndexes {
+		columns[*index.IndexName] = append([]string{"pk", "sk", "place", *index.KeySchema[0].AttributeName}, index.Projection.NonKeyAttributes...)
+	}
+	s, w := onWire(func(request) *reply { return ok(`{}`) })
+	r := finished()
+	r.SourceID, r.WorkspaceID = boathook.NewID(boathook.AgentID), boathook.NewID(boathook.WorkspaceID)
+	r.WebhookID, r.Environment, r.Status = boathook.NewID(boathook.IncomingID), boathook.Production, boathook.RunTimedOut
+	lines := slices.Repeat([]store.LogLine{{Text: strings.Repeat("x", 100)}}, 500)
+	if err := errors.Join(s.CreateRun(t.Context(), r), s.AppendLog(t.Context(), r.RunHead, 123456789, lines)); err != nil {
+		t.Fatal(err)
+	}
+	for _, sent := range w.requests {
+		item := sent.input["Item"].(attributes)
+		for index, most := range map[string]int{"by-workspace": store.MaxCounted/shards + spare, "by-parent": store.MaxCounted/shards + spare} {
+			if strings.HasPrefix(item["sk"].(attributes)["S"].(string), "log#") {
+				most = store.MaxChunks
+			}
+			entry := make(attributes)
+			for _, column := range columns[index] {
+				if value, isSet := item[column]; isSet {
+					entry[column] = value
+				}
+			}
+			if n := size(entry); len(entry) > 3 && n*most > answer {
+				t.Errorf("%d entries of %s are %d bytes, %d each: %v", most, index, n*most, n, entry)
 			}
 		}
 	}
