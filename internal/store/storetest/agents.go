@@ -354,8 +354,8 @@ func (s *suite) testAgentLog(t *testing.T) {
 		}
 		want := append(of[old.ID], of[young.ID]...)
 		slices.Reverse(want)
-		for skip := range len(want) + 2 {
-			for _, limit := range []int{1, 2, 5, len(want), 500} {
+		for _, skip := range []int{0, 1, 2, 11, 12, 13, len(want) - 1, len(want), len(want) + 1} {
+			for _, limit := range []int{1, 5, 500} {
 				part := want[min(skip, len(want)):min(skip+limit, len(want))]
 				wantSame(t, fmt.Sprintf("%d lines after %d", limit, skip), log(t, agentID, skip, limit, unlimited), part)
 			}

@@ -39,8 +39,8 @@ func (s *suite) testAttemptLog(t *testing.T) {
 			}
 			want = append(own, want...)
 		}
-		for skip := range len(want) + 2 {
-			for _, limit := range []int{1, 2, 5, len(want)} {
+		for _, skip := range []int{0, 1, 11, 12, 13, len(want) - 1, len(want), len(want) + 1} {
+			for _, limit := range []int{1, 4, len(want)} {
 				part := want[min(skip, len(want)):min(skip+limit, len(want))]
 				wantSame(t, fmt.Sprintf("%d after %d", limit, skip), log(w, skip, limit), part)
 			}

@@ -661,7 +661,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 		}
 		retrying, failed, succeeded := attempted(boathook.DeliveryRetrying), attempted(boathook.DeliveryFailed), attempted(boathook.DeliverySucceeded)
 		for i, happens := range []func(){
-			postponed, retrying, retrying, postponed, failed, failed, postponed, retrying, canceled, postponed,
+			postponed, retrying, retrying, failed, failed, postponed, retrying, canceled, postponed,
 			canceled, failed, reopened, canceled, retrying, succeeded, failed,
 		} {
 			happens()
