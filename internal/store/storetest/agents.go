@@ -352,7 +352,7 @@ func (s *suite) testAgentLog(t *testing.T) {
 		}{{old, 0, 2}, {young, 0, 1}, {old, 2, 3}, {young, 1, 9}, {young, 10, 2}, {old, 5, 1}} {
 			of[chunk.run.ID] = append(of[chunk.run.ID], write(t, chunk.run, chunk.first, chunk.n)...)
 		}
-		want := append(of[old.ID], of[young.ID]...)
+		want := slices.Concat(of[old.ID], of[young.ID])
 		slices.Reverse(want)
 		for _, skip := range []int{0, 1, 2, 11, 12, 13, len(want) - 1, len(want), len(want) + 1} {
 			for _, limit := range []int{1, 5, 500} {
