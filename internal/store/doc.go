@@ -26,9 +26,10 @@
 //     agents;
 //   - active has the runs of a source that are not over.
 //
-// Each list of runs or deliveries is spread over four partitions. A run has its places in the
-// first two for good, so that no list misses one that ends meanwhile. They cost a
-// run six units: one in each of the three when it is created, and when it ends.
+// Each list of runs or deliveries is spread over four partitions. A run has its
+// places in the first two for good, so that no list misses one that ends meanwhile.
+// They cost a run six units: one in each of the three when it is created, and when
+// it ends.
 //
 // # Access patterns
 //
@@ -58,21 +59,29 @@
 //	Version              config   src#id / ver#id             GetItem C                               1 R
 //	Versions             config   by-place src#id / ver#n     Query C                                 1 R per 4 KiB
 //	PutIncoming          config   src#id / in#id              PutItem, if as it was read              1 W
-//	Incoming, All…       config   src#id / in#id              GetItem C, Query C                      1 R per 4 KiB
+//	Incoming             config   src#id / in#id              GetItem C                               1 R
+//	AllIncoming          config   src#id / in#…               Query C                                 1 R per 4 KiB
 //	DeleteIncoming       config   src#id / in#id              DeleteItem                              1 W
 //	PutOutgoing          config   src#id / out#id             PutItem, if as it was read              1 W
 //	DisableOutgoing      config   src#id / out#id             UpdateItem                              1 W
-//	Outgoing, All…       config   src#id / out#id, …#health   BatchGetItem C, Query C                 1 R per 4 KiB of each item, of all
-//	DeleteOutgoing       config   src#id / out#id, …#health   DeleteItem x2                           2 W
-//	MarkHealth           config   src#id / out#id#health      UpdateItem                              1 W
-//	ClearHealth          config   src#id / out#id#health      DeleteItem                              1 W
-//	LookUpTrigger        both     in#id, live, run head       BatchGetItem C                          3 R
+//	Outgoing             both     src#id / out#id, health#out BatchGetItem C                          2 R
+//	AllOutgoing          config   src#id / out#…              Query C                                 1 R per 4 KiB
+//	DeleteOutgoing       both     src#id / out#id, health#out DeleteItem x2                           2 W
+//	Health               records  health#out / health         BatchGetItem C                          1 R each
+//	MarkFailure          records  health#out / health         UpdateItem, or also PutItem             1 W, 3 W if it has expired
+//	MarkSlow             records  health#out / health         the same                                the same
+//	MarkDisabling        records  health#out / health         the same                                the same
+//	MoveProbe            records  health#out / health         the same                                the same
+//	ClearHealth          records  health#out / health         UpdateItem                              1 W
+//	LookUpTrigger        both     in#id, live, backlog, head  BatchGetItem C                          4 R
 //	LookUpAgent          both     source, live, load, each    BatchGetItem C                          3 R, 2 R per id of a run
 //	                              id's head and pin
+//	LookUpStart          records  run#id / head, backlog      BatchGetItem C                          2 R
+//	MoveBacklog          records  backlog of the source       PutItem or DeleteItem                   1 W
 //	PinRun               records  pin#id / run                PutItem, or also GetItem C              1 W, 1 W + 1 R
 //	Admit                records  load#id / load              UpdateItem; PutItem each new minute     1 W per KiB
 //	Release              records  load#id / load              UpdateItem                              1 W per KiB
-//	CreateRun            records  run#id / head, input#hash   PutItem x2 side by side                 1 W + 3, input
+//	CreateRun            records  run#id / input#hash, head   PutItem x2, the head last               1 W + 3, input
 //	RemovePending        records  run#id / head               DeleteItem                              1 W + 3
 //	RunHead              records  run#id / head               GetItem C                               1 R
 //	Run                  records  run#id / head, texts        GetItem C, BatchGetItem C               1 R, 1 R per 4 KiB
@@ -98,6 +107,7 @@
 //	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 1 if it did not succeed)
 //	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W + 1 (+ 2 if it failed for good)
 //	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W + 2, 2 W + 1
+//	PostponeDelivery     records  delivery                    UpdateItem, or also PutItem             1 W (+ 2), 2 W + 1
 //	ReopenDelivery       records  delivery                    UpdateItem                              1 W + 2
 //	Delivery             records  delivery                    GetItem C                               1 R
 //	Attempts             records  delivery, att#id            GetItem C, Query C                      2 R
@@ -108,6 +118,8 @@
 //	Due                  records  due#shard                   Query C                                 1 R per 4 KiB
 //	DeleteDue            records  due#shard / time#id         DeleteItem                              1 W
 //	ReserveSlot          records  slot#out / interval         UpdateItem; also PutItem if none waits  1 W, 2 W
+//	TakeLease            records  lease#name / place          Query, PutItem if one is free           0.5 R, 1 W
+//	ReturnLease          records  lease#name / place          DeleteItem                              1 W
 //	PutConnection        records  conn#id / connection        PutItem                                 1 W
 //	Connection           records  conn#id / connection        GetItem C                               1 R
 //	DeleteConnection     records  watch#ws / id, conn#id      DeleteItem x2                           2 W
