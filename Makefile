@@ -10,7 +10,7 @@ help: ## list the targets
 build: ## compile everything, for this machine
 	go build ./...
 
-test: ## run all tests, those of the AWS adapters on emulators, which it installs below the checkout
+test: ## run all tests, those of the AWS adapters on emulators, which it installs below the checkout, as it does others' clients
 	$(if $(RACE),,@echo 'There is no C compiler: the tests run without the race detector.')
 	$(EMULATORS) -- go test $(RACE) -timeout 30m ./...
 

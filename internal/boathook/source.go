@@ -44,6 +44,7 @@ type Source struct {
 	Name        string
 	CreatedAt   time.Time
 	Agent       *AgentSettings // of an agent; nil for other kinds
+	App         *AppSettings   // of an app; nil for other kinds, and see [Source.AppSettings]
 }
 
 // NewRepositoryID is the id of a workspace's repository. It follows from what

@@ -8,8 +8,8 @@
 // serve decodes the body strictly, calls the resource's method and encodes its
 // answer; fail turns an error into the API's error object. Each resource has
 // a file of its own. The paths of Shipway and Capawesome Cloud take the same
-// road in the style of those systems: they read bodies more leniently, and
-// write errors in their own shapes.
+// road in the style of those systems: they write errors in their own shapes, and
+// Shipway's read bodies more leniently.
 package manage
 
 import (
@@ -17,6 +17,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -204,9 +206,24 @@ type style struct {
 	lenient     bool // fields of a body that are not known are ignored, not refused
 	strictQuery bool // parameters of the query that are not known are refused, not ignored
 	writeError  func(w http.ResponseWriter, status int, code, field, message string)
+	// writeIssues answers several faults of one request. Nil: the first is told.
+	writeIssues func(w http.ResponseWriter, all issues)
+	// below are paths, each ending with a slash, where what is not found is
+	// answered in this style.
+	below []string
 }
 
 var ownStyle = style{strictQuery: true, writeError: writeError}
+
+// styleOf is the style of a path that has no route.
+func (h *Handler) styleOf(path string) style {
+	for _, s := range h.systems() {
+		if slices.ContainsFunc(s.style.below, func(prefix string) bool { return strings.HasPrefix(path+"/", prefix) }) {
+			return s.style
+		}
+	}
+	return ownStyle
+}
 
 // systems is the table of routes.
 func (h *Handler) systems() []system {
@@ -266,13 +283,8 @@ func (h *Handler) systems() []system {
 
 		{"POST /v1/repositories", member, serve(created, h.createRepository)},
 		{"GET /v1/repositories", viewer, serve(ok, h.listRepositories)},
-		{"GET " + repository, viewer, serve(ok, h.getSource)},
+		{"GET " + repository, viewer, serve(ok, h.getRepository)},
 		{"DELETE " + repository, member, serve(gone, h.deleteRepository)},
-
-		{"POST /v1/apps", member, serve(created, h.createApp)},
-		{"GET /v1/apps", viewer, serve(ok, h.listApps)},
-		{"GET " + app, viewer, serve(ok, h.getSource)},
-		{"DELETE " + app, member, serve(gone, h.deleteApp)},
 
 		{"POST /v1/events", member, h.publishEvents},
 		{"GET /v1/event-types", viewer, serve(ok, h.listEventTypes)},
@@ -327,7 +339,15 @@ func (h *Handler) systems() []system {
 		{"GET " + hook + "/deliveries/{delivery}", viewer, serve(ok, h.getHookDelivery)},
 		{"POST " + hook + "/deliveries/{delivery}/attempts", member, serve(accepted, h.redeliverHook)},
 	}
-	webhooks := []route{
+	apps := []route{
+		{"GET /v1/users/me", viewer, serve(ok, h.appUser)},
+
+		{"POST /v1/apps", member, serve(created, h.createApp)},
+		{"GET /v1/apps", viewer, serve(ok, h.listApps)},
+		{"GET " + app, viewer, serve(ok, h.getApp)},
+		{"PATCH " + app, member, serve(ok, h.changeApp)},
+		{"DELETE " + app, member, serve(gone, h.deleteApp)},
+
 		{"GET /v1/apps/{app}/webhooks", viewer, serve(ok, h.listAppWebhooks)},
 		{"POST /v1/apps/{app}/webhooks", member, serve(created, h.createAppWebhook)},
 		{"GET " + webhook, viewer, serve(ok, h.getAppWebhook)},
@@ -337,7 +357,7 @@ func (h *Handler) systems() []system {
 		{"GET " + webhook + "/deliveries", viewer, serve(ok, h.listAppDeliveries)},
 		{"POST " + webhook + "/deliveries/{delivery}/resend", member, serve(accepted, h.resendAppDelivery)},
 	}
-	return []system{{ownStyle, own}, {crewshipStyle, agents}, {shipwayStyle, hooks}, {capawesomeStyle, webhooks}}
+	return []system{{ownStyle, own}, {crewshipStyle, agents}, {shipwayStyle, hooks}, {capawesomeStyle, apps}}
 }
 
 const requestIDHeader = "X-Request-Id"
@@ -358,11 +378,12 @@ func (h *Handler) serveClean(w http.ResponseWriter, r *http.Request) {
 	// in plain text.
 	said := statusOnly{ResponseWriter: w}
 	fallback.ServeHTTP(&said, r)
+	style := h.styleOf(r.URL.Path)
 	if said.status == http.StatusMethodNotAllowed {
-		writeError(w, said.status, "method_not_allowed", "", "this path does not take the method "+r.Method)
+		style.writeError(w, said.status, "method_not_allowed", "", "this path does not take the method "+r.Method)
 		return
 	}
-	h.fail(w, r, ownStyle, boathook.Errorf(boathook.NotFound, "there is no such path"))
+	h.fail(w, r, style, boathook.Errorf(boathook.NotFound, "there is no such path"))
 }
 
 // statusOnly keeps the status of an answer and drops its body.
@@ -386,6 +407,10 @@ func requestID(r *http.Request) string {
 // fail answers an error. What has no kind is a dependency's failure: its text
 // goes to the log only.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, s style, err error) {
+	if all := (issues)(nil); s.writeIssues != nil && errors.As(err, &all) {
+		s.writeIssues(w, all)
+		return
+	}
 	var e *boathook.Error
 	if !errors.As(err, &e) {
 		e = &boathook.Error{Kind: boathook.Unavailable}

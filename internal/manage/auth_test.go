@@ -67,7 +67,9 @@ var roles = map[string]boathook.Role{
 
 	"POST /v1/apps":         boathook.Member,
 	"GET /v1/apps":          boathook.Viewer,
+	"GET /v1/users/me":      boathook.Viewer,
 	"GET /v1/apps/{app}":    boathook.Viewer,
+	"PATCH /v1/apps/{app}":  boathook.Member,
 	"DELETE /v1/apps/{app}": boathook.Member,
 
 	"POST /v1/apps/{app}/outgoing-webhooks":                          boathook.Member,

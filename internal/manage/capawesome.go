@@ -13,46 +13,66 @@ import (
 	"boathook/internal/store"
 )
 
-// The webhooks of Capawesome Cloud's apps are outgoing webhooks in its own
-// shapes (wire formats, section 4). Times are in epoch milliseconds, as they
-// are in its events.
+// The apps of Capawesome Cloud and their webhooks, which are outgoing webhooks, in
+// its own shapes (wire formats, section 4), as its SDKs for Python and Node read
+// and write them.
 
-var capawesomeStyle = style{lenient: true, writeError: writeCapawesomeError}
-
-type capawesomeIssue struct {
-	Message string `json:"message"`
+var capawesomeStyle = style{
+	strictQuery: true, writeError: writeCapawesomeError, writeIssues: writeCapawesomeIssues, below: []string{"/v1/apps/", "/v1/users/"},
 }
 
 func writeCapawesomeError(w http.ResponseWriter, status int, _, field, message string) {
 	if status != http.StatusBadRequest {
-		writeErrorJSON(w, status, capawesomeIssue{message})
+		writeErrorJSON(w, status, struct {
+			Message string `json:"message"`
+		}{message})
 		return
 	}
+	var all issues
+	if field == "" {
+		all.add(message)
+	} else {
+		all.add(message, field)
+	}
+	writeCapawesomeIssues(w, all)
+}
+
+type capawesomeIssue struct {
+	Path    []any  `json:"path"`
+	Message string `json:"message"`
+}
+
+// writeCapawesomeIssues has the shape of zod's issues: that is what the SDKs know.
+func writeCapawesomeIssues(w http.ResponseWriter, all issues) {
 	var body struct {
 		Error struct {
 			Issues []capawesomeIssue `json:"issues"`
 		} `json:"error"`
 	}
-	body.Error.Issues = []capawesomeIssue{{strings.TrimSpace(field + " " + message)}}
-	writeErrorJSON(w, status, body)
+	for _, one := range all {
+		body.Error.Issues = append(body.Error.Issues, capawesomeIssue{append([]any{}, one.path...), one.message})
+	}
+	writeErrorJSON(w, http.StatusBadRequest, body)
 }
 
 type appWebhookView struct {
-	ID        string               `json:"id"`
-	AppID     string               `json:"appId"`
-	Name      string               `json:"name"`
-	URL       string               `json:"url"`
-	Events    []boathook.EventType `json:"events"`
-	Format    boathook.Format      `json:"format"`
-	Enabled   bool                 `json:"enabled"`
-	CreatedAt int64                `json:"createdAt"`
-	UpdatedAt int64                `json:"updatedAt"`
+	ID               string               `json:"id"`
+	AppID            string               `json:"appId"`
+	Name             string               `json:"name"`
+	URL              string               `json:"url"`
+	Events           []boathook.EventType `json:"events"`
+	Format           boathook.Format      `json:"format"`
+	Enabled          bool                 `json:"enabled"`
+	HasSigningSecret bool                 `json:"hasSigningSecret"`
+	CreatedAt        boathook.Time        `json:"createdAt"`
+	UpdatedAt        boathook.Time        `json:"updatedAt"`
 }
 
 func viewAppWebhook(w boathook.OutgoingWebhook) appWebhookView {
 	return appWebhookView{
 		ID: w.ID, AppID: w.SourceID, Name: w.Name, URL: w.URL, Events: w.Events, Format: w.Format, Enabled: w.Enabled,
-		CreatedAt: w.CreatedAt.UnixMilli(), UpdatedAt: w.UpdatedAt.UnixMilli(),
+		HasSigningSecret: w.Secrets.Current != nil,
+		CreatedAt:        boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
 	}
 }
 
@@ -64,8 +84,8 @@ func called(object string, err error) error {
 	return err
 }
 
-// webhooksApp is the app that the path names.
-func (h *Handler) webhooksApp(ctx context.Context, c call) (boathook.Source, error) {
+// app is the one that the path names.
+func (h *Handler) app(ctx context.Context, c call) (boathook.Source, error) {
 	s, err := h.source(ctx, c, boathook.App, c.PathValue("app"))
 	return s, called("App", err)
 }
@@ -74,7 +94,7 @@ func (h *Handler) webhooksApp(ctx context.Context, c call) (boathook.Source, err
 func (h *Handler) appWebhook(ctx context.Context, c call) (boathook.OutgoingWebhook, error) {
 	var w boathook.OutgoingWebhook
 	err := beside(func() error {
-		_, err := h.webhooksApp(ctx, c)
+		_, err := h.app(ctx, c)
 		return err
 	}, func() (err error) {
 		w, err = h.cfg.Store.Outgoing(ctx, c.PathValue("app"), c.PathValue("webhook"))
@@ -85,6 +105,7 @@ func (h *Handler) appWebhook(ctx context.Context, c call) (boathook.OutgoingWebh
 
 // appWebhookInput has what a webhook can be set to; nil leaves a field as it is.
 type appWebhookInput struct {
+	found
 	Name          *string              `json:"name"`
 	URL           *string              `json:"url"`
 	Events        []boathook.EventType `json:"events"`
@@ -106,35 +127,57 @@ func (s *nullableString) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, &s.text)
 }
 
-func (h *Handler) applyAppWebhook(ctx context.Context, in appWebhookInput, w *boathook.OutgoingWebhook) error {
-	if err := h.applyOutgoing(ctx, outgoingInput{
-		Name: in.Name, URL: in.URL, Events: in.Events, Format: in.Format, Enabled: in.Enabled,
-	}, boathook.App, w); err != nil {
+// applyAppWebhook changes a webhook, or tells all that is wrong with the change.
+// all are the faults that are known already.
+func (h *Handler) applyAppWebhook(ctx context.Context, all issues, in appWebhookInput, w *boathook.OutgoingWebhook) error {
+	known := len(all)
+	for i := range in.Events {
+		if all[:known].about("events") {
+			break // what there is of them is not what was sent
+		}
+		if fault := eventFault(in.Events, i, boathook.App); fault != "" {
+			all.add(fault, "events", i)
+		}
+	}
+	if all.about("events") {
+		in.Events = nil
+	}
+	for _, part := range []outgoingInput{{Name: in.Name}, {URL: in.URL}, {Events: in.Events}, {Format: in.Format}} {
+		if err := all.take(h.applyOutgoing(ctx, part, boathook.App, w)); err != nil {
+			return err
+		}
+	}
+	if in.SigningSecret.given {
+		if err := all.take(h.setSecret(ctx, w, "signingSecret", in.SigningSecret.text)); err != nil {
+			return err
+		}
+	}
+	if err := all.or(); err != nil {
 		return err
 	}
-	if !in.SigningSecret.given {
-		return nil
-	}
-	return h.setSecret(ctx, w, "signingSecret", in.SigningSecret.text)
+	// What a webhook's failures have left is cleared where it is enabled, and so
+	// that comes last.
+	return h.applyOutgoing(ctx, outgoingInput{Enabled: in.Enabled}, boathook.App, w)
 }
 
 func (h *Handler) createAppWebhook(ctx context.Context, c call, in appWebhookInput) (appWebhookView, error) {
-	app, err := h.webhooksApp(ctx, c)
+	app, err := h.app(ctx, c)
 	if err != nil {
 		return appWebhookView{}, err
 	}
+	all := in.issues
 	for _, f := range []struct {
 		name  string
 		given bool
 	}{
 		{"name", in.Name != nil}, {"url", in.URL != nil}, {"events", in.Events != nil},
 	} {
-		if !f.given {
-			return appWebhookView{}, boathook.InvalidField(f.name, "is required")
+		if !f.given && !all.about(f.name) {
+			all.add("is required", f.name)
 		}
 	}
 	w := h.newOutgoing(app)
-	if err := h.applyAppWebhook(ctx, in, &w); err != nil {
+	if err := h.applyAppWebhook(ctx, all, in, &w); err != nil {
 		return appWebhookView{}, err
 	}
 	return viewAppWebhook(w), h.addOutgoing(ctx, w)
@@ -150,6 +193,7 @@ const (
 // window is the part of a list that limit and offset ask for.
 func (c call) window() (offset, limit int, err error) {
 	limit = defaultAppLimit
+	var all issues
 	for _, p := range []struct {
 		name        string
 		value       *int
@@ -163,15 +207,16 @@ func (c call) window() (offset, limit int, err error) {
 		}
 		n, err := strconv.Atoi(text)
 		if err != nil || n < p.least || n > p.most {
-			return 0, 0, boathook.InvalidField(p.name, "must be a whole number from %d to %d", p.least, p.most)
+			all.add(fmt.Sprintf("must be a whole number from %d to %d", p.least, p.most), p.name)
+			continue
 		}
 		*p.value = n
 	}
-	return offset, limit, nil
+	return offset, limit, all.or()
 }
 
 func (h *Handler) listAppWebhooks(ctx context.Context, c call, _ none) ([]appWebhookView, error) {
-	app, err := h.webhooksApp(ctx, c)
+	app, err := h.app(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +251,7 @@ func (h *Handler) changeAppWebhook(ctx context.Context, c call, in appWebhookInp
 	if err != nil {
 		return appWebhookView{}, err
 	}
-	if err := h.applyAppWebhook(ctx, in, &w); err != nil {
+	if err := h.applyAppWebhook(ctx, in.issues, in, &w); err != nil {
 		return appWebhookView{}, err
 	}
 	return viewAppWebhook(w), h.cfg.Store.PutOutgoing(ctx, w)

@@ -34,10 +34,10 @@ func (a *api) appWebhook(webhooks string) string {
 func TestAnAppsWebhookHasCapawesomesShape(t *testing.T) {
 	a := newAPI(t)
 	webhooks, app := a.app()
-	w := a.request(stackToken, "POST", webhooks, `{"name":"CI","url":"https://example.com/hook","events":["job_finished"],"signingSecret":"app-secret","colour":1}`)
+	w := a.request(stackToken, "POST", webhooks, `{"name":"CI","url":"https://example.com/hook","events":["job_finished"],"signingSecret":"app-secret"}`)
 	id := a.webhookOf(app)
 	want := `{"id":"` + id + `","appId":"` + app + `","name":"CI","url":"https://example.com/hook","events":["job_finished"],` +
-		`"format":"raw","enabled":true,"createdAt":1772366400000,"updatedAt":1772366400000}`
+		`"format":"raw","enabled":true,"hasSigningSecret":true,"createdAt":"2026-03-01T12:00:00.000Z","updatedAt":"2026-03-01T12:00:00.000Z"}`
 	if w.Code != 201 || w.Body.String() != want {
 		t.Errorf("made %d %s, want %s", w.Code, w.Body, want)
 	}
@@ -75,7 +75,8 @@ func TestAnAppsWebhookChangesFieldByField(t *testing.T) {
 		{`{"signingSecret":null}`, "enabled", false, ""},
 	} {
 		a.clock.pass(time.Second)
-		made[c.field], made["updatedAt"] = c.want, float64(a.clock.Now().UnixMilli())
+		made[c.field], made["updatedAt"] = c.want, a.clock.Now().Format(boathook.TimeLayout)
+		made["hasSigningSecret"] = c.secret != ""
 		if got := a.ask(200, "PATCH", path, c.body); !reflect.DeepEqual(got, made) {
 			t.Errorf("%s: got %v, want %v", c.body, got, made)
 		}
@@ -90,27 +91,60 @@ func TestErrorsOfAppsWebhooksAreCapawesomes(t *testing.T) {
 	a := newAPI(t)
 	webhooks, _ := a.app()
 	path := a.appWebhook(webhooks)
-	for _, c := range []struct{ method, path, body, message string }{
-		{"POST", webhooks, `{"url":"https://e.example","events":["job_created"]}`, "name is required"},
-		{"POST", webhooks, `{"name":"x","events":["job_created"]}`, "url is required"},
-		{"POST", webhooks, `{"name":"x","url":"https://e.example"}`, "events is required"},
-		{"POST", webhooks, `{"name":"x","url":"https://e.example","events":[]}`, "events must name at least one event"},
-		{"POST", webhooks, `{"name":"x","url":"ftp://e.example","events":["job_created"]}`, "url must begin with https://"},
-		{"POST", webhooks, `{"name":"x","url":"https://e.example","events":["build_finish"]}`, "events"},
-		{"POST", webhooks, `{"name"`, "not JSON"},
-		{"PATCH", path, `{"name":""}`, "name must have"},
-		{"PATCH", path, `{"format":"email"}`, "format must be"},
-		{"PATCH", path, `{"signingSecret":7}`, "must be a string"},
-		{"PATCH", path, `{"signingSecret":"` + strings.Repeat("x", 129) + `"}`, "signingSecret must have at most"},
-		{"GET", webhooks + "?limit=0", ``, "limit must be"},
-		{"GET", webhooks + "?limit=101", ``, "limit must be"},
-		{"GET", webhooks + "?offset=-1", ``, "offset must be"},
-		{"GET", path + "/deliveries?limit=x", ``, "limit must be"},
+	const url, events = `"url":"https://e.example"`, `"events":["job_created"]`
+	const known = "app_build_created, app_deployment_created, job_created, job_finished"
+	for _, c := range []struct {
+		method, path, body string
+		issues             []string
+	}{
+		{"POST", webhooks, `{` + url + `,` + events + `}`, []string{"name: is required"}},
+		{"POST", webhooks, `{"name":"x",` + events + `}`, []string{"url: is required"}},
+		{"POST", webhooks, `{"name":"x",` + url + `}`, []string{"events: is required"}},
+		{"POST", webhooks, `{}`, []string{"name: is required", "url: is required", "events: is required"}},
+		{"POST", webhooks, ``, []string{"name: is required", "url: is required", "events: is required"}},
+		{"POST", webhooks, `{"name":"x",` + url + `,"events":[]}`, []string{"events: must name at least one of " + known}},
+		{"POST", webhooks, `{"name":"x","url":"ftp://e.example",` + events + `}`, []string{"url: must begin with https://"}},
+		{"POST", webhooks, `{"name":"x",` + url + `,"events":["build_finish","job_created","job_created"]}`,
+			[]string{"events.0: must be one of " + known + `, not "build_finish"`, `events.2: "job_created" is given twice`}},
+		{"POST", webhooks, `{"name":"x",` + url + `,` + events + `,"signing_secret":"s3cret"}`,
+			[]string{"signing_secret: no such field: there are name, url, events, format, enabled, signingSecret"}},
+		{"POST", webhooks, `{"NAME":"x",` + url + `,` + events + `}`,
+			[]string{"NAME: no such field: there are name, url, events, format, enabled, signingSecret", "name: is required"}},
+		{"POST", webhooks, `{"name":7,"url":null,"events":"job_created","format":1,"enabled":"yes","signingSecret":[],"secret":1}`, []string{
+			"name: must be a string", "url: must be a string, not null", "events: must be an array", "format: must be a string",
+			"enabled: must be true or false", "signingSecret: must be a string",
+			"secret: no such field: there are name, url, events, format, enabled, signingSecret",
+		}},
+		{"POST", webhooks, `{"name":"","url":"x","events":["job_created",7,null],"format":"email","signingSecret":"` + strings.Repeat("x", 129) + `"}`, []string{
+			"events.1: must be a string", "events.2: must be a string, not null", "name: must have 1 to 100 characters", "url: must begin with https://",
+			"format: must be raw, slack, discord or teams", "signingSecret: must have at most 128 bytes",
+		}},
+		{"POST", webhooks, `{"name"`, []string{": the body is not JSON: unexpected EOF"}},
+		{"POST", webhooks, `{} {}`, []string{": the body goes on after its JSON object"}},
+		{"POST", webhooks, `[]`, []string{": the body must be a JSON object"}},
+		{"PATCH", path, `{"name":""}`, []string{"name: must have 1 to 100 characters"}},
+		{"PATCH", path, `{"enable":false}`, []string{"enable: no such field: there are name, url, events, format, enabled, signingSecret"}},
+		{"PATCH", path, `{"enabled":null}`, []string{"enabled: must be true or false, not null"}},
+		{"PATCH", path, `{"events":null}`, []string{"events: must be an array, not null"}},
+		{"POST", path + "/test", `{"event":"job_created"}`, []string{"event: no such field: there is none"}},
+		{"GET", webhooks + "?limit=0", ``, []string{"limit: must be a whole number from 1 to 100"}},
+		{"GET", webhooks + "?limit=101&offset=-1", ``, []string{
+			"limit: must be a whole number from 1 to 100", "offset: must be a whole number from 0 to 10000",
+		}},
+		{"GET", webhooks + "?limit=0&name=x", ``, []string{"name: no such parameter: there are query, limit, offset"}},
+		{"GET", path + "/deliveries?limit=x", ``, []string{"limit: must be a whole number from 1 to 100"}},
+		{"POST", "/v1/apps", `{"type":"web","color":1}`, []string{
+			"color: no such field: there are name, type", "name: is required", "type: must be one of android, capacitor, cordova, ios",
+		}},
+		{"GET", "/v1/apps?querry=x", ``, []string{"querry: no such parameter: there are name, query, organizationId, relations, limit, offset"}},
 	} {
+		before := a.request(stackToken, "GET", webhooks, "").Body.String()
 		e := a.ask(400, c.method, c.path, c.body)
-		issues := e.object("error").list("issues")
-		if len(e) != 1 || len(issues) != 1 || len(issues[0]) != 1 || !strings.Contains(issues[0].text("message"), c.message) {
-			t.Errorf("%s %s: got %v, want %q", c.path, c.body, e, c.message)
+		if got := issuesOf(t, e); !slices.Equal(got, c.issues) {
+			t.Errorf("%s %s %s: got\n%q, want\n%q", c.method, c.path, c.body, got, c.issues)
+		}
+		if after := a.request(stackToken, "GET", webhooks, "").Body.String(); after != before {
+			t.Errorf("%s %s %s: refused, and the webhooks changed from %s to %s", c.method, c.path, c.body, before, after)
 		}
 	}
 	deployment := strings.TrimPrefix(a.deployment(), "/v1/deployments/")
@@ -121,7 +155,12 @@ func TestErrorsOfAppsWebhooksAreCapawesomes(t *testing.T) {
 	}{
 		{"", "GET", webhooks, ``, 401, "token"},
 		{a.tokenFor(stackToken, boathook.Viewer), "POST", webhooks, ``, 403, "member"},
+		{"", "GET", "/v1/users/me", ``, 401, "token"},
+		{"", "GET", "/v1/apps", ``, 401, "token"},
+		{a.tokenFor(stackToken, boathook.Viewer), "PATCH", strings.TrimSuffix(webhooks, "/webhooks"), ``, 403, "member"},
+		{stackToken, "GET", "/v1/apps/app_x", ``, 404, "App not found."},
 		{stackToken, "GET", "/v1/apps/app_x/webhooks", ``, 404, "App not found."},
+		{stackToken, "POST", "/v1/apps?organizationId=ws_other", `{"name":"x"}`, 404, "Organization not found."},
 		{stackToken, "GET", "/v1/apps/" + deployment + "/webhooks", ``, 404, "App not found."},
 		{stackToken, "PATCH", webhooks + "/out_x", `{}`, 404, "Webhook not found."},
 		{stackToken, "POST", path + "/deliveries/x/resend", ``, 404, "Delivery not found."},
@@ -254,5 +293,140 @@ func TestAnAppsTestSendsTheCataloguesExample(t *testing.T) {
 	e := a.publish.event
 	if e.Type != boathook.EventJobFinished || e.SourceID != app || got != boathook.NewDeliveryID(&e, idOf(path)).String() || !strings.Contains(string(e.Data), `"stack":"macos-tahoe"`) {
 		t.Errorf("published %+v as %s", e, got)
+	}
+}
+
+// issuesOf are those of an error that is of the request, each with its path.
+func issuesOf(t *testing.T, e object) []string {
+	t.Helper()
+	issues := []string{}
+	for _, issue := range e.object("error").list("issues") {
+		path, ok := issue["path"].([]any)
+		if !ok || len(issue) != 2 {
+			t.Errorf("the issue is %v", issue)
+		}
+		at := make([]string, len(path))
+		for i, step := range path {
+			at[i] = fmt.Sprint(step)
+		}
+		issues = append(issues, strings.Join(at, ".")+": "+issue.text("message"))
+	}
+	if len(e) != 1 {
+		t.Errorf("the error is %v", e)
+	}
+	return issues
+}
+
+func TestUnknownPathsBelowAppsAreAnsweredInCapawesomesShape(t *testing.T) {
+	a := newAPI(t)
+	_, app := a.app()
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/v1/apps/" + app + "/channels", 404}, {"GET", "/v1/users", 404}, {"GET", "/v1/users/you", 404},
+		{"PUT", "/v1/apps", 405}, {"PUT", "/v1/apps/" + app, 405}, {"DELETE", "/v1/users/me", 405},
+	} {
+		w := a.request(stackToken, c.method, c.path, "")
+		if body := w.Body.String(); w.Code != c.status || !strings.HasPrefix(body, `{"message":"`) {
+			t.Errorf("%s %s: %d %s", c.method, c.path, w.Code, body)
+		}
+	}
+}
+
+func TestAnAppIsAsTheSDKsTypeIt(t *testing.T) {
+	a := newAPI(t)
+	made := a.ask(201, "POST", "/v1/apps?organizationId=ws_local", `{"name":"Shop","type":"ios"}`)
+	want := object{
+		"id": made["id"], "name": "Shop", "type": "ios", "organizationId": "ws_local", "appChannelId": nil, "appEnvironmentId": nil,
+		"createdAt": "2026-03-01T12:00:00.000Z", "updatedAt": "2026-03-01T12:00:00.000Z",
+	}
+	path := "/v1/apps/" + made.text("id")
+	for _, got := range []object{made, a.ask(200, "GET", path, ""), a.array("/v1/apps")[0]} {
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	for _, c := range []struct {
+		body, field string
+		want        any
+	}{
+		{`{"name":"Store"}`, "name", "Store"}, {`{"type":"cordova"}`, "type", "cordova"}, {`{}`, "name", "Store"},
+	} {
+		a.clock.pass(time.Second)
+		want[c.field], want["updatedAt"] = c.want, a.clock.Now().Format(boathook.TimeLayout)
+		if got := a.ask(200, "PATCH", path, c.body); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, want %v", c.body, got, want)
+		}
+	}
+	if got := a.ask(200, "GET", path, ""); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestAnAppThatWasStoredWithoutATypeHasTheDefaultOne(t *testing.T) {
+	a := newAPI(t)
+	_, id := a.app()
+	got := a.ask(200, "GET", "/v1/apps/"+id, "")
+	if got["type"] != "capacitor" || got["updatedAt"] != got["createdAt"] {
+		t.Errorf("got %v", got)
+	}
+	if made := a.ask(201, "POST", "/v1/apps", `{"name":"x"}`); made["type"] != "capacitor" {
+		t.Errorf("made %v", made)
+	}
+}
+
+func TestAppsAreListedByNameAndWindow(t *testing.T) {
+	a := newAPI(t)
+	for i := range 250 { // more than are read at once
+		a.ask(201, "POST", "/v1/apps", fmt.Sprintf(`{"name":"App %03d"}`, i))
+		a.clock.pass(time.Second)
+	}
+	for query, want := range map[string][]string{
+		"?limit=2":                                {"App 249", "App 248"},
+		"?limit=3&offset=248":                     {"App 001", "App 000"},
+		"?limit=2&offset=199":                     {"App 050", "App 049"},
+		"?offset=250":                             {},
+		"?query=aPP+01&limit=2":                   {"App 019", "App 018"},
+		"?query=01&limit=1&offset=10":             {"App 011"},
+		"?query=9&offset=41":                      {"App 019", "App 009"},
+		"?name=App+007":                           {"App 007"},
+		"?name=app+007":                           {},
+		"?limit=1&organizationId=ws_local":        {"App 249"},
+		"?organizationId=ws_other":                {},
+		"?limit=1&relations=appChannel,appBuilds": {"App 249"},
+	} {
+		names := []string{}
+		for _, app := range a.array("/v1/apps" + query) {
+			names = append(names, app.text("name"))
+		}
+		if !slices.Equal(names, want) {
+			t.Errorf("%s: got %q, want %q", query, names, want)
+		}
+	}
+	if got := a.array("/v1/apps"); len(got) != 10 {
+		t.Errorf("a page has %d", len(got))
+	}
+	if got := a.array("/v1/apps?limit=100&offset=150"); len(got) != 100 || got[99].text("name") != "App 000" {
+		t.Errorf("the last page has %d", len(got))
+	}
+}
+
+func TestTheUserIsTheToken(t *testing.T) {
+	a := newAPI(t)
+	user := object{
+		"id": "stack", "email": "", "emailVerified": false, "name": "The stack's admin token", "image": nil, "twoFactorEnabled": false,
+		"lastSeenAt": "2026-03-01T12:00:00.000Z", "createdAt": "2026-03-01T12:00:00.000Z", "updatedAt": "2026-03-01T12:00:00.000Z",
+	}
+	if got := a.ask(200, "GET", "/v1/users/me", ""); !reflect.DeepEqual(got, user) {
+		t.Errorf("the stack's token is %v", got)
+	}
+	a.clock.pass(time.Hour)
+	token := a.ask(201, "POST", "/v1/tokens", `{"name":"ci","role":"viewer"}`)
+	a.clock.pass(time.Hour)
+	user["id"], user["name"], user["lastSeenAt"] = token["id"], "ci", "2026-03-01T14:00:00.000Z"
+	user["createdAt"], user["updatedAt"] = "2026-03-01T13:00:00.000Z", "2026-03-01T13:00:00.000Z"
+	if got := a.as(token.text("token"), 200, "GET", "/v1/users/me", ""); !reflect.DeepEqual(got, user) {
+		t.Errorf("a user's token is %v", got)
 	}
 }

@@ -66,6 +66,15 @@ const blackFlag = '\U0001F3F4'
 
 func isTag(r rune) bool { return '\U000E0020' <= r && r <= '\U000E007F' }
 
+// oneOf lists what may be given, for an error that says so.
+func oneOf[T ~string](allowed []T) string {
+	words := make([]string, len(allowed))
+	for i, a := range allowed {
+		words[i] = string(a)
+	}
+	return strings.Join(words, ", ")
+}
+
 func checkEnvironment(e boathook.Environment) error {
 	if !e.Valid() {
 		return boathook.InvalidField("environment", "must be %s or %s", boathook.Production, boathook.Staging)

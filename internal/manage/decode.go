@@ -23,12 +23,15 @@ import (
 // strings, booleans, integers, slices, maps of strings, structs and pointers. A
 // pointer is nil where the field is not given. A pointer to a pointer takes null,
 // too: it points to nil then. So does what reads itself, as [json.RawMessage] does.
+//
+// Where a value can't be read, that is an issue, and the others are read.
 type reading struct {
 	lenient bool // fields that are not known are ignored, not refused
+	issues  issues
 }
 
-// object reads a body that is one JSON object.
-func (r reading) object(body []byte, into any) error {
+// object reads a body that is one JSON object. The error is that it is none.
+func (r *reading) object(body []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	var text json.RawMessage
 	if err := dec.Decode(&text); err != nil {
@@ -37,106 +40,110 @@ func (r reading) object(body []byte, into any) error {
 	if _, err := dec.Token(); err != io.EOF {
 		return boathook.Errorf(boathook.Invalid, "the body goes on after its JSON object")
 	}
-	return r.value(text, reflect.ValueOf(into).Elem(), "")
+	r.value(text, reflect.ValueOf(into).Elem(), nil)
+	return nil
 }
 
 // value reads one JSON value, which is well-formed.
-func (r reading) value(text json.RawMessage, v reflect.Value, path string) error {
-	wrong := func() error { return boathook.InvalidField(path, "must be %s", typeName(v.Type())) }
+func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
+	wrong := func() { r.issues.add("must be "+typeName(v.Type()), path...) }
 	if self, ok := v.Addr().Interface().(json.Unmarshaler); ok {
 		if err := self.UnmarshalJSON(text); err != nil {
 			kind := v.Type()
 			if as := (*json.UnmarshalTypeError)(nil); errors.As(err, &as) {
 				kind = as.Type
 			}
-			return boathook.InvalidField(path, "must be %s", typeName(kind))
+			r.issues.add("must be "+typeName(kind), path...)
 		}
-		return nil
+		return
 	}
 	if string(text) == "null" {
 		if v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.Pointer {
 			v.Set(reflect.New(v.Type().Elem()))
-			return nil
+			return
 		}
-		return boathook.InvalidField(path, "must be %s, not null", typeName(v.Type()))
+		r.issues.add("must be "+typeName(v.Type())+", not null", path...)
+		return
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
+		before := len(r.issues)
 		v.Set(reflect.New(v.Type().Elem()))
-		return r.value(text, v.Elem(), path)
+		r.value(text, v.Elem(), path)
+		if len(r.issues) > before {
+			v.SetZero() // what can't be read counts as not given
+		}
 	case reflect.Struct:
-		return r.fields(text, v, path)
+		r.fields(text, v, path)
 	case reflect.Int:
 		n, ok := wholeNumber(string(text))
 		if !ok {
-			return wrong()
+			wrong()
+			return
 		}
 		v.SetInt(n)
-		return nil
 	case reflect.Slice:
 		var elements []json.RawMessage
 		if json.Unmarshal(text, &elements) != nil {
-			return wrong()
+			wrong()
+			return
 		}
 		v.Set(reflect.MakeSlice(v.Type(), len(elements), len(elements)))
 		for i, element := range elements {
-			if err := r.value(element, v.Index(i), below(path, strconv.Itoa(i))); err != nil {
-				return err
-			}
+			r.value(element, v.Index(i), below(path, i))
 		}
-		return nil
 	case reflect.Map:
 		var entries map[string]json.RawMessage
 		if json.Unmarshal(text, &entries) != nil {
-			return wrong()
+			wrong()
+			return
 		}
 		v.Set(reflect.MakeMap(v.Type()))
 		for _, key := range slices.Sorted(maps.Keys(entries)) {
 			entry := reflect.New(v.Type().Elem()).Elem()
-			if err := r.value(entries[key], entry, below(path, key)); err != nil {
-				return err
-			}
+			r.value(entries[key], entry, below(path, key))
 			v.SetMapIndex(reflect.ValueOf(key), entry)
 		}
-		return nil
+	default:
+		if json.Unmarshal(text, v.Addr().Interface()) != nil {
+			wrong()
+		}
 	}
-	if json.Unmarshal(text, v.Addr().Interface()) != nil {
-		return wrong()
-	}
-	return nil
 }
 
 // fields reads an object into a struct.
-func (r reading) fields(text json.RawMessage, v reflect.Value, path string) error {
+func (r *reading) fields(text json.RawMessage, v reflect.Value, path []any) {
 	var given map[string]json.RawMessage
 	if json.Unmarshal(text, &given) != nil {
-		return boathook.InvalidField(path, "must be %s", typeName(v.Type()))
+		r.issues.add("must be "+typeName(v.Type()), path...)
+		return
 	}
+	var known []string
 	for i := range v.NumField() {
 		tag, ok := v.Type().Field(i).Tag.Lookup("json")
 		if !ok {
 			continue
 		}
 		name, _, _ := strings.Cut(tag, ",")
+		known = append(known, name)
 		if value, ok := given[name]; ok {
-			if err := r.value(value, v.Field(i), below(path, name)); err != nil {
-				return err
-			}
+			r.value(value, v.Field(i), below(path, name))
 			delete(given, name)
 		}
 	}
-	if len(given) > 0 && !r.lenient {
-		return boathook.InvalidField(below(path, slices.Min(slices.Collect(maps.Keys(given)))), "no such field")
+	if r.lenient {
+		return
 	}
-	return nil
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		there := "there is none"
+		if len(known) > 0 {
+			there = "there are " + strings.Join(known, ", ")
+		}
+		r.issues.add("no such field: "+there, below(path, name)...)
+	}
 }
 
-func below(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
-}
+func below(path []any, step any) []any { return append(slices.Clone(path), step) }
 
 // wholeNumber reads a number of JSON that is an integer, however it is written: 27,
 // 27.0, 2.7e1. It is false for a fraction, and for what an int64 does not hold.

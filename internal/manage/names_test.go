@@ -26,7 +26,7 @@ func TestANameShowsWhatItIs(t *testing.T) {
 		{"POST", "/v1/deployments", ""}, {"PATCH", deployment, ""},
 		{"POST", "/v1/crews", ""}, {"PATCH", crew, ""},
 		{"POST", crew + "/agents", agentTarget}, {"PATCH", agent, ""},
-		{"POST", "/v1/apps", ""},
+		{"POST", "/v1/apps", ""}, {"PATCH", strings.TrimSuffix(appWebhooks, "/webhooks"), ""},
 		{"POST", "/v1/repositories", `"owner":"o"`},
 		{"POST", deployment + "/incoming-webhooks", `"environment":"production"`}, {"PATCH", incoming, ""},
 		{"POST", deployment + "/outgoing-webhooks", hook}, {"PATCH", outgoing, ""},

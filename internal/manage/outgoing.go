@@ -218,17 +218,26 @@ func portOf(u *url.URL) string {
 
 func checkEvents(events []boathook.EventType, kind boathook.SourceKind) error {
 	if len(events) == 0 {
-		return boathook.InvalidField("events", "must name at least one event")
+		return boathook.InvalidField("events", "must name at least one of %s", oneOf(boathook.EventTypes[kind]))
 	}
-	for i, e := range events {
-		if !slices.Contains(boathook.EventTypes[kind], e) {
-			return boathook.InvalidField("events", "a %s has no event %q", kind, e)
-		}
-		if slices.Contains(events[:i], e) {
-			return boathook.InvalidField("events", "%q is given twice", e)
+	for i := range events {
+		if fault := eventFault(events, i, kind); fault != "" {
+			return boathook.InvalidField("events", "%s", fault)
 		}
 	}
 	return nil
+}
+
+// eventFault says what is wrong with one of the events that a webhook is to have;
+// empty: nothing is.
+func eventFault(events []boathook.EventType, i int, kind boathook.SourceKind) string {
+	switch e := events[i]; {
+	case !slices.Contains(boathook.EventTypes[kind], e):
+		return fmt.Sprintf("must be one of %s, not %q", oneOf(boathook.EventTypes[kind]), e)
+	case slices.Contains(events[:i], e):
+		return fmt.Sprintf("%q is given twice", e)
+	}
+	return ""
 }
 
 func (r retry) schedule() ([]time.Duration, error) {

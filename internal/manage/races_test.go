@@ -71,9 +71,12 @@ func TestAChangeThatBeganBeforeAnotherIsRefused(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{deployment, agent, agent[:strings.Index(agent, "/agents")]} {
+	for _, path := range []string{deployment, agent, agent[:strings.Index(agent, "/agents")], "/v1/apps/" + app} {
 		store.between = func() { a.ask(200, "PATCH", path, `{"name":"first"}`) }
-		a.refused(409, "", "PATCH", path, `{"name":"late"}`)
+		a.ask(409, "PATCH", path, `{"name":"late"}`)
+		if got := a.ask(200, "GET", path, "").text("name"); got != "first" {
+			t.Errorf("%s: the name is %q", path, got)
+		}
 	}
 	rotate := "/api/v1/agents/" + idOf(agent) + "/webhook-secret/rotate"
 	store.between = func() { a.ask(200, "POST", rotate, "") }

@@ -85,7 +85,15 @@ func decode(w http.ResponseWriter, c call, most int64, into any) error {
 	if !utf8.Valid(body) {
 		return boathook.Errorf(boathook.Invalid, "the body is not valid UTF-8")
 	}
-	return reading{lenient: c.style.lenient}.object(body, into)
+	r := reading{lenient: c.style.lenient}
+	if err := r.object(body, into); err != nil {
+		return err
+	}
+	if keeper, ok := into.(interface{ keep(issues) }); ok {
+		keeper.keep(r.issues)
+		return nil
+	}
+	return r.issues.or()
 }
 
 // checkQuery refuses a parameter that the operation does not have: a misspelt filter

@@ -66,16 +66,15 @@ func refTo(sourceID string) sourceRef {
 	return sourceRef{DeploymentID: sourceID}
 }
 
-// sourceView is a repository or an app.
-type sourceView struct {
+type repositoryView struct {
 	ID        string        `json:"id"`
-	Owner     string        `json:"owner,omitempty"` // of a repository
+	Owner     string        `json:"owner"`
 	Name      string        `json:"name"`
 	CreatedAt boathook.Time `json:"created_at"`
 }
 
-func viewSource(s boathook.Source) sourceView {
-	return sourceView{s.ID, s.Owner, s.Name, boathook.Time{Time: s.CreatedAt}}
+func viewRepository(s boathook.Source) repositoryView {
+	return repositoryView{s.ID, s.Owner, s.Name, boathook.Time{Time: s.CreatedAt}}
 }
 
 type repositoryInput struct {
@@ -84,12 +83,12 @@ type repositoryInput struct {
 }
 
 // createRepository refuses one that is there: its id follows from its names.
-func (h *Handler) createRepository(ctx context.Context, c call, in repositoryInput) (sourceView, error) {
+func (h *Handler) createRepository(ctx context.Context, c call, in repositoryInput) (repositoryView, error) {
 	if err := checkPathName("owner", in.Owner); err != nil {
-		return sourceView{}, err
+		return repositoryView{}, err
 	}
 	if err := checkPathName("name", in.Name); err != nil {
-		return sourceView{}, err
+		return repositoryView{}, err
 	}
 	s := boathook.Source{
 		ID: boathook.NewRepositoryID(c.workspace, in.Owner, in.Name), WorkspaceID: c.workspace,
@@ -97,11 +96,11 @@ func (h *Handler) createRepository(ctx context.Context, c call, in repositoryInp
 	}
 	switch _, err := h.cfg.Store.Source(ctx, c.workspace, s.ID); {
 	case err == nil:
-		return sourceView{}, boathook.Errorf(boathook.Conflict, "there is a repository %s/%s already", in.Owner, in.Name)
+		return repositoryView{}, boathook.Errorf(boathook.Conflict, "there is a repository %s/%s already", in.Owner, in.Name)
 	case !boathook.IsKind(err, boathook.NotFound):
-		return sourceView{}, err
+		return repositoryView{}, err
 	}
-	return viewSource(s), h.cfg.Store.PutSource(ctx, s)
+	return viewRepository(s), h.cfg.Store.PutSource(ctx, s)
 }
 
 // checkPathName takes what can be a part of a path as it is.
@@ -117,50 +116,22 @@ func checkPathName(field, name string) error {
 	return nil
 }
 
-type appInput struct {
-	Name string `json:"name"`
-}
-
-func (h *Handler) createApp(ctx context.Context, c call, in appInput) (sourceView, error) {
-	if err := checkName(in.Name); err != nil {
-		return sourceView{}, err
-	}
-	s := boathook.Source{
-		ID: boathook.NewID(boathook.AppID), WorkspaceID: c.workspace, Kind: boathook.App, Name: in.Name, CreatedAt: h.cfg.Now(),
-	}
-	return viewSource(s), h.cfg.Store.PutSource(ctx, s)
-}
-
-func (h *Handler) listRepositories(ctx context.Context, c call, _ none) (list[sourceView], error) {
-	return h.listSources(ctx, c, boathook.Repository)
-}
-
-func (h *Handler) listApps(ctx context.Context, c call, _ none) (list[sourceView], error) {
-	return h.listSources(ctx, c, boathook.App)
-}
-
-func (h *Handler) listSources(ctx context.Context, c call, kind boathook.SourceKind) (list[sourceView], error) {
+func (h *Handler) listRepositories(ctx context.Context, c call, _ none) (list[repositoryView], error) {
 	p, err := c.page()
 	if err != nil {
-		return list[sourceView]{}, err
+		return list[repositoryView]{}, err
 	}
-	sources, next, err := h.cfg.Store.Sources(ctx, c.workspace, kind, p)
-	return viewList(sources, next, viewSource), err
+	sources, next, err := h.cfg.Store.Sources(ctx, c.workspace, boathook.Repository, p)
+	return viewList(sources, next, viewRepository), err
 }
 
-// getSource and deleteSource are of repositories and apps.
-
-func (h *Handler) getSource(ctx context.Context, c call, _ none) (sourceView, error) {
+func (h *Handler) getRepository(ctx context.Context, c call, _ none) (repositoryView, error) {
 	s, err := h.pathSource(ctx, c)
-	return viewSource(s), err
+	return viewRepository(s), err
 }
 
 func (h *Handler) deleteRepository(ctx context.Context, c call, _ none) (none, error) {
 	return none{}, h.deleteSource(ctx, c, boathook.RepositoryID, c.PathValue("repository"))
-}
-
-func (h *Handler) deleteApp(ctx context.Context, c call, _ none) (none, error) {
-	return none{}, h.deleteSource(ctx, c, boathook.AppID, c.PathValue("app"))
 }
 
 // deleteSource removes a source if its id is of a kind. One that was deleted by

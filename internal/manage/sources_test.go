@@ -9,38 +9,46 @@ import (
 	"boathook/internal/boathook"
 )
 
-func TestRepositoriesAndAppsAreMadeListedAndDeleted(t *testing.T) {
+func TestARepositoryIsMadeListedAndDeleted(t *testing.T) {
 	a := newAPI(t)
-	for path, c := range map[string]struct {
-		body string
-		want object
-	}{
-		"/v1/repositories": {`{"owner":"Acme","name":"site.js"}`, object{"owner": "Acme", "name": "site.js", "created_at": "2026-03-01T12:00:00.000Z"}},
-		"/v1/apps":         {`{"name":"Shop ⚓"}`, object{"name": "Shop ⚓", "created_at": "2026-03-01T12:00:00.000Z"}},
-	} {
-		made := a.ask(201, "POST", path, c.body)
-		c.want["id"] = made["id"]
-		if !reflect.DeepEqual(made, c.want) {
-			t.Errorf("made %v, want %v", made, c.want)
+	const path, body = "/v1/repositories", `{"owner":"Acme","name":"site.js"}`
+	made := a.ask(201, "POST", path, body)
+	want := object{"id": made["id"], "owner": "Acme", "name": "site.js", "created_at": "2026-03-01T12:00:00.000Z"}
+	one := path + "/" + made.text("id")
+	for _, got := range []object{made, a.ask(200, "GET", one, ""), a.ask(200, "GET", path, "").list("data")[0]} {
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got %v, want %v", got, want)
 		}
-		one := path + "/" + made.text("id")
-		if got := a.ask(200, "GET", one, ""); !reflect.DeepEqual(got, c.want) {
-			t.Errorf("got %v, want %v", got, c.want)
-		}
-		if got := a.ask(200, "GET", path, "").list("data"); len(got) != 1 || !reflect.DeepEqual(got[0], c.want) {
-			t.Errorf("listed %v", got)
-		}
+	}
+	other := a.otherWorkspace()
+	a.as(other, 404, "GET", one, "")
+	a.as(other, 404, "DELETE", one, "")
+	if got := a.as(other, 200, "GET", path, "").list("data"); len(got) != 0 {
+		t.Errorf("another workspace lists %v", got)
+	}
+	a.ask(204, "DELETE", one, "")
+	a.ask(404, "GET", one, "")
+	a.ask(404, "DELETE", one, "")
+	a.ask(201, "POST", path, body)
+}
 
-		other := a.otherWorkspace()
-		a.as(other, 404, "GET", one, "")
-		a.as(other, 404, "DELETE", one, "")
-		if got := a.as(other, 200, "GET", path, "").list("data"); len(got) != 0 {
-			t.Errorf("another workspace lists %v", got)
-		}
-		a.ask(204, "DELETE", one, "")
-		a.ask(404, "GET", one, "")
-		a.ask(404, "DELETE", one, "")
-		a.ask(201, "POST", path, c.body)
+func TestAnAppIsTheWorkspacesUntilItIsDeleted(t *testing.T) {
+	a := newAPI(t)
+	one := "/v1/apps/" + a.newApp()
+	other := a.otherWorkspace()
+	for method, body := range map[string]string{"GET": "", "PATCH": `{"name":"x"}`, "DELETE": ""} {
+		a.as(other, 404, method, one, body)
+	}
+	if got := a.request(other, "GET", "/v1/apps", "").Body.String(); got != "[]" {
+		t.Errorf("another workspace lists %s", got)
+	}
+	a.ask(200, "GET", one, "")
+	a.ask(204, "DELETE", one, "")
+	a.ask(404, "GET", one, "")
+	a.ask(404, "PATCH", one, `{}`)
+	a.ask(404, "DELETE", one, "")
+	if got := a.array("/v1/apps"); len(got) != 0 {
+		t.Errorf("deleted, and listed %v", got)
 	}
 }
 
@@ -75,8 +83,6 @@ func TestARepositorysNamesAreTakenOnceAndFitAPath(t *testing.T) {
 		a.refused(400, "owner", "POST", "/v1/repositories", `{"owner":"`+bad+`","name":"x"}`)
 		a.refused(400, "name", "POST", "/v1/repositories", `{"owner":"x","name":"`+bad+`"}`)
 	}
-	a.refused(400, "name", "POST", "/v1/apps", `{"name":""}`)
-	a.refused(400, "owner", "POST", "/v1/apps", `{"name":"x","owner":"y"}`)
 }
 
 func TestTheWebhookOfAnySourceHasAnyDialectAndFormat(t *testing.T) {

@@ -13,38 +13,49 @@ import (
 // All are below the checkout, and what is installed there is not in git.
 const (
 	folder  = "infra/emulators" // the pinned versions, and Node's modules
-	clients = "infra/clients"   // the same of what makes and checks clients of the API
-	tools   = ".tools"          // Python's virtual environment, and logs
+	clients = "infra/clients"   // the same of what makes and checks clients of the API, and of others' clients
+	tools   = ".tools"          // Python's virtual environments, and logs
 )
 
 // probe prints the folder of a Python's scripts if exactly the required
-// versions are installed there, and otherwise says what is not.
+// versions are installed there, and otherwise says what is not. Its arguments are
+// the requirements, and the scripts and modules that must be there.
 const probe = `
-import importlib.metadata, os, sys, sysconfig
-import flask, flask_cors  # what moto[server] adds to moto
+import importlib.metadata, importlib.util, os, sys, sysconfig
 scripts = sysconfig.get_path("scripts")
 for line in open(sys.argv[1]):
     name, _, version = line.strip().partition("==")
     if importlib.metadata.version(name.partition("[")[0]) != version:
         sys.exit("not " + line)
-for tool in "moto_server", "cfn-lint", "sam":
-    if not os.path.exists(os.path.join(scripts, tool)):
+for tool in sys.argv[2:]:
+    if not os.path.exists(os.path.join(scripts, tool)) and not importlib.util.find_spec(tool):
         sys.exit("no " + tool)
 print(scripts)
 `
 
-// installPython gives the folder that holds moto_server, cfn-lint and sam. It takes
-// the Python that is installed if that has the required versions, else a
-// virtual environment, which it makes.
+// installPython gives the folder that holds moto_server, cfn-lint and sam.
 func installPython(ctx context.Context, report io.Writer) (scripts string, err error) {
-	requirements := filepath.Join(folder, "requirements.txt")
+	// flask and flask_cors are what moto[server] adds to moto.
+	return installVenv(ctx, report, filepath.Join(folder, "requirements.txt"), "venv", "moto_server", "cfn-lint", "sam", "flask", "flask_cors")
+}
+
+// installClients gives the Python that has others' clients of the systems.
+func installClients(ctx context.Context, report io.Writer) (python string, err error) {
+	scripts, err := installVenv(ctx, report, filepath.Join(clients, "requirements.txt"), "clients")
+	return filepath.Join(scripts, "python3"), err
+}
+
+// installVenv gives the folder of the scripts of a Python that has what is
+// required. It takes the Python that is installed if that has the required
+// versions, else a virtual environment of that name, which it makes.
+func installVenv(ctx context.Context, report io.Writer, requirements, name string, needed ...string) (scripts string, err error) {
 	if _, err := os.Stat(requirements); err != nil {
 		return "", fmt.Errorf("not at the root of the checkout: %w", err)
 	}
-	venv := filepath.Join(tools, "venv")
+	venv := filepath.Join(tools, name)
 	own := filepath.Join(venv, "bin", "python")
 	for _, python := range []string{own, "python3"} {
-		out, err := exec.CommandContext(ctx, python, "-c", probe, requirements).Output()
+		out, err := exec.CommandContext(ctx, python, append([]string{"-c", probe, requirements}, needed...)...).Output()
 		if err == nil {
 			return strings.TrimSpace(string(out)), nil
 		}

@@ -12,6 +12,10 @@
 // The command also has, in BOATHOOK_TEST_NODE_CLIENTS, the folder of Node's modules
 // that infra/clients pins: they check the API's description, and make a client of it.
 //
+// The command also has, in BOATHOOK_TEST_PYTHON_CLIENTS, the path of a Python with the
+// clients that infra/clients pins: those that others have made for the systems whose
+// shapes the API has.
+//
 // With -tool it starts nothing, and the command is a Python tool that is
 // pinned beside moto:
 //
@@ -114,6 +118,11 @@ func runTests(ctx context.Context, command []string, report io.Writer) (code int
 		notRun = append(notRun, fmt.Sprintf("emulators: NOT RUN: the tests with generated clients: %v\n", err))
 	} else {
 		env = append(env, "BOATHOOK_TEST_NODE_CLIENTS="+modules)
+	}
+	if python, err := installClients(ctx, report); err != nil {
+		notRun = append(notRun, fmt.Sprintf("emulators: NOT RUN: the tests with others' clients: %v\n", err))
+	} else {
+		env = append(env, "BOATHOOK_TEST_PYTHON_CLIENTS="+python)
 	}
 	if len(notRun) == 0 || !inCI() {
 		code = execute(ctx, command[0], command[1:], env, report)

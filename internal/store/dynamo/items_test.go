@@ -142,6 +142,11 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				},
 			})
 		}},
+		{"app", func(s *dynamo.Store) error {
+			return s.PutSource(ctx, boathook.Source{
+				ID: "app_a", WorkspaceID: "ws_a", Kind: boathook.App, CreatedAt: now, App: &boathook.AppSettings{Type: "ios", UpdatedAt: now},
+			})
+		}},
 		{"load", func(s *dynamo.Store) error {
 			limit := store.Limit{RatePerMinute: 60, MaxInFlight: 8}
 			if err := s.Admit(ctx, "agent_a", "run_a", limit, store.Load{}, now); err != nil {

@@ -178,6 +178,11 @@ func cloneSource(src boathook.Source) boathook.Source {
 		agent.SealedSecret, agent.Verification.SealedSecret = bytes.Clone(agent.SealedSecret), bytes.Clone(agent.Verification.SealedSecret)
 		src.Agent = &agent
 	}
+	if src.App != nil {
+		app := *src.App
+		app.UpdatedAt = stored(app.UpdatedAt)
+		src.App = &app
+	}
 	return src
 }
 

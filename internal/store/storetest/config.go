@@ -112,6 +112,7 @@ func (s *suite) newSource(workspaceID string) boathook.Source {
 	return boathook.Source{
 		ID: boathook.NewID(boathook.DeploymentID), WorkspaceID: workspaceID,
 		Kind: boathook.Deployment, Owner: "acme", Name: "reviewer", CreatedAt: s.clock.Now(),
+		App: &boathook.AppSettings{Type: boathook.Capacitor, UpdatedAt: s.clock.Now()},
 	}
 }
 

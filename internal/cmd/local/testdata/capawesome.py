@@ -4,6 +4,7 @@ It registers an app, manages its webhooks in Capawesome Cloud's own shapes, and
 receives deliveries with an HMAC of its own. Usage: python3 capawesome.py URL ADMIN_TOKEN
 """
 
+import datetime
 import hashlib
 import hmac
 import json
@@ -45,13 +46,15 @@ class Webhooks(unittest.TestCase):
         app = App()
         before = int(time.time() * 1000)
         made = app.webhook("http://127.0.0.1:1/", signingSecret="s3cret")
-        self.assertEqual(list(made), ["id", "appId", "name", "url", "events", "format", "enabled", "createdAt", "updatedAt"])
+        self.assertEqual(list(made), ["id", "appId", "name", "url", "events", "format", "enabled", "hasSigningSecret", "createdAt", "updatedAt"])
         self.assertEqual((made["appId"], made["events"], made["format"], made["enabled"]), (app.id, ["job_finished"], "raw", True))
-        self.assertTrue(before <= made["createdAt"] <= time.time() * 1000, made["createdAt"])
+        created = datetime.datetime.fromisoformat(made["createdAt"].replace("Z", "+00:00")).timestamp() * 1000
+        self.assertTrue(before <= round(created) <= time.time() * 1000, made["createdAt"])
+        self.assertTrue(made["hasSigningSecret"])
         path = f"{app.webhooks}/{made['id']}"
         self.assertEqual((call("GET", path), call("GET", app.webhooks)), (made, [made]))
         changed = call("PATCH", path, {"enabled": False, "events": ["job_created", "job_finished"], "signingSecret": None})
-        self.assertEqual((changed["enabled"], changed["events"]), (False, ["job_created", "job_finished"]))
+        self.assertEqual((changed["enabled"], changed["events"], changed["hasSigningSecret"]), (False, ["job_created", "job_finished"], False))
         self.assertEqual(call("GET", app.webhooks + "?query=nothing"), [])
         call("DELETE", path, want=204)
         self.assertEqual(call("GET", path, want=404), {"message": "Webhook not found."})
@@ -59,10 +62,16 @@ class Webhooks(unittest.TestCase):
     def test_errors_are_as_documented(self):
         app = App()
         self.assertEqual(call("GET", "/v1/apps/none/webhooks", want=404), {"message": "App not found."})
-        for body in ({}, {"name": "x", "url": "https://example.com", "events": []}, {"name": "x", "url": "https://10.0.0.7/", "events": ["job_created"]}):
+        for body, paths in (
+            ({}, [["name"], ["url"], ["events"]]),
+            ({"name": "x", "url": "https://example.com", "events": []}, [["events"]]),
+            ({"name": "x", "url": "https://10.0.0.7/", "events": ["job_created", "x"]}, [["events", 1], ["url"]]),
+            ({"name": "x", "url": "https://example.com", "events": ["job_created"], "signing_secret": "s3cret"}, [["signing_secret"]]),
+        ):
             error = call("POST", app.webhooks, body, 400)
-            (issue,) = error["error"]["issues"]
-            self.assertEqual((list(error), list(issue)), (["error"], ["message"]))
+            self.assertEqual((list(error), list(error["error"])), (["error"], ["issues"]))
+            self.assertEqual([issue["path"] for issue in error["error"]["issues"]], paths)
+        self.assertEqual(call("GET", app.webhooks), [])
 
 
 class Deliveries(unittest.TestCase):
