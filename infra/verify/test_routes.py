@@ -15,6 +15,7 @@ ROUTES = {
     "ANY /api/v1/{proxy+}": "Manage",
     "ANY /v1/{proxy+}": "Manage",
     "ANY /repos/{proxy+}": "Manage",
+    "GET /": "Manage",
     "GET /openapi.json": "Manage",
     "GET /healthz": "Manage",
 }

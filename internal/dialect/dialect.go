@@ -14,7 +14,9 @@ package dialect
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"boathook/internal/boathook"
@@ -58,6 +60,9 @@ var dialects = map[string]*Dialect{
 	Capawesome: &capawesome,
 	Standard:   &standard,
 }
+
+// Names lists all dialects by the alphabet.
+func Names() []string { return slices.Sorted(maps.Keys(dialects)) }
 
 // Lookup finds a dialect by name.
 func Lookup(name string) (*Dialect, bool) {

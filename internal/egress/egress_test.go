@@ -56,7 +56,7 @@ func TestNoFormOfAPrivateAddressIsReached(t *testing.T) {
 			t.Errorf("%s was reached", host)
 			continue
 		}
-		if notAsked := "no such host: " + host; !isRefused(err) && egress.Explain(err, 0) != notAsked {
+		if notAsked := "no such host: the name " + host + " has no address in the DNS"; !isRefused(err) && egress.Explain(err, 0) != notAsked {
 			t.Errorf("%s: got %v, want a refusal", host, err)
 		}
 	}
@@ -426,11 +426,12 @@ func TestFailuresAreExplainedInAFewWords(t *testing.T) {
 		want   string
 	}{
 		{"nobody listens", wary, "http://" + closed.Addr().String(), "connection refused"},
-		{"no such host", wary, "http://gone.test/", "no such host: gone.test"},
+		{"no such host", wary, "http://gone.test/", "no such host: the name gone.test has no address in the DNS"},
 		{"an unknown authority", wary, secure.URL, "certificate signed by an unknown authority"},
-		{"another host's certificate", trusting, strings.Replace(secure.URL, "127.0.0.1", "other.test", 1), "certificate is for another host"},
+		{"another host's certificate", trusting, strings.Replace(secure.URL, "127.0.0.1", "other.test", 1), "certificate is for another host than other.test"},
 		{"no TLS", wary, strings.Replace(plain.URL, "http:", "https:", 1), "the server does not speak TLS"},
 		{"an alert", trusting, picky.URL, "TLS handshake failed: handshake failure"},
+		{"HTTP/2 alone", wary, raw(t, "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\n"), "the server does not speak HTTP/1.1, by which requests are sent, but HTTP/2 or something else"},
 		{"garbage", wary, raw(t, "200 OK, probably\r\n\r\n"), "no valid HTTP response"},
 		{"a negative length", wary, raw(t, "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), "no valid HTTP response"},
 		{"nothing", wary, raw(t, ""), "connection closed before the response was complete"},

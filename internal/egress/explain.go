@@ -14,6 +14,12 @@ import (
 	"time"
 )
 
+// noHTTP1 is for a server that knows HTTP/2 alone: requests are made by HTTP/1.1.
+const noHTTP1 = "the server does not speak HTTP/1.1, by which requests are sent, but HTTP/2 or something else"
+
+// http2Frame is how the transport shows the frame that such a server begins with.
+const http2Frame = `malformed HTTP response "\x00\x00`
+
 // Explain puts what went wrong with a request or its response into a few
 // words for a user's log, without the URL, resolvers or other inner workings.
 // elapsed is how long the request took, for a time-out to name.
@@ -30,7 +36,7 @@ func Explain(err error, elapsed time.Duration) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		switch {
 		case dns.IsNotFound:
-			return "no such host: " + dns.Name
+			return "no such host: the name " + dns.Name + " has no address in the DNS"
 		case dns.IsTimeout:
 			return "DNS look-up timed out"
 		}
@@ -55,6 +61,8 @@ func Explain(err error, elapsed time.Duration) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed before the response was complete"
 	// The transport has no types for these.
+	case strings.Contains(err.Error(), http2Frame):
+		return noHTTP1
 	case strings.Contains(err.Error(), "response headers exceeded"):
 		return fmt.Sprintf("response headers over %d bytes", maxHeaderBytes)
 	}
@@ -65,14 +73,17 @@ func explainTLS(err error) (string, bool) {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "certificate signed by an unknown authority", true
 	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "certificate is for another host", true
+	if wrong, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "certificate is for another host than " + wrong.Host, true
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
 		return "certificate has expired or is not yet valid", true
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "certificate is not valid", true
+	}
+	if strings.Contains(err.Error(), "no application protocol") {
+		return noHTTP1, true
 	}
 	if alert, ok := errors.AsType[*net.OpError](err); ok && (alert.Op == "remote error" || alert.Op == "local error") {
 		return "TLS handshake failed: " + strings.TrimPrefix(alert.Err.Error(), "tls: "), true

@@ -249,7 +249,7 @@ func TestARequestToAHostileReceiverEndsAndIsSentOnce(t *testing.T) {
 func TestAReceiverThatSpeaksOnlyAnotherProtocolIsRefusedInTheHandshake(t *testing.T) {
 	v := newVillain(t, local, []string{"h3"}, func(c *conn) { c.post() })
 	_, _, err := v.ask(t, t.Context())
-	if got, want := egress.Explain(err, 0), "TLS handshake failed: no application protocol"; got != want {
+	if got, want := egress.Explain(err, 0), "the server does not speak HTTP/1.1, by which requests are sent, but HTTP/2 or something else"; got != want {
 		t.Errorf("got %q for %v, want %q", got, err, want)
 	}
 	if v.conns.Load() != 1 || v.posts.Load() != 0 {

@@ -79,7 +79,7 @@ func wantAgent(c call, s boathook.Source) error {
 		return err
 	}
 	if s.Agent.CrewID != c.PathValue("crew") {
-		return boathook.Errorf(boathook.NotFound, "the crew has no such agent")
+		return noSuch(string(boathook.Agent), s.ID)
 	}
 	return nil
 }
@@ -302,7 +302,7 @@ func (h *Handler) changeAgent(ctx context.Context, c call, in agentInput) (agent
 }
 
 func (h *Handler) deleteAgent(ctx context.Context, c call, _ none) (none, error) {
-	return none{}, h.deleteIdle(ctx, c, boathook.AgentID, c.PathValue("agent"), wantAgent)
+	return none{}, h.deleteIdle(ctx, c, boathook.Agent, boathook.AgentID, c.PathValue("agent"), wantAgent)
 }
 
 // crewshipStyle is of the paths of Crewship's own API, whose errors are

@@ -160,6 +160,7 @@ func New(cfg Config) *Handler {
 			writeJSON(w, http.StatusOK, body)
 		})
 	}
+	h.mux.HandleFunc("GET /{$}", h.root)
 	h.mux.HandleFunc("GET /api/v1/internal/agents/{agent}/webhook-secret", func(w http.ResponseWriter, r *http.Request) {
 		if err := h.internalSecret(w, r); err != nil {
 			h.fail(w, r, crewshipStyle, err)

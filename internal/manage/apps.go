@@ -98,7 +98,7 @@ func (h *Handler) changeApp(ctx context.Context, c call, in appInput) (appView, 
 }
 
 func (h *Handler) deleteApp(ctx context.Context, c call, _ none) (none, error) {
-	return none{}, called("App", h.deleteSource(ctx, c, boathook.AppID, c.PathValue("app")))
+	return none{}, called("App", h.deleteSource(ctx, c, boathook.App, boathook.AppID, c.PathValue("app")))
 }
 
 // appsPage is how many apps are read at once to find those of a window.

@@ -25,15 +25,38 @@ type deliveryView struct {
 	Environment   *string                 `json:"environment"` // null: the event is of none
 	Status        boathook.DeliveryStatus `json:"status"`
 	AttemptCount  int                     `json:"attempt_count"`
+	LastAttempt   *lastAttemptView        `json:"last_attempt"` // null before the first
 	NextAttemptAt boathook.Time           `json:"next_attempt_at"`
 	Reason        *string                 `json:"reason"`     // why it was canceled
 	CreatedAt     boathook.Time           `json:"created_at"` // when the event happened
 }
 
+// lastAttemptView is what lists tell of a delivery's last attempt.
+type lastAttemptView struct {
+	Number         int           `json:"number"`
+	SentAt         boathook.Time `json:"sent_at"`
+	DurationMS     int64         `json:"duration_ms"`
+	ResponseStatus *int          `json:"response_status"` // null: there was no response
+	Error          *string       `json:"error"`
+}
+
+func viewLastAttempt(last boathook.Summary) *lastAttemptView {
+	if last.Number == 0 {
+		return nil
+	}
+	view := &lastAttemptView{
+		Number: last.Number, SentAt: boathook.Time{Time: last.SentAt}, DurationMS: last.Duration.Milliseconds(), Error: nullable(last.Error),
+	}
+	if last.Status != 0 {
+		view.ResponseStatus = &last.Status
+	}
+	return view
+}
+
 func viewDelivery(d boathook.Delivery) deliveryView {
 	return deliveryView{
 		ID: d.ID.String(), sourceRef: refTo(d.SourceID), WebhookID: d.WebhookID, EventID: d.EventID, Event: d.EventType,
-		Environment: nullable(string(d.Environment)), Status: d.Status, AttemptCount: d.Attempts,
+		Environment: nullable(string(d.Environment)), Status: d.Status, AttemptCount: d.Attempts, LastAttempt: viewLastAttempt(d.Last),
 		NextAttemptAt: boathook.Time{Time: d.NextAttemptAt}, Reason: nullable(d.Reason), CreatedAt: boathook.Time{Time: d.ID.Time()},
 	}
 }
@@ -95,7 +118,7 @@ var errNoDelivery = boathook.Errorf(boathook.NotFound, "there is no such deliver
 func (c call) deliveryID() (boathook.DeliveryID, error) {
 	id, err := boathook.ParseDeliveryID(c.PathValue("delivery"))
 	if err != nil {
-		return id, errNoDelivery
+		return id, noSuch("delivery", c.PathValue("delivery"))
 	}
 	return id, nil
 }
@@ -107,7 +130,7 @@ func (h *Handler) getDelivery(ctx context.Context, c call, _ none) (deliveryDeta
 	}
 	d, attempts, err := h.cfg.Store.Attempts(ctx, c.workspace, id)
 	if err != nil {
-		return deliveryDetail{}, err
+		return deliveryDetail{}, missing("delivery", c.PathValue("delivery"), err)
 	}
 	detail := deliveryDetail{
 		deliveryView: viewDelivery(d),
@@ -180,7 +203,7 @@ func (h *Handler) resendDelivery(ctx context.Context, c call, _ none) (queued, e
 	}
 	d, err := h.cfg.Store.Delivery(ctx, c.workspace, id)
 	if err != nil {
-		return queued{}, err
+		return queued{}, missing("delivery", c.PathValue("delivery"), err)
 	}
 	w, err := h.cfg.Store.Outgoing(ctx, d.SourceID, d.WebhookID)
 	if boathook.IsKind(err, boathook.NotFound) {

@@ -70,6 +70,9 @@ func TestADeliveryShowsItsRequestAndEachAttempt(t *testing.T) {
 				"X-Crewship-Timestamp": "1772366402", "X-Crewship-Signature": "def456",
 			},
 		},
+		"last_attempt": map[string]any{
+			"number": 2.0, "sent_at": "2026-03-01T12:00:02.000Z", "duration_ms": 0.0, "response_status": nil, "error": "no answer within 30 s",
+		},
 		"attempts": []any{
 			map[string]any{
 				"number": 1.0, "sent_at": "2026-03-01T12:00:01.000Z", "duration_ms": 1234.0, "response_status": 500.0,

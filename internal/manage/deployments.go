@@ -69,7 +69,7 @@ func (h *Handler) changeDeployment(ctx context.Context, c call, in deploymentCha
 }
 
 func (h *Handler) deleteDeployment(ctx context.Context, c call, _ none) (none, error) {
-	return none{}, h.deleteIdle(ctx, c, boathook.DeploymentID, c.PathValue("deployment"), func(_ call, s boathook.Source) error {
+	return none{}, h.deleteIdle(ctx, c, boathook.Deployment, boathook.DeploymentID, c.PathValue("deployment"), func(_ call, s boathook.Source) error {
 		return wantKind(s, boathook.Deployment)
 	})
 }

@@ -40,7 +40,7 @@ func (h *Handler) incoming(ctx context.Context, c call) (boathook.IncomingWebhoo
 		return err
 	}, func() (err error) {
 		w, err = h.cfg.Store.Incoming(ctx, c.PathValue("deployment"), c.PathValue("incoming"))
-		return err
+		return missing("incoming webhook", c.PathValue("incoming"), err)
 	})
 	return w, err
 }
@@ -190,7 +190,7 @@ func (h *Handler) deleteIncoming(ctx context.Context, c call, _ none) (none, err
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, h.cfg.Store.DeleteIncoming(ctx, s.ID, c.PathValue("incoming"))
+	return none{}, missing("incoming webhook", c.PathValue("incoming"), h.cfg.Store.DeleteIncoming(ctx, s.ID, c.PathValue("incoming")))
 }
 
 func (h *Handler) rotateIncoming(ctx context.Context, c call, _ none) (incomingView, error) {

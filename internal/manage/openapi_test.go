@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { document.Main(m, documented()) }
 
 func TestTheDocumentHasEachRouteWithItsRole(t *testing.T) {
 	a := newAPI(t)
-	routes := append(a.handler.Patterns(), "GET /healthz", "GET /openapi.json", "GET /api/v1/internal/agents/{agent}/webhook-secret")
+	routes := append(a.handler.Patterns(), "GET /", "GET /healthz", "GET /openapi.json", "GET /api/v1/internal/agents/{agent}/webhook-secret")
 	slices.Sort(routes)
 	if got := documented(); !slices.Equal(got, routes) {
 		for _, route := range routes {

@@ -84,7 +84,7 @@ func (h *Handler) outgoing(ctx context.Context, c call) (boathook.Source, boatho
 		return err
 	}, func() (err error) {
 		w, err = h.cfg.Store.Outgoing(ctx, sourceID, c.PathValue("outgoing"))
-		return err
+		return missing("outgoing webhook", c.PathValue("outgoing"), err)
 	})
 	return s, w, err
 }
@@ -141,7 +141,7 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 	}
 	if in.Dialect != nil {
 		if _, ok := dialect.Lookup(*in.Dialect); !ok {
-			return boathook.InvalidField("dialect", "there is no dialect %q", *in.Dialect)
+			return boathook.InvalidField("dialect", "must be one of %s", oneOf(dialect.Names()))
 		}
 		w.Dialect = *in.Dialect
 	}
@@ -353,7 +353,7 @@ func (h *Handler) setSecret(ctx context.Context, w *boathook.OutgoingWebhook, fi
 func checkSecret(name, field, secret string) error {
 	d, ok := dialect.Lookup(name)
 	if !ok {
-		return boathook.InvalidField("dialect", "there is no dialect %q", name)
+		return boathook.InvalidField("dialect", "must be one of %s", oneOf(dialect.Names()))
 	}
 	if secret == "" {
 		if d.SecretOptional {
@@ -473,7 +473,7 @@ func (h *Handler) deleteOutgoing(ctx context.Context, c call, _ none) (none, err
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, h.cfg.Store.DeleteOutgoing(ctx, s.ID, c.PathValue("outgoing"))
+	return none{}, missing("outgoing webhook", c.PathValue("outgoing"), h.cfg.Store.DeleteOutgoing(ctx, s.ID, c.PathValue("outgoing")))
 }
 
 type rotation struct {

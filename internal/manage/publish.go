@@ -211,7 +211,7 @@ func (h *Handler) checkEvent(ctx context.Context, c call, in eventInput, sources
 		var err error
 		s, err = h.cfg.Store.Source(ctx, c.workspace, in.Source)
 		if boathook.IsKind(err, boathook.NotFound) {
-			return &boathook.Error{Kind: boathook.NotFound, Field: "source", Message: "there is no such source"}
+			return &boathook.Error{Kind: boathook.NotFound, Field: "source", Message: "there is no such source: give the id of a deployment, agent, repository or app"}
 		}
 		if err != nil {
 			return err
@@ -220,7 +220,7 @@ func (h *Handler) checkEvent(ctx context.Context, c call, in eventInput, sources
 	}
 	t, ok := catalogue.Lookup(s.Kind, in.Type)
 	if !ok {
-		return boathook.InvalidField("type", "a %s has no event %q", s.Kind, in.Type)
+		return boathook.InvalidField("type", "%s", eventOf(s.Kind))
 	}
 	err := t.Validate(in.Data)
 	if invalid, ok := errors.AsType[*boathook.Error](err); ok {
@@ -230,6 +230,20 @@ func (h *Handler) checkEvent(ctx context.Context, c call, in eventInput, sources
 		return boathook.InvalidField("/data"+invalid.Field, "%s", invalid.Message)
 	}
 	return err
+}
+
+// eventOf says which events of a kind of source can be published.
+func eventOf(kind boathook.SourceKind) string {
+	types := publishable(kind)
+	if len(types) == 0 {
+		return fmt.Sprintf("no event of this source can be published: its kind is %s, and Boathook alone tells of those", kind)
+	}
+	return fmt.Sprintf("must be one of %s: the source's kind is %s", oneOf(types), kind)
+}
+
+// publishable are the events of a kind of source that others tell of.
+func publishable(kind boathook.SourceKind) []boathook.EventType {
+	return slices.DeleteFunc(slices.Clone(boathook.EventTypes[kind]), boathook.EventType.Own)
 }
 
 // located makes an error about a field of an event one about its place in the

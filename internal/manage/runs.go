@@ -148,16 +148,17 @@ func (h *Handler) listRuns(ctx context.Context, c call, _ none) (runList, error)
 }
 
 func (h *Handler) getRun(ctx context.Context, c call, _ none) (boathook.Run, error) {
-	return h.cfg.Store.Run(ctx, c.workspace, c.PathValue("run"))
+	run, err := h.cfg.Store.Run(ctx, c.workspace, c.PathValue("run"))
+	return run, missing("run", c.PathValue("run"), err)
 }
 
 // runHead is that of the run that the path names.
 func (h *Handler) runHead(ctx context.Context, c call) (boathook.RunHead, error) {
 	head, err := h.cfg.Store.RunHead(ctx, c.PathValue("run"))
 	if err == nil && head.WorkspaceID != c.workspace {
-		err = boathook.Errorf(boathook.NotFound, "there is no such run")
+		err = noSuch("run", c.PathValue("run"))
 	}
-	return head, err
+	return head, missing("run", c.PathValue("run"), err)
 }
 
 type cancelView struct {

@@ -13,13 +13,27 @@ func (h *Handler) source(ctx context.Context, c call, kind boathook.SourceKind, 
 	if err == nil {
 		err = wantKind(s, kind)
 	}
-	return s, err
+	return s, missing(string(kind), id, err)
+}
+
+// noSuch tells that there is nothing of a kind with an id that the caller gave.
+func noSuch(what, id string) error {
+	const maxNamed = 100 // bytes
+	return boathook.Errorf(boathook.NotFound, "there is no %s %q", what, boathook.Shorten(id, maxNamed))
+}
+
+// missing is an error of a look-up, in the caller's words where nothing was found.
+func missing(what, id string, err error) error {
+	if boathook.IsKind(err, boathook.NotFound) {
+		return noSuch(what, id)
+	}
+	return err
 }
 
 // wantKind refuses a source of another kind.
 func wantKind(s boathook.Source, kind boathook.SourceKind) error {
 	if s.Kind != kind {
-		return boathook.Errorf(boathook.NotFound, "there is no such %s", kind)
+		return noSuch(string(kind), s.ID)
 	}
 	return nil
 }
@@ -131,21 +145,21 @@ func (h *Handler) getRepository(ctx context.Context, c call, _ none) (repository
 }
 
 func (h *Handler) deleteRepository(ctx context.Context, c call, _ none) (none, error) {
-	return none{}, h.deleteSource(ctx, c, boathook.RepositoryID, c.PathValue("repository"))
+	return none{}, h.deleteSource(ctx, c, boathook.Repository, boathook.RepositoryID, c.PathValue("repository"))
 }
 
 // deleteSource removes a source if its id is of a kind. One that was deleted by
 // half has nothing but its id to tell its kind.
-func (h *Handler) deleteSource(ctx context.Context, c call, idKind, id string) error {
+func (h *Handler) deleteSource(ctx context.Context, c call, kind boathook.SourceKind, idKind, id string) error {
 	if !boathook.HasIDKind(id, idKind) {
-		return boathook.Errorf(boathook.NotFound, "there is no such source")
+		return noSuch(string(kind), id)
 	}
-	return h.cfg.Store.DeleteSource(ctx, c.workspace, id)
+	return missing(string(kind), id, h.cfg.Store.DeleteSource(ctx, c.workspace, id))
 }
 
 // deleteIdle deletes a source, if it is the one that the path names, and nothing
 // runs on it.
-func (h *Handler) deleteIdle(ctx context.Context, c call, idKind, id string, check func(call, boathook.Source) error) error {
+func (h *Handler) deleteIdle(ctx context.Context, c call, kind boathook.SourceKind, idKind, id string, check func(call, boathook.Source) error) error {
 	var s boathook.Source
 	var active bool
 	err := beside(func() (err error) {
@@ -158,7 +172,7 @@ func (h *Handler) deleteIdle(ctx context.Context, c call, idKind, id string, che
 	if boathook.IsKind(err, boathook.NotFound) {
 		// Perhaps deleted by half: the store removes what is left, if it is
 		// the caller's.
-		return h.deleteSource(ctx, c, idKind, id)
+		return h.deleteSource(ctx, c, kind, idKind, id)
 	}
 	if err != nil {
 		return err

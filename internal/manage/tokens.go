@@ -57,7 +57,7 @@ func (h *Handler) listTokens(ctx context.Context, c call, _ none) (list[tokenVie
 
 func (h *Handler) getToken(ctx context.Context, c call, _ none) (tokenView, error) {
 	t, err := h.cfg.Store.Token(ctx, c.workspace, c.PathValue("token"))
-	return viewToken(t), err
+	return viewToken(t), missing("token", c.PathValue("token"), err)
 }
 
 // deleteToken also ends the WebSockets that the token opened; it opens no more
@@ -72,5 +72,5 @@ func (h *Handler) deleteToken(ctx context.Context, c call, _ none) (none, error)
 	if err := h.cfg.Watchers.CloseWatchers(ctx, c.workspace, id); err != nil {
 		return none{}, fmt.Errorf("close the WebSockets of token %s: %w", id, err)
 	}
-	return none{}, err
+	return none{}, missing("token", id, err)
 }

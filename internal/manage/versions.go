@@ -187,7 +187,7 @@ func (h *Handler) activateVersion(ctx context.Context, c call, in activation) (v
 	}
 	v, err := h.cfg.Store.Version(ctx, s.ID, c.PathValue("version"))
 	if err != nil {
-		return versionView{}, err
+		return versionView{}, missing("version", c.PathValue("version"), err)
 	}
 	if in.Environment == "" {
 		in.Environment = v.Environment

@@ -1,0 +1,33 @@
+package manage
+
+import (
+	"net/http"
+
+	"boathook/internal/boathook"
+	"boathook/internal/dialect"
+)
+
+// rootView says what answers here, to who has nothing but its address.
+type rootView struct {
+	Name        string `json:"name"`
+	Version     string `json:"version"`
+	Description string `json:"description"`
+	OpenAPI     string `json:"openapi"` // where the API's description is
+	Health      string `json:"health"`
+}
+
+// root needs no token, as the API's description needs none.
+func (h *Handler) root(w http.ResponseWriter, r *http.Request) {
+	url := h.publicURL(call{Request: r})
+	err := checkQuery(r, "GET /")
+	if err == nil {
+		err = answer(w, http.StatusOK, rootView{
+			Name: "Boathook", Version: dialect.Version,
+			Description: "A webhook platform: incoming webhooks start runs, and events are delivered to outgoing webhooks. Calls need a token: Authorization: Bearer " + boathook.APITokenPrefix + "…",
+			OpenAPI:     url + "/openapi.json", Health: url + "/healthz",
+		})
+	}
+	if err != nil {
+		h.fail(w, r, ownStyle, err)
+	}
+}
