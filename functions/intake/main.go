@@ -15,6 +15,7 @@ import (
 	"boathook/functions/internal/queues"
 	"boathook/functions/internal/sealing"
 	"boathook/internal/apigw"
+	"boathook/internal/egress"
 	"boathook/internal/intake"
 	"boathook/internal/metrics"
 	"boathook/internal/runs"
@@ -30,6 +31,8 @@ type config struct {
 	AgentExecution   bool     `env:"BOATHOOK_AGENT_EXECUTION,required"`
 	AllowedTargets   []string `env:"BOATHOOK_ALLOWED_TARGETS,required"`
 	InternalSecretID string   `env:"BOATHOOK_INTERNAL_SECRET_ID,required"`
+
+	PublicURL string `env:"BOATHOOK_PUBLIC_URL,required"`
 }
 
 func main() { boot.Run(build) }
@@ -48,9 +51,11 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 			LogStore:      c.RecordsTable != "",
 			InternalToken: c.InternalSecretID != "",
 		},
-		Now:     time.Now,
-		Log:     slog.Default(),
-		Metrics: counters,
+		PublicURL: c.PublicURL,
+		Client:    egress.New(egress.Config{}),
+		Now:       time.Now,
+		Log:       slog.Default(),
+		Metrics:   counters,
 	}
 	return metrics.Flushed(counters, apigw.Handler(room.Handler())), nil
 }

@@ -45,6 +45,7 @@ type Verification struct {
 	DeliveryHeader  string // that holds the sender's own id of the request
 	EventHeader     string // that holds the name of what happened
 	EventPointer    string // a JSON Pointer to it in the input
+	TopicARN        string // of SNS, whose messages are taken
 }
 
 // IsSet reports whether senders must prove themselves by a preset.

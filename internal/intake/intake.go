@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"sync"
 	"time"
 
 	"boathook/internal/boathook"
@@ -46,19 +47,26 @@ type Starter interface {
 	StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait runs.Wait) (runs.Started, error)
 }
 
-// Intake is the room. All exported fields are required.
+// Intake is the room. Exported fields are required unless they say otherwise.
 type Intake struct {
 	Store Store
 	Runs  Starter
 	Seal  Opener // asked only for agents, and for webhooks that verify their senders
 	// Agents tells whether agents can be triggered here.
 	Agents Prerequisites
-	Now    func() time.Time
-	Log    *slog.Logger
+	// PublicURL is how the URLs of triggers begin; empty: https:// and the host that a
+	// request came to. Some senders sign it.
+	PublicURL string
+	Client    Client // to SNS's certificates and subscriptions; may be nil
+	Now       func() time.Time
+	Log       *slog.Logger
 
 	Metrics *metrics.Counters // may be nil
 
 	slots slots
+
+	once         sync.Once
+	certificates *certificates
 }
 
 // Handler serves /webhooks/runs/{token} (wire formats, section 1) and,
@@ -294,8 +302,19 @@ func (in *Intake) accept(r request, view store.TriggerView) (result, error) {
 // readBy verifies who sent the request, and reads what it says.
 func (in *Intake) readBy(r request, sender *provider.Provider, secret []byte) (provider.Reading, error) {
 	return sender.Read(provider.Request{
-		Header: r.Header, Query: r.URL.Query(), Wire: r.wire, Body: r.body, Secret: string(secret), At: r.at,
+		URLs: in.urlsOf(r), Header: r.Header, Query: r.URL.Query(), Wire: r.wire, Body: r.body, Secret: string(secret), At: r.at,
+		Fetch: func(url string) ([]byte, error) { return in.fetch(r.Context(), url) },
 	})
+}
+
+// urlsOf are the URLs that a request may have been sent to: a proxy in front may
+// hide the scheme.
+func (in *Intake) urlsOf(r request) (urls []string) {
+	path := r.URL.RequestURI()
+	if in.PublicURL != "" {
+		urls = append(urls, in.PublicURL+path)
+	}
+	return append(urls, "https://"+r.Host+path, "http://"+r.Host+path)
 }
 
 // start starts the run, or finds the one that the same key or delivery has

@@ -35,6 +35,7 @@ type verificationInput struct {
 	DeliveryHeader  string  `json:"delivery_header"`
 	EventHeader     string  `json:"event_header"`
 	EventPointer    string  `json:"event_pointer"`
+	TopicARN        string  `json:"topic_arn"`
 }
 
 // verificationView has all but the secret, which is never shown.
@@ -49,12 +50,13 @@ type verificationView struct {
 	DeliveryHeader  string `json:"delivery_header,omitempty"`
 	EventHeader     string `json:"event_header,omitempty"`
 	EventPointer    string `json:"event_pointer,omitempty"`
+	TopicARN        string `json:"topic_arn,omitempty"`
 }
 
 func viewVerification(v boathook.Verification) verificationView {
 	view := verificationView{
 		Preset: v.Preset, Header: v.Header, Algorithm: v.Algorithm, Encoding: v.Encoding, Prefix: v.Prefix, Separator: v.Separator,
-		TimestampHeader: v.TimestampHeader, DeliveryHeader: v.DeliveryHeader, EventHeader: v.EventHeader, EventPointer: v.EventPointer,
+		TimestampHeader: v.TimestampHeader, DeliveryHeader: v.DeliveryHeader, EventHeader: v.EventHeader, EventPointer: v.EventPointer, TopicARN: v.TopicARN,
 	}
 	if view.Preset == "" {
 		view.Preset = provider.None
@@ -93,7 +95,7 @@ func verifiedWebhook(w boathook.IncomingWebhook) verified {
 func (h *Handler) sealVerification(ctx context.Context, in verificationInput, of verified) (boathook.Verification, error) {
 	v := boathook.Verification{
 		Preset: in.Preset, Header: in.Header, Algorithm: in.Algorithm, Encoding: in.Encoding, Prefix: in.Prefix, Separator: in.Separator,
-		TimestampHeader: in.TimestampHeader, DeliveryHeader: in.DeliveryHeader, EventHeader: in.EventHeader, EventPointer: in.EventPointer,
+		TimestampHeader: in.TimestampHeader, DeliveryHeader: in.DeliveryHeader, EventHeader: in.EventHeader, EventPointer: in.EventPointer, TopicARN: in.TopicARN,
 	}
 	if in.Preset == "" {
 		return v, boathook.InvalidField("verification.preset", "is required: %s, for one", provider.GitHub)

@@ -50,5 +50,5 @@ func ping(m *message) (*Answer, error) {
 	if m.header("X-GitHub-Event") != "ping" {
 		return nil, nil
 	}
-	return answerJSON(map[string]string{"status": "pong"}), nil
+	return answerJSON(map[string]any{"status": "pong"}), nil
 }

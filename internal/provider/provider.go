@@ -20,7 +20,8 @@ import (
 
 // table has the presets, in the order in which they are listed.
 var table = []preset{
-	none, hmacPreset, github, gitlab, stripe, slack, shopify, standard, grafana,
+	none, hmacPreset, token, github, gitlab, bitbucket, stripe, slack, shopify, standard, grafana, pagerDuty, linear,
+	twilio, sendGrid, discord, zoom, azureEventGrid, msGraph, awsSNS, cloudEvents,
 }
 
 // Presets are the names that [boathook.Verification] takes.
@@ -168,7 +169,8 @@ type Request struct {
 	Secret string // of the webhook; empty if it has none
 	At     time.Time
 
-	// Fetch gets what a URL of the provider's holds; see the presets that use it.
+	// Fetch gets what a URL of the provider's holds, which its preset has checked to
+	// be one. What it answers may be kept.
 	Fetch func(url string) ([]byte, error)
 }
 
@@ -227,7 +229,7 @@ func (p *Provider) Read(r Request) (Reading, error) {
 	if p.id != nil {
 		reading.DeliveryID = p.id(m)
 	}
-	reading.Key, reading.KeySigned = reading.DeliveryID, p.idSigned && p.Verifies()
+	reading.Key, reading.KeySigned = reading.DeliveryID, p.idSigned
 	if p.key != nil {
 		reading.Key, reading.KeySigned = p.key(m), true
 	}
@@ -280,6 +282,14 @@ func (m *message) at(pointer string) string {
 	return text
 }
 
+// ofBody is the text at a JSON Pointer of the body, for what is asked before the
+// input is known.
+func (m *message) ofBody(pointer string) string {
+	value, _ := boathook.ValueAt(m.Body, pointer)
+	text, _ := value.(string)
+	return text
+}
+
 // verifiedBy makes a preset's verify of a signature that is over the body alone.
 func verifiedBy(v signature.Verifier) func(*message, []byte) error {
 	return func(m *message, body []byte) error {
@@ -324,11 +334,11 @@ func firstOf(places ...func(*message) string) func(*message) string {
 	}
 }
 
-// answerJSON is a 200 with a JSON object of texts.
-func answerJSON(fields map[string]string) *Answer {
+// answerJSON is a 200 with a JSON object of texts and numbers.
+func answerJSON(fields map[string]any) *Answer {
 	body, err := boathook.EncodeJSON(fields)
 	if err != nil {
-		panic(err) // texts always encode
+		panic(err) // texts and numbers always encode
 	}
 	return &Answer{Status: http.StatusOK, ContentType: "application/json", Body: body}
 }

@@ -27,6 +27,7 @@ var fields = []field{
 	{"delivery_header", func(v boathook.Verification) string { return v.DeliveryHeader }, ""},
 	{"event_header", func(v boathook.Verification) string { return v.EventHeader }, ""},
 	{"event_pointer", func(v boathook.Verification) string { return v.EventPointer }, ""},
+	{"topic_arn", func(v boathook.Verification) string { return v.TopicARN }, "the topic whose messages are taken"},
 }
 
 // checkSettings holds the fields beside the preset to what it takes.

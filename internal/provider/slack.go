@@ -41,7 +41,7 @@ func slackAsks(m *message) (*Answer, error) {
 	if !ok {
 		return nil, nil
 	}
-	return answerJSON(map[string]string{"challenge": text}), nil
+	return answerJSON(map[string]any{"challenge": text}), nil
 }
 
 // emptyForForms is what a command's and an interaction's sender must be told: 200,

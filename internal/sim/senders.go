@@ -25,8 +25,14 @@ type signer struct {
 	secret string
 }
 
+// signers are the presets that users' senders have. What intake does with a request is
+// the same for all others, whose signatures package provider's tests make.
+var signers = []string{
+	provider.HMAC, provider.GitHub, provider.GitLab, provider.Stripe, provider.Slack, provider.Shopify, provider.Standard, provider.Grafana,
+}
+
 func newSigner(r *rand.Rand) *signer {
-	return &signer{pick(r, provider.Presets[1:]), boathook.NewSigningSecret()}
+	return &signer{pick(r, signers), boathook.NewSigningSecret()}
 }
 
 func (s *signer) verification() boathook.Verification {

@@ -101,7 +101,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	room := &stream.Room{Store: records, Sockets: sockets, Secret: streamSecret, Now: time.Now}
 
 	triggers := &intake.Intake{
-		Store: records, Runs: starter, Seal: sealer, Now: time.Now, Log: log,
+		Store: records, Runs: starter, Seal: sealer, PublicURL: url, Client: client, Now: time.Now, Log: log,
 		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
 	}
 	api := manage.New(manage.Config{
