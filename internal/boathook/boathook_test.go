@@ -254,6 +254,16 @@ func TestRunAsTheAPIShowsIt(t *testing.T) {
 	}
 }
 
+func TestARunShowsWhatItsTriggerSaid(t *testing.T) {
+	r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", RetryOf: "run_b", Details: boathook.TriggerDetails{
+		Event: "push", ContentType: "text/plain", Query: "a=1&b=2&b=%C3%BC",
+	}}, Input: json.RawMessage(`{}`)}
+	const want = `"trigger_details":{"event":"push","delivery_id":null,"content_type":"text/plain","query":{"a":"1","b":["2","ü"]}},"retry_of":"run_b"}`
+	if got, err := boathook.EncodeJSON(r); err != nil || !strings.HasSuffix(string(got), want) {
+		t.Errorf("shown as %s, %v", got, err)
+	}
+}
+
 func TestARunThatHasLostItsInputIsShownAndTold(t *testing.T) {
 	r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", Status: boathook.RunFailed}}
 	if got, err := boathook.EncodeJSON(r); err != nil || !strings.Contains(string(got), `"input":null,"input_missing":true,`) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -60,6 +61,10 @@ type RunHead struct {
 
 	Fenced bool // of an agent's run: its message is [AgentPayload.FencedMessage]
 
+	Details TriggerDetails // of a run that a webhook has started
+	// RetryOf is the failed or canceled run that this one repeats; empty for others.
+	RetryOf string
+
 	Status      RunStatus
 	Error       string // why it failed; empty otherwise
 	ExitCode    *int   // where the target has one
@@ -70,6 +75,43 @@ type RunHead struct {
 
 	Claim           Claim
 	CancelRequested bool
+}
+
+// TriggerDetails are what a trigger said beside its body. Each may be empty; none
+// is a secret or a signature.
+type TriggerDetails struct {
+	Event       string // what happened, by its provider's name
+	DeliveryID  string // the provider's own
+	ContentType string
+	Query       string // of the URL, encoded, as [url.ParseQuery] reads it
+}
+
+// The limits of a trigger's details, in bytes: what is longer is cut and ends in
+// "…", but for the query, which is left out.
+const (
+	MaxTriggerDetail = 128
+	MaxTriggerQuery  = 512
+)
+
+// IsZero reports whether a trigger said nothing.
+func (d TriggerDetails) IsZero() bool { return d == TriggerDetails{} }
+
+// MarshalJSON shows what is empty as null, and the query as an object of texts, or
+// of lists of texts.
+func (d TriggerDetails) MarshalJSON() ([]byte, error) {
+	query := make(map[string]any)
+	values, _ := url.ParseQuery(d.Query) // it was encoded from values
+	for name, texts := range values {
+		if query[name] = texts; len(texts) == 1 {
+			query[name] = texts[0]
+		}
+	}
+	return EncodeJSON(struct {
+		Event       *string        `json:"event"`
+		DeliveryID  *string        `json:"delivery_id"`
+		ContentType *string        `json:"content_type"`
+		Query       map[string]any `json:"query"`
+	}{nullable(d.Event), nullable(d.DeliveryID), nullable(d.ContentType), query})
 }
 
 // Claim is one runner's hold on a run.
@@ -149,6 +191,9 @@ type runView struct {
 	CreatedAt    Time            `json:"created_at"`
 	StartedAt    Time            `json:"started_at"`
 	CompletedAt  Time            `json:"completed_at"`
+
+	Details *TriggerDetails `json:"trigger_details,omitempty"`
+	RetryOf string          `json:"retry_of,omitempty"`
 }
 
 // runEventView is a run as its event carries it, in the document's order.
@@ -176,7 +221,16 @@ func (r Run) MarshalJSON() ([]byte, error) {
 		Trigger: r.Trigger, Status: r.Status, Input: r.Input, InputMissing: r.Input == nil, Output: r.Output,
 		ErrorMessage: nullable(r.Error), CreatedAt: Time{r.CreatedAt},
 		StartedAt: Time{r.StartedAt}, CompletedAt: Time{r.CompletedAt},
+		Details: r.details(), RetryOf: r.RetryOf,
 	})
+}
+
+// details are nil where the trigger said nothing.
+func (r *RunHead) details() *TriggerDetails {
+	if r.Details.IsZero() {
+		return nil
+	}
+	return &r.Details
 }
 
 // owner is the run's source, as a deployment or as an agent; the other is

@@ -25,8 +25,11 @@ type IncomingWebhook struct {
 	WaitForStart time.Duration
 	Verification Verification
 	Filter       Filter
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
+	// RerunFailed: a repeated delivery of a run that failed or was canceled starts
+	// another. Nil: as the preset has it.
+	RerunFailed *bool
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
 }
 
 // Verification says how the senders of an incoming webhook prove themselves,

@@ -239,7 +239,7 @@ func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boath
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	job := target.Job{RunID: run.ID, Input: run.Input, Target: version.Target}
+	job := target.Job{RunID: run.ID, Input: run.Input, Target: version.Target, Details: run.Details}
 	if run.OfAgent() {
 		payload := run.AgentPayload()
 		job.Message, job.SessionTitle = payload.Message(), payload.Title()

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -349,27 +350,56 @@ func (in *Intake) start(r request, view store.TriggerView, reading provider.Read
 		VersionID: live.ID, VersionNumber: live.Number, Environment: webhook.Environment,
 		Trigger: boathook.TriggerWebhook, WebhookID: webhook.ID,
 		InputHash: boathook.HashInput(input), CreatedAt: r.at, Status: boathook.RunPending,
+		Details: detailsOf(r, reading),
 	}}
 	wait := runs.Wait{Most: webhook.WaitForStart, Backlog: view.Backlog}
 	if r.key == "" && !byDelivery {
 		started, err := in.Runs.Start(r.Context(), run, wait)
 		return result{outcome: boathook.RequestAccepted, run: started, answer: reading.Accepted}, err
 	}
-	started, err := in.Runs.StartOnce(r.Context(), run, existing, wait)
-	if byDelivery && boathook.IsKind(err, boathook.Conflict) {
-		// A provider that repeats a delivery may have changed details of its
-		// body since. To refuse it would only make it repeat again.
-		run.InputHash = started.InputHash
-		started, err = in.Runs.StartOnce(r.Context(), run, &started.RunHead, wait)
+	started, err := in.startOnce(r.Context(), run, existing, wait, byDelivery)
+	if byDelivery && isLive && provider.RerunsFailed(*webhook) {
+		for repeat := 1; err == nil && repeated(started, run) && failed(started) && repeat <= maxReruns; repeat++ {
+			run.ID, run.RetryOf = boathook.DeriveID(boathook.RunID, webhook.ID, "delivery", reading.Key, strconv.Itoa(repeat)), started.ID
+			started, err = in.startOnce(r.Context(), run, nil, wait, true)
+		}
 	}
 	if err != nil {
 		return result{}, err
 	}
 	outcome := boathook.RequestAccepted
-	if existing != nil || !started.CreatedAt.Equal(run.CreatedAt) {
+	if repeated(started, run) {
 		outcome = boathook.RequestRepeated
 	}
 	return result{outcome: outcome, run: started, answer: reading.Accepted}, nil
+}
+
+// maxReruns is how often one delivery starts another run. Each repeat looks at all
+// before.
+const maxReruns = 50
+
+// repeated reports whether a run is not the one that was to start, but one that was
+// there.
+func repeated(started runs.Started, run boathook.Run) bool {
+	return !started.CreatedAt.Equal(run.CreatedAt)
+}
+
+// failed reports whether a run is over and of no use to who asks for it again.
+func failed(run runs.Started) bool {
+	return run.Status.Over() && run.Status != boathook.RunSucceeded
+}
+
+// startOnce starts a run whose id follows from its key or delivery, or gives the one
+// that has the id.
+func (in *Intake) startOnce(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait runs.Wait, byDelivery bool) (runs.Started, error) {
+	started, err := in.Runs.StartOnce(ctx, run, existing, wait)
+	if byDelivery && boathook.IsKind(err, boathook.Conflict) {
+		// A provider that repeats a delivery may have changed details of its
+		// body since. To refuse it would only make it repeat again.
+		run.InputHash = started.InputHash
+		started, err = in.Runs.StartOnce(ctx, run, &started.RunHead, wait)
+	}
+	return started, err
 }
 
 // ignored is the answer to what the filter does not want: providers take any

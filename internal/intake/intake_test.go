@@ -155,6 +155,17 @@ func (p *place) trigger(body string, headers ...string) *httptest.ResponseRecord
 	return p.post("/webhooks/runs/"+p.Token.Text, body, headers...)
 }
 
+// postAs posts to the fixture's URL with a query, which may be anything.
+func (p *place) postAs(query, body string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/runs/"+p.Token.Text+query, strings.NewReader(body))
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	p.handler.ServeHTTP(w, r)
+	return w
+}
+
 func (p *place) post(path, body string, headers ...string) *httptest.ResponseRecorder {
 	return p.ask(http.MethodPost, path, body, headers...)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/provider"
 )
 
 type incomingView struct {
@@ -17,6 +18,7 @@ type incomingView struct {
 	Enabled        bool                 `json:"enabled"`
 	WaitForStartMS int64                `json:"wait_for_start_ms"`
 	Verification   verificationView     `json:"verification"`
+	RerunFailed    bool                 `json:"rerun_failed"`
 	Filter         *filterView          `json:"filter"`
 	CreatedAt      boathook.Time        `json:"created_at"`
 	UpdatedAt      boathook.Time        `json:"updated_at"`
@@ -27,7 +29,7 @@ func viewIncoming(w boathook.IncomingWebhook) incomingView {
 	return incomingView{
 		ID: w.ID, DeploymentID: w.SourceID, Name: w.Name, Environment: w.Environment, Enabled: w.Enabled,
 		WaitForStartMS: w.WaitForStart.Milliseconds(),
-		Verification:   viewVerification(w.Verification), Filter: viewFilter(w.Filter),
+		Verification:   viewVerification(w.Verification), RerunFailed: provider.RerunsFailed(w), Filter: viewFilter(w.Filter),
 		CreatedAt: boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
 	}
 }
@@ -50,6 +52,7 @@ type incomingInput struct {
 	Environment    boathook.Environment `json:"environment"`
 	WaitForStartMS *int                 `json:"wait_for_start_ms"`
 	Verification   *verificationInput   `json:"verification"`
+	RerunFailed    *bool                `json:"rerun_failed"`
 	Filter         *filterView          `json:"filter"`
 }
 
@@ -65,7 +68,7 @@ func (h *Handler) createIncoming(ctx context.Context, c call, in incomingInput) 
 		ID: boathook.NewID(boathook.IncomingID), WorkspaceID: s.WorkspaceID, SourceID: s.ID,
 		Environment: in.Environment, Enabled: true, WaitForStart: boathook.DefaultWaitForStart, CreatedAt: h.cfg.Now(),
 	}
-	change := incomingChange{Name: &in.Name, WaitForStartMS: in.WaitForStartMS, Verification: in.Verification, Filter: in.Filter}
+	change := incomingChange{Name: &in.Name, WaitForStartMS: in.WaitForStartMS, Verification: in.Verification, RerunFailed: in.RerunFailed, Filter: in.Filter}
 	if err := h.applyIncoming(ctx, change, &w); err != nil {
 		return incomingView{}, err
 	}
@@ -137,7 +140,8 @@ type incomingChange struct {
 	Enabled        *bool              `json:"enabled"`
 	WaitForStartMS *int               `json:"wait_for_start_ms"`
 	Verification   *verificationInput `json:"verification"` // {"preset":"none"} ends it
-	Filter         *filterView        `json:"filter"`       // {} ends it
+	RerunFailed    *bool              `json:"rerun_failed"`
+	Filter         *filterView        `json:"filter"` // {} ends it
 }
 
 func (h *Handler) applyIncoming(ctx context.Context, in incomingChange, w *boathook.IncomingWebhook) error {
@@ -162,6 +166,9 @@ func (h *Handler) applyIncoming(ctx context.Context, in incomingChange, w *boath
 		if err := w.Filter.Check(); err != nil {
 			return err
 		}
+	}
+	if in.RerunFailed != nil {
+		w.RerunFailed = in.RerunFailed
 	}
 	if in.Verification != nil {
 		v, err := h.sealVerification(ctx, *in.Verification, verifiedWebhook(*w))

@@ -183,7 +183,7 @@ func TestAnIncomingWebhooksURLHoldsItsToken(t *testing.T) {
 	}
 	want := object{
 		"id": made.text("id"), "deployment_id": idOf(deployment), "name": "ci", "environment": "production",
-		"enabled": true, "wait_for_start_ms": 2000.0, "verification": map[string]any{"preset": "none"}, "filter": nil,
+		"enabled": true, "wait_for_start_ms": 2000.0, "verification": map[string]any{"preset": "none"}, "rerun_failed": false, "filter": nil,
 		"created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z",
 	}
 	if got := a.ask(200, "GET", path, ""); !reflect.DeepEqual(got, want) {

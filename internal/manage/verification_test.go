@@ -122,6 +122,31 @@ func TestAFilterIsSetAndTakenAway(t *testing.T) {
 	}
 }
 
+func TestWhetherFailedRunsAreRunAgainFollowsFromThePresetUnlessItIsSet(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	path := deployment + "/incoming-webhooks/" + a.incoming(deployment).text("id")
+	for _, step := range []struct {
+		change string
+		want   bool
+	}{
+		{`{}`, false},
+		{`{"verification":{"preset":"github","secret":"a secret of both"}}`, true},
+		{`{"rerun_failed":false}`, false},
+		{`{"name":"x"}`, false},
+		{`{"verification":{"preset":"none"},"rerun_failed":true}`, true},
+	} {
+		if got := a.ask(200, "PATCH", path, step.change)["rerun_failed"]; got != step.want {
+			t.Errorf("after %s it is %v", step.change, got)
+		}
+	}
+	made := a.ask(201, "POST", deployment+"/incoming-webhooks",
+		`{"name":"ci","environment":"production","rerun_failed":false,"verification":{"preset":"github","secret":"a secret of both"}}`)
+	if made["rerun_failed"] != false {
+		t.Errorf("made with %v", made["rerun_failed"])
+	}
+}
+
 func TestTheRequestsOfAnIncomingWebhook(t *testing.T) {
 	a := newAPI(t)
 	deployment := a.deployment()

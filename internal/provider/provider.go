@@ -143,9 +143,15 @@ func (p *Provider) CheckSecret(secret string) error {
 	return p.checkSecret(secret)
 }
 
-// RerunsFailed reports whether a repeated delivery of a failed run starts another,
-// where the webhook does not say.
-func (p *Provider) RerunsFailed() bool { return p.rerun }
+// RerunsFailed reports whether a repeated delivery of a run that failed or was
+// canceled starts another: as the webhook says, or else as its preset has it.
+func RerunsFailed(w boathook.IncomingWebhook) bool {
+	if w.RerunFailed != nil {
+		return *w.RerunFailed
+	}
+	p, err := New(w.Verification)
+	return err == nil && p.rerun
+}
 
 // Options are the headers of the answer to an OPTIONS request, by which some senders
 // ask for leave.

@@ -29,17 +29,32 @@ type runEnvelope struct {
 	EventName     string               `json:"en,omitempty"`
 	EventSource   string               `json:"es,omitempty"`
 	Fenced        bool                 `json:"fe,omitempty"`
+	Details       *detailsEnvelope     `json:"d,omitempty"`
+	RetryOf       string               `json:"ro,omitempty"`
 	Input         []byte               `json:"i"`
+}
+
+type detailsEnvelope struct {
+	Event       string `json:"e,omitempty"`
+	DeliveryID  string `json:"d,omitempty"`
+	ContentType string `json:"c,omitempty"`
+	Query       string `json:"q,omitempty"`
 }
 
 // EncodeRun makes the message of a pending run.
 func EncodeRun(r boathook.Run) (Message, error) {
-	body, err := json.Marshal(runEnvelope{
+	e := runEnvelope{
 		ID: r.ID, WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID,
 		VersionNumber: r.VersionNumber, Environment: r.Environment, Trigger: r.Trigger,
 		WebhookID: r.WebhookID, CreatedAt: r.CreatedAt.UnixMilli(),
 		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: deflate.Compress(r.Input),
-	})
+		RetryOf: r.RetryOf,
+	}
+	if !r.Details.IsZero() {
+		details := detailsEnvelope(r.Details)
+		e.Details = &details
+	}
+	body, err := json.Marshal(e)
 	if err != nil {
 		return Message{}, fmt.Errorf("encode run %s: %w", r.ID, err)
 	}
@@ -60,13 +75,17 @@ func DecodeRun(body string) (boathook.Run, error) {
 	if e.ID == "" || e.WorkspaceID == "" || e.SourceID == "" || e.VersionID == "" {
 		return boathook.Run{}, fmt.Errorf("decode run %q: incomplete", e.ID)
 	}
+	var details boathook.TriggerDetails
+	if e.Details != nil {
+		details = boathook.TriggerDetails(*e.Details)
+	}
 	return boathook.Run{
 		RunHead: boathook.RunHead{
 			ID: e.ID, WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, VersionID: e.VersionID,
 			VersionNumber: e.VersionNumber, Environment: e.Environment, Trigger: e.Trigger,
 			WebhookID: e.WebhookID, InputHash: boathook.HashInput(input),
 			CreatedAt: time.UnixMilli(e.CreatedAt).UTC(), Status: boathook.RunPending,
-			EventName: e.EventName, EventSource: e.EventSource, Fenced: e.Fenced,
+			EventName: e.EventName, EventSource: e.EventSource, Fenced: e.Fenced, Details: details, RetryOf: e.RetryOf,
 		},
 		Input: input,
 	}, nil

@@ -88,6 +88,7 @@ func (w *world) addIncoming(s *source, r *rand.Rand, wait time.Duration, from *s
 	in := boathook.IncomingWebhook{
 		ID: token.WebhookID, WorkspaceID: workspaceID, SourceID: s.id, Name: "sim", Environment: w.environment(r),
 		Enabled: true, TokenHash: token.Hash(), WaitForStart: wait, CreatedAt: w.began, UpdatedAt: w.began,
+		RerunFailed: new(false), // so that a delivery has one run, whatever becomes of it
 	}
 	if from != nil {
 		in.Verification = from.verification()

@@ -43,6 +43,11 @@ func (t Command) Run(ctx context.Context, job Job, log Log) Result {
 
 	cmd := exec.CommandContext(ctx, job.Target.Argv[0], job.Target.Argv[1:]...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "BOATHOOK_RUN_ID=" + job.RunID}
+	for name, value := range map[string]string{"BOATHOOK_EVENT": job.Details.Event, "BOATHOOK_DELIVERY_ID": job.Details.DeliveryID} {
+		if value != "" {
+			cmd.Env = append(cmd.Env, name+"="+variable(value))
+		}
+	}
 	if job.Message != "" {
 		cmd.Env = append(cmd.Env, "BOATHOOK_MESSAGE="+variable(job.Message),
 			"BOATHOOK_SESSION_ID="+job.SessionID, "BOATHOOK_SESSION_TITLE="+variable(job.SessionTitle))

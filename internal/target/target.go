@@ -25,17 +25,25 @@ type Job struct {
 	SessionID    string          // the agent's conversation; empty for deployments
 	SessionTitle string          // what to call it
 	Target       boathook.Target // with its headers, unsealed
+
+	Details boathook.TriggerDetails // what the trigger said beside the input; zero for runs that no webhook has started
 }
 
 // Payload is what a remote target receives.
 func (j Job) Payload() ([]byte, error) {
+	var details *boathook.TriggerDetails
+	if !j.Details.IsZero() {
+		details = &j.Details
+	}
 	payload, err := boathook.EncodeJSON(struct {
 		RunID        string          `json:"run_id"`
 		Input        json.RawMessage `json:"input"`
 		Message      string          `json:"message,omitempty"`
 		SessionID    string          `json:"session_id,omitempty"`
 		SessionTitle string          `json:"session_title,omitempty"`
-	}{j.RunID, j.Input, j.Message, j.SessionID, j.SessionTitle})
+
+		Details *boathook.TriggerDetails `json:"trigger_details,omitempty"`
+	}{j.RunID, j.Input, j.Message, j.SessionID, j.SessionTitle, details})
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
 	}

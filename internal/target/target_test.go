@@ -59,6 +59,11 @@ func TestThePayloadKeepsTheInputsText(t *testing.T) {
 			t.Errorf("got %s, %v; want %s", got, err, tt.want)
 		}
 	}
+	job.Message, job.SessionID, job.SessionTitle = "", "", ""
+	job.Details = boathook.TriggerDetails{Event: "push", DeliveryID: "72d3162e"}
+	if got, err := job.Payload(); err != nil || !strings.HasSuffix(string(got), `,"trigger_details":{"event":"push","delivery_id":"72d3162e","content_type":null,"query":{}}}`) {
+		t.Errorf("with details: got %s, %v", got, err)
+	}
 	job.Input = []byte(`{`)
 	if got, err := job.Payload(); err == nil {
 		t.Errorf("got %s for an input that is no JSON", got)

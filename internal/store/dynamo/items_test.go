@@ -77,6 +77,8 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 	r.Status, r.Error, r.ExitCode, r.Output = boathook.RunFailed, "exit status 7", new(7), json.RawMessage(`{}`)
 	r.StartedAt, r.CompletedAt, r.LogLines, r.Published = now, now, 12, true
 	r.EventName, r.EventSource, r.Fenced = "push", "github", true
+	r.Details = boathook.TriggerDetails{Event: "push", DeliveryID: "72d3162e", ContentType: "application/json", Query: "a=1"}
+	r.RetryOf = "run_bbbbbbbbbbbbbbbbbbbbbbbb"
 	r.Claim, r.CancelRequested = boathook.Claim{ID: "claim_x", LeaseUntil: now}, true
 	failed := delivery([]byte(`{}`))
 	failed.Status = boathook.DeliveryFailed

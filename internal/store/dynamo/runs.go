@@ -38,6 +38,8 @@ type headItem struct {
 	EventName     string               `dynamodbav:"en,omitempty"`
 	EventSource   string               `dynamodbav:"es,omitempty"`
 	Fenced        bool                 `dynamodbav:"fe,omitempty"`
+	Details       *detailsItem         `dynamodbav:"td,omitempty"`
+	RetryOf       string               `dynamodbav:"ro,omitempty"`
 
 	Status      boathook.RunStatus `dynamodbav:"s"` // active until the run is over: see status
 	Error       string             `dynamodbav:"er,omitempty"`
@@ -52,6 +54,14 @@ type headItem struct {
 	ClaimID         string    `dynamodbav:"ci,omitempty"`
 	LeaseUntil      time.Time `dynamodbav:"cl,omitempty"`
 	CancelRequested bool      `dynamodbav:"cr,omitempty"`
+}
+
+// detailsItem is what a trigger said beside its body.
+type detailsItem struct {
+	Event       string `dynamodbav:"e,omitempty"`
+	DeliveryID  string `dynamodbav:"d,omitempty"`
+	ContentType string `dynamodbav:"c,omitempty"`
+	Query       string `dynamodbav:"q,omitempty"`
 }
 
 // active is the status that is stored of a run which is not over. It is running if
@@ -71,6 +81,11 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 	if !status.Over() {
 		status, activeIn = active, activeOf(r.SourceID, shard)
 	}
+	var details *detailsItem
+	if !r.Details.IsZero() {
+		item := detailsItem(r.Details)
+		details = &item
+	}
 	return headItem{
 		key: headKey(r.ID), Expires: expires,
 		Parent: runsParent(r.SourceID, shard), Workspace: workspaceRuns(r.WorkspaceID, kind, shard), Active: activeIn,
@@ -78,7 +93,7 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 		WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
 		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID,
 		InputHash: r.InputHash[:], InputSize: len(r.Input), CreatedAt: r.CreatedAt,
-		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced,
+		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Details: details, RetryOf: r.RetryOf,
 		Status: status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
 		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output), OutputSize: len(r.Output),
 		ClaimID: r.Claim.ID, LeaseUntil: r.Claim.LeaseUntil, CancelRequested: r.CancelRequested,
@@ -102,10 +117,13 @@ func (h headItem) head() boathook.RunHead {
 	head := boathook.RunHead{
 		ID: h.runID(), WorkspaceID: h.WorkspaceID, SourceID: h.SourceID, VersionID: h.VersionID, VersionNumber: h.VersionNumber,
 		Environment: h.Environment, Trigger: h.Trigger, WebhookID: h.WebhookID, CreatedAt: h.CreatedAt,
-		EventName: h.EventName, EventSource: h.EventSource, Fenced: h.Fenced,
+		EventName: h.EventName, EventSource: h.EventSource, Fenced: h.Fenced, RetryOf: h.RetryOf,
 		Status: h.status(), Error: h.Error, ExitCode: h.ExitCode, StartedAt: h.StartedAt, CompletedAt: h.CompletedAt,
 		LogLines: h.LogLines, Published: h.Published,
 		Claim: boathook.Claim{ID: h.ClaimID, LeaseUntil: h.LeaseUntil}, CancelRequested: h.CancelRequested,
+	}
+	if h.Details != nil {
+		head.Details = boathook.TriggerDetails(*h.Details)
 	}
 	copy(head.InputHash[:], h.InputHash)
 	return head
