@@ -5,8 +5,8 @@ import "time"
 // The limits that users meet. Whatever is over one is refused with an error
 // that names it; what is kept short (a response body, a log line) says so.
 const (
-	MaxAgentBody    = 256 << 10 // bytes of the body of an agent's trigger
-	MaxTriggerBody  = 256 << 10 // bytes of a trigger's body
+	MaxTriggerBody  = 512 << 10 // bytes of a trigger's body, and so of a run's input
+	MaxAgentBody    = 256 << 10 // bytes of the body of an agent's trigger, as its document has it
 	MaxRunOutput    = 256 << 10 // bytes of a run's output
 	MaxEventData    = 256 << 10 // bytes of a published event's data
 	MaxResponseBody = 16 << 10  // bytes kept of a receiver's answer

@@ -133,7 +133,8 @@ func lostRunner(t *testing.T, s *stack) {
 	url, requests := receiver(t, ok)
 	path, trigger := s.deployment(target)
 	s.outgoing(path, url)
-	lost := s.call("POST", trigger, `{"lost":true}`, 202)["run_id"]
+	// It is read again to be told of, in all its parts.
+	lost := s.call("POST", trigger, `{"lost":true,"noise":"`+noise(500_000)+`"}`, 202)["run_id"]
 	next(t, killed)
 	long := s.call("POST", trigger, `{"lost":false}`, 202)["run_id"]
 
@@ -172,7 +173,7 @@ func lostRunner(t *testing.T, s *stack) {
 }
 
 func longBody(t *testing.T, s *stack) {
-	target, _ := receiver(t, echo)
+	target, _ := receiver(t, ok)
 	url, requests := receiver(t, func(w http.ResponseWriter, number int, _ received) {
 		if number < 3 {
 			w.WriteHeader(http.StatusInternalServerError)
@@ -181,7 +182,7 @@ func longBody(t *testing.T, s *stack) {
 	path, trigger := s.deployment(target)
 	webhook := s.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
 		`{"name":"out","url":%q,"events":["run.succeeded"],"environment":"production","retry":{"schedule_seconds":[1,3600]}}`, url), 201)
-	input := `{"noise":"` + noise(64<<10) + `"}`
+	input := `{"noise":"` + noise(500_000) + `"}`
 	s.call("POST", trigger, input, 202)
 
 	first, second := next(t, requests), next(t, requests)
@@ -203,6 +204,10 @@ func longBody(t *testing.T, s *stack) {
 		}
 		return d
 	})
+	byAPI := s.call("POST", "/v1/runs", fmt.Sprintf(`{"deployment_id":%q,"input":%s}`, path[strings.LastIndexByte(path, '/')+1:], input), 202)
+	if run := s.run(byAPI["run_id"]); len(run["input"].(object)["noise"].(string)) != 500_000 {
+		t.Errorf("the run of the API is %.200v", run)
+	}
 }
 
 // hurry moves the next attempt of a delivery that waits for its time in the

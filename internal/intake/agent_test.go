@@ -92,7 +92,7 @@ func TestAnAgentsTriggerIsRefusedInTheDocumentedOrder(t *testing.T) {
 	now := strconv.FormatInt(time.Now().Unix(), 10)
 	stale := strconv.FormatInt(time.Now().Add(-302*time.Second).Unix(), 10)
 	ahead := strconv.FormatInt(time.Now().Add(302*time.Second).Unix(), 10)
-	large := strings.Repeat(" ", boathook.MaxTriggerBody+1)
+	large := strings.Repeat(" ", boathook.MaxAgentBody+1)
 	wrong := sign("something else")
 
 	p := newAgentPlace(t, nil)
@@ -180,7 +180,7 @@ func TestWhatAnAgentsTriggerMayLookLike(t *testing.T) {
 		"a timestamp":                        {`{}`, []string{"X-Signature", sign(now + ".{}"), "X-Timestamp", now}, `{}`, "unknown"},
 		"a right signature, a wrong secret":  {`{}`, []string{"X-Signature", sign(`{}`), "X-Webhook-Secret", "wrong"}, `{}`, "unknown"},
 		"a form's content type":              {`{"event":"x"}`, []string{"X-Signature", sign(`{"event":"x"}`), "Content-Type", "application/x-www-form-urlencoded"}, `{"event":"x"}`, "x"},
-		"a body of the largest size":         {strings.Repeat(" ", boathook.MaxTriggerBody-2) + `{}`, []string{"X-Webhook-Secret", fixture.AgentSecret}, strings.Repeat(" ", boathook.MaxTriggerBody-2) + `{}`, "unknown"},
+		"a body of the largest size":         {strings.Repeat(" ", boathook.MaxAgentBody-2) + `{}`, []string{"X-Webhook-Secret", fixture.AgentSecret}, strings.Repeat(" ", boathook.MaxAgentBody-2) + `{}`, "unknown"},
 		"an event too long for a run's head": {`{"event":"` + strings.Repeat("é", 200) + `"}`, []string{"X-Webhook-Secret", fixture.AgentSecret}, `{"event":"` + strings.Repeat("é", 200) + `"}`, strings.Repeat("é", 98) + "…"},
 	} {
 		t.Run(name, func(t *testing.T) {

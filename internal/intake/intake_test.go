@@ -264,8 +264,8 @@ func TestRefusals(t *testing.T) {
 		status  int
 		message string
 	}{
-		"one byte too many":  {`"` + strings.Repeat("x", tooLarge-2) + `"`, nil, 413, "the body is larger than 256 KiB"},
-		"far too many bytes": {strings.Repeat("x", 10<<20), nil, 413, "the body is larger than 256 KiB"},
+		"one byte too many":  {`"` + strings.Repeat("x", tooLarge-2) + `"`, nil, 413, "the body is larger than 512 KiB"},
+		"far too many bytes": {strings.Repeat("x", 10<<20), nil, 413, "the body is larger than 512 KiB"},
 		"not JSON":           {`a=1&b=2`, nil, 400, "not JSON: it looks like a form"},
 		"malformed":          {`{"a":}`, nil, 400, "not JSON: it is broken at byte 6, '}'"},
 		"truncated":          {`{"a":1`, nil, 400, "not JSON: it ends before it is complete"},

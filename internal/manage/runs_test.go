@@ -79,7 +79,7 @@ func TestRunsThatCanNotStart(t *testing.T) {
 	deployment := a.deployment()
 	a.version(deployment, "production")
 	id := `"deployment_id":"` + idOf(deployment) + `"`
-	long := strings.Repeat("x", 256<<10)
+	long := strings.Repeat("x", 512<<10)
 	for _, c := range []struct {
 		name, body, field string
 		status            int

@@ -92,7 +92,9 @@ func DecodeRun(body string) (boathook.Run, error) {
 }
 
 // MaxDeliveryBody is the longest body of a delivery: a run's event, which
-// holds an input and an output, with room for the rest.
+// holds an input and an output, with room for the rest. It fits a message: JSON is
+// text in UTF-8, whose bytes are not all as likely, so that even noise shrinks to
+// less than 19/20, and the base64 of that is below [MaxBody].
 const MaxDeliveryBody = boathook.MaxTriggerBody + boathook.MaxRunOutput + 16<<10
 
 // Delivery is an attempt that is to be made.

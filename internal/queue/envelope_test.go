@@ -1,6 +1,8 @@
 package queue_test
 
 import (
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,5 +56,65 @@ func TestADeliveryComesBackFromItsMessage(t *testing.T) {
 	}
 	if got := postponed.Failures(); got != 5 {
 		t.Errorf("%d waits are used up when it fails, want 3 of its own and 2 that passed", got)
+	}
+}
+
+// noise is n bytes of what compresses worst of all that a JSON text may hold: of
+// letters, and of characters of two to four bytes, so many of each that a byte says
+// as little as can be of which it is.
+func noise(n int) string {
+	random := rand.New(rand.NewChaCha8([32]byte{1}))
+	var text strings.Builder
+	for text.Len() < n-4 {
+		switch k := random.IntN(100); {
+		case k < 58:
+			letter := rune(' ' + random.IntN('~'-' '))
+			if letter != '"' && letter != '\\' {
+				text.WriteRune(letter)
+			}
+		case k < 88:
+			text.WriteRune(rune(0x80 + random.IntN(0x780)))
+		case k < 97:
+			text.WriteRune(rune(0x800 + random.IntN(0xD000)))
+		default:
+			text.WriteRune(rune(0x10000 + random.IntN(0x100000)))
+		}
+	}
+	return text.String() + strings.Repeat(" ", n-text.Len())
+}
+
+// What has been accepted must reach its queue, whatever it holds.
+func TestTheLongestAndWorstThereIsFitsAMessage(t *testing.T) {
+	e := boathook.Event{ID: "evt_a", Time: time.UnixMilli(1_771_143_284_003)}
+	body := noise(queue.MaxDeliveryBody)
+	messages, err := queue.EncodeFirst([]byte(body), boathook.Delivery{
+		ID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "out_a",
+		EventID: e.ID, EventType: boathook.EventRunFailed, Environment: boathook.Staging,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := messages[0].Validate(); err != nil {
+		t.Error(err)
+	}
+	if size := len(messages[0].Body); size < queue.MaxBody*8/10 {
+		t.Errorf("the noise has become %d bytes: it is not the worst there is", size)
+	}
+	if got, err := queue.DecodeDelivery(messages[0].Body); err != nil || string(got.Body) != body {
+		t.Errorf("%d bytes come back, %v", len(got.Body), err)
+	}
+
+	r := boathook.Run{Input: []byte(`"` + noise(boathook.MaxTriggerBody-2) + `"`), RunHead: boathook.RunHead{
+		ID: "run_a", WorkspaceID: "ws_a", SourceID: "dep_a", VersionID: "ver_a", CreatedAt: e.Time.UTC(), Status: boathook.RunPending, RetryOf: "run_b",
+		Details: boathook.TriggerDetails{Event: "push", DeliveryID: "72d3162e", ContentType: "application/json", Query: "a=1"},
+	}}
+	r.InputHash = boathook.HashInput(r.Input)
+	message, err := queue.EncodeRun(r)
+	if err != nil || message.Validate() != nil {
+		t.Fatal(err, message.Validate())
+	}
+	got, err := queue.DecodeRun(message.Body)
+	if diff := cmp.Diff(r, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%.2000s", err, diff)
 	}
 }

@@ -202,7 +202,7 @@ var awkwardJSON = map[string]string{
 	"an empty object":             `{}`,
 	"null":                        `null`,
 	"a string":                    `""`,
-	"256 KiB that don't compress": `"` + string(slices.DeleteFunc(printable(272<<10), func(b byte) bool { return b == '"' || b == '\\' })[:256<<10-2]) + `"`,
+	"512 KiB that don't compress": `"` + string(slices.DeleteFunc(printable(540<<10), func(b byte) bool { return b == '"' || b == '\\' })[:512<<10-2]) + `"`,
 }
 
 func (s *suite) testRemovePending(t *testing.T) {

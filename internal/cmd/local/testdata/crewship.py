@@ -86,12 +86,12 @@ class Triggers(unittest.TestCase):
         disabled = d.incoming()
         call("PATCH", f"{d.path}/incoming-webhooks/{disabled['id']}", {"enabled": False})
         staging = d.incoming("staging")
-        large = b'"' + b"x" * (256 << 10) + b'"'
+        large = b'"' + b"x" * (512 << 10) + b'"'
         unknown = {"url": hook["url"][:-10] + "AAAAAAAAAA"}
         answers = {(trigger(h, body, 404)["error"]["message"]) for h in (unknown, disabled) for body in (b"{}", large, b"no")}
         self.assertEqual(len(answers), 1)
-        self.assertIn("256 KiB", trigger(hook, large, 413)["error"]["message"])
-        self.assertIn("256 KiB", trigger(staging, large, 413)["error"]["message"])
+        self.assertIn("512 KiB", trigger(hook, large, 413)["error"]["message"])
+        self.assertIn("512 KiB", trigger(staging, large, 413)["error"]["message"])
         for bad in (b"{", b"a=1", b'{"a":"\xff"}', b"[" * 100_000):
             self.assertEqual(list(trigger(hook, bad, 400)), ["error"])
             self.assertEqual(list(trigger(staging, bad, 400)), ["error"])
