@@ -113,15 +113,19 @@ func TestDeliveryIDsSortByTimeAndSpreadOverShards(t *testing.T) {
 	}
 }
 
-// JavaScript's integers, and those of JSON's careful readers, end at 2^53.
-func TestNumbersAreBelow2To53AndTellApart(t *testing.T) {
+// Java's integers end at 2^31, and JavaScript's, and those of JSON's careful
+// readers, at 2^53.
+func TestNumbersFitTheirReadersAndTellApart(t *testing.T) {
 	at := time.Date(2105, 11, 21, 18, 0, 0, 999_000_000, time.UTC)
 	seen := map[int64]bool{}
 	for i := range 1000 {
 		w := boathook.OutgoingWebhook{ID: boathook.NewID(boathook.OutgoingID)}
 		d := boathook.NewDeliveryID(&boathook.Event{ID: fmt.Sprint(i), Time: at}, "out_a")
-		for name, n := range map[string]int64{"webhook": w.Number(), "delivery": d.Number()} {
-			if n <= 0 || n >= 1<<53 || seen[n] && name == "webhook" {
+		s := boathook.Source{ID: boathook.NewID(boathook.RepositoryID), WorkspaceID: "ws_a", Owner: fmt.Sprint(i)}
+		for name, n := range map[string]int64{
+			"webhook": int64(w.Number()), "repository": int64(s.Number()), "owner": int64(s.OwnerNumber()), "delivery": d.Number(),
+		} {
+			if n <= 0 || n >= 1<<53 || n >= 1<<31 && name != "delivery" {
 				t.Fatalf("a %s has the number %d", name, n)
 			}
 			seen[n] = true
@@ -130,8 +134,18 @@ func TestNumbersAreBelow2To53AndTellApart(t *testing.T) {
 			t.Fatalf("the number tells %s, want %s", got, at)
 		}
 	}
-	if len(seen) < 1995 { // two deliveries may share one
-		t.Errorf("%d numbers of 2000 differ", len(seen))
+	if len(seen) < 3995 { // two may share one
+		t.Errorf("%d numbers of 4000 differ", len(seen))
+	}
+}
+
+func TestAnOwnersRepositoriesNameHimByOneNumber(t *testing.T) {
+	site := boathook.Source{ID: "repo_a", WorkspaceID: "ws_a", Owner: "Acme"}
+	shop := boathook.Source{ID: "repo_b", WorkspaceID: "ws_a", Owner: "acme"}
+	other := boathook.Source{ID: "repo_c", WorkspaceID: "ws_b", Owner: "acme"}
+	if site.OwnerNumber() != shop.OwnerNumber() || site.OwnerNumber() == other.OwnerNumber() || site.Number() == shop.Number() {
+		t.Errorf("the owners are %d, %d and %d, the repositories %d and %d",
+			site.OwnerNumber(), shop.OwnerNumber(), other.OwnerNumber(), site.Number(), shop.Number())
 	}
 }
 

@@ -20,8 +20,16 @@ const (
 // webhooks; see [OutgoingWebhook.DisabledEvent].
 const EventWebhookDisabled EventType = "webhook.disabled"
 
-// EventBuildFinish is Shipway's event.
-const EventBuildFinish EventType = "build_finish"
+// Shipway's events. A ping is sent to one hook because someone asks for it: no
+// webhook wants it, and nobody can publish it.
+const (
+	EventBuildFinish EventType = "build_finish"
+	EventPing        EventType = "ping"
+)
+
+// AllEvents, as what a repository's webhook wants, is each event but Boathook's own
+// words. Clients of GitHub's hooks write it so.
+const AllEvents EventType = "*"
 
 // Capawesome Cloud's events.
 const (

@@ -54,6 +54,15 @@ func NewRepositoryID(workspaceID, owner, name string) string {
 	return DeriveID(RepositoryID, workspaceID, strings.ToLower(owner), strings.ToLower(name))
 }
 
+// Number is a repository's id where a system's clients expect an integer, and
+// OwnerNumber its owner's, the same for each repository of the owner.
+func (s *Source) Number() int32 { return number("repository", s.ID) }
+
+// OwnerNumber is described with [Source.Number].
+func (s *Source) OwnerNumber() int32 {
+	return number("owner", s.WorkspaceID, strings.ToLower(s.Owner))
+}
+
 // Version is a numbered way of running a source. It never changes once made.
 type Version struct {
 	ID          string

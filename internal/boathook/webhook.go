@@ -195,15 +195,19 @@ func (w *OutgoingWebhook) Wants(t EventType, env Environment) bool {
 	if !w.Enabled || w.Environment != "" && env != "" && w.Environment != env {
 		return false
 	}
-	return slices.Contains(w.Events, t)
+	return slices.Contains(w.Events, t) || slices.Contains(w.Events, AllEvents) && !t.Own()
 }
 
 // Number is the webhook's id where a system's clients expect an integer, as
-// Shipway's do: 53 bits of a hash of the id, so that JavaScript holds it. It is
-// never 0, and finds its webhook among the [MaxWebhooks] of a source.
-func (w *OutgoingWebhook) Number() int64 {
-	sum := digest("number", w.ID)
-	return int64(binary.BigEndian.Uint64(sum[:8])>>11) | 1
+// Shipway's do; see [number]. It finds its webhook among the [MaxWebhooks] of a
+// source. Two of a full source share one by a chance of one in 400,000.
+func (w *OutgoingWebhook) Number() int32 { return number("number", w.ID) }
+
+// number names something by an integer: 31 bits of a hash, since clients in Java
+// read an int. It is never 0, which clients take for none.
+func number(parts ...string) int32 {
+	sum := digest(parts...)
+	return max(1, int32(binary.BigEndian.Uint32(sum[:4])>>1))
 }
 
 // DefaultRetry is the schedule of a webhook that sets none: 9 retries over

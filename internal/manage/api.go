@@ -168,25 +168,33 @@ func New(cfg Config) *Handler {
 	})
 	for _, s := range h.systems() {
 		for _, rt := range s.routes {
-			h.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
-				c, err := h.authenticate(r)
-				c.style = s.style
-				if err == nil && !c.role.Allows(rt.role) {
-					err = boathook.Errorf(boathook.Forbidden, "this needs a token with the role %s", rt.role)
-				}
-				if err == nil && s.style.strictQuery {
-					err = checkQuery(r, rt.pattern)
-				}
-				if err == nil {
-					err = rt.handle(w, c)
-				}
-				if err != nil {
-					h.fail(w, r, s.style, err)
-				}
-			})
+			method, path, _ := strings.Cut(rt.pattern, " ")
+			for _, prefix := range append([]string{""}, s.style.prefixes...) {
+				h.mux.HandleFunc(method+" "+prefix+path, func(w http.ResponseWriter, r *http.Request) {
+					h.serveRoute(w, r, s.style, rt, prefix)
+				})
+			}
 		}
 	}
 	return h
+}
+
+// serveRoute serves a request whose path is a route's behind a prefix.
+func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, s style, rt route, prefix string) {
+	c, err := h.authenticate(r, s.basic)
+	c.style, c.prefix = s, prefix
+	if err == nil && !c.role.Allows(rt.role) {
+		err = boathook.Errorf(boathook.Forbidden, "this needs a token with the role %s", rt.role)
+	}
+	if err == nil && s.strictQuery {
+		err = checkQuery(r, rt.pattern)
+	}
+	if err == nil {
+		err = rt.handle(w, c)
+	}
+	if err != nil {
+		h.fail(w, r, s, err)
+	}
 }
 
 // route is a path of the API, the role that it needs, and what serves it.
@@ -206,9 +214,12 @@ type system struct {
 type style struct {
 	lenient     bool // fields of a body that are not known are ignored, not refused
 	strictQuery bool // parameters of the query that are not known are refused, not ignored
+	basic       bool // HTTP's Basic authentication is taken too
 	writeError  func(w http.ResponseWriter, status int, code, field, message string)
 	// writeIssues answers several faults of one request. Nil: the first is told.
 	writeIssues func(w http.ResponseWriter, all issues)
+	// prefixes are what the system's paths may begin with besides nothing.
+	prefixes []string
 	// below are paths, each ending with a slash, where what is not found is
 	// answered in this style.
 	below []string
@@ -330,11 +341,15 @@ func (h *Handler) systems() []system {
 		agents[i].handle = inWorkspace(agents[i].handle)
 	}
 	hooks := []route{
+		{"GET /repos/{owner}/{repo}", viewer, serve(ok, h.getHookRepository)},
 		{"GET /repos/{owner}/{repo}/hooks", viewer, h.listHooks},
 		{"POST /repos/{owner}/{repo}/hooks", member, serve(created, h.createHook)},
 		{"GET " + hook, viewer, serve(ok, h.getHook)},
 		{"PATCH " + hook, member, serve(ok, h.changeHook)},
 		{"DELETE " + hook, member, serve(gone, h.deleteHook)},
+		{"GET " + hook + "/config", viewer, serve(ok, h.getHookConfig)},
+		{"PATCH " + hook + "/config", member, serve(ok, h.changeHookConfig)},
+		{"POST " + hook + "/pings", member, serve(gone, h.pingHook)},
 		{"POST " + hook + "/tests", member, serve(gone, h.testHook)},
 		{"GET " + hook + "/deliveries", viewer, h.listHookDeliveries},
 		{"GET " + hook + "/deliveries/{delivery}", viewer, serve(ok, h.getHookDelivery)},

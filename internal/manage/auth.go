@@ -18,16 +18,17 @@ type call struct {
 	role      boathook.Role
 	stack     bool // the caller holds the stack's own admin token
 	style     style
+	prefix    string // of the path, before the route's own
 }
 
 var errNoToken = boathook.Errorf(boathook.Unauthorized, "a valid API token is needed: Authorization: Bearer %s…", boathook.APITokenPrefix)
 
-// authenticate finds the caller by the request's bearer token, whose scheme
-// clients of GitHub's shapes call "token". Look-ups are not cached, so that a token that was revoked is refused at once; they are by
+// authenticate finds the caller by the request's API token; see [tokenOf].
+// Look-ups are not cached, so that a token that was revoked is refused at once; they are by
 // hash, so their time tells nothing of a token.
-func (h *Handler) authenticate(r *http.Request) (call, error) {
-	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "token") || text == "" {
+func (h *Handler) authenticate(r *http.Request, basic bool) (call, error) {
+	text := tokenOf(r, basic)
+	if text == "" {
 		return call{}, errNoToken
 	}
 	hash := boathook.HashToken(text)
@@ -49,6 +50,24 @@ func (h *Handler) authenticate(r *http.Request) (call, error) {
 		return call{Request: r, workspace: h.cfg.Workspace, role: boathook.Admin, stack: true}, h.EnsureWorkspace(r.Context())
 	}
 	return call{}, errNoToken
+}
+
+// tokenOf is the bearer token of a request, whose scheme clients of GitHub's
+// shapes call "token"; empty if there is none. With Basic authentication, where it
+// is taken, the token is the password. As GitHub takes it, a token may stand in
+// the user's place, beside no password or the word x-oauth-basic.
+func tokenOf(r *http.Request, basic bool) string {
+	if user, password, ok := r.BasicAuth(); ok && basic {
+		if password == "" || password == "x-oauth-basic" {
+			return user
+		}
+		return password
+	}
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "token") {
+		return ""
+	}
+	return text
 }
 
 type meView struct {

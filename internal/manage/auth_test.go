@@ -131,6 +131,10 @@ var roles = map[string]boathook.Role{
 	"GET /v1/deliveries/{delivery}":         boathook.Viewer,
 	"POST /v1/deliveries/{delivery}/resend": boathook.Member,
 
+	"GET /repos/{owner}/{repo}":                                              boathook.Viewer,
+	"GET /repos/{owner}/{repo}/hooks/{hook}/config":                          boathook.Viewer,
+	"PATCH /repos/{owner}/{repo}/hooks/{hook}/config":                        boathook.Member,
+	"POST /repos/{owner}/{repo}/hooks/{hook}/pings":                          boathook.Member,
 	"GET /repos/{owner}/{repo}/hooks":                                        boathook.Viewer,
 	"POST /repos/{owner}/{repo}/hooks":                                       boathook.Member,
 	"GET /repos/{owner}/{repo}/hooks/{hook}":                                 boathook.Viewer,
@@ -399,7 +403,7 @@ func TestAnObjectOfAnotherSourceIsNotFound(t *testing.T) {
 	objects["{app}/outgoing-webhooks/{outgoing}"] = objects["{app}"] + "/outgoing-webhooks/" + objects["{webhook}"]
 	objects["{crew}"] = a.ask(201, "POST", "/v1/crews", `{"name":"other"}`).text("id")
 	for _, pattern := range a.handler.Patterns() {
-		if wildcards := strings.Count(pattern, "{"); wildcards == 2 && !strings.HasSuffix(pattern, "{repo}/hooks") || wildcards > 2 {
+		if wildcards := strings.Count(pattern, "{"); wildcards == 2 && !strings.HasSuffix(pattern, "{repo}") && !strings.HasSuffix(pattern, "{repo}/hooks") || wildcards > 2 {
 			method, path := fill(pattern, objects)
 			a.ask(404, method, path, bodyOf(pattern))
 		}

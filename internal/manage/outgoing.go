@@ -231,9 +231,15 @@ func checkEvents(events []boathook.EventType, kind boathook.SourceKind) error {
 // eventFault says what is wrong with one of the events that a webhook is to have;
 // empty: nothing is.
 func eventFault(events []boathook.EventType, i int, kind boathook.SourceKind) string {
+	allowed := boathook.EventTypes[kind]
+	if kind == boathook.Repository {
+		allowed = append(slices.Clip(allowed), boathook.AllEvents)
+	}
 	switch e := events[i]; {
-	case !slices.Contains(boathook.EventTypes[kind], e):
-		return fmt.Sprintf("must be one of %s, not %q", oneOf(boathook.EventTypes[kind]), e)
+	case e == boathook.AllEvents && kind == boathook.Repository && len(events) > 1:
+		return fmt.Sprintf("%q is each event: it stands alone", e)
+	case !slices.Contains(allowed, e):
+		return fmt.Sprintf("must be one of %s, not %q", oneOf(allowed), e)
 	case slices.Contains(events[:i], e):
 		return fmt.Sprintf("%q is given twice", e)
 	}
@@ -539,9 +545,13 @@ func (h *Handler) sendExample(ctx context.Context, kind boathook.SourceKind, w b
 	if !w.Enabled {
 		return boathook.DeliveryID{}, errDisabled
 	}
-	t, ok := catalogue.Lookup(kind, w.Events[0])
+	wanted := w.Events[0]
+	if wanted == boathook.AllEvents {
+		wanted = boathook.EventTypes[kind][0]
+	}
+	t, ok := catalogue.Lookup(kind, wanted)
 	if !ok {
-		return boathook.DeliveryID{}, fmt.Errorf("webhook %s wants the unknown event %q", w.ID, w.Events[0])
+		return boathook.DeliveryID{}, fmt.Errorf("webhook %s wants the unknown event %q", w.ID, wanted)
 	}
 	event := boathook.Event{
 		ID: boathook.NewID(boathook.EventID), WorkspaceID: w.WorkspaceID, SourceID: w.SourceID,

@@ -63,12 +63,14 @@ class Hooks(unittest.TestCase):
         r = Repository()
         hook = r.hook("http://127.0.0.1:1/a", secret="s3cret")
         self.assertIsInstance(hook["id"], int)
-        self.assertLess(hook["id"], 1 << 53)
+        self.assertLess(hook["id"], 1 << 31)
         self.assertEqual((hook["name"], hook["active"], hook["events"]), ("web", True, ["build_finish"]))
-        self.assertEqual(hook["config"], {"url": "http://127.0.0.1:1/a", "content_type": "json", "secret": "********"})
+        self.assertEqual(hook["config"], {"url": "http://127.0.0.1:1/a", "content_type": "json", "insecure_ssl": "0", "secret": "********"})
         self.assertRegex(hook["created_at"], TIME)
         path = f"{r.hooks}/{hook['id']}"
-        self.assertEqual((github("GET", path), github("GET", r.hooks)), (hook, [hook]))
+        self.assertEqual((github("GET", path), github("GET", hook["url"])), (hook, hook))
+        (listed,) = github("GET", r.hooks)
+        self.assertEqual({**listed, "last_response": hook["last_response"]}, hook)
         changed = github("PATCH", path, {"active": False, "config": {"url": "http://127.0.0.1:1/b", "secret": "********"}})
         self.assertEqual((changed["active"], changed["config"]["url"], changed["config"]["secret"]), (False, "http://127.0.0.1:1/b", "********"))
         github("DELETE", path, want=204)
@@ -80,7 +82,8 @@ class Hooks(unittest.TestCase):
         self.assertEqual((error["message"], error["errors"][0]["resource"], error["errors"][0]["field"]), ("Validation Failed", "Hook", "config.url"))
         self.assertIn("message", github("POST", r.hooks, "{", 400))
         status, _, text = request("GET", r.hooks, token="bh_wrong")
-        self.assertEqual((status, json.loads(text)), (401, {"message": "Bad credentials"}))
+        self.assertEqual((status, json.loads(text)["message"]), (401, "Bad credentials"))
+        self.assertIn("documentation_url", github("GET", r.hooks + "/unknown/path", want=404))
 
     def test_lists_have_githubs_pages(self):
         r = Repository()
