@@ -8,9 +8,9 @@ import (
 	"boathook/internal/store"
 )
 
-// attemptColumns are a delivery without its body and attempt, and what tells where
+// attemptColumns are a delivery without its body and attempt, its dialect, and what tells where
 // its body is and how long.
-const attemptColumns = deliveryColumns + ", z, k"
+const attemptColumns = deliveryColumns + ", dl, z, k"
 
 // attemptRow is one attempt of a delivery.
 type attemptRow struct {
