@@ -226,10 +226,12 @@ func newCrowd(t *testing.T, s *stack.Stack) crowd {
 	}
 	for slot := range store.RequestSlots {
 		for _, outcome := range []boathook.RequestOutcome{boathook.RequestRejected, boathook.RequestIgnored} {
-			ok(many.PutRequest(ctx, slot, boathook.Request{
-				ID: boathook.NewID("req"), WorkspaceID: firstWorkspace, WebhookID: c.paths["incoming"], At: ago(slot), Outcome: outcome, Status: 401, Reason: "x",
-				Sender: &boathook.Sender{IP: "203.0.113.7", UserAgent: strings.Repeat("x", 100), Headers: []string{strings.Repeat("X", 300)}},
-			}))
+			for _, of := range []string{c.paths["incoming"], c.paths["agent"]} {
+				ok(many.PutRequest(ctx, slot, boathook.Request{
+					ID: boathook.NewID("req"), WorkspaceID: firstWorkspace, WebhookID: of, At: ago(slot), Outcome: outcome, Status: 401, Reason: "x",
+					Sender: &boathook.Sender{IP: "203.0.113.7", UserAgent: strings.Repeat("x", 100), Headers: []string{strings.Repeat("X", 300)}},
+				}))
+			}
 		}
 	}
 	c.fillRuns(t, b, many, ago)

@@ -350,7 +350,7 @@ type crewshipAgentView struct {
 	Slug           string        `json:"slug"`
 	TimeoutSeconds *int          `json:"timeout_seconds,omitempty"` // not in lists
 	CreatedAt      boathook.Time `json:"created_at"`
-	Crew           *crewName     `json:"crew"` // null for one that was deleted meanwhile
+	Crew           *crewName     `json:"crew"` // null for one that was deleted meanwhile, or is not among the newest [maxAgents]
 }
 
 type crewName struct {
@@ -392,54 +392,50 @@ func (h *Handler) lookUpAgent(ctx context.Context, c call, _ none) (crewshipAgen
 }
 
 // maxAgents is how many agents the list of Crewship's API has at most: it has no
-// pages.
+// pages. It knows the names of as many crews.
 const maxAgents = 1000
 
 // allAgents are the workspace's agents, crew by crew, the newest of each first; or
 // those of the crew that "crew_id" names.
 func (h *Handler) allAgents(ctx context.Context, c call, _ none) ([]crewshipAgentView, error) {
-	crews, err := h.crewsOf(ctx, c, c.URL.Query().Get("crew_id"))
+	list, page := h.cfg.Store.Agents, store.Page{Limit: maxAgents}
+	readCrews := func() ([]boathook.Source, error) {
+		crews, _, err := h.cfg.Store.Sources(ctx, c.workspace, boathook.Crew, page)
+		return crews, err
+	}
+	if id := c.URL.Query().Get("crew_id"); id != "" {
+		list = func(ctx context.Context, workspaceID string, _ int) ([]boathook.Source, error) {
+			agents, _, err := h.cfg.Store.CrewAgents(ctx, workspaceID, id, page)
+			return agents, err
+		}
+		readCrews = func() ([]boathook.Source, error) {
+			crew, err := h.source(ctx, c, boathook.Crew, id)
+			if boathook.IsKind(err, boathook.NotFound) {
+				err = boathook.Errorf(boathook.NotFound, "Crew not found")
+			}
+			return []boathook.Source{crew}, err
+		}
+	}
+	var agents, crews []boathook.Source
+	err := beside(func() (err error) {
+		agents, err = list(ctx, c.workspace, maxAgents)
+		return err
+	}, func() (err error) {
+		crews, err = readCrews()
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	agents := []crewshipAgentView{}
+	names := make(map[string]*crewName, len(crews))
 	for _, crew := range crews {
-		for p := (store.Page{Limit: maxLimit}); ; {
-			found, next, err := h.cfg.Store.CrewAgents(ctx, c.workspace, crew.ID, p)
-			if err != nil {
-				return nil, err
-			}
-			for _, s := range found {
-				agents = append(agents, viewCrewshipAgent(s, &crewName{crew.Name}))
-			}
-			if len(agents) >= maxAgents {
-				return agents[:maxAgents], nil
-			}
-			if next == "" {
-				break
-			}
-			p.Cursor = next
-		}
+		names[crew.ID] = &crewName{crew.Name}
 	}
-	return agents, nil
-}
-
-// crewsOf are the workspace's crews, newest first, or the one of an id.
-func (h *Handler) crewsOf(ctx context.Context, c call, id string) (crews []boathook.Source, err error) {
-	if id != "" {
-		crew, err := h.source(ctx, c, boathook.Crew, id)
-		if boathook.IsKind(err, boathook.NotFound) {
-			err = boathook.Errorf(boathook.NotFound, "Crew not found")
-		}
-		return []boathook.Source{crew}, err
+	views := make([]crewshipAgentView, len(agents))
+	for i, s := range agents {
+		views[i] = viewCrewshipAgent(s, names[s.Agent.CrewID])
 	}
-	for p := (store.Page{Limit: maxLimit}); ; {
-		found, next, err := h.cfg.Store.Sources(ctx, c.workspace, boathook.Crew, p)
-		if crews = append(crews, found...); err != nil || next == "" {
-			return crews, err
-		}
-		p.Cursor = next
-	}
+	return views, nil
 }
 
 type shownSecret struct {

@@ -51,6 +51,7 @@
 //	Source               config   src#id / source             GetItem C                               1 R
 //	Sources              config   by-place ws#id / src#kind   Query C                                 1 R per 4 KiB
 //	CrewAgents           config   by-place ws#id / src#agent  Query C                                 1 R per 4 KiB
+//	Agents               config   by-place ws#id / src#agent  Query C                                 1 R per 4 KiB
 //	AgentBySlug          config   ws#id / slug#crew#slug, src GetItem C x2                            2 R
 //	DeleteSource         config   src#id / …, ws#id / src#id  DeleteItem x3, Query C, BatchWriteItem  1 R per 4 KiB, 1 W (+ 1) per item
 //	AddVersion           config   src#id / live, ver#id       UpdateItem x2, PutItem                  3 W + 1

@@ -103,6 +103,10 @@ type Sources interface {
 	Sources(ctx context.Context, workspaceID string, kind boathook.SourceKind, p Page) (sources []boathook.Source, next string, err error)
 	// CrewAgents lists a crew's agents, newest first.
 	CrewAgents(ctx context.Context, workspaceID, crewID string, p Page) (agents []boathook.Source, next string, err error)
+	// Agents lists a workspace's agents, crew by crew, the crews' ids descending, the
+	// newest of each first: limit of them at most, and no more than fit one answer of
+	// the database, about 1 MB.
+	Agents(ctx context.Context, workspaceID string, limit int) ([]boathook.Source, error)
 	// AgentBySlug gives the id of a crew's agent that has a slug.
 	AgentBySlug(ctx context.Context, workspaceID, crewID, slug string) (id string, err error)
 	// DeleteSource removes the source, its versions and its webhooks. What is

@@ -104,6 +104,17 @@ func (s *Store) CrewAgents(ctx context.Context, workspaceID, crewID string, p st
 	return agents, next, nil
 }
 
+// Agents implements [store.Sources].
+func (s *Store) Agents(ctx context.Context, workspaceID string, limit int) ([]boathook.Source, error) {
+	agents, _, err := page[boathook.Source](ctx, s, store.Page{Limit: limit}, isPosition, nil, []list{{
+		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: workspaceKey(workspaceID).PK, prefix: sourcePlaces(boathook.Agent),
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("list agents of %s: %w", workspaceID, err)
+	}
+	return agents, nil
+}
+
 // DeleteSource implements [store.Sources].
 func (s *Store) DeleteSource(ctx context.Context, workspaceID, id string) error {
 	existed, err := s.deleteSource(ctx, workspaceID, id)

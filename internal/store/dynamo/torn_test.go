@@ -249,6 +249,7 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	"CrewAgents": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		return listed(s.CrewAgents(ctx, tornWorkspace, tornCrew, store.Page{Limit: 10}))
 	},
+	"Agents": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Agents(ctx, tornWorkspace, 10) },
 	"AgentBySlug": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		old, err := s.AgentBySlug(ctx, tornWorkspace, tornCrew, "old")
 		if boathook.IsKind(err, boathook.NotFound) {

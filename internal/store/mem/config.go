@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"boathook/internal/boathook"
 	"boathook/internal/store"
@@ -212,6 +213,20 @@ func (s *Store) CrewAgents(_ context.Context, workspaceID, crewID string, p stor
 		agents[i] = cloneSource(agent)
 	}
 	return agents, next, nil
+}
+
+// Agents implements [store.Sources].
+func (s *Store) Agents(_ context.Context, workspaceID string, limit int) (agents []boathook.Source, err error) {
+	defer s.lock()()
+	for e := range s.sourcesOf.before(kindOf{workspaceID, boathook.Agent}, end) {
+		agents = append(agents, e.value)
+	}
+	slices.SortStableFunc(agents, func(a, b boathook.Source) int { return strings.Compare(b.Agent.CrewID, a.Agent.CrewID) })
+	agents = agents[:min(limit, len(agents))]
+	for i, agent := range agents {
+		agents[i] = cloneSource(agent)
+	}
+	return agents, nil
 }
 
 // agentsOf are a crew's agents before a position.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +95,21 @@ func (s *suite) testCrewAgents(t *testing.T) {
 		wantSame(t, "the crew's", s.agentsOf(workspaceID, crew).all(t, store.Page{Limit: 10}), []boathook.Source{a})
 		must(t, s.DeleteSource(t.Context(), workspaceID, a.ID))
 		wantSame(t, "the crew's", s.agentsOf(workspaceID, crew).all(t, store.Page{Limit: 10}), []boathook.Source(nil))
+	})
+	t.Run("a workspace's are listed crew by crew, as many as are wanted", func(t *testing.T) {
+		workspaceID, crews := boathook.NewID(boathook.WorkspaceID), []string{boathook.NewID(boathook.CrewID), boathook.NewID(boathook.CrewID), boathook.NewID(boathook.CrewID)}
+		slices.SortFunc(crews, func(a, b string) int { return strings.Compare(b, a) })
+		wantSame(t, "of none", read(s.Agents(t.Context(), workspaceID, 10))(t), []boathook.Source(nil))
+		agents := make([]boathook.Source, 9) // as they are listed
+		for i := range 9 {                   // as they are made
+			at := i%3*3 + 2 - i/3
+			a := newAgent(crews[i%3], boathook.NewID("slug"))
+			a.WorkspaceID, a.CreatedAt = workspaceID, s.clock.Now().Add(time.Duration(i)*time.Second)
+			agents[at] = put(t, a)
+		}
+		for _, limit := range []int{1, 4, 9, 1000} {
+			wantSame(t, "the workspace's", read(s.Agents(t.Context(), workspaceID, limit))(t), agents[:min(limit, 9)])
+		}
 	})
 	t.Run("a slug is one agent's of its crew", func(t *testing.T) {
 		crew, other := boathook.NewID(boathook.CrewID), boathook.NewID(boathook.CrewID)

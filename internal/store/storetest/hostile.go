@@ -234,6 +234,10 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			lists(ws, func(c ctx, id string) (int, error) { return count(s.CrewAgents(c, id, v.agent.Agent.CrewID, page)) }),
 			lists(crew, func(c ctx, id string) (int, error) { return count(s.CrewAgents(c, v.workspace.ID, id, page)) }),
 		},
+		"Agents": {lists(ws, func(c ctx, id string) (int, error) {
+			agents, err := s.Agents(c, id, 200)
+			return len(agents), err
+		})},
 		"AgentBySlug": {
 			reads(ws, func(c ctx, id string) (string, error) {
 				return s.AgentBySlug(c, id, v.agent.Agent.CrewID, v.agent.Agent.Slug)
