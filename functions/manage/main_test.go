@@ -50,7 +50,7 @@ func TestThePayloadsAreAnswered(t *testing.T) {
 		{"manage/create-deployment", http.StatusCreated, `"name":"nightly-reports"`},
 		{"manage/get-run", http.StatusOK, `"input":{"build":18446744073709551617}`},
 		{"manage/run-events-sse", http.StatusOK, `data: {"type":"complete","data":{`},
-		{"manage/create-hook", http.StatusCreated, `"config":{"url":"https://ci.example.com/hook","content_type":"json"}`},
+		{"manage/create-hook", http.StatusCreated, `"config":{"content_type":"json","insecure_ssl":"0","url":"https://ci.example.com/hook"}`},
 	} {
 		got := stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](
 			t, handler, events.Load[awsevents.APIGatewayV2HTTPRequest](t, tc.name))
@@ -90,6 +90,9 @@ func TestWhatIsNoIDReachesNothing(t *testing.T) {
 		} {
 			event := events.Load[awsevents.APIGatewayV2HTTPRequest](t, "manage/get-run")
 			event.RequestContext.HTTP.Method, event.RawPath = call[0], call[1]
+			if call[0] == "PATCH" {
+				event.Body = `{}`
+			}
 			got := stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](t, handler, event)
 			if got.StatusCode != http.StatusNotFound || len(got.Body) > 500 {
 				t.Errorf("%s %.100s: answered %d %.200s", call[0], call[1], got.StatusCode, got.Body)
