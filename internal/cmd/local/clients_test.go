@@ -13,7 +13,7 @@ func TestOthersClients(t *testing.T) {
 	if python == "" {
 		t.Skip("BOATHOOK_TEST_PYTHON_CLIENTS is not set: see internal/cmd/emulators")
 	}
-	for _, client := range []string{"capawesome_sdk"} {
+	for _, client := range []string{"capawesome_sdk", "github_clients"} {
 		t.Run(client, func(t *testing.T) {
 			p := start(t)
 			// -B: what they share leaves no compiled copy behind.
