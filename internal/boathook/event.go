@@ -27,8 +27,8 @@ const (
 	EventPing        EventType = "ping"
 )
 
-// AllEvents, as what a repository's webhook wants, is each event but Boathook's own
-// words. Clients of GitHub's hooks write it so.
+// AllEvents is what a webhook of a repository wants that wants each event but
+// Boathook's own words. Clients of GitHub's hooks write it so.
 const AllEvents EventType = "*"
 
 // Capawesome Cloud's events.

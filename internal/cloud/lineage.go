@@ -26,11 +26,15 @@ type lineage map[string]int
 
 // header is the trace header of an invocation.
 func (l lineage) header() string {
-	header := "Root=1-00000000-000000000000000000000000;Sampled=0"
-	for i, function := range slices.Sorted(maps.Keys(l)) {
-		header += fmt.Sprintf("%s%s:%d", []string{";Lineage=", ","}[min(i, 1)], function, l[function])
+	const header = "Root=1-00000000-000000000000000000000000;Sampled=0"
+	var met []string
+	for _, function := range slices.Sorted(maps.Keys(l)) {
+		met = append(met, fmt.Sprintf("%s:%d", function, l[function]))
 	}
-	return header
+	if met == nil {
+		return header
+	}
+	return header + ";Lineage=" + strings.Join(met, ",")
 }
 
 // readLineage reads what header wrote, as the SDK has escaped it.

@@ -74,7 +74,7 @@ func (d *Deliverer) request(ctx context.Context, job queue.Delivery, w *webhook,
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(job.Body))
 	if err != nil {
 		a.Error = "the webhook's URL is not valid"
-		return nil, nil
+		return nil, nil //nolint:nilerr // it is the attempt's failure, not ours
 	}
 	req.Header = speaks.Header(m, a.Signature)
 	for name, value := range custom {

@@ -50,8 +50,9 @@ func (d *Deliverer) await(ctx context.Context, job queue.Delivery, w *webhook, a
 	}
 	noticed := time.Now()
 	first := d.markSlow(ctx, w)
-	lease, leased := store.Lease{}, false
+	leased := false
 	if first && isFirst(job) {
+		var lease store.Lease
 		if lease, leased = d.takeLease(ctx, w); leased {
 			defer d.giveBack(ctx, lease)
 		}

@@ -422,7 +422,7 @@ func TestTheScheduleGoesOnWhileAnAttemptWaits(t *testing.T) {
 			t.Errorf("the next attempt is in %s", time.Until(d.NextAttemptAt))
 		}
 		p.sweep(t, 25*time.Minute)
-		if d, _ := p.record(t, job); d.Attempts != 2 || d.NextAttemptAt.Sub(time.Now()) < time.Hour {
+		if d, _ := p.record(t, job); d.Attempts != 2 || time.Until(d.NextAttemptAt) < time.Hour {
 			t.Errorf("after the next it is %+v", d)
 		}
 		p.sweep(t, 3*time.Hour)

@@ -281,7 +281,7 @@ func (in *Intake) byPreset(r request, agent boathook.Source) (told, error) {
 	sender, err := provider.New(v)
 	switch {
 	case err != nil:
-		return told{}, fmt.Errorf("agent %s: %s", agent.ID, err) // as it is stored: not the sender's fault
+		return told{}, errors.New("agent " + agent.ID + ": " + err.Error()) // as it is stored: not the sender's fault
 	case !sender.Verifies():
 		return told{}, because(errUnauthorized, "the preset %s proves nothing", v.Preset)
 	}

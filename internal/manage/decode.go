@@ -47,7 +47,7 @@ func (r *reading) object(body []byte, into any) error {
 // value reads one JSON value, which is well-formed.
 func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
 	wrong := func() { r.issues.add("must be "+typeName(v.Type()), path...) }
-	if self, ok := v.Addr().Interface().(json.Unmarshaler); ok {
+	if self, ok := reflect.TypeAssert[json.Unmarshaler](v.Addr()); ok {
 		if err := self.UnmarshalJSON(text); err != nil {
 			kind := v.Type()
 			if as := (*json.UnmarshalTypeError)(nil); errors.As(err, &as) {

@@ -50,14 +50,15 @@ func checkTopic(v boathook.Verification) error {
 // snsMessage is what SNS posts. Raw message delivery, which has no signature, posts
 // none of it.
 type snsMessage struct {
-	Type, MessageId, Token, TopicArn, Subject, Message, Timestamp, SubscribeURL string
-	SignatureVersion, Signature, SigningCertURL                                 string
+	MessageID                                                        string `json:"MessageId"`
+	Type, Token, TopicArn, Subject, Message, Timestamp, SubscribeURL string
+	SignatureVersion, Signature, SigningCertURL                      string
 }
 
 // signed is the text that is signed: names and values by lines, in an order that
 // depends on the type.
 func (s snsMessage) signed() string {
-	fields := [][2]string{{"Message", s.Message}, {"MessageId", s.MessageId}}
+	fields := [][2]string{{"Message", s.Message}, {"MessageId", s.MessageID}}
 	if s.Type == "Notification" {
 		if s.Subject != "" {
 			fields = append(fields, [2]string{"Subject", s.Subject})
@@ -77,7 +78,7 @@ func (s snsMessage) signed() string {
 func verifySNS(m *message, body []byte) error {
 	var sent snsMessage
 	if json.Unmarshal(body, &sent) != nil || sent.Signature == "" {
-		return unproven(errors.New("Signature: expected a message of SNS with its signature; raw message delivery has none"))
+		return unproven(errors.New("the body is no message of SNS with its Signature; raw message delivery has none"))
 	}
 	if sent.TopicArn != m.settings.TopicARN {
 		return unproven(errors.New("TopicArn is not the webhook's topic"))
@@ -92,7 +93,7 @@ func verifySNS(m *message, body []byte) error {
 	}
 	given, err := base64.StdEncoding.DecodeString(sent.Signature)
 	if err != nil {
-		return unproven(errors.New("Signature: expected base64"))
+		return unproven(errors.New("the message's Signature is not base64"))
 	}
 	key, err := snsKey(m, sent.SigningCertURL)
 	if err != nil {
