@@ -298,7 +298,7 @@ func TestWhatWaitsForItsTimeIsCountedOnAnInterrupt(t *testing.T) {
 // retrying awaits that n of a webhook's deliveries wait for another attempt.
 func (p *program) retrying(webhook string, n int) {
 	p.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for ctx := patience(p.t); ctx.Err() == nil; {
 		if len(p.call("GET", webhook+"/deliveries?status=retrying", "", 200)["data"].([]any)) == n {
 			return
 		}

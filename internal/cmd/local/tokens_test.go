@@ -57,7 +57,7 @@ func (p *program) printed(script string) string {
 	p.t.Helper()
 	_, trigger := p.deployment(script)
 	run := p.call("POST", trigger, `{}`, 202)["run_id"].(string)
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for ctx := patience(p.t); ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		if _, text := p.ask(http.MethodGet, "/v1/runs/"+run+"/events", ""); strings.Contains(string(text), `"complete"`) {
 			return string(text)
 		}
