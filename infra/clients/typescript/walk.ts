@@ -55,7 +55,7 @@ const started = good("a run", await client.POST("/webhooks/runs/{token}", {
   params: { path: { token: trigger }, header: { "Idempotency-Key": "typescript" } },
   body: { from: "TypeScript" },
 }));
-if (typeof started === "string" || !("run_id" in started)) throw new Error(`no run: ${JSON.stringify(started)}`);
+if (started === undefined || typeof started === "string" || !("run_id" in started)) throw new Error(`no run: ${JSON.stringify(started)}`);
 const run = await eventually("run that is over", async () => {
   const { data } = await client.GET("/v1/runs/{run}", { params: { path: { run: started.run_id } } });
   return data && data.completed_at !== null ? data : undefined;
