@@ -23,7 +23,7 @@ class FunctionsTest(DeployedTest):
             "RECORDS_TABLE": self.stack.ids["RecordsTable"],
             "RETENTION_DAYS": "30",
             "LOG_LEVEL": "info",
-            "DELIVERY_CONCURRENCY": "30",
+            "DELIVERY_CONCURRENCY": "20",
             "METRICS_NAMESPACE": "Boathook/boathook",
             "RUNS_QUEUE_URL": outputs["RunsQueueUrl"],
             "DELIVERIES_QUEUE_URL": outputs["DeliveriesQueueUrl"],

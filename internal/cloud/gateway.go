@@ -55,6 +55,9 @@ func (d *Cloud) gateway() (http.Handler, error) {
 					return nil, fmt.Errorf("route %s leads to %q", path, operation.Integration.URI)
 				}
 				pattern, route := greedy.ReplaceAllString(path, "{$1...}"), "ANY "+path
+				if strings.HasSuffix(pattern, "/") {
+					pattern += "{$}" // in ServeMux's words: this path, and none below
+				}
 				if method != anyMethodExtension {
 					method = strings.ToUpper(method)
 					pattern, route = method+" "+pattern, method+" "+path
