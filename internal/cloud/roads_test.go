@@ -549,7 +549,7 @@ func lostAgent(t *testing.T, s *stack) {
 // example is an event's data.
 func example(t *testing.T, s *stack, event string) string {
 	t.Helper()
-	for _, e := range s.call("GET", "/v1/event-types?limit=200", "", 200)["data"].([]any) {
+	for _, e := range s.call("GET", "/v1/event-types", "", 200)["data"].([]any) {
 		if e := e.(object); e["type"] == event {
 			text, err := json.Marshal(e["example"])
 			if err != nil {
