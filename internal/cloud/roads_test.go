@@ -257,7 +257,11 @@ func gone(t *testing.T, s *stack) {
 	webhook, _ := s.outgoing(path, left)
 	s.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
 		`{"name":"other","url":%q,"events":["webhook.disabled"],"environment":"production"}`, other), 201)
+	chat, messages := receiver(t, ok) // which names the source
+	s.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"chat","url":%q,"format":"slack","events":["webhook.disabled"],"environment":"production"}`, chat), 201)
 	s.call("POST", trigger, `{}`, 202)
+	next(t, messages)
 	if r := next(t, told); r.header.Get("X-Crewship-Event") != "webhook.disabled" || !strings.Contains(r.body, "410") {
 		t.Errorf("the other webhook heard %v\n%s", r.header, r.body)
 	}
