@@ -303,7 +303,7 @@ func (in *Intake) byPreset(r request, agent boathook.Source) (told, error) {
 		input: reading.Input, event: payload.Event, source: sender.Name(), accepted: reading.Accepted,
 		delivery: reading.Key, signed: reading.KeySigned,
 	}
-	own := v.Preset == provider.HMAC || v.Preset == "token" // of one's own sender, which may write what Crewship's document shows
+	own := v.Preset == provider.HMAC || v.Preset == provider.Token // of one's own sender, which may write what Crewship's document shows
 	if own {
 		t.source = payload.Source
 	}
@@ -353,11 +353,7 @@ func (in *Intake) admit(ctx context.Context, m match, run boathook.Run, view sto
 	if m.ofThis {
 		started, err = in.Runs.Start(ctx, run, runs.Wait{})
 	} else {
-		started, err = in.Runs.StartOnce(ctx, run, m.existing, runs.Wait{})
-	}
-	if byDelivery && boathook.IsKind(err, boathook.Conflict) {
-		run.InputHash = started.InputHash
-		started, err = in.Runs.StartOnce(ctx, run, &started.RunHead, runs.Wait{})
+		started, err = in.startOnce(ctx, run, m.existing, runs.Wait{}, byDelivery)
 	}
 	_, held := view.Load.InFlight[run.ID] // by another trigger, which may have been accepted
 	if waits && !held && boathook.IsKind(err, boathook.Unavailable) {
