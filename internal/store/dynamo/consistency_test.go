@@ -1,10 +1,7 @@
 package dynamo_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -65,14 +62,8 @@ type strict struct {
 }
 
 func (s strict) Do(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
+	sent, err := readSent(r)
 	if err != nil {
-		return nil, err
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	sent := request{operation: operation}
-	if err := json.Unmarshal(body, &sent.input); err != nil {
 		return nil, err
 	}
 	if why := stale(sent); why != "" {

@@ -138,19 +138,25 @@ type request struct {
 	input     map[string]any
 }
 
+// readSent reads a request of the SDK, which can be sent on.
+func readSent(r *http.Request) (sent request, err error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return sent, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	_, sent.operation, _ = strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	return sent, json.Unmarshal(body, &sent.input)
+}
+
 type reply struct {
 	status int
 	body   string
 }
 
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
+	sent, err := readSent(r)
 	if err != nil {
-		return nil, err
-	}
-	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	sent := request{operation: operation}
-	if err := json.Unmarshal(body, &sent.input); err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
@@ -159,7 +165,6 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 
 	answer := w.answer(sent)
 	if answer == nil {
-		r.Body = io.NopCloser(bytes.NewReader(body))
 		return w.next.Do(r)
 	}
 	return &http.Response{

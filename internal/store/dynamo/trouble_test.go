@@ -1,9 +1,7 @@
 package dynamo_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
@@ -39,14 +37,8 @@ const (
 )
 
 func (tr *trouble) Do(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
+	sent, err := readSent(r)
 	if err != nil {
-		return nil, err
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	sent := request{operation: operation}
-	if err := json.Unmarshal(body, &sent.input); err != nil {
 		return nil, err
 	}
 	switch tr.lose(sent) {

@@ -36,19 +36,11 @@ func (s *suite) testBacklogs(t *testing.T) {
 		wantMark(t, time.Time{})
 	})
 	t.Run("of many that mark it at once, one does", func(t *testing.T) {
-		moved := make([]bool, 8)
-		atOnce(t, len(moved), func(ctx context.Context, i int) (err error) {
-			moved[i], err = s.MoveBacklog(ctx, r.SourceID, time.Time{}, first)
-			return err
+		marked := winners(t, 8, func(ctx context.Context, _ int) (bool, error) {
+			return s.MoveBacklog(ctx, r.SourceID, time.Time{}, first)
 		})
-		n := 0
-		for _, m := range moved {
-			if m {
-				n++
-			}
-		}
-		if n != 1 {
-			t.Errorf("%d have marked it", n)
+		if len(marked) != 1 {
+			t.Errorf("%d have marked it", len(marked))
 		}
 		wantMark(t, first)
 	})

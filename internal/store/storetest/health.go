@@ -52,19 +52,9 @@ func (s *suite) testHealth(t *testing.T) {
 		wantHealth(t)
 	})
 	t.Run("one of many notes that it is slow", func(t *testing.T) {
-		first := make([]bool, 8)
-		atOnce(t, len(first), func(ctx context.Context, i int) (err error) {
-			first[i], err = s.MarkSlow(ctx, id, at.Add(time.Second))
-			return err
-		})
-		n := 0
-		for _, f := range first {
-			if f {
-				n++
-			}
-		}
-		if n != 1 {
-			t.Errorf("%d were the first", n)
+		first := winners(t, 8, func(ctx context.Context, _ int) (bool, error) { return s.MarkSlow(ctx, id, at.Add(time.Second)) })
+		if len(first) != 1 {
+			t.Errorf("%d were the first", len(first))
 		}
 		want.SlowSince = at.Add(time.Second)
 		wantHealth(t)
@@ -72,21 +62,14 @@ func (s *suite) testHealth(t *testing.T) {
 	t.Run("one of many moves a probe that all have seen", func(t *testing.T) {
 		for i := range 3 {
 			from := want.Probe
-			won := make([]bool, 8)
-			atOnce(t, len(won), func(ctx context.Context, n int) (err error) {
-				won[n], err = s.MoveProbe(ctx, id, from, boathook.Probe{At: at.Add(time.Duration(100*i+n+1) * time.Second), Wait: time.Duration(n+1) * time.Minute})
-				return err
-			})
-			winners := 0
-			for n, w := range won {
-				if w {
-					winners++
-					want.Probe = boathook.Probe{At: at.Add(time.Duration(100*i+n+1) * time.Second), Wait: time.Duration(n+1) * time.Minute}
-				}
+			to := func(n int) boathook.Probe {
+				return boathook.Probe{At: at.Add(time.Duration(100*i+n+1) * time.Second), Wait: time.Duration(n+1) * time.Minute}
 			}
-			if winners != 1 {
-				t.Errorf("%d have moved it", winners)
+			moved := winners(t, 8, func(ctx context.Context, n int) (bool, error) { return s.MoveProbe(ctx, id, from, to(n)) })
+			if len(moved) != 1 {
+				t.Fatalf("%d have moved it", len(moved))
 			}
+			want.Probe = to(moved[0])
 			wantHealth(t)
 		}
 		moved, err := s.MoveProbe(t.Context(), other, want.Probe, want.Probe)

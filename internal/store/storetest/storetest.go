@@ -173,6 +173,23 @@ func atOnce(t *testing.T, n int, step func(ctx context.Context, i int) error) []
 	return done
 }
 
+// winners calls try n times at once and returns the numbers of those calls that
+// say that they were the one. An error fails the test.
+func winners(t *testing.T, n int, try func(ctx context.Context, i int) (won bool, err error)) (numbers []int) {
+	t.Helper()
+	won := make([]bool, n)
+	atOnce(t, n, func(ctx context.Context, i int) (err error) {
+		won[i], err = try(ctx, i)
+		return err
+	})
+	for i, one := range won {
+		if one {
+			numbers = append(numbers, i)
+		}
+	}
+	return numbers
+}
+
 // printable is random printable ASCII, which hardly compresses.
 func printable(n int) []byte {
 	random := rand.NewChaCha8([32]byte{1})
