@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
+	"boathook/internal/target/targettest"
 )
 
 // message is an event of a new run of the story's deployment, of one version.
@@ -53,20 +52,9 @@ func executed(t *testing.T, s *stack.Stack, handler any, versionID string) boath
 // A connection that died while the function was frozen would fail a run that can't
 // be repeated.
 func TestEachRunHasAConnectionOfItsOwn(t *testing.T) {
-	var mu sync.Mutex
-	connections := 0
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			mu.Lock()
-			defer mu.Unlock()
-			connections++
-		}
-	}
-	server.Start()
-	t.Cleanup(server.Close)
+	url, connections := targettest.Connections(t)
 	s := stack.New(t)
-	s.Tell(t, events.Servers{Target: server.URL, Receiver: "https://receiver.example"})
+	s.Tell(t, events.Servers{Target: url, Receiver: "https://receiver.example"})
 	handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
 	if err != nil {
 		t.Fatal(err)
@@ -77,10 +65,8 @@ func TestEachRunHasAConnectionOfItsOwn(t *testing.T) {
 			t.Fatalf("the run is %s: %s", run.Status, run.Error)
 		}
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if connections != n {
-		t.Errorf("%d runs had %d connections", n, connections)
+	if made := connections(); made != n {
+		t.Errorf("%d runs had %d connections", n, made)
 	}
 }
 

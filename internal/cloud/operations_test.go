@@ -14,7 +14,7 @@ type operation struct{ function, name string }
 // unreached are the operations that a function's code holds and never calls, and
 // why.
 var unreached = map[operation]string{
-	{"SweepFunction", "dynamodb.BatchWriteItem"}:  "the runs that it finishes have no output",
+	{"SweepFunction", "dynamodb.BatchWriteItem"}: "the runs that it finishes have no output",
 }
 
 // sdkServices are the SDK's packages of the services, as calls name these.

@@ -1,14 +1,12 @@
 package queue_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"boathook/internal/queue"
+	"boathook/internal/templatetest"
 )
 
 // The limits are SQS's own: Amazon SQS Developer Guide, "Message quotas". What is
@@ -40,21 +38,8 @@ func TestTheLimitsAreThoseOfSQS(t *testing.T) {
 
 // The embedded queue gives a message up when template.yaml's queues do.
 func TestAMessageIsGivenUpAsInTheTemplate(t *testing.T) {
-	text, err := os.ReadFile("../../template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var template struct {
-		Resources map[string]struct {
-			Type       string    `yaml:"Type"`
-			Properties yaml.Node `yaml:"Properties"`
-		} `yaml:"Resources"`
-	}
-	if err := yaml.Unmarshal(text, &template); err != nil {
-		t.Fatal(err)
-	}
 	redriven := 0
-	for name, r := range template.Resources {
+	for name, r := range templatetest.Read(t).Resources {
 		var properties struct {
 			RedrivePolicy struct {
 				MaxReceives int `yaml:"maxReceiveCount"`

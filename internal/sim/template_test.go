@@ -1,40 +1,24 @@
 package sim
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"boathook/internal/runs"
+	"boathook/internal/templatetest"
 )
 
 // The simulated functions and queues have the timeouts of template.yaml: what
 // would be simulated with others is no promise.
 func TestTheWorldIsAsTheTemplateMakesIt(t *testing.T) {
-	text, err := os.ReadFile("../../template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var template struct {
-		Resources map[string]struct {
-			Properties yaml.Node `yaml:"Properties"`
-		} `yaml:"Resources"`
-	}
-	if err := yaml.Unmarshal(text, &template); err != nil {
-		t.Fatal(err)
-	}
+	template := templatetest.Read(t)
 	type properties struct {
 		Timeout    int `yaml:"Timeout"`
 		Visibility int `yaml:"VisibilityTimeout"`
 	}
 	of := func(name string) (p properties) {
-		node := template.Resources[name].Properties
-		if err := node.Decode(&p); err != nil {
-			t.Fatal(err)
-		}
+		template.Properties(t, name, &p)
 		return p
 	}
 	for k, timeout := range timeouts {

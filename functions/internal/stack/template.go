@@ -2,13 +2,14 @@ package stack
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/caarlos0/env/v11"
 	"go.yaml.in/yaml/v3"
+
+	"boathook/internal/templatetest"
 )
 
 // function is what of a function's properties is looked at.
@@ -19,39 +20,14 @@ type function struct {
 	Timeout int `yaml:"Timeout"` // in seconds
 }
 
-// template is template.yaml.
-type template struct {
-	Globals struct {
-		Function function `yaml:"Function"`
-	} `yaml:"Globals"`
-	Resources map[string]struct {
-		Properties yaml.Node `yaml:"Properties"`
-	} `yaml:"Resources"`
-}
-
-func readTemplate(t *testing.T) (whole template) {
-	t.Helper()
-	text, err := os.ReadFile("../../template.yaml")
-	must(t, err)
-	must(t, yaml.Unmarshal(text, &whole))
-	return whole
-}
-
-func (whole template) function(t *testing.T, logicalID string) (f function) {
-	t.Helper()
-	properties := whole.Resources[logicalID].Properties
-	must(t, properties.Decode(&f))
-	return f
-}
-
 // Timeout is how long an invocation of a function may take, as template.yaml says.
 func Timeout(t *testing.T, logicalID string) time.Duration {
 	t.Helper()
-	seconds := readTemplate(t).function(t, logicalID).Timeout
-	if seconds == 0 {
+	var f function
+	if templatetest.Read(t).Properties(t, logicalID, &f); f.Timeout == 0 {
 		t.Fatalf("%s has no timeout", logicalID)
 	}
-	return time.Duration(seconds) * time.Second
+	return time.Duration(f.Timeout) * time.Second
 }
 
 // CheckVariables holds a function's configuration against template.yaml: the
@@ -67,9 +43,14 @@ func CheckVariables[C any](t *testing.T, logicalID string) {
 	}
 	slices.Sort(reads)
 
-	template := readTemplate(t)
-	own := template.function(t, logicalID)
-	given := template.Globals.Function.Environment.Variables
+	template := templatetest.Read(t)
+	var own function
+	template.Properties(t, logicalID, &own)
+	var globals struct {
+		Function function `yaml:"Function"`
+	}
+	must(t, template.Globals.Decode(&globals))
+	given := globals.Function.Environment.Variables
 	maps.Copy(given, own.Environment.Variables)
 	if names := slices.Sorted(maps.Keys(given)); !slices.Equal(names, reads) {
 		t.Errorf("%s is given\n%v, and reads\n%v", logicalID, names, reads)

@@ -4,19 +4,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/target/targettest"
 )
 
 // randomText is a JSON text of n bytes that hardly compresses.
@@ -166,31 +164,18 @@ func (p *program) over(id string) (run map[string]any) {
 }
 
 func TestEachRunHasAConnectionOfItsOwn(t *testing.T) {
-	var mu sync.Mutex
-	connections := 0
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			mu.Lock()
-			defer mu.Unlock()
-			connections++
-		}
-	}
-	server.Start()
-	t.Cleanup(server.Close)
+	url, connections := targettest.Connections(t)
 	p := start(t)
 	path, trigger := p.deployment("cat")
-	p.version(path, fmt.Sprintf(`{"type":"http","url":%q}`, server.URL))
+	p.version(path, fmt.Sprintf(`{"type":"http","url":%q}`, url))
 	const n = 4
 	for range n {
 		if run := p.over(p.call("POST", trigger, "{}", 202)["run_id"].(string)); run["status"] != "succeeded" {
 			t.Fatalf("the run is %v", run)
 		}
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if connections != n {
-		t.Errorf("%d runs had %d connections", n, connections)
+	if made := connections(); made != n {
+		t.Errorf("%d runs had %d connections", n, made)
 	}
 }
 

@@ -2,38 +2,26 @@ package dynamo_test
 
 import (
 	"encoding/json"
-	"os"
 	"reflect"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"go.yaml.in/yaml/v3"
 
 	"boathook/internal/store/dynamo"
+	"boathook/internal/templatetest"
 )
 
 // template.yaml deploys the tables that this package describes, and that its
 // other tests make.
 func TestTheTemplatesTablesAreThePackages(t *testing.T) {
-	text, err := os.ReadFile("../../../template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var template struct {
-		Resources map[string]struct {
-			Type       string         `yaml:"Type"`
-			Properties map[string]any `yaml:"Properties"`
-		} `yaml:"Resources"`
-	}
-	if err := yaml.Unmarshal(text, &template); err != nil {
-		t.Fatal(err)
-	}
+	template := templatetest.Read(t)
 	for _, want := range dynamo.Tables("ConfigTable", "RecordsTable") {
-		table := template.Resources[*want.TableName]
-		if table.Type != "AWS::DynamoDB::Table" {
-			t.Fatalf("the template has no table %s", *want.TableName)
+		if kind := template.Resources[*want.TableName].Type; kind != "AWS::DynamoDB::Table" {
+			t.Fatalf("%s is of the type %q", *want.TableName, kind)
 		}
-		properties, err := json.Marshal(table.Properties)
+		var table map[string]any
+		template.Properties(t, *want.TableName, &table)
+		properties, err := json.Marshal(table)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,8 +4,10 @@ package targettest
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,6 +29,22 @@ func AWS(t *testing.T, answer http.HandlerFunc) aws.Config {
 		Region:       "eu-west-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}
+}
+
+// Connections is a target that answers {} to each request, and how many connections
+// were made to it.
+func Connections(t *testing.T) (url string, made func() int64) {
+	t.Helper()
+	var n atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			n.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL, n.Load
 }
 
 // SwitchProtocols answers 101 and then says nothing until the client hangs up.
