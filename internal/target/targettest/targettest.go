@@ -36,7 +36,7 @@ func AWS(t *testing.T, answer http.HandlerFunc) aws.Config {
 func Connections(t *testing.T) (url string, made func() int64) {
 	t.Helper()
 	var n atomic.Int64
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			n.Add(1)
