@@ -159,45 +159,20 @@ func decodeNumbers(text []byte) (v any, err error) {
 // equal compares two values of [decodeNumbers]. Numbers are equal by their value,
 // however they are written: 1, 1.0 and 10e-1.
 func equal(a, b any) bool {
-	x, isNumber := a.(json.Number)
-	y, isToo := b.(json.Number)
-	if isNumber && isToo {
-		return sameNumber(x.String(), y.String())
+	if x, ok := asNumber(a); ok {
+		if y, ok := asNumber(b); ok {
+			return x == y
+		}
 	}
 	return isScalar(a) && isScalar(b) && a == b
 }
 
-// sameNumber compares two numbers as JSON writes them, exactly. Neither is made
-// longer than it is written: an exponent may be of any size.
-func sameNumber(a, b string) bool {
-	aSign, aDigits, aExponent, aOK := parseNumber(a)
-	bSign, bDigits, bExponent, bOK := parseNumber(b)
-	if !aOK || !bOK {
-		return a == b
+func asNumber(v any) (Number, bool) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return Number{}, false
 	}
-	return aSign == bSign && aDigits == bDigits && aExponent == bExponent
-}
-
-// parseNumber gives a number's digits without zeros around them, and the power of
-// ten of the last of them. Of zero both are the same, whatever its sign. False: the
-// exponent fits no integer.
-func parseNumber(s string) (negative bool, digits string, exponent int64, ok bool) {
-	s, negative = strings.CutPrefix(s, "-")
-	mantissa, power, has := strings.Cut(strings.ToLower(s), "e")
-	if has {
-		var err error
-		if exponent, err = strconv.ParseInt(power, 10, 32); err != nil {
-			return false, "", 0, false
-		}
-	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	exponent -= int64(len(fraction))
-	digits = strings.TrimLeft(whole+fraction, "0")
-	short := strings.TrimRight(digits, "0")
-	if short == "" {
-		return false, "", 0, true
-	}
-	return negative, short, exponent + int64(len(digits)-len(short)), true
+	return ParseNumber(n.String())
 }
 
 func isScalar(v any) bool {

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"boathook/internal/boathook"
@@ -46,14 +45,13 @@ func (r *reading) object(body []byte, into any) error {
 
 // value reads one JSON value, which is well-formed.
 func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
-	wrong := func() { r.issues.add("must be "+typeName(v.Type()), path...) }
 	if self, ok := reflect.TypeAssert[json.Unmarshaler](v.Addr()); ok {
 		if err := self.UnmarshalJSON(text); err != nil {
 			kind := v.Type()
 			if as := (*json.UnmarshalTypeError)(nil); errors.As(err, &as) {
 				kind = as.Type
 			}
-			r.issues.add("must be "+typeName(kind), path...)
+			r.wrong(kind, path)
 		}
 		return
 	}
@@ -76,16 +74,17 @@ func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
 	case reflect.Struct:
 		r.fields(text, v, path)
 	case reflect.Int:
-		n, ok := wholeNumber(string(text))
-		if !ok {
-			wrong()
+		n, isNumber := boathook.ParseNumber(string(text))
+		whole, fits := n.Int64()
+		if !isNumber || !fits {
+			r.wrong(v.Type(), path)
 			return
 		}
-		v.SetInt(n)
+		v.SetInt(whole)
 	case reflect.Slice:
 		var elements []json.RawMessage
 		if json.Unmarshal(text, &elements) != nil {
-			wrong()
+			r.wrong(v.Type(), path)
 			return
 		}
 		v.Set(reflect.MakeSlice(v.Type(), len(elements), len(elements)))
@@ -95,7 +94,7 @@ func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
 	case reflect.Map:
 		var entries map[string]json.RawMessage
 		if json.Unmarshal(text, &entries) != nil {
-			wrong()
+			r.wrong(v.Type(), path)
 			return
 		}
 		v.Set(reflect.MakeMap(v.Type()))
@@ -106,16 +105,21 @@ func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
 		}
 	default:
 		if json.Unmarshal(text, v.Addr().Interface()) != nil {
-			wrong()
+			r.wrong(v.Type(), path)
 		}
 	}
+}
+
+// wrong is the issue of a value that is of another type.
+func (r *reading) wrong(wanted reflect.Type, path []any) {
+	r.issues.add("must be "+typeName(wanted), path...)
 }
 
 // fields reads an object into a struct.
 func (r *reading) fields(text json.RawMessage, v reflect.Value, path []any) {
 	var given map[string]json.RawMessage
 	if json.Unmarshal(text, &given) != nil {
-		r.issues.add("must be "+typeName(v.Type()), path...)
+		r.wrong(v.Type(), path)
 		return
 	}
 	var known []string
@@ -144,39 +148,6 @@ func (r *reading) fields(text json.RawMessage, v reflect.Value, path []any) {
 }
 
 func below(path []any, step any) []any { return append(slices.Clone(path), step) }
-
-// wholeNumber reads a number of JSON that is an integer, however it is written: 27,
-// 27.0, 2.7e1. It is false for a fraction, and for what an int64 does not hold.
-func wholeNumber(text string) (n int64, ok bool) {
-	const mostDigits = 19
-	mantissa, power, _ := strings.Cut(strings.ToLower(text), "e")
-	mantissa, negative := strings.CutPrefix(mantissa, "-")
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	digits := strings.TrimLeft(whole+fraction, "0")
-	if strings.Trim(digits, "0123456789") != "" {
-		return 0, false // no number
-	}
-	significant := strings.TrimRight(digits, "0")
-	if significant == "" {
-		return 0, mantissa != ""
-	}
-	exponent := 0
-	if power != "" {
-		var err error
-		if exponent, err = strconv.Atoi(power); err != nil {
-			return 0, false
-		}
-	}
-	exponent += len(digits) - len(significant) - len(fraction)
-	if exponent < 0 || exponent > mostDigits {
-		return 0, false
-	}
-	if negative {
-		significant = "-" + significant
-	}
-	n, err := strconv.ParseInt(significant+strings.Repeat("0", exponent), 10, 64)
-	return n, err == nil
-}
 
 // typeName is what a value must be, in words.
 func typeName(t reflect.Type) string {
