@@ -30,12 +30,12 @@ type Prerequisites struct {
 
 // Headers of an agent's trigger and its answers (wire formats, section 2).
 const (
-	Signature   = "X-Signature"
-	PlainSecret = "X-Webhook-Secret"
-	Timestamp   = "X-Timestamp"
+	Signature   = boathook.AgentSignature
+	PlainSecret = boathook.AgentPlainSecret
+	Timestamp   = boathook.AgentTimestamp
 	RunID       = "X-Run-Id"
 
-	deprecation = `version="X-Webhook-Secret"`
+	deprecation = `version="` + PlainSecret + `"`
 )
 
 // Sunset is when X-Webhook-Secret stops working.
