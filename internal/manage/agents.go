@@ -39,11 +39,12 @@ type agentView struct {
 
 func (h *Handler) viewAgent(c call, s boathook.Source) agentView {
 	a := s.Agent
+	verification := viewVerification(a.Verification)
 	return agentView{
 		ID: s.ID, CrewID: a.CrewID, Name: s.Name, Slug: a.Slug, RequireTimestamp: a.RequireTimestamp,
 		KeepPlainSecret: a.KeepPlainSecret, RatePerMinute: a.RatePerMinute, MaxInFlight: a.MaxInFlight,
 		DedupeSeconds: a.DedupeSeconds, FencePayload: a.FencePayload,
-		Preset: viewVerification(a.Verification).Preset, Verification: viewVerification(a.Verification),
+		Preset: verification.Preset, Verification: verification,
 		TriggerURL: h.publicURL(c) + "/api/v1/webhooks/" + a.CrewID + "/" + s.ID + "/trigger",
 		CreatedAt:  boathook.Time{Time: s.CreatedAt},
 	}
@@ -398,30 +399,25 @@ const maxAgents = 1000
 // allAgents are the workspace's agents, crew by crew, the newest of each first; or
 // those of the crew that "crew_id" names.
 func (h *Handler) allAgents(ctx context.Context, c call, _ none) ([]crewshipAgentView, error) {
-	list, page := h.cfg.Store.Agents, store.Page{Limit: maxAgents}
-	readCrews := func() ([]boathook.Source, error) {
-		crews, _, err := h.cfg.Store.Sources(ctx, c.workspace, boathook.Crew, page)
-		return crews, err
-	}
-	if id := c.URL.Query().Get("crew_id"); id != "" {
-		list = func(ctx context.Context, workspaceID string, _ int) ([]boathook.Source, error) {
-			agents, _, err := h.cfg.Store.CrewAgents(ctx, workspaceID, id, page)
-			return agents, err
-		}
-		readCrews = func() ([]boathook.Source, error) {
-			crew, err := h.source(ctx, c, boathook.Crew, id)
-			if boathook.IsKind(err, boathook.NotFound) {
-				err = boathook.Errorf(boathook.NotFound, "Crew not found")
-			}
-			return []boathook.Source{crew}, err
-		}
-	}
 	var agents, crews []boathook.Source
+	only, page := c.URL.Query().Get("crew_id"), store.Page{Limit: maxAgents}
 	err := beside(func() (err error) {
-		agents, err = list(ctx, c.workspace, maxAgents)
+		if only == "" {
+			agents, err = h.cfg.Store.Agents(ctx, c.workspace, maxAgents)
+		} else {
+			agents, _, err = h.cfg.Store.CrewAgents(ctx, c.workspace, only, page)
+		}
 		return err
 	}, func() (err error) {
-		crews, err = readCrews()
+		if only == "" {
+			crews, _, err = h.cfg.Store.Sources(ctx, c.workspace, boathook.Crew, page)
+			return err
+		}
+		crew, err := h.source(ctx, c, boathook.Crew, only)
+		if boathook.IsKind(err, boathook.NotFound) {
+			err = boathook.Errorf(boathook.NotFound, "Crew not found")
+		}
+		crews = []boathook.Source{crew}
 		return err
 	})
 	if err != nil {

@@ -228,10 +228,10 @@ type style struct {
 var ownStyle = style{strictQuery: true, writeError: writeError}
 
 // styleOf is the style of a path that has no route.
-func (h *Handler) styleOf(path string) style {
-	for _, s := range h.systems() {
-		if slices.ContainsFunc(s.style.below, func(prefix string) bool { return strings.HasPrefix(path+"/", prefix) }) {
-			return s.style
+func styleOf(path string) style {
+	for _, s := range []style{crewshipStyle, shipwayStyle, capawesomeStyle} {
+		if slices.ContainsFunc(s.below, func(prefix string) bool { return strings.HasPrefix(path+"/", prefix) }) {
+			return s
 		}
 	}
 	return ownStyle
@@ -394,7 +394,7 @@ func (h *Handler) serveClean(w http.ResponseWriter, r *http.Request) {
 	// in plain text.
 	said := statusOnly{ResponseWriter: w}
 	fallback.ServeHTTP(&said, r)
-	style := h.styleOf(r.URL.Path)
+	style := styleOf(r.URL.Path)
 	if said.status == http.StatusMethodNotAllowed {
 		style.writeError(w, said.status, "method_not_allowed", "", "this path does not take the method "+r.Method)
 		return

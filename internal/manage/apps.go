@@ -101,8 +101,9 @@ func (h *Handler) deleteApp(ctx context.Context, c call, _ none) (none, error) {
 	return none{}, called("App", h.deleteSource(ctx, c, boathook.App, boathook.AppID, c.PathValue("app")))
 }
 
-// appsPage is how many apps are read at once to find those of a window.
-const appsPage = 200
+// appsPage is how many apps are read at once to find those of a window: as many as
+// about fit one answer of the database, so that the farthest window takes few.
+const appsPage = 2000
 
 // listApps reads the workspace's apps from the first on: the store's lists have no
 // offsets. relations, which asks for what belongs to an app, adds nothing, since
