@@ -139,12 +139,19 @@ func (r *reading) fields(text json.RawMessage, v reflect.Value, path []any) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		there := "there is none"
-		if len(known) > 0 {
-			there = "there are " + strings.Join(known, ", ")
-		}
-		r.issues.add("no such field: "+there, below(path, name)...)
+		r.issues.add("no such field: "+thereAre(known), below(path, name)...)
 	}
+}
+
+// thereAre tells who has written another name which there are.
+func thereAre(names []string) string {
+	switch len(names) {
+	case 0:
+		return "there is none"
+	case 1:
+		return "there is only " + names[0]
+	}
+	return "there are " + strings.Join(names, ", ")
 }
 
 func below(path []any, step any) []any { return append(slices.Clone(path), step) }

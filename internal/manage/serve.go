@@ -113,7 +113,7 @@ func checkQuery(r *http.Request, pattern string) error {
 		case len(known) == 0:
 			return boathook.InvalidField(name, "no such parameter: this path takes none in its query")
 		default:
-			return boathook.InvalidField(name, "no such parameter: there are %s", strings.Join(known, ", "))
+			return boathook.InvalidField(name, "no such parameter: %s", thereAre(known))
 		}
 	}
 	return nil
