@@ -38,11 +38,7 @@ func payloadOf(m *message) []byte {
 
 // githubEvents are "pull_request.opened" and "pull_request".
 func githubEvents(m *message) []string {
-	event := firstOf(inHeader("X-GitHub-Event"), inHeader("X-Gitea-Event"), inHeader("X-Forgejo-Event"), inHeader("X-Gogs-Event"))(m)
-	if action := m.at("/action"); event != "" && action != "" {
-		return []string{event + "." + action, event}
-	}
-	return []string{event}
+	return withAction(m, firstOf(inHeader("X-GitHub-Event"), inHeader("X-Gitea-Event"), inHeader("X-Forgejo-Event"), inHeader("X-Gogs-Event")))
 }
 
 // ping answers what GitHub sends when a webhook is created.

@@ -18,14 +18,8 @@ const Linear = "linear"
 var linear = preset{
 	name: Linear, secret: hasSecret,
 	verify: verifyLinear,
-	events: func(m *message) []string {
-		kind := firstOf(inHeader("Linear-Event"), inInput("/type"))(m)
-		if action := m.at("/action"); kind != "" && action != "" {
-			return []string{kind + "." + action, kind}
-		}
-		return []string{kind}
-	},
-	id: inHeader("Linear-Delivery"),
+	events: func(m *message) []string { return withAction(m, firstOf(inHeader("Linear-Event"), inInput("/type"))) },
+	id:     inHeader("Linear-Delivery"),
 }
 
 const linearTolerance = time.Minute

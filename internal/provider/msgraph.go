@@ -3,7 +3,6 @@ package provider
 import (
 	"encoding/json"
 	"errors"
-	"net/http"
 
 	"boathook/internal/boathook"
 	"boathook/internal/signature"
@@ -34,7 +33,7 @@ func echoValidationToken(m *message) *Answer {
 	if text == "" {
 		return nil
 	}
-	return &Answer{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8", Body: []byte(text)}
+	return answerText(text)
 }
 
 func verifyClientState(m *message, body []byte) error {

@@ -328,6 +328,21 @@ func oneOf(places ...func(*message) string) func(*message) []string {
 	}
 }
 
+// withAction are the names of an event that is of a kind, whose input says what was
+// done in its field action: "issues.opened" and "issues".
+func withAction(m *message, kind func(*message) string) []string {
+	event := kind(m)
+	if action := m.at("/action"); event != "" && action != "" {
+		return []string{event + "." + action, event}
+	}
+	return []string{event}
+}
+
+// answerText is a 200 with a plain text, which may be empty.
+func answerText(text string) *Answer {
+	return &Answer{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8", Body: []byte(text)}
+}
+
 // firstOf is the first text that is there.
 func firstOf(places ...func(*message) string) func(*message) string {
 	return func(m *message) string {

@@ -1,8 +1,6 @@
 package provider
 
 import (
-	"net/http"
-
 	"boathook/internal/boathook"
 	"boathook/internal/signature"
 )
@@ -31,7 +29,7 @@ var slack = preset{
 // of a command's URL.
 func slackAsks(m *message) (*Answer, error) {
 	if m.at("/ssl_check") == "1" {
-		return emptyText(), nil
+		return answerText(""), nil
 	}
 	if m.at("/type") != "url_verification" {
 		return nil, nil
@@ -50,9 +48,5 @@ func emptyForForms(m *message) *Answer {
 	if !isForm(m) {
 		return nil
 	}
-	return emptyText()
-}
-
-func emptyText() *Answer {
-	return &Answer{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8"}
+	return answerText("")
 }

@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -162,7 +161,7 @@ func confirmSubscription(m *message) (*Answer, error) {
 		}
 		return answerJSON(map[string]any{"status": "confirmed"}), nil
 	case "UnsubscribeConfirmation":
-		return &Answer{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8"}, nil
+		return answerText(""), nil
 	}
 	return nil, nil
 }
