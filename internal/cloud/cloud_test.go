@@ -78,6 +78,7 @@ func TestTheStack(t *testing.T) {
 		"what a user deletes is gone":                                              deleted,
 		"a delivery goes to its own function as often as its schedule says":        recursive,
 		"an endpoint that hangs does not hold the others up":                       hanging,
+		"a lone slow endpoint holds its batch by a lease":                          leased,
 		"while runs don't start, triggers don't wait for them":                     backlog,
 		"a rate limit is kept":                                                     limited,
 		"an event that is published again under its id is delivered once":          published,
