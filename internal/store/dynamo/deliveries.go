@@ -141,7 +141,7 @@ func (s *Store) keepBody(ctx context.Context, d boathook.Delivery, record item, 
 	if _, err := s.pack(ctx, it.key, d.Body, maxInlineBody, it.Expires); err != nil {
 		return err
 	}
-	_, _, err = s.updateRecord(ctx, it.key, "SET bx = :x", "", map[string]any{":x": it.Expires})
+	_, err = s.changeRecord(ctx, it.key, "SET bx = :x", "", map[string]any{":x": it.Expires})
 	return err
 }
 

@@ -131,7 +131,7 @@ func (s *Store) MoveProbe(ctx context.Context, webhookID string, from, to boatho
 		return moved, err
 	}
 	values[":from"] = from.At
-	_, moved, err = s.updateRecord(ctx, healthKey(webhookID), "SET x = :x, pa = :at, pw = :wait", "pa = :from", values)
+	moved, err = s.changeRecord(ctx, healthKey(webhookID), "SET x = :x, pa = :at, pw = :wait", "pa = :from", values)
 	if err != nil {
 		return false, fmt.Errorf("move the probe of outgoing webhook %s: %w", webhookID, err)
 	}
@@ -154,7 +154,7 @@ func (s *Store) ClearHealth(ctx context.Context, webhookID string, parts boathoo
 			attributes = append(attributes, names)
 		}
 	}
-	_, _, err := s.updateRecord(ctx, healthKey(webhookID), "SET x = :x REMOVE "+strings.Join(attributes, ", "), "", map[string]any{":x": s.expiry()})
+	_, err := s.changeRecord(ctx, healthKey(webhookID), "SET x = :x REMOVE "+strings.Join(attributes, ", "), "", map[string]any{":x": s.expiry()})
 	if err != nil {
 		return fmt.Errorf("clear the health of outgoing webhook %s: %w", webhookID, err)
 	}

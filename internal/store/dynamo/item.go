@@ -177,16 +177,39 @@ func (s *Store) deleteRecord(ctx context.Context, k key) error {
 // nothing changed and the record is nil where it is absent or expired. Of
 // values, those whose names begin with "#" are names of attributes.
 func (s *Store) updateRecord(ctx context.Context, k key, change, when string, values map[string]any) (it item, held bool, err error) {
-	return s.update(ctx, k, change, "x > :now", when, values)
+	it, held, err = s.tryUpdate(ctx, k, change, present, when, values)
+	return s.asItIs(ctx, k, it, held, err)
+}
+
+// changeRecord is updateRecord for who does not ask how the record is: it never
+// reads one.
+func (s *Store) changeRecord(ctx context.Context, k key, change, when string, values map[string]any) (held bool, err error) {
+	_, held, err = s.tryUpdate(ctx, k, change, present, when, values)
+	return held, err
 }
 
 // upsertRecord is updateRecord for a record that is made if it is absent. One
 // that has expired is not: held is false, and the record nil.
 func (s *Store) upsertRecord(ctx context.Context, k key, change, when string, values map[string]any) (it item, held bool, err error) {
-	return s.update(ctx, k, change, "(attribute_not_exists(pk) OR x > :now)", when, values)
+	it, held, err = s.tryUpdate(ctx, k, change, "(attribute_not_exists(pk) OR x > :now)", when, values)
+	return s.asItIs(ctx, k, it, held, err)
 }
 
-func (s *Store) update(ctx context.Context, k key, change, condition, when string, values map[string]any) (it item, held bool, err error) {
+// present is a condition of a record that is there, and has not expired.
+const present = "x > :now"
+
+// asItIs reads the record of an update that did not hold and has not told it: it is
+// absent, or an emulator does not tell it.
+func (s *Store) asItIs(ctx context.Context, k key, it item, held bool, err error) (item, bool, error) {
+	if held || it != nil || err != nil {
+		return it, held, err
+	}
+	it, err = s.read(ctx, s.config.RecordsTable, k, true)
+	return it, false, err
+}
+
+// tryUpdate is an update whose record, if it did not hold, may not be told.
+func (s *Store) tryUpdate(ctx context.Context, k key, change, condition, when string, values map[string]any) (it item, held bool, err error) {
 	attrs, err := encode(values)
 	if err != nil {
 		return nil, false, err
@@ -218,11 +241,7 @@ func (s *Store) update(ctx context.Context, k key, change, condition, when strin
 		return nil, false, err
 	case !ok:
 		return out.Attributes, true, nil
-	case failed.Item == nil:
-		// Absent; or an emulator that does not return it.
-		it, err = s.read(ctx, s.config.RecordsTable, k, true)
-		return it, false, err
-	case s.expired(failed.Item):
+	case failed.Item != nil && s.expired(failed.Item):
 		return nil, false, nil
 	}
 	return failed.Item, false, nil

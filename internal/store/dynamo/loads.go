@@ -131,9 +131,10 @@ func (s *Store) Admit(ctx context.Context, agentID, runID string, limit store.Li
 // neither may be, held is false, with the load as it is.
 func (s *Store) putLoad(ctx context.Context, agentID, runID string, limit store.Limit, known, next store.Load) (current store.Load, held bool, err error) {
 	var it item
+	k := loadKey(agentID)
 	if next.Window.Equal(known.Window) && len(next.InFlight) == len(known.InFlight)+1 {
-		it, held, err = s.updateRecord(ctx, loadKey(agentID),
-			"SET n = n + :one, v = v + :one, x = :expires, f.#run = :until",
+		it, held, err = s.tryUpdate(ctx, k,
+			"SET n = n + :one, v = v + :one, x = :expires, f.#run = :until", present,
 			"w = :window AND n < :rate AND size(f) < :places AND attribute_not_exists(f.#run)", map[string]any{
 				"#run": part("", runID), ":one": 1, ":expires": s.expiry(), ":until": next.InFlight[runID],
 				":window": known.Window, ":rate": limit.RatePerMinute, ":places": limit.MaxInFlight,
@@ -144,12 +145,14 @@ func (s *Store) putLoad(ctx context.Context, agentID, runID string, limit store.
 			when, values = "x > :now AND v = :known", item{":known": num(int64(known.Revision))}
 		}
 		held, err = s.putRecord(ctx, loadItem{
-			key: loadKey(agentID), Expires: s.expiry(),
+			key: k, Expires: s.expiry(),
 			Window: next.Window, Count: next.Count, InFlight: next.InFlight, Revision: next.Revision,
 		}, when, values)
-		if err == nil && !held {
-			it, err = s.read(ctx, s.config.RecordsTable, loadKey(agentID), true)
-		}
+	}
+	if err == nil && !held && it == nil {
+		var found map[key]item
+		found, err = s.readBatch(ctx, s.recordKey(k)) // as [Store.LookUpAgent] does: intake may read loads in no other way
+		it = found[k]
 	}
 	if err != nil {
 		return store.Load{}, false, err
@@ -160,7 +163,7 @@ func (s *Store) putLoad(ctx context.Context, agentID, runID string, limit store.
 
 // Release implements [store.Loads].
 func (s *Store) Release(ctx context.Context, agentID, runID string) error {
-	_, _, err := s.updateRecord(ctx, loadKey(agentID), "SET v = v + :one REMOVE f.#run", "attribute_exists(f.#run)",
+	_, err := s.changeRecord(ctx, loadKey(agentID), "SET v = v + :one REMOVE f.#run", "attribute_exists(f.#run)",
 		map[string]any{"#run": part("", runID), ":one": 1})
 	if err != nil {
 		return fmt.Errorf("release run %s: %w", runID, err)

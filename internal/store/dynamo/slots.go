@@ -17,7 +17,7 @@ type slotItem struct {
 func (s *Store) ReserveSlot(ctx context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error) {
 	k, at, step := slotKey(webhookID, interval), now.UnixMicro(), interval.Microseconds()
 	for {
-		it, held, err := s.updateRecord(ctx, k, "SET fr = fr + :step, x = :x", "fr > :at",
+		it, held, err := s.tryUpdate(ctx, k, "SET fr = fr + :step, x = :x", present, "fr > :at",
 			map[string]any{":step": step, ":x": s.expiry(), ":at": at})
 		if held {
 			var taken slotItem
