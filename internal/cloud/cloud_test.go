@@ -78,6 +78,7 @@ func TestTheStack(t *testing.T) {
 		"what a user deletes is gone":                                              deleted,
 		"a delivery goes to its own function as often as its schedule says":        recursive,
 		"an endpoint that hangs does not hold the others up":                       hanging,
+		"an attempt that was recorded by halves is recorded whole":                 halfRecorded,
 		"a lone slow endpoint holds its batch by a lease":                          leased,
 		"while runs don't start, triggers don't wait for them":                     backlog,
 		"a rate limit is kept":                                                     limited,

@@ -272,6 +272,37 @@ func (c client) chat(source, begin string) (messages <-chan received) {
 	return messages
 }
 
+// halfRecorded has a later attempt be recorded by halves: the attempt is there when
+// its message comes again, and its delivery does not know of it.
+func halfRecorded(t *testing.T, s *stack) {
+	var refused atomic.Bool
+	s.fail(func(c cloud.Call) int {
+		if c.From == "DeliverFunction" && c.Action == "UpdateItem" && bytes.Contains(c.Request, []byte(`"dlv#`)) && refused.CompareAndSwap(false, true) {
+			return http.StatusBadRequest // which the SDK does not repeat
+		}
+		return 0
+	})
+	target, _ := receiver(t, echo)
+	url, _ := receiver(t, func(w http.ResponseWriter, number int, _ received) {
+		if number == 1 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	path, trigger := s.deployment(target)
+	webhook := path + "/outgoing-webhooks/" + s.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"out","url":%q,"events":["run.succeeded"],"environment":"production","retry":{"schedule_seconds":[1]}}`, url), 201)["id"].(string)
+	s.call("POST", trigger, `{}`, 202)
+	s.eventually("the delivery is as its second attempt has left it", func() object {
+		if list := s.deliveries(webhook); len(list) == 1 && list[0]["status"] == "succeeded" {
+			if list[0]["attempt_count"] != 2.0 || !refused.Load() {
+				t.Errorf("it is %v; refused: %t", list[0], refused.Load())
+			}
+			return list[0]
+		}
+		return nil
+	})
+}
+
 // leased has a lone endpoint answer slowly: its request is not given up, and has a
 // lease for as long as it takes. A busy machine may take too long to note that it is
 // slow, and then there is none: another is tried.
