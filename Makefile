@@ -26,7 +26,7 @@ verify-template: ## lint the templates, build by the SAM CLI, create the stack i
 	$(EMULATORS) -tool -- python -W ignore -m unittest discover -s infra/verify
 
 test-stack: translate ## run the functions' real binaries as the template deploys them, and kill some
-	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -timeout 30m -parallel=24 -run TestTheStack ./internal/cloud
+	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -timeout 30m -parallel=12 -run TestTheStack ./internal/cloud
 
 sim: ## simulate 10,000 seeds of trouble, half of them fresh, or as many as SEEDS says; make sim FIRST=… SEEDS=… repeats some
 	go test -count=1 -timeout 1h -v -run '^TestSimulation$$' ./internal/sim -first=$(or $(FIRST),0) -seeds=$(or $(SEEDS),10000)
