@@ -175,14 +175,18 @@ func (r *Room) Receive(ctx context.Context, id string, text []byte) error {
 	}
 }
 
-// watch makes the connection a watcher if its API token is still there. Whoever
-// deletes that token looks for watchers afterwards: so the connection becomes one
-// before its token is looked up, and is found by one of the two.
+// watch makes the connection a watcher if its API token is still there, which is
+// looked up twice. Before: who has none must not see a single line. After: whoever
+// deletes the token looks for watchers afterwards, so one that was deleted
+// meanwhile is found by one of the two.
 func (r *Room) watch(ctx context.Context, c boathook.Connection) error {
-	if err := r.Store.Watch(ctx, c); err != nil {
-		return err
-	}
 	err := r.checkToken(ctx, c.WorkspaceID, c.TokenID)
+	if err == nil {
+		if err := r.Store.Watch(ctx, c); err != nil {
+			return err
+		}
+		err = r.checkToken(ctx, c.WorkspaceID, c.TokenID)
+	}
 	switch {
 	case boathook.IsKind(err, boathook.Unauthorized):
 		return r.refuse(ctx, c, unauthorized)

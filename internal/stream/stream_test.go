@@ -399,6 +399,19 @@ func TestAnAPITokensDeletionClosesTheWebSocketsThatItOpened(t *testing.T) {
 	}
 }
 
+// raced is the embedded store with something that happens just before or after a
+// connection becomes a watcher.
+type raced struct {
+	stream.Store
+	before, after func()
+}
+
+func (r raced) Watch(ctx context.Context, c boathook.Connection) error {
+	r.before()
+	defer r.after()
+	return r.Store.Watch(ctx, c)
+}
+
 func TestADeletedAPITokensWebSocketTokenOpensNothing(t *testing.T) {
 	const refused = `{"type":"error","payload":{"error":"unauthorized","message":"unauthorized"}}`
 	for name, tt := range map[string]struct {
@@ -420,6 +433,7 @@ func TestADeletedAPITokensWebSocketTokenOpensNothing(t *testing.T) {
 				p.send("c", fill(f))
 			}
 			p.deleteToken("tok_a")
+			p.Room.Store = raced{p.store, func() { t.Error("it watches, if for a moment") }, func() {}}
 			for _, f := range tt.after {
 				p.send("c", fill(f))
 			}
@@ -432,19 +446,6 @@ func TestADeletedAPITokensWebSocketTokenOpensNothing(t *testing.T) {
 			}
 		})
 	}
-}
-
-// raced is the embedded store with something that happens just before or after a
-// connection becomes a watcher.
-type raced struct {
-	stream.Store
-	before, after func()
-}
-
-func (r raced) Watch(ctx context.Context, c boathook.Connection) error {
-	r.before()
-	defer r.after()
-	return r.Store.Watch(ctx, c)
 }
 
 func TestATokenThatIsDeletedMeanwhileLeavesNoWatcher(t *testing.T) {
