@@ -86,8 +86,14 @@ func TestTheMessageNamesWhatTheTriggersPresetHasTold(t *testing.T) {
 		got = job
 		return target.Result{Output: []byte(`{}`)}
 	})
-	_, r := p.acceptAgent(t, `{"action":"opened"}`, func(r *boathook.Run) { r.EventName, r.EventSource = "pull_request.opened", "github" })
+	_, r := p.acceptAgent(t, `{"action":"opened"}`, func(r *boathook.Run) {
+		r.EventName, r.EventSource = "pull_request.opened", "github"
+		r.Details = boathook.TriggerDetails{Event: "pull_request.opened", DeliveryID: "72d3162e"}
+	})
 	must(t, p.Handle(t.Context(), message(t, r)))
+	if got.Details != r.Details {
+		t.Errorf("the target is told %+v", got.Details)
+	}
 	if got.Message != "Webhook event received:\nEvent: pull_request.opened\nSource: github\nData: {action: opened}" || got.SessionTitle != "Webhook: pull_request.opened" {
 		t.Errorf("the job is %+v", got)
 	}

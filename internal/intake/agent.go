@@ -175,6 +175,7 @@ func (in *Intake) acceptAgent(answer http.Header, r request, view store.AgentVie
 			VersionID: live.ID, VersionNumber: live.Number, Environment: boathook.Production,
 			Trigger: boathook.TriggerWebhook, InputHash: boathook.HashInput(told.input), CreatedAt: r.at, Status: boathook.RunPending,
 			EventName: boathook.Label(told.event), EventSource: boathook.Label(told.source), Fenced: agent.Agent.FencePayload,
+			Details: told.details,
 		},
 		Input: told.input,
 	}, view, told.byDelivery(r.key))
@@ -192,6 +193,7 @@ func (in *Intake) acceptAgent(answer http.Header, r request, view store.AgentVie
 type told struct {
 	input         []byte
 	event, source string
+	details       boathook.TriggerDetails
 	handshake     *provider.Answer // the answer to one that only asks whether somebody is there
 	accepted      *provider.Answer // what its provider wants to be told; nil: the usual
 	delivery      string           // a preset's own id of the delivery; empty if it has none
@@ -216,7 +218,11 @@ func (in *Intake) authenticate(answer http.Header, r request, agent boathook.Sou
 	}
 	input, err := agentInput(r)
 	payload := boathook.ParseAgentPayload(input)
-	return told{input: input, event: payload.Event, source: payload.Source}, err
+	var reading provider.Reading
+	if payload.Event != boathook.Unknown {
+		reading.Event = payload.Event
+	}
+	return told{input: input, event: payload.Event, source: payload.Source, details: detailsOf(r, reading)}, err
 }
 
 func agentInput(r request) ([]byte, error) {
@@ -301,7 +307,7 @@ func (in *Intake) byPreset(r request, agent boathook.Source) (told, error) {
 	payload := boathook.ParseAgentPayload(reading.Input)
 	t := told{
 		input: reading.Input, event: payload.Event, source: sender.Name(), accepted: reading.Accepted,
-		delivery: reading.Key, signed: reading.KeySigned,
+		delivery: reading.Key, signed: reading.KeySigned, details: detailsOf(r, reading),
 	}
 	own := v.Preset == provider.HMAC || v.Preset == provider.Token // of one's own sender, which may write what Crewship's document shows
 	if own {

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"boathook/internal/boathook"
 	"boathook/internal/fixture"
 	"boathook/internal/store"
@@ -307,5 +309,39 @@ func TestATraceIsOfTheAgentThatThePathNames(t *testing.T) {
 		if !strings.Contains(strings.Join(got, "\n"), want) || len(got) != 3 {
 			t.Errorf("kept %q, want %q", got, want)
 		}
+	}
+}
+
+func TestWhatAnAgentsTriggerSaysBesideItsBodyTravelsWithTheRun(t *testing.T) {
+	const hook, own = `{"action":"opened"}`, `{"event":"build.failed","source":"ci"}`
+	github := []string{"X-Hub-Signature-256", hookSignature(fixture.AgentSecret, hook), "X-GitHub-Event", "pull_request", "X-GitHub-Delivery", "72d3162e"}
+	for name, tc := range map[string]struct {
+		query, body string
+		headers     []string
+		want        boathook.TriggerDetails
+	}{
+		"a preset's": {"?env=prod&token=hunter2", hook, append(github, "Content-Type", "application/json"),
+			boathook.TriggerDetails{Event: "pull_request.opened", DeliveryID: "72d3162e", ContentType: "application/json", Query: "env=prod"}},
+		"the document's": {"?n=1&n=2", own, []string{"X-Signature", sign(own), "Content-Type", "text/plain"},
+			boathook.TriggerDetails{Event: "build.failed", ContentType: "text/plain", Query: "n=1&n=2"}},
+		"by the plain secret":   {"", own, []string{"X-Webhook-Secret", fixture.AgentSecret}, boathook.TriggerDetails{Event: "build.failed"}},
+		"one that says nothing": {"", `{}`, []string{"X-Signature", sign(`{}`)}, boathook.TriggerDetails{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newAgentPlace(t, byPreset(boathook.Verification{Preset: "github"}))
+			w, _ := p.serve(http.MethodPost, p.path+tc.query, tc.body, tc.headers...)
+			wantAnswer(t, w, http.StatusAccepted, agentAccepted)
+			queued := p.queued(t)
+			if len(queued) != 1 {
+				t.Fatalf("%d runs were queued", len(queued))
+			}
+			head, err := p.store.RunHead(t.Context(), queued[0].ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]boathook.TriggerDetails{tc.want, tc.want}, []boathook.TriggerDetails{queued[0].Details, head.Details}); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -157,12 +157,7 @@ func (p *place) trigger(body string, headers ...string) *httptest.ResponseRecord
 
 // postAs posts to the fixture's URL with a query, which may be anything.
 func (p *place) postAs(query, body string, headers ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodPost, "/webhooks/runs/"+p.Token.Text+query, strings.NewReader(body))
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
-	}
-	w := httptest.NewRecorder()
-	p.handler.ServeHTTP(w, r)
+	w, _ := p.serve(http.MethodPost, "/webhooks/runs/"+p.Token.Text+query, body, headers...)
 	return w
 }
 
@@ -170,13 +165,19 @@ func (p *place) post(path, body string, headers ...string) *httptest.ResponseRec
 	return p.ask(http.MethodPost, path, body, headers...)
 }
 
-func (p *place) ask(method, path, body string, headers ...string) *httptest.ResponseRecorder {
+// serve has the handler answer a request, which need not be one that is documented.
+func (p *place) serve(method, path, body string, headers ...string) (*httptest.ResponseRecorder, *http.Request) {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
 	p.handler.ServeHTTP(w, r)
+	return w, r
+}
+
+func (p *place) ask(method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	w, r := p.serve(method, path, body, headers...)
 	if t, ok := p.t.(*testing.T); ok && slices.Contains(routes, r.Pattern) { // benchmarks measure the handler alone
 		document.Check(t, r.Pattern, r, "", w) // a body may be anything
 	}

@@ -251,6 +251,7 @@ func (a *api) agentRun(agent, id string, o *boathook.Outcome) {
 		RunHead: boathook.RunHead{
 			ID: id, WorkspaceID: "ws_local", SourceID: idOf(agent), VersionID: "ver_a", VersionNumber: 1, Environment: boathook.Production,
 			Trigger: boathook.TriggerWebhook, CreatedAt: now, Status: boathook.RunPending, EventName: "push", EventSource: "github",
+			Details: boathook.TriggerDetails{Event: "push", DeliveryID: "72d3162e", Query: "env=prod"},
 		},
 		Input: boathook.EmptyInput,
 	}
@@ -420,6 +421,11 @@ func TestARunOfAnAgentIsLookedUp(t *testing.T) {
 	listed := a.array("/api/v1/agents/" + idOf(agent) + "/runs")
 	if got := a.ask(200, "GET", "/api/v1/runs/run_a", ""); len(listed) != 1 || !reflect.DeepEqual(got, listed[0]) {
 		t.Errorf("got %v, listed is %v", got, listed)
+	}
+	// What the trigger said beside its body has no place in Crewship's shape.
+	details := object{"event": "push", "delivery_id": "72d3162e", "content_type": nil, "query": map[string]any{"env": "prod"}}
+	if got := a.ask(200, "GET", "/v1/runs/run_a", ""); got.text("agent_id") != idOf(agent) || !reflect.DeepEqual(object(got["trigger_details"].(map[string]any)), details) {
+		t.Errorf("got %v, want the details %v", got, details)
 	}
 	deployment := a.deployment()
 	a.version(deployment, "production")
