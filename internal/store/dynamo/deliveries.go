@@ -466,7 +466,7 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveri
 	if err != nil {
 		return nil, "", fmt.Errorf("list deliveries of %s: %w", q.WebhookID, err)
 	}
-	for _, it := range found {
+	for _, it := range objects(found) {
 		d, err := it.delivery(q.WorkspaceID)
 		if err != nil {
 			return nil, "", err

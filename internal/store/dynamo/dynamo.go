@@ -5,8 +5,9 @@
 // order in which a crash leaves nothing wrong, without transactions. The table
 // in package store's documentation tells what each method costs.
 //
-// Items of the config table hold the domain's own fields under the fields' own
-// names. Items of the records table are many, so their attributes have names of
+// Each stored object has an item type, with a name of its own for each attribute: a
+// field of the domain can be renamed, and what is stored stays. Items of the config
+// table have the names in full. Items of the records table are many, so their attributes have names of
 // one or two letters and their long texts are compressed: the first successful
 // attempt of a delivery is one item of at most 1 KiB, which is one write unit.
 package dynamo

@@ -70,7 +70,7 @@ func rejection(outcome boathook.RequestOutcome) boathook.Request {
 
 // TestEveryItemKeepsItsKeyAndItsAttributes is a golden test: what is stored
 // outlives the code, so no key may change, nor the name or the type of an
-// attribute. In the config table these are the domain's fields.
+// attribute.
 func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 	ctx := t.Context()
 	r := run()

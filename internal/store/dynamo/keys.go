@@ -16,16 +16,16 @@ import (
 // The config table. The local index by-place sorts what is listed in pages.
 //
 //	pk         sk         place                    item
-//	ws#<ws>    workspace                           Workspace
-//	ws#<ws>    tok#<id>   tok#<time>#<id>          Token, to be listed
-//	ws#<ws>    src#<id>   src#<kind>#<time>#<id>   Source, to be listed; of an agent: src#agent#<crew>#<time>#<id>
+//	ws#<ws>    workspace                           workspaceItem
+//	ws#<ws>    tok#<id>   tok#<time>#<id>          tokenItem, to be listed
+//	ws#<ws>    src#<id>   src#<kind>#<time>#<id>   sourceItem, to be listed; of an agent: src#agent#<crew>#<time>#<id>
 //	ws#<ws>    slug#<crew>#<slug>                  slugItem
-//	tok#<hash> token                               Token, to be found
-//	src#<src>  source                              Source
+//	tok#<hash> token                               tokenItem, to be found
+//	src#<src>  source                              sourceItem
 //	src#<src>  live                                liveItem
-//	src#<src>  ver#<id>   ver#<number>#<id>        Version
-//	src#<src>  in#<id>                             IncomingWebhook
-//	src#<src>  out#<id>                            OutgoingWebhook, without its Health
+//	src#<src>  ver#<id>   ver#<number>#<id>        versionItem
+//	src#<src>  in#<id>                             incomingItem
+//	src#<src>  out#<id>                            outgoingItem
 //
 // The records table. The sparse index by-parent sorts a source's runs by their
 // creation, a webhook's deliveries that have not succeeded by their events' times,

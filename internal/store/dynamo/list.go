@@ -213,9 +213,9 @@ func cut[T any](found []placed[T], edge string, limit int) (page []placed[T], ne
 	return page, next
 }
 
-// page merges lists and returns the part of them that p asks for: those
-// items' objects for which keep is true.
-func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func(string) bool, keep func(T) bool, stages ...[]list) (page []T, next string, err error) {
+// page merges lists and returns the part of them that p asks for: those items for
+// which keep is true.
+func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func(string) bool, keep func(T) bool, stages ...[]list) (page []placed[T], next string, err error) {
 	from, err := parseCursor(p.Cursor, validPosition)
 	if err != nil {
 		return nil, "", err
@@ -228,15 +228,29 @@ func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func
 	if err != nil {
 		return nil, "", err
 	}
-	found, next = cut(found, edge, p.Limit)
-	return objects(found), next, nil
+	page, next = cut(found, edge, p.Limit)
+	return page, next, nil
 }
 
-func objects[T any](found []placed[T]) (objects []T) {
-	for _, f := range found {
-		objects = append(objects, f.object)
+// listed is a page of the objects that have places of a kind, in the partition of
+// the config table that k is in.
+func listed[I, T any](ctx context.Context, s *Store, k key, places string, p store.Page, object func(I) T) ([]T, string, error) {
+	found, next, err := page[I](ctx, s, p, isPosition, nil, []list{{
+		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: k.PK, prefix: places,
+	}})
+	return each(objects(found), object), next, err
+}
+
+func objects[T any](found []placed[T]) []T {
+	return each(found, func(f placed[T]) T { return f.object })
+}
+
+// each converts all of some; none are nil.
+func each[From, To any](some []From, convert func(From) To) (all []To) {
+	for _, one := range some {
+		all = append(all, convert(one))
 	}
-	return objects
+	return all
 }
 
 func cursorOf(position string) string { return base64.RawURLEncoding.EncodeToString([]byte(position)) }

@@ -38,11 +38,11 @@ func (s *Store) LookUpAgent(ctx context.Context, agentID string, runIDs ...strin
 		return view, fmt.Errorf("look up agent %s: %w", agentID, err)
 	}
 	if it, ok := found[agent]; ok {
-		src, err := decode[boathook.Source](it)
+		agent, err := decode[sourceItem](it)
 		if err != nil {
 			return view, err
 		}
-		if src.Kind == boathook.Agent {
+		if src := agent.source(); src.Kind == boathook.Agent {
 			view.Agent = &src
 		}
 	}

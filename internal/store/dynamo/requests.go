@@ -103,10 +103,7 @@ func (s *Store) Requests(ctx context.Context, q store.RequestQuery) (requests []
 		}
 	}
 	found, next = cut(found, edge, q.Limit)
-	for _, r := range found {
-		requests = append(requests, r.object)
-	}
-	return requests, next, nil
+	return objects(found), next, nil
 }
 
 // accepted looks at the source's runs for those that the webhook has started.

@@ -70,19 +70,10 @@ func needsHeads(q store.RunQuery) bool {
 
 // runEntries reads a page of an index.
 func (s *Store) runEntries(ctx context.Context, q store.RunQuery) (entries []placed[headItem], next string, err error) {
-	from, err := parseCursor(q.Cursor, isPosition)
-	if err != nil {
-		return nil, "", err
-	}
 	if len(q.Statuses) == 0 && q.Environment == "" {
 		q.Look = q.Limit // all of them are wanted
 	}
-	found, edge, err := lookAll(ctx, s, from, q.Share(runShards), entryWanted(q), s.runLists(q))
-	if err != nil {
-		return nil, "", err
-	}
-	entries, next = cut(found, edge, q.Limit)
-	return entries, next, nil
+	return page(ctx, s, q.Page, isPosition, entryWanted(q), s.runLists(q))
 }
 
 // Runs implements [store.Runs]. Heads and texts are read at once, since entries

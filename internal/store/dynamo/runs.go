@@ -150,10 +150,11 @@ func (s *Store) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID st
 		return view, fmt.Errorf("look up trigger %s of %s: %w", webhookID, sourceID, err)
 	}
 	if it, ok := found[webhook]; ok {
-		w, err := decode[boathook.IncomingWebhook](it)
+		incoming, err := decode[incomingItem](it)
 		if err != nil {
 			return view, err
 		}
+		w := incoming.incoming()
 		view.Webhook = &w
 	}
 	mark, err := decode[backlogItem](found[backlog])

@@ -16,8 +16,8 @@ import (
 // slugItem says which agent of a crew has a slug, or is about to. It counts while
 // the agent has the slug indeed, and for [slugGrace] after it was taken.
 type slugItem struct {
-	AgentID string
-	TakenAt time.Time
+	AgentID string    `dynamodbav:"AgentID"`
+	TakenAt time.Time `dynamodbav:"TakenAt"`
 }
 
 // slugGrace is longer than the writes take that follow the taking of a slug. After
@@ -66,7 +66,7 @@ func (s *Store) slugHolder(ctx context.Context, k key, crewID, slug string) (hol
 	if holder, err = decode[slugItem](it); err != nil {
 		return holder, false, err
 	}
-	agent, err := fetch[boathook.Source](ctx, s, "source "+holder.AgentID, sourceKey(holder.AgentID), true)
+	agent, err := s.source(ctx, holder.AgentID)
 	if boathook.IsKind(err, boathook.NotFound) {
 		return holder, false, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -15,19 +16,81 @@ import (
 	"boathook/internal/store"
 )
 
+// sourceItem is a source, to be listed or by its id.
+type sourceItem struct {
+	Revision    int                 `dynamodbav:"Revision"`
+	ID          string              `dynamodbav:"ID"`
+	WorkspaceID string              `dynamodbav:"WorkspaceID"`
+	Kind        boathook.SourceKind `dynamodbav:"Kind"`
+	Owner       string              `dynamodbav:"Owner"`
+	Name        string              `dynamodbav:"Name"`
+	CreatedAt   time.Time           `dynamodbav:"CreatedAt"`
+	Agent       *agentItem          `dynamodbav:"Agent"`
+	App         *appItem            `dynamodbav:"App"`
+}
+
+type agentItem struct {
+	CrewID           string           `dynamodbav:"CrewID"`
+	Slug             string           `dynamodbav:"Slug"`
+	RequireTimestamp bool             `dynamodbav:"RequireTimestamp"`
+	KeepPlainSecret  bool             `dynamodbav:"KeepPlainSecret"`
+	RatePerMinute    int              `dynamodbav:"RatePerMinute"`
+	MaxInFlight      int              `dynamodbav:"MaxInFlight"`
+	DedupeSeconds    int              `dynamodbav:"DedupeSeconds"`
+	FencePayload     bool             `dynamodbav:"FencePayload"`
+	Verification     verificationItem `dynamodbav:"Verification"`
+	SealedSecret     []byte           `dynamodbav:"SealedSecret"`
+}
+
+type appItem struct {
+	Type      boathook.AppType `dynamodbav:"Type"`
+	UpdatedAt time.Time        `dynamodbav:"UpdatedAt"`
+}
+
+func newSourceItem(s boathook.Source) sourceItem {
+	it := sourceItem{
+		Revision: s.Revision, ID: s.ID, WorkspaceID: s.WorkspaceID, Kind: s.Kind, Owner: s.Owner, Name: s.Name, CreatedAt: s.CreatedAt,
+		App: (*appItem)(s.App),
+	}
+	if a := s.Agent; a != nil {
+		it.Agent = &agentItem{
+			CrewID: a.CrewID, Slug: a.Slug, RequireTimestamp: a.RequireTimestamp, KeepPlainSecret: a.KeepPlainSecret,
+			RatePerMinute: a.RatePerMinute, MaxInFlight: a.MaxInFlight, DedupeSeconds: a.DedupeSeconds, FencePayload: a.FencePayload,
+			Verification: verificationItem(a.Verification), SealedSecret: a.SealedSecret,
+		}
+	}
+	return it
+}
+
+func (it sourceItem) source() boathook.Source {
+	s := boathook.Source{
+		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, Kind: it.Kind, Owner: it.Owner, Name: it.Name, CreatedAt: it.CreatedAt,
+		App: (*boathook.AppSettings)(it.App),
+	}
+	if a := it.Agent; a != nil {
+		s.Agent = &boathook.AgentSettings{
+			CrewID: a.CrewID, Slug: a.Slug, RequireTimestamp: a.RequireTimestamp, KeepPlainSecret: a.KeepPlainSecret,
+			RatePerMinute: a.RatePerMinute, MaxInFlight: a.MaxInFlight, DedupeSeconds: a.DedupeSeconds, FencePayload: a.FencePayload,
+			Verification: boathook.Verification(a.Verification), SealedSecret: a.SealedSecret,
+		}
+	}
+	return s
+}
+
 // PutSource implements [store.Sources]. A new source is listed first, so that
 // whatever exists can be found and deleted. Of one that is changed the entry in
 // the list follows, also when the call is repeated that a death has broken off.
 func (s *Store) PutSource(ctx context.Context, src boathook.Source) error {
 	read := src.Revision
 	src.Revision++
-	it, err := encodeAt(sourceKey(src.ID), src)
+	object := newSourceItem(src)
+	it, err := encodeAt(sourceKey(src.ID), object)
 	if err != nil {
 		return fmt.Errorf("put source %s: %w", src.ID, err)
 	}
 	steps := []func() error{
 		func() error {
-			return s.put(ctx, listedSourceKey(src.WorkspaceID, src.ID), sourcePlace(src), src)
+			return s.put(ctx, listedSourceKey(src.WorkspaceID, src.ID), sourcePlace(src), object)
 		},
 		func() error {
 			err := s.putRevision(ctx, it, read)
@@ -59,7 +122,7 @@ func (s *Store) PutSource(ctx context.Context, src boathook.Source) error {
 // withSlug adds to the steps that put an agent: first it takes its slug, and last
 // it gives up the one before.
 func (s *Store) withSlug(ctx context.Context, agent boathook.Source, steps []func() error) ([]func() error, error) {
-	before, err := fetch[boathook.Source](ctx, s, "source "+agent.ID, sourceKey(agent.ID), true)
+	before, err := s.source(ctx, agent.ID)
 	if err != nil && !boathook.IsKind(err, boathook.NotFound) {
 		return nil, err
 	}
@@ -72,18 +135,22 @@ func (s *Store) withSlug(ctx context.Context, agent boathook.Source, steps []fun
 
 // Source implements [store.Sources].
 func (s *Store) Source(ctx context.Context, workspaceID, id string) (boathook.Source, error) {
-	src, err := fetch[boathook.Source](ctx, s, "source "+id, sourceKey(id), true)
+	src, err := s.source(ctx, id)
 	if err == nil && src.WorkspaceID != workspaceID {
 		return boathook.Source{}, notFound("source " + id)
 	}
 	return src, err
 }
 
+// source is a source of whichever workspace.
+func (s *Store) source(ctx context.Context, id string) (boathook.Source, error) {
+	it, err := fetch[sourceItem](ctx, s, "source "+id, sourceKey(id), true)
+	return it.source(), err
+}
+
 // Sources implements [store.Sources].
 func (s *Store) Sources(ctx context.Context, workspaceID string, kind boathook.SourceKind, p store.Page) ([]boathook.Source, string, error) {
-	sources, next, err := page[boathook.Source](ctx, s, p, isPosition, nil, []list{{
-		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: workspaceKey(workspaceID).PK, prefix: sourcePlaces(kind),
-	}})
+	sources, next, err := listed(ctx, s, workspaceKey(workspaceID), sourcePlaces(kind), p, sourceItem.source)
 	if err != nil {
 		return nil, "", fmt.Errorf("list sources of %s: %w", workspaceID, err)
 	}
@@ -95,9 +162,7 @@ func (s *Store) CrewAgents(ctx context.Context, workspaceID, crewID string, p st
 	if !boathook.IsID(crewID) {
 		return nil, "", nil // a place may begin in many ways
 	}
-	agents, next, err := page[boathook.Source](ctx, s, p, isPosition, nil, []list{{
-		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: workspaceKey(workspaceID).PK, prefix: agentPlaces(crewID),
-	}})
+	agents, next, err := listed(ctx, s, workspaceKey(workspaceID), agentPlaces(crewID), p, sourceItem.source)
 	if err != nil {
 		return nil, "", fmt.Errorf("list agents of %s: %w", crewID, err)
 	}
@@ -106,9 +171,7 @@ func (s *Store) CrewAgents(ctx context.Context, workspaceID, crewID string, p st
 
 // Agents implements [store.Sources].
 func (s *Store) Agents(ctx context.Context, workspaceID string, limit int) ([]boathook.Source, error) {
-	agents, _, err := page[boathook.Source](ctx, s, store.Page{Limit: limit}, isPosition, nil, []list{{
-		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: workspaceKey(workspaceID).PK, prefix: sourcePlaces(boathook.Agent),
-	}})
+	agents, _, err := listed(ctx, s, workspaceKey(workspaceID), sourcePlaces(boathook.Agent), store.Page{Limit: limit}, sourceItem.source)
 	if err != nil {
 		return nil, fmt.Errorf("list agents of %s: %w", workspaceID, err)
 	}
@@ -148,9 +211,9 @@ func (s *Store) deleteSource(ctx context.Context, workspaceID, id string) (exist
 	}
 	if existed {
 		// A crash before this leaves the slug to nobody, and so free.
-		source, err := decode[boathook.Source](deleted)
-		if err == nil && source.Agent != nil {
-			err = s.freeSlug(ctx, source)
+		it, err := decode[sourceItem](deleted)
+		if err == nil && it.Agent != nil {
+			err = s.freeSlug(ctx, it.source())
 		}
 		if err != nil {
 			return existed, err
@@ -179,10 +242,15 @@ func (s *Store) deleteSource(ctx context.Context, workspaceID, id string) (exist
 // liveItem is what is live of a source, and how many versions it has had. It
 // is there from the first version on.
 type liveItem struct {
-	WorkspaceID string
-	Versions    int
-	Production  *boathook.LiveVersion
-	Staging     *boathook.LiveVersion
+	WorkspaceID string           `dynamodbav:"WorkspaceID"`
+	Versions    int              `dynamodbav:"Versions"`
+	Production  *liveVersionItem `dynamodbav:"Production"`
+	Staging     *liveVersionItem `dynamodbav:"Staging"`
+}
+
+type liveVersionItem struct {
+	ID     string `dynamodbav:"ID"`
+	Number int    `dynamodbav:"Number"`
 }
 
 // liveAttributes are the liveItem's attributes by environment.
@@ -194,12 +262,48 @@ var liveAttributes = map[boathook.Environment]string{
 func (l liveItem) live() map[boathook.Environment]boathook.LiveVersion {
 	live := make(map[boathook.Environment]boathook.LiveVersion)
 	if l.Production != nil {
-		live[boathook.Production] = *l.Production
+		live[boathook.Production] = boathook.LiveVersion(*l.Production)
 	}
 	if l.Staging != nil {
-		live[boathook.Staging] = *l.Staging
+		live[boathook.Staging] = boathook.LiveVersion(*l.Staging)
 	}
 	return live
+}
+
+// versionItem is a version.
+type versionItem struct {
+	ID            string               `dynamodbav:"ID"`
+	SourceID      string               `dynamodbav:"SourceID"`
+	WorkspaceID   string               `dynamodbav:"WorkspaceID"`
+	Number        int                  `dynamodbav:"Number"`
+	Environment   boathook.Environment `dynamodbav:"Environment"`
+	Target        targetItem           `dynamodbav:"Target"`
+	CreatedAt     time.Time            `dynamodbav:"CreatedAt"`
+	SealedHeaders []byte               `dynamodbav:"SealedHeaders"`
+}
+
+type targetItem struct {
+	Type           boathook.TargetType `dynamodbav:"Type"`
+	URL            string              `dynamodbav:"URL"`
+	Headers        map[string]string   `dynamodbav:"Headers"`
+	FunctionARN    string              `dynamodbav:"FunctionARN"`
+	RuntimeARN     string              `dynamodbav:"RuntimeARN"`
+	Argv           []string            `dynamodbav:"Argv"`
+	TimeoutSeconds int                 `dynamodbav:"TimeoutSeconds"`
+}
+
+func newVersionItem(v boathook.Version) versionItem {
+	return versionItem{
+		ID: v.ID, SourceID: v.SourceID, WorkspaceID: v.WorkspaceID, Number: v.Number, Environment: v.Environment,
+		Target: targetItem(v.Target), CreatedAt: v.CreatedAt, SealedHeaders: v.SealedHeaders,
+	}
+}
+
+func (it versionItem) version() boathook.Version {
+	return boathook.Version{
+		ID: it.ID, SourceID: it.SourceID, WorkspaceID: it.WorkspaceID, Number: it.Number, Environment: it.Environment,
+		Target: boathook.Target(it.Target), CreatedAt: it.CreatedAt, SealedHeaders: it.SealedHeaders,
+	}
 }
 
 // AddVersion implements [store.Sources].
@@ -207,7 +311,7 @@ func (s *Store) AddVersion(ctx context.Context, v boathook.Version) (boathook.Ve
 	counted, err := s.updateLive(ctx, v, "SET WorkspaceID = :ws ADD Versions :one", map[string]any{":one": 1})
 	if err == nil {
 		v.Number = counted.Versions
-		err = s.put(ctx, versionKey(v.SourceID, v.ID), versionPlaces+numbered(int64(v.Number), v.ID), v)
+		err = s.put(ctx, versionKey(v.SourceID, v.ID), versionPlaces+numbered(int64(v.Number), v.ID), newVersionItem(v))
 	}
 	if err == nil {
 		err = s.Activate(ctx, v, v.Environment)
@@ -225,7 +329,7 @@ func (s *Store) Activate(ctx context.Context, v boathook.Version, env boathook.E
 		return boathook.InvalidField("environment", "not an environment: %q", env)
 	}
 	_, err := s.updateLive(ctx, v, "SET WorkspaceID = :ws, "+attribute+" = :live", map[string]any{
-		":live": boathook.LiveVersion{ID: v.ID, Number: v.Number},
+		":live": liveVersionItem{v.ID, v.Number},
 	})
 	if err != nil {
 		return fmt.Errorf("activate version %s: %w", v.ID, err)
@@ -263,14 +367,13 @@ func (s *Store) Live(ctx context.Context, sourceID string) (map[boathook.Environ
 
 // Version implements [store.Sources].
 func (s *Store) Version(ctx context.Context, sourceID, id string) (boathook.Version, error) {
-	return fetch[boathook.Version](ctx, s, "version "+id, versionKey(sourceID, id), true)
+	it, err := fetch[versionItem](ctx, s, "version "+id, versionKey(sourceID, id), true)
+	return it.version(), err
 }
 
 // Versions implements [store.Sources].
 func (s *Store) Versions(ctx context.Context, sourceID string, p store.Page) ([]boathook.Version, string, error) {
-	versions, next, err := page[boathook.Version](ctx, s, p, isPosition, nil, []list{{
-		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: sourceKey(sourceID).PK, prefix: versionPlaces,
-	}})
+	versions, next, err := listed(ctx, s, sourceKey(sourceID), versionPlaces, p, versionItem.version)
 	if err != nil {
 		return nil, "", fmt.Errorf("list versions of %s: %w", sourceID, err)
 	}

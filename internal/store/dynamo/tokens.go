@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -14,9 +15,31 @@ import (
 	"boathook/internal/store"
 )
 
+// workspaceItem is a workspace.
+type workspaceItem struct {
+	ID        string    `dynamodbav:"ID"`
+	Name      string    `dynamodbav:"Name"`
+	DataKey   []byte    `dynamodbav:"DataKey"`
+	CreatedAt time.Time `dynamodbav:"CreatedAt"`
+}
+
+func (it workspaceItem) workspace() boathook.Workspace { return boathook.Workspace(it) }
+
+// tokenItem is a token, to be listed or to be found.
+type tokenItem struct {
+	ID          string            `dynamodbav:"ID"`
+	WorkspaceID string            `dynamodbav:"WorkspaceID"`
+	Name        string            `dynamodbav:"Name"`
+	Role        boathook.Role     `dynamodbav:"Role"`
+	Hash        [sha256.Size]byte `dynamodbav:"Hash"`
+	CreatedAt   time.Time         `dynamodbav:"CreatedAt"`
+}
+
+func (it tokenItem) token() boathook.Token { return boathook.Token(it) }
+
 // PutWorkspace implements [store.Workspaces].
 func (s *Store) PutWorkspace(ctx context.Context, w boathook.Workspace) error {
-	it, err := encodeAt(workspaceKey(w.ID), w)
+	it, err := encodeAt(workspaceKey(w.ID), workspaceItem(w))
 	if err != nil {
 		return err
 	}
@@ -34,15 +57,16 @@ func (s *Store) PutWorkspace(ctx context.Context, w boathook.Workspace) error {
 
 // Workspace implements [store.Workspaces].
 func (s *Store) Workspace(ctx context.Context, id string) (boathook.Workspace, error) {
-	return fetch[boathook.Workspace](ctx, s, "workspace "+id, workspaceKey(id), true)
+	it, err := fetch[workspaceItem](ctx, s, "workspace "+id, workspaceKey(id), true)
+	return it.workspace(), err
 }
 
 // PutToken implements [store.Tokens]. The token is listed before it opens
 // anything, so that none is good that can't be revoked.
 func (s *Store) PutToken(ctx context.Context, t boathook.Token) error {
-	err := s.put(ctx, listedTokenKey(t.WorkspaceID, t.ID), tokenPlaces+position(t.CreatedAt, t.ID), t)
+	err := s.put(ctx, listedTokenKey(t.WorkspaceID, t.ID), tokenPlaces+position(t.CreatedAt, t.ID), tokenItem(t))
 	if err == nil {
-		err = s.put(ctx, tokenKey(t.Hash), "", t)
+		err = s.put(ctx, tokenKey(t.Hash), "", tokenItem(t))
 	}
 	if err != nil {
 		return fmt.Errorf("put token %s: %w", t.ID, err)
@@ -52,14 +76,13 @@ func (s *Store) PutToken(ctx context.Context, t boathook.Token) error {
 
 // TokenByHash implements [store.Tokens].
 func (s *Store) TokenByHash(ctx context.Context, hash [sha256.Size]byte) (boathook.Token, error) {
-	return fetch[boathook.Token](ctx, s, "token", tokenKey(hash), true)
+	it, err := fetch[tokenItem](ctx, s, "token", tokenKey(hash), true)
+	return it.token(), err
 }
 
 // Tokens implements [store.Tokens].
 func (s *Store) Tokens(ctx context.Context, workspaceID string, p store.Page) ([]boathook.Token, string, error) {
-	tokens, next, err := page[boathook.Token](ctx, s, p, isPosition, nil, []list{{
-		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: workspaceKey(workspaceID).PK, prefix: tokenPlaces,
-	}})
+	tokens, next, err := listed(ctx, s, workspaceKey(workspaceID), tokenPlaces, p, tokenItem.token)
 	if err != nil {
 		return nil, "", fmt.Errorf("list tokens of %s: %w", workspaceID, err)
 	}
@@ -68,7 +91,8 @@ func (s *Store) Tokens(ctx context.Context, workspaceID string, p store.Page) ([
 
 // Token implements [store.Tokens].
 func (s *Store) Token(ctx context.Context, workspaceID, id string) (boathook.Token, error) {
-	return fetch[boathook.Token](ctx, s, "token "+id, listedTokenKey(workspaceID, id), true)
+	it, err := fetch[tokenItem](ctx, s, "token "+id, listedTokenKey(workspaceID, id), true)
+	return it.token(), err
 }
 
 // DeleteToken implements [store.Tokens].

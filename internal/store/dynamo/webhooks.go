@@ -2,10 +2,12 @@ package dynamo
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -15,11 +17,122 @@ import (
 	"boathook/internal/store"
 )
 
+// incomingItem is an incoming webhook.
+type incomingItem struct {
+	Revision     int                  `dynamodbav:"Revision"`
+	ID           string               `dynamodbav:"ID"`
+	WorkspaceID  string               `dynamodbav:"WorkspaceID"`
+	SourceID     string               `dynamodbav:"SourceID"`
+	Name         string               `dynamodbav:"Name"`
+	Environment  boathook.Environment `dynamodbav:"Environment"`
+	Enabled      bool                 `dynamodbav:"Enabled"`
+	TokenHash    [sha256.Size]byte    `dynamodbav:"TokenHash"`
+	WaitForStart time.Duration        `dynamodbav:"WaitForStart"`
+	Verification verificationItem     `dynamodbav:"Verification"`
+	Filter       filterItem           `dynamodbav:"Filter"`
+	RerunFailed  *bool                `dynamodbav:"RerunFailed"`
+	CreatedAt    time.Time            `dynamodbav:"CreatedAt"`
+	UpdatedAt    time.Time            `dynamodbav:"UpdatedAt"`
+}
+
+// verificationItem is of an incoming webhook or of an agent.
+type verificationItem struct {
+	Preset          string `dynamodbav:"Preset"`
+	SealedSecret    []byte `dynamodbav:"SealedSecret"`
+	Header          string `dynamodbav:"Header"`
+	Algorithm       string `dynamodbav:"Algorithm"`
+	Encoding        string `dynamodbav:"Encoding"`
+	Prefix          string `dynamodbav:"Prefix"`
+	Separator       string `dynamodbav:"Separator"`
+	TimestampHeader string `dynamodbav:"TimestampHeader"`
+	DeliveryHeader  string `dynamodbav:"DeliveryHeader"`
+	EventHeader     string `dynamodbav:"EventHeader"`
+	EventPointer    string `dynamodbav:"EventPointer"`
+	TopicARN        string `dynamodbav:"TopicARN"`
+}
+
+type filterItem struct {
+	Events  []string        `dynamodbav:"Events"`
+	Pointer string          `dynamodbav:"Pointer"`
+	Equals  json.RawMessage `dynamodbav:"Equals"`
+}
+
+func newIncomingItem(w boathook.IncomingWebhook) incomingItem {
+	return incomingItem{
+		Revision: w.Revision, ID: w.ID, WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Name: w.Name,
+		Environment: w.Environment, Enabled: w.Enabled, TokenHash: w.TokenHash, WaitForStart: w.WaitForStart,
+		Verification: verificationItem(w.Verification), Filter: filterItem(w.Filter), RerunFailed: w.RerunFailed,
+		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
+	}
+}
+
+func (it incomingItem) incoming() boathook.IncomingWebhook {
+	return boathook.IncomingWebhook{
+		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, Name: it.Name,
+		Environment: it.Environment, Enabled: it.Enabled, TokenHash: it.TokenHash, WaitForStart: it.WaitForStart,
+		Verification: boathook.Verification(it.Verification), Filter: boathook.Filter(it.Filter), RerunFailed: it.RerunFailed,
+		CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
+	}
+}
+
+// outgoingItem is an outgoing webhook, without its health.
+type outgoingItem struct {
+	Revision      int                  `dynamodbav:"Revision"`
+	ID            string               `dynamodbav:"ID"`
+	WorkspaceID   string               `dynamodbav:"WorkspaceID"`
+	SourceID      string               `dynamodbav:"SourceID"`
+	Name          string               `dynamodbav:"Name"`
+	URL           string               `dynamodbav:"URL"`
+	Events        []boathook.EventType `dynamodbav:"Events"`
+	Environment   boathook.Environment `dynamodbav:"Environment"`
+	Dialect       string               `dynamodbav:"Dialect"`
+	Format        boathook.Format      `dynamodbav:"Format"`
+	Timeout       time.Duration        `dynamodbav:"Timeout"`
+	Retry         []time.Duration      `dynamodbav:"Retry"`
+	RateLimit     int                  `dynamodbav:"RateLimit"`
+	Enabled       bool                 `dynamodbav:"Enabled"`
+	Secrets       secretsItem          `dynamodbav:"Secrets"`
+	CreatedAt     time.Time            `dynamodbav:"CreatedAt"`
+	UpdatedAt     time.Time            `dynamodbav:"UpdatedAt"`
+	SealedHeaders []byte               `dynamodbav:"SealedHeaders"`
+	HeaderNames   []string             `dynamodbav:"HeaderNames"`
+	Disabled      disablingItem        `dynamodbav:"Disabled"`
+}
+
+type secretsItem struct {
+	Current       []byte    `dynamodbav:"Current"`
+	Previous      []byte    `dynamodbav:"Previous"`
+	PreviousUntil time.Time `dynamodbav:"PreviousUntil"`
+}
+
+type disablingItem struct {
+	At     time.Time `dynamodbav:"At"`
+	Reason string    `dynamodbav:"Reason"`
+}
+
+func newOutgoingItem(w boathook.OutgoingWebhook) outgoingItem {
+	return outgoingItem{
+		Revision: w.Revision, ID: w.ID, WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Name: w.Name, URL: w.URL,
+		Events: w.Events, Environment: w.Environment, Dialect: w.Dialect, Format: w.Format, Timeout: w.Timeout, Retry: w.Retry,
+		RateLimit: w.RateLimit, Enabled: w.Enabled, Secrets: secretsItem(w.Secrets), CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
+		SealedHeaders: w.SealedHeaders, HeaderNames: w.HeaderNames, Disabled: disablingItem(w.Disabled),
+	}
+}
+
+func (it outgoingItem) outgoing() boathook.OutgoingWebhook {
+	return boathook.OutgoingWebhook{
+		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, Name: it.Name, URL: it.URL,
+		Events: it.Events, Environment: it.Environment, Dialect: it.Dialect, Format: it.Format, Timeout: it.Timeout, Retry: it.Retry,
+		RateLimit: it.RateLimit, Enabled: it.Enabled, Secrets: boathook.SealedSecrets(it.Secrets), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
+		SealedHeaders: it.SealedHeaders, HeaderNames: it.HeaderNames, Disabled: boathook.Disabling(it.Disabled),
+	}
+}
+
 // PutIncoming implements [store.Webhooks].
 func (s *Store) PutIncoming(ctx context.Context, w boathook.IncomingWebhook) error {
 	read := w.Revision
 	w.Revision++
-	it, err := encodeAt(incomingKey(w.SourceID, w.ID), w)
+	it, err := encodeAt(incomingKey(w.SourceID, w.ID), newIncomingItem(w))
 	if err == nil {
 		err = s.putRevision(ctx, it, read)
 	}
@@ -46,24 +159,18 @@ func (s *Store) putRevision(ctx context.Context, it item, read int) error {
 
 // Incoming implements [store.Webhooks].
 func (s *Store) Incoming(ctx context.Context, sourceID, id string) (boathook.IncomingWebhook, error) {
-	return fetch[boathook.IncomingWebhook](ctx, s, "incoming webhook "+id, incomingKey(sourceID, id), true)
+	it, err := fetch[incomingItem](ctx, s, "incoming webhook "+id, incomingKey(sourceID, id), true)
+	return it.incoming(), err
 }
 
 // AllIncoming implements [store.Webhooks].
-func (s *Store) AllIncoming(ctx context.Context, sourceID string) (webhooks []boathook.IncomingWebhook, err error) {
-	for it, err := range s.below(ctx, sourceID, incomingWebhooks) {
-		if err != nil {
-			return nil, fmt.Errorf("list incoming webhooks of %s: %w", sourceID, err)
-		}
-		w, err := decode[boathook.IncomingWebhook](it)
-		if err != nil {
-			s.unreadable(ctx, err)
-			continue
-		}
-		webhooks = append(webhooks, w)
+func (s *Store) AllIncoming(ctx context.Context, sourceID string) ([]boathook.IncomingWebhook, error) {
+	items, err := below[incomingItem](ctx, s, sourceID, incomingWebhooks)
+	if err != nil && !errors.Is(err, store.ErrIncomplete) {
+		return nil, fmt.Errorf("list incoming webhooks of %s: %w", sourceID, err)
 	}
-	slices.SortStableFunc(webhooks, func(a, b boathook.IncomingWebhook) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return webhooks, nil
+	slices.SortStableFunc(items, func(a, b incomingItem) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return each(items, incomingItem.incoming), nil
 }
 
 // DeleteIncoming implements [store.Webhooks].
@@ -75,9 +182,8 @@ func (s *Store) DeleteIncoming(ctx context.Context, sourceID, id string) error {
 func (s *Store) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
 	read := w.Revision
 	w.Revision++
-	it, err := encodeAt(outgoingKey(w.SourceID, w.ID), w)
+	it, err := encodeAt(outgoingKey(w.SourceID, w.ID), newOutgoingItem(w))
 	if err == nil {
-		delete(it, "Health") // which has an item of its own
 		err = s.putRevision(ctx, it, read)
 	}
 	if err != nil {
@@ -89,7 +195,7 @@ func (s *Store) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) err
 // DisableOutgoing implements [store.Webhooks]. It names each attribute that it
 // writes, and is given back none but those: deliver's role allows no others.
 func (s *Store) DisableOutgoing(ctx context.Context, sourceID, id string, d boathook.Disabling) error {
-	values, err := encode(map[string]any{":no": false, ":one": 1, ":disabled": d})
+	values, err := encode(map[string]any{":no": false, ":one": 1, ":disabled": disablingItem(d)})
 	if err != nil {
 		return err
 	}
@@ -117,31 +223,24 @@ func (s *Store) Outgoing(ctx context.Context, sourceID, id string) (w boathook.O
 	if found[k] == nil {
 		return w, notFound("outgoing webhook " + id)
 	}
-	if w, err = decode[boathook.OutgoingWebhook](found[k]); err != nil {
+	it, err := decode[outgoingItem](found[k])
+	if err != nil {
 		return w, err
 	}
 	h, err := decode[healthItem](found[health])
+	w = it.outgoing()
 	w.Health = h.health()
 	return w, err
 }
 
 // AllOutgoing implements [store.Webhooks].
-func (s *Store) AllOutgoing(ctx context.Context, sourceID string) (webhooks []boathook.OutgoingWebhook, err error) {
-	var incomplete error
-	for it, err := range s.below(ctx, sourceID, outgoingWebhooks) {
-		if err != nil {
-			return nil, fmt.Errorf("list outgoing webhooks of %s: %w", sourceID, err)
-		}
-		w, err := decode[boathook.OutgoingWebhook](it)
-		if err != nil {
-			s.unreadable(ctx, err)
-			incomplete = fmt.Errorf("list outgoing webhooks of %s: %w", sourceID, store.ErrIncomplete)
-			continue
-		}
-		webhooks = append(webhooks, w)
+func (s *Store) AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error) {
+	items, err := below[outgoingItem](ctx, s, sourceID, outgoingWebhooks)
+	if err != nil {
+		err = fmt.Errorf("list outgoing webhooks of %s: %w", sourceID, err)
 	}
-	slices.SortStableFunc(webhooks, func(a, b boathook.OutgoingWebhook) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return webhooks, incomplete
+	slices.SortStableFunc(items, func(a, b outgoingItem) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return each(items, outgoingItem.outgoing), err
 }
 
 // DeleteOutgoing implements [store.Webhooks]. The webhook goes first: a health's key
@@ -158,11 +257,24 @@ func (s *Store) DeleteOutgoing(ctx context.Context, sourceID, id string) error {
 	return nil
 }
 
-// below reads all of a source's items whose sort keys have a prefix, the last
-// key first.
-func (s *Store) below(ctx context.Context, sourceID, prefix string) iter.Seq2[item, error] {
+// below reads all of a source's webhooks whose sort keys have a prefix. The error is
+// [store.ErrIncomplete], beside the others, if one of them can't be read.
+func below[I any](ctx context.Context, s *Store, sourceID, prefix string) (webhooks []I, err error) {
 	l := list{table: s.config.ConfigTable, consistent: true, partition: sourceKey(sourceID).PK, prefix: prefix}
-	return s.items(ctx, l.query("", boathook.MaxWebhooks+1)) // one more, to see the end
+	var incomplete error
+	for found, err := range s.items(ctx, l.query("", boathook.MaxWebhooks+1)) { // one more, to see the end
+		if err != nil {
+			return nil, err
+		}
+		it, err := decode[I](found)
+		if err != nil {
+			s.unreadable(ctx, err)
+			incomplete = store.ErrIncomplete
+			continue
+		}
+		webhooks = append(webhooks, it)
+	}
+	return webhooks, incomplete
 }
 
 func (s *Store) deleteWebhook(ctx context.Context, what string, k key) error {
