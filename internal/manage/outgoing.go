@@ -47,9 +47,22 @@ type retry struct {
 	ScheduleSeconds []int `json:"schedule_seconds"`
 }
 
-// rateLimit bounds how many requests a webhook is sent; 0 takes the limit away.
+// rateLimit bounds how many requests a webhook is sent.
 type rateLimit struct {
-	PerSecond int `json:"per_second"`
+	PerSecond *int `json:"per_second"` // 0 takes the limit away
+}
+
+// read gives the limit that is asked for; nil asks for none.
+func (l *rateLimit) read() (perSecond int, err error) {
+	switch {
+	case l == nil:
+		return 0, nil
+	case l.PerSecond == nil:
+		return 0, boathook.InvalidField("rate_limit.per_second", "is required; a rate_limit of null is for no limit")
+	case *l.PerSecond < 0 || *l.PerSecond > boathook.MaxRateLimit:
+		return 0, boathook.InvalidField("rate_limit.per_second", "must be from 1 to %d, or 0 for no limit", boathook.MaxRateLimit)
+	}
+	return *l.PerSecond, nil
 }
 
 func (h *Handler) viewOutgoing(w boathook.OutgoingWebhook) outgoingView {
@@ -66,7 +79,7 @@ func (h *Handler) viewOutgoing(w boathook.OutgoingWebhook) outgoingView {
 		view.Retry.ScheduleSeconds[i] = int(wait / time.Second)
 	}
 	if w.RateLimit > 0 {
-		view.RateLimit = &rateLimit{w.RateLimit}
+		view.RateLimit = &rateLimit{&w.RateLimit}
 	}
 	if w.Secrets.PreviousUntil.After(h.cfg.Now()) {
 		view.PreviousUntil.Time = w.Secrets.PreviousUntil
@@ -165,11 +178,11 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 		w.Retry = schedule
 	}
 	if in.RateLimit != nil {
-		limit := cmp.Or(*in.RateLimit, &rateLimit{})
-		if n := limit.PerSecond; n < 0 || n > boathook.MaxRateLimit {
-			return boathook.InvalidField("rate_limit.per_second", "must be from 1 to %d, or 0 for no limit", boathook.MaxRateLimit)
+		limit, err := (*in.RateLimit).read()
+		if err != nil {
+			return err
 		}
-		w.RateLimit = limit.PerSecond
+		w.RateLimit = limit
 	}
 	if in.Enabled != nil {
 		if err := h.enable(ctx, w, *in.Enabled); err != nil {

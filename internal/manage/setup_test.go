@@ -342,6 +342,7 @@ func TestOutgoingWebhooksAreChecked(t *testing.T) {
 		{"retry", `{"schedule_seconds":[0]}`, "retry.schedule_seconds"},
 		{"retry", `{"schedule_seconds":[86401]}`, "retry.schedule_seconds"},
 		{"retry", `{"schedule_seconds":` + numbers(21) + `}`, "retry.schedule_seconds"},
+		{"rate_limit", `{}`, "rate_limit.per_second"},
 		{"rate_limit", `{"per_second":-1}`, "rate_limit.per_second"}, {"rate_limit", `{"per_second":1001}`, "rate_limit.per_second"},
 		{"signing_secret", `""`, ""}, {"signing_secret", `"` + strings.Repeat("x", 23) + `"`, ""},
 		{"signing_secret", `"` + strings.Repeat("x", 129) + `"`, ""},
