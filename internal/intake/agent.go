@@ -113,6 +113,28 @@ func (in *Intake) triggerAgent(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// checkAgent answers a sender that asks, before it sends anything, whether the URL is
+// there. It starts nothing. Who brings no credential learns of agents with a preset
+// only: those alone take the requests of senders that have neither header.
+func (in *Intake) checkAgent(w http.ResponseWriter, r *http.Request) {
+	var sender *provider.Provider
+	view, _, err := in.lookUpAgent(request{Request: r})
+	if err == nil {
+		sender, err = senderOfAgent(*view.Agent)
+	}
+	in.answerCheck(w, r, sender, err, refuseAgent)
+}
+
+// senderOfAgent is the provider that an agent names. An error is no fault of the
+// request's sender: an agent is stored with a provider that there is.
+func senderOfAgent(agent boathook.Source) (*provider.Provider, error) {
+	sender, err := provider.New(agent.Agent.Verification)
+	if err != nil {
+		return nil, errors.New("agent " + agent.ID + ": " + err.Error())
+	}
+	return sender, nil
+}
+
 // byHeaders reports whether a trigger proves itself by one of the document's two
 // headers, not by the agent's preset.
 func byHeaders(h http.Header) bool { return h.Get(Signature) != "" || h.Get(PlainSecret) != "" }
@@ -284,10 +306,12 @@ func (in *Intake) byPreset(r request, agent boathook.Source) (told, error) {
 	if len(v.SealedSecret) == 0 {
 		v.SealedSecret, subject = agent.Agent.SealedSecret, seal.AgentSecret(agent.ID)
 	}
-	sender, err := provider.New(v)
+	agent.Agent = new(*agent.Agent)
+	agent.Agent.Verification = v
+	sender, err := senderOfAgent(agent)
 	switch {
 	case err != nil:
-		return told{}, errors.New("agent " + agent.ID + ": " + err.Error()) // as it is stored: not the sender's fault
+		return told{}, err
 	case !sender.Verifies():
 		return told{}, because(errUnauthorized, "the preset %s proves nothing", v.Preset)
 	}

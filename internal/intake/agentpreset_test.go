@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -343,5 +344,73 @@ func TestWhatAnAgentsTriggerSaysBesideItsBodyTravelsWithTheRun(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestWhoLooksForAnAgentsURLStartsNothing(t *testing.T) {
+	p := newAgentPlace(t, byPreset(boathook.Verification{Preset: "cloudevents"}))
+	plain := fixture.NewAgent(t, p.store, p.Source.WorkspaceID, nil)
+	bare := fixture.NewAgent(t, p.store, p.Source.WorkspaceID, func(a *boathook.AgentSettings) {
+		a.SealedSecret, a.Verification = nil, boathook.Verification{Preset: "github"}
+	})
+	for name, tc := range map[string]struct {
+		path   string
+		status int
+		answer string
+	}{
+		"with a preset":            {p.path, 200, ""},
+		"without one":              {triggerPath(plain.Source.Agent.CrewID, plain.Source.ID), 401, "unauthorized\n"},
+		"an unknown one":           {triggerPath("crew_x", "agent_x"), 401, "unauthorized\n"},
+		"of another crew":          {triggerPath("crew_x", p.agent.Source.ID), 401, "unauthorized\n"},
+		"with a preset, no secret": {triggerPath(bare.Source.Agent.CrewID, bare.Source.ID), 404, "not found\n"},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
+			w := p.ask(method, tc.path, "", "WebHook-Request-Origin", "events.example")
+			answer, allow, origin := tc.answer, "", ""
+			if method == http.MethodHead {
+				answer = ""
+			}
+			if method == http.MethodOptions && tc.status == 200 {
+				allow, origin = "GET, HEAD, OPTIONS, POST", "events.example"
+			}
+			if w.Code != tc.status || w.Body.String() != answer || w.Header().Get("Allow") != allow || w.Header().Get("WebHook-Allowed-Origin") != origin {
+				t.Errorf("%s, %s: answered %d %q %v", name, method, w.Code, w.Body, w.Header())
+			}
+		}
+	}
+	if n := len(p.queued(t)); n != 0 || len(p.requests(t)) != 0 {
+		t.Errorf("%d runs were queued, %d requests are kept", n, len(p.requests(t)))
+	}
+	p.lookUpErr = errDown
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
+		if w := p.ask(method, p.path, ""); w.Code != 503 {
+			t.Errorf("%s, while the store is down: answered %d %q", method, w.Code, w.Body)
+		}
+	}
+}
+
+func TestGraphValidatesAnAgentsURL(t *testing.T) {
+	p := newAgentPlace(t, byPreset(boathook.Verification{Preset: "msgraph"}))
+	w := p.post(p.path+"?validationToken=%3Cb%3E+1", "")
+	if w.Code != 200 || w.Body.String() != "<b> 1" || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Errorf("answered %d %q %v", w.Code, w.Body, w.Header())
+	}
+	if n := len(p.queued(t)); n != 0 {
+		t.Errorf("%d runs were queued", n)
+	}
+}
+
+func TestDiscordsPingOfAnAgentsURLIsAnsweredWithNothing(t *testing.T) {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	public := hex.EncodeToString(key.Public().(ed25519.PublicKey))
+	p := newAgentPlace(t, byPreset(boathook.Verification{Preset: "discord", SealedSecret: []byte(public)}))
+	const body = `{"version":1,"application_id":"1","type":0}`
+	at := strconv.FormatInt(time.Now().Unix(), 10)
+	w := p.post(p.path, body, "X-Signature-Timestamp", at, "X-Signature-Ed25519", hex.EncodeToString(ed25519.Sign(key, []byte(at+body))))
+	if w.Code != 204 || w.Body.Len() > 0 {
+		t.Errorf("answered %d %q", w.Code, w.Body)
+	}
+	if n := len(p.queued(t)); n != 0 {
+		t.Errorf("%d runs were queued", n)
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"strconv"
 	"sync"
@@ -80,6 +79,9 @@ func (in *Intake) Handler() http.Handler {
 	}
 	if in.Agents == (Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true}) {
 		mux.HandleFunc("POST /api/v1/webhooks/{crew}/{agent}/trigger", in.triggerAgent)
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
+			mux.HandleFunc(method+" /api/v1/webhooks/{crew}/{agent}/trigger", in.checkAgent)
+		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, http.StatusNotFound, "not found")
@@ -195,35 +197,35 @@ func writeAnswer(w http.ResponseWriter, a *provider.Answer) {
 // check answers a sender that asks, before it sends anything, whether the URL is
 // there. It starts nothing.
 func (in *Intake) check(w http.ResponseWriter, r *http.Request) {
-	allow, err := in.allowed(r)
-	switch {
-	case err != nil && r.Method == http.MethodHead: // whose answers have no body
-		w.WriteHeader(in.refusal(r.Context(), err).Kind.Status())
-	case err != nil:
-		refuse(w, in.refusal(r.Context(), err))
-	default:
-		for name, value := range allow {
-			w.Header().Set(name, value)
-		}
-		w.WriteHeader(http.StatusOK)
+	var sender *provider.Provider
+	view, err := in.lookUp(request{Request: r})
+	if err == nil {
+		sender, err = senderOfWebhook(view.Webhook)
 	}
+	in.answerCheck(w, r, sender, err, refuse)
 }
 
 const methods = "GET, HEAD, OPTIONS, POST"
 
-// allowed are the headers that tell who asks for them what may be sent.
-func (in *Intake) allowed(r *http.Request) (map[string]string, error) {
-	view, err := in.lookUp(request{Request: r})
-	if err != nil || r.Method != http.MethodOptions {
-		return nil, err
-	}
-	sender, err := senderOfWebhook(view.Webhook)
+// answerCheck answers who asks for the URL of a sender's triggers, or says in the
+// trigger's own words why it can't be told of.
+func (in *Intake) answerCheck(w http.ResponseWriter, r *http.Request, sender *provider.Provider, err error, refuse func(http.ResponseWriter, *boathook.Error)) {
 	if err != nil {
-		return nil, err
+		refusal := in.refusal(r.Context(), err)
+		if r.Method == http.MethodHead { // whose answers have no body
+			w.WriteHeader(refusal.Kind.Status())
+			return
+		}
+		refuse(w, refusal)
+		return
 	}
-	headers := map[string]string{"Allow": methods}
-	maps.Copy(headers, sender.Options(r.Header))
-	return headers, nil
+	if r.Method == http.MethodOptions {
+		w.Header().Set("Allow", methods)
+		for name, value := range sender.Options(r.Header) {
+			w.Header().Set(name, value)
+		}
+	}
+	w.WriteHeader(http.StatusOK)
 }
 
 // senderOfWebhook is the provider that a webhook names. An error is no fault of the

@@ -9,7 +9,9 @@ import (
 
 // routes are those of this room.
 var routes = []string{
-	"GET /webhooks/runs/{token}", "HEAD /webhooks/runs/{token}", "OPTIONS /webhooks/runs/{token}",
+	"GET /api/v1/webhooks/{crew}/{agent}/trigger", "GET /webhooks/runs/{token}",
+	"HEAD /api/v1/webhooks/{crew}/{agent}/trigger", "HEAD /webhooks/runs/{token}",
+	"OPTIONS /api/v1/webhooks/{crew}/{agent}/trigger", "OPTIONS /webhooks/runs/{token}",
 	"POST /api/v1/webhooks/{crew}/{agent}/trigger", "POST /webhooks/runs/{token}",
 }
 
