@@ -135,18 +135,8 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	if err != nil {
 		return err
 	}
-	delivery := job.Delivery
-	delivery.Attempts = job.Attempt
-	if job.Series > 1 {
-		delivery.Resend = job.Series
-	}
-	if sent.Succeeded() {
-		delivery.Status = boathook.DeliverySucceeded
-	} else if err := d.failed(ctx, job, w, sent, disabled, &delivery); err != nil {
-		return err
-	}
-	err = d.config.Store.RecordAttempt(ctx, delivery, sent.Attempt)
-	if err != nil && !boathook.IsKind(err, boathook.Conflict) { // a duplicate message has recorded it
+	delivery, err := d.record(ctx, &job, w, sent, disabled)
+	if err != nil {
 		return err
 	}
 	d.count(delivery.Status)
@@ -155,6 +145,41 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 			"attempt", job.Attempt, "outcome", delivery.Status, "error", sent.Error, "duration_ms", sent.Duration.Milliseconds())
 	}
 	return nil
+}
+
+// record schedules what follows an attempt, and records it. On Conflict its number is
+// recorded already, mostly by a duplicate of its message, and nothing is left to do.
+//
+// The number of a resend may have been used by an attempt of the series before it: one
+// that was under way, or whose process died between the writes of its record. Then the
+// resend is recorded by the next number. It must be: that series' messages are dropped
+// once a resend is accepted, so nobody else goes on with the delivery.
+func (d *Deliverer) record(ctx context.Context, job *queue.Delivery, w *webhook, s sent, disabled bool) (boathook.Delivery, error) {
+	for {
+		delivery := job.Delivery
+		delivery.Attempts = job.Attempt
+		if job.Series > 1 {
+			delivery.Resend = job.Series
+		}
+		s.Number = job.Attempt
+		if s.Succeeded() {
+			delivery.Status = boathook.DeliverySucceeded
+		} else if err := d.failed(ctx, *job, w, s, disabled, &delivery); err != nil {
+			return delivery, err
+		}
+		err := d.config.Store.RecordAttempt(ctx, delivery, s.Attempt)
+		if !boathook.IsKind(err, boathook.Conflict) {
+			return delivery, err
+		}
+		if job.Series == 1 {
+			return delivery, nil
+		}
+		found, err := d.config.Store.Delivery(ctx, job.WorkspaceID, job.ID)
+		if err != nil || !overtaken(*job, found) {
+			return delivery, err
+		}
+		*job = again(*job, found)
+	}
 }
 
 func (d *Deliverer) count(status boathook.DeliveryStatus) {
@@ -190,13 +215,25 @@ func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (_ queu
 		// A record from before a resend says nothing of the series that it
 		// began: the one of its first attempt may be late.
 		return job, !open && record.Attempts >= job.Series, nil
-	case job.Series > max(record.Resend, 1) && (open || record.Status == boathook.DeliveryFailed):
-		job.Attempt, job.Series = record.Attempts+1, record.Attempts+1
-		return job, false, nil
+	case overtaken(job, record):
+		return again(job, record), false, nil
 	case record.Attempts == job.Attempt && open:
 		return job, true, d.schedule(ctx, job.Next(), record.NextAttemptAt)
 	}
 	return job, true, nil
+}
+
+// overtaken reports whether a resend's number was used up by the series before it,
+// which has left the delivery unsettled or failed.
+func overtaken(job queue.Delivery, record boathook.Delivery) bool {
+	return record.Attempts >= job.Attempt && job.Series > max(record.Resend, 1) &&
+		(record.Status == boathook.DeliveryRetrying || record.Status == boathook.DeliveryFailed)
+}
+
+// again is a resend by the number after those that are recorded.
+func again(job queue.Delivery, record boathook.Delivery) queue.Delivery {
+	job.Attempt, job.Series = record.Attempts+1, record.Attempts+1
+	return job
 }
 
 // webhook is the delivery's, or nil if it was deleted. It is never remembered: a

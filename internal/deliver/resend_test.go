@@ -68,3 +68,66 @@ func TestEachResendHasAllTheRetriesOfTheSchedule(t *testing.T) {
 		})
 	}
 }
+
+// Of the attempt before a resend, the process may have died between the two writes of
+// its record. The delivery's record tells of it only once the resend is to be recorded,
+// by the number that it has used. The messages of the attempt's own series are dropped,
+// so it is the resend that goes on with the delivery.
+func TestAResendWhoseNumberIsUsedWhileItIsMadeGoesOn(t *testing.T) {
+	const wait = time.Minute
+	schedule := []time.Duration{wait, wait}
+	for name, test := range map[string]struct {
+		before boathook.DeliveryStatus // after the attempt that used the number
+		answer int
+		want   boathook.DeliveryStatus
+		number int // of attempts in the end
+	}{
+		"it succeeds after one that is to be retried": {boathook.DeliveryRetrying, 204, boathook.DeliverySucceeded, 3},
+		"it succeeds after the last one":              {boathook.DeliveryFailed, 204, boathook.DeliverySucceeded, 3},
+		"it fails after one that is to be retried":    {boathook.DeliveryRetrying, 500, boathook.DeliveryFailed, 5},
+		"it fails after the last one":                 {boathook.DeliveryFailed, 500, boathook.DeliveryFailed, 5},
+		"it fails after one that has succeeded":       {boathook.DeliverySucceeded, 500, boathook.DeliverySucceeded, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace(t, status(500))
+				p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = schedule })
+				job := p.job()
+				first := job.Delivery
+				first.Status, first.Attempts, first.NextAttemptAt = boathook.DeliveryRetrying, 1, time.Now().Add(wait)
+				must(t, p.store.Store.RecordAttempt(t.Context(), first, boathook.Attempt{Number: 1, SentAt: time.Now(), Error: "answered 500"}))
+
+				resent, err := p.store.Delivery(t.Context(), job.WorkspaceID, job.ID)
+				must(t, err)
+				must(t, p.store.ReopenDelivery(t.Context(), resent, time.Now()))
+				p.receive = status(test.answer)
+				p.store.fail = func(call string) error {
+					if call != "RecordAttempt" {
+						return nil
+					}
+					p.store.fail = nil
+					torn := job.Delivery
+					torn.Status, torn.Attempts = test.before, 2
+					if test.before == boathook.DeliveryRetrying {
+						torn.NextAttemptAt = time.Now().Add(wait)
+					}
+					return p.store.Store.RecordAttempt(t.Context(), torn, boathook.Attempt{Number: 2, SentAt: time.Now(), Error: "answered 503"})
+				}
+				must(t, p.handle(t, queue.Delivery{Delivery: job.Delivery, Attempt: 2, Series: 2}))
+
+				d, attempts := p.settle(t, job)
+				if d.Status != test.want || d.Attempts != test.number || len(attempts) != test.number {
+					t.Fatalf("it is %s after %d attempts, of which %d are recorded; want %s after %d", d.Status, d.Attempts, len(attempts), test.want, test.number)
+				}
+				for i, a := range attempts {
+					if a.Number != i+1 {
+						t.Errorf("attempt %d has the number %d", i+1, a.Number)
+					}
+				}
+				if attempts[1].Error != "answered 503" {
+					t.Errorf("the attempt before the resend is told as %q", attempts[1].Error)
+				}
+			})
+		})
+	}
+}
