@@ -152,7 +152,7 @@ var notLists = []string{
 	"/v1/repositories/{repository}", "/v1/apps/{app}", "/v1/runs/{run}", "/v1/runs/{run}/events", "/v1/deliveries/{delivery}",
 	"/v1/deployments/{deployment}/outgoing-webhooks/{outgoing}", "/v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}",
 	"/v1/repositories/{repository}/outgoing-webhooks/{outgoing}", "/v1/apps/{app}/outgoing-webhooks/{outgoing}",
-	"/webhooks/runs/{token}", "/v1/crews/{crew}/agents/{agent}/webhook-secret", "/api/v1/agents/{agent}", "/api/v1/runs/{run}", "/api/v1/ws-token", "/api/v1/internal/agents/{agent}/webhook-secret",
+	"/webhooks/runs/{token}", "/api/v1/webhooks/{crew}/{agent}/trigger", "/v1/crews/{crew}/agents/{agent}/webhook-secret", "/api/v1/agents/{agent}", "/api/v1/runs/{run}", "/api/v1/ws-token", "/api/v1/internal/agents/{agent}/webhook-secret",
 	"/repos/{owner}/{repo}/hooks/{hook}", "/repos/{owner}/{repo}/hooks/{hook}/config", "/v1/users/me", "/repos/{owner}/{repo}/hooks/{hook}/deliveries/{delivery}", "/v1/apps/{app}/webhooks/{webhook}",
 }
 
