@@ -332,9 +332,9 @@ const MaxCounted = 10_000
 
 // LogLine is one line that a run printed.
 type LogLine struct {
-	Time   time.Time `json:"t"`
-	Stream string    `json:"s"` // "stdout" or "stderr"
-	Text   string    `json:"x"` // at most [boathook.MaxLogLine] bytes of UTF-8
+	Time   time.Time
+	Stream string // "stdout" or "stderr"
+	Text   string // at most [boathook.MaxLogLine] bytes of UTF-8
 }
 
 // Size is how much a line counts in limits, in bytes: an empty one takes room

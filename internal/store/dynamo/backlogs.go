@@ -16,9 +16,8 @@ import (
 
 // backlogItem says until when nobody waits for a source's runs to start.
 type backlogItem struct {
-	key
-	Expires int64     `dynamodbav:"x"`
-	Until   time.Time `dynamodbav:"un"`
+	record
+	Until time.Time `dynamodbav:"un"`
 }
 
 // LookUpStart implements [store.Backlogs].
@@ -57,7 +56,7 @@ func (s *Store) MoveBacklog(ctx context.Context, sourceID string, from, to time.
 			err = nil
 		}
 	} else {
-		moved, err = s.putRecord(ctx, backlogItem{k, to.Add(store.BacklogLife).Unix(), to}, when, values)
+		moved, err = s.putRecord(ctx, backlogItem{record{k, to.Add(store.BacklogLife).Unix()}, to}, when, values)
 	}
 	if err != nil {
 		return false, fmt.Errorf("move the backlog of %s: %w", sourceID, err)

@@ -14,22 +14,24 @@ import (
 
 // connectionItem is a connection, by its id or among its workspace's watchers.
 type connectionItem struct {
-	key
-	Expires     int64     `dynamodbav:"x"`
+	record
 	ID          string    `dynamodbav:"id"`
 	WorkspaceID string    `dynamodbav:"ws,omitempty"`
 	TokenID     string    `dynamodbav:"tok,omitempty"`
 	ConnectedAt time.Time `dynamodbav:"at"`
 }
 
-func (s *Store) putConnection(ctx context.Context, k key, c boathook.Connection) error {
-	_, err := s.putRecord(ctx, connectionItem{k, c.ExpiresAt().Unix(), c.ID, c.WorkspaceID, c.TokenID, c.ConnectedAt}, "", nil)
-	return err
+func newConnectionItem(k key, c boathook.Connection) connectionItem {
+	return connectionItem{record{k, c.ExpiresAt().Unix()}, c.ID, c.WorkspaceID, c.TokenID, c.ConnectedAt}
 }
 
-func decodeConnection(it item) (boathook.Connection, error) {
-	c, err := decode[connectionItem](it)
-	return boathook.Connection{ID: c.ID, WorkspaceID: c.WorkspaceID, TokenID: c.TokenID, ConnectedAt: c.ConnectedAt}, err
+func (it connectionItem) connection() boathook.Connection {
+	return boathook.Connection{ID: it.ID, WorkspaceID: it.WorkspaceID, TokenID: it.TokenID, ConnectedAt: it.ConnectedAt}
+}
+
+func (s *Store) putConnection(ctx context.Context, k key, c boathook.Connection) error {
+	_, err := s.putRecord(ctx, newConnectionItem(k, c), "", nil)
+	return err
 }
 
 // PutConnection implements [store.Connections].
@@ -49,7 +51,8 @@ func (s *Store) Connection(ctx context.Context, id string) (boathook.Connection,
 	if it == nil {
 		return boathook.Connection{}, notFound("connection")
 	}
-	return decodeConnection(it)
+	c, err := decode[connectionItem](it)
+	return c.connection(), err
 }
 
 // DeleteConnection implements [store.Connections]. The watcher goes first: as
@@ -101,14 +104,14 @@ func (s *Store) watchers(ctx context.Context, workspaceID string, consistent boo
 		KeyConditionExpression:    aws.String("pk = :pk"),
 		ExpressionAttributeValues: item{":pk": str(watchersPartition(workspaceID))},
 	}) {
-		var c boathook.Connection
+		var c connectionItem
 		if err == nil {
-			c, err = decodeConnection(it)
+			c, err = decode[connectionItem](it)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("list the watchers of %s: %w", workspaceID, err)
 		}
-		watchers = append(watchers, c)
+		watchers = append(watchers, c.connection())
 	}
 	return watchers, nil
 }

@@ -18,12 +18,11 @@ import (
 // deliveryItem is a delivery's record: one write unit where its body and its
 // first attempt are small.
 type deliveryItem struct {
-	key
+	record
 	content                          // of the body
 	BodyExpires int64                `dynamodbav:"bx,omitempty"`     // of a body that is in further items
 	Parent      string               `dynamodbav:"parent,omitempty"` // see [parentOf]
 	Place       string               `dynamodbav:"place,omitempty"`  // where there is a parent
-	Expires     int64                `dynamodbav:"x"`
 	SourceID    string               `dynamodbav:"so"`
 	WebhookID   string               `dynamodbav:"w"`
 	EventID     string               `dynamodbav:"i"`
@@ -43,6 +42,15 @@ type state struct {
 	Attempts      int                     `dynamodbav:"n"`
 	NextAttemptAt time.Time               `dynamodbav:"u,omitempty"`
 	Resend        int                     `dynamodbav:"rs,omitempty"`
+}
+
+func newState(d boathook.Delivery) state {
+	return state{d.Status, d.Attempts, d.NextAttemptAt, d.Resend}
+}
+
+// give makes the state a delivery's.
+func (st state) give(d *boathook.Delivery) {
+	d.Status, d.Attempts, d.NextAttemptAt, d.Resend = st.Status, st.Attempts, st.NextAttemptAt, st.Resend
 }
 
 // summaryItem is the last attempt in short: lists read no attempts.
@@ -78,10 +86,6 @@ const maxInlineBody = 4 << 10
 // deliveryColumns are a delivery without its body and attempt.
 const deliveryColumns = "pk, sk, x, so, w, i, t, e, s, n, u, er, l"
 
-func stateOf(d boathook.Delivery) state {
-	return state{d.Status, d.Attempts, d.NextAttemptAt, d.Resend}
-}
-
 // lives reports whether a delivery's record lives long enough for an attempt at a
 // time, whatever became of it so far: it was written after its event happened.
 func (s *Store) lives(id boathook.DeliveryID, next time.Time) bool {
@@ -102,9 +106,9 @@ func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliv
 		return deliveryItem{}, errNoID // its key does not show that
 	}
 	it := deliveryItem{
-		key: deliveryKey(d.WorkspaceID, d.ID), Expires: s.deliveryExpiry(d.ID, d.NextAttemptAt),
+		record:   record{deliveryKey(d.WorkspaceID, d.ID), s.deliveryExpiry(d.ID, d.NextAttemptAt)},
 		SourceID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect,
-		BodySize: len(d.Body), Reason: d.Reason, Last: newSummaryItem(d.Last), state: stateOf(d),
+		BodySize: len(d.Body), Reason: d.Reason, Last: newSummaryItem(d.Last), state: newState(d),
 	}
 	if it.Parent = parentOf(d); it.Parent != "" {
 		it.Place = d.ID.String()
@@ -151,19 +155,20 @@ func (it deliveryItem) delivery(workspaceID string) (boathook.Delivery, error) {
 	if err != nil {
 		return boathook.Delivery{}, fmt.Errorf("item %s: %w", it.key, err)
 	}
-	return boathook.Delivery{
+	d := boathook.Delivery{
 		ID: id, WorkspaceID: workspaceID, SourceID: it.SourceID, WebhookID: it.WebhookID,
 		EventID: it.EventID, EventType: it.EventType, Environment: it.Environment, Dialect: it.Dialect,
-		Status: it.Status, Attempts: it.Attempts, NextAttemptAt: it.NextAttemptAt, Reason: it.Reason, Resend: it.Resend, Last: it.Last.summary(),
-	}, nil
+		Reason: it.Reason, Last: it.Last.summary(),
+	}
+	it.give(&d)
+	return d, nil
 }
 
 // attemptItem is a delivery's second or a later attempt, and the state that it
 // left the delivery in: writing it is what records the attempt. The delivery
 // follows, at the latest when the attempt is recorded again.
 type attemptItem struct {
-	key
-	Expires int64  `dynamodbav:"x"`
+	record
 	Attempt []byte `dynamodbav:"a"`
 	state
 }
@@ -196,7 +201,7 @@ func (s *Store) recordAttempt(ctx context.Context, d boathook.Delivery, a boatho
 		return s.putRecord(ctx, it, absent+" OR n < :n", item{":n": num(1)})
 	}
 
-	it := attemptItem{attemptKey(d.ID, a.Number), s.expiry(), packed, stateOf(d)}
+	it := attemptItem{s.record(attemptKey(d.ID, a.Number)), packed, newState(d)}
 	if recorded, err = s.putRecord(ctx, it, absent, nil); err != nil {
 		return false, err
 	}
@@ -212,7 +217,8 @@ func (s *Store) recordAttempt(ctx context.Context, d boathook.Delivery, a boatho
 		if err != nil {
 			return false, err
 		}
-		d.Status, d.Attempts, d.NextAttemptAt, d.Resend, d.Last = it.Status, it.Attempts, it.NextAttemptAt, it.Resend, first.Summary()
+		it.give(&d)
+		d.Last = first.Summary()
 	}
 	return recorded, s.follow(ctx, d, a.Number)
 }

@@ -14,18 +14,26 @@ import (
 
 // dueItem is what is due.
 type dueItem struct {
-	key
-	Expires int64         `dynamodbav:"x"`
+	record
 	At      time.Time     `dynamodbav:"du"`
 	Kind    store.DueKind `dynamodbav:"ki"`
 	Payload []byte        `dynamodbav:"pl,omitempty"`
+}
+
+func newDueItem(d store.Due, expires int64) dueItem {
+	return dueItem{record{dueKey(d), expires}, d.At, d.Kind, d.Payload}
+}
+
+func (it dueItem) due() store.Due {
+	_, id, _ := strings.Cut(it.SK, "#")
+	return store.Due{At: it.At, ID: id, Kind: it.Kind, Payload: it.Payload}
 }
 
 // PutDue implements [store.DueRows].
 func (s *Store) PutDue(ctx context.Context, d store.Due) error {
 	// The retention begins when the row is due, not when it is written.
 	expires := max(s.expiry(), d.At.Add(s.config.Retention).Unix())
-	if _, err := s.putRecord(ctx, dueItem{dueKey(d), expires, d.At, d.Kind, d.Payload}, "", nil); err != nil {
+	if _, err := s.putRecord(ctx, newDueItem(d, expires), "", nil); err != nil {
 		return fmt.Errorf("put due row %s: %w", d.ID, err)
 	}
 	return nil
@@ -54,8 +62,7 @@ func (s *Store) Due(ctx context.Context, shard int, after store.Due, until time.
 		if d.SK == first {
 			continue
 		}
-		_, id, _ := strings.Cut(d.SK, "#")
-		rows = append(rows, store.Due{At: d.At, ID: id, Kind: d.Kind, Payload: d.Payload})
+		rows = append(rows, d.due())
 		if len(rows) == limit {
 			break
 		}

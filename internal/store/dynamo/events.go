@@ -11,8 +11,7 @@ import (
 
 // pinItem is what a caller may publish again: an event, or those of a request.
 type pinItem struct {
-	key
-	Expires    int64     `dynamodbav:"x"`
+	record
 	Hash       []byte    `dynamodbav:"h"`
 	Time       time.Time `dynamodbav:"t"`
 	Published  bool      `dynamodbav:"p"`
@@ -34,7 +33,7 @@ func (s *Store) PinEvent(ctx context.Context, p store.EventPin) (store.EventPin,
 
 // pinEvent gives the pin that is there, or that it has put.
 func (s *Store) pinEvent(ctx context.Context, p store.EventPin) (pinItem, error) {
-	it := pinItem{key: pinKey(p.WorkspaceID, p.ID), Expires: s.expiry(), Hash: p.Hash[:], Time: p.Time.UTC().Truncate(time.Millisecond)}
+	it := pinItem{record: s.record(pinKey(p.WorkspaceID, p.ID)), Hash: p.Hash[:], Time: p.Time.UTC().Truncate(time.Millisecond)}
 	for {
 		put, err := s.putRecord(ctx, it, absent, nil)
 		if put || err != nil {

@@ -15,8 +15,7 @@ import (
 
 // healthItem is an outgoing webhook's health. Absent attributes are zero.
 type healthItem struct {
-	key
-	Expires        int64     `dynamodbav:"x"`
+	record
 	FailingSince   time.Time `dynamodbav:"fs,omitempty"`
 	Failures       int       `dynamodbav:"fn,omitempty"`
 	FailingHours   []int64   `dynamodbav:"fh,numberset,omitempty"`
@@ -86,7 +85,7 @@ func (s *Store) markHealth(ctx context.Context, webhookID, change, when string, 
 		}
 		// It has expired: begin anew. If another does so at once, it is the
 		// other's that is changed.
-		if _, err := s.putRecord(ctx, healthItem{key: k, Expires: s.expiry()}, absent, nil); err != nil {
+		if _, err := s.putRecord(ctx, healthItem{record: s.record(k)}, absent, nil); err != nil {
 			return h, false, fmt.Errorf("renew the health of outgoing webhook %s: %w", webhookID, err)
 		}
 	}

@@ -75,6 +75,15 @@ func encodeAt(k key, object any) (item, error) {
 	return it, nil
 }
 
+// record is what begins every item of the records table.
+type record struct {
+	key
+	Expires int64 `dynamodbav:"x"` // as [TTLAttribute]
+}
+
+// record is of an item that is written now.
+func (s *Store) record(k key) record { return record{k, s.expiry()} }
+
 func (s *Store) expired(it item) bool {
 	x, ok := it[TTLAttribute].(*types.AttributeValueMemberN)
 	if !ok {

@@ -17,9 +17,8 @@ import (
 
 // leaseItem is a place that is taken, or was.
 type leaseItem struct {
-	key
-	Expires int64     `dynamodbav:"x"`
-	Until   time.Time `dynamodbav:"un"`
+	record
+	Until time.Time `dynamodbav:"un"`
 }
 
 // TakeLease implements [store.Leases]. It looks which places are free first: where
@@ -45,7 +44,7 @@ func (s *Store) TakeLease(ctx context.Context, name string, places int, now, unt
 		if busy[place] {
 			continue
 		}
-		it := leaseItem{leaseKey(name, place), s.expiry(), until.UTC().Truncate(time.Millisecond)}
+		it := leaseItem{s.record(leaseKey(name, place)), until.UTC().Truncate(time.Millisecond)}
 		taken, err := s.putRecord(ctx, it, absent+" OR un <= :at", item{":at": num(now.UnixMilli())})
 		if taken || err != nil {
 			return store.Lease{Name: name, Place: place, Until: it.Until}, taken, err

@@ -11,12 +11,15 @@ import (
 
 // loadItem is an agent's load.
 type loadItem struct {
-	key
-	Expires  int64                `dynamodbav:"x"`
+	record
 	Window   time.Time            `dynamodbav:"w"`
 	Count    int                  `dynamodbav:"n"`
 	InFlight map[string]time.Time `dynamodbav:"f"`
 	Revision int                  `dynamodbav:"v"`
+}
+
+func newLoadItem(of record, l store.Load) loadItem {
+	return loadItem{of, l.Window, l.Count, l.InFlight, l.Revision}
 }
 
 func (l loadItem) load() store.Load {
@@ -75,14 +78,13 @@ func (s *Store) LookUpAgent(ctx context.Context, agentID string, runIDs ...strin
 
 // pinnedRunItem says which run an id stands for that is not the run's own.
 type pinnedRunItem struct {
-	key
-	Expires int64  `dynamodbav:"x"`
-	RunID   string `dynamodbav:"r"`
+	record
+	RunID string `dynamodbav:"r"`
 }
 
 // PinRun implements [store.Runs].
 func (s *Store) PinRun(ctx context.Context, id, runID string) (pinned string, err error) {
-	it := pinnedRunItem{pinnedRunKey(id), s.expiry(), part("", runID)}
+	it := pinnedRunItem{s.record(pinnedRunKey(id)), part("", runID)}
 	if it.RunID == "" {
 		return "", errNoID
 	}
@@ -144,10 +146,7 @@ func (s *Store) putLoad(ctx context.Context, agentID, runID string, limit store.
 		if known.Revision > 0 {
 			when, values = "x > :now AND v = :known", item{":known": num(int64(known.Revision))}
 		}
-		held, err = s.putRecord(ctx, loadItem{
-			key: k, Expires: s.expiry(),
-			Window: next.Window, Count: next.Count, InFlight: next.InFlight, Revision: next.Revision,
-		}, when, values)
+		held, err = s.putRecord(ctx, newLoadItem(s.record(k), next), when, values)
 	}
 	if err == nil && !held && it == nil {
 		var found map[key]item

@@ -26,20 +26,39 @@ type chunkItem struct {
 	Size   int    `dynamodbav:"z,omitempty"` // of the lines
 }
 
+// lineItem is a line of a chunk.
+type lineItem struct {
+	Time   time.Time `json:"t"`
+	Stream string    `json:"s"`
+	Text   string    `json:"x"`
+}
+
+func newLineItem(l store.LogLine) lineItem {
+	return lineItem{l.Time.UTC().Truncate(time.Millisecond), l.Stream, l.Text}
+}
+
+func (it lineItem) line() store.LogLine { return store.LogLine(it) }
+
+func packLines(lines []store.LogLine) ([]byte, error) { return json.Marshal(each(lines, newLineItem)) }
+
+func unpackLines(text []byte) ([]store.LogLine, error) {
+	var items []lineItem
+	err := json.Unmarshal(text, &items)
+	return each(items, lineItem.line), err
+}
+
 // AppendLog implements [store.Logs]. A chunk that is there is replaced, since one
 // that was not known to be stored may have grown when it comes again.
 func (s *Store) AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []store.LogLine) error {
-	lines = slices.Clone(lines)
-	it := chunkItem{textItem: textItem{key: logKey(run.ID, first), Expires: s.expiry()}}
+	it := chunkItem{textItem: textItem{record: s.record(logKey(run.ID, first))}}
 	size := 0
-	for i := range lines {
-		lines[i].Time = lines[i].Time.UTC().Truncate(time.Millisecond)
-		size += lines[i].Size()
+	for _, line := range lines {
+		size += line.Size()
 	}
 	if run.OfAgent() {
 		it.Parent, it.Place, it.Lines, it.Size = agentLogParent(run.SourceID), chunkPlace(run, first), len(lines), size
 	}
-	text, err := json.Marshal(lines)
+	text, err := packLines(lines)
 	if err != nil {
 		return fmt.Errorf("encode the log of run %s: %w", run.ID, err)
 	}
@@ -102,7 +121,7 @@ func (s *Store) AgentLog(ctx context.Context, q store.AgentLogQuery) (log []stor
 func chunkAmong(found map[key]item, k key) (lines []store.LogLine, err error) {
 	text, err := textAmong(found, k)
 	if err == nil && text != nil {
-		err = json.Unmarshal(text, &lines)
+		lines, err = unpackLines(text)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("item %s: %w", k, err)
@@ -137,7 +156,7 @@ func (s *Store) chunk(ctx context.Context, it item) (first int, lines []store.Lo
 		return 0, nil, err
 	}
 	if text != nil {
-		if err := json.Unmarshal(text, &lines); err != nil {
+		if lines, err = unpackLines(text); err != nil {
 			return 0, nil, err
 		}
 	}

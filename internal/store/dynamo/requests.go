@@ -17,8 +17,7 @@ import (
 
 // requestItem is a request that started no run.
 type requestItem struct {
-	key
-	Expires     int64                   `dynamodbav:"x"`
+	record
 	ID          string                  `dynamodbav:"i"`
 	WorkspaceID string                  `dynamodbav:"ws"`
 	WebhookID   string                  `dynamodbav:"w"`
@@ -39,24 +38,19 @@ type senderItem struct {
 	BodySHA256  []byte   `dynamodbav:"b,omitempty"`
 }
 
-// PutRequest implements [store.Requests].
-func (s *Store) PutRequest(ctx context.Context, slot int, r boathook.Request) error {
+func newRequestItem(of record, r boathook.Request) (requestItem, error) {
 	it := requestItem{
-		key: requestKey(r.WebhookID, r.Outcome, slot), Expires: s.expiry(),
-		ID: r.ID, WorkspaceID: r.WorkspaceID, WebhookID: r.WebhookID, At: r.At,
+		record: of, ID: r.ID, WorkspaceID: r.WorkspaceID, WebhookID: r.WebhookID, At: r.At,
 		Outcome: r.Outcome, Status: r.Status, Reason: r.Reason, RunID: r.RunID,
 	}
 	if f := r.Sender; f != nil {
 		sum, err := hex.DecodeString(f.BodySHA256)
 		if err != nil {
-			return fmt.Errorf("put request %s: %w", r.ID, err)
+			return it, err
 		}
 		it.Sender = &senderItem{f.IP, f.UserAgent, f.ContentType, f.Headers, f.BodySize, sum}
 	}
-	if _, err := s.putRecord(ctx, it, "", nil); err != nil {
-		return fmt.Errorf("put request %s: %w", r.ID, err)
-	}
-	return nil
+	return it, nil
 }
 
 func (it requestItem) request() boathook.Request {
@@ -71,6 +65,18 @@ func (it requestItem) request() boathook.Request {
 		}
 	}
 	return r
+}
+
+// PutRequest implements [store.Requests].
+func (s *Store) PutRequest(ctx context.Context, slot int, r boathook.Request) error {
+	it, err := newRequestItem(s.record(requestKey(r.WebhookID, r.Outcome, slot)), r)
+	if err == nil {
+		_, err = s.putRecord(ctx, it, "", nil)
+	}
+	if err != nil {
+		return fmt.Errorf("put request %s: %w", r.ID, err)
+	}
+	return nil
 }
 
 // Requests implements [store.Requests].

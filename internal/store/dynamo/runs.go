@@ -19,12 +19,11 @@ import (
 // headItem is a run's head. A claim changes nothing that the indexes copy, so that
 // it costs no write there; the run's end costs one in each.
 type headItem struct {
-	key
+	record
 	Parent        string               `dynamodbav:"parent"`
 	Workspace     string               `dynamodbav:"workspace"`
 	Active        string               `dynamodbav:"active,omitempty"` // until the run is over
 	Place         string               `dynamodbav:"place"`
-	Expires       int64                `dynamodbav:"x"`
 	WorkspaceID   string               `dynamodbav:"ws"`
 	SourceID      string               `dynamodbav:"so"`
 	VersionID     string               `dynamodbav:"v"`
@@ -87,7 +86,7 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 		details = &item
 	}
 	return headItem{
-		key: headKey(r.ID), Expires: expires,
+		record: record{headKey(r.ID), expires},
 		Parent: runsParent(r.SourceID, shard), Workspace: workspaceRuns(r.WorkspaceID, kind, shard), Active: activeIn,
 		Place:       position(r.CreatedAt, r.ID),
 		WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,

@@ -8,9 +8,8 @@ import (
 
 // slotItem says which slot of a webhook is free next.
 type slotItem struct {
-	key
-	Expires int64 `dynamodbav:"x"`
-	Free    int64 `dynamodbav:"fr"` // Unix microseconds
+	record
+	Free int64 `dynamodbav:"fr"` // Unix microseconds
 }
 
 // ReserveSlot implements [store.Slots].
@@ -25,7 +24,7 @@ func (s *Store) ReserveSlot(ctx context.Context, webhookID string, interval time
 			at = taken.Free - step
 		} else if err == nil {
 			// Nobody waits: this slot is now's, unless another takes it first.
-			held, err = s.putRecord(ctx, slotItem{k, s.expiry(), at + step}, absent+" OR fr <= :at", item{":at": num(at)})
+			held, err = s.putRecord(ctx, slotItem{s.record(k), at + step}, absent+" OR fr <= :at", item{":at": num(at)})
 		}
 		if err != nil {
 			return time.Time{}, fmt.Errorf("reserve a slot of webhook %s: %w", webhookID, err)

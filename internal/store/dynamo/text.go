@@ -29,9 +29,8 @@ type content struct {
 
 // textItem is a text on its own.
 type textItem struct {
-	key
+	record
 	content
-	Expires int64 `dynamodbav:"x"`
 }
 
 // pack compresses a text for the item at k. Above limit bytes it is written
@@ -43,7 +42,7 @@ func (s *Store) pack(ctx context.Context, k key, text []byte, limit int, expires
 	}
 	var writes []types.WriteRequest
 	for part := range slices.Chunk(packed, maxPart) {
-		it, err := encode(textItem{partKey(k, len(writes)), content{Packed: part}, expires})
+		it, err := encode(textItem{record{partKey(k, len(writes)), expires}, content{Packed: part}})
 		if err != nil {
 			return content{}, err
 		}
@@ -100,12 +99,12 @@ func join(k key, c content, parts map[key]item) ([]byte, error) {
 
 // putText stores a text at k. The same text again changes nothing.
 func (s *Store) putText(ctx context.Context, k key, text []byte) error {
-	expires := s.expiry()
-	c, err := s.pack(ctx, k, text, maxPart, expires)
+	r := s.record(k)
+	c, err := s.pack(ctx, k, text, maxPart, r.Expires)
 	if err != nil {
 		return err
 	}
-	_, err = s.putRecord(ctx, textItem{k, c, expires}, "", nil)
+	_, err = s.putRecord(ctx, textItem{r, c}, "", nil)
 	return err
 }
 
