@@ -130,9 +130,9 @@ func (l *ledger) executed(w *world, job target.Job) {
 // deliver remembers it for 5 seconds by its own clock, which may step back.
 const staleness = 5*time.Second + 2*maxSkew
 
-// arrived takes a request at an endpoint in a mood and gives its status. That a
-// connection is refused counts as a request without an answer.
-func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body []byte, m mood) (status int) {
+// arrived takes a request that was signed at a time, at an endpoint in a mood, and gives
+// its status. That a connection is refused counts as a request without an answer.
+func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body []byte, signed time.Time, m mood) (status int) {
 	job, err := handled(ctx)
 	must(err)
 	w.mu.Lock()
@@ -175,7 +175,7 @@ func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body 
 	}
 	w.counts["request in the dialect "+as.Dialect]++
 	w.counts["request in the format "+string(as.Format)]++
-	if err := receivers[as.Dialect].check(req, body, job, as, secrets); err != nil {
+	if err := receivers[as.Dialect].check(req, body, job, as, secrets, signed); err != nil {
 		l.violated(ruleSigned, id.String(), "in the dialect %s: %s", as.Dialect, err)
 	}
 	return status

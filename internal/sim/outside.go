@@ -45,7 +45,7 @@ type client struct{ p *process }
 
 // Do makes a request to the endpoint that its host names.
 func (c client) Do(req *http.Request) (*http.Response, error) {
-	ctx, w, p := req.Context(), c.p.world, c.p
+	ctx, w, p, signed := req.Context(), c.p.world, c.p, time.Now()
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func (c client) Do(req *http.Request) (*http.Response, error) {
 	f.fault = f.fault.late()
 	if err := p.pass(ctx, f.before); err != nil {
 		p.note(name, id, "no connection: "+err.Error())
-		w.ledger.arrived(ctx, w, req, body, unreachable)
+		w.ledger.arrived(ctx, w, req, body, signed, unreachable)
 		return nil, &url.Error{Op: "Post", URL: req.URL.String(), Err: err}
 	}
 	r := w.chance("answer of "+req.URL.Host, id)
@@ -73,7 +73,7 @@ func (c client) Do(req *http.Request) (*http.Response, error) {
 		}
 		w.count("request to a picky endpoint")
 	}
-	status := w.ledger.arrived(ctx, w, req, body, m)
+	status := w.ledger.arrived(ctx, w, req, body, signed, m)
 	p.note(name, id, fmt.Sprintf("%s endpoint, answers %d%s", m, status, f.fault.afterwards()))
 
 	wait := f.after

@@ -73,8 +73,8 @@ func field(name string) func([]byte) string {
 var common = []string{"Content-Type", "User-Agent", boathook.IdempotencyKey}
 
 // check reports what is wrong with a request of a delivery to a webhook as it was
-// at some time: nil, if it is right for one of its secrets.
-func (rc receiver) check(req *http.Request, body []byte, job queue.Delivery, w *boathook.OutgoingWebhook, secrets []string) error {
+// at some time, signed at another: nil, if it is right for one of its secrets.
+func (rc receiver) check(req *http.Request, body []byte, job queue.Delivery, w *boathook.OutgoingWebhook, secrets []string, signed time.Time) error {
 	own := []string{rc.delivery, rc.event, rc.timestamp, rc.signature}
 	for name, values := range req.Header {
 		if len(values) > 0 && !slices.Contains(own, name) && !slices.Contains(common, name) {
@@ -86,10 +86,12 @@ func (rc receiver) check(req *http.Request, body []byte, job queue.Delivery, w *
 			return fmt.Errorf("%s is %q, not %q", header, got, want)
 		}
 	}
+	// A timestamp is in whole seconds, by the clock of who signs. For how long the
+	// process is frozen before it sends, nobody can promise.
 	timestamp := req.Header.Get(rc.timestamp)
 	if rc.timestamp != "" {
 		at, err := strconv.ParseInt(timestamp, 10, 64)
-		if err != nil || time.Since(time.Unix(at, 0)).Abs() > maxDelay {
+		if off := signed.Sub(time.Unix(at, 0)); err != nil || off < -maxSkew || off > maxSkew+time.Second {
 			return fmt.Errorf("%s is %q", rc.timestamp, timestamp)
 		}
 	}
@@ -111,7 +113,3 @@ func (rc receiver) check(req *http.Request, body []byte, job queue.Delivery, w *
 	}
 	return fmt.Errorf("none of the %d secrets in force has signed it", len(secrets))
 }
-
-// maxDelay is how far a request's timestamp is off at most: by the clock, and by
-// the time for which its process is frozen before it is sent.
-const maxDelay = 2*maxSkew + longestFreeze
