@@ -58,6 +58,7 @@ func (w *world) check(strictly bool) {
 	for _, r := range w.allRuns() {
 		if r.Status.Over() {
 			c.over(r)
+			c.forget(r)
 		}
 	}
 	for _, p := range w.ledger.published {
@@ -154,6 +155,17 @@ func (c checker) over(r boathook.Run) {
 	}
 }
 
+// forget leaves out of what is held against a run's event the deliveries of a run that
+// had its id before.
+func (c checker) forget(r boathook.Run) {
+	event, _ := r.Event()
+	for of, ids := range c.deliveriesOf {
+		if of.event == event.ID {
+			c.deliveriesOf[of] = slices.DeleteFunc(ids, func(id boathook.DeliveryID) bool { return c.before(id, r.ID) })
+		}
+	}
+}
+
 // delivery checks one that is known.
 func (c checker) delivery(id boathook.DeliveryID) {
 	if c.done[id] {
@@ -240,7 +252,7 @@ func (c checker) event(id boathook.DeliveryID) {
 		return
 	}
 	r, err := c.theRun(cmp.Or(body.RunID, body.Data.RunID))
-	if err != nil {
+	if err != nil || c.before(id, r.ID) {
 		return
 	}
 	if event, has := r.Event(); !has || event.Type != d.EventType && d.EventType != "" {

@@ -26,6 +26,7 @@ type ledger struct {
 	deliveries []boathook.DeliveryID // with requests, in the order of the first
 	history    map[string][]change   // by webhook
 	webhooks   []string              // with a history, oldest first
+	created    map[string]time.Time  // by run: when the store had it; of several with the id, the last
 	finished   map[string]time.Time  // by run: when the store had its end
 	marked     map[string]time.Time  // by run: when the store first had it marked as published
 	promises   []promise
@@ -78,7 +79,7 @@ type promise struct {
 func newLedger() *ledger {
 	return &ledger{
 		executions: make(map[string]int), requests: make(map[boathook.DeliveryID][]request),
-		history: make(map[string][]change), finished: make(map[string]time.Time), marked: make(map[string]time.Time),
+		history: make(map[string][]change), created: make(map[string]time.Time), finished: make(map[string]time.Time), marked: make(map[string]time.Time),
 		records: make(map[boathook.DeliveryID]recorded), runs: make(map[string]boathook.Run), loads: make(map[string]*load),
 		arrivals: make(map[string][]arrival), successes: make(map[string][]time.Time),
 	}
@@ -107,6 +108,24 @@ const (
 	ruleTime      = "an attempt is not made before its time"
 	ruleProven    = "who can't prove himself starts no run"
 )
+
+// begun notes that the store has a run. A key or a provider's id stands for one run
+// within the retention: once the run has expired, it is as if it had never been, and a
+// repeat is a new run, by the same id. It executes once too.
+func (l *ledger) begun(id string, retention time.Duration) {
+	if earlier, known := l.created[id]; known && time.Since(earlier) >= retention {
+		delete(l.executions, id)
+		delete(l.finished, id)
+		delete(l.marked, id)
+	}
+	l.created[id] = time.Now()
+}
+
+// before reports whether a delivery tells of a run that had the id before, and has
+// expired.
+func (l *ledger) before(id boathook.DeliveryID, runID string) bool {
+	return id.Time().Before(l.created[runID].Add(-2 * maxSkew))
+}
 
 // executed counts an execution.
 func (l *ledger) executed(w *world, job target.Job) {

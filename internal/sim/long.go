@@ -146,6 +146,11 @@ func (s witness) wroteRun(ctx context.Context, id string) {
 // CreateRun implements [store.Runs].
 func (s witness) CreateRun(ctx context.Context, r boathook.Run) error {
 	err := s.Store.CreateRun(ctx, r)
+	if err == nil {
+		s.w.mu.Lock()
+		s.w.ledger.begun(r.ID, s.w.plan.retention())
+		s.w.mu.Unlock()
+	}
 	s.wroteRun(ctx, r.ID)
 	return err
 }
