@@ -448,7 +448,9 @@ type Deliveries interface {
 	// RecordAttempt stores an attempt, and the delivery as it is after it
 	// (status, attempts, next attempt), with the attempt's summary. A first attempt
 	// is one write. If the delivery's record is absent, a later attempt creates it.
-	// Conflict: this attempt's number is recorded already; nothing changes.
+	// Conflict: this attempt's number is recorded already. Nothing changes, unless
+	// who recorded it died between two writes: then the delivery is brought to the
+	// state after that attempt.
 	RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error
 	// CancelDelivery makes an unfinished delivery canceled for d's reason,
 	// creating its record if there is none. Unfinished is one that is retrying,
