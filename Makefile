@@ -29,7 +29,7 @@ test-stack: translate ## run the functions' real binaries as the template deploy
 	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -timeout 30m -parallel=12 -run TestTheStack ./internal/cloud
 
 sim: ## simulate 10,000 seeds of trouble, half of them fresh, or as many as SEEDS says; make sim FIRST=… SEEDS=… repeats some
-	go test -count=1 -timeout 1h -v -run '^TestSimulation$$' ./internal/sim -first=$(or $(FIRST),0) -seeds=$(or $(SEEDS),10000)
+	go test -count=1 -timeout 6h -v -run '^TestSimulation$$' ./internal/sim -first=$(or $(FIRST),0) -seeds=$(or $(SEEDS),10000)
 
 isolation: ## print what healthy webhooks wait for, in simulated time, while other endpoints hang
 	go test -count=1 -v -run '^TestIsolation$$' ./internal/sim -all-incidents

@@ -255,6 +255,10 @@ func (h *Handler) systems() []system {
 	own := []route{
 		{"GET /v1/me", viewer, serve(ok, h.me)},
 		{"POST /v1/workspaces", admin, serve(created, h.createWorkspace)}, // and the stack's own token only
+		{"GET /v1/workspaces", admin, serve(ok, h.listWorkspaces)},        // of the first workspace only
+		{"GET /v1/workspaces/{workspace}", admin, serve(ok, h.getWorkspace)},
+		{"DELETE /v1/workspaces/{workspace}", admin, serve(gone, h.deleteWorkspace)},
+		{"POST /v1/workspaces/{workspace}/tokens", admin, serve(created, h.createTokenOf)},
 
 		{"POST /v1/tokens", admin, serve(created, h.createToken)},
 		{"GET /v1/tokens", admin, serve(ok, h.listTokens)},

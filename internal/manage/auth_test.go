@@ -3,6 +3,7 @@ package manage_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -10,12 +11,17 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/manage"
+	"boathook/internal/wstoken"
 )
 
 // roles is the least role of each route; "stack" is the stack's own token.
 var roles = map[string]boathook.Role{
-	"GET /v1/me":          boathook.Viewer,
-	"POST /v1/workspaces": "stack",
+	"GET /v1/me":                             boathook.Viewer,
+	"POST /v1/workspaces":                    "stack",
+	"GET /v1/workspaces":                     boathook.Admin,
+	"GET /v1/workspaces/{workspace}":         boathook.Admin,
+	"DELETE /v1/workspaces/{workspace}":      boathook.Admin,
+	"POST /v1/workspaces/{workspace}/tokens": boathook.Admin,
 
 	"POST /v1/tokens":           boathook.Admin,
 	"GET /v1/tokens":            boathook.Admin,
@@ -282,6 +288,69 @@ func TestAWorkspaceComesWithItsFirstAdmin(t *testing.T) {
 	a.refused(400, "name", "POST", "/v1/workspaces", `{}`)
 }
 
+func TestAdminsOfTheFirstWorkspaceLookAfterAllOthers(t *testing.T) {
+	a := newAPI(t)
+	operator := a.tokenFor(stackToken, boathook.Admin)
+	made := a.ask(201, "POST", "/v1/workspaces", `{"name":"second"}`)
+	path := "/v1/workspaces/" + made.text("id")
+
+	all := a.as(operator, 200, "GET", "/v1/workspaces", "").list("data")
+	if len(all) != 2 || !slices.ContainsFunc(all, func(w object) bool { return w.text("id") == made.text("id") && w["token"] == nil }) {
+		t.Errorf("all workspaces are %v", all)
+	}
+	if got := a.as(operator, 200, "GET", path, ""); got.text("name") != "second" || got["token"] != nil {
+		t.Errorf("it is read as %v", got)
+	}
+	a.refused(400, "role", "POST", path+"/tokens", `{"name":"x"}`)
+	back := a.as(operator, 201, "POST", path+"/tokens", `{"name":"way back","role":"admin"}`).text("token")
+	if me := a.as(back, 200, "GET", "/v1/me", ""); me.text("role") != "admin" || me.object("workspace").text("id") != made.text("id") {
+		t.Errorf("the token for another workspace opens %v", me)
+	}
+
+	if own := a.as(back, 200, "GET", path, ""); own.text("id") != made.text("id") {
+		t.Errorf("its admin reads it as %v", own)
+	}
+	a.as(back, 201, "POST", path+"/tokens", `{"name":"x","role":"viewer"}`)
+	a.as(back, 403, "GET", "/v1/workspaces", "")
+	a.as(back, 403, "DELETE", path, "")
+	first := "/v1/workspaces/" + a.ask(200, "GET", "/v1/me", "").object("workspace").text("id")
+	a.as(back, 404, "GET", first, "")
+	a.as(back, 404, "DELETE", first, "")
+	a.as(back, 404, "POST", first+"/tokens", `{"name":"x","role":"admin"}`)
+}
+
+func TestAWorkspaceIsDeletedWhenItIsEmpty(t *testing.T) {
+	a := newAPI(t)
+	made := a.ask(201, "POST", "/v1/workspaces", `{"name":"second"}`)
+	path, token := "/v1/workspaces/"+made.text("id"), made.text("token")
+	for _, c := range []struct{ path, body string }{
+		{"/v1/deployments", `{"name":"bot"}`},
+		{"/v1/crews", `{"name":"crew"}`},
+		{"/v1/repositories", `{"owner":"octo","name":"repo"}`},
+		{"/v1/apps", `{"name":"app"}`},
+	} {
+		id := a.as(token, 201, "POST", c.path, c.body).text("id")
+		if got := a.ask(409, "DELETE", path, ""); !strings.Contains(fmt.Sprint(got), id) {
+			t.Errorf("with something in %s: %v", c.path, got)
+		}
+		a.as(token, 204, "DELETE", c.path+"/"+id, "")
+	}
+	another := a.as(token, 201, "POST", "/v1/tokens", `{"name":"x","role":"viewer"}`)
+	a.ask(204, "DELETE", path, "")
+	a.as(token, 401, "GET", "/v1/me", "")
+	a.as(another.text("token"), 401, "GET", "/v1/me", "")
+	if b := (wstoken.Bearer{WorkspaceID: made.text("id"), TokenID: another.text("id")}); !slices.Contains(a.watchers.closed, b) {
+		t.Errorf("WebSockets of %v stay open; closed were %v", b, a.watchers.closed)
+	}
+	a.ask(404, "DELETE", path, "")
+	a.ask(404, "GET", path, "")
+	if all := a.ask(200, "GET", "/v1/workspaces", "").list("data"); len(all) != 1 {
+		t.Errorf("what is left: %v", all)
+	}
+	first := a.ask(200, "GET", "/v1/me", "").object("workspace").text("id")
+	a.ask(409, "DELETE", "/v1/workspaces/"+first, "")
+}
+
 func TestTokensNeedANameAndARole(t *testing.T) {
 	a := newAPI(t)
 	a.refused(400, "name", "POST", "/v1/tokens", `{"role":"viewer"}`)
@@ -300,6 +369,7 @@ func everything(a *api) map[string]string {
 		"{incoming}":   a.incoming(deployment).text("id"),
 		"{outgoing}":   a.outgoing(deployment).text("id"),
 		"{run}":        a.ask(202, "POST", "/v1/runs", `{"deployment_id":"`+idOf(deployment)+`"}`).text("run_id"),
+		"{workspace}":  a.ask(201, "POST", "/v1/workspaces", `{"name":"second"}`).text("id"),
 		"{token}":      a.ask(201, "POST", "/v1/tokens", `{"name":"x","role":"viewer"}`).text("id"),
 	}
 	agent := a.agent()
@@ -338,6 +408,7 @@ func fill(pattern string, objects map[string]string) (method, path string) {
 
 // bodies are valid ones of the routes that need one.
 var bodies = map[string]string{
+	"POST /v1/workspaces/{workspace}/tokens":                                    `{"name":"x","role":"admin"}`,
 	"POST /v1/deployments/{deployment}/versions":                                `{"environment":"staging","target":{"type":"command","argv":["true"]}}`,
 	"POST /v1/deployments/{deployment}/incoming-webhooks":                       `{"name":"x","environment":"staging"}`,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks":                       `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging"}`,

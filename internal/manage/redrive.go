@@ -49,7 +49,8 @@ func (h *Handler) viewQueue(ctx context.Context, name string) (queueView, error)
 	return view, nil
 }
 
-// operator refuses who is none: the queues hold every workspace's messages.
+// operator refuses who is none: the queues hold every workspace's messages, and
+// whoever sees all workspaces can let themselves into each.
 func (h *Handler) operator(c call) error {
 	if c.workspace != h.cfg.Workspace {
 		return boathook.Errorf(boathook.Forbidden, "this needs an admin of the stack's first workspace")

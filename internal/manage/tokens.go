@@ -60,17 +60,20 @@ func (h *Handler) getToken(ctx context.Context, c call, _ none) (tokenView, erro
 	return viewToken(t), missing("token", c.PathValue("token"), err)
 }
 
-// deleteToken also ends the WebSockets that the token opened; it opens no more
+func (h *Handler) deleteToken(ctx context.Context, c call, _ none) (none, error) {
+	return none{}, h.revoke(ctx, c.workspace, c.PathValue("token"))
+}
+
+// revoke deletes a token, and ends the WebSockets that it opened; it opens no more
 // from then on. Where it is gone already they are looked for all the same: a
 // repeat completes what a failed call has left.
-func (h *Handler) deleteToken(ctx context.Context, c call, _ none) (none, error) {
-	id := c.PathValue("token")
-	err := h.cfg.Store.DeleteToken(ctx, c.workspace, id)
+func (h *Handler) revoke(ctx context.Context, workspaceID, id string) error {
+	err := h.cfg.Store.DeleteToken(ctx, workspaceID, id)
 	if err != nil && !boathook.IsKind(err, boathook.NotFound) {
-		return none{}, err
+		return err
 	}
-	if err := h.cfg.Watchers.CloseWatchers(ctx, c.workspace, id); err != nil {
-		return none{}, fmt.Errorf("close the WebSockets of token %s: %w", id, err)
+	if err := h.cfg.Watchers.CloseWatchers(ctx, workspaceID, id); err != nil {
+		return fmt.Errorf("close the WebSockets of token %s: %w", id, err)
 	}
-	return none{}, missing("token", id, err)
+	return missing("token", id, err)
 }

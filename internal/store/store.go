@@ -76,6 +76,11 @@ type Workspaces interface {
 	// PutWorkspace creates a workspace; Conflict if its id is taken.
 	PutWorkspace(ctx context.Context, w boathook.Workspace) error
 	Workspace(ctx context.Context, id string) (boathook.Workspace, error)
+	// Workspaces lists all there are, newest first.
+	Workspaces(ctx context.Context, p Page) (workspaces []boathook.Workspace, next string, err error)
+	// DeleteWorkspace removes a workspace that has neither sources nor tokens;
+	// Conflict if it has any. Its records stay until they expire.
+	DeleteWorkspace(ctx context.Context, id string) error
 }
 
 // Tokens are API tokens.

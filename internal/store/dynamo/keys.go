@@ -17,6 +17,7 @@ import (
 //
 //	pk         sk         place                    item
 //	ws#<ws>    workspace                           workspaceItem
+//	workspaces <ws>       ws#<time>#<ws>           listedWorkspaceItem
 //	ws#<ws>    tok#<id>   tok#<time>#<id>          tokenItem, to be listed
 //	ws#<ws>    src#<id>   src#<kind>#<time>#<id>   sourceItem, to be listed; of an agent: src#agent#<crew>#<time>#<id>
 //	ws#<ws>    slug#<crew>#<slug>                  slugItem
@@ -145,7 +146,10 @@ func joined(pieces ...string) string {
 // isNone reports whether no item can have the key.
 func (k key) isNone() bool { return k.PK == "" || k.SK == "" }
 
-func workspaceKey(id string) key { return key{part("ws#", id), "workspace"} }
+func workspaceKey(id string) key       { return key{part("ws#", id), "workspace"} }
+func listedWorkspaceKey(id string) key { return key{workspacesPartition, part("", id)} }
+
+const workspacesPartition = "workspaces"
 
 func tokenKey(hash [32]byte) key { return key{"tok#" + hex.EncodeToString(hash[:]), "token"} }
 func listedTokenKey(workspaceID, id string) key {
@@ -313,8 +317,9 @@ func parentOf(d boathook.Delivery) string {
 // Prefixes of places, for the index by-place. A position follows.
 
 const (
-	tokenPlaces   = "tok#"
-	versionPlaces = "ver#"
+	workspacePlaces = "ws#"
+	tokenPlaces     = "tok#"
+	versionPlaces   = "ver#"
 )
 
 func sourcePlaces(kind boathook.SourceKind) string { return "src#" + string(kind) + "#" }

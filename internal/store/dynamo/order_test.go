@@ -19,6 +19,16 @@ func TestWritesComeInTheOrderInWhichADeathLeavesNothingWrong(t *testing.T) {
 		call func(ctx context.Context, s *dynamo.Store) error
 		want []string // the beginnings of the keys that are written
 	}{
+		"a workspace is listed before it is there": {
+			func(ctx context.Context, s *dynamo.Store) error {
+				return s.PutWorkspace(ctx, boathook.Workspace{ID: "ws_a", CreatedAt: now})
+			},
+			[]string{"workspaces / ws_a", "ws#ws_a / workspace"},
+		},
+		"a workspace that is deleted is not there before it is not listed": {
+			func(ctx context.Context, s *dynamo.Store) error { return s.DeleteWorkspace(ctx, "ws_a") },
+			[]string{"ws#ws_a / workspace", "workspaces / ws_a"},
+		},
 		"a token is listed before it opens anything": {
 			func(ctx context.Context, s *dynamo.Store) error { return s.PutToken(ctx, token) },
 			[]string{"ws#ws_a / tok#tok_a", "tok#"},

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -37,11 +38,20 @@ type tokenItem struct {
 
 func (it tokenItem) token() boathook.Token { return boathook.Token(it) }
 
-// PutWorkspace implements [store.Workspaces].
+// listedWorkspaceItem says where a workspace stands in the list of all.
+type listedWorkspaceItem struct {
+	ID string `dynamodbav:"ID"`
+}
+
+// PutWorkspace implements [store.Workspaces]. It is listed before it is there, so
+// that none is there that can't be found; the list leaves out what is not there.
 func (s *Store) PutWorkspace(ctx context.Context, w boathook.Workspace) error {
 	it, err := encodeAt(workspaceKey(w.ID), workspaceItem(w))
+	if err == nil {
+		err = s.put(ctx, listedWorkspaceKey(w.ID), workspacePlaces+position(w.CreatedAt, w.ID), listedWorkspaceItem{w.ID})
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("put workspace %s: %w", w.ID, err)
 	}
 	_, err = s.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &s.config.ConfigTable, Item: it, ConditionExpression: aws.String("attribute_not_exists(pk)"),
@@ -59,6 +69,63 @@ func (s *Store) PutWorkspace(ctx context.Context, w boathook.Workspace) error {
 func (s *Store) Workspace(ctx context.Context, id string) (boathook.Workspace, error) {
 	it, err := fetch[workspaceItem](ctx, s, "workspace "+id, workspaceKey(id), true)
 	return it.workspace(), err
+}
+
+// Workspaces implements [store.Workspaces].
+func (s *Store) Workspaces(ctx context.Context, p store.Page) ([]boathook.Workspace, string, error) {
+	keys, next, err := listed(ctx, s, key{PK: workspacesPartition}, workspacePlaces, p, func(it listedWorkspaceItem) tableKey {
+		return s.configKey(workspaceKey(it.ID))
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list workspaces: %w", err)
+	}
+	found, err := s.readBatch(ctx, keys...)
+	if err != nil {
+		return nil, "", fmt.Errorf("read workspaces: %w", err)
+	}
+	var workspaces []boathook.Workspace
+	for _, k := range keys {
+		it, ok := found[k.key]
+		if !ok {
+			continue
+		}
+		w, err := decode[workspaceItem](it)
+		if err != nil {
+			s.unreadable(ctx, err)
+			continue
+		}
+		workspaces = append(workspaces, w.workspace())
+	}
+	return workspaces, next, nil
+}
+
+// DeleteWorkspace implements [store.Workspaces]. What deletions have left of
+// slugs is no reason against it.
+func (s *Store) DeleteWorkspace(ctx context.Context, id string) error {
+	for it, err := range s.items(ctx, &dynamodb.QueryInput{
+		TableName: &s.config.ConfigTable, ConsistentRead: aws.Bool(true),
+		KeyConditionExpression: aws.String("pk = :pk"), ExpressionAttributeValues: item{":pk": str(workspaceKey(id).PK)},
+		ProjectionExpression: aws.String("pk, sk"),
+	}) {
+		if err != nil {
+			return fmt.Errorf("look into workspace %s: %w", id, err)
+		}
+		if sk := keyOf(it).SK; strings.HasPrefix(sk, "src#") || strings.HasPrefix(sk, "tok#") {
+			return boathook.Errorf(boathook.Conflict, "workspace %s is not empty", id)
+		}
+	}
+	existed, err := s.remove(ctx, workspaceKey(id))
+	listed := false
+	if err == nil {
+		listed, err = s.remove(ctx, listedWorkspaceKey(id))
+	}
+	if err != nil {
+		return fmt.Errorf("delete workspace %s: %w", id, err)
+	}
+	if !existed && !listed {
+		return notFound("workspace " + id)
+	}
+	return nil
 }
 
 // PutToken implements [store.Tokens]. The token is listed before it opens

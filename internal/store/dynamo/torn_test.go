@@ -90,6 +90,9 @@ func deaths() []death {
 		{"PutWorkspace", nil, func(ctx context.Context, st s) error {
 			return st.PutWorkspace(ctx, boathook.Workspace{ID: tornWorkspace, CreatedAt: now})
 		}},
+		{"DeleteWorkspace", func(ctx context.Context, st s) error {
+			return st.PutWorkspace(ctx, boathook.Workspace{ID: tornWorkspace, CreatedAt: now})
+		}, func(ctx context.Context, st s) error { return st.DeleteWorkspace(ctx, tornWorkspace) }},
 		{"PutToken", nil, func(ctx context.Context, st s) error { return st.PutToken(ctx, token) }},
 		{"DeleteToken", func(ctx context.Context, st s) error { return st.PutToken(ctx, token) },
 			func(ctx context.Context, st s) error { return st.DeleteToken(ctx, tornWorkspace, tornToken) }},
@@ -237,6 +240,9 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	"Workspace":   func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Workspace(ctx, tornWorkspace) },
 	"Token":       func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Token(ctx, tornWorkspace, tornToken) },
 	"TokenByHash": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.TokenByHash(ctx, [32]byte{1}) },
+	"Workspaces": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return listed(s.Workspaces(ctx, store.Page{Limit: 10}))
+	},
 	"Tokens": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		return listed(s.Tokens(ctx, tornWorkspace, store.Page{Limit: 10}))
 	},

@@ -61,7 +61,9 @@ func (s *Store) PutWorkspace(_ context.Context, w boathook.Workspace) error {
 	if _, taken := s.workspaces[w.ID]; taken {
 		return boathook.Errorf(boathook.Conflict, "workspace %s exists", w.ID)
 	}
-	s.workspaces[w.ID] = cloneWorkspace(w)
+	w = cloneWorkspace(w)
+	s.workspaces[w.ID] = w
+	s.allWorkspaces.put(struct{}{}, positionOf(w.CreatedAt, w.ID), w.ID)
 	return nil
 }
 
@@ -73,6 +75,45 @@ func (s *Store) Workspace(_ context.Context, id string) (boathook.Workspace, err
 		return boathook.Workspace{}, notFound("workspace")
 	}
 	return cloneWorkspace(w), nil
+}
+
+// Workspaces implements [store.Workspaces].
+func (s *Store) Workspaces(_ context.Context, p store.Page) ([]boathook.Workspace, string, error) {
+	defer s.lock()()
+	from, err := parseCursor(p.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	ids, next := page(s.allWorkspaces.before(struct{}{}, from), p, all)
+	var workspaces []boathook.Workspace
+	for _, id := range ids {
+		workspaces = append(workspaces, cloneWorkspace(s.workspaces[id]))
+	}
+	return workspaces, next, nil
+}
+
+// DeleteWorkspace implements [store.Workspaces].
+func (s *Store) DeleteWorkspace(_ context.Context, id string) error {
+	defer s.lock()()
+	w, ok := s.workspaces[id]
+	if !ok {
+		return notFound("workspace")
+	}
+	for range s.tokensOf.before(id, end) {
+		return notEmpty(id)
+	}
+	for _, src := range s.sources {
+		if src.WorkspaceID == id {
+			return notEmpty(id)
+		}
+	}
+	delete(s.workspaces, id)
+	s.allWorkspaces.remove(struct{}{}, positionOf(w.CreatedAt, id))
+	return nil
+}
+
+func notEmpty(workspaceID string) error {
+	return boathook.Errorf(boathook.Conflict, "workspace %s is not empty", workspaceID)
 }
 
 func cloneWorkspace(w boathook.Workspace) boathook.Workspace {

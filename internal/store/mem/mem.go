@@ -35,13 +35,14 @@ type Store struct {
 
 	mu sync.Mutex
 
-	workspaces map[string]boathook.Workspace
-	tokens     map[[sha256.Size]byte]boathook.Token
-	tokensOf   lists[string, boathook.Token] // of a workspace
-	sources    map[string]boathook.Source
-	sourcesOf  lists[kindOf, boathook.Source]
-	below      map[string]*below               // by source
-	versionsOf lists[string, boathook.Version] // of a source, by number
+	workspaces    map[string]boathook.Workspace
+	allWorkspaces lists[struct{}, string] // their ids
+	tokens        map[[sha256.Size]byte]boathook.Token
+	tokensOf      lists[string, boathook.Token] // of a workspace
+	sources       map[string]boathook.Source
+	sourcesOf     lists[kindOf, boathook.Source]
+	below         map[string]*below               // by source
+	versionsOf    lists[string, boathook.Version] // of a source, by number
 
 	runs         map[string]*boathook.Run
 	pinnedRuns   map[string]string                     // the runs' ids, by the ids that stand for them
@@ -74,32 +75,33 @@ func New(c Config) *Store {
 		c.Now = time.Now
 	}
 	return &Store{
-		config:       c,
-		workspaces:   make(map[string]boathook.Workspace),
-		tokens:       make(map[[sha256.Size]byte]boathook.Token),
-		tokensOf:     make(lists[string, boathook.Token]),
-		sources:      make(map[string]boathook.Source),
-		sourcesOf:    make(lists[kindOf, boathook.Source]),
-		below:        make(map[string]*below),
-		versionsOf:   make(lists[string, boathook.Version]),
-		runs:         make(map[string]*boathook.Run),
-		pinnedRuns:   make(map[string]string),
-		loads:        make(map[string]store.Load),
-		runsOf:       make(lists[string, *boathook.Run]),
-		healths:      make(map[string]*health),
-		runsIn:       make(lists[kindOf, *boathook.Run]),
-		requests:     make(map[string]map[slot]*boathook.Request),
-		logs:         make(map[string][]chunk),
-		agentLogs:    make(lists[string, chunk]),
-		deliveries:   make(map[deliveryKey]*delivery),
-		deliveriesOf: make(lists[webhookKey, *delivery]),
-		due:          make(lists[int, store.Due]),
-		pins:         make(map[pinKey]*store.EventPin),
-		slots:        make(map[slotKey]time.Time),
-		leases:       make(map[leaseKey]time.Time),
-		backlogs:     make(map[string]time.Time),
-		connections:  make(map[string]boathook.Connection),
-		watchers:     make(map[string]map[string]boathook.Connection),
+		config:        c,
+		workspaces:    make(map[string]boathook.Workspace),
+		allWorkspaces: make(lists[struct{}, string]),
+		tokens:        make(map[[sha256.Size]byte]boathook.Token),
+		tokensOf:      make(lists[string, boathook.Token]),
+		sources:       make(map[string]boathook.Source),
+		sourcesOf:     make(lists[kindOf, boathook.Source]),
+		below:         make(map[string]*below),
+		versionsOf:    make(lists[string, boathook.Version]),
+		runs:          make(map[string]*boathook.Run),
+		pinnedRuns:    make(map[string]string),
+		loads:         make(map[string]store.Load),
+		runsOf:        make(lists[string, *boathook.Run]),
+		healths:       make(map[string]*health),
+		runsIn:        make(lists[kindOf, *boathook.Run]),
+		requests:      make(map[string]map[slot]*boathook.Request),
+		logs:          make(map[string][]chunk),
+		agentLogs:     make(lists[string, chunk]),
+		deliveries:    make(map[deliveryKey]*delivery),
+		deliveriesOf:  make(lists[webhookKey, *delivery]),
+		due:           make(lists[int, store.Due]),
+		pins:          make(map[pinKey]*store.EventPin),
+		slots:         make(map[slotKey]time.Time),
+		leases:        make(map[leaseKey]time.Time),
+		backlogs:      make(map[string]time.Time),
+		connections:   make(map[string]boathook.Connection),
+		watchers:      make(map[string]map[string]boathook.Connection),
 	}
 }
 

@@ -42,6 +42,44 @@ func (s *suite) testWorkspaces(t *testing.T) {
 		}
 		wantSame(t, "name", read(s.Workspace(t.Context(), id))(t).Name, strconv.Itoa(won[0]))
 	})
+	t.Run("one that is deleted is not there, and not listed", func(t *testing.T) {
+		must(t, s.DeleteWorkspace(t.Context(), w.ID))
+		_, err := s.Workspace(t.Context(), w.ID)
+		wantKind(t, "Workspace", err, boathook.NotFound)
+		listed, _, err := s.Workspaces(t.Context(), store.Page{Limit: 100})
+		must(t, err)
+		if slices.ContainsFunc(listed, func(l boathook.Workspace) bool { return l.ID == w.ID }) {
+			t.Error("it is listed")
+		}
+		wantKind(t, "DeleteWorkspace again", s.DeleteWorkspace(t.Context(), w.ID), boathook.NotFound)
+	})
+	t.Run("one that is not empty stays", func(t *testing.T) {
+		full := boathook.Workspace{ID: boathook.NewID(boathook.WorkspaceID), Name: "Acme", CreatedAt: s.clock.Now()}
+		must(t, s.PutWorkspace(t.Context(), full))
+		token := boathook.Token{ID: boathook.NewID(boathook.TokenID), WorkspaceID: full.ID, Hash: boathook.HashToken("t"), CreatedAt: s.clock.Now()}
+		must(t, s.PutToken(t.Context(), token))
+		wantKind(t, "DeleteWorkspace with a token", s.DeleteWorkspace(t.Context(), full.ID), boathook.Conflict)
+		must(t, s.DeleteToken(t.Context(), full.ID, token.ID))
+		source := s.newSource(full.ID)
+		must(t, s.PutSource(t.Context(), source))
+		wantKind(t, "DeleteWorkspace with a source", s.DeleteWorkspace(t.Context(), full.ID), boathook.Conflict)
+		wantSame(t, "workspace", read(s.Workspace(t.Context(), full.ID))(t), full)
+		must(t, s.DeleteSource(t.Context(), full.ID, source.ID))
+		must(t, s.DeleteWorkspace(t.Context(), full.ID))
+	})
+}
+
+func (s *suite) testWorkspaceList(t *testing.T) {
+	list[boathook.Workspace]{
+		page: s.Workspaces,
+		add: func(t *testing.T, at time.Time) string {
+			w := boathook.Workspace{ID: boathook.NewID(boathook.WorkspaceID), Name: "Acme", DataKey: []byte{1}, CreatedAt: at}
+			must(t, s.PutWorkspace(t.Context(), w))
+			return w.ID
+		},
+		id:   func(w boathook.Workspace) string { return w.ID },
+		time: func(w boathook.Workspace) time.Time { return w.CreatedAt },
+	}.test(t, s.clock.Now())
 }
 
 func (s *suite) testTokens(t *testing.T) {

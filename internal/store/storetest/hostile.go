@@ -196,8 +196,9 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 		return d
 	}
 	return map[string][]hostileCall{
-		"PutWorkspace": {creates(func(c ctx, id string) error { return s.PutWorkspace(c, boathook.Workspace{ID: id, CreatedAt: now}) })},
-		"Workspace":    {reads(ws, s.Workspace)},
+		"PutWorkspace":    {creates(func(c ctx, id string) error { return s.PutWorkspace(c, boathook.Workspace{ID: id, CreatedAt: now}) })},
+		"Workspace":       {reads(ws, s.Workspace)},
+		"DeleteWorkspace": {changes(ws, s.DeleteWorkspace)},
 
 		"PutToken": {
 			creates(func(c ctx, id string) error {
@@ -591,7 +592,7 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 }
 
 // withoutIDs are the methods that take no id.
-var withoutIDs = []string{"TokenByHash"}
+var withoutIDs = []string{"TokenByHash", "Workspaces"}
 
 func inTrigger(view store.TriggerView, err error) (int, error) {
 	n := len(view.Live)

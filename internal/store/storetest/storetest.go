@@ -35,6 +35,7 @@ func Run(t *testing.T, open Open) {
 		test func(*suite, *testing.T)
 	}{
 		{"workspaces", (*suite).testWorkspaces},
+		{"the list of workspaces", (*suite).testWorkspaceList},
 		{"tokens", (*suite).testTokens},
 		{"sources", (*suite).testSources},
 		{"agents of a crew", (*suite).testCrewAgents},
