@@ -183,6 +183,9 @@ func newCrowd(t *testing.T, s *stack.Stack) crowd {
 		}
 		ok(many.PutToken(ctx, token))
 	}
+	for i := range 250 {
+		ok(many.PutWorkspace(ctx, boathook.Workspace{ID: boathook.NewID(boathook.WorkspaceID), Name: "x", CreatedAt: ago(i)}))
+	}
 	source := func(id string, kind boathook.SourceKind, i int) boathook.Source {
 		return boathook.Source{ID: id, WorkspaceID: firstWorkspace, Kind: kind, Name: "x", CreatedAt: ago(i)}
 	}

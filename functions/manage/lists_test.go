@@ -326,7 +326,7 @@ func TestEveryListTakesTenRequestsInThreeRoundTripsAtMost(t *testing.T) {
 			for _, q := range op.queries() {
 				for page := 1; page <= 2; page++ {
 					token := c.token
-					if strings.HasPrefix(op.path, "/v1/tokens") || strings.HasPrefix(op.path, "/v1/admin") {
+					if strings.HasPrefix(op.path, "/v1/tokens") || strings.HasPrefix(op.path, "/v1/workspaces") || strings.HasPrefix(op.path, "/v1/admin") {
 						token = c.admin
 					}
 					m := measure(t, s, o, settings, token, http.MethodGet, target+"?"+q.Encode())
