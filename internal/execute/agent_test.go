@@ -28,7 +28,8 @@ func (p *place) acceptAgent(t *testing.T, payload string, change ...func(*boatho
 		f(&r)
 	}
 	limit := store.Limit{RatePerMinute: 1, MaxInFlight: 1}
-	must(t, p.store.Admit(t.Context(), agent.Source.ID, r.ID, limit, store.Load{}, time.Now()))
+	_, err := p.store.Admit(t.Context(), agent.Source.ID, r.ID, limit, store.Load{}, time.Now())
+	must(t, err)
 	must(t, p.store.CreateRun(t.Context(), r))
 	return agent, r
 }

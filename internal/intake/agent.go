@@ -372,35 +372,36 @@ func fresh(timestamp string, required bool, now time.Time) error {
 // repetition may have another body, as providers' may.
 func (in *Intake) admit(ctx context.Context, m match, run boathook.Run, view store.AgentView, byDelivery bool) (runs.Started, error) {
 	waits := m.existing == nil || m.existing.Status == boathook.RunPending
+	var made time.Time
+	var err error
 	if waits {
 		limit := store.Limit{RatePerMinute: view.Agent.Agent.RatePerMinute, MaxInFlight: view.Agent.Agent.MaxInFlight}
-		if err := in.Store.Admit(ctx, run.SourceID, run.ID, limit, view.Load, run.CreatedAt); err != nil {
+		if made, err = in.Store.Admit(ctx, run.SourceID, run.ID, limit, view.Load, run.CreatedAt); err != nil {
 			return runs.Started{}, err
 		}
 	}
 	var started runs.Started
-	var err error
 	if m.ofThis {
 		started, err = in.Runs.Start(ctx, run, runs.Wait{})
 	} else {
 		started, err = in.startOnce(ctx, run, m.existing, runs.Wait{}, byDelivery)
 	}
-	_, held := view.Load.InFlight[run.ID] // by another trigger, which may have been accepted
-	if waits && !held && boathook.IsKind(err, boathook.Unavailable) {
-		in.release(ctx, run)
+	if !made.IsZero() && boathook.IsKind(err, boathook.Unavailable) {
+		in.release(ctx, run, made)
 	}
 	return started, err
 }
 
 // release gives back the place of a run that was not accepted. It is left to a run
-// that has a record: that is of a trigger which was accepted meanwhile, or could not
-// be removed. A place that is not given back is free when it expires.
-func (in *Intake) release(ctx context.Context, run boathook.Run) {
+// that has a record, which could not be removed, and to one whose trigger was
+// repeated meanwhile: the repetition may have been accepted, even if this call has
+// removed the record since. A place that is not given back is free when it expires.
+func (in *Intake) release(ctx context.Context, run boathook.Run, made time.Time) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	_, err := in.Store.RunHead(ctx, run.ID)
 	if boathook.IsKind(err, boathook.NotFound) {
-		err = in.Store.Release(ctx, run.SourceID, run.ID)
+		err = in.Store.Release(ctx, run.SourceID, run.ID, made)
 	}
 	if err != nil {
 		in.Log.ErrorContext(ctx, "place of a refused run left behind", "run_id", run.ID, "error", err)

@@ -112,19 +112,35 @@ type match struct {
 	ofThis   bool              // no trigger with another body can have the id
 }
 
-// find looks for the run that the trigger has started before.
+// find looks for the run that the trigger has started before. Conflict: its key
+// stands for another run than its signature does. So it is where somebody has
+// captured the trigger, and sent it first with a key of their own.
 func (in *Intake) find(ctx context.Context, ids identity, view store.AgentView) (match, error) {
+	var found []match
 	for _, id := range ids.all() {
-		known := id == ids.signature
+		m := match{id: id, known: id == ids.signature}
 		if head, ok := view.Runs[id]; ok {
-			return match{id: id, existing: &head, known: known}, nil
+			m.existing = &head
+		} else if pinned, ok := view.Pinned[id]; ok {
+			m.id = pinned
+		} else {
+			continue
 		}
-		if pinned, ok := view.Pinned[id]; ok {
-			existing, err := in.existing(ctx, pinned)
-			return match{id: pinned, existing: existing, known: known}, err
-		}
+		found = append(found, m)
 	}
-	return match{id: cmp.Or(ids.signature, ids.key, boathook.NewID(boathook.RunID)), ofThis: ids.key == ""}, nil
+	switch {
+	case len(found) == 0:
+		return match{id: cmp.Or(ids.signature, ids.key, boathook.NewID(boathook.RunID)), ofThis: ids.key == ""}, nil
+	case found[0].id != found[len(found)-1].id:
+		return match{}, boathook.Errorf(boathook.Conflict, "the idempotency key stands for another trigger's run")
+	}
+	m := found[0]
+	if m.existing != nil {
+		return m, nil
+	}
+	var err error
+	m.existing, err = in.existing(ctx, m.id)
+	return m, err
 }
 
 // existing is the head of a run that may not have been created: its first trigger

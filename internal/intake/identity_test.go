@@ -85,6 +85,9 @@ func (r *rules) run(s sent) (run int, conflict bool) {
 			}
 		}
 	}
+	if of := r.ofKey[s.key]; answered && of != 0 && of != run {
+		return of, true
+	}
 	if signature != "" && r.named[signature] != run {
 		r.answered[signature] = run
 	}
@@ -246,7 +249,7 @@ func TestACapturedTriggerIsWorthNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.store.Release(t.Context(), p.agent.Source.ID, head.ID); err != nil {
+		if err := p.store.Release(t.Context(), p.agent.Source.ID, head.ID, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		wantAnswer(t, p.post(p.path, `{}`, captured...), http.StatusAccepted, agentAccepted) // though that run is over

@@ -16,6 +16,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/intake"
+	"boathook/internal/queue"
 	"boathook/internal/runs"
 	"boathook/internal/store"
 )
@@ -29,7 +30,7 @@ func (p *agentPlace) over(t *testing.T, answer *httptest.ResponseRecorder) {
 		_, err = p.store.FinishRun(t.Context(), id, claim, boathook.Outcome{Status: boathook.RunSucceeded, CompletedAt: time.Now()})
 	}
 	if err == nil {
-		err = p.store.Release(t.Context(), p.agent.Source.ID, id)
+		err = p.store.Release(t.Context(), p.agent.Source.ID, id, time.Time{})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -85,11 +86,11 @@ func (p *agentPlace) load(t *testing.T) store.Load {
 // heedful has an agent's places in a store that heeds its contexts.
 type heedful struct{ store.Loads }
 
-func (h heedful) Release(ctx context.Context, agentID, runID string) error {
+func (h heedful) Release(ctx context.Context, agentID, runID string, made time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return h.Loads.Release(ctx, agentID, runID)
+	return h.Loads.Release(ctx, agentID, runID, made)
 }
 
 // A sender that leaves while its run is refused must not take a place with it.
@@ -130,16 +131,50 @@ func TestARepeatThatFailsLeavesTheFirstOnesPlace(t *testing.T) {
 	held("a repeat that could not be queued")
 
 	// A request that raced with the first has not seen its run.
-	raced := &intake.Intake{
-		Store: unseeing{p.place}, Seal: p, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
-		Runs:   &runs.Starter{Store: p.store, Queue: p, Now: time.Now, Log: slog.New(slog.DiscardHandler)},
-	}
-	p.handler = raced.Handler()
+	p.handler = p.another(unseeing{p.place}, p)
 	if w := p.signed(`{"n":2}`, "Idempotency-Key", "key"); w.Code != http.StatusConflict {
 		t.Fatalf("answered %d %s", w.Code, w.Body)
 	}
 	held("a conflict")
+}
+
+// another is an intake beside the place's own, with a store and a queue of runs.
+func (p *agentPlace) another(s intake.Store, q queue.Sender) http.Handler {
+	in := &intake.Intake{
+		Store: s, Seal: p, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
+		Runs:   &runs.Starter{Store: p.store, Queue: q, Now: time.Now, Log: slog.New(slog.DiscardHandler)},
+	}
+	return in.Handler()
+}
+
+// overtaken is a queue that takes nothing, and lets something happen before it says so.
+type overtaken struct{ meanwhile func() }
+
+func (o overtaken) Send(context.Context, ...queue.Message) error {
+	o.meanwhile()
+	return errDown
+}
+
+// The first request removes the record, since it can't know of the repeat. The
+// run executes all the same, by the repeat's message, and so it keeps its place.
+func TestARequestThatFailsLateLeavesThePlaceToTheRepeatThatWasAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newAgentPlace(t, func(a *boathook.AgentSettings) { a.MaxInFlight = 1 })
+		own := p.handler
+		var repeat *httptest.ResponseRecorder
+		p.handler = p.another(p.place, overtaken{func() {
+			time.Sleep(time.Second)
+			p.handler = own
+			repeat = p.signed(`{}`, "Idempotency-Key", "key")
+		}})
+		wantAnswer(t, p.signed(`{}`, "Idempotency-Key", "key"), http.StatusServiceUnavailable, "the run could not be made durable, try again\n")
+		wantAnswer(t, repeat, http.StatusAccepted, agentAccepted)
+		if _, held := p.load(t).InFlight[repeat.Header().Get("X-Run-Id")]; !held {
+			t.Error("the run that was accepted has no place")
+		}
+		wantAnswer(t, p.signed(`{}`), http.StatusTooManyRequests, "too many requests\n")
+	})
 }
 
 // unseeing does not see the runs that keys stand for.

@@ -17,7 +17,7 @@ type KeepStore interface {
 	LogLines(ctx context.Context, runID string) (int, error)
 	FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error)
 	MarkPublished(ctx context.Context, id string) error
-	Release(ctx context.Context, agentID, runID string) error
+	Release(ctx context.Context, agentID, runID string, made time.Time) error
 	PutDue(ctx context.Context, d store.Due) error
 	DeleteDue(ctx context.Context, d store.Due) error
 }
@@ -80,7 +80,7 @@ func (k *Keeper) release(ctx context.Context, head boathook.RunHead) error {
 	if !head.OfAgent() {
 		return nil
 	}
-	return k.Store.Release(ctx, head.SourceID, head.ID)
+	return k.Store.Release(ctx, head.SourceID, head.ID, time.Time{})
 }
 
 // Tend does what a run's state asks for: a run that is over is settled; one

@@ -121,23 +121,26 @@ type load struct {
 }
 
 // Admit implements [store.Loads].
-func (s witness) Admit(ctx context.Context, agentID, runID string, limit store.Limit, known store.Load, now time.Time) error {
+func (s witness) Admit(ctx context.Context, agentID, runID string, limit store.Limit, known store.Load, now time.Time) (made time.Time, err error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	err := s.Store.Admit(ctx, agentID, runID, limit, known, now)
-	if err == nil {
+	if made, err = s.Store.Admit(ctx, agentID, runID, limit, known, now); err == nil {
 		s.w.ledger.admit(agentID, runID, now)
 	}
-	return err
+	return made, err
 }
 
 // Release implements [store.Loads].
-func (s witness) Release(ctx context.Context, agentID, runID string) error {
+func (s witness) Release(ctx context.Context, agentID, runID string, made time.Time) error {
 	head, headErr := s.Store.RunHead(ctx, runID)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	err := s.Store.Release(ctx, agentID, runID)
-	if err == nil {
+	err := s.Store.Release(ctx, agentID, runID, made)
+	if err != nil {
+		return err
+	}
+	view, err := s.Store.LookUpAgent(ctx, agentID)
+	if _, held := view.Load.InFlight[runID]; err == nil && !held {
 		s.w.ledger.release(agentID, runID, headErr == nil && head.Status.Over())
 	}
 	return err
@@ -159,8 +162,12 @@ func (l *ledger) release(agentID, runID string, over bool) {
 // admit counts a run that was admitted at a time of the clock of who asked.
 func (l *ledger) admit(agentID, runID string, now time.Time) {
 	a := l.loads[agentID]
-	if now.Before(a.places[runID]) {
-		return // it has a place
+	until := now.Add(boathook.PlaceLifetime)
+	if held := a.places[runID]; now.Before(held) { // it is not counted again
+		if held.Before(until) {
+			a.places[runID] = until
+		}
+		return
 	}
 	for id, until := range a.places {
 		if !now.Before(until) {
@@ -171,7 +178,7 @@ func (l *ledger) admit(agentID, runID string, now time.Time) {
 		a.window, a.count = minute, 0
 	}
 	a.count++
-	a.places[runID] = now.Add(boathook.PlaceLifetime)
+	a.places[runID] = until
 	delete(a.unsure, runID)
 	if a.count > a.limit.RatePerMinute {
 		l.violated(ruleRate, runID, "the %d. in the minute of %s, of %d", a.count, a.window, a.limit.RatePerMinute)

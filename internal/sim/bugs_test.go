@@ -188,15 +188,15 @@ func trusting(next http.Handler) http.Handler {
 // unlimited admits any number of runs.
 type unlimited struct{ store.Store }
 
-func (s unlimited) Admit(ctx context.Context, agentID, runID string, _ store.Limit, known store.Load, now time.Time) error {
+func (s unlimited) Admit(ctx context.Context, agentID, runID string, _ store.Limit, known store.Load, now time.Time) (time.Time, error) {
 	return s.Store.Admit(ctx, agentID, runID, store.Limit{RatePerMinute: 1000, MaxInFlight: 1000}, known, now)
 }
 
 // placeless admits runs without counting them.
 type placeless struct{ store.Store }
 
-func (placeless) Admit(context.Context, string, string, store.Limit, store.Load, time.Time) error {
-	return nil
+func (placeless) Admit(context.Context, string, string, store.Limit, store.Load, time.Time) (time.Time, error) {
+	return time.Time{}, nil
 }
 
 // unpinned keeps nothing of published events.

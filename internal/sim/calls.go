@@ -98,12 +98,16 @@ func (c calls) PinRun(ctx context.Context, id, runID string) (pinned string, err
 	return do(ctx, c.p, "PinRun", id, func() (string, error) { return c.Store.PinRun(ctx, id, runID) })
 }
 
-func (c calls) Admit(ctx context.Context, agentID, runID string, limit store.Limit, known store.Load, now time.Time) error {
-	return tell(ctx, c.p, "Admit", runID, func() error { return c.Store.Admit(ctx, agentID, runID, limit, known, now) })
+func (c calls) Admit(ctx context.Context, agentID, runID string, limit store.Limit, known store.Load, now time.Time) (made time.Time, err error) {
+	err = tell(ctx, c.p, "Admit", runID, func() (err error) {
+		made, err = c.Store.Admit(ctx, agentID, runID, limit, known, now)
+		return err
+	})
+	return made, err
 }
 
-func (c calls) Release(ctx context.Context, agentID, runID string) error {
-	return tell(ctx, c.p, "Release", runID, func() error { return c.Store.Release(ctx, agentID, runID) })
+func (c calls) Release(ctx context.Context, agentID, runID string, made time.Time) error {
+	return tell(ctx, c.p, "Release", runID, func() error { return c.Store.Release(ctx, agentID, runID, made) })
 }
 
 func (c calls) PinEvent(ctx context.Context, p store.EventPin) (store.EventPin, error) {

@@ -12,13 +12,16 @@ import (
 // triggers.
 type Loads interface {
 	// Admit counts a run against its agent's limits, and gives it a place among
-	// those in flight until it is released, or for [boathook.PlaceLifetime].
-	// Limited, with RetryAfter: it may not start now. A run that has a place
-	// keeps it. known is the load as LookUpAgent gave it: while it is still
-	// that, this is one conditional write, and a refusal may rest on it alone.
-	Admit(ctx context.Context, agentID, runID string, limit Limit, known Load, now time.Time) error
-	// Release frees the place of a run that is over, if it has one.
-	Release(ctx context.Context, agentID, runID string) error
+	// those in flight until it is released, or for [boathook.PlaceLifetime]: until
+	// made. Limited, with RetryAfter: it may not start now. A run that has a place
+	// is not counted again: its place lasts anew, and made is zero. known is the
+	// load as LookUpAgent gave it: while it is still that, this is one conditional
+	// write, and a refusal may rest on it alone.
+	Admit(ctx context.Context, agentID, runID string, limit Limit, known Load, now time.Time) (made time.Time, err error)
+	// Release frees the place of a run, if it has one: that of a run that is over,
+	// or, with made, the place that this Admit has made, if nobody was admitted to it
+	// since.
+	Release(ctx context.Context, agentID, runID string, made time.Time) error
 }
 
 // Limit is what an agent allows.
@@ -43,14 +46,21 @@ const window = time.Minute
 const busyRetry = 5 * time.Second
 
 // Admit is the load with one more run, without the places of runs that were
-// lost. A run that has a place changes nothing. Limited: see [Loads]. Invalid:
-// runID is no id.
+// lost. The place of a run that has one lasts anew, and nothing else changes.
+// Limited: see [Loads]. Invalid: runID is no id.
 func (l Load) Admit(runID string, limit Limit, now time.Time) (Load, error) {
 	if !boathook.IsID(runID) {
 		return l, boathook.Errorf(boathook.Invalid, "the run's id is not one")
 	}
 	now = now.UTC().Truncate(time.Millisecond)
-	if now.Before(l.InFlight[runID]) {
+	until := now.Add(boathook.PlaceLifetime)
+	if held := l.InFlight[runID]; now.Before(held) {
+		if !held.Before(until) { // by another clock, or by this very call, which is repeated
+			return l, nil
+		}
+		l.InFlight = maps.Clone(l.InFlight)
+		l.InFlight[runID] = until
+		l.Revision++
 		return l, nil
 	}
 	next := Load{Window: now.Truncate(window), Count: 1, InFlight: make(map[string]time.Time), Revision: l.Revision + 1}
@@ -69,6 +79,15 @@ func (l Load) Admit(runID string, limit Limit, now time.Time) (Load, error) {
 			Kind: boathook.Limited, Message: "the agent's runs in flight are as many as it allows", RetryAfter: busyRetry,
 		}
 	}
-	next.InFlight[runID] = now.Add(boathook.PlaceLifetime)
+	next.InFlight[runID] = until
 	return next, nil
+}
+
+// Made is until when a run has its place, if the load follows from known by an
+// Admit that has made it; zero if the run had one already.
+func (l Load) Made(known Load, runID string) time.Time {
+	if l.Count == known.Count && l.Window.Equal(known.Window) {
+		return time.Time{}
+	}
+	return l.InFlight[runID]
 }

@@ -151,20 +151,21 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 		}},
 		{"load", func(s *dynamo.Store) error {
 			limit := store.Limit{RatePerMinute: 60, MaxInFlight: 8}
-			if err := s.Admit(ctx, "agent_a", "run_a", limit, store.Load{}, now); err != nil {
+			if _, err := s.Admit(ctx, "agent_a", "run_a", limit, store.Load{}, now); err != nil {
 				return err
 			}
 			first, err := store.Load{}.Admit("run_a", limit, now)
 			if err != nil {
 				return err
 			}
-			return s.Admit(ctx, "agent_a", "run_b", limit, first, now)
+			_, err = s.Admit(ctx, "agent_a", "run_b", limit, first, now)
+			return err
 		}},
 		{"pinned run", func(s *dynamo.Store) error {
 			_, err := s.PinRun(ctx, "run_b", "run_a")
 			return err
 		}},
-		{"released run", func(s *dynamo.Store) error { return s.Release(ctx, "agent_a", "run_a") }},
+		{"released run", func(s *dynamo.Store) error { return s.Release(ctx, "agent_a", "run_a", time.Time{}) }},
 		{"pending run", func(s *dynamo.Store) error { return s.CreateRun(ctx, run()) }},
 		{"run", func(s *dynamo.Store) error { return s.CreateRun(ctx, r) }},
 		{"rejected request", func(s *dynamo.Store) error {

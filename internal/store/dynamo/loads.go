@@ -109,18 +109,18 @@ func (s *Store) PinRun(ctx context.Context, id, runID string) (pinned string, er
 }
 
 // Admit implements [store.Loads].
-func (s *Store) Admit(ctx context.Context, agentID, runID string, limit store.Limit, known store.Load, now time.Time) error {
+func (s *Store) Admit(ctx context.Context, agentID, runID string, limit store.Limit, known store.Load, now time.Time) (made time.Time, err error) {
 	for {
 		next, err := known.Admit(runID, limit, now)
 		if err != nil || next.Revision == known.Revision {
-			return err
+			return made, err
 		}
 		current, held, err := s.putLoad(ctx, agentID, runID, limit, known, next)
 		if err != nil {
-			return fmt.Errorf("admit run %s: %w", runID, err)
+			return made, fmt.Errorf("admit run %s: %w", runID, err)
 		}
 		if held {
-			return nil
+			return next.Made(known, runID), nil
 		}
 		known = current // another run was admitted or is over
 	}
@@ -129,12 +129,17 @@ func (s *Store) Admit(ctx context.Context, agentID, runID string, limit store.Li
 // putLoad changes an agent's load to one that follows from known. Within a
 // minute it adds a run to the load as it is by then, so that runs which come at
 // once don't wait for one another. For a new minute, or where places of lost
-// runs are dropped, it replaces the load if it still is the known one. Where
-// neither may be, held is false, with the load as it is.
+// runs are dropped, it replaces the load if it still is the known one. The place of
+// a run that has one is moved if it still ends as it is known to. Where none of
+// these may be, held is false, with the load as it is.
 func (s *Store) putLoad(ctx context.Context, agentID, runID string, limit store.Limit, known, next store.Load) (current store.Load, held bool, err error) {
 	var it item
 	k := loadKey(agentID)
-	if next.Window.Equal(known.Window) && len(next.InFlight) == len(known.InFlight)+1 {
+	if next.Made(known, runID).IsZero() {
+		it, held, err = s.tryUpdate(ctx, k, "SET v = v + :one, x = :expires, f.#run = :until", present, "f.#run = :known", map[string]any{
+			"#run": part("", runID), ":one": 1, ":expires": s.expiry(), ":until": next.InFlight[runID], ":known": known.InFlight[runID],
+		})
+	} else if next.Window.Equal(known.Window) && len(next.InFlight) == len(known.InFlight)+1 {
 		it, held, err = s.tryUpdate(ctx, k,
 			"SET n = n + :one, v = v + :one, x = :expires, f.#run = :until", present,
 			"w = :window AND n < :rate AND size(f) < :places AND attribute_not_exists(f.#run)", map[string]any{
@@ -161,10 +166,12 @@ func (s *Store) putLoad(ctx context.Context, agentID, runID string, limit store.
 }
 
 // Release implements [store.Loads].
-func (s *Store) Release(ctx context.Context, agentID, runID string) error {
-	_, err := s.changeRecord(ctx, loadKey(agentID), "SET v = v + :one REMOVE f.#run", "attribute_exists(f.#run)",
-		map[string]any{"#run": part("", runID), ":one": 1})
-	if err != nil {
+func (s *Store) Release(ctx context.Context, agentID, runID string, made time.Time) error {
+	when, values := "attribute_exists(f.#run)", map[string]any{"#run": part("", runID), ":one": 1}
+	if !made.IsZero() {
+		when, values[":made"] = "f.#run = :made", made
+	}
+	if _, err := s.changeRecord(ctx, loadKey(agentID), "SET v = v + :one REMOVE f.#run", when, values); err != nil {
 		return fmt.Errorf("release run %s: %w", runID, err)
 	}
 	return nil

@@ -141,7 +141,7 @@ func TestEveryFieldIsStored(t *testing.T) {
 		load, err := store.Load{}.Admit("run_a", limit, now)
 		f.wantFull(load)
 		if err == nil {
-			err = s.Admit(ctx, "agent_a", "run_a", limit, store.Load{}, now)
+			_, err = s.Admit(ctx, "agent_a", "run_a", limit, store.Load{}, now)
 		}
 		var view store.AgentView
 		if err == nil {

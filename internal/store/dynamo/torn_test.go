@@ -172,12 +172,14 @@ func deaths() []death {
 			return st.PutRequest(ctx, 0, rejection(boathook.RequestRejected))
 		}},
 		{"Admit", nil, func(ctx context.Context, st s) error {
-			return st.Admit(ctx, tornAgent, run().ID, limit, store.Load{}, now)
+			_, err := st.Admit(ctx, tornAgent, run().ID, limit, store.Load{}, now)
+			return err
 		}},
 		{"Release", func(ctx context.Context, st s) error {
-			return st.Admit(ctx, tornAgent, run().ID, limit, store.Load{}, now)
+			_, err := st.Admit(ctx, tornAgent, run().ID, limit, store.Load{}, now)
+			return err
 		},
-			func(ctx context.Context, st s) error { return st.Release(ctx, tornAgent, run().ID) }},
+			func(ctx context.Context, st s) error { return st.Release(ctx, tornAgent, run().ID, time.Time{}) }},
 		{"AppendLog", nil, func(ctx context.Context, st s) error {
 			head := run().RunHead
 			head.SourceID = tornAgent

@@ -47,23 +47,25 @@ func (s *Store) PinRun(_ context.Context, id, runID string) (pinned string, err 
 }
 
 // Admit implements [store.Loads]. It knows the load better than its caller.
-func (s *Store) Admit(_ context.Context, agentID, runID string, limit store.Limit, _ store.Load, now time.Time) error {
+func (s *Store) Admit(_ context.Context, agentID, runID string, limit store.Limit, _ store.Load, now time.Time) (made time.Time, err error) {
 	if err := refuse(agentID); err != nil {
-		return err
+		return made, err
 	}
 	defer s.lock()()
-	next, err := s.loads[agentID].Admit(runID, limit, now)
-	if err == nil {
-		s.loads[agentID] = next
+	known := s.loads[agentID]
+	next, err := known.Admit(runID, limit, now)
+	if err != nil {
+		return made, err
 	}
-	return err
+	s.loads[agentID] = next
+	return next.Made(known, runID), nil
 }
 
 // Release implements [store.Loads].
-func (s *Store) Release(_ context.Context, agentID, runID string) error {
+func (s *Store) Release(_ context.Context, agentID, runID string, made time.Time) error {
 	defer s.lock()()
 	load := s.loads[agentID]
-	if _, ok := load.InFlight[runID]; ok {
+	if until, ok := load.InFlight[runID]; ok && (made.IsZero() || until.Equal(made)) {
 		load.InFlight = maps.Clone(load.InFlight)
 		delete(load.InFlight, runID)
 		load.Revision++

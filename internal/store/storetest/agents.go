@@ -194,7 +194,7 @@ func (s *suite) testLookUpAgent(t *testing.T) {
 		run.Details = boathook.TriggerDetails{Event: "push.forced", DeliveryID: "72d3162e", ContentType: "application/json", Query: "a=1"}
 		run.RetryOf = boathook.NewID(boathook.RunID)
 		must(t, s.CreateRun(t.Context(), run))
-		must(t, s.Admit(t.Context(), agent.ID, run.ID, store.Limit{RatePerMinute: 1, MaxInFlight: 1}, store.Load{}, s.clock.Now()))
+		read(s.Admit(t.Context(), agent.ID, run.ID, store.Limit{RatePerMinute: 1, MaxInFlight: 1}, store.Load{}, s.clock.Now()))(t)
 
 		view := lookUp(agent.ID, run.ID, boathook.NewID(boathook.RunID))
 		wantSame(t, "agent", view.Agent, &agent)
@@ -255,7 +255,12 @@ func (s *suite) testAdmit(t *testing.T) {
 	admit := func(agentID, runID string, limit store.Limit, at time.Time) error {
 		view, err := s.LookUpAgent(t.Context(), agentID, "")
 		must(t, err)
-		return s.Admit(t.Context(), agentID, runID, limit, view.Load, at)
+		_, err = s.Admit(t.Context(), agentID, runID, limit, view.Load, at)
+		return err
+	}
+	admitBy := func(known store.Load, agentID, runID string, limit store.Limit, at time.Time) error {
+		_, err := s.Admit(t.Context(), agentID, runID, limit, known, at)
+		return err
 	}
 	wantRefused := func(t *testing.T, what string, err error, within time.Duration) {
 		t.Helper()
@@ -279,8 +284,8 @@ func (s *suite) testAdmit(t *testing.T) {
 		must(t, admit(agentID, first, limit, minute))
 		must(t, admit(agentID, newRun(), limit, minute))
 		wantRefused(t, "the third", admit(agentID, newRun(), limit, minute.Add(time.Minute)), time.Minute)
-		must(t, s.Release(t.Context(), agentID, first))
-		must(t, s.Release(t.Context(), agentID, first))
+		must(t, s.Release(t.Context(), agentID, first, time.Time{}))
+		must(t, s.Release(t.Context(), agentID, first, time.Time{}))
 		must(t, admit(agentID, newRun(), limit, minute))
 		wantRefused(t, "the fourth", admit(agentID, newRun(), limit, minute), time.Minute)
 	})
@@ -294,20 +299,48 @@ func (s *suite) testAdmit(t *testing.T) {
 		agentID, limit, run := boathook.NewID(boathook.AgentID), store.Limit{RatePerMinute: 1, MaxInFlight: 1}, newRun()
 		for range 2 {
 			must(t, admit(agentID, run, limit, minute))
-			must(t, s.Admit(t.Context(), agentID, run, limit, store.Load{}, minute))
+			must(t, admitBy(store.Load{}, agentID, run, limit, minute))
 		}
+	})
+	t.Run("a run that is admitted again has its place for as long again, and is not counted", func(t *testing.T) {
+		agentID, limit, run := boathook.NewID(boathook.AgentID), store.Limit{RatePerMinute: 1, MaxInFlight: 1}, newRun()
+		must(t, admit(agentID, run, limit, minute))
+		later := minute.Add(boathook.PlaceLifetime - time.Minute)
+		must(t, admit(agentID, run, limit, later))
+		must(t, admitBy(store.Load{}, agentID, run, limit, minute)) // a clock that is behind takes nothing away
+		load := read(s.LookUpAgent(t.Context(), agentID, ""))(t).Load
+		wantSame(t, "places", load.InFlight, map[string]time.Time{run: later.Add(boathook.PlaceLifetime)})
+		wantSame(t, "count", load.Count, 1)
+		wantRefused(t, "another", admit(agentID, newRun(), limit, later.Add(boathook.PlaceLifetime-time.Millisecond)), time.Minute)
+		must(t, admit(agentID, newRun(), limit, later.Add(boathook.PlaceLifetime)))
+	})
+	t.Run("a place is given back by the call that has made it, unless the run was admitted again", func(t *testing.T) {
+		agentID, run := boathook.NewID(boathook.AgentID), newRun()
+		load := func() store.Load { return read(s.LookUpAgent(t.Context(), agentID, ""))(t).Load }
+		made := read(s.Admit(t.Context(), agentID, run, wide, store.Load{}, minute))(t)
+		wantSame(t, "made", made, minute.Add(boathook.PlaceLifetime))
+		must(t, s.Release(t.Context(), agentID, run, made))
+		wantSame(t, "places", len(load().InFlight), 0)
+
+		made = read(s.Admit(t.Context(), agentID, run, wide, load(), minute))(t)
+		again := read(s.Admit(t.Context(), agentID, run, wide, load(), minute.Add(time.Second)))(t)
+		wantSame(t, "made by the second call", again, time.Time{})
+		must(t, s.Release(t.Context(), agentID, run, made))
+		wantSame(t, "places", len(load().InFlight), 1)
+		must(t, s.Release(t.Context(), agentID, run, time.Time{}))
+		wantSame(t, "places", len(load().InFlight), 0)
 	})
 	t.Run("a load that is no longer true is looked at again", func(t *testing.T) {
 		agentID := boathook.NewID(boathook.AgentID)
-		must(t, s.Admit(t.Context(), agentID, newRun(), wide, store.Load{}, minute))
+		must(t, admitBy(store.Load{}, agentID, newRun(), wide, minute))
 		old := read(s.LookUpAgent(t.Context(), agentID, ""))(t).Load
-		must(t, s.Admit(t.Context(), agentID, newRun(), wide, store.Load{}, minute))
-		must(t, s.Admit(t.Context(), agentID, newRun(), wide, old, minute))
-		must(t, s.Admit(t.Context(), agentID, newRun(), wide, old, minute.Add(time.Minute)))
-		wantRefused(t, "the fifth", s.Admit(t.Context(), agentID, newRun(), store.Limit{RatePerMinute: 100, MaxInFlight: 4}, old, minute), time.Minute)
+		must(t, admitBy(store.Load{}, agentID, newRun(), wide, minute))
+		must(t, admitBy(old, agentID, newRun(), wide, minute))
+		must(t, admitBy(old, agentID, newRun(), wide, minute.Add(time.Minute)))
+		wantRefused(t, "the fifth", admitBy(old, agentID, newRun(), store.Limit{RatePerMinute: 100, MaxInFlight: 4}, minute), time.Minute)
 	})
 	t.Run("releasing what was never admitted does nothing", func(t *testing.T) {
-		must(t, s.Release(t.Context(), boathook.NewID(boathook.AgentID), newRun()))
+		must(t, s.Release(t.Context(), boathook.NewID(boathook.AgentID), newRun(), time.Time{}))
 	})
 	for name, limit := range map[string]store.Limit{
 		"the rate":   {RatePerMinute: 5, MaxInFlight: 100},
@@ -318,11 +351,11 @@ func (s *suite) testAdmit(t *testing.T) {
 			refused := boathook.Errorf(boathook.Conflict, "refused")
 			for round := range 2 { // in a new minute the load is replaced, not added to
 				for run := range read(s.LookUpAgent(t.Context(), agentID, ""))(t).Load.InFlight {
-					must(t, s.Release(t.Context(), agentID, run))
+					must(t, s.Release(t.Context(), agentID, run, time.Time{}))
 				}
 				old := read(s.LookUpAgent(t.Context(), agentID, ""))(t).Load
 				won := atOnce(t, 12, func(ctx context.Context, _ int) error {
-					err := s.Admit(ctx, agentID, newRun(), limit, old, minute.Add(time.Duration(round)*time.Minute))
+					_, err := s.Admit(ctx, agentID, newRun(), limit, old, minute.Add(time.Duration(round)*time.Minute))
 					if boathook.IsKind(err, boathook.Limited) {
 						return refused
 					}

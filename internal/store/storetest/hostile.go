@@ -69,7 +69,7 @@ func (s *suite) storeVictims(t *testing.T) victims {
 	must(t, s.PutOutgoing(ctx, v.out))
 	read(s.MarkFailure(ctx, v.out.ID, s.clock.Now()))(t)
 	must(t, s.CreateRun(ctx, v.run))
-	must(t, s.Admit(ctx, v.agent.ID, v.run.ID, limitOfVictims, store.Load{}, s.clock.Now()))
+	read(s.Admit(ctx, v.agent.ID, v.run.ID, limitOfVictims, store.Load{}, s.clock.Now()))(t)
 	read(s.ClaimRun(ctx, v.run.ID, v.claim, s.clock.Now()))(t)
 	must(t, s.AppendLog(ctx, v.run.RunHead, 0, []store.LogLine{{Time: s.clock.Now(), Stream: "stdout", Text: "hello"}}))
 	must(t, s.PutRequest(ctx, 0, s.newRequest(v.in, boathook.RequestRejected)))
@@ -194,6 +194,10 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 		d := v.delivery
 		d.ID = boathook.NewDeliveryID(&boathook.Event{ID: boathook.NewID(boathook.EventID), Time: now}, v.out.ID)
 		return d
+	}
+	admit := func(c ctx, agentID, runID string) error {
+		_, err := s.Admit(c, agentID, runID, limitOfVictims, store.Load{}, now)
+		return err
 	}
 	return map[string][]hostileCall{
 		"PutWorkspace":    {creates(func(c ctx, id string) error { return s.PutWorkspace(c, boathook.Workspace{ID: id, CreatedAt: now}) })},
@@ -437,12 +441,12 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 		},
 
 		"Admit": {
-			creates(func(c ctx, id string) error { return s.Admit(c, id, v.run.ID, limitOfVictims, store.Load{}, now) }),
-			creates(func(c ctx, id string) error { return s.Admit(c, v.agent.ID, id, limitOfVictims, store.Load{}, now) }),
+			creates(func(c ctx, id string) error { return admit(c, id, v.run.ID) }),
+			creates(func(c ctx, id string) error { return admit(c, v.agent.ID, id) }),
 		},
 		"Release": {
-			changes(agent, func(c ctx, id string) error { return s.Release(c, id, v.run.ID) }),
-			changes(run, func(c ctx, id string) error { return s.Release(c, v.agent.ID, id) }),
+			changes(agent, func(c ctx, id string) error { return s.Release(c, id, v.run.ID, time.Time{}) }),
+			changes(run, func(c ctx, id string) error { return s.Release(c, v.agent.ID, id, time.Time{}) }),
 		},
 
 		"AppendLog": {creates(func(c ctx, id string) error {

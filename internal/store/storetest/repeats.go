@@ -48,11 +48,11 @@ func (s *suite) testRepeatedAttempt(t *testing.T) {
 func (s *suite) testRepeatedAdmission(t *testing.T) {
 	agentID, minute := boathook.NewID(boathook.AgentID), s.clock.Now().Truncate(time.Minute)
 	limit := store.Limit{RatePerMinute: 10, MaxInFlight: 10}
-	must(t, s.Admit(t.Context(), agentID, boathook.NewID(boathook.RunID), limit, store.Load{}, minute))
+	read(s.Admit(t.Context(), agentID, boathook.NewID(boathook.RunID), limit, store.Load{}, minute))(t)
 	before := read(s.LookUpAgent(t.Context(), agentID))(t).Load
 	run := boathook.NewID(boathook.RunID)
 	for range 3 {
-		must(t, s.Admit(t.Context(), agentID, run, limit, before, minute))
+		read(s.Admit(t.Context(), agentID, run, limit, before, minute))(t)
 	}
 	if load := read(s.LookUpAgent(t.Context(), agentID))(t).Load; load.Count != 2 || len(load.InFlight) != 2 {
 		t.Errorf("two runs count as %d, and hold %d places", load.Count, len(load.InFlight))
