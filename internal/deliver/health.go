@@ -58,9 +58,11 @@ func (d *Deliverer) note(ctx context.Context, w *webhook, s sent) (disabled bool
 	if err != nil {
 		return false, err
 	}
-	works := s.Succeeded() && !w.health.FailingSince.IsZero()
+	works := s.Succeeded() && (!w.health.FailingSince.IsZero() || w.health.Disabling != boathook.Disabling{})
 	if works {
-		over |= boathook.HealthFailures
+		// A disabling that broke off is off too: its time and reason are not those
+		// of one that may come later.
+		over |= boathook.HealthFailures | boathook.HealthDisabling
 	}
 	if over != 0 {
 		if err := d.config.Store.ClearHealth(ctx, w.ID, over); err != nil {

@@ -286,6 +286,52 @@ func TestDisablingSurvivesACrashAtAnyPoint(t *testing.T) {
 	}
 }
 
+// A success calls off a disabling that broke off. One that comes later has a reason,
+// a time and an event of its own.
+func TestASuccessCallsOffADisablingThatBrokeOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		p.listener(t)
+		for range 10 {
+			p.fail(t)
+			time.Sleep(time.Hour)
+		}
+		time.Sleep(5 * 24 * time.Hour)
+		p.store.fail = func(call string) error {
+			if call == "DisableOutgoing" {
+				return errDown
+			}
+			return nil
+		}
+		if err := p.handle(t, p.job()); !errors.Is(err, errDown) {
+			t.Fatal(err)
+		}
+		p.store.fail = nil
+		before := p.published(t)
+
+		time.Sleep(time.Minute)
+		p.receive = status(200)
+		must(t, p.handle(t, p.job()))
+		if h := p.webhook(t).Health; !h.IsZero() {
+			t.Errorf("after a success its health is %+v", h)
+		}
+
+		time.Sleep(time.Hour)
+		p.receive = status(410)
+		gone := time.Now()
+		if p.fail(t) {
+			t.Fatal("still enabled after a 410")
+		}
+		w, after := p.webhook(t), p.published(t)
+		if w.Disabled.Reason != "the receiver answered 410 Gone" || w.Disabled.At.Before(gone.Truncate(time.Millisecond)) {
+			t.Errorf("it is disabled at %s: %q", w.Disabled.At, w.Disabled.Reason)
+		}
+		if len(before) != 1 || len(after) != 1 || before[0].ID == after[0].ID || string(before[0].Body) == string(after[0].Body) {
+			t.Errorf("published %d events, then %d, or the same", len(before), len(after))
+		}
+	})
+}
+
 func TestAWebhookThatIsDeletedWhileItFailsIsLeftAlone(t *testing.T) {
 	p := newPlace(t, nil)
 	p.receive = func(*http.Request, []byte) (*http.Response, error) {
