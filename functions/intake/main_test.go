@@ -181,7 +181,8 @@ func TestAnAgentsIDThatIsNoneIsNotLookedFor(t *testing.T) {
 
 // A trigger that is signed with a timestamp is known by its signature, at no
 // further round trip. A key beside it takes one more, and its record comes before
-// its message, as with any key. A repeat leaves a trace in the agent's log.
+// its message, as with any key. A repeat of a run that still waits gives it its place
+// for as long again, and leaves a trace in the agent's log.
 func TestATimestampedTriggerIsKnownByItsSignature(t *testing.T) {
 	s, handler := newHandler(t)
 	trigger := func(at time.Time, key string) (runID string, calls []string) {
@@ -209,7 +210,7 @@ func TestATimestampedTriggerIsKnownByItsSignature(t *testing.T) {
 		t.Errorf("without a key the calls are %v", calls)
 	}
 	again, calls := trigger(now, "another")
-	if again != first || !slices.Equal(calls, []string{"BatchGetItem", "SendMessageBatch", "PutItem"}) {
+	if again != first || !slices.Equal(calls, []string{"BatchGetItem", "UpdateItem", "SendMessageBatch", "PutItem"}) {
 		t.Errorf("repeated under a key it starts %s, the first was %s; the calls are %v", again, first, calls)
 	}
 	keyed, calls := trigger(now.Add(-time.Minute), "k")
@@ -217,7 +218,7 @@ func TestATimestampedTriggerIsKnownByItsSignature(t *testing.T) {
 		t.Errorf("with a key the calls are %v", calls)
 	}
 	repeated, calls := trigger(now.Add(-2*time.Minute), "k")
-	if repeated != keyed || !slices.Equal(calls, []string{"BatchGetItem", "GetItem", "PutItem", "SendMessageBatch", "PutItem"}) {
+	if repeated != keyed || !slices.Equal(calls, []string{"BatchGetItem", "GetItem", "PutItem", "UpdateItem", "SendMessageBatch", "PutItem"}) {
 		t.Errorf("repeated with the key it starts %s, the first was %s; the calls are %v", repeated, keyed, calls)
 	}
 	for _, key := range []string{"", "k", "another"} {

@@ -109,7 +109,7 @@ func TestTheCallsOfAWatcher(t *testing.T) {
 		want    []string
 	}{
 		{"connect-with-token", []string{"GetSecretValue", "GetItem", "PutItem"}}, // the secret once a minute, the API token
-		{"subscribe", []string{"GetItem", "PutItem", "GetItem"}},                 // and again the API token
+		{"subscribe", []string{"GetItem", "GetItem", "PutItem", "GetItem"}},      // the API token before and after
 		{"ping", []string{""}}, // the pong alone, which is no action by name
 		{"disconnect", []string{"GetItem", "DeleteItem", "DeleteItem"}},
 	} {
