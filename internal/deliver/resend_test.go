@@ -131,3 +131,33 @@ func TestAResendWhoseNumberIsUsedWhileItIsMadeGoesOn(t *testing.T) {
 		})
 	}
 }
+
+// A resend that waits has its time in the delivery's record. A duplicate of the
+// attempt before does not take it for the time of its own series' next attempt.
+func TestAResendThatWaitsTakesThePlaceOfTheSeriesBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		p.change(t, func(w *boathook.OutgoingWebhook) {
+			w.RateLimit = 1
+			w.Retry = []time.Duration{24 * time.Hour, 24 * time.Hour}
+		})
+		job := p.job()
+		must(t, p.handle(t, job))
+		for range 20 * 60 { // its next slot is one for the store
+			_, err := p.store.Store.ReserveSlot(t.Context(), p.Outgoing.ID, time.Second, time.Now())
+			must(t, err)
+		}
+		must(t, p.handle(t, queue.Delivery{Delivery: job.Delivery, Attempt: 2, Series: 2}))
+
+		duplicate := job
+		duplicate.NotBefore = time.Now()
+		must(t, p.handle(t, duplicate))
+		p.sweep(t, 2*time.Hour)
+		if d, _ := p.record(t, job); p.sent != 2 || d.Attempts != 2 || d.Resend != 2 {
+			t.Errorf("%d requests, and %d attempts with the resend %d; want the first attempt and the resend", p.sent, d.Attempts, d.Resend)
+		}
+		if d, _ := p.settle(t, job); d.Attempts != 4 {
+			t.Errorf("%d attempts in the end, want the first and the resend's three", d.Attempts)
+		}
+	})
+}

@@ -466,7 +466,8 @@ type Deliveries interface {
 	CancelDelivery(ctx context.Context, d boathook.Delivery) error
 	// PostponeDelivery makes a delivery retrying whose next attempt, the one after
 	// d's attempts, waits until a time. It creates the record if there is none. One
-	// that has been attempted since, or has succeeded, is not changed.
+	// that has been attempted since, or has succeeded, is not changed. If d says
+	// that this attempt is a resend, the record does.
 	PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 	// ReopenDelivery makes a delivery that failed, or is retrying, retrying with
 	// its next attempt at a time, which is a resend. One that is not as it was when d was read is left

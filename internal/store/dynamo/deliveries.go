@@ -310,10 +310,14 @@ func (s *Store) PostponeDelivery(ctx context.Context, d boathook.Delivery, at ti
 // postponeDelivery is not done if the record was made or removed meanwhile.
 func (s *Store) postponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) (done bool, err error) {
 	d.Status = boathook.DeliveryRetrying
-	it, held, err := s.updateDelivery(ctx, d, at, "SET s = :retrying, u = :at, parent = :parent, place = :place REMOVE er", "s <> :succeeded AND n <= :n", map[string]any{
+	change, values := "SET s = :retrying, u = :at, parent = :parent, place = :place", map[string]any{
 		":retrying": d.Status, ":succeeded": boathook.DeliverySucceeded, ":n": d.Attempts, ":at": at,
 		":parent": parentOf(d), ":place": d.ID.String(),
-	})
+	}
+	if d.Resend > 0 {
+		change, values[":resend"] = change+", rs = :resend", d.Resend
+	}
+	it, held, err := s.updateDelivery(ctx, d, at, change+" REMOVE er", "s <> :succeeded AND n <= :n", values)
 	if held || err != nil {
 		return held, err
 	}

@@ -111,6 +111,7 @@ func (s *Store) PostponeDelivery(_ context.Context, d boathook.Delivery, at time
 	status := rec.Status
 	if status != boathook.DeliverySucceeded || !exists {
 		status, rec.Reason = boathook.DeliveryRetrying, ""
+		rec.Resend = cmp.Or(d.Resend, rec.Resend)
 	}
 	s.settle(rec, status, at)
 	if status == boathook.DeliverySucceeded {

@@ -458,6 +458,24 @@ func (s *suite) testPostponeDelivery(t *testing.T) {
 		must(t, s.PostponeDelivery(t.Context(), d, at))
 		s.wantDelivery(t, postponed(d))
 	})
+	t.Run("a resend that waits is the delivery's, until another attempt is recorded", func(t *testing.T) {
+		for _, status := range []boathook.DeliveryStatus{boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliverySucceeded} {
+			d := s.record(t, newDelivery(), 1, status)
+			resent, want := d, d
+			resent.Resend = 2
+			if status != boathook.DeliverySucceeded {
+				want = postponed(resent)
+			}
+			for _, again := range []boathook.Delivery{resent, resent, d} {
+				must(t, s.PostponeDelivery(t.Context(), again, at))
+				wantSame(t, "delivery", s.delivery(t, d), want)
+			}
+			s.record(t, d, 2, boathook.DeliveryFailed)
+			if got := s.delivery(t, d); got.Resend != 0 {
+				t.Errorf("after an attempt of the series before, the resend is %d", got.Resend)
+			}
+		}
+	})
 	t.Run("one that has been attempted since, or has succeeded, is left alone", func(t *testing.T) {
 		first := s.record(t, newDelivery(), 1, boathook.DeliveryRetrying)
 		second := s.record(t, first, 2, boathook.DeliveryFailed)
