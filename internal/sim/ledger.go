@@ -32,11 +32,10 @@ type ledger struct {
 	promises   []promise
 	published  []publication
 	records    map[boathook.DeliveryID]recorded
-	runs       map[string]boathook.Run      // in long worlds: as they were written last
-	loads      map[string]*load             // by agent
-	postponed  map[boathook.DeliveryID]bool // at least once
-	arrivals   map[string][]arrival         // by webhook
-	successes  map[string][]time.Time       // by webhook: when what succeeded was sent
+	runs       map[string]boathook.Run // in long worlds: as they were written last
+	loads      map[string]*load        // by agent
+	arrivals   map[string][]arrival    // by webhook
+	successes  map[string][]time.Time  // by webhook: when what succeeded was sent
 	violations []Violation
 }
 
@@ -82,8 +81,7 @@ func newLedger() *ledger {
 		executions: make(map[string]int), requests: make(map[boathook.DeliveryID][]request),
 		history: make(map[string][]change), created: make(map[string]time.Time), finished: make(map[string]time.Time), marked: make(map[string]time.Time),
 		records: make(map[boathook.DeliveryID]recorded), runs: make(map[string]boathook.Run), loads: make(map[string]*load),
-		postponed: make(map[boathook.DeliveryID]bool),
-		arrivals:  make(map[string][]arrival), successes: make(map[string][]time.Time),
+		arrivals: make(map[string][]arrival), successes: make(map[string][]time.Time),
 	}
 }
 
@@ -205,13 +203,11 @@ func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body 
 // early checks that an attempt does not come before its time: after the first request
 // of the attempt before, its webhook's schedule waits. A resend does not wait. Where
 // attempts have waited for the endpoint to answer, the schedule passes with attempts
-// or without, and their numbers tell nothing. So it is where a resend has waited for
-// it, which takes the delivery's time with it: whichever attempt comes next is made
-// by then.
+// or without, and their numbers tell nothing.
 func (l *ledger) early(job queue.Delivery, earlier []request) {
 	before := slices.IndexFunc(earlier, func(r request) bool { return r.attempt == job.Attempt-1 })
 	schedule, wait := l.last(job.WebhookID).Retry, job.Attempt-2
-	if job.Series > 1 || !job.Since.IsZero() || l.postponed[job.ID] || before < 0 || wait >= len(schedule) ||
+	if job.Series > 1 || !job.Since.IsZero() || before < 0 || wait >= len(schedule) ||
 		slices.ContainsFunc(earlier, func(r request) bool { return r.waited || r.attempt == job.Attempt }) {
 		return
 	}
@@ -339,13 +335,7 @@ func (s witness) CancelDelivery(ctx context.Context, d boathook.Delivery) error 
 
 // PostponeDelivery implements [store.Deliveries].
 func (s witness) PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
-	err := s.Store.PostponeDelivery(ctx, d, at)
-	if err == nil {
-		s.w.mu.Lock()
-		s.w.ledger.postponed[d.ID] = true
-		s.w.mu.Unlock()
-	}
-	return s.wrote(ctx, d, err)
+	return s.wrote(ctx, d, s.Store.PostponeDelivery(ctx, d, at))
 }
 
 // ReopenDelivery implements [store.Deliveries].
