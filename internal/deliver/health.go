@@ -84,9 +84,15 @@ func (d *Deliverer) note(ctx context.Context, w *webhook, s sent) (disabled bool
 // good, or every attempt failed for too long.
 func (d *Deliverer) failing(ctx context.Context, w *webhook, a boathook.Attempt) (disabled bool, err error) {
 	if w.health.Counts(a.SentAt) {
-		if w.health, err = d.config.Store.MarkFailure(ctx, w.ID, a.SentAt); err != nil {
+		health, err := d.config.Store.MarkFailure(ctx, w.ID, a.SentAt)
+		if err != nil {
+			// It may be counted all the same: a success of this batch is to clear it.
+			if w.health.FailingSince.IsZero() {
+				w.health.FailingSince = a.SentAt
+			}
 			return false, err
 		}
+		w.health = health
 	}
 	if whyDisable(a, w.health) == "" {
 		return false, nil

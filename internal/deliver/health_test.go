@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,6 +281,58 @@ func TestDisablingSurvivesACrashAtAnyPoint(t *testing.T) {
 				w := p.webhook(t)
 				if len(ids) != 1 || w.Enabled || w.Disabled.At.Sub(begun) > 13*time.Minute {
 					t.Errorf("%d events, enabled %v, health %+v", len(ids), w.Enabled, w.Health)
+				}
+			})
+		})
+	}
+}
+
+// Who can't count a failure doesn't know the webhook's health better than before: a
+// success in the same batch clears what had been counted, and what may have been.
+func TestASuccessBesideAFailureThatIsNotCountedClearsTheFailures(t *testing.T) {
+	for name, counted := range map[string]bool{"that was failing": true, "that was well": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace(t, status(500))
+				if counted {
+					p.fail(t)
+				}
+				jobs := []queue.Delivery{p.job(), p.job()}
+				p.store.fail = func(call string) error {
+					switch call {
+					case "Outgoing":
+						time.Sleep(time.Second) // the batch shares what is read
+					case "MarkFailure": // done, and its answer is lost
+						_, err := p.store.Store.MarkFailure(t.Context(), p.Outgoing.ID, time.Now())
+						return errors.Join(errDown, err)
+					}
+					return nil
+				}
+				var asked atomic.Int32
+				p.receive = func(*http.Request, []byte) (*http.Response, error) {
+					if asked.Add(1) == 1 {
+						return response(500, ""), nil
+					}
+					time.Sleep(100 * time.Millisecond)
+					return response(200, ""), nil
+				}
+				var failed, succeeded int
+				done := make(chan error)
+				for _, job := range jobs {
+					go func() { done <- p.handle(t, job) }()
+				}
+				for range jobs {
+					switch err := <-done; {
+					case err == nil:
+						succeeded++
+					case errors.Is(err, errDown):
+						failed++
+					default:
+						t.Error(err)
+					}
+				}
+				if h := p.webhook(t).Health; failed != 1 || succeeded != 1 || !h.IsZero() {
+					t.Errorf("%d failed, %d succeeded; its health is %+v", failed, succeeded, h)
 				}
 			})
 		})
