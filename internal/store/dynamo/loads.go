@@ -135,18 +135,19 @@ func (s *Store) Admit(ctx context.Context, agentID, runID string, limit store.Li
 func (s *Store) putLoad(ctx context.Context, agentID, runID string, limit store.Limit, known, next store.Load) (current store.Load, held bool, err error) {
 	var it item
 	k := loadKey(agentID)
-	if next.Made(known, runID).IsZero() {
+	switch {
+	case next.Made(known, runID).IsZero():
 		it, held, err = s.tryUpdate(ctx, k, "SET v = v + :one, x = :expires, f.#run = :until", present, "f.#run = :known", map[string]any{
 			"#run": part("", runID), ":one": 1, ":expires": s.expiry(), ":until": next.InFlight[runID], ":known": known.InFlight[runID],
 		})
-	} else if next.Window.Equal(known.Window) && len(next.InFlight) == len(known.InFlight)+1 {
+	case next.Window.Equal(known.Window) && len(next.InFlight) == len(known.InFlight)+1:
 		it, held, err = s.tryUpdate(ctx, k,
 			"SET n = n + :one, v = v + :one, x = :expires, f.#run = :until", present,
 			"w = :window AND n < :rate AND size(f) < :places AND attribute_not_exists(f.#run)", map[string]any{
 				"#run": part("", runID), ":one": 1, ":expires": s.expiry(), ":until": next.InFlight[runID],
 				":window": known.Window, ":rate": limit.RatePerMinute, ":places": limit.MaxInFlight,
 			})
-	} else {
+	default:
 		when, values := absent, item{}
 		if known.Revision > 0 {
 			when, values = "x > :now AND v = :known", item{":known": num(int64(known.Revision))}
