@@ -38,7 +38,7 @@ func (w *world) addAgent(r *rand.Rand) {
 		CrewID: crew, Slug: "sim", SealedSecret: []byte(a.secret), RequireTimestamp: a.stamped,
 		RatePerMinute: a.limit.RatePerMinute, MaxInFlight: a.limit.MaxInFlight,
 	})
-	w.ledger.loads[id] = &load{limit: a.limit, places: make(map[string]time.Time), unsure: make(map[string]bool)}
+	w.ledger.loads[id] = &load{limit: a.limit, places: make(map[string]time.Time), before: make(map[string]int), unsure: make(map[string]bool)}
 }
 
 // sign signs a trigger as it is sent now: over the body and, if it has one, its
@@ -117,6 +117,7 @@ type load struct {
 	window time.Time // the beginning of the minute that count is of
 	count  int
 	places map[string]time.Time // by run: until when it counts as in flight, unless it is over before
+	before map[string]int       // by run: how often it had been accepted when its place was made
 	unsure map[string]bool      // runs whose trigger was refused, though the queue may have taken their message
 }
 
@@ -147,11 +148,12 @@ func (s witness) Release(ctx context.Context, agentID, runID string, made time.T
 }
 
 // release frees a run's place. One that is not over was refused, as far as its
-// trigger could know.
+// trigger could know. It may have been accepted before its place was made: then an
+// earlier place had run out.
 func (l *ledger) release(agentID, runID string, over bool) {
 	a := l.loads[agentID]
 	if _, held := a.places[runID]; held && !over {
-		if l.isAccepted(runID) {
+		if l.acceptances(runID) > a.before[runID] {
 			l.violated(ruleAdmitted, runID, "it was accepted and is not over, and its place is given to others")
 		}
 		a.unsure[runID] = true
@@ -178,7 +180,7 @@ func (l *ledger) admit(agentID, runID string, now time.Time) {
 		a.window, a.count = minute, 0
 	}
 	a.count++
-	a.places[runID] = until
+	a.places[runID], a.before[runID] = until, l.acceptances(runID)
 	delete(a.unsure, runID)
 	if a.count > a.limit.RatePerMinute {
 		l.violated(ruleRate, runID, "the %d. in the minute of %s, of %d", a.count, a.window, a.limit.RatePerMinute)

@@ -387,9 +387,14 @@ func (s witness) first(times map[string]time.Time, id string) {
 	}
 }
 
-// isAccepted reports whether a user knows that a run was accepted.
-func (l *ledger) isAccepted(runID string) bool {
-	return slices.ContainsFunc(l.accepted, func(a acceptance) bool { return a.runID == runID })
+// acceptances is how often a user was told that a run was accepted.
+func (l *ledger) acceptances(runID string) (n int) {
+	for _, a := range l.accepted {
+		if a.runID == runID {
+			n++
+		}
+	}
+	return n
 }
 
 // accept notes a trigger that was answered 202.
