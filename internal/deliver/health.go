@@ -60,8 +60,8 @@ func (d *Deliverer) note(ctx context.Context, w *webhook, s sent) (disabled bool
 	}
 	works := s.Succeeded() && (!w.health.FailingSince.IsZero() || w.health.Disabling != boathook.Disabling{})
 	if works {
-		// A disabling that broke off is off too: its time and reason are not those
-		// of one that may come later.
+		// A disabling that a crash has cut short is called off as well: a later one
+		// has its own time and reason.
 		over |= boathook.HealthFailures | boathook.HealthDisabling
 	}
 	if over != 0 {
@@ -86,7 +86,7 @@ func (d *Deliverer) failing(ctx context.Context, w *webhook, a boathook.Attempt)
 	if w.health.Counts(a.SentAt) {
 		health, err := d.config.Store.MarkFailure(ctx, w.ID, a.SentAt)
 		if err != nil {
-			// It may be counted all the same: a success of this batch is to clear it.
+			// The failure may be stored all the same. A success of this batch must clear it.
 			if w.health.FailingSince.IsZero() {
 				w.health.FailingSince = a.SentAt
 			}

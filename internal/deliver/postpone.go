@@ -110,8 +110,8 @@ func (d *Deliverer) nextProbe(ctx context.Context, w *webhook, now time.Time) (b
 }
 
 // park has an attempt wait in the store until a time. Its delivery may have no
-// record yet. A resend that waits takes the place of the series before it: else a
-// duplicate of that would take the resend's time for its own.
+// record yet. A resend that waits takes the place of the series before it. Otherwise a
+// duplicate of an earlier message would take the resend's time for its own.
 func (d *Deliverer) park(ctx context.Context, job queue.Delivery, at time.Time) error {
 	if err := d.wait(ctx, job, at); err != nil {
 		return err

@@ -120,17 +120,17 @@ func (in *Intake) checkAgent(w http.ResponseWriter, r *http.Request) {
 	var sender *provider.Provider
 	view, _, err := in.lookUpAgent(request{Request: r})
 	if err == nil {
-		sender, err = senderOfAgent(*view.Agent)
+		sender, err = senderOfAgent(view.Agent.ID, view.Agent.Agent.Verification)
 	}
 	in.answerCheck(w, r, sender, err, refuseAgent)
 }
 
 // senderOfAgent is the provider that an agent names. An error is no fault of the
 // request's sender: an agent is stored with a provider that there is.
-func senderOfAgent(agent boathook.Source) (*provider.Provider, error) {
-	sender, err := provider.New(agent.Agent.Verification)
+func senderOfAgent(agentID string, v boathook.Verification) (*provider.Provider, error) {
+	sender, err := provider.New(v)
 	if err != nil {
-		return nil, errors.New("agent " + agent.ID + ": " + err.Error())
+		return nil, errors.New("agent " + agentID + ": " + err.Error())
 	}
 	return sender, nil
 }
@@ -306,9 +306,7 @@ func (in *Intake) byPreset(r request, agent boathook.Source) (told, error) {
 	if len(v.SealedSecret) == 0 {
 		v.SealedSecret, subject = agent.Agent.SealedSecret, seal.AgentSecret(agent.ID)
 	}
-	agent.Agent = new(*agent.Agent)
-	agent.Agent.Verification = v
-	sender, err := senderOfAgent(agent)
+	sender, err := senderOfAgent(agent.ID, v)
 	switch {
 	case err != nil:
 		return told{}, err

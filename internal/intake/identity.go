@@ -113,8 +113,8 @@ type match struct {
 }
 
 // find looks for the run that the trigger has started before. Conflict: its key
-// stands for another run than its signature does. So it is where somebody has
-// captured the trigger, and sent it first with a key of their own.
+// stands for another run than its signature does. This happens when somebody captures
+// the trigger, and sends it first with another key.
 func (in *Intake) find(ctx context.Context, ids identity, view store.AgentView) (match, error) {
 	var found []match
 	for _, id := range ids.all() {

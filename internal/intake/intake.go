@@ -73,15 +73,15 @@ type Intake struct {
 // where agents can be triggered, their trigger (section 2).
 func (in *Intake) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /webhooks/runs/{token}", in.trigger)
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
-		mux.HandleFunc(method+" /webhooks/runs/{token}", in.check)
-	}
-	if in.Agents == (Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true}) {
-		mux.HandleFunc("POST /api/v1/webhooks/{crew}/{agent}/trigger", in.triggerAgent)
+	serve := func(path string, trigger, check http.HandlerFunc) {
+		mux.HandleFunc("POST "+path, trigger)
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
-			mux.HandleFunc(method+" /api/v1/webhooks/{crew}/{agent}/trigger", in.checkAgent)
+			mux.HandleFunc(method+" "+path, check)
 		}
+	}
+	serve("/webhooks/runs/{token}", in.trigger, in.check)
+	if in.Agents == (Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true}) {
+		serve("/api/v1/webhooks/{crew}/{agent}/trigger", in.triggerAgent, in.checkAgent)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, http.StatusNotFound, "not found")

@@ -52,12 +52,20 @@ type workspaceInput struct {
 	Name string `json:"name"`
 }
 
-// workspace finds the workspace of the path: the caller's own, or any for an admin
-// of the first workspace.
-func (h *Handler) workspace(ctx context.Context, c call) (boathook.Workspace, error) {
+// workspaceID is the workspace of the path, which may not exist: the caller's own, or
+// any for an admin of the first workspace.
+func (h *Handler) workspaceID(c call) (string, error) {
 	id := c.PathValue("workspace")
 	if id != c.workspace && h.operator(c) != nil {
-		return boathook.Workspace{}, noSuch("workspace", id)
+		return "", noSuch("workspace", id)
+	}
+	return id, nil
+}
+
+func (h *Handler) workspace(ctx context.Context, c call) (boathook.Workspace, error) {
+	id, err := h.workspaceID(c)
+	if err != nil {
+		return boathook.Workspace{}, err
 	}
 	w, err := h.cfg.Store.Workspace(ctx, id)
 	return w, missing("workspace", id, err)
@@ -95,14 +103,13 @@ func (h *Handler) createTokenOf(ctx context.Context, c call, in tokenInput) (tok
 // making at that very moment keeps the workspace, for which a new token can be made.
 // Where the call fails, a repeat completes it.
 func (h *Handler) deleteWorkspace(ctx context.Context, c call, _ none) (none, error) {
-	w, err := h.workspace(ctx, c)
+	id, err := h.workspaceID(c)
 	if err == nil {
 		err = h.operator(c)
 	}
 	if err != nil {
 		return none{}, err
 	}
-	id := w.ID
 	if id == h.cfg.Workspace {
 		return none{}, boathook.Errorf(boathook.Conflict, "the stack's first workspace can't be deleted: its admins look after all others")
 	}

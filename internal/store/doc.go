@@ -39,10 +39,10 @@
 //
 //	method               table    key or index                operation                               cost
 //	-------------------  -------  --------------------------  --------------------------------------  -----------------------------------------------
-//	PutWorkspace         config   ws#id / workspace, list     PutItem x2, the first if absent         2 W + 1
+//	PutWorkspace         config   ws#id / workspace, list     PutItem x2, the last if absent          2 W + 1
 //	Workspace            config   ws#id / workspace           GetItem C                               1 R
 //	Workspaces           config   by-place workspaces         Query C, BatchGetItem C                 1 R per 4 KiB, 1 R each
-//	DeleteWorkspace      config   ws#id / …, list             Query C, DeleteItem x2                  1 R, 2 W + 1
+//	DeleteWorkspace      config   ws#id by place, list        Query C, DeleteItem x2                  1 R, 2 W + 1
 //	PutToken             config   ws#id / tok#id, tok#hash    PutItem x2                              2 W + 1
 //	TokenByHash          config   tok#hash / token            GetItem C                               1 R
 //	Tokens               config   by-place ws#id / tok#time   Query C                                 1 R per 4 KiB

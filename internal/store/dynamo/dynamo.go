@@ -7,9 +7,10 @@
 //
 // Each stored object has an item type, with a name of its own for each attribute: a
 // field of the domain can be renamed, and what is stored stays. Items of the config
-// table have the names in full. Items of the records table are many, so their attributes have names of
-// one or two letters and their long texts are compressed: the first successful
-// attempt of a delivery is one item of at most 1 KiB, which is one write unit.
+// table have the names in full. Items of the records table are many, so their
+// attributes have names of one or two letters and their long texts are compressed:
+// the first successful attempt of a delivery is one item of at most 1 KiB, which is
+// one write unit.
 package dynamo
 
 import (

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -99,20 +98,15 @@ func (s *Store) Workspaces(ctx context.Context, p store.Page) ([]boathook.Worksp
 	return workspaces, next, nil
 }
 
-// DeleteWorkspace implements [store.Workspaces]. What deletions have left of
-// slugs is no reason against it.
+// DeleteWorkspace implements [store.Workspaces]. What is listed in the workspace's
+// partition are its sources and tokens: a slug that a deletion has left has no place.
 func (s *Store) DeleteWorkspace(ctx context.Context, id string) error {
-	for it, err := range s.items(ctx, &dynamodb.QueryInput{
-		TableName: &s.config.ConfigTable, ConsistentRead: aws.Bool(true),
-		KeyConditionExpression: aws.String("pk = :pk"), ExpressionAttributeValues: item{":pk": str(workspaceKey(id).PK)},
-		ProjectionExpression: aws.String("pk, sk"),
-	}) {
+	contents := list{table: s.config.ConfigTable, consistent: true, index: byPlace, partition: workspaceKey(id).PK}
+	for _, err := range s.items(ctx, contents.query("", 1)) {
 		if err != nil {
 			return fmt.Errorf("look into workspace %s: %w", id, err)
 		}
-		if sk := keyOf(it).SK; strings.HasPrefix(sk, "src#") || strings.HasPrefix(sk, "tok#") {
-			return boathook.Errorf(boathook.Conflict, "workspace %s is not empty", id)
-		}
+		return boathook.Errorf(boathook.Conflict, "workspace %s is not empty", id)
 	}
 	existed, err := s.remove(ctx, workspaceKey(id))
 	listed := false
