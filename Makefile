@@ -12,9 +12,9 @@ build: ## compile everything, for this machine
 
 test: ## run all tests, those of the AWS adapters on emulators, which it installs below the checkout, as it does others' clients
 	$(if $(RACE),,@echo 'There is no C compiler: the tests run without the race detector.')
-	$(EMULATORS) -- go test $(RACE) -timeout 30m $$(go list ./... | grep -v -e '/internal/sim$$' -e '/store/dynamo$$')
+	$(EMULATORS) -- go test $(RACE) -timeout 30m $$(go list ./... | grep -v -e '/internal/testing/simulation$$' -e '/store/dynamo$$')
 	@# These do one thing after another, and take six times as long with the race detector.
-	$(EMULATORS) -- go test -timeout 30m ./internal/sim ./internal/store/dynamo
+	$(EMULATORS) -- go test -timeout 30m ./internal/testing/simulation ./internal/store/dynamo
 
 race: ## run the tests that need no emulator, with the race detector
 	go test -race ./...
@@ -26,13 +26,13 @@ verify-template: ## lint the templates, build by the SAM CLI, create the stack i
 	$(EMULATORS) -tool -- python -W ignore -m unittest discover -s infra/verify
 
 test-stack: translate ## run the functions' real binaries as the template deploys them, and kill some
-	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -timeout 30m -parallel=12 -run TestTheStack ./internal/cloud
+	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -timeout 30m -parallel=12 -run TestTheStack ./internal/testing/localaws
 
 sim: ## simulate 10,000 seeds of trouble, half of them fresh, or as many as SEEDS says; make sim FIRST=… SEEDS=… repeats some
-	go test -count=1 -timeout 6h -v -run '^TestSimulation$$' ./internal/sim -first=$(or $(FIRST),0) -seeds=$(or $(SEEDS),10000)
+	go test -count=1 -timeout 6h -v -run '^TestSimulation$$' ./internal/testing/simulation -first=$(or $(FIRST),0) -seeds=$(or $(SEEDS),10000)
 
 isolation: ## print what healthy webhooks wait for, in simulated time, while other endpoints hang
-	go test -count=1 -v -run '^TestIsolation$$' ./internal/sim -all-incidents
+	go test -count=1 -v -run '^TestIsolation$$' ./internal/testing/simulation -all-incidents
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

@@ -23,8 +23,8 @@ var rooms = []string{"deliver", "execute", "intake", "manage", "stream", "sweep"
 
 // sdkUsers are the only packages below internal that import the AWS SDK.
 var sdkUsers = []string{
-	"internal/cloud", "internal/queue/sqs", "internal/seal/kms", "internal/store/dynamo", "internal/stream/apigateway",
-	"internal/target/agentcore", "internal/target/lambda", "internal/target/once", "internal/target/targettest",
+	"internal/queue/sqs", "internal/seal/kms", "internal/store/dynamo", "internal/stream/apigateway",
+	"internal/target/agentcore", "internal/target/lambda", "internal/target/once", "internal/target/targettest", "internal/testing/localaws", "internal/testing/stack",
 }
 
 // pkg is what go list tells of a package.
@@ -66,9 +66,9 @@ func TestImportsPointInward(t *testing.T) {
 			switch {
 			case strings.HasPrefix(imported, sdk) && inside && !isMain && !slices.Contains(sdkUsers, p.ImportPath):
 				t.Errorf("%s imports the AWS SDK", p.ImportPath)
-			case strings.HasPrefix(imported, lambda) && inside && !isMain && !slices.Contains([]string{"apigw", "cloud", "sqsbatch"}, name):
+			case strings.HasPrefix(imported, lambda) && inside && !isMain && !slices.Contains([]string{"apigw", "testing/localaws", "sqsbatch"}, name):
 				t.Errorf("%s imports aws-lambda-go", p.ImportPath)
-			case slices.Contains(rooms, strings.TrimPrefix(imported, "boathook/internal/")) && !isMain && name != "sim": // which wires them as a main does
+			case slices.Contains(rooms, strings.TrimPrefix(imported, "boathook/internal/")) && !isMain && name != "testing/simulation": // which wires them as a main does
 				t.Errorf("%s imports the room %s", p.ImportPath, imported)
 			}
 		}

@@ -13,10 +13,10 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/signature"
 	"boathook/internal/store"
+	"boathook/internal/testing/stack"
 )
 
 func newHandler(t *testing.T, receiver http.HandlerFunc) (*stack.Stack, any) {

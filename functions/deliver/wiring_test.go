@@ -13,9 +13,9 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
+	"boathook/internal/testing/stack"
 )
 
 // batch is an event of first attempts of new deliveries to the story's webhook.

@@ -19,10 +19,10 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/execute"
 	"boathook/internal/queue"
+	"boathook/internal/testing/stack"
 )
 
 // dynamoDB answers the SDK's requests in AWS's place, without a connection, so

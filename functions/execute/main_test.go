@@ -12,9 +12,9 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
+	"boathook/internal/testing/stack"
 )
 
 // newHandler is a handler whose runs are executed by an http target.

@@ -13,10 +13,10 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
 	"boathook/internal/target/targettest"
+	"boathook/internal/testing/stack"
 )
 
 // message is an event of a new run of the story's deployment, of one version.

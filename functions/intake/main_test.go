@@ -16,11 +16,11 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
 	"boathook/internal/seal"
 	"boathook/internal/store"
+	"boathook/internal/testing/stack"
 )
 
 func newHandler(t *testing.T) (*stack.Stack, any) {

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
+	"boathook/internal/testing/stack"
 )
 
 func TestWhatIsCountedIsPrinted(t *testing.T) {

@@ -16,11 +16,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"golang.org/x/sync/errgroup"
 
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
 	"boathook/internal/store"
 	"boathook/internal/store/dynamo"
+	"boathook/internal/testing/stack"
 )
 
 // bulk is an HTTP client that keeps what a store puts, to write it in batches: a

@@ -22,9 +22,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/openapi"
+	"boathook/internal/testing/stack"
 )
 
 // What a page of any list may take of AWS: that of the token included.

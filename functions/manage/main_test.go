@@ -10,8 +10,8 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
+	"boathook/internal/testing/stack"
 )
 
 // firstWorkspace is the workspace that the stack's admin token belongs to.

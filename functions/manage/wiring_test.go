@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/manage"
+	"boathook/internal/testing/stack"
 	"boathook/internal/wstoken"
 )
 

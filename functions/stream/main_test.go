@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
+	"boathook/internal/testing/stack"
 )
 
 // newHandler is a handler, and what hands it a payload and checks its answer.

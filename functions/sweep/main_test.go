@@ -10,10 +10,10 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
 	"boathook/internal/store"
+	"boathook/internal/testing/stack"
 )
 
 // A scheduled minute sends a retry that is due, fails a run whose runner was

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"boathook/events"
-	"boathook/functions/internal/stack"
 	"boathook/internal/boathook"
 	"boathook/internal/store"
+	"boathook/internal/testing/stack"
 )
 
 // A sweep that is cut off by Lambda tells nothing: it must end before, with what is

@@ -1,5 +1,5 @@
 """What functions may do. That each call is allowed, each permission used, and
-each wildcard explained, are tests of internal/cloud, which records the calls of
+each wildcard explained, are tests of internal/testing/localaws, which records the calls of
 the real binaries."""
 
 import json

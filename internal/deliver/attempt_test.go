@@ -10,7 +10,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/deliver"
-	"boathook/internal/fixture"
+	"boathook/internal/testing/fixture"
 )
 
 // A standard queue may hand a message out twice. A first attempt is not looked up

@@ -19,7 +19,6 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/deliver"
 	"boathook/internal/dialect"
-	"boathook/internal/fixture"
 	"boathook/internal/metrics"
 	"boathook/internal/publish"
 	"boathook/internal/queue"
@@ -27,6 +26,7 @@ import (
 	"boathook/internal/signature"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
+	"boathook/internal/testing/fixture"
 )
 
 var errDown = errors.New("down")

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/fixture"
 	"boathook/internal/runs"
 	"boathook/internal/store"
 	"boathook/internal/target"
+	"boathook/internal/testing/fixture"
 )
 
 // acceptAgent admits, stores and queues a run of an agent as intake does.

@@ -11,10 +11,10 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/execute"
-	"boathook/internal/fixture"
 	"boathook/internal/publish"
 	"boathook/internal/runs"
 	"boathook/internal/target"
+	"boathook/internal/testing/fixture"
 )
 
 // twice is a store whose first answer to a conditional write is always lost: the

@@ -14,7 +14,6 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/execute"
-	"boathook/internal/fixture"
 	"boathook/internal/publish"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
@@ -22,6 +21,7 @@ import (
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
 	"boathook/internal/target"
+	"boathook/internal/testing/fixture"
 )
 
 var errDown = errors.New("down")

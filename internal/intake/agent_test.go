@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/fixture"
 	"boathook/internal/intake"
 	"boathook/internal/store"
+	"boathook/internal/testing/fixture"
 )
 
 // agentPlace is an intake with an agent behind it.

@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
-	"boathook/internal/fixture"
 	"boathook/internal/store"
+	"boathook/internal/testing/fixture"
 )
 
 // hookSignature is GitHub's of a body, by a secret.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/fixture"
+	"boathook/internal/testing/fixture"
 )
 
 // sent is a request as a client, or whoever has captured one, sends it.

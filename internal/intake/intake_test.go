@@ -17,13 +17,13 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/fixture"
 	"boathook/internal/intake"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/runs"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
+	"boathook/internal/testing/fixture"
 )
 
 // place is an intake with what is behind it.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"boathook/internal/openapi/openapitest"
+	"boathook/internal/testing/openapitest"
 )
 
 // routes are those of this room.

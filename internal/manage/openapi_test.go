@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"boathook/internal/manage"
-	"boathook/internal/openapi/openapitest"
+	"boathook/internal/testing/openapitest"
 )
 
 // document is what every answer of the tests is held to.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"boathook/internal/queue"
-	"boathook/internal/templatetest"
+	"boathook/internal/testing/templatetest"
 )
 
 // The limits are SQS's own: Amazon SQS Developer Guide, "Message quotas". What is

@@ -21,8 +21,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"boathook/internal/cloud"
-	"boathook/internal/sandbox"
+	"boathook/internal/testing/lambdaruntime"
+	"boathook/internal/testing/localaws"
 )
 
 const (
@@ -44,11 +44,11 @@ func main() {
 }
 
 func run(ctx context.Context, file string, starts int) error {
-	template, err := cloud.ReadTemplate(file)
+	template, err := localaws.ReadTemplate(file)
 	if err != nil {
 		return err
 	}
-	emulators, err := cloud.FromEnv(os.Getenv)
+	emulators, err := localaws.FromEnv(os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func run(ctx context.Context, file string, starts int) error {
 	there := here + "-arm64"
 	names := template.Functions()
 	for folder, arch := range map[string]string{here: runtime.GOARCH, there: "arm64"} {
-		if err := cloud.Build(ctx, ".", folder, arch, names...); err != nil {
+		if err := localaws.Build(ctx, ".", folder, arch, names...); err != nil {
 			return err
 		}
 	}
@@ -69,13 +69,13 @@ func run(ctx context.Context, file string, starts int) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
-	stack, err := cloud.Deploy(ctx, cloud.Config{Template: template, StackName: "cold", Binaries: here, Emulators: emulators})
+	stack, err := localaws.Deploy(ctx, localaws.Config{Template: template, StackName: "cold", Binaries: here, Emulators: emulators})
 	if err != nil {
 		return err
 	}
 	defer stack.Close()
 
-	functions := map[string]*sandbox.Function{"bare": sandbox.New(sandbox.Config{Name: "bare", Binary: bare, Timeout: time.Minute})}
+	functions := map[string]*lambdaruntime.Function{"bare": lambdaruntime.New(lambdaruntime.Config{Name: "bare", Binary: bare, Timeout: time.Minute})}
 	for _, name := range names {
 		functions[name] = stack.Function(name)
 	}

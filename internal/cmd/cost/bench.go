@@ -15,12 +15,12 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/cloud"
+	"boathook/internal/testing/localaws"
 )
 
 // bench is a stack that is measured.
 type bench struct {
-	*cloud.Cloud
+	*localaws.Cloud
 	meter  *meter
 	server *http.Server
 	url    string // of the API, the target and the receivers
@@ -36,8 +36,8 @@ type bench struct {
 	received int             // bytes of the last one's request
 }
 
-func newBench(ctx context.Context, template *cloud.Template) (*bench, error) {
-	emulators, err := cloud.FromEnv(os.Getenv)
+func newBench(ctx context.Context, template *localaws.Template) (*bench, error) {
+	emulators, err := localaws.FromEnv(os.Getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -45,11 +45,11 @@ func newBench(ctx context.Context, template *cloud.Template) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cloud.Build(ctx, ".", binaries, runtime.GOARCH, template.Functions()...); err != nil {
+	if err := localaws.Build(ctx, ".", binaries, runtime.GOARCH, template.Functions()...); err != nil {
 		return nil, err
 	}
 	b := &bench{queued: make(map[boathook.Environment][]string), seen: make(map[string]bool), meter: newMeter(template)}
-	b.Cloud, err = cloud.Deploy(ctx, cloud.Config{
+	b.Cloud, err = localaws.Deploy(ctx, localaws.Config{
 		Template: template, StackName: "cost", Binaries: binaries, Emulators: emulators,
 		Parameters: map[string]string{"AllowedEgress": "127.0.0.0/8", "AllowHttp": "true"},
 		Log:        b.meter.log, Called: b.meter.called, Invoked: b.meter.invoked,

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"boathook/internal/cloud"
+	"boathook/internal/testing/localaws"
 )
 
 // value is an attribute's as DynamoDB's protocol writes it: its type, and what
@@ -102,7 +102,7 @@ func (x index) write(before, after attributes) (units float64) {
 }
 
 // indexes are the secondary indexes of each table.
-func indexes(c *cloud.Cloud, template *cloud.Template) (map[string][]index, error) {
+func indexes(c *localaws.Cloud, template *localaws.Template) (map[string][]index, error) {
 	found := make(map[string][]index)
 	for id, r := range template.Resources {
 		if r.Type != "AWS::DynamoDB::Table" {
@@ -153,7 +153,7 @@ func newCapacity(indexes map[string][]index) *capacity {
 // that are refused cost nothing, but for a condition that does not hold. Nor do
 // they cost more for a condition, or for what they return. The error is of an
 // action that is not counted yet, such as a transaction.
-func (c *capacity) units(call cloud.Call) (writes, reads float64, err error) {
+func (c *capacity) units(call localaws.Call) (writes, reads float64, err error) {
 	var in struct {
 		TableName      string
 		IndexName      string

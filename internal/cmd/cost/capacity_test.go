@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"boathook/internal/cloud"
+	"boathook/internal/testing/localaws"
 )
 
 const refused = `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"}`
@@ -90,10 +90,10 @@ func TestUnitsFollowTheItems(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			c := newCapacity(map[string][]index{"t": {{keys: []string{"parent", "place"}, copied: []string{"status"}}}})
 			if tc.before != "" {
-				units(t, c, cloud.Call{Action: "PutItem", Request: []byte(put(tc.before)), Status: 200})
+				units(t, c, localaws.Call{Action: "PutItem", Request: []byte(put(tc.before)), Status: 200})
 			}
 			status := max(tc.status, 200)
-			writes, reads, err := c.units(cloud.Call{Action: tc.action, Request: []byte(tc.request), Response: []byte(tc.response), Status: status})
+			writes, reads, err := c.units(localaws.Call{Action: tc.action, Request: []byte(tc.request), Response: []byte(tc.response), Status: status})
 			if err != nil || writes != tc.writes || reads != tc.reads {
 				t.Errorf("%g writes and %g reads, %v; want %g and %g", writes, reads, err, tc.writes, tc.reads)
 			}
@@ -106,31 +106,31 @@ func TestWhatDoesNotChangeAnItemLeavesItAsItWas(t *testing.T) {
 	of5000 := fmt.Appendf(nil, large, strings.Repeat("x", 5000))
 	for name, tc := range map[string]struct {
 		before []byte
-		call   cloud.Call
+		call   localaws.Call
 		want   float64
 	}{
 		"a refused write": {
 			before: []byte(small),
-			call:   cloud.Call{Action: "PutItem", Request: of5000, Response: []byte(refused), Status: 400},
+			call:   localaws.Call{Action: "PutItem", Request: of5000, Response: []byte(refused), Status: 400},
 			want:   1,
 		},
 		"an update that returns nothing": {
 			before: of5000,
-			call:   cloud.Call{Action: "UpdateItem", Request: []byte(`{"TableName":"t","Key":{"pk":{"S":"p"}}}`), Response: []byte(`{}`), Status: 200},
+			call:   localaws.Call{Action: "UpdateItem", Request: []byte(`{"TableName":"t","Key":{"pk":{"S":"p"}}}`), Response: []byte(`{}`), Status: 200},
 			want:   5,
 		},
 	} {
 		c := newCapacity(nil)
-		units(t, c, cloud.Call{Action: "PutItem", Request: tc.before, Status: 200})
+		units(t, c, localaws.Call{Action: "PutItem", Request: tc.before, Status: 200})
 		units(t, c, tc.call)
-		if writes := units(t, c, cloud.Call{Action: "PutItem", Request: []byte(small), Status: 200}); writes != tc.want {
+		if writes := units(t, c, localaws.Call{Action: "PutItem", Request: []byte(small), Status: 200}); writes != tc.want {
 			t.Errorf("after %s a write costs %g, want %g", name, writes, tc.want)
 		}
 	}
 }
 
 // units are what a call writes.
-func units(t *testing.T, c *capacity, call cloud.Call) float64 {
+func units(t *testing.T, c *capacity, call localaws.Call) float64 {
 	t.Helper()
 	writes, _, err := c.units(call)
 	if err != nil {

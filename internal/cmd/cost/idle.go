@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"boathook/internal/cloud"
+	"boathook/internal/testing/localaws"
 )
 
 const (
@@ -13,7 +13,7 @@ const (
 
 // printIdle prints what a stack costs in a month in which nothing happens but
 // its sweeps.
-func printIdle(t *cloud.Template, prices prices, sweep usage) {
+func printIdle(t *localaws.Template, prices prices, sweep usage) {
 	d := prices.Dollars
 	key, secrets := count(t, "AWS::KMS::Key")*d.Key, count(t, "AWS::SecretsManager::Secret")*d.Secret
 	alarms := alarmMetrics(t) * d.AlarmMetric
@@ -30,7 +30,7 @@ func printIdle(t *cloud.Template, prices prices, sweep usage) {
 }
 
 // count is how many resources of a type the stack has.
-func count(t *cloud.Template, kind string) (n float64) {
+func count(t *localaws.Template, kind string) (n float64) {
 	for range t.All(kind) {
 		n++
 	}
@@ -38,7 +38,7 @@ func count(t *cloud.Template, kind string) (n float64) {
 }
 
 // alarmMetrics is how many metrics the stack's alarms watch: each is billed.
-func alarmMetrics(t *cloud.Template) (n float64) {
+func alarmMetrics(t *localaws.Template) (n float64) {
 	for alarm := range t.All("AWS::CloudWatch::Alarm") {
 		metrics, several := alarm.Properties["Metrics"].([]any)
 		if !several {

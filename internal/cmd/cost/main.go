@@ -21,7 +21,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"boathook/internal/cloud"
+	"boathook/internal/testing/localaws"
 )
 
 const (
@@ -49,7 +49,7 @@ func run(ctx context.Context, templateFile, priceFile string) error {
 	if err != nil {
 		return err
 	}
-	template, err := cloud.ReadTemplate(templateFile)
+	template, err := localaws.ReadTemplate(templateFile)
 	if err != nil {
 		return err
 	}

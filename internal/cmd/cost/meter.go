@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"boathook/internal/cloud"
+	"boathook/internal/testing/localaws"
 )
 
 // What Lambda and the HTTP API write to their logs by themselves, in bytes:
@@ -47,7 +47,7 @@ type meter struct {
 	err      error               // calls that can't be counted
 }
 
-func newMeter(template *cloud.Template) *meter {
+func newMeter(template *localaws.Template) *meter {
 	m := &meter{
 		memory: make(map[string]float64), capacity: newCapacity(nil),
 		used: make(map[string]usage), sent: make(map[string][]string), open: make(map[string]int),
@@ -60,7 +60,7 @@ func newMeter(template *cloud.Template) *meter {
 	return m
 }
 
-func (m *meter) called(call cloud.Call) {
+func (m *meter) called(call localaws.Call) {
 	if call.From == "" || call.ByAWS {
 		return // an event source mapping's are counted by the batch
 	}
@@ -104,7 +104,7 @@ func chunks(batch []string) float64 {
 	return kilobytes(size, 64)
 }
 
-func (m *meter) invoked(i cloud.Invocation) {
+func (m *meter) invoked(i localaws.Invocation) {
 	seconds := math.Ceil(float64(i.Duration.Microseconds())/1000) / 1000 // billed by the millisecond
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -8,13 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"boathook/internal/cloud"
+	"boathook/internal/testing/localaws"
 )
 
 func TestWhatAnInvocationPrintsIsItsOwnHoweverLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMeter(new(cloud.Template))
-		m.invoked(cloud.Invocation{Function: "IntakeFunction"})
+		m := newMeter(new(localaws.Template))
+		m.invoked(localaws.Invocation{Function: "IntakeFunction"})
 		const line = `{"msg":"trigger accepted"}` + "\n"
 		go func() {
 			time.Sleep(time.Second)
@@ -31,12 +31,12 @@ func TestWhatAnInvocationPrintsIsItsOwnHoweverLate(t *testing.T) {
 
 func TestALastLineIsNotWaitedForForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMeter(new(cloud.Template))
-		m.invoked(cloud.Invocation{Function: "ManageFunction"}) // prints none
+		m := newMeter(new(localaws.Template))
+		m.invoked(localaws.Invocation{Function: "ManageFunction"}) // prints none
 		if _, err := m.take(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		m.invoked(cloud.Invocation{Function: "DeliverFunction"})
+		m.invoked(localaws.Invocation{Function: "DeliverFunction"})
 		io.WriteString(m.log("DeliverFunction"), `{"msg":"batch"}`+"\n")
 		if _, err := m.take(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the error is %v", err)
@@ -45,11 +45,11 @@ func TestALastLineIsNotWaitedForForever(t *testing.T) {
 }
 
 func TestACallWithoutAPriceFails(t *testing.T) {
-	for _, call := range []cloud.Call{
+	for _, call := range []localaws.Call{
 		{From: "DeliverFunction", Service: "DynamoDB", Action: "TransactWriteItems", Status: 200},
 		{From: "DeliverFunction", Service: "execute-api", Action: "PostToConnection", Status: 200},
 	} {
-		m := newMeter(new(cloud.Template))
+		m := newMeter(new(localaws.Template))
 		m.called(call)
 		if _, err := m.take(t.Context()); err == nil {
 			t.Errorf("%s costs nothing", call.Action)

@@ -34,10 +34,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"boathook/events"
-	"boathook/internal/cloud"
 	"boathook/internal/seal"
 	sealkms "boathook/internal/seal/kms"
 	"boathook/internal/store/dynamo"
+	"boathook/internal/testing/localaws"
 )
 
 func main() {
@@ -95,11 +95,11 @@ func run(ctx context.Context, file, function, name string, stdout, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	emulators, err := cloud.FromEnv(os.Getenv)
+	emulators, err := localaws.FromEnv(os.Getenv)
 	if err != nil {
 		return err
 	}
-	template, err := cloud.ReadTemplate(file)
+	template, err := localaws.ReadTemplate(file)
 	if err != nil {
 		return err
 	}
@@ -112,10 +112,10 @@ func run(ctx context.Context, file, function, name string, stdout, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	if err := cloud.Build(ctx, ".", binaries, runtime.GOARCH, functions[i]); err != nil {
+	if err := localaws.Build(ctx, ".", binaries, runtime.GOARCH, functions[i]); err != nil {
 		return err
 	}
-	stack, err := cloud.Deploy(ctx, cloud.Config{
+	stack, err := localaws.Deploy(ctx, localaws.Config{
 		Template: template, StackName: "boathook", Binaries: binaries, Emulators: emulators,
 		Parameters: map[string]string{"AllowedEgress": "127.0.0.0/8", "AllowHttp": "true", "LogLevel": "debug"},
 		Secrets: map[string]string{
@@ -144,7 +144,7 @@ func run(ctx context.Context, file, function, name string, stdout, stderr io.Wri
 
 // tell puts the story into the stack's tables. All whom it sends requests to are
 // one server, which writes them down.
-func tell(ctx context.Context, stack *cloud.Cloud, requests io.Writer) error {
+func tell(ctx context.Context, stack *localaws.Cloud, requests io.Writer) error {
 	var names [3]string
 	for i, id := range []string{"ConfigTable", "RecordsTable", "Key"} {
 		var err error

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"boathook/internal/templatetest"
+	"boathook/internal/testing/templatetest"
 )
 
 // A message of the local program comes back when it does on AWS.

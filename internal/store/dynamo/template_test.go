@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"boathook/internal/store/dynamo"
-	"boathook/internal/templatetest"
+	"boathook/internal/testing/templatetest"
 )
 
 // template.yaml deploys the tables that this package describes, and that its

@@ -1,0 +1,420 @@
+package simulation
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/queue"
+	"boathook/internal/store"
+	storemem "boathook/internal/store/mem"
+	"boathook/internal/target"
+)
+
+// ledger is what really happened: what users were promised, what the target
+// executed, what endpoints received, when the store changed. What it finds
+// wrong at once is among its violations. The world's lock guards it.
+type ledger struct {
+	accepted   []acceptance
+	executions map[string]int // by run
+	requests   map[boathook.DeliveryID][]request
+	deliveries []boathook.DeliveryID // with requests, in the order of the first
+	history    map[string][]change   // by webhook
+	webhooks   []string              // with a history, oldest first
+	created    map[string]time.Time  // by run: when the store had it; of several with the id, the last
+	finished   map[string]time.Time  // by run: when the store had its end
+	marked     map[string]time.Time  // by run: when the store first had it marked as published
+	promises   []promise
+	published  []publication
+	records    map[boathook.DeliveryID]recorded
+	runs       map[string]boathook.Run // in long worlds: as they were written last
+	loads      map[string]*load        // by agent
+	arrivals   map[string][]arrival    // by webhook
+	successes  map[string][]time.Time  // by webhook: when what succeeded was sent
+	violations []Violation
+}
+
+// Violation is an invariant that does not hold.
+type Violation struct {
+	Rule    string
+	Subject string // the id of the run or delivery
+	Detail  string
+}
+
+func (v Violation) String() string { return fmt.Sprintf("%s: %s: %s", v.Rule, v.Subject, v.Detail) }
+
+// acceptance is a trigger that was answered 202.
+type acceptance struct {
+	runID  string
+	scopes []string // what stands for the run: an idempotency key and the like
+}
+
+// request is what an endpoint was sent.
+type request struct {
+	body    []byte
+	status  int // what it answers; 0 if nothing
+	at      time.Time
+	attempt int
+	waited  bool // for the endpoint to answer, while another attempt probed it
+}
+
+// change is a webhook from a time on; nil once it is deleted.
+type change struct {
+	at      time.Time
+	webhook *boathook.OutgoingWebhook
+}
+
+// promise is a delivery of which a user was told that an attempt is queued.
+type promise struct {
+	id     boathook.DeliveryID
+	at     time.Time
+	beyond int // attempts that were made before
+}
+
+func newLedger() *ledger {
+	return &ledger{
+		executions: make(map[string]int), requests: make(map[boathook.DeliveryID][]request),
+		history: make(map[string][]change), created: make(map[string]time.Time), finished: make(map[string]time.Time), marked: make(map[string]time.Time),
+		records: make(map[boathook.DeliveryID]recorded), runs: make(map[string]boathook.Run), loads: make(map[string]*load),
+		arrivals: make(map[string][]arrival), successes: make(map[string][]time.Time),
+	}
+}
+
+func (l *ledger) violated(rule, subject, format string, args ...any) {
+	l.violations = append(l.violations, Violation{rule, subject, fmt.Sprintf(format, args...)})
+}
+
+// violated is [ledger.violated] of one who does not hold the world's lock.
+func (w *world) violated(rule, subject, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ledger.violated(rule, subject, format, args...)
+}
+
+// What must hold at each moment.
+const (
+	ruleOnce      = "a run executes at most once"
+	ruleSameBody  = "each attempt has the same body"
+	ruleSigned    = "a request is as its dialect says, and signed by a secret in force"
+	ruleEnabled   = "nothing is sent to a webhook that is disabled or deleted"
+	ruleSameKey   = "a key has one run"
+	ruleKnownHost = "a request goes to its webhook's URL"
+	ruleVersion   = "a run executes a version of its environment"
+	ruleTime      = "an attempt is not made before its time"
+	ruleProven    = "who can't prove himself starts no run"
+)
+
+// begun notes that the store has a run. A key or a provider's id stands for one run
+// within the retention: once the run has expired, it is as if it had never been, and a
+// repeat is a new run, by the same id. It executes once too.
+func (l *ledger) begun(id string, retention time.Duration) {
+	if earlier, known := l.created[id]; known && time.Since(earlier) >= retention {
+		delete(l.executions, id)
+		delete(l.finished, id)
+		delete(l.marked, id)
+	}
+	l.created[id] = time.Now()
+}
+
+// before reports whether a delivery tells of a run that had the id before, and has
+// expired.
+func (l *ledger) before(id boathook.DeliveryID, runID string) bool {
+	return id.Time().Before(l.created[runID].Add(-2 * maxSkew))
+}
+
+// executed counts an execution.
+func (l *ledger) executed(w *world, job target.Job) {
+	head, err := w.store.Store.RunHead(context.Background(), job.RunID)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.counts["execution"]++
+	l.executions[job.RunID]++
+	if n := l.executions[job.RunID]; n > 1 {
+		l.violated(ruleOnce, job.RunID, "executed %d times", n)
+	}
+	if err != nil || job.Target.URL != targetURL(head.Environment, head.VersionID) {
+		l.violated(ruleVersion, job.RunID, "%s for version %s in %s: %v", job.Target.URL, head.VersionID, head.Environment, err)
+	}
+	if a := l.loads[head.SourceID]; a != nil && a.places[job.RunID].IsZero() && time.Since(head.CreatedAt) < boathook.PlaceLifetime-2*maxSkew && !a.unsure[job.RunID] {
+		l.violated(ruleAdmitted, job.RunID, "it has no place among the agent's runs in flight")
+	}
+}
+
+// staleness is for how long a webhook that has changed is still used as before:
+// deliver remembers it for 5 seconds by its own clock, which may step back.
+const staleness = 5*time.Second + 2*maxSkew
+
+// arrived takes a request that was signed at a time, at an endpoint in a mood, and gives
+// its status. That a connection is refused counts as a request without an answer.
+func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body []byte, signed time.Time, m mood) (status int) {
+	job, err := handled(ctx)
+	must(err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id, webhook := job.ID, w.webhookAt[req.URL.Host]
+	if webhook != job.WebhookID {
+		l.violated(ruleKnownHost, id.String(), "it goes to %s, and so to %q, not to %s", req.URL.Host, webhook, job.WebhookID)
+		return 0
+	}
+	status = m.answers()
+	earlier := l.requests[id]
+	if len(earlier) == 0 {
+		l.deliveries = append(l.deliveries, id)
+	} else if !bytes.Equal(earlier[0].body, body) {
+		l.violated(ruleSameBody, id.String(), "first %s, then %s", earlier[0].body, body)
+	}
+	l.early(job, earlier)
+	l.requests[id] = append(earlier, request{body, status, time.Now(), job.Attempt, !job.Since.IsZero()})
+	l.arrivals[webhook] = append(l.arrivals[webhook], arrival{time.Now(), status})
+	w.counts["request to a "+string(m)+" endpoint"]++
+
+	since := begun(ctx).Add(-staleness)
+	var secrets []string
+	var as *boathook.OutgoingWebhook // it was then
+	for _, c := range l.since(webhook, since) {
+		if c.webhook == nil {
+			continue
+		}
+		if c.webhook.Enabled {
+			as = c.webhook
+		}
+		secrets = append(secrets, string(c.webhook.Secrets.Current))
+		if c.webhook.Secrets.PreviousUntil.After(since) {
+			secrets = append(secrets, string(c.webhook.Secrets.Previous))
+		}
+	}
+	if as == nil {
+		l.violated(ruleEnabled, id.String(), "the invocation began at %s", begun(ctx).Sub(w.began))
+		return status
+	}
+	w.counts["request in the dialect "+as.Dialect]++
+	w.counts["request in the format "+string(as.Format)]++
+	if err := receivers[as.Dialect].check(req, body, job, as, secrets, signed); err != nil {
+		l.violated(ruleSigned, id.String(), "in the dialect %s: %s", as.Dialect, err)
+	}
+	return status
+}
+
+// early checks that an attempt does not come before its time: after the first request
+// of the attempt before, its webhook's schedule waits. A resend does not wait. Where
+// attempts have waited for the endpoint to answer, the schedule passes with attempts
+// or without, and their numbers tell nothing.
+func (l *ledger) early(job queue.Delivery, earlier []request) {
+	before := slices.IndexFunc(earlier, func(r request) bool { return r.attempt == job.Attempt-1 })
+	schedule, wait := l.last(job.WebhookID).Retry, job.Attempt-2
+	if job.Series > 1 || !job.Since.IsZero() || before < 0 || wait >= len(schedule) ||
+		slices.ContainsFunc(earlier, func(r request) bool { return r.waited || r.attempt == job.Attempt }) {
+		return
+	}
+	if passed := time.Since(earlier[before].at); passed+2*maxSkew < schedule[wait]*8/10 {
+		l.violated(ruleTime, job.ID.String(), "attempt %d, %s after the one before", job.Attempt, passed)
+	}
+}
+
+// since is what a webhook was at a time and thereafter.
+func (l *ledger) since(webhookID string, at time.Time) []change {
+	changes := l.history[webhookID]
+	for len(changes) > 1 && !changes[1].at.After(at) {
+		changes = changes[1:]
+	}
+	return changes
+}
+
+// throughout reports whether all that a webhook was from a time to another is
+// as asked, and that it was there.
+func (l *ledger) throughout(webhookID string, from, to time.Time, is func(*boathook.OutgoingWebhook) bool) bool {
+	changes := l.since(webhookID, from)
+	if len(changes) == 0 || changes[0].at.After(from) {
+		return false
+	}
+	for _, c := range changes {
+		if c.at.After(to) {
+			break
+		}
+		if c.webhook == nil || !is(c.webhook) {
+			return false
+		}
+	}
+	return true
+}
+
+func isEnabled(w *boathook.OutgoingWebhook) bool { return w.Enabled }
+
+// witness is the store, with what the ledger must know of it written down.
+type witness struct {
+	*storemem.Store
+	w *world
+}
+
+var _ store.Store = witness{}
+
+func (s witness) changed(id string, to *boathook.OutgoingWebhook) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	l := s.w.ledger
+	if len(l.history[id]) == 0 {
+		l.webhooks = append(l.webhooks, id)
+	}
+	l.history[id] = append(l.history[id], change{time.Now(), to})
+}
+
+// PutOutgoing implements [store.Webhooks].
+func (s witness) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
+	err := s.Store.PutOutgoing(ctx, w)
+	if err == nil {
+		s.changed(w.ID, &w)
+	}
+	return err
+}
+
+// DeleteOutgoing implements [store.Webhooks].
+func (s witness) DeleteOutgoing(ctx context.Context, sourceID, id string) error {
+	err := s.Store.DeleteOutgoing(ctx, sourceID, id)
+	if err == nil {
+		s.changed(id, nil)
+	}
+	return err
+}
+
+// DisableOutgoing implements [store.Webhooks].
+func (s witness) DisableOutgoing(ctx context.Context, sourceID, id string, d boathook.Disabling) error {
+	err := s.Store.DisableOutgoing(ctx, sourceID, id, d)
+	if err == nil {
+		s.w.mu.Lock()
+		s.w.ledger.disabled(id, d.Reason)
+		s.w.mu.Unlock()
+		if strings.HasPrefix(d.Reason, "failing") {
+			s.w.count("webhook disabled after days")
+		}
+		w, _ := s.Store.Outgoing(ctx, sourceID, id)
+		s.changed(id, &w)
+		s.w.count("webhook disabled")
+	}
+	return err
+}
+
+// wrote notes a delivery's record after a write.
+func (s witness) wrote(ctx context.Context, d boathook.Delivery, err error) error {
+	record, attempts, readErr := s.Store.Attempts(ctx, d.WorkspaceID, d.ID)
+	if readErr != nil {
+		return err
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	history := s.w.ledger.records[d.ID].history
+	if n := len(history); n == 0 || history[n-1].status != record.Status {
+		history = append(history, statusAt{time.Now(), record.Status})
+	}
+	s.w.ledger.records[d.ID] = recorded{record, attempts, history}
+	return err
+}
+
+// RecordAttempt implements [store.Deliveries].
+func (s witness) RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error {
+	mended, err := s.mend(ctx, d, a)
+	if !mended {
+		err = s.Store.RecordAttempt(ctx, d, a)
+	}
+	if a.Succeeded() {
+		s.w.mu.Lock()
+		s.w.ledger.successes[d.WebhookID] = append(s.w.ledger.successes[d.WebhookID], a.SentAt)
+		s.w.mu.Unlock()
+	}
+	return s.wrote(ctx, d, err)
+}
+
+// CancelDelivery implements [store.Deliveries].
+func (s witness) CancelDelivery(ctx context.Context, d boathook.Delivery) error {
+	return s.wrote(ctx, d, s.Store.CancelDelivery(ctx, d))
+}
+
+// PostponeDelivery implements [store.Deliveries].
+func (s witness) PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
+	return s.wrote(ctx, d, s.Store.PostponeDelivery(ctx, d, at))
+}
+
+// ReopenDelivery implements [store.Deliveries].
+func (s witness) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
+	return s.wrote(ctx, d, s.Store.ReopenDelivery(ctx, d, at))
+}
+
+// PutDue implements [store.DueRows].
+func (s witness) PutDue(ctx context.Context, d store.Due) error {
+	err := s.Store.PutDue(ctx, d)
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	s.w.dueAt[keyOf(d)] = d.At
+	return err
+}
+
+// DeleteDue implements [store.DueRows].
+func (s witness) DeleteDue(ctx context.Context, d store.Due) error {
+	err := s.Store.DeleteDue(ctx, d)
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	delete(s.w.dueAt, keyOf(d))
+	return err
+}
+
+// FinishRun implements [store.Runs].
+func (s witness) FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error) {
+	head, err := s.Store.FinishRun(ctx, id, c, o)
+	if err == nil {
+		s.first(s.w.ledger.finished, id)
+	}
+	s.wroteRun(ctx, id)
+	return head, err
+}
+
+// MarkPublished implements [store.Runs].
+func (s witness) MarkPublished(ctx context.Context, id string) error {
+	s.first(s.w.ledger.marked, id)
+	err := s.Store.MarkPublished(ctx, id)
+	s.wroteRun(ctx, id)
+	return err
+}
+
+func (s witness) first(times map[string]time.Time, id string) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if _, known := times[id]; !known {
+		times[id] = time.Now()
+	}
+}
+
+// acceptances is how often a user was told that a run was accepted.
+func (l *ledger) acceptances(runID string) (n int) {
+	for _, a := range l.accepted {
+		if a.runID == runID {
+			n++
+		}
+	}
+	return n
+}
+
+// accept notes a trigger that was answered 202.
+func (l *ledger) accept(runID string, scopes []string) {
+	for _, a := range l.accepted {
+		if a.runID == runID {
+			continue
+		}
+		for _, scope := range scopes {
+			if slices.Contains(a.scopes, scope) {
+				l.violated(ruleSameKey, runID, "%s has the run %s too", scope, a.runID)
+			}
+		}
+	}
+	l.accepted = append(l.accepted, acceptance{runID, scopes})
+}
+
+// promise notes what a user was told of a delivery.
+func (w *world) promise(p promise) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ledger.promises = append(w.ledger.promises, p)
+}

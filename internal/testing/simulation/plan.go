@@ -1,0 +1,51 @@
+package simulation
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// plan is what a world has beside a deployment in production. A seed draws some of
+// it, so that worlds stay small.
+type plan struct {
+	deployments int
+	agents      bool // with their triggers and limits
+	events      bool // repositories and apps, whose events users publish
+	senders     bool // incoming webhooks of GitHub and others, which sign and repeat
+	staging     bool // a second environment
+
+	// long: users take ten days for their steps, and what they set up waits for days:
+	// long enough for webhooks to be disabled, and for records to expire.
+	long bool
+
+	lag     time.Duration // how far the lists by status are behind
+	dueRows int           // how many due rows sweep reads at once
+}
+
+// planOf is the plan of a seed's world.
+func planOf(seed uint64) plan {
+	r := rand.New(rand.NewPCG(seed, 0))
+	p := plan{
+		deployments: 2,
+		agents:      r.IntN(3) == 0,
+		events:      r.IntN(3) == 0,
+		senders:     r.IntN(3) == 0,
+		staging:     r.IntN(4) == 0,
+		long:        r.IntN(8) == 0,
+		lag:         pick(r, []time.Duration{0, 0, time.Second, time.Minute}),
+		dueRows:     pick(r, []int{1, 2, 100}),
+	}
+	if p.agents || p.events {
+		p.deployments = 1
+	}
+	return p
+}
+
+// retention is how long records are kept: as long as usual, or in long worlds for the
+// shortest time that can be set.
+func (p plan) retention() time.Duration {
+	if p.long {
+		return 15 * 24 * time.Hour
+	}
+	return 30 * 24 * time.Hour
+}
