@@ -66,7 +66,7 @@ func TestImportsPointInward(t *testing.T) {
 			switch {
 			case strings.HasPrefix(imported, sdk) && inside && !isMain && !slices.Contains(sdkUsers, p.ImportPath):
 				t.Errorf("%s imports the AWS SDK", p.ImportPath)
-			case strings.HasPrefix(imported, lambda) && inside && !isMain && !slices.Contains([]string{"apigw", "testing/localaws", "sqsbatch"}, name):
+			case strings.HasPrefix(imported, lambda) && inside && !isMain && !slices.Contains([]string{"lambda/httpapi", "lambda/websocketapi", "lambda/sqsbatch", "testing/localaws"}, name):
 				t.Errorf("%s imports aws-lambda-go", p.ImportPath)
 			case slices.Contains(rooms, strings.TrimPrefix(imported, "boathook/internal/")) && !isMain && name != "testing/simulation": // which wires them as a main does
 				t.Errorf("%s imports the room %s", p.ImportPath, imported)

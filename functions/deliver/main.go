@@ -17,9 +17,9 @@ import (
 	"boathook/functions/internal/sealing"
 	"boathook/internal/boathook"
 	"boathook/internal/deliver"
+	"boathook/internal/lambda/sqsbatch"
 	"boathook/internal/metrics"
 	"boathook/internal/publish"
-	"boathook/internal/sqsbatch"
 )
 
 type config struct {

@@ -15,10 +15,10 @@ import (
 	"boathook/functions/internal/queues"
 	"boathook/functions/internal/sealing"
 	"boathook/internal/execute"
+	"boathook/internal/lambda/sqsbatch"
 	"boathook/internal/metrics"
 	"boathook/internal/publish"
 	"boathook/internal/runs"
-	"boathook/internal/sqsbatch"
 	"boathook/internal/stream"
 	"boathook/internal/stream/apigateway"
 )

@@ -14,9 +14,9 @@ import (
 	"boathook/functions/internal/boot"
 	"boathook/functions/internal/queues"
 	"boathook/functions/internal/sealing"
-	"boathook/internal/apigw"
 	"boathook/internal/egress"
 	"boathook/internal/intake"
+	"boathook/internal/lambda/httpapi"
 	"boathook/internal/metrics"
 	"boathook/internal/runs"
 )
@@ -57,5 +57,5 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Log:       slog.Default(),
 		Metrics:   counters,
 	}
-	return metrics.Flushed(counters, apigw.Handler(room.Handler())), nil
+	return metrics.Flushed(counters, httpapi.Handler(room.Handler())), nil
 }

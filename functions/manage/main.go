@@ -15,7 +15,7 @@ import (
 	"boathook/functions/internal/queues"
 	"boathook/functions/internal/sealing"
 	"boathook/functions/internal/secret"
-	"boathook/internal/apigw"
+	"boathook/internal/lambda/httpapi"
 	"boathook/internal/manage"
 	"boathook/internal/publish"
 	"boathook/internal/runs"
@@ -61,5 +61,5 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Now:           time.Now,
 		Log:           slog.Default(),
 	})
-	return apigw.Handler(room), nil
+	return httpapi.Handler(room), nil
 }

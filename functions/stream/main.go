@@ -10,7 +10,7 @@ import (
 
 	"boathook/functions/internal/boot"
 	"boathook/functions/internal/secret"
-	"boathook/internal/apigw"
+	"boathook/internal/lambda/websocketapi"
 	"boathook/internal/stream"
 	"boathook/internal/stream/apigateway"
 )
@@ -25,7 +25,7 @@ type config struct {
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	return apigw.WebSocket(&stream.Room{
+	return websocketapi.Handler(&stream.Room{
 		Store:   c.Store(sdk),
 		Sockets: apigateway.New(sdk, c.WebSocketEndpoint),
 		Secret:  secret.New(sdk).Text(c.StreamSecretID),

@@ -94,7 +94,7 @@ func (h *Handler) putWithNewURL(ctx context.Context, c call, w boathook.Incoming
 }
 
 // publicURL is the configured one, or where the request came to. Only on AWS may
-// none be configured: there package apigw takes the host from API Gateway's own
+// none be configured: there package httpapi takes the host from API Gateway's own
 // requestContext.domainName. A server of one's own would repeat any Host that a
 // client sends.
 func (h *Handler) publicURL(c call) string {

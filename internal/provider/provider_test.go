@@ -14,8 +14,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"boathook/internal/apigw"
 	"boathook/internal/boathook"
+	"boathook/internal/lambda/httpapi"
 	"boathook/internal/provider"
 )
 
@@ -88,14 +88,14 @@ func TestAHeaderThatDoesNotArriveAsItWasSentIsRefused(t *testing.T) {
 	}
 }
 
-// Whatever net/http's server or package apigw takes away, or sets itself, can hold
+// Whatever net/http's server or package httpapi takes away, or sets itself, can hold
 // no signature.
 func TestWhatTheServerSetsItselfIsRefused(t *testing.T) {
 	var arrived atomic.Pointer[http.Header]
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { arrived.Store(&r.Header) })
 	server := httptest.NewServer(handler)
 	defer server.Close()
-	behindAPIGateway := apigw.Handler(handler)
+	behindAPIGateway := httpapi.Handler(handler)
 	for _, header := range []string{
 		"Accept", "Accept-Encoding", "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Md5", "Content-Type", "Cookie",
 		"Date", "Digest", "Expect", "From", "Host", "If-Match", "Keep-Alive", "Origin", "Pragma", "Proxy-Authorization", "Range", "Referer", "Signature", "Te",

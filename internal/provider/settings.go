@@ -73,7 +73,7 @@ func takers(field string) (names []string) {
 // notTheSenders are the headers, in lower case, that do not arrive as their
 // sender wrote them, and notTheSendersPrefixes how more of them begin. Those of
 // one connection end with it, net/http's server takes Host away, API Gateway sets
-// X-Amzn-Trace-Id and what it forwards, and package apigw sets X-Request-Id.
+// X-Amzn-Trace-Id and what it forwards, and package httpapi sets X-Request-Id.
 var (
 	notTheSenders = []string{
 		"connection", "content-length", "expect", "forwarded", "host", "keep-alive", "proxy-authenticate",

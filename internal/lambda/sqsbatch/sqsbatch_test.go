@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
-	"boathook/internal/sqsbatch"
+	"boathook/internal/lambda/sqsbatch"
 )
 
 // batch is an event with a message for each body; a message's id is "id of"

@@ -1,4 +1,5 @@
-package apigw
+// Package websocketapi serves the connections of an API Gateway WebSocket API.
+package websocketapi
 
 import (
 	"context"
@@ -14,28 +15,28 @@ import (
 	"boathook/internal/boathook"
 )
 
-// Room is told of a WebSocket API's connections; see package stream.
-type Room interface {
+// Service is told what happens to connections; package live has it.
+type Service interface {
 	Connect(ctx context.Context, id, token string) error
 	Receive(ctx context.Context, id string, frame []byte) error
 	Disconnect(ctx context.Context, id string) error
 }
 
-// WebSocket makes a Lambda handler of a room, for the routes $connect,
+// Handler makes a Lambda handler of a service, for the routes $connect,
 // $disconnect and $default of a WebSocket API. A connection's token is in its
 // query. A connection is refused with the status of its error. Whatever fails
 // is logged with the connection's id; a frame or a token never is. The error is
 // always nil.
-func WebSocket(room Room) func(context.Context, events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
+func Handler(service Service) func(context.Context, events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
 	return func(ctx context.Context, e events.APIGatewayWebsocketProxyRequest) (resp events.APIGatewayProxyResponse, _ error) {
 		log := slog.With("request_id", e.RequestContext.RequestID, "connection_id", e.RequestContext.ConnectionID, "route", e.RequestContext.RouteKey)
 		defer func() {
 			if p := recover(); p != nil {
-				log.ErrorContext(ctx, "room panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				log.ErrorContext(ctx, "service panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 				resp.StatusCode = http.StatusInternalServerError
 			}
 		}()
-		err := tell(ctx, room, &e)
+		err := tell(ctx, service, &e)
 		var refused *boathook.Error
 		switch {
 		case err == nil:
@@ -51,11 +52,11 @@ func WebSocket(room Room) func(context.Context, events.APIGatewayWebsocketProxyR
 }
 
 // tell passes on what happened to a connection.
-func tell(ctx context.Context, room Room, e *events.APIGatewayWebsocketProxyRequest) error {
+func tell(ctx context.Context, service Service, e *events.APIGatewayWebsocketProxyRequest) error {
 	id := e.RequestContext.ConnectionID
 	switch e.RequestContext.EventType {
 	case "CONNECT":
-		return room.Connect(ctx, id, e.QueryStringParameters["token"])
+		return service.Connect(ctx, id, e.QueryStringParameters["token"])
 	case "MESSAGE":
 		frame := []byte(e.Body)
 		if e.IsBase64Encoded {
@@ -64,9 +65,9 @@ func tell(ctx context.Context, room Room, e *events.APIGatewayWebsocketProxyRequ
 				return fmt.Errorf("decode a binary frame: %w", err)
 			}
 		}
-		return room.Receive(ctx, id, frame)
+		return service.Receive(ctx, id, frame)
 	case "DISCONNECT":
-		return room.Disconnect(ctx, id)
+		return service.Disconnect(ctx, id)
 	}
 	return fmt.Errorf("unknown event type %q", e.RequestContext.EventType)
 }

@@ -1,4 +1,4 @@
-package apigw_test
+package httpapi_test
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
-	"boathook/internal/apigw"
+	"boathook/internal/lambda/httpapi"
 )
 
 // event is a request as API Gateway passes it on.
@@ -35,7 +35,7 @@ func event(method, path string) events.APIGatewayV2HTTPRequest {
 
 func serve(t *testing.T, h http.HandlerFunc, e events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
 	t.Helper()
-	resp, err := apigw.Handler(h)(t.Context(), e)
+	resp, err := httpapi.Handler(h)(t.Context(), e)
 	if err != nil {
 		t.Fatalf("the Lambda handler failed: %v", err)
 	}
@@ -238,7 +238,7 @@ func TestPanicIsLoggedAndAnsweredWithAFixedBody(t *testing.T) {
 		t.Fatalf("not one line of JSON: %v\n%s", err, log)
 	}
 	if line["panic"] != "boom" || line["request_id"] != "JKJaXmPLvHcESHA=" || line["route"] != "ANY /v1/{proxy+}" ||
-		!strings.Contains(line["stack"].(string), "apigw_test.go") {
+		!strings.Contains(line["stack"].(string), "httpapi_test.go") {
 		t.Errorf("the log does not tell the panic, its request and its stack: %s", log)
 	}
 	if strings.Contains(log.String(), "secret") {
@@ -283,7 +283,7 @@ func TestContextEndsBeforeTheLambdaDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 		defer cancel()
 		var requestContext context.Context
-		_, err := apigw.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := httpapi.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			requestContext = r.Context()
 			<-requestContext.Done()
 			w.WriteHeader(http.StatusServiceUnavailable)

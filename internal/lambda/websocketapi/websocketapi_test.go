@@ -1,4 +1,4 @@
-package apigw_test
+package websocketapi_test
 
 import (
 	"bytes"
@@ -11,35 +11,35 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"boathook/internal/apigw"
 	"boathook/internal/boathook"
+	"boathook/internal/lambda/websocketapi"
 )
 
-// room remembers the last thing that it was told.
-type room struct {
+// service remembers the last thing that it was told.
+type service struct {
 	told string
 	err  error
 }
 
-func (r *room) Connect(_ context.Context, id, token string) error {
-	r.told = fmt.Sprintf("connect %s %s", id, token)
-	return r.err
+func (s *service) Connect(_ context.Context, id, token string) error {
+	s.told = fmt.Sprintf("connect %s %s", id, token)
+	return s.err
 }
 
-func (r *room) Receive(_ context.Context, id string, frame []byte) error {
+func (s *service) Receive(_ context.Context, id string, frame []byte) error {
 	if string(frame) == "panic" {
-		panic("at the room")
+		panic("in the service")
 	}
-	r.told = fmt.Sprintf("receive %s %q", id, frame)
-	return r.err
+	s.told = fmt.Sprintf("receive %s %q", id, frame)
+	return s.err
 }
 
-func (r *room) Disconnect(_ context.Context, id string) error {
-	r.told = "disconnect " + id
-	return r.err
+func (s *service) Disconnect(_ context.Context, id string) error {
+	s.told = "disconnect " + id
+	return s.err
 }
 
-func TestARoomIsToldWhatHappensToItsConnections(t *testing.T) {
+func TestAServiceIsToldWhatHappensToItsConnections(t *testing.T) {
 	for name, tt := range map[string]struct {
 		event  string
 		query  map[string]string
@@ -59,7 +59,7 @@ func TestARoomIsToldWhatHappensToItsConnections(t *testing.T) {
 		"a binary frame":             {event: "MESSAGE", body: "AP8=", base64: true, told: `receive c "\x00\xff"`, status: 200},
 		"a binary frame that is not": {event: "MESSAGE", body: "!", base64: true, status: 500, logged: "binary"},
 		"a frame that fails":         {event: "MESSAGE", body: "secret", err: errors.New("down"), told: `receive c "secret"`, status: 500, logged: "down"},
-		"a panic":                    {event: "MESSAGE", body: "panic", status: 500, logged: "at the room"},
+		"a panic":                    {event: "MESSAGE", body: "panic", status: 500, logged: "in the service"},
 		"an end":                     {event: "DISCONNECT", told: "disconnect c", status: 200},
 		"something else":             {event: "RECONNECT", status: 500, logged: "RECONNECT"},
 	} {
@@ -67,13 +67,13 @@ func TestARoomIsToldWhatHappensToItsConnections(t *testing.T) {
 			var log bytes.Buffer
 			defer slog.SetDefault(slog.Default())
 			slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-			r := &room{err: tt.err}
-			resp, err := apigw.WebSocket(r)(t.Context(), events.APIGatewayWebsocketProxyRequest{
+			s := &service{err: tt.err}
+			resp, err := websocketapi.Handler(s)(t.Context(), events.APIGatewayWebsocketProxyRequest{
 				RequestContext:        events.APIGatewayWebsocketProxyRequestContext{ConnectionID: "c", EventType: tt.event, RouteKey: "$default"},
 				QueryStringParameters: tt.query, Body: tt.body, IsBase64Encoded: tt.base64,
 			})
-			if err != nil || resp.StatusCode != tt.status || r.told != tt.told {
-				t.Errorf("answered %d, %v; the room was told %q, want %d and %q", resp.StatusCode, err, r.told, tt.status, tt.told)
+			if err != nil || resp.StatusCode != tt.status || s.told != tt.told {
+				t.Errorf("answered %d, %v; the service was told %q, want %d and %q", resp.StatusCode, err, s.told, tt.status, tt.told)
 			}
 			if (log.Len() > 0) != (tt.logged != "") || !strings.Contains(log.String(), tt.logged) || strings.Contains(log.String(), "secret") {
 				t.Errorf("logged %q, want %q in it", &log, tt.logged)

@@ -1,4 +1,4 @@
-// Package apigw serves an [http.Handler] behind an API Gateway HTTP API, whose
+// Package httpapi serves an [http.Handler] behind an API Gateway HTTP API, whose
 // events have payload format 2.0. The API's stage is $default, so that paths
 // have no stage in front.
 //
@@ -11,7 +11,7 @@
 //   - API Gateway decodes the path before it passes it on. Where a path still
 //     has valid escapes, they are taken as such; any other is taken literally.
 //   - The ResponseWriter is no [http.Flusher]: a response leaves whole.
-package apigw
+package httpapi
 
 import (
 	"bytes"
