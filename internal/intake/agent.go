@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
 	"boathook/internal/signature"
@@ -117,7 +117,7 @@ func (in *Intake) triggerAgent(w http.ResponseWriter, r *http.Request) {
 // there. It starts nothing. Who brings no credential learns of agents with a preset
 // only: those alone take the requests of senders that have neither header.
 func (in *Intake) checkAgent(w http.ResponseWriter, r *http.Request) {
-	var sender *provider.Provider
+	var sender *preset.Sender
 	view, _, err := in.lookUpAgent(request{Request: r})
 	if err == nil {
 		sender, err = senderOfAgent(view.Agent.ID, view.Agent.Agent.Verification)
@@ -127,8 +127,8 @@ func (in *Intake) checkAgent(w http.ResponseWriter, r *http.Request) {
 
 // senderOfAgent is the provider that an agent names. An error is no fault of the
 // request's sender: an agent is stored with a provider that there is.
-func senderOfAgent(agentID string, v boathook.Verification) (*provider.Provider, error) {
-	sender, err := provider.New(v)
+func senderOfAgent(agentID string, v boathook.Verification) (*preset.Sender, error) {
+	sender, err := preset.New(v)
 	if err != nil {
 		return nil, errors.New("agent " + agentID + ": " + err.Error())
 	}
@@ -216,10 +216,10 @@ type told struct {
 	input         []byte
 	event, source string
 	details       boathook.TriggerDetails
-	handshake     *provider.Answer // the answer to one that only asks whether somebody is there
-	accepted      *provider.Answer // what its provider wants to be told; nil: the usual
-	delivery      string           // a preset's own id of the delivery; empty if it has none
-	signed        bool             // the signature covers that id
+	handshake     *preset.Answer // the answer to one that only asks whether somebody is there
+	accepted      *preset.Answer // what its provider wants to be told; nil: the usual
+	delivery      string         // a preset's own id of the delivery; empty if it has none
+	signed        bool           // the signature covers that id
 }
 
 // byDelivery reports whether the delivery's id tells of a repetition: the signed one
@@ -240,7 +240,7 @@ func (in *Intake) authenticate(answer http.Header, r request, agent boathook.Sou
 	}
 	input, err := agentInput(r)
 	payload := boathook.ParseAgentPayload(input)
-	var reading provider.Reading
+	var reading preset.Reading
 	if payload.Event != boathook.Unknown {
 		reading.Event = payload.Event
 	}
@@ -331,7 +331,7 @@ func (in *Intake) byPreset(r request, agent boathook.Source) (told, error) {
 		input: reading.Input, event: payload.Event, source: sender.Name(), accepted: reading.Accepted,
 		delivery: reading.Key, signed: reading.KeySigned, details: detailsOf(r, reading),
 	}
-	own := v.Preset == provider.HMAC || v.Preset == provider.Token // of one's own sender, which may write what Crewship's document shows
+	own := v.Preset == preset.HMAC || v.Preset == preset.Token // of one's own sender, which may write what Crewship's document shows
 	if own {
 		t.source = payload.Source
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"boathook/internal/boathook"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 )
 
 // input is a small body made by hand.
@@ -75,8 +75,8 @@ func TestABodyIsReadHoweverItsSenderWritesIt(t *testing.T) {
 		"JSON that is said to be one":  {` {"a":"x=y"}`, []string{"Content-Type", formType}, ` {"a":"x=y"}`},
 	} {
 		for _, v := range []boathook.Verification{
-			{Preset: provider.None},
-			{Preset: provider.HMAC, Header: "X-Sig", Algorithm: "sha256", Encoding: "hex"},
+			{Preset: preset.None},
+			{Preset: preset.HMAC, Header: "X-Sig", Algorithm: "sha256", Encoding: "hex"},
 		} {
 			g := newGuarded(t, v, boathook.Filter{})
 			runID(t, g.trigger(tc.body, append(tc.headers, "X-Sig", hexSum(secret, tc.body))...))
@@ -126,7 +126,7 @@ func TestASignatureIsOverTheBodyBeforeOrAfterItIsCompressed(t *testing.T) {
 	}{
 		"what is sent": {packed, 202}, "what is in it": {body, 202}, "another": {"{}", 401},
 	} {
-		g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{})
+		g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{})
 		w := g.trigger(packed, "Content-Encoding", "gzip", "X-Hub-Signature-256", "sha256="+hexSum(secret, tc.signed))
 		if w.Code != tc.status {
 			t.Errorf("signed over %s: answered %d %s", name, w.Code, w.Body)
@@ -137,7 +137,7 @@ func TestASignatureIsOverTheBodyBeforeOrAfterItIsCompressed(t *testing.T) {
 func TestAGitForgesFormIsSignedOverTheJSONInIt(t *testing.T) {
 	form := input(t, "payload.form")
 	for signed, status := range map[string]int{`{"build":{"id":7}}`: 202, form: 202, `{"build":{"id":8}}`: 401, ``: 401} {
-		g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{})
+		g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{})
 		w := g.trigger(form, "Content-Type", formType, "X-Gitea-Delivery", "f6266f16-1bf3-46a5-9ea4-602e06ead473", "X-Gitea-Event", "push",
 			"X-Hub-Signature-256", "sha256="+hexSum(secret, signed))
 		if w.Code != status {
@@ -147,7 +147,7 @@ func TestAGitForgesFormIsSignedOverTheJSONInIt(t *testing.T) {
 }
 
 func TestWhoLooksForAURLStartsNothing(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{})
 	ask := func(status int, url string) {
 		t.Helper()
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
@@ -182,7 +182,7 @@ func TestSlacksFormsAreAnsweredAsSlackWants(t *testing.T) {
 			`{"type":"block_actions","trigger_id":"1.2.b"}`},
 		"a look at the certificate": {"ssl_check=1&token=x", "", ""},
 	} {
-		g := newGuarded(t, boathook.Verification{Preset: provider.Slack}, boathook.Filter{Events: []string{"unused", tc.event}[:2]})
+		g := newGuarded(t, boathook.Verification{Preset: preset.Slack}, boathook.Filter{Events: []string{"unused", tc.event}[:2]})
 		w := g.trigger(tc.body, append(senders()["Slack"].sign(secret, tc.body, g.now)[2:], "Content-Type", formType)...)
 		if w.Code != 200 || w.Body.Len() > 0 {
 			t.Errorf("%s: answered %d %q", name, w.Code, w.Body)

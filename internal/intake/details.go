@@ -6,12 +6,12 @@ import (
 	"regexp"
 
 	"boathook/internal/boathook"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 )
 
 // detailsOf are what a request says beside its body. What is kept of them can't be
 // mistaken for a header: it has no control characters.
-func detailsOf(r request, reading provider.Reading) boathook.TriggerDetails {
+func detailsOf(r request, reading preset.Reading) boathook.TriggerDetails {
 	return boathook.TriggerDetails{
 		Event:       detail(reading.Event),
 		DeliveryID:  detail(reading.DeliveryID),

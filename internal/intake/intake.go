@@ -20,7 +20,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/metrics"
 	"boathook/internal/paths"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 	"boathook/internal/runs"
 	"boathook/internal/seal"
 	"boathook/internal/store"
@@ -131,9 +131,9 @@ func (r request) run(webhookID string) string {
 // result is what became of a request that was not refused.
 type result struct {
 	outcome boathook.RequestOutcome
-	run     runs.Started     // of one accepted or repeated
-	reason  string           // of one ignored
-	answer  *provider.Answer // what its provider wants to be told; nil: the usual
+	run     runs.Started   // of one accepted or repeated
+	reason  string         // of one ignored
+	answer  *preset.Answer // what its provider wants to be told; nil: the usual
 }
 
 func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
@@ -182,7 +182,7 @@ func (r result) status() int {
 }
 
 // writeAnswer answers as a provider wants it.
-func writeAnswer(w http.ResponseWriter, a *provider.Answer) {
+func writeAnswer(w http.ResponseWriter, a *preset.Answer) {
 	for name, value := range a.Header {
 		w.Header().Set(name, value)
 	}
@@ -197,7 +197,7 @@ func writeAnswer(w http.ResponseWriter, a *provider.Answer) {
 // check answers a sender that asks, before it sends anything, whether the URL is
 // there. It starts nothing.
 func (in *Intake) check(w http.ResponseWriter, r *http.Request) {
-	var sender *provider.Provider
+	var sender *preset.Sender
 	view, err := in.lookUp(request{Request: r})
 	if err == nil {
 		sender, err = senderOfWebhook(view.Webhook)
@@ -209,7 +209,7 @@ const methods = "GET, HEAD, OPTIONS, POST"
 
 // answerCheck answers who asks for the URL of a sender's triggers, or says in the
 // trigger's own words why it can't be told of.
-func (in *Intake) answerCheck(w http.ResponseWriter, r *http.Request, sender *provider.Provider, err error, refuse func(http.ResponseWriter, *boathook.Error)) {
+func (in *Intake) answerCheck(w http.ResponseWriter, r *http.Request, sender *preset.Sender, err error, refuse func(http.ResponseWriter, *boathook.Error)) {
 	if err != nil {
 		refusal := in.refusal(r.Context(), err)
 		if r.Method == http.MethodHead { // whose answers have no body
@@ -230,8 +230,8 @@ func (in *Intake) answerCheck(w http.ResponseWriter, r *http.Request, sender *pr
 
 // senderOfWebhook is the provider that a webhook names. An error is no fault of the
 // request's sender: a webhook is stored with a provider that there is.
-func senderOfWebhook(webhook *boathook.IncomingWebhook) (*provider.Provider, error) {
-	sender, err := provider.New(webhook.Verification)
+func senderOfWebhook(webhook *boathook.IncomingWebhook) (*preset.Sender, error) {
+	sender, err := preset.New(webhook.Verification)
 	if err != nil {
 		return nil, errors.New("webhook " + webhook.ID + ": " + err.Error())
 	}
@@ -303,8 +303,8 @@ func (in *Intake) accept(r request, view store.TriggerView) (result, error) {
 }
 
 // readBy verifies who sent the request, and reads what it says.
-func (in *Intake) readBy(r request, sender *provider.Provider, secret []byte) (provider.Reading, error) {
-	return sender.Read(provider.Request{
+func (in *Intake) readBy(r request, sender *preset.Sender, secret []byte) (preset.Reading, error) {
+	return sender.Read(preset.Request{
 		URLs: in.urlsOf(r), Header: r.Header, Query: r.URL.Query(), Wire: r.wire, Body: r.body, Secret: string(secret), At: r.at,
 		Fetch: func(url string) ([]byte, error) { return in.fetch(r.Context(), url) },
 	})
@@ -324,7 +324,7 @@ func (in *Intake) urlsOf(r request) (urls []string) {
 // started. The provider's own id of the delivery counts without a key, and
 // beside one where it is signed: the key is not, and so can't tell a repeated
 // request from one that was captured.
-func (in *Intake) start(r request, view store.TriggerView, reading provider.Reading) (result, error) {
+func (in *Intake) start(r request, view store.TriggerView, reading preset.Reading) (result, error) {
 	webhook, existing, input := view.Webhook, view.Run, reading.Input
 	live, isLive := view.Live[webhook.Environment]
 	byDelivery := reading.Key != "" && (reading.KeySigned || r.key == "")
@@ -360,7 +360,7 @@ func (in *Intake) start(r request, view store.TriggerView, reading provider.Read
 		return result{outcome: boathook.RequestAccepted, run: started, answer: reading.Accepted}, err
 	}
 	started, err := in.startOnce(r.Context(), run, existing, wait, byDelivery)
-	if byDelivery && isLive && provider.RerunsFailed(*webhook) {
+	if byDelivery && isLive && preset.RerunsFailed(*webhook) {
 		for repeat := 1; err == nil && repeated(started, run) && failed(started) && repeat <= maxReruns; repeat++ {
 			run.ID, run.RetryOf = boathook.DeriveID(boathook.RunID, webhook.ID, "delivery", reading.Key, strconv.Itoa(repeat)), started.ID
 			started, err = in.startOnce(r.Context(), run, nil, wait, true)

@@ -17,7 +17,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/intake"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 	"boathook/internal/runs"
 )
 
@@ -33,7 +33,7 @@ func TestTwilioSignsTheURLThatItWasGiven(t *testing.T) {
 	for host, status := range map[string]int{
 		"https://hooks.example": 200, "https://example.com": 200, "http://example.com": 200, "https://another.example": 401,
 	} {
-		g := newGuarded(t, boathook.Verification{Preset: provider.Twilio}, boathook.Filter{Events: []string{"received"}})
+		g := newGuarded(t, boathook.Verification{Preset: preset.Twilio}, boathook.Filter{Events: []string{"received"}})
 		log := slog.New(slog.DiscardHandler)
 		g.handler = (&intake.Intake{
 			Store: g, Seal: g, PublicURL: "https://hooks.example", Now: func() time.Time { return g.now }, Log: log,
@@ -61,7 +61,7 @@ func TestDiscordIsAnsweredAsItWants(t *testing.T) {
 		`{"version":1,"application_id":"1","type":0}`:                          {204, "", 0},
 		`{"version":1,"application_id":"1","type":1,"event":{"type":"QUEST"}}`: {204, "", 1},
 	} {
-		g := newGuarded(t, boathook.Verification{Preset: provider.Discord}, boathook.Filter{})
+		g := newGuarded(t, boathook.Verification{Preset: preset.Discord}, boathook.Filter{})
 		g.Incoming.Verification.SealedSecret = []byte(hex.EncodeToString(key.Public().(ed25519.PublicKey)))
 		g.put(g.Incoming)
 		at := fmt.Sprint(g.now.Unix())
@@ -78,7 +78,7 @@ func TestDiscordIsAnsweredAsItWants(t *testing.T) {
 
 // Graph's token goes back as text, whatever it is, and is never markup.
 func TestGraphsTokenIsEchoedAsText(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.MSGraph}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.MSGraph}, boathook.Filter{})
 	w := g.post("/webhooks/runs/"+g.Token.Text+"?validationToken=%3Cb%3E+1", "")
 	if w.Code != 200 || w.Body.String() != "<b> 1" || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" ||
 		w.Header().Get("X-Content-Type-Options") != "nosniff" {
@@ -97,7 +97,7 @@ func TestGraphsTokenIsEchoedAsText(t *testing.T) {
 }
 
 func TestCloudEventsAskForLeaveAndBringAToken(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.CloudEvents}, boathook.Filter{Events: []string{"com.example.done"}})
+	g := newGuarded(t, boathook.Verification{Preset: preset.CloudEvents}, boathook.Filter{Events: []string{"com.example.done"}})
 	url := "/webhooks/runs/" + g.Token.Text
 	w := g.ask(http.MethodOptions, url, "", "WebHook-Request-Origin", "events.example")
 	if w.Code != 200 || w.Header().Get("WebHook-Allowed-Origin") != "events.example" {
@@ -150,7 +150,7 @@ func TestACertificateThatCannotBeHadIsA503(t *testing.T) {
 		"another topic's":   {nil, 401},
 		"no client is here": {nil, 503},
 	} {
-		g := newGuarded(t, boathook.Verification{Preset: provider.AWSSNS, TopicARN: topic}, boathook.Filter{})
+		g := newGuarded(t, boathook.Verification{Preset: preset.AWSSNS, TopicARN: topic}, boathook.Filter{})
 		client := &fetcher{answer: tc.answer}
 		log := slog.New(slog.DiscardHandler)
 		room := &intake.Intake{

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 )
 
 // end ends a run.
@@ -124,7 +124,7 @@ func TestWhatATriggerSaysBesideItsBodyTravelsWithTheRun(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", query, diff)
 		}
 	}
-	g := newGuarded(t, boathook.Verification{Preset: provider.None}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.None}, boathook.Filter{})
 	runID(t, g.trigger(`{"event":"`+strings.Repeat("ü", 100)+`"}`, "Content-Type", "a\x7fb"))
 	if d := g.queued(t)[0].Details; len(d.Event) > boathook.MaxTriggerDetail || !strings.HasSuffix(d.Event, "…") || d.ContentType != "a b" {
 		t.Errorf("kept %+v", d)

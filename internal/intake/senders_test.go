@@ -21,7 +21,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/intake"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 	"boathook/internal/runs"
 	"boathook/internal/store"
 )
@@ -45,7 +45,7 @@ func newGuarded(t testing.TB, v boathook.Verification, f boathook.Filter) *guard
 	t.Helper()
 	g := &guarded{place: newPlace(t), t: t, now: noon}
 	v.SealedSecret = []byte(secret)
-	if v.Preset == provider.Standard {
+	if v.Preset == preset.Standard {
 		v.SealedSecret = []byte("whsec_" + base64.StdEncoding.EncodeToString([]byte(secret)))
 	}
 	g.Incoming.Verification, g.Incoming.Filter = v, f
@@ -131,7 +131,7 @@ func senders() map[string]sender {
 	seconds := func(at time.Time) string { return fmt.Sprint(at.Unix()) }
 	return map[string]sender{
 		"GitHub": {
-			verification: boathook.Verification{Preset: provider.GitHub},
+			verification: boathook.Verification{Preset: preset.GitHub},
 			body:         `{"action":"opened","number":42,"pull_request":{"id":1,"title":"Bjørn's <fix>"},"repository":{"full_name":"org/repo"}}`,
 			sign: func(key, body string, _ time.Time) []string {
 				return []string{
@@ -143,7 +143,7 @@ func senders() map[string]sender {
 			idHeader: "X-GitHub-Delivery",
 		},
 		"GitLab": {
-			verification: boathook.Verification{Preset: provider.GitLab},
+			verification: boathook.Verification{Preset: preset.GitLab},
 			body:         `{"object_kind":"push","ref":"refs/heads/main","project":{"path_with_namespace":"group/project"}}`,
 			sign: func(key, _ string, _ time.Time) []string {
 				return []string{
@@ -155,7 +155,7 @@ func senders() map[string]sender {
 			idHeader: "X-Gitlab-Event-UUID",
 		},
 		"Stripe": {
-			verification: boathook.Verification{Preset: provider.Stripe},
+			verification: boathook.Verification{Preset: preset.Stripe},
 			body:         `{"id":"evt_1NG8Du2eZvKYlo2CUI79vXWy","object":"event","type":"invoice.paid","pending_webhooks":2,"data":{"object":{"id":"in_1"}}}`,
 			sign: func(key, body string, at time.Time) []string {
 				return []string{
@@ -167,7 +167,7 @@ func senders() map[string]sender {
 			timestamped: true, idInBody: func(body string) string { return strings.Replace(body, "evt_1", "evt_2", 1) }, idSigned: true,
 		},
 		"Slack": {
-			verification: boathook.Verification{Preset: provider.Slack},
+			verification: boathook.Verification{Preset: preset.Slack},
 			body:         `{"type":"event_callback","event_id":"Ev123ABC456","team_id":"T1","event":{"type":"app_mention","text":"<@U1> deploy"}}`,
 			sign: func(key, body string, at time.Time) []string {
 				return []string{
@@ -179,7 +179,7 @@ func senders() map[string]sender {
 			timestamped: true, idInBody: func(body string) string { return strings.Replace(body, "Ev1", "Ev2", 1) }, idSigned: true,
 		},
 		"Shopify": {
-			verification: boathook.Verification{Preset: provider.Shopify},
+			verification: boathook.Verification{Preset: preset.Shopify},
 			body:         `{"id":820982911946154508,"email":"jon@example.com","total_price":"199.00"}`,
 			sign: func(key, body string, _ time.Time) []string {
 				return []string{
@@ -191,7 +191,7 @@ func senders() map[string]sender {
 			idHeader: "X-Shopify-Webhook-Id",
 		},
 		"Standard Webhooks": {
-			verification: boathook.Verification{Preset: provider.Standard},
+			verification: boathook.Verification{Preset: preset.Standard},
 			body:         `{"type":"invoice.paid","timestamp":"2026-11-21T12:00:00Z","data":{"id":"in_1"}}`,
 			sign: func(key, body string, at time.Time) []string {
 				return []string{
@@ -203,7 +203,7 @@ func senders() map[string]sender {
 			timestamped: true, idSigned: true,
 		},
 		"Grafana": {
-			verification: boathook.Verification{Preset: provider.Grafana},
+			verification: boathook.Verification{Preset: preset.Grafana},
 			body:         `{"receiver":"boathook","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"HighLatency"}}]}`,
 			sign: func(key, body string, _ time.Time) []string {
 				return []string{"Content-Type", "application/json", "X-Grafana-Alerting-Signature", hexSum(key, body)}
@@ -211,7 +211,7 @@ func senders() map[string]sender {
 			signature: "X-Grafana-Alerting-Signature", expected: "X-Grafana-Alerting-Signature: expected <64 hex digits>", wrong: mismatched,
 		},
 		"Grafana with a timestamp": {
-			verification: boathook.Verification{Preset: provider.Grafana, TimestampHeader: "X-Grafana-Alerting-Timestamp"},
+			verification: boathook.Verification{Preset: preset.Grafana, TimestampHeader: "X-Grafana-Alerting-Timestamp"},
 			body:         `{"receiver":"boathook","status":"resolved"}`,
 			sign: func(key, body string, at time.Time) []string {
 				return []string{
@@ -223,7 +223,7 @@ func senders() map[string]sender {
 		},
 		"a sender of one's own": {
 			verification: boathook.Verification{
-				Preset: provider.HMAC, Header: "X-Signature", Algorithm: "sha256", Encoding: "base64", Prefix: "HMAC ", DeliveryHeader: "X-Delivery",
+				Preset: preset.HMAC, Header: "X-Signature", Algorithm: "sha256", Encoding: "base64", Prefix: "HMAC ", DeliveryHeader: "X-Delivery",
 			},
 			body: `{"event":"deployed"}`,
 			sign: func(key, body string, _ time.Time) []string {
@@ -303,7 +303,7 @@ func TestEachProvidersRequestsAreVerified(t *testing.T) {
 
 			g.now = g.now.Add(4 * time.Minute)
 			again := runID(t, g.trigger(s.body, signed()...))
-			if repeats := s.idHeader != "" || s.idInBody != nil || s.verification.Preset == provider.Standard; (again == first) != repeats {
+			if repeats := s.idHeader != "" || s.idInBody != nil || s.verification.Preset == preset.Standard; (again == first) != repeats {
 				t.Errorf("a repeated delivery got run %s, the first %s", again, first)
 			} else if repeats {
 				g.wantKept(boathook.RequestRepeated, http.StatusAccepted, "")
@@ -333,12 +333,12 @@ func TestEachProvidersRequestsAreVerified(t *testing.T) {
 }
 
 func TestUpperCaseHexIsTheSameSignature(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{})
 	runID(t, g.trigger(`{}`, "X-Hub-Signature-256", "sha256="+strings.ToUpper(hexSum(secret, `{}`))))
 }
 
 func TestAnEmptyBodyIsVerifiedAsItCame(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{})
 	runID(t, g.trigger(``, "X-Hub-Signature-256", "sha256="+hexSum(secret, ``)))
 	if w := g.trigger(``, "X-Hub-Signature-256", "sha256="+hexSum(secret, `{}`)); w.Code != 401 {
 		t.Errorf("signed over {}, it was answered %d", w.Code)
@@ -346,7 +346,7 @@ func TestAnEmptyBodyIsVerifiedAsItCame(t *testing.T) {
 }
 
 func TestOneSecretOpensNoOtherWebhook(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{})
 	g.Incoming.Verification.SealedSecret = nil
 	g.put(g.Incoming)
 	if w := g.trigger(`{}`, "X-Hub-Signature-256", "sha256="+hexSum("", `{}`)); w.Code == 202 {
@@ -356,7 +356,7 @@ func TestOneSecretOpensNoOtherWebhook(t *testing.T) {
 
 // Stripe counts the webhooks that are still to be delivered, in the event.
 func TestAProvidersRepeatMayHaveAnotherBody(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.Stripe}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.Stripe}, boathook.Filter{})
 	send := func(body string) *httptest.ResponseRecorder {
 		return g.trigger(body, senders()["Stripe"].sign(secret, body, g.now)...)
 	}
@@ -375,7 +375,7 @@ func TestAProvidersRepeatMayHaveAnotherBody(t *testing.T) {
 }
 
 func TestAProvidersRepeatIsAnsweredThoughNothingIsLiveAnymore(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.Stripe}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.Stripe}, boathook.Filter{})
 	body := `{"id":"evt_1"}`
 	send := func() *httptest.ResponseRecorder {
 		g.now = g.now.Add(time.Second)
@@ -398,35 +398,35 @@ func TestFormsAreReadWhereTheProviderSendsThem(t *testing.T) {
 	const input = `{"action":"opened","title":"a+b & c=d"}`
 	form := "payload=" + url.QueryEscape(input)
 	const formType = "application/x-www-form-urlencoded; charset=utf-8"
-	post := func(preset, body string) (*guarded, *httptest.ResponseRecorder) {
+	post := func(name, body string) (*guarded, *httptest.ResponseRecorder) {
 		t.Helper()
-		g := newGuarded(t, boathook.Verification{Preset: preset}, boathook.Filter{})
+		g := newGuarded(t, boathook.Verification{Preset: name}, boathook.Filter{})
 		headers := []string{"X-Hub-Signature-256", "sha256=" + hexSum(secret, body), "X-GitHub-Event", "pull_request"}
-		if preset == provider.Slack {
+		if name == preset.Slack {
 			headers = senders()["Slack"].sign(secret, body, g.now)[2:]
 		}
 		return g, g.trigger(body, append(headers, "Content-Type", formType)...)
 	}
-	for _, preset := range []string{provider.GitHub, provider.Slack} {
-		g, w := post(preset, form)
+	for _, name := range []string{preset.GitHub, preset.Slack} {
+		g, w := post(name, form)
 		if w.Code >= 300 {
-			t.Fatalf("%s: answered %d %s", preset, w.Code, w.Body)
+			t.Fatalf("%s: answered %d %s", name, w.Code, w.Body)
 		}
 		if queued := g.queued(t); len(queued) != 1 || string(queued[0].Input) != input {
-			t.Errorf("%s: queued %s", preset, queued[0].Input)
+			t.Errorf("%s: queued %s", name, queued[0].Input)
 		}
 		refused := map[string]string{
 			"payload=%zz":   "the form is malformed",
 			"payload=a%3Db": "not JSON: it looks like a form",
 			"payload=%ff":   "not JSON: not valid UTF-8",
 		}
-		if preset == provider.GitHub {
+		if name == preset.GitHub {
 			refused["token=x&command=%2Fdeploy"], refused[input] = "the form has no field payload", "the form has no field payload"
 		}
 		for body, reason := range refused {
-			g, w := post(preset, body)
+			g, w := post(name, body)
 			if w.Code != 400 || !strings.Contains(w.Body.String(), reason) {
-				t.Errorf("%s: %s was answered %d %s", preset, body, w.Code, w.Body)
+				t.Errorf("%s: %s was answered %d %s", name, body, w.Code, w.Body)
 			}
 			g.wantKept(boathook.RequestRejected, 400, reason)
 		}
@@ -440,10 +440,10 @@ func TestHandshakesStartNoRun(t *testing.T) {
 		sign         func(string) []string
 		want         string
 	}{
-		"Slack": {provider.Slack, challenge, func(key string) []string {
+		"Slack": {preset.Slack, challenge, func(key string) []string {
 			return senders()["Slack"].sign(key, challenge, noon)
 		}, `{"challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}`},
-		"GitHub": {provider.GitHub, `{"zen":"Design for failure.","hook_id":1}`, func(key string) []string {
+		"GitHub": {preset.GitHub, `{"zen":"Design for failure.","hook_id":1}`, func(key string) []string {
 			return []string{"X-GitHub-Event", "ping", "X-Hub-Signature-256", "sha256=" + hexSum(key, `{"zen":"Design for failure.","hook_id":1}`)}
 		}, `{"status":"pong"}`},
 	} {
@@ -468,7 +468,7 @@ func TestHandshakesStartNoRun(t *testing.T) {
 }
 
 func TestWhatTheFilterDoesNotWantIsIgnored(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{
+	g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{
 		Events: []string{"pull_request", "issues"}, Pointer: "/action", Equals: json.RawMessage(`"opened"`),
 	})
 	send := func(event, body string) *httptest.ResponseRecorder {
@@ -511,7 +511,7 @@ func TestEventsAreFilteredByEachProvidersNames(t *testing.T) {
 
 // TestChecksComeInTheDocumentedOrder mends a request one mistake at a time.
 func TestChecksComeInTheDocumentedOrder(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{})
 	live := g.Incoming
 	g.Incoming.Environment = boathook.Staging
 	g.Incoming.Enabled = false
@@ -549,7 +549,7 @@ func TestChecksComeInTheDocumentedOrder(t *testing.T) {
 }
 
 func TestTheLogTellsOfTheSenderAndNothingSecret(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{})
 	r := httptest.NewRequest(http.MethodPost, "/webhooks/runs/"+g.Token.Text, strings.NewReader("Hello, World!"))
 	r.RemoteAddr = "203.0.113.7:0"
 	for name, value := range map[string]string{
@@ -581,7 +581,7 @@ func TestTheLogTellsOfTheSenderAndNothingSecret(t *testing.T) {
 }
 
 func TestAFloodFillsNothingAndHidesNothing(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{Events: []string{"push"}})
+	g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{Events: []string{"push"}})
 	signed := []string{"X-Hub-Signature-256", "sha256=" + hexSum(secret, `{}`), "X-GitHub-Event"}
 	first := g.trigger(`{}`)
 	good := runID(t, g.trigger(`{}`, append(signed, "push")...))
@@ -618,7 +618,7 @@ func TestAFloodFillsNothingAndHidesNothing(t *testing.T) {
 }
 
 func TestALogThatFailsFailsNoRequest(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{})
 	g.keepErr = errors.New("throttled")
 	if w := g.trigger(`{}`); w.Code != 401 {
 		t.Errorf("answered %d %s", w.Code, w.Body)
@@ -629,7 +629,7 @@ func TestALogThatFailsFailsNoRequest(t *testing.T) {
 }
 
 func TestAKeyServiceThatFailsIsA503(t *testing.T) {
-	g := newGuarded(t, boathook.Verification{Preset: provider.GitHub}, boathook.Filter{})
+	g := newGuarded(t, boathook.Verification{Preset: preset.GitHub}, boathook.Filter{})
 	g.openErr = errors.New("KMS says hunter2")
 	if w := g.trigger(`{}`); w.Code != 503 || strings.Contains(w.Body.String(), "hunter2") {
 		t.Errorf("answered %d %s", w.Code, w.Body)
@@ -652,7 +652,7 @@ func FuzzTrigger(f *testing.F) {
 	f.Add([]byte("payload=%"), "application/x-www-form-urlencoded;=", "\xff")
 	f.Add([]byte(`{"event":{"type":{}},"event_id":[]}`), "", "")
 	var places []*guarded
-	for _, preset := range []string{provider.GitHub, provider.Slack} {
+	for _, preset := range []string{preset.GitHub, preset.Slack} {
 		places = append(places, newGuarded(f, boathook.Verification{Preset: preset}, boathook.Filter{Events: []string{"push"}, Pointer: "/a/0", Equals: json.RawMessage(`1`)}))
 	}
 	f.Fuzz(func(t *testing.T, body []byte, contentType, event string) {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 )
 
 type incomingView struct {
@@ -29,7 +29,7 @@ func viewIncoming(w boathook.IncomingWebhook) incomingView {
 	return incomingView{
 		ID: w.ID, DeploymentID: w.SourceID, Name: w.Name, Environment: w.Environment, Enabled: w.Enabled,
 		WaitForStartMS: w.WaitForStart.Milliseconds(),
-		Verification:   viewVerification(w.Verification), RerunFailed: provider.RerunsFailed(w), Filter: viewFilter(w.Filter),
+		Verification:   viewVerification(w.Verification), RerunFailed: preset.RerunsFailed(w), Filter: viewFilter(w.Filter),
 		CreatedAt: boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"boathook/internal/boathook"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 	"boathook/internal/seal"
 )
 
@@ -59,7 +59,7 @@ func viewVerification(v boathook.Verification) verificationView {
 		TimestampHeader: v.TimestampHeader, DeliveryHeader: v.DeliveryHeader, EventHeader: v.EventHeader, EventPointer: v.EventPointer, TopicARN: v.TopicARN,
 	}
 	if view.Preset == "" {
-		view.Preset = provider.None
+		view.Preset = preset.None
 	}
 	return view
 }
@@ -98,7 +98,7 @@ func (h *Handler) sealVerification(ctx context.Context, in verificationInput, of
 		TimestampHeader: in.TimestampHeader, DeliveryHeader: in.DeliveryHeader, EventHeader: in.EventHeader, EventPointer: in.EventPointer, TopicARN: in.TopicARN,
 	}
 	if in.Preset == "" {
-		return v, boathook.InvalidField("verification.preset", "is required: %s, for one", provider.GitHub)
+		return v, boathook.InvalidField("verification.preset", "is required: %s, for one", preset.GitHub)
 	}
 	for _, f := range []struct{ name, value string }{
 		{"header", in.Header}, {"timestamp_header", in.TimestampHeader}, {"delivery_header", in.DeliveryHeader}, {"event_header", in.EventHeader},
@@ -113,7 +113,7 @@ func (h *Handler) sealVerification(ctx context.Context, in verificationInput, of
 	if len(in.Separator) > maxSeparator || strings.ContainsFunc(in.Separator, isControl) {
 		return v, boathook.InvalidField("verification.separator", "must have at most %d bytes, without control characters", maxSeparator)
 	}
-	sender, err := provider.New(v)
+	sender, err := preset.New(v)
 	if err != nil {
 		return v, err
 	}
@@ -143,7 +143,7 @@ func (h *Handler) sealVerification(ctx context.Context, in verificationInput, of
 	return v, nil
 }
 
-func checkSenderSecret(secret string, sender *provider.Provider) error {
+func checkSenderSecret(secret string, sender *preset.Sender) error {
 	const field = "verification.secret"
 	if len(secret) < minSenderSecret || len(secret) > maxSenderSecret {
 		return boathook.InvalidField(field, "must have %d to %d bytes", minSenderSecret, maxSenderSecret)

@@ -16,7 +16,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
 	"boathook/internal/openapi"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 )
 
 func parse(t *testing.T, text []byte) map[string]any {
@@ -156,8 +156,8 @@ func TestWhatIsListedIsWhatThereIs(t *testing.T) {
 		{at(schemas, "Role", "enum"), []boathook.Role{boathook.Viewer, boathook.Member, boathook.Admin}},
 		{at(schemas, "Format", "enum"), []boathook.Format{boathook.Raw, boathook.Slack, boathook.Discord, boathook.Teams}},
 		{at(schemas, "RequestOutcome", "enum"), boathook.RequestOutcomes},
-		{at(schemas, "Verification", "properties", "preset", "enum"), provider.Presets},
-		{at(schemas, "VerificationInput", "properties", "preset", "enum"), provider.Presets},
+		{at(schemas, "Verification", "properties", "preset", "enum"), preset.Presets},
+		{at(schemas, "VerificationInput", "properties", "preset", "enum"), preset.Presets},
 		{at(schemas, "CapawesomeWebhookInput", "properties", "events", "items", "enum"), boathook.EventTypes[boathook.App]},
 	} {
 		got, _ := json.Marshal(c.what)

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/deflate"
+	"boathook/internal/compress"
 )
 
 // The envelopes are JSON with short names; their payloads are compressed and,
@@ -47,7 +47,7 @@ func EncodeRun(r boathook.Run) (Message, error) {
 		ID: r.ID, WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID,
 		VersionNumber: r.VersionNumber, Environment: r.Environment, Trigger: r.Trigger,
 		WebhookID: r.WebhookID, CreatedAt: r.CreatedAt.UnixMilli(),
-		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: deflate.Compress(r.Input),
+		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: compress.Compress(r.Input),
 		RetryOf: r.RetryOf,
 	}
 	if !r.Details.IsZero() {
@@ -68,7 +68,7 @@ func DecodeRun(body string) (boathook.Run, error) {
 	if err := json.Unmarshal([]byte(body), &e); err != nil {
 		return boathook.Run{}, fmt.Errorf("decode run: %w", err)
 	}
-	input, err := deflate.Decompress(e.Input, boathook.MaxTriggerBody)
+	input, err := compress.Decompress(e.Input, boathook.MaxTriggerBody)
 	if err != nil {
 		return boathook.Run{}, fmt.Errorf("decode run %q: input: %w", e.ID, err)
 	}
@@ -146,12 +146,12 @@ type deliveryEnvelope struct {
 }
 
 // EncodeDelivery makes the message of an attempt.
-func EncodeDelivery(d Delivery) (Message, error) { return encodeDelivery(d, deflate.Compress(d.Body)) }
+func EncodeDelivery(d Delivery) (Message, error) { return encodeDelivery(d, compress.Compress(d.Body)) }
 
 // EncodeFirst makes the messages of the first attempts of deliveries that all
 // send one body, which is compressed once. The deliveries' own are not looked at.
 func EncodeFirst(body []byte, deliveries ...boathook.Delivery) ([]Message, error) {
-	packed := deflate.Compress(body)
+	packed := compress.Compress(body)
 	messages := make([]Message, len(deliveries))
 	for i, d := range deliveries {
 		var err error
@@ -199,7 +199,7 @@ func DecodeDelivery(body string) (Delivery, error) {
 	if err != nil {
 		return Delivery{}, err
 	}
-	if d.Body, err = deflate.Decompress(packed, MaxDeliveryBody); err != nil {
+	if d.Body, err = compress.Decompress(packed, MaxDeliveryBody); err != nil {
 		return Delivery{}, fmt.Errorf("decode delivery %s: body: %w", d.ID, err)
 	}
 	return d, nil

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/deflate"
+	"boathook/internal/compress"
 )
 
 // attemptText is an attempt as it is stored: this in JSON and, if there is a
@@ -50,11 +50,11 @@ func packAttempt(a boathook.Attempt) ([]byte, error) {
 	if len(body) > 0 {
 		text = append(append(text, '\n'), body...)
 	}
-	return deflate.Compress(text), nil
+	return compress.Compress(text), nil
 }
 
 func unpackAttempt(packed []byte) (a boathook.Attempt, err error) {
-	text, err := deflate.Decompress(packed, maxText)
+	text, err := compress.Decompress(packed, maxText)
 	if err != nil {
 		return a, err
 	}

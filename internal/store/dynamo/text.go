@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"boathook/internal/boathook"
-	"boathook/internal/deflate"
+	"boathook/internal/compress"
 )
 
 const (
@@ -36,7 +36,7 @@ type textItem struct {
 // pack compresses a text for the item at k. Above limit bytes it is written
 // here, in further items, before the item that refers to them.
 func (s *Store) pack(ctx context.Context, k key, text []byte, limit int, expires int64) (content, error) {
-	packed := deflate.Compress(text)
+	packed := compress.Compress(text)
 	if len(packed) <= limit {
 		return content{Packed: packed}, nil
 	}
@@ -90,7 +90,7 @@ func join(k key, c content, parts map[key]item) ([]byte, error) {
 		}
 		packed = append(packed, p.Packed...)
 	}
-	text, err := deflate.Decompress(packed, maxText)
+	text, err := compress.Decompress(packed, maxText)
 	if err != nil {
 		return nil, fmt.Errorf("item %s: %w: %w", k, errLost, err)
 	}

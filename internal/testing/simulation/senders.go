@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 )
 
 // signer is a system such as GitHub, which proves itself, names each of its
@@ -26,9 +26,9 @@ type signer struct {
 }
 
 // signers are the presets that users' senders have. What intake does with a request is
-// the same for all others, whose signatures package provider's tests make.
+// the same for all others, whose signatures package preset's tests make.
 var signers = []string{
-	provider.HMAC, provider.GitHub, provider.GitLab, provider.Stripe, provider.Slack, provider.Shopify, provider.Standard, provider.Grafana,
+	preset.HMAC, preset.GitHub, preset.GitLab, preset.Stripe, preset.Slack, preset.Shopify, preset.Standard, preset.Grafana,
 }
 
 func newSigner(r *rand.Rand) *signer {
@@ -37,18 +37,18 @@ func newSigner(r *rand.Rand) *signer {
 
 func (s *signer) verification() boathook.Verification {
 	v := boathook.Verification{Preset: s.preset, SealedSecret: []byte(s.secret)}
-	if s.preset == provider.HMAC {
+	if s.preset == preset.HMAC {
 		v.Header, v.Algorithm, v.Encoding, v.DeliveryHeader = "X-Sum", "sha1", "hex", "X-Delivery"
 	}
 	return v
 }
 
 // names reports whether the sender names its deliveries.
-func (s *signer) names() bool { return s.preset != provider.Grafana }
+func (s *signer) names() bool { return s.preset != preset.Grafana }
 
 // signsNames reports whether its signature covers the names.
 func (s *signer) signsNames() bool {
-	return s.preset == provider.Stripe || s.preset == provider.Slack || s.preset == provider.Standard
+	return s.preset == preset.Stripe || s.preset == preset.Slack || s.preset == preset.Standard
 }
 
 // body is that of a delivery.
@@ -68,22 +68,22 @@ func (s *signer) header(id, body string) http.Header {
 	}
 	hexOf := func(text string) string { return hex.EncodeToString(mac(sha256.New, s.secret, text)) }
 	switch s.preset {
-	case provider.GitHub:
+	case preset.GitHub:
 		return named("X-GitHub-Event", "push", "X-GitHub-Delivery", id, "X-Hub-Signature-256", "sha256="+hexOf(body))
-	case provider.GitLab:
+	case preset.GitLab:
 		return named("X-Gitlab-Event", "Push Hook", "X-Gitlab-Event-UUID", id, "X-Gitlab-Token", s.secret)
-	case provider.Stripe:
+	case preset.Stripe:
 		return named("Stripe-Signature", "t="+at+",v1="+hexOf(at+"."+body))
-	case provider.Slack:
+	case preset.Slack:
 		return named("X-Slack-Request-Timestamp", at, "X-Slack-Signature", "v0="+hexOf("v0:"+at+":"+body))
-	case provider.Shopify:
+	case preset.Shopify:
 		sum := base64.StdEncoding.EncodeToString(mac(sha256.New, s.secret, body))
 		return named("X-Shopify-Topic", "orders/create", "X-Shopify-Webhook-Id", id, "X-Shopify-Hmac-Sha256", sum)
-	case provider.Standard:
+	case preset.Standard:
 		return named("Webhook-Id", id, "Webhook-Timestamp", at, "Webhook-Signature", standardSignature(s.secret, id, at, body))
-	case provider.Grafana:
+	case preset.Grafana:
 		return named("X-Grafana-Alerting-Signature", hexOf(body))
-	case provider.HMAC:
+	case preset.HMAC:
 		return named("X-Delivery", id, "X-Sum", hex.EncodeToString(mac(sha1.New, s.secret, body)))
 	}
 	panic("no sender " + s.preset)

@@ -1,11 +1,11 @@
-// Package provider knows the senders of incoming webhooks: how each signs its
+// Package preset knows the senders of incoming webhooks: how each signs its
 // requests, where it names the event and its own id of the delivery, what it asks
 // before it sends anything, and what it wants to be told. It is to what comes in
 // what package dialect is to what goes out.
 //
 // A preset is one file, which says where its facts come from, and one row of
 // [table]. The fields of [preset] are all that a preset can say.
-package provider
+package preset
 
 import (
 	"net/http"
@@ -105,15 +105,15 @@ const (
 	eitherForm             // its field payload, or its fields if it has no such
 )
 
-// Provider reads one kind of sender's requests. Make it with [New].
-type Provider struct {
+// Sender reads one kind of sender's requests. Make it with [New].
+type Sender struct {
 	preset
 	settings boathook.Verification
 }
 
-// New makes the provider that a webhook's verification names. The error is
+// New makes the sender that a webhook's verification names. The error is
 // [boathook.Invalid], about one of the fields of "verification".
-func New(v boathook.Verification) (*Provider, error) {
+func New(v boathook.Verification) (*Sender, error) {
 	name := v.Preset
 	if name == "" {
 		name = none.name
@@ -122,21 +122,21 @@ func New(v boathook.Verification) (*Provider, error) {
 	if i < 0 {
 		return nil, boathook.InvalidField("verification.preset", "must be one of %s", strings.Join(Presets, ", "))
 	}
-	p := &Provider{table[i], v}
+	p := &Sender{table[i], v}
 	return p, p.checkSettings()
 }
 
 // TakesSecret reports whether the provider's requests can prove themselves by a
 // secret, and whether they must.
-func (p *Provider) TakesSecret() (can, must bool) { return p.secret != noSecret, p.secret == hasSecret }
+func (p *Sender) TakesSecret() (can, must bool) { return p.secret != noSecret, p.secret == hasSecret }
 
 // Verifies reports whether a secret is needed to read a request.
-func (p *Provider) Verifies() bool {
+func (p *Sender) Verifies() bool {
 	return p.secret == hasSecret || p.secret == maySecret && len(p.settings.SealedSecret) > 0
 }
 
 // CheckSecret says what a secret must be for this provider, if it is not.
-func (p *Provider) CheckSecret(secret string) error {
+func (p *Sender) CheckSecret(secret string) error {
 	if p.checkSecret == nil {
 		return nil
 	}
@@ -155,7 +155,7 @@ func RerunsFailed(w boathook.IncomingWebhook) bool {
 
 // Options are the headers of the answer to an OPTIONS request, by which some senders
 // ask for leave.
-func (p *Provider) Options(h http.Header) map[string]string {
+func (p *Sender) Options(h http.Header) map[string]string {
 	if p.options == nil {
 		return nil
 	}
@@ -163,7 +163,7 @@ func (p *Provider) Options(h http.Header) map[string]string {
 }
 
 // Name is the preset's.
-func (p *Provider) Name() string { return p.name }
+func (p *Sender) Name() string { return p.name }
 
 // Request is a trigger as it came.
 type Request struct {
@@ -207,7 +207,7 @@ type Answer struct {
 // Read verifies and reads a request. The errors are [boathook.Unauthorized] where
 // it does not prove itself and [boathook.Invalid] where it can't be read; any other
 // is a failure of what it was to fetch.
-func (p *Provider) Read(r Request) (Reading, error) {
+func (p *Sender) Read(r Request) (Reading, error) {
 	m := &message{Request: r, settings: p.settings}
 	if p.greet != nil {
 		if answer := p.greet(m); answer != nil {
@@ -247,7 +247,7 @@ func (p *Provider) Read(r Request) (Reading, error) {
 
 // prove verifies the request. Its signature is over the body as it came or, of a
 // sender that compresses after it has signed, over what that holds.
-func (p *Provider) prove(m *message) error {
+func (p *Sender) prove(m *message) error {
 	if p.verify == nil || p.secret == maySecret && !p.Verifies() {
 		return nil
 	}

@@ -1,8 +1,8 @@
-// Package deflate compresses what is stored and queued: small JSON bodies for
+// Package compress compresses what is stored and queued: small JSON bodies for
 // the most part. It is DEFLATE (RFC 1951) with a preset dictionary of the
 // words those bodies are made of, so that a body of a few hundred bytes shrinks
 // to what is its own, and a delivery's record fits one write unit.
-package deflate
+package compress
 
 import (
 	"bytes"

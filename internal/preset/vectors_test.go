@@ -1,4 +1,4 @@
-package provider_test
+package preset_test
 
 import (
 	"crypto"
@@ -23,7 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 )
 
 // vector is a request that a provider's own documentation or library says is well
@@ -53,8 +53,8 @@ func vectors(t testing.TB) map[string]map[string]vector {
 	discordKey := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	const interaction = `{"id":"1","type":2,"token":"aW50","data":{"name":"deploy"}}`
 	return map[string]map[string]vector{
-		provider.None: {"": {body: `{"event":"deployed"}`, event: "deployed", noSecret: true, unsigned: true}},
-		provider.HMAC: {
+		preset.None: {"": {body: `{"event":"deployed"}`, event: "deployed", noSecret: true, unsigned: true}},
+		preset.HMAC: {
 			// Taken by github.com/PagerDuty/go-pagerduty v1.8.0, webhookv3.VerifySignature.
 			"two signatures": {
 				settings: boathook.Verification{
@@ -71,7 +71,7 @@ func vectors(t testing.TB) map[string]map[string]vector {
 				event: "tested",
 			},
 		},
-		provider.Token: {
+		preset.Token: {
 			"a header": {
 				settings: boathook.Verification{Header: "X-Token", DeliveryHeader: "X-Id"}, secret: key, body: `{"type":"x"}`, unsigned: true,
 				header: header("X-Token", key, "X-Id", "7"), event: "x", id: "7",
@@ -82,27 +82,27 @@ func vectors(t testing.TB) map[string]map[string]vector {
 			"basic's password alone": {secret: "open sesame", body: `{}`, unsigned: true, header: header("Authorization", "basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")},
 		},
 		// GitHub Docs, "Validating webhook deliveries".
-		provider.GitHub: {"": {
+		preset.GitHub: {"": {
 			secret: "It's a Secret to Everybody", body: "Hello, World!", notJSON: true,
 			header: header("X-Hub-Signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
 		}},
-		provider.GitLab: {"": {
+		preset.GitLab: {"": {
 			secret: key, body: `{"object_kind":"push"}`, unsigned: true, event: "Push Hook", id: "13792a34",
 			header: header("X-Gitlab-Token", key, "X-Gitlab-Event", "Push Hook", "X-Gitlab-Event-UUID", "13792a34"),
 		}},
 		// Atlassian Support, "Manage webhooks", "Testing the webhook payload validation".
-		provider.Bitbucket: {"": {
+		preset.Bitbucket: {"": {
 			secret: "It's a Secret to Everybody", body: "Hello World!", notJSON: true,
 			header: header("X-Hub-Signature", "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"),
 		}},
 		// Made by github.com/stripe/stripe-go v82, webhook.GenerateTestSignedPayload.
-		provider.Stripe: {"": {
+		preset.Stripe: {"": {
 			secret: "whsec_made_by_hand", body: `{"id":"evt_1","object":"event","type":"invoice.paid"}`, at: 1795287600,
 			header: header("Stripe-Signature", "t=1795287600,v1=4fc7469a34da57e5db62bde97192871ffb161ddf591959171405f1235803e0ef"),
 			event:  "invoice.paid", id: "evt_1",
 		}},
 		// Slack API, "Verifying requests from Slack": "A recipe for security".
-		provider.Slack: {"a command": {
+		preset.Slack: {"a command": {
 			secret: "8f742231b10e8888abcd99yyyzzz85a5", at: 1531420618,
 			body: "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar" +
 				"&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=" +
@@ -117,12 +117,12 @@ func vectors(t testing.TB) map[string]map[string]vector {
 				`"user_id":"U2CERLKJA","user_name":"roadrunner"}`,
 		}},
 		// As "Deliver webhooks through HTTPS" describes it, by the standard library.
-		provider.Shopify: {"": {
+		preset.Shopify: {"": {
 			secret: "shop made by hand", body: `{"id":1}`, event: "orders/create", id: "b54557e4",
 			header: header("X-Shopify-Hmac-Sha256", "Gmwf7I3MSlN9XPdxuiOfyB95o+AcPRkGWWVuwIOA3jQ=", "X-Shopify-Topic", "orders/create", "X-Shopify-Webhook-Id", "b54557e4"),
 		}},
 		// The test vector of Standard Webhooks' and of Svix's libraries.
-		provider.Standard: {
+		preset.Standard: {
 			"webhook-*": {
 				secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", at: 1614265330, body: `{"test": 2432232314}`, id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
 				header: header("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp", "1614265330",
@@ -135,7 +135,7 @@ func vectors(t testing.TB) map[string]map[string]vector {
 			},
 		},
 		// As "Configure webhook notifications" describes it, by the standard library.
-		provider.Grafana: {
+		preset.Grafana: {
 			"": {secret: key, body: `{"status":"firing"}`, header: header("X-Grafana-Alerting-Signature", hexOf(key, `{"status":"firing"}`)), event: "alert.firing"},
 			"with a timestamp": {
 				settings: boathook.Verification{TimestampHeader: "X-At"}, secret: key, body: `{"status":"resolved"}`, at: 1795287600, event: "alert.resolved",
@@ -143,19 +143,19 @@ func vectors(t testing.TB) map[string]map[string]vector {
 			},
 		},
 		// Taken by github.com/PagerDuty/go-pagerduty v1.8.0, webhookv3.VerifySignature.
-		provider.PagerDuty: {"": {
+		preset.PagerDuty: {"": {
 			secret: "pd secret made by hand", body: `{"event":{"id":"01BY","event_type":"incident.triggered","data":{"id":"P1"}}}`,
 			header: header("X-PagerDuty-Signature", "v1="+strings.Repeat("0", 64)+",v1=d32e7be95a4a648676c1345c431994fb9f2265c6640e49b0975cfc643e506889"),
 			event:  "incident.triggered", id: "01BY",
 		}},
 		// Taken by @linear/sdk 98.0.0, LinearWebhookClient.verify.
-		provider.Linear: {"": {
+		preset.Linear: {"": {
 			secret: "lin_wh_made_by_hand", at: 1795287600, body: `{"action":"create","type":"Issue","data":{"id":"1"},"webhookTimestamp":1795287600000}`,
 			header: header("Linear-Signature", "38ba51ff31965f5ae57675e04dbbcf22edc276a835ad8671b8056b381843d67c", "Linear-Event", "Issue", "Linear-Delivery", "234d1a4e"),
 			event:  "Issue.create", id: "234d1a4e",
 		}},
 		// The tests of github.com/twilio/twilio-go v1.31.0, client/request_validator_test.go.
-		provider.Twilio: {
+		preset.Twilio: {
 			"a form": {
 				secret: "12345", url: twilioURL, event: "", id: "CA1234567890ABCDE",
 				body: url.Values{
@@ -172,7 +172,7 @@ func vectors(t testing.TB) map[string]map[string]vector {
 			},
 		},
 		// The tests of github.com/sendgrid/sendgrid-go v3.16.1, helpers/eventwebhook.
-		provider.SendGrid: {"": {
+		preset.SendGrid: {"": {
 			secret: "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g==",
 			body: `[{"email":"hello@world.com","event":"dropped","reason":"Bounced Address","sg_event_id":"ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA",` +
 				`"sg_message_id":"LRzXl_NHStOGhQ4kofSm_A.filterdrecv-p3mdw1-756b745b58-kmzbl-18-5F5FC76C-9.0",` +
@@ -182,17 +182,17 @@ func vectors(t testing.TB) map[string]map[string]vector {
 			event: "dropped", id: "ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA",
 		}},
 		// As github.com/bwmarrin/discordgo v0.29.0, VerifyInteraction, reads it.
-		provider.Discord: {"a command": {
+		preset.Discord: {"a command": {
 			secret: hex.EncodeToString(discordKey.Public().(ed25519.PublicKey)), at: 1795287600, body: interaction, event: "deploy", id: "1",
 			header: header("X-Signature-Timestamp", sentAt, "X-Signature-Ed25519", hex.EncodeToString(ed25519.Sign(discordKey, []byte(sentAt+interaction)))),
 		}},
 		// As @zoom/rivet 0.4.0 computes it.
-		provider.Zoom: {"": {
+		preset.Zoom: {"": {
 			secret: "zoom made by hand", at: 1795287600, body: `{"event":"meeting.started"}`, event: "meeting.started",
 			header: header("x-zm-request-timestamp", sentAt, "x-zm-signature", "v0=30d2553bdfd2f8639bdf4a3d1785d4382b8ca6c400db3bddeb04bfbb5d2e5874"),
 		}},
 		// Microsoft Learn, "Azure Event Grid event schema", "Set custom headers".
-		provider.AzureEventGrid: {
+		preset.AzureEventGrid: {
 			"without a secret": {
 				body: `[{"id":"2d1781af","eventType":"Microsoft.Storage.BlobCreated","data":{}}]`, noSecret: true, unsigned: true,
 				header: header("aeg-event-type", "Notification"), event: "Microsoft.Storage.BlobCreated", id: "2d1781af",
@@ -203,18 +203,18 @@ func vectors(t testing.TB) map[string]map[string]vector {
 			},
 		},
 		// Microsoft Learn, "Receive change notifications through webhooks".
-		provider.MSGraph: {"": {
+		preset.MSGraph: {"": {
 			secret: key, unsigned: true, event: "updated", id: "lsgTZMr9",
 			body: `{"value":[{"id":"lsgTZMr9","subscriptionId":"f37536ac","clientState":"` + key + `","changeType":"updated","resource":"users/1"}]}`,
 		}},
 		// Amazon SNS Developer Guide, "Verifying the signatures of Amazon SNS messages",
 		// with a certificate of one's own.
-		provider.AWSSNS: {
+		preset.AWSSNS: {
 			"signed by SHA-1":   signSNS(snsText{Type: "Notification", Message: "line\none", SignatureVersion: "1"}, certificate),
 			"signed by SHA-256": signSNS(snsText{Type: "Notification", Message: "{}", Subject: "Alarm", SignatureVersion: "2"}, certificate),
 		},
 		// CloudEvents 1.0.2, "HTTP Protocol Binding", sections 3.1.4 and 3.2.3.
-		provider.CloudEvents: {
+		preset.CloudEvents: {
 			"binary": {
 				body: `{"n":1}`, noSecret: true, unsigned: true, event: "com.example.someevent", id: "/mycontext#1234-1234",
 				header: header("ce-specversion", "1.0", "ce-type", "com.example.someevent", "ce-id", "1234-1234", "ce-source", "/mycontext",
@@ -244,13 +244,13 @@ func vectors(t testing.TB) map[string]map[string]vector {
 }
 
 // read reads a vector's request, whose parts may have been changed.
-func (v vector) read(t testing.TB, name, secret, body string) (provider.Reading, error) {
+func (v vector) read(t testing.TB, name, secret, body string) (preset.Reading, error) {
 	t.Helper()
 	v.settings.Preset = name
 	if !v.noSecret {
 		v.settings.SealedSecret = []byte("sealed")
 	}
-	p, err := provider.New(v.settings)
+	p, err := preset.New(v.settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func (v vector) read(t testing.TB, name, secret, body string) (provider.Reading,
 	if v.header == nil {
 		v.header = http.Header{}
 	}
-	return p.Read(provider.Request{
+	return p.Read(preset.Request{
 		URLs: []string{"https://another.example/", v.url}, Header: v.header, Query: u.Query(), Wire: []byte(body), Body: []byte(body),
 		Secret: secret, At: time.Unix(v.at, 0), Fetch: v.fetch,
 	})
@@ -269,7 +269,7 @@ func (v vector) read(t testing.TB, name, secret, body string) (provider.Reading,
 
 func TestEachPresetTakesWhatItsProviderSends(t *testing.T) {
 	all := vectors(t)
-	for _, name := range provider.Presets {
+	for _, name := range preset.Presets {
 		if len(all[name]) == 0 {
 			t.Errorf("%s has no vector", name)
 		}
@@ -318,8 +318,8 @@ func TestEachPresetTakesWhatItsProviderSends(t *testing.T) {
 func TestTheKeyIsWhatIsSigned(t *testing.T) {
 	all := vectors(t)
 	for name, fake := range map[string]http.Header{
-		provider.Stripe: header("Idempotency-Key", "x"), provider.Twilio: header("I-Twilio-Idempotency-Token", "another"),
-		provider.SendGrid: nil, provider.PagerDuty: nil, provider.Discord: nil, provider.AWSSNS: nil, provider.Zoom: nil,
+		preset.Stripe: header("Idempotency-Key", "x"), preset.Twilio: header("I-Twilio-Idempotency-Token", "another"),
+		preset.SendGrid: nil, preset.PagerDuty: nil, preset.Discord: nil, preset.AWSSNS: nil, preset.Zoom: nil,
 	} {
 		for what, v := range all[name] {
 			first, err := v.read(t, name, v.secret, v.body)
@@ -351,26 +351,26 @@ func TestWhatProvidersAskIsAnswered(t *testing.T) {
 	}
 	const validation = `{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}`
 	for name, tc := range map[string]struct {
-		preset string
+		presetName string
 		vector
 		status    int
 		body      string
 		mediaType string
 	}{
-		"Bitbucket's test of a connection": {provider.Bitbucket, vector{secret: key, body: `{"test":true}`, header: header("X-Event-Key", "diagnostics:ping")}, 200, `{"status":"pong"}`, "application/json"},
-		"Discord's PING":                   {provider.Discord, discord(`{"type":1,"token":"x","id":"1"}`), 200, `{"type":1}`, "application/json"},
-		"Discord's PING of webhook events": {provider.Discord, discord(`{"version":1,"application_id":"1","type":0}`), 204, ``, ""},
-		"Zoom's validation": {provider.Zoom, vector{
+		"Bitbucket's test of a connection": {preset.Bitbucket, vector{secret: key, body: `{"test":true}`, header: header("X-Event-Key", "diagnostics:ping")}, 200, `{"status":"pong"}`, "application/json"},
+		"Discord's PING":                   {preset.Discord, discord(`{"type":1,"token":"x","id":"1"}`), 200, `{"type":1}`, "application/json"},
+		"Discord's PING of webhook events": {preset.Discord, discord(`{"version":1,"application_id":"1","type":0}`), 204, ``, ""},
+		"Zoom's validation": {preset.Zoom, vector{
 			secret: "zoom made by hand", at: 1795287600, body: validation,
 			header: header("x-zm-request-timestamp", sentAt, "x-zm-signature", "v0="+hexOf("zoom made by hand", "v0:"+sentAt+":"+validation)),
 		}, 200, `{"encryptedToken":"11e7052e3ca7576ffd26a2290083936671e67af0400bc1f39f9ce6ab02fea43f","plainToken":"qgg8vlvZRS6UYooatFL8Aw"}`, "application/json"},
-		"Event Grid's validation": {provider.AzureEventGrid, vector{
+		"Event Grid's validation": {preset.AzureEventGrid, vector{
 			secret: key, body: `[{"id":"1","data":{"validationCode":"512d38b6"},"eventType":"Microsoft.EventGrid.SubscriptionValidationEvent"}]`,
 			header: header("aeg-event-type", "SubscriptionValidation"),
 		}, 200, `{"validationResponse":"512d38b6"}`, "application/json"},
-		"Graph's validation": {provider.MSGraph, vector{secret: key, url: "https://a.example/?validationToken=Validation%3a+Testing+%3cb%3e"}, 200, `Validation: Testing <b>`, "text/plain; charset=utf-8"},
+		"Graph's validation": {preset.MSGraph, vector{secret: key, url: "https://a.example/?validationToken=Validation%3a+Testing+%3cb%3e"}, 200, `Validation: Testing <b>`, "text/plain; charset=utf-8"},
 	} {
-		got, err := tc.read(t, tc.preset, tc.secret, tc.vector.body)
+		got, err := tc.read(t, tc.presetName, tc.secret, tc.vector.body)
 		if err != nil || got.Handshake == nil {
 			t.Errorf("%s: %+v, %v", name, got, err)
 			continue
@@ -383,43 +383,43 @@ func TestWhatProvidersAskIsAnswered(t *testing.T) {
 }
 
 func TestASenderOfCloudEventsAsksForLeave(t *testing.T) {
-	for _, preset := range provider.Presets {
-		v := boathook.Verification{Preset: preset, TopicARN: ""}
-		switch preset {
-		case provider.HMAC:
+	for _, name := range preset.Presets {
+		v := boathook.Verification{Preset: name, TopicARN: ""}
+		switch name {
+		case preset.HMAC:
 			v.Header, v.Algorithm, v.Encoding = "X-Sig", "sha256", "hex"
-		case provider.AWSSNS:
+		case preset.AWSSNS:
 			v.TopicARN = topic
 		}
-		p, err := provider.New(v)
+		p, err := preset.New(v)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := p.Options(header("WebHook-Request-Origin", "eventgrid.azure.net", "WebHook-Request-Rate", "120"))
 		var want map[string]string
-		if preset == provider.CloudEvents || preset == provider.AzureEventGrid {
+		if name == preset.CloudEvents || name == preset.AzureEventGrid {
 			want = map[string]string{"WebHook-Allowed-Origin": "eventgrid.azure.net", "WebHook-Allowed-Rate": "*"}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", preset, diff)
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
 
 func TestLinearsTimeIsAMinuteAtMost(t *testing.T) {
-	v := vectors(t)[provider.Linear][""]
+	v := vectors(t)[preset.Linear][""]
 	for at, want := range map[int64]string{
 		1795287660: "", 1795287661: "timestamp is 61 s old, 60 allowed", 1795287539: "timestamp is 61 s ahead, 60 allowed",
 	} {
 		v.at = at
-		_, err := v.read(t, provider.Linear, v.secret, v.body)
+		_, err := v.read(t, preset.Linear, v.secret, v.body)
 		if got := text(err); got != want {
 			t.Errorf("at %d: %q, want %q", at, got, want)
 		}
 	}
 	v.at, v.body = 1795287600, `{"webhookTimestamp":"now"}`
 	v.header = header("Linear-Signature", hexOf(v.secret, v.body))
-	if _, err := v.read(t, provider.Linear, v.secret, v.body); text(err) != "webhookTimestamp: expected Unix milliseconds" {
+	if _, err := v.read(t, preset.Linear, v.secret, v.body); text(err) != "webhookTimestamp: expected Unix milliseconds" {
 		t.Error(err)
 	}
 }
@@ -539,7 +539,7 @@ func TestOnlyTheTopicOfTheWebhookIsTaken(t *testing.T) {
 			fetched = append(fetched, url)
 			return nil, nil
 		}
-		got, err := v.read(t, provider.AWSSNS, "", v.body)
+		got, err := v.read(t, preset.AWSSNS, "", v.body)
 		if text(err) != tc.want || !slices.Equal(fetched, tc.fetched) {
 			t.Errorf("%s: %v, want %q; fetched %q", name, err, tc.want, fetched)
 		}
@@ -551,13 +551,13 @@ func TestOnlyTheTopicOfTheWebhookIsTaken(t *testing.T) {
 		}
 	}
 	for _, raw := range []string{"Hello", `{}`, `[]`, `{"Type":"Notification","TopicArn":"` + topic + `"}`} {
-		_, err := vector{settings: boathook.Verification{TopicARN: topic}, noSecret: true}.read(t, provider.AWSSNS, "", raw)
+		_, err := vector{settings: boathook.Verification{TopicARN: topic}, noSecret: true}.read(t, preset.AWSSNS, "", raw)
 		if !boathook.IsKind(err, boathook.Unauthorized) || !strings.Contains(err.Error(), "raw message delivery has none") {
 			t.Errorf("%s: %v", raw, err)
 		}
 	}
 	for _, arn := range []string{"alarms", "arn:aws:sqs:eu-central-1:123456789012:alarms", topic + ":6b0e71bd"} {
-		if _, err := provider.New(boathook.Verification{Preset: provider.AWSSNS, TopicARN: arn}); err == nil || !strings.Contains(err.Error(), "verification.topic_arn") {
+		if _, err := preset.New(boathook.Verification{Preset: preset.AWSSNS, TopicARN: arn}); err == nil || !strings.Contains(err.Error(), "verification.topic_arn") {
 			t.Errorf("%s: %v", arn, err)
 		}
 	}
@@ -573,20 +573,20 @@ func FuzzRead(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte, name, value, contentType string) {
-		for _, preset := range provider.Presets {
+		for _, name := range preset.Presets {
 			v := vector{header: header(name, value, "Content-Type", contentType, "X-Sig", value, "Authorization", value), at: 1795287600}
-			switch preset {
-			case provider.None:
+			switch name {
+			case preset.None:
 				continue
-			case provider.HMAC:
+			case preset.HMAC:
 				v.settings.Header, v.settings.Algorithm, v.settings.Encoding = "X-Sig", "sha256", "hex"
-			case provider.AWSSNS:
+			case preset.AWSSNS:
 				v.settings.TopicARN = topic
 			}
 			v.fetch = func(string) ([]byte, error) { return body, nil }
-			got, err := v.read(t, preset, "a secret that nobody knows", string(body))
+			got, err := v.read(t, name, "a secret that nobody knows", string(body))
 			if err == nil && got.Handshake == nil {
-				t.Errorf("%s takes it: %+v", preset, got)
+				t.Errorf("%s takes it: %+v", name, got)
 			}
 		}
 	})

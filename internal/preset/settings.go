@@ -1,4 +1,4 @@
-package provider
+package preset
 
 import (
 	"slices"
@@ -31,7 +31,7 @@ var fields = []field{
 }
 
 // checkSettings holds the fields beside the preset to what it takes.
-func (p *Provider) checkSettings() error {
+func (p *Sender) checkSettings() error {
 	for _, f := range fields {
 		name, value := "verification."+f.name, f.value(p.settings)
 		switch {

@@ -1,4 +1,4 @@
-package provider_test
+package preset_test
 
 import (
 	"crypto/hmac"
@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 )
 
 // header makes one of names and values.
@@ -45,17 +45,17 @@ func refusal(t testing.TB, v boathook.Verification, h http.Header, body []byte, 
 	if secret != "" {
 		v.SealedSecret = []byte("sealed")
 	}
-	p, err := provider.New(v)
+	p, err := preset.New(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = p.Read(provider.Request{Header: h, Wire: body, Body: body, Secret: secret, At: now}); boathook.IsKind(err, boathook.Unauthorized) {
+	if _, err = p.Read(preset.Request{Header: h, Wire: body, Body: body, Secret: secret, At: now}); boathook.IsKind(err, boathook.Unauthorized) {
 		return err
 	}
 	return nil
 }
 
-func preset(name string) boathook.Verification { return boathook.Verification{Preset: name} }
+func verifiedAs(name string) boathook.Verification { return boathook.Verification{Preset: name} }
 
 const (
 	mismatch = "signature is over another body or with another secret"
@@ -97,7 +97,7 @@ func TestVerifiersSayWhatTheSenderMustMend(t *testing.T) {
 		secret   string
 		requests []request
 	}{
-		{"GitHub", preset(provider.GitHub), key, []request{
+		{"GitHub", verifiedAs(preset.GitHub), key, []request{
 			{"signed", header("X-Hub-Signature-256", "sha256="+github), ""},
 			{"upper-case hex", header("X-Hub-Signature-256", "sha256="+strings.ToUpper(github)), ""},
 			{"missing", header(), "X-Hub-Signature-256 is missing"},
@@ -109,13 +109,13 @@ func TestVerifiersSayWhatTheSenderMustMend(t *testing.T) {
 			{"another secret", header("X-Hub-Signature-256", "sha256="+hexOf("another", hook)), mismatch},
 			{"another body", header("X-Hub-Signature-256", "sha256="+hexOf(key, hook+" ")), mismatch},
 		}},
-		{"GitLab", preset(provider.GitLab), key, []request{
+		{"GitLab", verifiedAs(preset.GitLab), key, []request{
 			{"the secret", header("X-Gitlab-Token", key), ""},
 			{"missing", header(), "X-Gitlab-Token is missing"},
 			{"a part of it", header("X-Gitlab-Token", key[:10]), "X-Gitlab-Token is not the webhook's secret"},
 			{"another", header("X-Gitlab-Token", key+"x"), "X-Gitlab-Token is not the webhook's secret"},
 		}},
-		{"Stripe", preset(provider.Stripe), key, []request{
+		{"Stripe", verifiedAs(preset.Stripe), key, []request{
 			{"signed", stripe("t=" + sentAt + ",v1=" + v1 + ",v0=" + zeros), ""},
 			{"with two secrets", stripe("t=" + sentAt + ",v1=" + zeros + ",v1=" + v1), ""},
 			{"in another order, with spaces", stripe("v1=" + v1 + ", t=" + sentAt), ""},
@@ -129,7 +129,7 @@ func TestVerifiersSayWhatTheSenderMustMend(t *testing.T) {
 			{"old", stripe("t=1795287188,v1=" + hexOf(key, "1795287188."+hook)), "timestamp is 412 s old, 300 allowed"},
 			{"another secret", stripe("t=" + sentAt + ",v1=" + zeros), mismatch},
 		}},
-		{"Slack", preset(provider.Slack), key, []request{
+		{"Slack", verifiedAs(preset.Slack), key, []request{
 			{"signed", slack(sentAt), ""},
 			{"as old as is allowed", slack("1795287300"), ""},
 			{"a second older", slack("1795287299"), "timestamp is 301 s old, 300 allowed"},
@@ -144,14 +144,14 @@ func TestVerifiersSayWhatTheSenderMustMend(t *testing.T) {
 			{"another version", header("X-Slack-Request-Timestamp", sentAt, "X-Slack-Signature", "v1="+zeros), "X-Slack-Signature: expected v0=<64 hex digits>"},
 			{"old and forged", header("X-Slack-Request-Timestamp", "1", "X-Slack-Signature", "v0="+zeros), mismatch},
 		}},
-		{"Shopify", preset(provider.Shopify), key, []request{
+		{"Shopify", verifiedAs(preset.Shopify), key, []request{
 			{"signed", header("X-Shopify-Hmac-Sha256", shopify), ""},
 			{"missing", header(), "X-Shopify-Hmac-Sha256 is missing"},
 			{"hex", header("X-Shopify-Hmac-Sha256", github), "X-Shopify-Hmac-Sha256: expected <44 characters of base64>"},
 			{"without padding", header("X-Shopify-Hmac-Sha256", strings.TrimRight(shopify, "=")), "X-Shopify-Hmac-Sha256: expected <44 characters of base64>"},
 			{"another secret", header("X-Shopify-Hmac-Sha256", base64Of("another", hook)), mismatch},
 		}},
-		{"Standard Webhooks", preset(provider.Standard), standardSecret, []request{
+		{"Standard Webhooks", verifiedAs(preset.Standard), standardSecret, []request{
 			{"signed", standard("msg_1", sentAt, "v1,"+msg), ""},
 			{"several versions and keys", standard("msg_1", sentAt, "v1a,abc v1,"+base64Of("old", hook)+" v1,"+msg), ""},
 			{"no id", standard("", sentAt, "v1,"+msg), "webhook-id is missing"},
@@ -163,30 +163,30 @@ func TestVerifiersSayWhatTheSenderMustMend(t *testing.T) {
 			{"another id", standard("msg_2", sentAt, "v1,"+msg), mismatch},
 			{"old", standard("msg_1", "1795287000", "v1,"+base64Of(key, "msg_1.1795287000."+hook)), "timestamp is 600 s old, 300 allowed"},
 		}},
-		{"Standard Webhooks, with a secret that is none", preset(provider.Standard), "whsec_?", []request{
+		{"Standard Webhooks, with a secret that is none", verifiedAs(preset.Standard), "whsec_?", []request{
 			{"signed", standard("msg_1", sentAt, "v1,"+msg), "the webhook's secret must be whsec_ and the base64 of 24 to 64 bytes, as Standard Webhooks has it"},
 		}},
-		{"Grafana", preset(provider.Grafana), key, []request{
+		{"Grafana", verifiedAs(preset.Grafana), key, []request{
 			{"signed", header("X-Grafana-Alerting-Signature", github), ""},
 			{"with a timestamp that is not expected", grafana(sentAt), mismatch},
 		}},
-		{"Grafana with a timestamp", boathook.Verification{Preset: provider.Grafana, TimestampHeader: "X-Grafana-Alerting-Timestamp"}, key, []request{
+		{"Grafana with a timestamp", boathook.Verification{Preset: preset.Grafana, TimestampHeader: "X-Grafana-Alerting-Timestamp"}, key, []request{
 			{"signed", grafana(sentAt), ""},
 			{"old", grafana("1795287000"), "timestamp is 600 s old, 300 allowed"},
 			{"without one", header("X-Grafana-Alerting-Signature", github), "X-Grafana-Alerting-Timestamp is missing"},
 		}},
-		{"an HMAC of SHA-1 in base64", boathook.Verification{Preset: provider.HMAC, Header: "X-Sig", Algorithm: "sha1", Encoding: "base64"}, key, []request{
+		{"an HMAC of SHA-1 in base64", boathook.Verification{Preset: preset.HMAC, Header: "X-Sig", Algorithm: "sha1", Encoding: "base64"}, key, []request{
 			{"signed", header("x-sig", base64.StdEncoding.EncodeToString(sum(sha1.New, key, hook))), ""},
 			{"another algorithm", header("x-sig", shopify), "X-Sig: expected <28 characters of base64>"},
 		}},
-		{"an HMAC of SHA-512 in hex", boathook.Verification{Preset: provider.HMAC, Header: "X-Sig", Algorithm: "sha512", Encoding: "hex", Prefix: "s="}, key, []request{
+		{"an HMAC of SHA-512 in hex", boathook.Verification{Preset: preset.HMAC, Header: "X-Sig", Algorithm: "sha512", Encoding: "hex", Prefix: "s="}, key, []request{
 			{"signed", header("x-sig", "s="+hex.EncodeToString(sum(sha512.New, key, hook))), ""},
 			{"another algorithm", header("x-sig", "s="+github), "X-Sig: expected s=<128 hex digits>"},
 		}},
-		{"a webhook without a secret", preset(provider.GitHub), "", []request{
+		{"a webhook without a secret", verifiedAs(preset.GitHub), "", []request{
 			{"signed with nothing", header("X-Hub-Signature-256", "sha256="+hexOf("", hook)), "the webhook has no secret to verify with"},
 		}},
-		{"GitLab without a secret", preset(provider.GitLab), "", []request{
+		{"GitLab without a secret", verifiedAs(preset.GitLab), "", []request{
 			{"any token", header("X-Gitlab-Token", "x"), "the webhook has no secret to verify with"},
 		}},
 	} {
@@ -223,9 +223,9 @@ func FuzzVerifiers(f *testing.F) {
 		h.Set("webhook-timestamp", at)
 		h.Set("webhook-id", id)
 		for name, verify := range map[string]boathook.Verification{
-			"GitHub": preset(provider.GitHub), "GitLab": preset(provider.GitLab), "Stripe": preset(provider.Stripe),
-			"Slack": preset(provider.Slack), "Shopify": preset(provider.Shopify), "Standard": preset(provider.Standard),
-			"HMAC": {Preset: provider.HMAC, Header: "X-Sig", Algorithm: "sha512", Encoding: "base64", Prefix: "v1,"},
+			"GitHub": verifiedAs(preset.GitHub), "GitLab": verifiedAs(preset.GitLab), "Stripe": verifiedAs(preset.Stripe),
+			"Slack": verifiedAs(preset.Slack), "Shopify": verifiedAs(preset.Shopify), "Standard": verifiedAs(preset.Standard),
+			"HMAC": {Preset: preset.HMAC, Header: "X-Sig", Algorithm: "sha512", Encoding: "base64", Prefix: "v1,"},
 		} {
 			err := refusal(t, verify, h, body, secret, received)
 			if err == nil {

@@ -1,4 +1,4 @@
-package provider
+package preset
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ var byteOrderMark = []byte("\ufeff")
 // readInput finds the run's input: the body, which is JSON whatever its
 // Content-Type says, or what the preset makes of it. An empty body is the empty
 // object.
-func (p *Provider) readInput(m *message) error {
+func (p *Sender) readInput(m *message) error {
 	m.input = bytes.TrimPrefix(m.Body, byteOrderMark)
 	if p.preset.input != nil {
 		input, ok, err := p.preset.input(m)
@@ -46,7 +46,7 @@ func isForm(m *message) bool {
 }
 
 // readForm replaces a form by the JSON that it stands for.
-func (p *Provider) readForm(m *message) error {
+func (p *Sender) readForm(m *message) error {
 	if p.form == noForm || !isForm(m) {
 		return nil
 	}

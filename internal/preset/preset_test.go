@@ -1,4 +1,4 @@
-package provider_test
+package preset_test
 
 import (
 	"bufio"
@@ -16,11 +16,11 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/lambda/httpapi"
-	"boathook/internal/provider"
+	"boathook/internal/preset"
 )
 
 func TestAVerificationNamesTheFieldAtFault(t *testing.T) {
-	own := boathook.Verification{Preset: provider.HMAC, Header: "X-Sig", Algorithm: "sha256", Encoding: "hex"}
+	own := boathook.Verification{Preset: preset.HMAC, Header: "X-Sig", Algorithm: "sha256", Encoding: "hex"}
 	for name, tc := range map[string]struct {
 		change func(*boathook.Verification)
 		field  string // empty: it is well
@@ -29,7 +29,7 @@ func TestAVerificationNamesTheFieldAtFault(t *testing.T) {
 		"with all there is": {func(v *boathook.Verification) {
 			v.Prefix, v.Separator, v.DeliveryHeader, v.EventHeader = "v1=", " ", "X-Id", "X-Event"
 		}, ""},
-		"another preset":       {func(v *boathook.Verification) { v.Preset = provider.GitLab }, "verification.header"},
+		"another preset":       {func(v *boathook.Verification) { v.Preset = preset.GitLab }, "verification.header"},
 		"an unknown preset":    {func(v *boathook.Verification) { *v = boathook.Verification{Preset: "GitHub"} }, "verification.preset"},
 		"no header":            {func(v *boathook.Verification) { v.Header = "" }, "verification.header"},
 		"no algorithm":         {func(v *boathook.Verification) { v.Algorithm = "" }, "verification.algorithm"},
@@ -38,15 +38,15 @@ func TestAVerificationNamesTheFieldAtFault(t *testing.T) {
 		"a timestamp":          {func(v *boathook.Verification) { v.TimestampHeader = "X-At" }, ""},
 		"an event's place":     {func(v *boathook.Verification) { v.EventPointer = "/data/type" }, ""},
 		"a place that is none": {func(v *boathook.Verification) { v.EventPointer = "type" }, "verification.event_pointer"},
-		"settings of GitHub's": {func(v *boathook.Verification) { *v = boathook.Verification{Preset: provider.GitHub, Prefix: "x"} }, "verification.prefix"},
+		"settings of GitHub's": {func(v *boathook.Verification) { *v = boathook.Verification{Preset: preset.GitHub, Prefix: "x"} }, "verification.prefix"},
 		"settings of none":     {func(v *boathook.Verification) { *v = boathook.Verification{DeliveryHeader: "X"} }, "verification.delivery_header"},
 		"Grafana's own headers": {func(v *boathook.Verification) {
-			*v = boathook.Verification{Preset: provider.Grafana, Header: "X", TimestampHeader: "Y"}
+			*v = boathook.Verification{Preset: preset.Grafana, Header: "X", TimestampHeader: "Y"}
 		}, ""},
 	} {
 		v := own
 		tc.change(&v)
-		_, err := provider.New(v)
+		_, err := preset.New(v)
 		var e *boathook.Error
 		if tc.field == "" && err == nil || errors.As(err, &e) && e.Kind == boathook.Invalid && e.Field == tc.field {
 			continue
@@ -58,10 +58,10 @@ func TestAVerificationNamesTheFieldAtFault(t *testing.T) {
 // settings name a header in each of the fields that name one.
 func settings(header string) map[string]boathook.Verification {
 	return map[string]boathook.Verification{
-		"verification.header":           {Preset: provider.HMAC, Header: header, Algorithm: "sha256", Encoding: "hex"},
-		"verification.delivery_header":  {Preset: provider.HMAC, Header: "X-Sig", Algorithm: "sha256", Encoding: "hex", DeliveryHeader: header},
-		"verification.timestamp_header": {Preset: provider.Grafana, TimestampHeader: header},
-		"verification.event_header":     {Preset: provider.HMAC, Header: "X-Sig", Algorithm: "sha256", Encoding: "hex", EventHeader: header},
+		"verification.header":           {Preset: preset.HMAC, Header: header, Algorithm: "sha256", Encoding: "hex"},
+		"verification.delivery_header":  {Preset: preset.HMAC, Header: "X-Sig", Algorithm: "sha256", Encoding: "hex", DeliveryHeader: header},
+		"verification.timestamp_header": {Preset: preset.Grafana, TimestampHeader: header},
+		"verification.event_header":     {Preset: preset.HMAC, Header: "X-Sig", Algorithm: "sha256", Encoding: "hex", EventHeader: header},
 	}
 }
 
@@ -72,7 +72,7 @@ func TestAHeaderThatDoesNotArriveAsItWasSentIsRefused(t *testing.T) {
 		"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port", "x-forwarded-signature", "X-Amzn-Trace-Id", "X-AMZN-Signature",
 	} {
 		for field, v := range settings(header) {
-			_, err := provider.New(v)
+			_, err := preset.New(v)
 			var e *boathook.Error
 			if !errors.As(err, &e) || e.Kind != boathook.Invalid || e.Field != field || !strings.Contains(e.Message, header) {
 				t.Errorf("%s as %s: %v", header, field, err)
@@ -81,7 +81,7 @@ func TestAHeaderThatDoesNotArriveAsItWasSentIsRefused(t *testing.T) {
 	}
 	for _, header := range []string{"X-Sig", "Authorization", "X-Hub-Signature-256", "X-Amz-Sns-Message-Id", "X-Request-Signature", "Hostname", "Content-Type", "Cookie", "Signature"} {
 		for field, v := range settings(header) {
-			if _, err := provider.New(v); err != nil {
+			if _, err := preset.New(v); err != nil {
 				t.Errorf("%s as %s: %v", header, field, err)
 			}
 		}
@@ -121,7 +121,7 @@ func TestWhatTheServerSetsItselfIsRefused(t *testing.T) {
 			continue
 		}
 		for field, v := range settings(header) {
-			if _, err := provider.New(v); err == nil {
+			if _, err := preset.New(v); err == nil {
 				t.Errorf("%s does not arrive, and is taken as %s", header, field)
 			}
 		}
@@ -130,39 +130,39 @@ func TestWhatTheServerSetsItselfIsRefused(t *testing.T) {
 
 // A bare request proves nothing to a preset with a secret.
 func TestEveryPresetWithASecretVerifies(t *testing.T) {
-	for _, name := range append(provider.Presets, "") {
-		v := preset(name)
-		if name == provider.HMAC {
+	for _, name := range append(preset.Presets, "") {
+		v := verifiedAs(name)
+		if name == preset.HMAC {
 			v.Header, v.Algorithm, v.Encoding = "X-Sig", "sha256", "hex"
 		}
-		if name == provider.AWSSNS {
+		if name == preset.AWSSNS {
 			v.TopicARN = topic
 		}
 		v.SealedSecret = []byte("sealed")
-		p, err := provider.New(v)
+		p, err := preset.New(v)
 		if err != nil {
 			t.Fatal(err)
 		}
 		can, must := p.TakesSecret()
 		refused := refusal(t, v, http.Header{}, []byte(`{}`), "secret", time.Now()) != nil
-		if p.Verifies() != can || refused != (can || name == provider.AWSSNS) || must && !can {
+		if p.Verifies() != can || refused != (can || name == preset.AWSSNS) || must && !can {
 			t.Errorf("%q: it can have a secret is %v, verifies is %v, a bare request is refused is %v", name, can, p.Verifies(), refused)
 		}
 	}
 }
 
 func TestASecretOfStandardWebhooksIsBase64(t *testing.T) {
-	for preset, secrets := range map[string]map[string]bool{
-		provider.Standard: {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw": true, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw": true, "whsec_?": false},
-		provider.GitHub:   {"It's a Secret to Everybody": true},
+	for name, secrets := range map[string]map[string]bool{
+		preset.Standard: {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw": true, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw": true, "whsec_?": false},
+		preset.GitHub:   {"It's a Secret to Everybody": true},
 	} {
-		p, err := provider.New(boathook.Verification{Preset: preset})
+		p, err := preset.New(boathook.Verification{Preset: name})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for secret, good := range secrets {
 			if err := p.CheckSecret(secret); (err == nil) != good {
-				t.Errorf("%s: %q gives %v", preset, secret, err)
+				t.Errorf("%s: %q gives %v", name, secret, err)
 			}
 		}
 	}

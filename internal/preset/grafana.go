@@ -1,4 +1,4 @@
-package provider
+package preset
 
 import (
 	"boathook/internal/signature"

@@ -1,4 +1,4 @@
-package provider
+package preset
 
 // None is the name of a preset.
 const None = "none"

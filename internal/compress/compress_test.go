@@ -1,4 +1,4 @@
-package deflate_test
+package compress_test
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"boathook/internal/deflate"
+	"boathook/internal/compress"
 )
 
 func TestWhatIsCompressedComesBack(t *testing.T) {
@@ -21,11 +21,11 @@ func TestWhatIsCompressedComesBack(t *testing.T) {
 		"a body":     []byte(`{"event":"run.succeeded","run_id":"run_abc","deployment_id":"dep_x","input":{}}`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			packed := deflate.Compress(text)
+			packed := compress.Compress(text)
 			if len(packed) > len(text)+1 {
 				t.Errorf("grew from %d to %d bytes", len(text), len(packed))
 			}
-			got, err := deflate.Decompress(packed, len(text))
+			got, err := compress.Decompress(packed, len(text))
 			if err != nil || !bytes.Equal(got, text) {
 				t.Errorf("got %d bytes back, %v; want the %d that went in", len(got), err, len(text))
 			}
@@ -34,15 +34,15 @@ func TestWhatIsCompressedComesBack(t *testing.T) {
 }
 
 func TestHostilePackedBytesAreAnError(t *testing.T) {
-	bomb := deflate.Compress(make([]byte, 10<<20))
+	bomb := compress.Compress(make([]byte, 10<<20))
 	for name, packed := range map[string][]byte{
 		"empty":          {},
 		"unknown format": {9, 1, 2},
-		"truncated":      deflate.Compress([]byte(strings.Repeat("truncated ", 100)))[:20],
+		"truncated":      compress.Compress([]byte(strings.Repeat("truncated ", 100)))[:20],
 		"garbage":        {1, 0xff, 0xff, 0xff},
 		"a bomb":         bomb,
 	} {
-		if _, err := deflate.Decompress(packed, 1<<20); !errors.Is(err, deflate.ErrCorrupt) {
+		if _, err := compress.Decompress(packed, 1<<20); !errors.Is(err, compress.ErrCorrupt) {
 			t.Errorf("%s: got %v, want ErrCorrupt", name, err)
 		}
 	}
