@@ -23,8 +23,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
+	"boathook/internal/live/wstoken"
 	"boathook/internal/queue"
-	"boathook/internal/wstoken"
 )
 
 var update = flag.Bool("update", false, "write the payloads")

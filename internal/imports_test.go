@@ -19,11 +19,11 @@ const (
 )
 
 // rooms are what the functions do.
-var rooms = []string{"deliver", "execute", "intake", "manage", "stream", "sweep"}
+var rooms = []string{"deliver", "execute", "intake", "manage", "live", "sweep"}
 
 // sdkUsers are the only packages below internal that import the AWS SDK.
 var sdkUsers = []string{
-	"internal/queue/sqs", "internal/seal/kms", "internal/store/dynamo", "internal/stream/apigateway",
+	"internal/queue/sqs", "internal/seal/kms", "internal/store/dynamo", "internal/live/apigateway",
 	"internal/target/agentcore", "internal/target/lambda", "internal/target/once", "internal/target/targettest", "internal/testing/localaws", "internal/testing/stack",
 }
 

@@ -46,7 +46,7 @@ func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
-	room := deliver.New(deliver.Config{
+	worker := deliver.New(deliver.Config{
 		Store:   store,
 		Retries: c.RetriesQueue(client),
 		Publish: &publish.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
@@ -58,5 +58,5 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Metrics: counters,
 		Leases:  leases(c.Concurrency),
 	})
-	return metrics.Flushed(counters, sqsbatch.Handler(room.Handle, sqsbatch.Options{Margin: margin})), nil
+	return metrics.Flushed(counters, sqsbatch.Handler(worker.Handle, sqsbatch.Options{Margin: margin})), nil
 }

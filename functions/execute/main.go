@@ -16,11 +16,11 @@ import (
 	"boathook/functions/internal/sealing"
 	"boathook/internal/execute"
 	"boathook/internal/lambda/sqsbatch"
+	"boathook/internal/live"
+	"boathook/internal/live/apigateway"
 	"boathook/internal/metrics"
 	"boathook/internal/publish"
 	"boathook/internal/runs"
-	"boathook/internal/stream"
-	"boathook/internal/stream/apigateway"
 )
 
 type config struct {
@@ -37,7 +37,7 @@ func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, counters := c.Store(sdk), c.Metrics()
-	room := execute.New(execute.Config{
+	worker := execute.New(execute.Config{
 		Store:   store,
 		Targets: c.targets(sdk),
 		Keeper: &runs.Keeper{
@@ -47,11 +47,11 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 			Log:     slog.Default(),
 			Metrics: counters,
 		},
-		Stream:    stream.NewBroadcast(store, apigateway.New(sdk, c.WebSocketEndpoint), time.Now, slog.Default()),
+		Stream:    live.NewBroadcast(store, apigateway.New(sdk, c.WebSocketEndpoint), time.Now, slog.Default()),
 		Seal:      c.Sealer(sdk, store),
 		Now:       time.Now,
 		Log:       slog.Default(),
 		Heartbeat: 20 * time.Second,
 	})
-	return metrics.Flushed(counters, sqsbatch.Handler(room.Handle, sqsbatch.Options{})), nil
+	return metrics.Flushed(counters, sqsbatch.Handler(worker.Handle, sqsbatch.Options{})), nil
 }

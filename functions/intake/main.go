@@ -39,7 +39,7 @@ func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, counters := c.Store(sdk), c.Metrics()
-	room := &intake.Intake{
+	handler := &intake.Intake{
 		Store: store,
 		Runs: &runs.Starter{
 			Store: store, Queue: c.RunsQueue(sqs.NewFromConfig(sdk)), Now: time.Now, Log: slog.Default(),
@@ -57,5 +57,5 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Log:       slog.Default(),
 		Metrics:   counters,
 	}
-	return metrics.Flushed(counters, httpapi.Handler(room.Handler())), nil
+	return metrics.Flushed(counters, httpapi.Handler(handler.Handler())), nil
 }

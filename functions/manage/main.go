@@ -16,11 +16,11 @@ import (
 	"boathook/functions/internal/sealing"
 	"boathook/functions/internal/secret"
 	"boathook/internal/lambda/httpapi"
+	"boathook/internal/live"
+	"boathook/internal/live/apigateway"
 	"boathook/internal/manage"
 	"boathook/internal/publish"
 	"boathook/internal/runs"
-	"boathook/internal/stream"
-	"boathook/internal/stream/apigateway"
 )
 
 type config struct {
@@ -42,7 +42,7 @@ func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, client, secrets := c.Store(sdk), sqs.NewFromConfig(sdk), secret.New(sdk)
-	room := manage.New(manage.Config{
+	handler := manage.New(manage.Config{
 		Store:   store,
 		Runs:    &runs.Starter{Store: store, Queue: c.RunsQueue(client), Now: time.Now, Log: slog.Default()},
 		Publish: &publish.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
@@ -54,12 +54,12 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		InternalToken: secrets.Text(c.InternalSecretID),
 		Workspace:     "ws_default", // always: what is stored says so
 		StreamSecret:  secrets.Text(c.StreamSecretID),
-		Watchers:      &stream.Room{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
+		Watchers:      &live.Log{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
 		CheckURL:      c.Client().CheckURL,
 		AllowTarget:   c.Check,
 		PublicURL:     c.PublicURL,
 		Now:           time.Now,
 		Log:           slog.Default(),
 	})
-	return httpapi.Handler(room), nil
+	return httpapi.Handler(handler), nil
 }

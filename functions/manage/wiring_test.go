@@ -15,9 +15,9 @@ import (
 
 	"boathook/events"
 	"boathook/internal/boathook"
+	"boathook/internal/live/wstoken"
 	"boathook/internal/manage"
 	"boathook/internal/testing/stack"
-	"boathook/internal/wstoken"
 )
 
 // api is the function behind its HTTP API, called by the stack's administrator.

@@ -1,5 +1,5 @@
 // Command stream is the Lambda function of the WebSocket API, on which the logs
-// of agents' runs are watched live. What it does is in package stream.
+// of agents' runs are watched live. What it does is in package live.
 package main
 
 import (
@@ -11,8 +11,8 @@ import (
 	"boathook/functions/internal/boot"
 	"boathook/functions/internal/secret"
 	"boathook/internal/lambda/websocketapi"
-	"boathook/internal/stream"
-	"boathook/internal/stream/apigateway"
+	"boathook/internal/live"
+	"boathook/internal/live/apigateway"
 )
 
 type config struct {
@@ -25,7 +25,7 @@ type config struct {
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	return websocketapi.Handler(&stream.Room{
+	return websocketapi.Handler(&live.Log{
 		Store:   c.Store(sdk),
 		Sockets: apigateway.New(sdk, c.WebSocketEndpoint),
 		Secret:  secret.New(sdk).Text(c.StreamSecretID),

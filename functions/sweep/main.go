@@ -12,10 +12,10 @@ import (
 
 	"boathook/functions/internal/boot"
 	"boathook/functions/internal/queues"
+	"boathook/internal/live"
+	"boathook/internal/live/apigateway"
 	"boathook/internal/publish"
 	"boathook/internal/runs"
-	"boathook/internal/stream"
-	"boathook/internal/stream/apigateway"
 	"boathook/internal/sweep"
 )
 
@@ -34,7 +34,7 @@ func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
-	room := &sweep.Sweeper{
+	sweeper := &sweep.Sweeper{
 		Store: store,
 		Keeper: &runs.Keeper{
 			Store:   store,
@@ -44,7 +44,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 			Metrics: counters,
 		},
 		Retries:     c.RetriesQueue(client),
-		Connections: &stream.Room{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
+		Connections: &live.Log{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
 		Now:         time.Now,
 		Log:         slog.Default(),
 	}
@@ -55,6 +55,6 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 			ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
 			defer cancel()
 		}
-		return room.Sweep(ctx)
+		return sweeper.Sweep(ctx)
 	}, nil
 }

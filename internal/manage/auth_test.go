@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"boathook/internal/boathook"
+	"boathook/internal/live/wstoken"
 	"boathook/internal/manage"
-	"boathook/internal/wstoken"
 )
 
 // roles is the least role of each route; "stack" is the stack's own token.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"boathook/internal/wstoken"
+	"boathook/internal/live/wstoken"
 )
 
 type streamTokenView struct {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/live/wstoken"
 	"boathook/internal/manage"
-	"boathook/internal/wstoken"
 )
 
 func TestAnyTokenOfAWorkspaceGetsOneForItsWebSocket(t *testing.T) {

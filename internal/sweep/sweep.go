@@ -33,7 +33,7 @@ type Keeper interface {
 	Tend(ctx context.Context, head boathook.RunHead, due store.Due) error
 }
 
-// Connections closes what has not authenticated; see package stream.
+// Connections closes what has not authenticated; see package live.
 type Connections interface {
 	CloseUnauthenticated(ctx context.Context, id string) error
 }

@@ -17,6 +17,8 @@ import (
 	"boathook/internal/egress"
 	"boathook/internal/execute"
 	"boathook/internal/intake"
+	"boathook/internal/live"
+	"boathook/internal/live/websocket"
 	"boathook/internal/manage"
 	"boathook/internal/paths"
 	"boathook/internal/publish"
@@ -26,8 +28,6 @@ import (
 	"boathook/internal/seal"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
-	"boathook/internal/stream"
-	"boathook/internal/stream/websocket"
 	"boathook/internal/sweep"
 	"boathook/internal/target"
 )
@@ -96,9 +96,9 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	keeper := &runs.Keeper{Store: records, Publish: publisher, Now: time.Now, Log: log}
 	starter := &runs.Starter{Store: records, Queue: runsQueue, Now: time.Now, Log: log}
 
-	sockets := websocket.New(stream.AuthTimeout, log)
+	sockets := websocket.New(live.AuthTimeout, log)
 	streamSecret := fixed(rand.Text() + rand.Text())
-	room := &stream.Room{Store: records, Sockets: sockets, Secret: streamSecret, Now: time.Now}
+	liveLog := &live.Log{Store: records, Sockets: sockets, Secret: streamSecret, Now: time.Now}
 
 	triggers := &intake.Intake{
 		Store: records, Runs: starter, Seal: sealer, PublicURL: url, Client: client, Now: time.Now, Log: log,
@@ -113,7 +113,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		InternalToken: fixed(c.internalToken),
 		Workspace:     firstWorkspace,
 		StreamSecret:  streamSecret,
-		Watchers:      room,
+		Watchers:      liveLog,
 		CheckURL:      client.CheckURL,
 		AllowTarget: func(t boathook.Target) error {
 			if t.Type == boathook.TargetLambda || t.Type == boathook.TargetAgentCore {
@@ -132,7 +132,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 			boathook.TargetHTTP:    target.HTTP{Client: once, UserAgent: dialect.UserAgent},
 			boathook.TargetCommand: target.Command{Grace: 5 * time.Second},
 		},
-		Stream:    stream.NewBroadcast(records, sockets, time.Now, log),
+		Stream:    live.NewBroadcast(records, sockets, time.Now, log),
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
 	})
 	deliverer := deliver.New(deliver.Config{
@@ -146,14 +146,14 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	for _, path := range []string{"/webhooks", "/webhooks/", "/api/v1/webhooks", "/api/v1/webhooks/"} {
 		mux.Handle(path, triggers.Handler())
 	}
-	mux.Handle("GET /ws", sockets.Handler(room))
+	mux.Handle("GET /ws", sockets.Handler(liveLog))
 	mux.Handle("POST "+receiverPath, inbox)
 	mux.Handle("/", api)
 
 	s := &system{
 		log:     log,
 		store:   records,
-		sweep:   &sweep.Sweeper{Store: records, Keeper: keeper, Retries: retries, Connections: room, Now: time.Now, Log: log},
+		sweep:   &sweep.Sweeper{Store: records, Keeper: keeper, Retries: retries, Connections: liveLog, Now: time.Now, Log: log},
 		sockets: sockets,
 		work: []worker{
 			{runsQueue, executor.Handle},

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/wstoken"
+	"boathook/internal/live/wstoken"
 )
 
 const secret = "b7Zk0Wm4VY2rS9dQxT1nLfGpHcJ6uEoA3iRtNvMyKsXwCzBh"

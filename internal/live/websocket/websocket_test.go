@@ -15,16 +15,16 @@ import (
 	client "github.com/coder/websocket"
 
 	"boathook/internal/boathook"
+	"boathook/internal/live"
+	"boathook/internal/live/websocket"
+	"boathook/internal/live/wstoken"
 	"boathook/internal/store"
 	"boathook/internal/store/mem"
-	"boathook/internal/stream"
-	"boathook/internal/stream/websocket"
-	"boathook/internal/wstoken"
 )
 
 const secret = "the stack's secret of the WebSockets"
 
-// place is a room behind real WebSockets.
+// place is the live log behind real WebSockets.
 type place struct {
 	*websocket.Gateway
 	t      *testing.T
@@ -35,11 +35,11 @@ type place struct {
 func newPlace(t *testing.T, authTimeout time.Duration) *place {
 	t.Helper()
 	p := &place{t: t, store: mem.New(mem.Config{Retention: time.Hour}), Gateway: websocket.New(authTimeout, slog.New(slog.DiscardHandler))}
-	room := &stream.Room{
+	liveLog := &live.Log{
 		Store: p.store, Sockets: p.Gateway, Now: time.Now,
 		Secret: func(context.Context) (string, error) { return secret, nil },
 	}
-	p.server = httptest.NewServer(p.Handler(room))
+	p.server = httptest.NewServer(p.Handler(liveLog))
 	t.Cleanup(func() {
 		p.server.Close()
 		p.Shutdown()
@@ -240,7 +240,7 @@ func TestAThousandWatchers(t *testing.T) {
 	for i := range conns {
 		conns[i] = p.watch()
 	}
-	broadcast := stream.NewBroadcast(p.store, p, time.Now, slog.New(slog.DiscardHandler))
+	broadcast := live.NewBroadcast(p.store, p, time.Now, slog.New(slog.DiscardHandler))
 	run := boathook.RunHead{ID: "run_a", WorkspaceID: "ws_a", SourceID: "agent_a"}
 	const flushes = 20
 	for i := range flushes {

@@ -1,4 +1,4 @@
-package stream_test
+package live_test
 
 import (
 	"bytes"
@@ -18,9 +18,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
+	"boathook/internal/live"
 	"boathook/internal/store"
 	"boathook/internal/store/mem"
-	"boathook/internal/stream"
 )
 
 // counting is the embedded store, which counts look-ups of watchers.
@@ -40,7 +40,7 @@ func (c *counting) Watchers(ctx context.Context, workspaceID string) ([]boathook
 
 // theatre is a broadcast of an agent's run with watchers.
 type theatre struct {
-	*stream.Broadcast
+	*live.Broadcast
 	*sockets
 	t     *testing.T
 	store *counting
@@ -59,7 +59,7 @@ func newTheatre(t *testing.T, watchers ...string) *theatre {
 	for _, id := range watchers {
 		th.watch(id)
 	}
-	th.Broadcast = stream.NewBroadcast(th.store, th.sockets, time.Now, slog.New(slog.NewTextHandler(&th.log, nil)))
+	th.Broadcast = live.NewBroadcast(th.store, th.sockets, time.Now, slog.New(slog.NewTextHandler(&th.log, nil)))
 	return th
 }
 

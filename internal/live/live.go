@@ -1,17 +1,17 @@
-// Package stream is the room of the live log: who is connected to the
+// Package live serves the live log: who is connected to the
 // WebSocket, what they may watch, and what of the agents' runs they see.
 //
 // A connection authenticates with a short-lived token (package wstoken), in its
 // URL or in its first frame, and subscribes to its workspace's channel. From
 // then on it gets the lines that the workspace's agents print ([Broadcast]).
-// The room keeps nothing in memory, since on AWS each frame may meet another
+// It keeps nothing in memory, since on AWS each frame may meet another
 // process: connections are in the store, and the sockets themselves are held by
 // a gateway ([Sockets]).
 //
 // API Gateway may hand over two frames of one connection at once. A client that
 // authenticates with a frame should await an answer, such as a ping's, before it
 // subscribes; or give the token in the URL.
-package stream
+package live
 
 import (
 	"context"
@@ -23,12 +23,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"boathook/internal/boathook"
+	"boathook/internal/live/wstoken"
 	"boathook/internal/store"
-	"boathook/internal/wstoken"
 )
 
 // AuthTimeout is how long a connection may be open without a token. Where
-// nobody watches the clock it is closed by [Room.CloseUnauthenticated], when
+// nobody watches the clock it is closed by [Log.CloseUnauthenticated], when
 // sweep finds that it is due, or at its next frame.
 const AuthTimeout = 10 * time.Second
 
@@ -44,7 +44,7 @@ type Sockets interface {
 	Close(ctx context.Context, id string) error
 }
 
-// Store is the part of the store that the room needs.
+// Store is the part of the store that the log needs.
 type Store interface {
 	PutConnection(ctx context.Context, c boathook.Connection) error
 	Connection(ctx context.Context, id string) (boathook.Connection, error)
@@ -56,9 +56,9 @@ type Store interface {
 	PutDue(ctx context.Context, d store.Due) error
 }
 
-// Room is what the gateway tells of its connections. All fields are required;
-// without Secret, only [Room.CloseUnauthenticated] and [Room.CloseWatchers] work.
-type Room struct {
+// Log is what the gateway tells of its connections. All fields are required;
+// without Secret, only [Log.CloseUnauthenticated] and [Log.CloseWatchers] work.
+type Log struct {
 	Store   Store
 	Sockets Sockets
 	// Secret gives the secret that signs tokens, never empty. It is asked at
@@ -70,7 +70,7 @@ type Room struct {
 // Connect takes a new connection with the token of its URL, or without one. No
 // frame may be posted to it before Connect has returned. Unauthorized: the
 // token is not good, and the connection must not be opened.
-func (r *Room) Connect(ctx context.Context, id, token string) error {
+func (r *Log) Connect(ctx context.Context, id, token string) error {
 	c := boathook.Connection{ID: id, ConnectedAt: r.Now()}
 	var err error
 	if token != "" {
@@ -86,7 +86,7 @@ func (r *Room) Connect(ctx context.Context, id, token string) error {
 	return r.Store.PutConnection(ctx, c)
 }
 
-func (r *Room) verify(ctx context.Context, token string) (wstoken.Bearer, error) {
+func (r *Log) verify(ctx context.Context, token string) (wstoken.Bearer, error) {
 	secret, err := r.Secret(ctx)
 	if err != nil {
 		return wstoken.Bearer{}, err
@@ -102,7 +102,7 @@ var errRevoked = boathook.Errorf(boathook.Unauthorized, "the API token that this
 
 // checkToken refuses an API token that was deleted. The stack's own, which has no
 // id, is in no store.
-func (r *Room) checkToken(ctx context.Context, workspaceID, id string) error {
+func (r *Log) checkToken(ctx context.Context, workspaceID, id string) error {
 	if id == "" {
 		return nil
 	}
@@ -133,7 +133,7 @@ const (
 // Receive takes a client's frame, and answers it where an answer is due. What a
 // client does wrong is answered, and ends a connection that has not
 // authenticated; an error is the store's or the gateway's failure.
-func (r *Room) Receive(ctx context.Context, id string, text []byte) error {
+func (r *Log) Receive(ctx context.Context, id string, text []byte) error {
 	var m message
 	wrong := ""
 	if len(text) > maxMessage {
@@ -179,7 +179,7 @@ func (r *Room) Receive(ctx context.Context, id string, text []byte) error {
 // looked up twice. Before: who has none must not see a single line. After: whoever
 // deletes the token looks for watchers afterwards, so one that was deleted
 // meanwhile is found by one of the two.
-func (r *Room) watch(ctx context.Context, c boathook.Connection) error {
+func (r *Log) watch(ctx context.Context, c boathook.Connection) error {
 	err := r.checkToken(ctx, c.WorkspaceID, c.TokenID)
 	if err == nil {
 		if err := r.Store.Watch(ctx, c); err != nil {
@@ -198,7 +198,7 @@ func (r *Room) watch(ctx context.Context, c boathook.Connection) error {
 
 // CloseWatchers ends the connections that watch a workspace by an API token that
 // was deleted. It may be repeated.
-func (r *Room) CloseWatchers(ctx context.Context, workspaceID, tokenID string) error {
+func (r *Log) CloseWatchers(ctx context.Context, workspaceID, tokenID string) error {
 	watchers, err := r.Store.WatchersBy(ctx, workspaceID, tokenID)
 	if err != nil {
 		return err
@@ -212,7 +212,7 @@ func (r *Room) CloseWatchers(ctx context.Context, workspaceID, tokenID string) e
 }
 
 // authenticate makes the connection its token's workspace's, for good.
-func (r *Room) authenticate(ctx context.Context, c boathook.Connection, token string) error {
+func (r *Log) authenticate(ctx context.Context, c boathook.Connection, token string) error {
 	b, err := r.verify(ctx, token)
 	switch {
 	case boathook.IsKind(err, boathook.Unauthorized) && c.WorkspaceID == "":
@@ -231,7 +231,7 @@ func (r *Room) authenticate(ctx context.Context, c boathook.Connection, token st
 }
 
 // Disconnect forgets a connection that has ended.
-func (r *Room) Disconnect(ctx context.Context, id string) error {
+func (r *Log) Disconnect(ctx context.Context, id string) error {
 	c, err := r.Store.Connection(ctx, id)
 	if boathook.IsKind(err, boathook.NotFound) {
 		return nil
@@ -243,7 +243,7 @@ func (r *Room) Disconnect(ctx context.Context, id string) error {
 }
 
 // CloseUnauthenticated ends a connection that is still open without a token.
-func (r *Room) CloseUnauthenticated(ctx context.Context, id string) error {
+func (r *Log) CloseUnauthenticated(ctx context.Context, id string) error {
 	c, err := r.Store.Connection(ctx, id)
 	if boathook.IsKind(err, boathook.NotFound) || err == nil && c.WorkspaceID != "" {
 		return nil
@@ -255,11 +255,11 @@ func (r *Room) CloseUnauthenticated(ctx context.Context, id string) error {
 }
 
 // refuse tells a client why its connection ends. It ends even if it can't be told.
-func (r *Room) refuse(ctx context.Context, c boathook.Connection, why string) error {
+func (r *Log) refuse(ctx context.Context, c boathook.Connection, why string) error {
 	return errors.Join(r.reply(ctx, c.ID, errorFrame("", why)), r.end(ctx, c))
 }
 
-func (r *Room) end(ctx context.Context, c boathook.Connection) error {
+func (r *Log) end(ctx context.Context, c boathook.Connection) error {
 	if err := r.Sockets.Close(ctx, c.ID); err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (r *Room) end(ctx context.Context, c boathook.Connection) error {
 }
 
 // reply sends a frame to a client, which may have gone meanwhile.
-func (r *Room) reply(ctx context.Context, id string, f frame) error {
+func (r *Log) reply(ctx context.Context, id string, f frame) error {
 	text, err := f.encode()
 	if err != nil {
 		return err

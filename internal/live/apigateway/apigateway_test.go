@@ -14,7 +14,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/egress"
-	"boathook/internal/stream/apigateway"
+	"boathook/internal/live/apigateway"
 )
 
 // An id as API Gateway makes them: it needs escaping in a path.

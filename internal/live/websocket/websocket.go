@@ -1,4 +1,4 @@
-// Package websocket holds a room's connections as real WebSockets, for one
+// Package websocket holds the live log's connections as real WebSockets, for one
 // machine: what API Gateway does on AWS. It keeps API Gateway's limits, so that
 // a client that works here works there.
 package websocket
@@ -27,8 +27,8 @@ const (
 	writeTimeout = 10 * time.Second
 )
 
-// Room is told of connections; see package stream.
-type Room interface {
+// Service is told of connections; package live has it.
+type Service interface {
 	Connect(ctx context.Context, id, token string) error
 	Receive(ctx context.Context, id string, frame []byte) error
 	Disconnect(ctx context.Context, id string) error
@@ -47,7 +47,7 @@ type Gateway struct {
 	over    bool // no connection may be opened any more
 }
 
-// New makes a Gateway that asks its room to close what has not authenticated
+// New makes a Gateway that asks its service to close what has not authenticated
 // after authTimeout.
 func New(authTimeout time.Duration, log *slog.Logger) *Gateway {
 	return &Gateway{authTimeout: authTimeout, log: log, sockets: make(map[string]*socket)}
@@ -66,8 +66,8 @@ type socket struct {
 	more chan struct{} // holds a token while there is something to write, or it is ending
 }
 
-// Handler opens connections for a room. The token is in the query.
-func (g *Gateway) Handler(room Room) http.Handler {
+// Handler opens connections for a service. The token is in the query.
+func (g *Gateway) Handler(service Service) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.serving.Add(1)
 		defer g.serving.Done()
@@ -75,7 +75,7 @@ func (g *Gateway) Handler(room Room) http.Handler {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), boathook.MaxConnection)
 		defer cancel()
 		id := boathook.NewID("conn")
-		err := room.Connect(ctx, id, r.URL.Query().Get("token"))
+		err := service.Connect(ctx, id, r.URL.Query().Get("token"))
 		if e := (*boathook.Error)(nil); errors.As(err, &e) {
 			http.Error(w, e.Message, e.Kind.Status())
 			return
@@ -86,7 +86,7 @@ func (g *Gateway) Handler(room Room) http.Handler {
 			return
 		}
 		defer func() {
-			if err := room.Disconnect(context.WithoutCancel(ctx), id); err != nil {
+			if err := service.Disconnect(context.WithoutCancel(ctx), id); err != nil {
 				g.log.ErrorContext(ctx, "disconnect failed", "connection_id", id, "error", err)
 			}
 		}()
@@ -97,12 +97,12 @@ func (g *Gateway) Handler(room Room) http.Handler {
 			return // Accept has answered
 		}
 		conn.SetReadLimit(maxFrame)
-		g.serve(ctx, cancel, id, conn, room)
+		g.serve(ctx, cancel, id, conn, service)
 	})
 }
 
 // serve passes on a client's frames until its connection ends.
-func (g *Gateway) serve(ctx context.Context, cancel context.CancelFunc, id string, conn *websocket.Conn, room Room) {
+func (g *Gateway) serve(ctx context.Context, cancel context.CancelFunc, id string, conn *websocket.Conn, service Service) {
 	s := &socket{conn: conn, drop: cancel, more: make(chan struct{}, 1)}
 	g.mu.Lock()
 	g.sockets[id] = s
@@ -124,7 +124,7 @@ func (g *Gateway) serve(ctx context.Context, cancel context.CancelFunc, id strin
 	defer writing.Wait()
 	defer cancel()
 	defer time.AfterFunc(g.authTimeout, func() {
-		if err := room.CloseUnauthenticated(ctx, id); err != nil {
+		if err := service.CloseUnauthenticated(ctx, id); err != nil {
 			g.log.ErrorContext(ctx, "connection not looked after", "connection_id", id, "error", err)
 		}
 	}).Stop()
@@ -134,7 +134,7 @@ func (g *Gateway) serve(ctx context.Context, cancel context.CancelFunc, id strin
 		if err != nil {
 			return
 		}
-		if err := room.Receive(ctx, id, frame); err != nil {
+		if err := service.Receive(ctx, id, frame); err != nil {
 			g.log.ErrorContext(ctx, "frame failed", "connection_id", id, "error", err)
 		}
 	}

@@ -1,4 +1,4 @@
-package stream_test
+package live_test
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/live"
 	"boathook/internal/store/mem"
-	"boathook/internal/stream"
 )
 
 var errDown = errors.New("down")
@@ -43,7 +43,7 @@ func TestAConnectionThatCanNotBeLookedUpStaysAsItIs(t *testing.T) {
 	p.send("known", subscribe)
 	must(t, p.Connect(t.Context(), "new", ""))
 	part := &partly{p.store, "Connection"}
-	p.Room.Store = part
+	p.Log.Store = part
 	for name, call := range map[string]func(context.Context) error{
 		"a frame of one that is known": func(ctx context.Context) error { return p.Receive(ctx, "known", []byte(subscribe)) },
 		"a frame of one that is new":   func(ctx context.Context) error { return p.Receive(ctx, "new", []byte(auth(p.token("ws_a")))) },
@@ -91,7 +91,7 @@ func TestAnAgentsNameThatCanNotBeLookedUpIsLookedUpAgain(t *testing.T) {
 	th := newTheatre(t, "a")
 	part := &named{th.store, &partly{th.store.Store, "Source"}}
 	var log bytes.Buffer
-	th.Broadcast = stream.NewBroadcast(part, th.sockets, time.Now, slog.New(slog.NewTextHandler(&log, nil)))
+	th.Broadcast = live.NewBroadcast(part, th.sockets, time.Now, slog.New(slog.NewTextHandler(&log, nil)))
 	th.show(stdout("lost"))
 	if frames := th.seen("a"); len(frames) != 0 || log.Len() == 0 {
 		t.Errorf("shown %v, logged %q", frames, log.String())

@@ -1,4 +1,4 @@
-package stream_test
+package live_test
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
+	"boathook/internal/live"
+	"boathook/internal/live/wstoken"
 	"boathook/internal/store"
 	"boathook/internal/store/mem"
-	"boathook/internal/stream"
-	"boathook/internal/wstoken"
 )
 
 const secret = "the stack's secret of the WebSockets"
@@ -56,9 +56,9 @@ func (s *sockets) Close(_ context.Context, id string) error {
 	return nil
 }
 
-// place is a room with what is around it.
+// place is the live log with what is around it.
 type place struct {
-	*stream.Room
+	*live.Log
 	*sockets
 	t     *testing.T
 	store *mem.Store
@@ -69,7 +69,7 @@ func newPlace(t *testing.T) *place {
 	p := &place{t: t, sockets: newSockets(), now: time.Date(2026, 11, 21, 18, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return p.now }
 	p.store = mem.New(mem.Config{Retention: time.Hour, Now: clock})
-	p.Room = &stream.Room{
+	p.Log = &live.Log{
 		Store: p.store, Sockets: p.sockets, Now: clock,
 		Secret: func(context.Context) (string, error) { return secret, nil },
 	}
@@ -297,7 +297,7 @@ func TestAConnectionWithoutATokenIsClosedAfterTenSeconds(t *testing.T) {
 			default:
 				p.send("c", tt.frame)
 			}
-			p.now = p.now.Add(stream.AuthTimeout - time.Millisecond)
+			p.now = p.now.Add(live.AuthTimeout - time.Millisecond)
 			if len(p.due()) != 0 {
 				t.Error("it is due too early")
 			}
@@ -318,7 +318,7 @@ func TestAConnectionWithoutATokenIsClosedAfterTenSeconds(t *testing.T) {
 func TestAConnectionWithoutATokenIsClosedAtItsFirstFrameAfterTenSeconds(t *testing.T) {
 	p := newPlace(t)
 	must(t, p.Connect(t.Context(), "c", ""))
-	p.now = p.now.Add(stream.AuthTimeout)
+	p.now = p.now.Add(live.AuthTimeout)
 	p.send("c", auth(p.token("ws_a")))
 	if !p.closed["c"] || len(p.posts["c"]) > 0 {
 		t.Errorf("closed: %t, answers %q", p.closed["c"], p.posts["c"])
@@ -402,7 +402,7 @@ func TestAnAPITokensDeletionClosesTheWebSocketsThatItOpened(t *testing.T) {
 // raced is the embedded store with something that happens just before or after a
 // connection becomes a watcher.
 type raced struct {
-	stream.Store
+	live.Store
 	before, after func()
 }
 
@@ -433,7 +433,7 @@ func TestADeletedAPITokensWebSocketTokenOpensNothing(t *testing.T) {
 				p.send("c", fill(f))
 			}
 			p.deleteToken("tok_a")
-			p.Room.Store = raced{p.store, func() { t.Error("it watches, if for a moment") }, func() {}}
+			p.Log.Store = raced{p.store, func() { t.Error("it watches, if for a moment") }, func() {}}
 			for _, f := range tt.after {
 				p.send("c", fill(f))
 			}
@@ -456,9 +456,9 @@ func TestATokenThatIsDeletedMeanwhileLeavesNoWatcher(t *testing.T) {
 			must(t, p.Connect(t.Context(), "c", p.tokenBy("tok_a")))
 			remove, nothing := func() { p.deleteToken("tok_a") }, func() {}
 			if watchFirst {
-				p.Room.Store = raced{p.store, nothing, remove}
+				p.Log.Store = raced{p.store, nothing, remove}
 			} else {
-				p.Room.Store = raced{p.store, remove, nothing}
+				p.Log.Store = raced{p.store, remove, nothing}
 			}
 			p.send("c", subscribe)
 			if !p.closed["c"] {
@@ -471,7 +471,7 @@ func TestATokenThatIsDeletedMeanwhileLeavesNoWatcher(t *testing.T) {
 
 // forgetful is the embedded store when tokens can't be read.
 type forgetful struct {
-	stream.Store
+	live.Store
 	err error
 }
 
@@ -484,7 +484,7 @@ func TestNobodyWatchesWhoseAPITokenCanNotBeLookedUp(t *testing.T) {
 	p.makeTokens("tok_a")
 	must(t, p.Connect(t.Context(), "c", p.tokenBy("tok_a")))
 	down := errors.New("down")
-	p.Room.Store = forgetful{p.store, down}
+	p.Log.Store = forgetful{p.store, down}
 	if err := p.Receive(t.Context(), "c", []byte(subscribe)); !errors.Is(err, down) {
 		t.Errorf("subscribing: %v", err)
 	}
