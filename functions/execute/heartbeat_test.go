@@ -20,8 +20,8 @@ import (
 
 	"boathook/events"
 	"boathook/internal/boathook"
-	"boathook/internal/execute"
 	"boathook/internal/queue"
+	"boathook/internal/run"
 	"boathook/internal/testing/stack"
 )
 
@@ -99,13 +99,13 @@ func TestALeaseOutlivesTwoHeartbeatsThatFail(t *testing.T) {
 	}))
 	defer target.Close()
 	event := events.Load[awsevents.SQSEvent](t, "execute/one-run")
-	run, err := queue.DecodeRun(event.Records[0].Body)
+	triggered, err := queue.DecodeRun(event.Records[0].Body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		const length = 10 * time.Minute
-		d := &dynamoDB{target: target.URL, input: run.Input, storing: length}
+		d := &dynamoDB{target: target.URL, input: triggered.Input, storing: length}
 		env := map[string]string{
 			"BOATHOOK_LOG_LEVEL": "error", "BOATHOOK_METRICS_NAMESPACE": "test", "BOATHOOK_CONFIG_TABLE": "config", "BOATHOOK_RECORDS_TABLE": "records",
 			"BOATHOOK_RETENTION_DAYS": "30", "BOATHOOK_DELIVERIES_QUEUE_URL": "https://sqs.example/deliveries", "BOATHOOK_KEY_ID": "key",
@@ -127,11 +127,11 @@ func TestALeaseOutlivesTwoHeartbeatsThatFail(t *testing.T) {
 		defer d.mu.Unlock()
 		until := append(d.renewals[1:], begun.Add(length)) // the next renewal, or the end
 		for i, at := range d.renewals {
-			if d.leases[i].Sub(at) != execute.Lease {
-				t.Errorf("renewed for %s, want %s", d.leases[i].Sub(at), execute.Lease)
+			if d.leases[i].Sub(at) != run.Lease {
+				t.Errorf("renewed for %s, want %s", d.leases[i].Sub(at), run.Lease)
 			}
-			if pause := until[i].Sub(at); 3*pause >= execute.Lease {
-				t.Errorf("a renewal comes %s after the one before; the lease is %s", pause, execute.Lease)
+			if pause := until[i].Sub(at); 3*pause >= run.Lease {
+				t.Errorf("a renewal comes %s after the one before; the lease is %s", pause, run.Lease)
 			}
 		}
 	})

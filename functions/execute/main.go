@@ -1,5 +1,5 @@
 // Command execute is the Lambda function that executes runs from the runs
-// queue, one at a time. What it does is in package execute.
+// queue, one at a time. What it does is in package run.
 package main
 
 import (
@@ -14,13 +14,12 @@ import (
 	"boathook/functions/internal/boot"
 	"boathook/functions/internal/queues"
 	"boathook/functions/internal/sealing"
-	"boathook/internal/execute"
 	"boathook/internal/lambda/sqsbatch"
 	"boathook/internal/live"
 	"boathook/internal/live/apigateway"
 	"boathook/internal/metrics"
 	"boathook/internal/publish"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 )
 
 type config struct {
@@ -37,10 +36,10 @@ func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, counters := c.Store(sdk), c.Metrics()
-	worker := execute.New(execute.Config{
+	worker := run.New(run.Config{
 		Store:   store,
 		Targets: c.targets(sdk),
-		Keeper: &runs.Keeper{
+		Keeper: &run.Keeper{
 			Store:   store,
 			Publish: &publish.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(sqs.NewFromConfig(sdk)), Log: slog.Default()},
 			Now:     time.Now,

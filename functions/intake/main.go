@@ -18,7 +18,7 @@ import (
 	"boathook/internal/intake"
 	"boathook/internal/lambda/httpapi"
 	"boathook/internal/metrics"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 )
 
 type config struct {
@@ -41,7 +41,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, counters := c.Store(sdk), c.Metrics()
 	handler := &intake.Intake{
 		Store: store,
-		Runs: &runs.Starter{
+		Runs: &run.Starter{
 			Store: store, Queue: c.RunsQueue(sqs.NewFromConfig(sdk)), Now: time.Now, Log: slog.Default(),
 		},
 		Seal: c.Sealer(sdk, store),

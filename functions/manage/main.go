@@ -20,7 +20,7 @@ import (
 	"boathook/internal/live/apigateway"
 	"boathook/internal/manage"
 	"boathook/internal/publish"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 )
 
 type config struct {
@@ -44,7 +44,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, client, secrets := c.Store(sdk), sqs.NewFromConfig(sdk), secret.New(sdk)
 	handler := manage.New(manage.Config{
 		Store:   store,
-		Runs:    &runs.Starter{Store: store, Queue: c.RunsQueue(client), Now: time.Now, Log: slog.Default()},
+		Runs:    &run.Starter{Store: store, Queue: c.RunsQueue(client), Now: time.Now, Log: slog.Default()},
 		Publish: &publish.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
 		Retries: c.RetriesQueue(client),
 		Queues:  c.Redrivers(client),

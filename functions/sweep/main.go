@@ -15,7 +15,7 @@ import (
 	"boathook/internal/live"
 	"boathook/internal/live/apigateway"
 	"boathook/internal/publish"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/sweep"
 )
 
@@ -36,7 +36,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
 	sweeper := &sweep.Sweeper{
 		Store: store,
-		Keeper: &runs.Keeper{
+		Keeper: &run.Keeper{
 			Store:   store,
 			Publish: &publish.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
 			Now:     time.Now,

@@ -13,7 +13,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/preset"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/seal"
 	"boathook/internal/signature"
 	"boathook/internal/store"
@@ -368,24 +368,24 @@ func fresh(timestamp string, required bool, now time.Time) error {
 // counts once: its run has a place already. Only one that still waits may have none,
 // if its first trigger was refused and its record could not be removed. byDelivery: a
 // repetition may have another body, as providers' may.
-func (in *Intake) admit(ctx context.Context, m match, run boathook.Run, view store.AgentView, byDelivery bool) (runs.Started, error) {
+func (in *Intake) admit(ctx context.Context, m match, pending boathook.Run, view store.AgentView, byDelivery bool) (run.Started, error) {
 	waits := m.existing == nil || m.existing.Status == boathook.RunPending
 	var made time.Time
 	var err error
 	if waits {
 		limit := store.Limit{RatePerMinute: view.Agent.Agent.RatePerMinute, MaxInFlight: view.Agent.Agent.MaxInFlight}
-		if made, err = in.Store.Admit(ctx, run.SourceID, run.ID, limit, view.Load, run.CreatedAt); err != nil {
-			return runs.Started{}, err
+		if made, err = in.Store.Admit(ctx, pending.SourceID, pending.ID, limit, view.Load, pending.CreatedAt); err != nil {
+			return run.Started{}, err
 		}
 	}
-	var started runs.Started
+	var started run.Started
 	if m.ofThis {
-		started, err = in.Runs.Start(ctx, run, runs.Wait{})
+		started, err = in.Runs.Start(ctx, pending, run.Wait{})
 	} else {
-		started, err = in.startOnce(ctx, run, m.existing, runs.Wait{}, byDelivery)
+		started, err = in.startOnce(ctx, pending, m.existing, run.Wait{}, byDelivery)
 	}
 	if !made.IsZero() && boathook.IsKind(err, boathook.Unavailable) {
-		in.release(ctx, run, made)
+		in.release(ctx, pending, made)
 	}
 	return started, err
 }

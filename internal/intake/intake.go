@@ -21,7 +21,7 @@ import (
 	"boathook/internal/metrics"
 	"boathook/internal/paths"
 	"boathook/internal/preset"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/seal"
 	"boathook/internal/store"
 )
@@ -41,10 +41,10 @@ type Opener interface {
 	Open(ctx context.Context, workspaceID, subject string, sealed []byte) ([]byte, error)
 }
 
-// Starter makes a run durable; see package runs.
+// Starter makes a run durable; see package run.
 type Starter interface {
-	Start(ctx context.Context, r boathook.Run, wait runs.Wait) (runs.Started, error)
-	StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait runs.Wait) (runs.Started, error)
+	Start(ctx context.Context, r boathook.Run, wait run.Wait) (run.Started, error)
+	StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait run.Wait) (run.Started, error)
 }
 
 // Intake is the room. Exported fields are required unless they say otherwise.
@@ -131,7 +131,7 @@ func (r request) run(webhookID string) string {
 // result is what became of a request that was not refused.
 type result struct {
 	outcome boathook.RequestOutcome
-	run     runs.Started   // of one accepted or repeated
+	run     run.Started    // of one accepted or repeated
 	reason  string         // of one ignored
 	answer  *preset.Answer // what its provider wants to be told; nil: the usual
 }
@@ -239,7 +239,7 @@ func senderOfWebhook(webhook *boathook.IncomingWebhook) (*preset.Sender, error) 
 }
 
 // tellUnrecorded says that who asks for the run at once may not find it.
-func tellUnrecorded(w http.ResponseWriter, started runs.Started) {
+func tellUnrecorded(w http.ResponseWriter, started run.Started) {
 	if started.Unrecorded {
 		w.Header().Set("Retry-After", "1")
 	}
@@ -347,30 +347,30 @@ func (in *Intake) start(r request, view store.TriggerView, reading preset.Readin
 		return result{}, boathook.NoRunningVersion(webhook.Environment)
 	}
 
-	run := boathook.Run{Input: input, RunHead: boathook.RunHead{
+	pending := boathook.Run{Input: input, RunHead: boathook.RunHead{
 		ID: id, WorkspaceID: webhook.WorkspaceID, SourceID: webhook.SourceID,
 		VersionID: live.ID, VersionNumber: live.Number, Environment: webhook.Environment,
 		Trigger: boathook.TriggerWebhook, WebhookID: webhook.ID,
 		InputHash: boathook.HashInput(input), CreatedAt: r.at, Status: boathook.RunPending,
 		Details: detailsOf(r, reading),
 	}}
-	wait := runs.Wait{Most: webhook.WaitForStart, Backlog: view.Backlog}
+	wait := run.Wait{Most: webhook.WaitForStart, Backlog: view.Backlog}
 	if r.key == "" && !byDelivery {
-		started, err := in.Runs.Start(r.Context(), run, wait)
+		started, err := in.Runs.Start(r.Context(), pending, wait)
 		return result{outcome: boathook.RequestAccepted, run: started, answer: reading.Accepted}, err
 	}
-	started, err := in.startOnce(r.Context(), run, existing, wait, byDelivery)
+	started, err := in.startOnce(r.Context(), pending, existing, wait, byDelivery)
 	if byDelivery && isLive && preset.RerunsFailed(*webhook) {
-		for repeat := 1; err == nil && repeated(started, run) && failed(started) && repeat <= maxReruns; repeat++ {
-			run.ID, run.RetryOf = boathook.DeriveID(boathook.RunID, webhook.ID, "delivery", reading.Key, strconv.Itoa(repeat)), started.ID
-			started, err = in.startOnce(r.Context(), run, nil, wait, true)
+		for repeat := 1; err == nil && repeated(started, pending) && failed(started) && repeat <= maxReruns; repeat++ {
+			pending.ID, pending.RetryOf = boathook.DeriveID(boathook.RunID, webhook.ID, "delivery", reading.Key, strconv.Itoa(repeat)), started.ID
+			started, err = in.startOnce(r.Context(), pending, nil, wait, true)
 		}
 	}
 	if err != nil {
 		return result{}, err
 	}
 	outcome := boathook.RequestAccepted
-	if repeated(started, run) {
+	if repeated(started, pending) {
 		outcome = boathook.RequestRepeated
 	}
 	return result{outcome: outcome, run: started, answer: reading.Accepted}, nil
@@ -382,18 +382,18 @@ const maxReruns = 50
 
 // repeated reports whether a run is not the one that was to start, but one that was
 // there.
-func repeated(started runs.Started, run boathook.Run) bool {
+func repeated(started run.Started, run boathook.Run) bool {
 	return !started.CreatedAt.Equal(run.CreatedAt)
 }
 
 // failed reports whether a run is over and of no use to who asks for it again.
-func failed(run runs.Started) bool {
+func failed(run run.Started) bool {
 	return run.Status.Over() && run.Status != boathook.RunSucceeded
 }
 
 // startOnce starts a run whose id follows from its key or delivery, or gives the one
 // that has the id.
-func (in *Intake) startOnce(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait runs.Wait, byDelivery bool) (runs.Started, error) {
+func (in *Intake) startOnce(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait run.Wait, byDelivery bool) (run.Started, error) {
 	started, err := in.Runs.StartOnce(ctx, run, existing, wait)
 	if byDelivery && boathook.IsKind(err, boathook.Conflict) {
 		// A provider that repeats a delivery may have changed details of its

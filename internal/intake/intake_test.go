@@ -20,7 +20,7 @@ import (
 	"boathook/internal/intake"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
 	"boathook/internal/testing/fixture"
@@ -90,7 +90,7 @@ func (p *place) RunHead(ctx context.Context, id string) (boathook.RunHead, error
 
 // starts is the store as starts of runs see it.
 type starts struct {
-	runs.StartStore
+	run.StartStore
 	p *place
 }
 
@@ -134,7 +134,7 @@ func (p *place) open(agents intake.Prerequisites) http.Handler {
 	log := slog.New(slog.NewTextHandler(&synced{w: p.log}, nil))
 	return (&intake.Intake{
 		Store: p, Seal: p, Agents: agents, Now: time.Now, Log: log,
-		Runs: &runs.Starter{Store: starts{p.store, p}, Queue: p, Now: time.Now, Log: log},
+		Runs: &run.Starter{Store: starts{p.store, p}, Queue: p, Now: time.Now, Log: log},
 	}).Handler()
 }
 
@@ -475,7 +475,7 @@ func BenchmarkAccept(b *testing.B) {
 	p := newPlace(b)
 	p.handler = (&intake.Intake{
 		Store: p.store, Seal: p, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Runs: &runs.Starter{Store: p.store, Queue: p.queue, Now: time.Now, Log: slog.New(slog.DiscardHandler)},
+		Runs: &run.Starter{Store: p.store, Queue: p.queue, Now: time.Now, Log: slog.New(slog.DiscardHandler)},
 	}).Handler()
 	body := `{"repository":"org/repo","ref":"refs/heads/main","sha":"88d543e33a67d669e917bb178d63fba838d9cf2e"}`
 	b.ReportAllocs()

@@ -18,7 +18,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/intake"
 	"boathook/internal/preset"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 )
 
 // Twilio signs the URL: the one that Boathook shows, or the one that a request came
@@ -37,7 +37,7 @@ func TestTwilioSignsTheURLThatItWasGiven(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
 		g.handler = (&intake.Intake{
 			Store: g, Seal: g, PublicURL: "https://hooks.example", Now: func() time.Time { return g.now }, Log: log,
-			Runs: &runs.Starter{Store: g.store, Queue: g, Now: func() time.Time { return g.now }, Log: log},
+			Runs: &run.Starter{Store: g.store, Queue: g, Now: func() time.Time { return g.now }, Log: log},
 		}).Handler()
 		w := g.trigger(form, "Content-Type", formType, "X-Twilio-Signature", sign(host+"/webhooks/runs/"+g.Token.Text))
 		if w.Code != status || status == 200 && (w.Body.String() != "<Response/>" || w.Header().Get("Content-Type") != "text/xml") {
@@ -155,7 +155,7 @@ func TestACertificateThatCannotBeHadIsA503(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
 		room := &intake.Intake{
 			Store: g, Seal: g, Client: client, Now: func() time.Time { return g.now }, Log: log,
-			Runs: &runs.Starter{Store: g.store, Queue: g, Now: func() time.Time { return g.now }, Log: log},
+			Runs: &run.Starter{Store: g.store, Queue: g, Now: func() time.Time { return g.now }, Log: log},
 		}
 		if name == "no client is here" {
 			room.Client = nil

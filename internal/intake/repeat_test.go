@@ -17,7 +17,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/intake"
 	"boathook/internal/queue"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/store"
 )
 
@@ -143,7 +143,7 @@ func (p *agentPlace) another(s intake.Store, q queue.Sender) http.Handler {
 	in := &intake.Intake{
 		Store: s, Seal: p, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
-		Runs:   &runs.Starter{Store: p.store, Queue: q, Now: time.Now, Log: slog.New(slog.DiscardHandler)},
+		Runs:   &run.Starter{Store: p.store, Queue: q, Now: time.Now, Log: slog.New(slog.DiscardHandler)},
 	}
 	return in.Handler()
 }

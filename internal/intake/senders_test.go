@@ -22,7 +22,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/intake"
 	"boathook/internal/preset"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/store"
 )
 
@@ -72,7 +72,7 @@ func (g *guarded) process() http.Handler {
 	log := slog.New(slog.NewTextHandler(&synced{w: g.place.log}, nil))
 	return (&intake.Intake{
 		Store: g, Seal: g, Now: func() time.Time { return g.now }, Log: log,
-		Runs: &runs.Starter{Store: g.store, Queue: g, Now: func() time.Time { return g.now }, Log: log},
+		Runs: &run.Starter{Store: g.store, Queue: g, Now: func() time.Time { return g.now }, Log: log},
 	}).Handler()
 }
 

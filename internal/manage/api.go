@@ -26,7 +26,7 @@ import (
 	"boathook/internal/openapi"
 	"boathook/internal/paths"
 	"boathook/internal/queue"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/store"
 )
 
@@ -69,7 +69,7 @@ type Starter interface {
 	// as it is then. existing is the run that has the same
 	// id already, or nil: it is answered again if its input is the same, and
 	// is a Conflict otherwise. Unavailable: the run could not be made durable.
-	StartOnce(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait runs.Wait) (runs.Started, error)
+	StartOnce(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait run.Wait) (run.Started, error)
 }
 
 // Publisher queues deliveries.

@@ -19,7 +19,7 @@ import (
 	"boathook/internal/manage"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/store"
 	"boathook/internal/store/mem"
 )
@@ -250,23 +250,23 @@ func (c *clock) pass(d time.Duration) {
 type starter struct {
 	store      store.Store
 	run        boathook.Run // the last
-	wait       runs.Wait
+	wait       run.Wait
 	unrecorded bool
 	err        error
 }
 
-func (s *starter) StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait runs.Wait) (runs.Started, error) {
+func (s *starter) StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait run.Wait) (run.Started, error) {
 	s.run, s.wait = r, wait
 	if s.err != nil {
-		return runs.Started{}, s.err
+		return run.Started{}, s.err
 	}
 	if existing != nil {
 		if existing.InputHash != r.InputHash {
-			return runs.Started{}, boathook.Errorf(boathook.Conflict, "the idempotency key was used with another body")
+			return run.Started{}, boathook.Errorf(boathook.Conflict, "the idempotency key was used with another body")
 		}
-		return runs.Started{RunHead: *existing}, nil
+		return run.Started{RunHead: *existing}, nil
 	}
-	return runs.Started{RunHead: r.RunHead, Unrecorded: s.unrecorded}, s.store.CreateRun(ctx, r)
+	return run.Started{RunHead: r.RunHead, Unrecorded: s.unrecorded}, s.store.CreateRun(ctx, r)
 }
 
 type publisher struct {

@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"boathook/internal/boathook"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/store"
 )
 
@@ -43,35 +43,35 @@ func (h *Handler) startRun(w http.ResponseWriter, c call) error {
 	return answer(w, http.StatusAccepted, startedView{run.ID, run.VersionID, run.VersionNumber, run.Status})
 }
 
-func (h *Handler) start(ctx context.Context, c call, in runInput) (runs.Started, error) {
+func (h *Handler) start(ctx context.Context, c call, in runInput) (run.Started, error) {
 	if in.DeploymentID == "" {
-		return runs.Started{}, boathook.InvalidField("deployment_id", "is required")
+		return run.Started{}, boathook.InvalidField("deployment_id", "is required")
 	}
 	env := boathook.Production
 	if in.Environment != nil {
 		env = *in.Environment
 	}
 	if err := checkEnvironment(env); err != nil {
-		return runs.Started{}, err
+		return run.Started{}, err
 	}
 	if in.Input == nil {
 		in.Input = boathook.EmptyInput
 	}
 	if len(in.Input) > boathook.MaxTriggerBody {
-		return runs.Started{}, &boathook.Error{Kind: boathook.TooLarge, Field: "input",
+		return run.Started{}, &boathook.Error{Kind: boathook.TooLarge, Field: "input",
 			Message: fmt.Sprintf("is larger than %d KiB", boathook.MaxTriggerBody>>10)}
 	}
 	if err := boathook.CheckJSON(in.Input); err != nil {
-		return runs.Started{}, boathook.InvalidField("input", "%s", err)
+		return run.Started{}, boathook.InvalidField("input", "%s", err)
 	}
 	key, err := boathook.ReadIdempotencyKey(c.Header)
 	if err != nil {
-		return runs.Started{}, err
+		return run.Started{}, err
 	}
 
 	s, err := h.source(ctx, c, boathook.Deployment, in.DeploymentID)
 	if err != nil {
-		return runs.Started{}, err
+		return run.Started{}, err
 	}
 	runID, wanted := boathook.NewID(boathook.RunID), ""
 	if key != "" {
@@ -80,11 +80,11 @@ func (h *Handler) start(ctx context.Context, c call, in runInput) (runs.Started,
 	}
 	view, err := h.cfg.Store.LookUpTrigger(ctx, s.ID, "", wanted)
 	if err != nil {
-		return runs.Started{}, err
+		return run.Started{}, err
 	}
 	live, ok := view.Live[env]
 	if !ok && view.Run == nil {
-		return runs.Started{}, boathook.NoRunningVersion(env)
+		return run.Started{}, boathook.NoRunningVersion(env)
 	}
 	return h.cfg.Runs.StartOnce(ctx, boathook.Run{
 		RunHead: boathook.RunHead{
@@ -93,7 +93,7 @@ func (h *Handler) start(ctx context.Context, c call, in runInput) (runs.Started,
 			CreatedAt: h.cfg.Now(), Status: boathook.RunPending,
 		},
 		Input: in.Input,
-	}, view.Run, runs.Wait{Most: boathook.DefaultWaitForStart, Backlog: view.Backlog})
+	}, view.Run, run.Wait{Most: boathook.DefaultWaitForStart, Backlog: view.Backlog})
 }
 
 // runList is Crewship's own form of a list.

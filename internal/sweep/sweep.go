@@ -28,9 +28,9 @@ type Store interface {
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 }
 
-// Keeper looks after runs; see package runs.
+// Keeper looks after runs; see package run.
 type Keeper interface {
-	Tend(ctx context.Context, head boathook.RunHead, due store.Due) error
+	CheckLease(ctx context.Context, head boathook.RunHead, due store.Due) error
 }
 
 // Connections closes what has not authenticated; see package live.
@@ -171,7 +171,7 @@ func (s *Sweeper) run(ctx context.Context, row store.Due) error {
 	if err != nil {
 		return err
 	}
-	return s.Keeper.Tend(ctx, head, row)
+	return s.Keeper.CheckLease(ctx, head, row)
 }
 
 func (s *Sweeper) retry(ctx context.Context, row store.Due) (*queue.Message, error) {

@@ -27,7 +27,7 @@ type tended struct {
 	err  error
 }
 
-func (k *tended) Tend(_ context.Context, head boathook.RunHead, _ store.Due) error {
+func (k *tended) CheckLease(_ context.Context, head boathook.RunHead, _ store.Due) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.runs = append(k.runs, head.ID)

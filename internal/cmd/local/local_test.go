@@ -122,7 +122,7 @@ func start(t *testing.T, variables ...string) *program {
 	go func() {
 		defer close(p.stderr.over)
 		defer close(p.stdout.over)
-		p.done <- run(ctx, environment(variables...), p.stdout, p.stderr)
+		p.done <- serve(ctx, environment(variables...), p.stdout, p.stderr)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -374,7 +374,7 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := run(t.Context(), environment(tc.variable, "PORT=0"), &out, &out)
+			err := serve(t.Context(), environment(tc.variable, "PORT=0"), &out, &out)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one line with %q", err, tc.want)
 			}

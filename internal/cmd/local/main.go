@@ -63,7 +63,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, getenv, os.Stdout, os.Stderr); err != nil {
+	if err := serve(ctx, getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "boathook:", err)
 		os.Exit(1)
 	}
@@ -82,8 +82,8 @@ func newServer(h http.Handler) *http.Server {
 	}
 }
 
-// run serves until ctx ends and what is in flight is finished.
-func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writer) error {
+// serve runs the whole until ctx ends and what is in flight is finished.
+func serve(ctx context.Context, getenv func(string) string, stdout, stderr io.Writer) error {
 	c, err := readConfig(getenv)
 	if err != nil {
 		return err

@@ -15,7 +15,6 @@ import (
 	"boathook/internal/deliver"
 	"boathook/internal/dialect"
 	"boathook/internal/egress"
-	"boathook/internal/execute"
 	"boathook/internal/intake"
 	"boathook/internal/live"
 	"boathook/internal/live/websocket"
@@ -24,7 +23,7 @@ import (
 	"boathook/internal/publish"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/seal"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
@@ -93,8 +92,8 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	once := egress.New(loopback)
 	sealer := seal.New(seal.NewLocalKey(), records)
 	publisher := &publish.Publisher{Webhooks: records, Queue: deliveries, Log: log}
-	keeper := &runs.Keeper{Store: records, Publish: publisher, Now: time.Now, Log: log}
-	starter := &runs.Starter{Store: records, Queue: runsQueue, Now: time.Now, Log: log}
+	keeper := &run.Keeper{Store: records, Publish: publisher, Now: time.Now, Log: log}
+	starter := &run.Starter{Store: records, Queue: runsQueue, Now: time.Now, Log: log}
 
 	sockets := websocket.New(live.AuthTimeout, log)
 	streamSecret := fixed(rand.Text() + rand.Text())
@@ -126,7 +125,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	if err := api.EnsureWorkspace(ctx); err != nil {
 		return nil, err
 	}
-	executor := execute.New(execute.Config{
+	executor := run.New(run.Config{
 		Store: records, Keeper: keeper, Seal: sealer, Now: time.Now, Log: log,
 		Targets: target.Set{
 			boathook.TargetHTTP:    target.HTTP{Client: once, UserAgent: dialect.UserAgent},

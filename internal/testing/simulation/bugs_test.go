@@ -275,7 +275,7 @@ type wrongOrder struct {
 	settle  func(k wrongOrder, ctx context.Context, r boathook.Run, due store.Due) error
 }
 
-func (k wrongOrder) Settle(ctx context.Context, r boathook.Run, due store.Due) error {
+func (k wrongOrder) Finish(ctx context.Context, r boathook.Run, due store.Due) error {
 	return k.settle(k, ctx, r, due)
 }
 
@@ -283,7 +283,7 @@ func marksFirst(k Keeper, s store.Store, p *publish.Publisher) Keeper {
 	return wrongOrder{k, s, p, func(k wrongOrder, ctx context.Context, r boathook.Run, due store.Due) error {
 		event, ok := r.Event()
 		if !ok || r.Published {
-			return k.Keeper.Settle(ctx, r, due)
+			return k.Keeper.Finish(ctx, r, due)
 		}
 		if err := k.store.MarkPublished(ctx, r.ID); err != nil {
 			return err
@@ -300,7 +300,7 @@ func deletesFirst(k Keeper, s store.Store, p *publish.Publisher) Keeper {
 		if err := k.store.DeleteDue(ctx, due); err != nil {
 			return err
 		}
-		return k.Keeper.Settle(ctx, r, due)
+		return k.Keeper.Finish(ctx, r, due)
 	}}
 }
 

@@ -9,12 +9,11 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/deliver"
-	"boathook/internal/execute"
 	"boathook/internal/intake"
 	"boathook/internal/manage"
 	"boathook/internal/publish"
 	"boathook/internal/queue"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/store"
 	"boathook/internal/sweep"
 )
@@ -56,12 +55,12 @@ type process struct {
 }
 
 // maxSkew is how far a clock is off at most: two differ by less than
-// [runs.Grace], which the rooms count on.
+// [run.Grace], which the rooms count on.
 const maxSkew = 5 * time.Second
 
-// Keeper is what execute and sweep know of package runs.
+// Keeper is what executing and sweeping know of run.Keeper.
 type Keeper interface {
-	execute.Keeper
+	run.Finisher
 	sweep.Keeper
 }
 
@@ -85,11 +84,11 @@ func (w *world) boot(k kind) *process {
 		retries = w.bug.Retries(retries)
 	}
 	publisher := &publish.Publisher{Webhooks: store, Queue: deliveries, Log: silent}
-	var keeper Keeper = &runs.Keeper{Store: store, Publish: publisher, Now: p.now, Log: silent}
+	var keeper Keeper = &run.Keeper{Store: store, Publish: publisher, Now: p.now, Log: silent}
 	if w.bug.Keeper != nil {
 		keeper = w.bug.Keeper(keeper, store, publisher)
 	}
-	starter := &runs.Starter{Store: store, Queue: runsQueue, Now: p.now, Log: silent}
+	starter := &run.Starter{Store: store, Queue: runsQueue, Now: p.now, Log: silent}
 
 	switch k {
 	case intakeKind:
@@ -109,7 +108,7 @@ func (w *world) boot(k kind) *process {
 			Now:         p.now, Log: silent,
 		})
 	case executeKind:
-		p.handle = execute.New(execute.Config{
+		p.handle = run.New(run.Config{
 			Store: store, Targets: agent{p}, Keeper: keeper, Seal: unsealed{}, Stream: unwatched{}, Now: p.now, Log: silent,
 			Heartbeat: 20 * time.Second,
 		}).Handle

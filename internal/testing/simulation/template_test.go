@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/testing/templatetest"
 )
 
@@ -34,7 +34,7 @@ func TestTheWorldIsAsTheTemplateMakesIt(t *testing.T) {
 			t.Errorf("a message of %s comes back after %s, want %s", name, visibility, want)
 		}
 	}
-	if apart := 2 * maxSkew; apart >= runs.Grace {
-		t.Errorf("two clocks differ by up to %s, and a run is looked after %s after its lease", apart, runs.Grace)
+	if apart := 2 * maxSkew; apart >= run.Grace {
+		t.Errorf("two clocks differ by up to %s, and a run is looked after %s after its lease", apart, run.Grace)
 	}
 }

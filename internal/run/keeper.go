@@ -1,4 +1,4 @@
-package runs
+package run
 
 import (
 	"context"
@@ -47,9 +47,9 @@ const Grace = 15 * time.Second
 // runner: its message is in the queue, or in the dead-letter queue.
 const pendingLook = time.Hour
 
-// Settle frees the place of an agent's run that is over, publishes its event,
+// Finish frees the place of an agent's run that is over, publishes its event,
 // records that, and deletes its due row, in this order. It may be repeated.
-func (k *Keeper) Settle(ctx context.Context, r boathook.Run, due store.Due) error {
+func (k *Keeper) Finish(ctx context.Context, r boathook.Run, due store.Due) error {
 	if err := k.release(ctx, r.RunHead); err != nil {
 		return err
 	}
@@ -83,10 +83,10 @@ func (k *Keeper) release(ctx context.Context, head boathook.RunHead) error {
 	return k.Store.Release(ctx, head.SourceID, head.ID, time.Time{})
 }
 
-// Tend does what a run's state asks for: a run that is over is settled; one
+// CheckLease does what a run's state asks for: a run that is over is settled; one
 // whose runner is lost fails, and is settled; the due row of any other moves to
 // when it must be looked at again. due is the row that brought the run up.
-func (k *Keeper) Tend(ctx context.Context, head boathook.RunHead, due store.Due) error {
+func (k *Keeper) CheckLease(ctx context.Context, head boathook.RunHead, due store.Due) error {
 	now := k.Now()
 	switch {
 	case head.Lost(now):
@@ -129,5 +129,5 @@ func (k *Keeper) Tend(ctx context.Context, head boathook.RunHead, due store.Due)
 	if err != nil {
 		return err
 	}
-	return k.Settle(ctx, run, due)
+	return k.Finish(ctx, run, due)
 }

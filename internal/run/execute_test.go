@@ -1,4 +1,4 @@
-package execute_test
+package run_test
 
 import (
 	"context"
@@ -13,11 +13,10 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/execute"
 	"boathook/internal/publish"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
 	"boathook/internal/target"
@@ -88,7 +87,7 @@ func (d does) Run(ctx context.Context, job target.Job, log target.Log) target.Re
 // place is an executor with what is around it.
 type place struct {
 	fixture.Deployment
-	*execute.Executor
+	*run.Executor
 	store      *faulty
 	deliveries *queuemem.Queue
 	executions atomic.Int64
@@ -112,13 +111,13 @@ func newPlace(t *testing.T, d does) *place {
 	}
 	p.Deployment = fixture.New(t, p.store, "https://receiver.example")
 	log := slog.New(slog.DiscardHandler)
-	p.Executor = execute.New(execute.Config{
+	p.Executor = run.New(run.Config{
 		Store: p.store,
 		Targets: does(func(ctx context.Context, job target.Job, log target.Log) target.Result {
 			p.executions.Add(1)
 			return d(ctx, job, log)
 		}),
-		Keeper: &runs.Keeper{
+		Keeper: &run.Keeper{
 			Store: p.store, Now: time.Now, Log: log,
 			Publish: &publish.Publisher{Webhooks: p.store, Queue: p.deliveries, Log: log},
 		},

@@ -1,4 +1,4 @@
-package execute_test
+package run_test
 
 import (
 	"context"
@@ -10,9 +10,8 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/execute"
 	"boathook/internal/publish"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/target"
 	"boathook/internal/testing/fixture"
 )
@@ -61,15 +60,15 @@ func (s *late) ClaimRun(ctx context.Context, id string, c boathook.Claim, at tim
 }
 
 // on has the place's runs executed on another store.
-func (p *place) on(s execute.Store, d does) {
+func (p *place) on(s run.Store, d does) {
 	log := slog.New(slog.DiscardHandler)
-	p.Executor = execute.New(execute.Config{
+	p.Executor = run.New(run.Config{
 		Store: s, Seal: fixture.Unsealed{}, Stream: p, Now: time.Now, Log: log, Heartbeat: 20 * time.Second,
 		Targets: does(func(ctx context.Context, job target.Job, log target.Log) target.Result {
 			p.executions.Add(1)
 			return d(ctx, job, log)
 		}),
-		Keeper: &runs.Keeper{
+		Keeper: &run.Keeper{
 			Store: p.store, Now: time.Now, Log: log,
 			Publish: &publish.Publisher{Webhooks: p.store, Queue: p.deliveries, Log: log},
 		},
@@ -171,7 +170,7 @@ func TestAnOutcomeThatCanNotBeStoredIsGivenUpWithTheLease(t *testing.T) {
 			}
 			return nil
 		}
-		if err := p.Handle(t.Context(), body); !errors.Is(err, errDown) || time.Since(begun) > execute.Lease {
+		if err := p.Handle(t.Context(), body); !errors.Is(err, errDown) || time.Since(begun) > run.Lease {
 			t.Errorf("after %s: %v", time.Since(begun), err)
 		}
 		time.Sleep(24 * time.Hour)

@@ -1,4 +1,4 @@
-package runs_test
+package run_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/store"
 )
 
@@ -67,13 +67,13 @@ func (g gone) RemovePending(ctx context.Context, id string) error {
 // Its caller has left, so nobody would ask again.
 func TestTheRecordOfARefusedRunIsRemovedThoughItsCallerHasLeft(t *testing.T) {
 	_, s, _ := newStarter(t)
-	for name, start := range map[string]func(*runs.Starter, context.Context, boathook.Run) error{
-		"without a key": func(starter *runs.Starter, ctx context.Context, r boathook.Run) error {
-			_, err := starter.Start(ctx, r, runs.Wait{Most: time.Second})
+	for name, start := range map[string]func(*run.Starter, context.Context, boathook.Run) error{
+		"without a key": func(starter *run.Starter, ctx context.Context, r boathook.Run) error {
+			_, err := starter.Start(ctx, r, run.Wait{Most: time.Second})
 			return err
 		},
-		"with a key": func(starter *runs.Starter, ctx context.Context, r boathook.Run) error {
-			_, err := starter.StartOnce(ctx, r, nil, runs.Wait{Most: time.Second})
+		"with a key": func(starter *run.Starter, ctx context.Context, r boathook.Run) error {
+			_, err := starter.StartOnce(ctx, r, nil, run.Wait{Most: time.Second})
 			return err
 		},
 	} {
@@ -82,7 +82,7 @@ func TestTheRecordOfARefusedRunIsRemovedThoughItsCallerHasLeft(t *testing.T) {
 			defer leave()
 			g := gone{s, leave}
 			r := pendingRun(`{}`)
-			starter := &runs.Starter{Store: g, Queue: g, Now: time.Now, Log: silent}
+			starter := &run.Starter{Store: g, Queue: g, Now: time.Now, Log: silent}
 			if err := start(starter, ctx, r); !boathook.IsKind(err, boathook.Unavailable) {
 				t.Fatalf("got %v, want unavailable", err)
 			}
@@ -94,7 +94,7 @@ func TestTheRecordOfARefusedRunIsRemovedThoughItsCallerHasLeft(t *testing.T) {
 }
 
 // unfinished is a store that can't end runs.
-type unfinished struct{ runs.KeepStore }
+type unfinished struct{ run.KeepStore }
 
 func (unfinished) FinishRun(context.Context, string, boathook.Claim, boathook.Outcome) (boathook.RunHead, error) {
 	return boathook.RunHead{}, errDown

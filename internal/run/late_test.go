@@ -1,4 +1,4 @@
-package execute_test
+package run_test
 
 import (
 	"log/slog"
@@ -6,9 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"boathook/internal/execute"
 	"boathook/internal/publish"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/sweep"
 )
 
@@ -17,7 +16,7 @@ import (
 // looked, found nothing claimed, and have deleted it; a run that began then would
 // be nobody's if its runner died.
 func TestARunThatIsClaimedTooLateIsNotExecuted(t *testing.T) {
-	const looked = execute.Lease + runs.Grace // after the row is written
+	const looked = run.Lease + run.Grace // after the row is written
 	for name, tc := range map[string]struct {
 		frozen   time.Duration
 		executed int64
@@ -67,7 +66,7 @@ func (p *place) sweepAll(t *testing.T) {
 	t.Helper()
 	sweeper := sweep.Sweeper{
 		Store: p.store, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Keeper: &runs.Keeper{
+		Keeper: &run.Keeper{
 			Store: p.store, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 			Publish: &publish.Publisher{Webhooks: p.store, Queue: p.deliveries, Log: slog.New(slog.DiscardHandler)},
 		},

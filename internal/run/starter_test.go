@@ -1,9 +1,8 @@
-package runs_test
+package run_test
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -15,14 +14,11 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	storemem "boathook/internal/store/mem"
 )
 
-var (
-	errDown = errors.New("down")
-	silent  = slog.New(slog.DiscardHandler)
-)
+var silent = slog.New(slog.DiscardHandler)
 
 // startStore is the embedded store with faults.
 type startStore struct {
@@ -59,11 +55,11 @@ type brokenQueue struct{}
 
 func (brokenQueue) Send(context.Context, ...queue.Message) error { return errDown }
 
-func newStarter(t *testing.T) (*runs.Starter, *startStore, *queuemem.Queue) {
+func newStarter(t *testing.T) (*run.Starter, *startStore, *queuemem.Queue) {
 	t.Helper()
 	s := &startStore{Store: storemem.New(storemem.Config{Retention: 24 * time.Hour})}
 	q := queuemem.New(queuemem.Config{Visibility: time.Hour})
-	return &runs.Starter{Store: s, Queue: q, Now: time.Now, Log: silent}, s, q
+	return &run.Starter{Store: s, Queue: q, Now: time.Now, Log: silent}, s, q
 }
 
 func pendingRun(input string) boathook.Run {
@@ -102,7 +98,7 @@ func queued(t *testing.T, q *queuemem.Queue) []boathook.Run {
 func TestAStartedRunIsStoredAndQueued(t *testing.T) {
 	starter, store, q := newStarter(t)
 	r := pendingRun(`{"n":12345678901234567890123}`)
-	head, err := starter.Start(t.Context(), r, runs.Wait{})
+	head, err := starter.Start(t.Context(), r, run.Wait{})
 	if err != nil || head.ID != r.ID || head.Status != boathook.RunPending {
 		t.Fatalf("got %+v, %v", head, err)
 	}
@@ -140,11 +136,11 @@ func TestARunWhoseRecordFailsIsAcceptedAllTheSame(t *testing.T) {
 				}
 				start := starter.Start
 				if once {
-					start = func(ctx context.Context, r boathook.Run, wait runs.Wait) (runs.Started, error) {
+					start = func(ctx context.Context, r boathook.Run, wait run.Wait) (run.Started, error) {
 						return starter.StartOnce(ctx, r, nil, wait)
 					}
 				}
-				started, err := start(t.Context(), r, runs.Wait{})
+				started, err := start(t.Context(), r, run.Wait{})
 				if err != nil || started.Unrecorded != c.unrecorded {
 					t.Fatalf("unrecorded %t, %v; want %t", started.Unrecorded, err, c.unrecorded)
 				}
@@ -166,7 +162,7 @@ func TestARunThatIsNotQueuedIsRefusedAndItsRecordRemoved(t *testing.T) {
 	starter, store, _ := newStarter(t)
 	starter.Queue = brokenQueue{}
 	r := pendingRun(`{}`)
-	if _, err := starter.Start(t.Context(), r, runs.Wait{Most: time.Second}); !boathook.IsKind(err, boathook.Unavailable) {
+	if _, err := starter.Start(t.Context(), r, run.Wait{Most: time.Second}); !boathook.IsKind(err, boathook.Unavailable) {
 		t.Fatalf("got %v, want unavailable", err)
 	}
 	if _, err := store.RunHead(t.Context(), r.ID); !boathook.IsKind(err, boathook.NotFound) {
@@ -177,7 +173,7 @@ func TestARunThatIsNotQueuedIsRefusedAndItsRecordRemoved(t *testing.T) {
 func TestARepeatedRunIsAnsweredAndNotStartedAgain(t *testing.T) {
 	starter, store, q := newStarter(t)
 	r := pendingRun(`{}`)
-	if _, err := starter.Start(t.Context(), r, runs.Wait{}); err != nil {
+	if _, err := starter.Start(t.Context(), r, run.Wait{}); err != nil {
 		t.Fatal(err)
 	}
 	queued(t, q)
@@ -185,7 +181,7 @@ func TestARepeatedRunIsAnsweredAndNotStartedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	existing, _ := store.RunHead(t.Context(), r.ID)
-	head, err := starter.StartOnce(t.Context(), r, &existing, runs.Wait{})
+	head, err := starter.StartOnce(t.Context(), r, &existing, run.Wait{})
 	if err != nil || head.Status != boathook.RunRunning {
 		t.Errorf("got %+v, %v; want the running run", head, err)
 	}
@@ -202,7 +198,7 @@ func TestARepeatOfARunThatIsStillPendingQueuesItAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	existing, _ := store.RunHead(t.Context(), r.ID)
-	if _, err := starter.StartOnce(t.Context(), r, &existing, runs.Wait{}); err != nil {
+	if _, err := starter.StartOnce(t.Context(), r, &existing, run.Wait{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := queued(t, q); len(got) != 1 || got[0].ID != r.ID {
@@ -215,7 +211,7 @@ func TestARepeatWithAnotherInputIsAConflict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			starter, store, _ := newStarter(t)
 			first := pendingRun(`{"a":1}`)
-			if _, err := starter.StartOnce(t.Context(), first, nil, runs.Wait{}); err != nil {
+			if _, err := starter.StartOnce(t.Context(), first, nil, run.Wait{}); err != nil {
 				t.Fatal(err)
 			}
 			second := pendingRun(`{"a":2}`)
@@ -225,7 +221,7 @@ func TestARepeatWithAnotherInputIsAConflict(t *testing.T) {
 				head, _ := store.RunHead(t.Context(), first.ID)
 				existing = &head
 			}
-			if _, err := starter.StartOnce(t.Context(), second, existing, runs.Wait{}); !boathook.IsKind(err, boathook.Conflict) {
+			if _, err := starter.StartOnce(t.Context(), second, existing, run.Wait{}); !boathook.IsKind(err, boathook.Conflict) {
 				t.Errorf("got %v, want a conflict", err)
 			}
 			if kept, _ := store.Run(t.Context(), "ws_a", first.ID); string(kept.Input) != `{"a":1}` {
@@ -243,7 +239,7 @@ func TestStartWaitsUntilTheRunHasStarted(t *testing.T) {
 			store.ClaimRun(t.Context(), r.ID, boathook.Claim{ID: "claim_a", LeaseUntil: time.Now().Add(time.Minute)}, time.Now())
 		})
 		begun := time.Now()
-		head, err := starter.Start(t.Context(), r, runs.Wait{Most: 2 * time.Second})
+		head, err := starter.Start(t.Context(), r, run.Wait{Most: 2 * time.Second})
 		if err != nil || head.Status != boathook.RunRunning {
 			t.Errorf("got status %s, %v", head.Status, err)
 		}
@@ -257,7 +253,7 @@ func TestStartAnswersPendingWhenTheWaitIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		starter, store, _ := newStarter(t)
 		begun := time.Now()
-		head, err := starter.Start(t.Context(), pendingRun(`{}`), runs.Wait{Most: 2 * time.Second})
+		head, err := starter.Start(t.Context(), pendingRun(`{}`), run.Wait{Most: 2 * time.Second})
 		if err != nil || head.Status != boathook.RunPending {
 			t.Errorf("got status %s, %v", head.Status, err)
 		}
@@ -276,7 +272,7 @@ func TestStartStopsWaitingWhenItsCallerLeaves(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		begun := time.Now()
-		if _, err := starter.Start(ctx, pendingRun(`{}`), runs.Wait{Most: 2 * time.Second}); err != nil {
+		if _, err := starter.Start(ctx, pendingRun(`{}`), run.Wait{Most: 2 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took != 100*time.Millisecond {
@@ -307,11 +303,11 @@ func TestARefusedRepeatSendsNothing(t *testing.T) {
 	}}
 	first, second := pendingRun(`{"a":1}`), pendingRun(`{"a":2}`)
 	second.ID = first.ID
-	if _, err := starter.StartOnce(t.Context(), first, nil, runs.Wait{}); err != nil {
+	if _, err := starter.StartOnce(t.Context(), first, nil, run.Wait{}); err != nil {
 		t.Fatal(err)
 	}
 	queued(t, q)
-	if _, err := starter.StartOnce(t.Context(), second, nil, runs.Wait{}); !boathook.IsKind(err, boathook.Conflict) {
+	if _, err := starter.StartOnce(t.Context(), second, nil, run.Wait{}); !boathook.IsKind(err, boathook.Conflict) {
 		t.Errorf("got %v, want a conflict", err)
 	}
 	if got := queued(t, q); len(got) != 0 {

@@ -1,8 +1,4 @@
-// Package execute runs what was triggered, at most once: agents have side
-// effects. It claims the run, keeps its lease while the target works, stores
-// the log, the output and the outcome, and has the event published before it
-// acknowledges the message.
-package execute
+package run
 
 import (
 	"context"
@@ -15,7 +11,6 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/cache"
 	"boathook/internal/queue"
-	"boathook/internal/runs"
 	"boathook/internal/seal"
 	"boathook/internal/store"
 	"boathook/internal/target"
@@ -34,10 +29,10 @@ type Store interface {
 	PutDue(ctx context.Context, d store.Due) error
 }
 
-// Keeper settles runs; see package runs.
-type Keeper interface {
-	Settle(ctx context.Context, r boathook.Run, due store.Due) error
-	Tend(ctx context.Context, head boathook.RunHead, due store.Due) error
+// Finisher brings runs to their end; [Keeper] does.
+type Finisher interface {
+	Finish(ctx context.Context, r boathook.Run, due store.Due) error
+	CheckLease(ctx context.Context, head boathook.RunHead, due store.Due) error
 }
 
 // Opener decrypts a version's headers.
@@ -55,7 +50,7 @@ type Stream interface {
 	Lines(ctx context.Context, run boathook.RunHead, lines []store.LogLine)
 }
 
-// Executor is the room. Make it with [New].
+// Executor executes runs. Make it with [New].
 type Executor struct {
 	config   Config
 	versions cache.Cache[boathook.Version]
@@ -65,7 +60,7 @@ type Executor struct {
 type Config struct {
 	Store   Store
 	Targets target.Target
-	Keeper  Keeper
+	Keeper  Finisher
 	Seal    Opener
 	Stream  Stream
 	Now     func() time.Time
@@ -108,7 +103,7 @@ func (x *Executor) Handle(ctx context.Context, body string) error {
 
 	now := x.config.Now()
 	claim := boathook.Claim{ID: boathook.NewID("claim"), LeaseUntil: now.Add(Lease)}
-	due := store.DueRunRow(run.ID, claim.LeaseUntil.Add(runs.Grace))
+	due := store.DueRunRow(run.ID, claim.LeaseUntil.Add(Grace))
 	if err := x.config.Store.PutDue(ctx, due); err != nil {
 		return err
 	}
@@ -117,7 +112,7 @@ func (x *Executor) Handle(ctx context.Context, body string) error {
 		return err
 	}
 	if !claimed {
-		return x.config.Keeper.Tend(ctx, run.RunHead, due)
+		return x.config.Keeper.CheckLease(ctx, run.RunHead, due)
 	}
 	if !x.config.Now().Before(due.At) {
 		// The process was frozen between the row and the claim: sweep may have
@@ -224,7 +219,7 @@ func (x *Executor) run(ctx context.Context, run boathook.Run, version *boathook.
 	}
 	x.config.Log.InfoContext(ctx, "run over", "run_id", finished.ID, "source_id", finished.SourceID,
 		"outcome", finished.Status, "duration_ms", finished.CompletedAt.Sub(finished.StartedAt).Milliseconds(), "log_lines", finished.LogLines)
-	return x.config.Keeper.Settle(ctx, finished, due)
+	return x.config.Keeper.Finish(ctx, finished, due)
 }
 
 // execute gives the target its job, and the outcome its words.

@@ -1,4 +1,4 @@
-package execute_test
+package run_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/store"
 	"boathook/internal/target"
 	"boathook/internal/testing/fixture"
@@ -142,8 +142,8 @@ func TestAnAgentWhoseRunnerIsLostFreesItsPlaceOnceItIsLookedAfter(t *testing.T) 
 	past := boathook.Claim{ID: "claim_lost", LeaseUntil: time.Now().Add(-time.Minute)}
 	head, err := p.store.ClaimRun(t.Context(), r.ID, past, time.Now())
 	must(t, err)
-	keeper := runs.Keeper{Store: p.store, Publish: nobody{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
-	must(t, keeper.Tend(t.Context(), head, store.DueRunRow(r.ID, time.Now())))
+	keeper := run.Keeper{Store: p.store, Publish: nobody{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	must(t, keeper.CheckLease(t.Context(), head, store.DueRunRow(r.ID, time.Now())))
 	if run := p.get(t, r.ID); run.Status != boathook.RunFailed || run.Error != "runner lost" {
 		t.Errorf("the run is %s: %s", run.Status, run.Error)
 	}

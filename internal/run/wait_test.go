@@ -1,4 +1,4 @@
-package runs_test
+package run_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 	"boathook/internal/boathook"
 	queuemem "boathook/internal/queue/mem"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 )
 
 // triggers are as on AWS: each is served by a process of its own, which knows of
@@ -29,9 +29,9 @@ const patience = 2 * time.Second
 
 // fire starts a run of dep_a that a runner claims after a while, or never if that
 // is 0. It tells for how long the run was waited for.
-func (tr *triggers) fire(t *testing.T, claimed time.Duration) (started runs.Started, waited time.Duration) {
+func (tr *triggers) fire(t *testing.T, claimed time.Duration) (started run.Started, waited time.Duration) {
 	ctx := context.WithoutCancel(t.Context())
-	process := &runs.Starter{Store: tr, Queue: tr.queue, Now: time.Now, Log: silent}
+	process := &run.Starter{Store: tr, Queue: tr.queue, Now: time.Now, Log: silent}
 	view, err := tr.LookUpTrigger(ctx, "dep_a", "in_a", "")
 	if err != nil {
 		t.Error(err)
@@ -48,7 +48,7 @@ func (tr *triggers) fire(t *testing.T, claimed time.Duration) (started runs.Star
 	tr.waiting.Add(1)
 	defer tr.waiting.Add(-1)
 	begun := time.Now()
-	if started, err = process.Start(ctx, r, runs.Wait{Most: patience, Backlog: view.Backlog}); err != nil {
+	if started, err = process.Start(ctx, r, run.Wait{Most: patience, Backlog: view.Backlog}); err != nil {
 		t.Error(err)
 	}
 	return started, time.Since(begun)
@@ -100,11 +100,11 @@ func TestAnotherSourcesTriggersWait(t *testing.T) {
 		if _, waited := tr.fire(t, 0); waited != 0 {
 			t.Errorf("the second waits for %s", waited)
 		}
-		process := &runs.Starter{Store: tr, Queue: tr.queue, Now: time.Now, Log: silent}
+		process := &run.Starter{Store: tr, Queue: tr.queue, Now: time.Now, Log: silent}
 		other := pendingRun(`{}`)
 		other.SourceID = "dep_other"
 		begun := time.Now()
-		if _, err := process.Start(t.Context(), other, runs.Wait{Most: time.Second / 2}); err != nil || time.Since(begun) != time.Second/2 {
+		if _, err := process.Start(t.Context(), other, run.Wait{Most: time.Second / 2}); err != nil || time.Since(begun) != time.Second/2 {
 			t.Errorf("another source's start waited for %s, %v", time.Since(begun), err)
 		}
 	})

@@ -1,4 +1,4 @@
-package runs_test
+package run_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/metrics"
-	"boathook/internal/runs"
+	"boathook/internal/run"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
 )
@@ -30,7 +30,7 @@ func (p *published) Publish(_ context.Context, e boathook.Event) error {
 
 // kept is a keeper at a settable time, with one run of claim_a in its store.
 type kept struct {
-	*runs.Keeper
+	*run.Keeper
 	store     *storemem.Store
 	published *published
 	now       time.Time
@@ -44,7 +44,7 @@ func keep(t *testing.T, claimed bool) *kept {
 	t.Helper()
 	k := &kept{published: &published{}, now: time.Now().UTC().Truncate(time.Millisecond)}
 	k.store = storemem.New(storemem.Config{Retention: 30 * 24 * time.Hour, Now: func() time.Time { return k.now }})
-	k.Keeper = &runs.Keeper{Store: k.store, Publish: k.published, Now: func() time.Time { return k.now }, Log: silent}
+	k.Keeper = &run.Keeper{Store: k.store, Publish: k.published, Now: func() time.Time { return k.now }, Log: silent}
 	k.run = pendingRun(`{"in":1}`)
 	must(t, k.store.CreateRun(t.Context(), k.run))
 	lease := k.now.Add(90 * time.Second)
@@ -52,7 +52,7 @@ func keep(t *testing.T, claimed bool) *kept {
 		_, err := k.store.ClaimRun(t.Context(), k.run.ID, boathook.Claim{ID: claimA.ID, LeaseUntil: lease}, k.now)
 		must(t, err)
 	}
-	k.due = store.DueRunRow(k.run.ID, lease.Add(runs.Grace))
+	k.due = store.DueRunRow(k.run.ID, lease.Add(run.Grace))
 	must(t, k.store.PutDue(t.Context(), k.due))
 	return k
 }
@@ -61,7 +61,7 @@ func (k *kept) tend(t *testing.T) error {
 	t.Helper()
 	head, err := k.store.RunHead(t.Context(), k.run.ID)
 	must(t, err)
-	return k.Tend(t.Context(), head, k.due)
+	return k.CheckLease(t.Context(), head, k.due)
 }
 
 // rows are all due rows of the store.
@@ -73,13 +73,6 @@ func (k *kept) rows(t *testing.T) (rows []store.Due) {
 		rows = append(rows, page...)
 	}
 	return rows
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestASettledRunIsPublishedOnceAndItsRowDeleted(t *testing.T) {
@@ -145,8 +138,8 @@ func TestALivingRunIsLookedAtAgainAfterItsLease(t *testing.T) {
 	must(t, k.tend(t))
 
 	rows := k.rows(t)
-	if len(rows) != 1 || !rows[0].At.Equal(lease.Add(runs.Grace)) {
-		t.Errorf("rows: %+v, want one at %s", rows, lease.Add(runs.Grace))
+	if len(rows) != 1 || !rows[0].At.Equal(lease.Add(run.Grace)) {
+		t.Errorf("rows: %+v, want one at %s", rows, lease.Add(run.Grace))
 	}
 	if len(k.published.events) != 0 {
 		t.Error("a living run was published")
@@ -162,7 +155,7 @@ func TestALateLookDoesNotEndARunWhoseLeaseWasRenewed(t *testing.T) {
 	must(t, err)
 
 	k.now = k.now.Add(2 * time.Minute)
-	must(t, k.Tend(t.Context(), stale, k.due))
+	must(t, k.CheckLease(t.Context(), stale, k.due))
 
 	head, err := k.store.RunHead(t.Context(), k.run.ID)
 	must(t, err)
