@@ -24,7 +24,7 @@ var rooms = []string{"deliver", "intake", "manage", "live", "sweep"}
 // sdkUsers are the only packages below internal that import the AWS SDK.
 var sdkUsers = []string{
 	"internal/queue/sqs", "internal/seal/kms", "internal/store/dynamo", "internal/live/apigateway",
-	"internal/target/agentcore", "internal/target/lambda", "internal/target/once", "internal/target/targettest", "internal/testing/localaws", "internal/testing/stack",
+	"internal/run/target/agentcore", "internal/run/target/lambda", "internal/run/target/once", "internal/run/target/targettest", "internal/testing/localaws", "internal/testing/stack",
 }
 
 // pkg is what go list tells of a package.

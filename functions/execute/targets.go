@@ -6,9 +6,9 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
 	"boathook/internal/egress"
-	"boathook/internal/target"
-	"boathook/internal/target/agentcore"
-	"boathook/internal/target/lambda"
+	"boathook/internal/run/target"
+	"boathook/internal/run/target/agentcore"
+	"boathook/internal/run/target/lambda"
 )
 
 // targets execute runs, each those of its type: as far as the stack's operator

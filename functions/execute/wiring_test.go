@@ -15,7 +15,7 @@ import (
 	"boathook/events"
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
-	"boathook/internal/target/targettest"
+	"boathook/internal/run/target/targettest"
 	"boathook/internal/testing/stack"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/run"
+	"boathook/internal/run/target"
 	"boathook/internal/store"
-	"boathook/internal/target"
 	"boathook/internal/testing/fixture"
 )
 

@@ -12,7 +12,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/publish"
 	"boathook/internal/run"
-	"boathook/internal/target"
+	"boathook/internal/run/target"
 	"boathook/internal/testing/fixture"
 )
 

@@ -11,9 +11,9 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/cache"
 	"boathook/internal/queue"
+	"boathook/internal/run/target"
 	"boathook/internal/seal"
 	"boathook/internal/store"
-	"boathook/internal/target"
 )
 
 // Store is the part of the store that execute needs.

@@ -17,9 +17,9 @@ import (
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/run"
+	"boathook/internal/run/target"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
-	"boathook/internal/target"
 	"boathook/internal/testing/fixture"
 )
 

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/run/target"
 	"boathook/internal/store"
-	"boathook/internal/target"
 )
 
 const (

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"boathook/internal/boathook"
-	"boathook/internal/target"
+	"boathook/internal/run/target"
 )
 
 // Targets is the part of a configuration that says how runs may be executed.

@@ -24,11 +24,11 @@ import (
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/run"
+	"boathook/internal/run/target"
 	"boathook/internal/seal"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
 	"boathook/internal/sweep"
-	"boathook/internal/target"
 )
 
 // firstWorkspace is the workspace that the admin token belongs to.

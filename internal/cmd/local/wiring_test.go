@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/target/targettest"
+	"boathook/internal/run/target/targettest"
 )
 
 // randomText is a JSON text of n bytes that hardly compresses.

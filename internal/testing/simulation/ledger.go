@@ -11,9 +11,9 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
+	"boathook/internal/run/target"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
-	"boathook/internal/target"
 )
 
 // ledger is what really happened: what users were promised, what the target

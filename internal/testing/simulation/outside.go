@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"boathook/internal/target"
+	"boathook/internal/run/target"
 )
 
 // mood is how an endpoint answers.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/target"
+	"boathook/internal/run/target"
 )
 
 func commandJob(argv ...string) target.Job {

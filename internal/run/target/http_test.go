@@ -18,7 +18,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/egress"
-	"boathook/internal/target"
+	"boathook/internal/run/target"
 )
 
 func newHTTP() target.HTTP { return newHTTPWith(egress.Config{NoReuse: true}) }

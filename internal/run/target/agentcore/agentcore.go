@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockagentcore"
 
 	"boathook/internal/egress"
-	"boathook/internal/target"
-	"boathook/internal/target/once"
+	"boathook/internal/run/target"
+	"boathook/internal/run/target/once"
 )
 
 // Target invokes a job's agent runtime with {run_id, input, message, session_id, session_title}

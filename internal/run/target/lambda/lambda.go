@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"boathook/internal/boathook"
-	"boathook/internal/target"
-	"boathook/internal/target/once"
+	"boathook/internal/run/target"
+	"boathook/internal/run/target/once"
 )
 
 // Target invokes a job's function with {run_id, input, …} as its event. What

@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"boathook/internal/boathook"
-	"boathook/internal/target"
-	"boathook/internal/target/agentcore"
-	"boathook/internal/target/targettest"
+	"boathook/internal/run/target"
+	"boathook/internal/run/target/agentcore"
+	"boathook/internal/run/target/targettest"
 )
 
 const arn = "arn:aws:bedrock-agentcore:eu-west-1:123456789012:runtime/reviewer-AbCdEf1234"

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"boathook/internal/boathook"
-	"boathook/internal/target"
+	"boathook/internal/run/target"
 )
 
 // record is a log that remembers.

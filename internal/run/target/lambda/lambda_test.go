@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"boathook/internal/boathook"
-	"boathook/internal/target"
-	"boathook/internal/target/lambda"
-	"boathook/internal/target/targettest"
+	"boathook/internal/run/target"
+	"boathook/internal/run/target/lambda"
+	"boathook/internal/run/target/targettest"
 )
 
 const arn = "arn:aws:lambda:eu-west-1:123456789012:function:agent"
