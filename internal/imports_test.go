@@ -19,7 +19,7 @@ const (
 )
 
 // rooms are what the functions do.
-var rooms = []string{"deliver", "intake", "manage", "live", "sweep"}
+var rooms = []string{"intake", "manage", "live", "sweep"}
 
 // sdkUsers are the only packages below internal that import the AWS SDK.
 var sdkUsers = []string{

@@ -1,5 +1,5 @@
 // Command deliver is the Lambda function that sends outgoing webhooks from the
-// deliveries and retries queues. What it does is in package deliver.
+// deliveries and retries queues. What it does is in package delivery.
 package main
 
 import (
@@ -16,10 +16,9 @@ import (
 	"boathook/functions/internal/queues"
 	"boathook/functions/internal/sealing"
 	"boathook/internal/boathook"
-	"boathook/internal/deliver"
+	"boathook/internal/delivery"
 	"boathook/internal/lambda/sqsbatch"
 	"boathook/internal/metrics"
-	"boathook/internal/publish"
 )
 
 type config struct {
@@ -46,10 +45,10 @@ func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
-	worker := deliver.New(deliver.Config{
+	worker := delivery.New(delivery.Config{
 		Store:   store,
 		Retries: c.RetriesQueue(client),
-		Publish: &publish.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
+		Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
 		Client:  c.Client(),
 		Seal:    c.Sealer(sdk, store),
 		Now:     time.Now,

@@ -14,11 +14,11 @@ import (
 	"boathook/functions/internal/boot"
 	"boathook/functions/internal/queues"
 	"boathook/functions/internal/sealing"
+	"boathook/internal/delivery"
 	"boathook/internal/lambda/sqsbatch"
 	"boathook/internal/live"
 	"boathook/internal/live/apigateway"
 	"boathook/internal/metrics"
-	"boathook/internal/publish"
 	"boathook/internal/run"
 )
 
@@ -41,7 +41,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Targets: c.targets(sdk),
 		Keeper: &run.Keeper{
 			Store:   store,
-			Publish: &publish.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(sqs.NewFromConfig(sdk)), Log: slog.Default()},
+			Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(sqs.NewFromConfig(sdk)), Log: slog.Default()},
 			Now:     time.Now,
 			Log:     slog.Default(),
 			Metrics: counters,

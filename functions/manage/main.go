@@ -15,11 +15,11 @@ import (
 	"boathook/functions/internal/queues"
 	"boathook/functions/internal/sealing"
 	"boathook/functions/internal/secret"
+	"boathook/internal/delivery"
 	"boathook/internal/lambda/httpapi"
 	"boathook/internal/live"
 	"boathook/internal/live/apigateway"
 	"boathook/internal/manage"
-	"boathook/internal/publish"
 	"boathook/internal/run"
 )
 
@@ -45,7 +45,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	handler := manage.New(manage.Config{
 		Store:   store,
 		Runs:    &run.Starter{Store: store, Queue: c.RunsQueue(client), Now: time.Now, Log: slog.Default()},
-		Publish: &publish.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
+		Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
 		Retries: c.RetriesQueue(client),
 		Queues:  c.Redrivers(client),
 		Seal:    c.Sealer(sdk, store),

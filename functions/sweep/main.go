@@ -12,9 +12,9 @@ import (
 
 	"boathook/functions/internal/boot"
 	"boathook/functions/internal/queues"
+	"boathook/internal/delivery"
 	"boathook/internal/live"
 	"boathook/internal/live/apigateway"
-	"boathook/internal/publish"
 	"boathook/internal/run"
 	"boathook/internal/sweep"
 )
@@ -38,7 +38,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Store: store,
 		Keeper: &run.Keeper{
 			Store:   store,
-			Publish: &publish.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
+			Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
 			Now:     time.Now,
 			Log:     slog.Default(),
 			Metrics: counters,

@@ -140,7 +140,7 @@ func (v *villain) ask(t *testing.T, ctx context.Context) (status int, body []byt
 	}
 }
 
-// deliver does as package deliver.
+// deliver does as package delivery.
 func (v *villain) deliver(ctx context.Context) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, v.url, strings.NewReader(`{"a":1}`))
 	if err != nil {

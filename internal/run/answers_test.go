@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/publish"
+	"boathook/internal/delivery"
 	"boathook/internal/run"
 	"boathook/internal/run/target"
 	"boathook/internal/testing/fixture"
@@ -70,7 +70,7 @@ func (p *place) on(s run.Store, d does) {
 		}),
 		Keeper: &run.Keeper{
 			Store: p.store, Now: time.Now, Log: log,
-			Publish: &publish.Publisher{Webhooks: p.store, Queue: p.deliveries, Log: log},
+			Publish: &delivery.Publisher{Webhooks: p.store, Queue: p.deliveries, Log: log},
 		},
 	})
 }

@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"boathook/internal/publish"
+	"boathook/internal/delivery"
 	"boathook/internal/run"
 	"boathook/internal/sweep"
 )
@@ -68,7 +68,7 @@ func (p *place) sweepAll(t *testing.T) {
 		Store: p.store, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Keeper: &run.Keeper{
 			Store: p.store, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-			Publish: &publish.Publisher{Webhooks: p.store, Queue: p.deliveries, Log: slog.New(slog.DiscardHandler)},
+			Publish: &delivery.Publisher{Webhooks: p.store, Queue: p.deliveries, Log: slog.New(slog.DiscardHandler)},
 		},
 	}
 	for range 3 * 60 {

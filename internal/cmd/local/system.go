@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/deliver"
+	"boathook/internal/delivery"
 	"boathook/internal/dialect"
 	"boathook/internal/egress"
 	"boathook/internal/intake"
@@ -20,7 +20,6 @@ import (
 	"boathook/internal/live/websocket"
 	"boathook/internal/manage"
 	"boathook/internal/paths"
-	"boathook/internal/publish"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/run"
@@ -91,7 +90,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	loopback.NoReuse = true // as on AWS: a run can't be repeated, so its connection must not have died unused
 	once := egress.New(loopback)
 	sealer := seal.New(seal.NewLocalKey(), records)
-	publisher := &publish.Publisher{Webhooks: records, Queue: deliveries, Log: log}
+	publisher := &delivery.Publisher{Webhooks: records, Queue: deliveries, Log: log}
 	keeper := &run.Keeper{Store: records, Publish: publisher, Now: time.Now, Log: log}
 	starter := &run.Starter{Store: records, Queue: runsQueue, Now: time.Now, Log: log}
 
@@ -134,7 +133,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		Stream:    live.NewBroadcast(records, sockets, time.Now, log),
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
 	})
-	deliverer := deliver.New(deliver.Config{
+	deliverer := delivery.New(delivery.Config{
 		Store: records, Retries: retries, Publish: publisher, Client: client, Seal: sealer,
 		Now: time.Now, Jitter: mathrand.Float64, Log: log, Leases: leases,
 	})

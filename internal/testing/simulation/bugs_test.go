@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/delivery"
 	"boathook/internal/dialect"
-	"boathook/internal/publish"
 	"boathook/internal/queue"
 	"boathook/internal/store"
 )
@@ -271,7 +271,7 @@ func (s shortsighted) Due(ctx context.Context, shard int, after store.Due, until
 type wrongOrder struct {
 	Keeper
 	store   store.Store
-	publish *publish.Publisher
+	publish *delivery.Publisher
 	settle  func(k wrongOrder, ctx context.Context, r boathook.Run, due store.Due) error
 }
 
@@ -279,7 +279,7 @@ func (k wrongOrder) Finish(ctx context.Context, r boathook.Run, due store.Due) e
 	return k.settle(k, ctx, r, due)
 }
 
-func marksFirst(k Keeper, s store.Store, p *publish.Publisher) Keeper {
+func marksFirst(k Keeper, s store.Store, p *delivery.Publisher) Keeper {
 	return wrongOrder{k, s, p, func(k wrongOrder, ctx context.Context, r boathook.Run, due store.Due) error {
 		event, ok := r.Event()
 		if !ok || r.Published {
@@ -295,7 +295,7 @@ func marksFirst(k Keeper, s store.Store, p *publish.Publisher) Keeper {
 	}}
 }
 
-func deletesFirst(k Keeper, s store.Store, p *publish.Publisher) Keeper {
+func deletesFirst(k Keeper, s store.Store, p *delivery.Publisher) Keeper {
 	return wrongOrder{k, s, p, func(k wrongOrder, ctx context.Context, r boathook.Run, due store.Due) error {
 		if err := k.store.DeleteDue(ctx, due); err != nil {
 			return err

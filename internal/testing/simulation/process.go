@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/deliver"
+	"boathook/internal/delivery"
 	"boathook/internal/intake"
 	"boathook/internal/manage"
-	"boathook/internal/publish"
 	"boathook/internal/queue"
 	"boathook/internal/run"
 	"boathook/internal/store"
@@ -83,7 +82,7 @@ func (w *world) boot(k kind) *process {
 	if w.bug.Retries != nil {
 		retries = w.bug.Retries(retries)
 	}
-	publisher := &publish.Publisher{Webhooks: store, Queue: deliveries, Log: silent}
+	publisher := &delivery.Publisher{Webhooks: store, Queue: deliveries, Log: silent}
 	var keeper Keeper = &run.Keeper{Store: store, Publish: publisher, Now: p.now, Log: silent}
 	if w.bug.Keeper != nil {
 		keeper = w.bug.Keeper(keeper, store, publisher)
@@ -113,11 +112,11 @@ func (w *world) boot(k kind) *process {
 			Heartbeat: 20 * time.Second,
 		}).Handle
 	case deliverKind:
-		var endpoints deliver.Client = client{p}
+		var endpoints delivery.Client = client{p}
 		if w.client != nil {
 			endpoints = w.client
 		}
-		p.handle = deliver.New(deliver.Config{
+		p.handle = delivery.New(delivery.Config{
 			Store: store, Retries: retries, Publish: publisher, Client: endpoints, Seal: unsealed{}, Now: p.now,
 			Jitter: func() float64 { return w.chance("jitter", p.name).Float64() }, Log: silent, Leases: w.leases,
 		}).Handle

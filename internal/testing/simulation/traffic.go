@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/delivery"
 	"boathook/internal/dialect"
-	"boathook/internal/publish"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 )
@@ -74,7 +74,7 @@ type traffic struct {
 	*world
 	incident
 	sources   []talker // of the webhooks, in their order
-	publisher *publish.Publisher
+	publisher *delivery.Publisher
 	random    *rand.Rand
 
 	mu     sync.Mutex
@@ -130,7 +130,7 @@ func (i incident) simulate(t *testing.T, start func(*world)) (result waits) {
 		}
 		tr.calm, tr.quiet, tr.client = true, true, tr
 		p := tr.boot(manageKind)
-		tr.publisher = &publish.Publisher{Webhooks: calls{tr.store, p}, Queue: sender{tr.deliveries, p}, Log: silent}
+		tr.publisher = &delivery.Publisher{Webhooks: calls{tr.store, p}, Queue: sender{tr.deliveries, p}, Log: silent}
 		for n := range i.webhooks {
 			tr.addSource(n)
 		}

@@ -12,8 +12,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/deliver"
-	"boathook/internal/publish"
+	"boathook/internal/delivery"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/store"
@@ -43,7 +42,7 @@ type Bug struct {
 	Store      func(store.Store) store.Store
 	Deliveries func(queue.Sender) queue.Sender
 	Retries    func(queue.Sender) queue.Sender
-	Keeper     func(Keeper, store.Store, *publish.Publisher) Keeper
+	Keeper     func(Keeper, store.Store, *delivery.Publisher) Keeper
 	Intake     func(http.Handler) http.Handler
 	EarlyAck   bool // messages are acknowledged before they are handled
 }
@@ -90,9 +89,9 @@ type world struct {
 	plan    plan
 	began   time.Time
 
-	leases int            // of first attempts that take their time
-	client deliver.Client // to endpoints, in the place of each process's own
-	quiet  bool           // without a trace
+	leases int             // of first attempts that take their time
+	client delivery.Client // to endpoints, in the place of each process's own
+	quiet  bool            // without a trace
 
 	store                     witness
 	runs, deliveries, retries *line

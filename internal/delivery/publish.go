@@ -1,7 +1,4 @@
-// Package publish fans events out: it finds the outgoing webhooks that want
-// one, renders and compresses its body once per dialect and format, and queues
-// one delivery for each webhook.
-package publish
+package delivery
 
 import (
 	"context"
@@ -21,7 +18,9 @@ type Webhooks interface {
 	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
 }
 
-// Publisher queues deliveries.
+// Publisher fans events out: it finds the outgoing webhooks that want one, renders
+// and compresses its body once per dialect and format, and queues one delivery for
+// each webhook.
 type Publisher struct {
 	Webhooks Webhooks
 	Queue    queue.Sender // of deliveries: first attempts

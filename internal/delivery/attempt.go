@@ -1,4 +1,4 @@
-package deliver
+package delivery
 
 import (
 	"bytes"
@@ -16,7 +16,6 @@ import (
 	"boathook/internal/dialect"
 	"boathook/internal/egress"
 	"boathook/internal/queue"
-	"boathook/internal/schedule"
 	"boathook/internal/seal"
 )
 
@@ -109,7 +108,7 @@ func (d *Deliverer) exchange(req *http.Request, s sent) sent {
 	case status < 200 || status >= 300:
 		s.Error = fmt.Sprintf("answered %d", status)
 		if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-			s.retryAfter, _ = schedule.ParseRetryAfter(res.Header.Get("Retry-After"), d.config.Now())
+			s.retryAfter, _ = ParseRetryAfter(res.Header.Get("Retry-After"), d.config.Now())
 		}
 	}
 	return s

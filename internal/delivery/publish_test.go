@@ -1,4 +1,4 @@
-package publish_test
+package delivery_test
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/delivery"
 	"boathook/internal/dialect"
-	"boathook/internal/publish"
 	"boathook/internal/queue"
 )
 
@@ -61,7 +61,7 @@ func TestEachWebhookThatWantsTheEventGetsOneDelivery(t *testing.T) {
 	everywhere.Environment = ""
 
 	q := &sent{}
-	p := publish.Publisher{
+	p := delivery.Publisher{
 		Webhooks: webhooks{list: []boathook.OutgoingWebhook{webhook("out_a"), disabled, staging, failures, everywhere}},
 		Queue:    q, Log: slog.New(slog.DiscardHandler),
 	}
@@ -93,7 +93,7 @@ func TestEachWebhookThatWantsTheEventGetsOneDelivery(t *testing.T) {
 
 func TestNothingIsSentWhereNobodyListens(t *testing.T) {
 	q := &sent{err: errors.New("must not be called")}
-	p := publish.Publisher{Webhooks: webhooks{}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	p := delivery.Publisher{Webhooks: webhooks{}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 	if err := p.Publish(t.Context(), event()); err != nil {
 		t.Error(err)
 	}
@@ -102,7 +102,7 @@ func TestNothingIsSentWhereNobodyListens(t *testing.T) {
 func TestAFailureIsTold(t *testing.T) {
 	down := errors.New("down")
 	list := []boathook.OutgoingWebhook{webhook("out_a")}
-	for name, p := range map[string]publish.Publisher{
+	for name, p := range map[string]delivery.Publisher{
 		"of the store": {Webhooks: webhooks{err: down}, Queue: &sent{}},
 		"of the queue": {Webhooks: webhooks{list: list}, Queue: &sent{err: &queue.PartialError{Failed: []int{0}, Err: down}}},
 	} {
@@ -117,7 +117,7 @@ func TestAWebhookOfAnUnknownDialectDoesNotStopTheOthers(t *testing.T) {
 	stranger.Dialect = "of a later version"
 	q := &sent{}
 	var log strings.Builder
-	p := publish.Publisher{
+	p := delivery.Publisher{
 		Webhooks: webhooks{list: []boathook.OutgoingWebhook{stranger, webhook("out_a")}},
 		Queue:    q, Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}
@@ -133,7 +133,7 @@ func TestAMessageForPeopleNamesTheSource(t *testing.T) {
 	chat, raw := webhook("out_chat"), webhook("out_raw")
 	chat.Format = boathook.Slack
 	q := &sent{}
-	p := publish.Publisher{Webhooks: webhooks{list: []boathook.OutgoingWebhook{raw, chat}}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	p := delivery.Publisher{Webhooks: webhooks{list: []boathook.OutgoingWebhook{raw, chat}}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 	e := event()
 	e.Data = []byte(`{"run_id":"run_a","deployment_id":"dep_a","status":"succeeded","output":{"answer":42}}`)
 	if err := p.Publish(t.Context(), e); err != nil {

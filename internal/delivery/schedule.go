@@ -1,6 +1,4 @@
-// Package schedule says when a failed delivery is tried again. It is pure:
-// time and chance are the caller's.
-package schedule
+package delivery
 
 import (
 	"net/http"
@@ -12,13 +10,13 @@ import (
 // MaxRetryAfter is the longest wait that a receiver can ask for.
 const MaxRetryAfter = 24 * time.Hour
 
-// Next is the wait before the next attempt, after so many failures (at least
+// NextWait is the wait before the next attempt, after so many failures (at least
 // 1) in a row; false when waits, one for each retry, are used up.
 //
 // jitter in [0, 1) spreads the wait evenly over ±20 %. retryAfter, 0 for none,
 // is the receiver's own wish: the wait is no shorter, though a wish counts for
 // [MaxRetryAfter] at most.
-func Next(waits []time.Duration, failures int, retryAfter time.Duration, jitter float64) (wait time.Duration, ok bool) {
+func NextWait(waits []time.Duration, failures int, retryAfter time.Duration, jitter float64) (wait time.Duration, ok bool) {
 	if failures < 1 || failures > len(waits) {
 		return 0, false
 	}
@@ -26,9 +24,9 @@ func Next(waits []time.Duration, failures int, retryAfter time.Duration, jitter 
 	return max(wait, min(retryAfter, MaxRetryAfter)), true
 }
 
-// Passed is how many of the waits have passed when a time has, counted from the
+// PassedWaits is how many of the waits have passed when a time has, counted from the
 // first attempt, whatever was attempted meanwhile.
-func Passed(waits []time.Duration, elapsed time.Duration) (passed int) {
+func PassedWaits(waits []time.Duration, elapsed time.Duration) (passed int) {
 	for _, wait := range waits {
 		if elapsed -= wait; elapsed < 0 {
 			break
@@ -38,9 +36,9 @@ func Passed(waits []time.Duration, elapsed time.Duration) (passed int) {
 	return passed
 }
 
-// Due is how long after the first attempt the one is due that follows so many
+// DueAfter is how long after the first attempt the one is due that follows so many
 // failures.
-func Due(waits []time.Duration, failures int) (after time.Duration) {
+func DueAfter(waits []time.Duration, failures int) (after time.Duration) {
 	for _, wait := range waits[:min(failures, len(waits))] {
 		after += wait
 	}

@@ -1,4 +1,4 @@
-// Package deliver makes the attempts of deliveries: it signs and sends the
+// Package delivery makes the attempts of deliveries: it signs and sends the
 // request, records what came of it, and schedules the next attempt where one
 // is due.
 //
@@ -14,7 +14,7 @@
 //
 // A webhook's health is noted on the way, on transitions only; a webhook whose
 // receiver is gone, or that failed for too long, is disabled. See health.go.
-package deliver
+package delivery
 
 import (
 	"cmp"
@@ -28,7 +28,6 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/metrics"
 	"boathook/internal/queue"
-	"boathook/internal/schedule"
 	"boathook/internal/store"
 )
 
@@ -52,8 +51,8 @@ type Store interface {
 	ClearHealth(ctx context.Context, webhookID string, parts boathook.HealthPart) error
 }
 
-// Publisher queues an event's deliveries.
-type Publisher interface {
+// EventPublisher queues an event's deliveries; [Publisher] does.
+type EventPublisher interface {
 	Publish(ctx context.Context, e boathook.Event) error
 }
 
@@ -77,7 +76,7 @@ type Deliverer struct {
 type Config struct {
 	Store   Store
 	Retries queue.Sender
-	Publish Publisher // of the event that a webhook was disabled
+	Publish EventPublisher // of the event that a webhook was disabled
 	Client  Client
 	Seal    Opener
 	Now     func() time.Time
@@ -272,11 +271,11 @@ func (d *Deliverer) failed(ctx context.Context, job queue.Delivery, w *webhook, 
 		return nil
 	}
 	if !job.Since.IsZero() { // its schedule went on while it waited
-		passed := schedule.Passed(w.Retry, s.SentAt.Sub(job.Since))
+		passed := PassedWaits(w.Retry, s.SentAt.Sub(job.Since))
 		job.Skipped += max(0, 1+passed-job.Failures())
 	}
-	wait, ok := schedule.Next(w.Retry, job.Failures(), s.retryAfter, d.config.Jitter())
-	if left := job.Since.Add(schedule.Due(w.Retry, len(w.Retry))).Sub(d.config.Now()); !ok && job.Skipped > 0 && left > 0 {
+	wait, ok := NextWait(w.Retry, job.Failures(), s.retryAfter, d.config.Jitter())
+	if left := job.Since.Add(DueAfter(w.Retry, len(w.Retry))).Sub(d.config.Now()); !ok && job.Skipped > 0 && left > 0 {
 		wait, ok = left, true // duplicates have skipped too much
 	}
 	if !ok {

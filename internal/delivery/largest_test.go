@@ -1,4 +1,4 @@
-package publish_test
+package delivery_test
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/delivery"
 	"boathook/internal/dialect"
-	"boathook/internal/publish"
 	"boathook/internal/queue"
 )
 
@@ -38,7 +38,7 @@ func TestTheEndOfTheLargestRunCanBeDelivered(t *testing.T) {
 			w := webhook("out_a")
 			w.Dialect, w.Format = name, format
 			q := &sent{}
-			p := publish.Publisher{Webhooks: webhooks{list: []boathook.OutgoingWebhook{w}}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+			p := delivery.Publisher{Webhooks: webhooks{list: []boathook.OutgoingWebhook{w}}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 			if err := p.Publish(t.Context(), e); err != nil || len(q.messages) != 1 {
 				t.Fatalf("%s, %s: %d messages, %v", name, format, len(q.messages), err)
 			}

@@ -1,4 +1,4 @@
-package schedule_test
+package delivery_test
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/schedule"
+	"boathook/internal/delivery"
 )
 
 func TestTheWaitGrowsWithEachFailureUntilTheScheduleIsUsedUp(t *testing.T) {
@@ -38,7 +38,7 @@ func TestTheWaitGrowsWithEachFailureUntilTheScheduleIsUsedUp(t *testing.T) {
 		{"the receiver asks for a negative time", waits, 1, -time.Hour, 0.5, 10 * time.Second, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ok := schedule.Next(tt.waits, tt.failures, tt.retryAfter, tt.jitter)
+			got, ok := delivery.NextWait(tt.waits, tt.failures, tt.retryAfter, tt.jitter)
 			if got.Round(time.Millisecond) != tt.want || ok != tt.ok {
 				t.Errorf("got %v, %v; want %v, %v", got, ok, tt.want, tt.ok)
 			}
@@ -48,11 +48,11 @@ func TestTheWaitGrowsWithEachFailureUntilTheScheduleIsUsedUp(t *testing.T) {
 
 func TestTheDefaultScheduleHasNineRetries(t *testing.T) {
 	for failures := 1; failures <= 9; failures++ {
-		if _, ok := schedule.Next(boathook.DefaultRetry, failures, 0, 0); !ok {
+		if _, ok := delivery.NextWait(boathook.DefaultRetry, failures, 0, 0); !ok {
 			t.Errorf("no retry after %d failures", failures)
 		}
 	}
-	if _, ok := schedule.Next(boathook.DefaultRetry, 10, 0, 0); ok {
+	if _, ok := delivery.NextWait(boathook.DefaultRetry, 10, 0, 0); ok {
 		t.Error("a tenth retry")
 	}
 }
@@ -66,16 +66,16 @@ func TestTheScheduleInAll(t *testing.T) {
 		{-time.Hour, 0}, {0, 0}, {4 * time.Second, 0}, {5 * time.Second, 1}, {64 * time.Second, 1}, {65 * time.Second, 2},
 		{time.Hour, 2}, {time.Hour + 65*time.Second, 3}, {1000 * time.Hour, 3},
 	} {
-		if got := schedule.Passed(waits, tt.elapsed); got != tt.want {
+		if got := delivery.PassedWaits(waits, tt.elapsed); got != tt.want {
 			t.Errorf("after %s %d waits have passed, want %d", tt.elapsed, got, tt.want)
 		}
 	}
 	for failures, want := range []time.Duration{0, 5 * time.Second, 65 * time.Second, time.Hour + 65*time.Second, time.Hour + 65*time.Second} {
-		if got := schedule.Due(waits, failures); got != want {
+		if got := delivery.DueAfter(waits, failures); got != want {
 			t.Errorf("after %d failures an attempt is due after %s, want %s", failures, got, want)
 		}
 	}
-	if schedule.Passed(nil, time.Hour) != 0 || schedule.Due(nil, 1) != 0 {
+	if delivery.PassedWaits(nil, time.Hour) != 0 || delivery.DueAfter(nil, 1) != 0 {
 		t.Error("no schedule takes time")
 	}
 }
@@ -116,7 +116,7 @@ func TestRetryAfterIsReadInBothItsForms(t *testing.T) {
 		{"2026-11-21T18:05:00Z", 0, false},
 		{"Sat, 32 Nov 2026 18:05:00 GMT", 0, false},
 	} {
-		got, ok := schedule.ParseRetryAfter(tt.header, now)
+		got, ok := delivery.ParseRetryAfter(tt.header, now)
 		if got != tt.want || ok != tt.ok {
 			t.Errorf("%.40q: got %v, %v; want %v, %v", tt.header, got, ok, tt.want, tt.ok)
 		}
@@ -128,8 +128,8 @@ func FuzzRetryAfterIsNeverNegativeNorOverADay(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		wait, ok := schedule.ParseRetryAfter(header, now)
-		if wait < 0 || wait > schedule.MaxRetryAfter || (!ok && wait != 0) {
+		wait, ok := delivery.ParseRetryAfter(header, now)
+		if wait < 0 || wait > delivery.MaxRetryAfter || (!ok && wait != 0) {
 			t.Errorf("%q: %v, %v", header, wait, ok)
 		}
 	})

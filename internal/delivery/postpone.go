@@ -1,4 +1,4 @@
-package deliver
+package delivery
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/metrics"
 	"boathook/internal/queue"
-	"boathook/internal/schedule"
 )
 
 // postpone has an attempt wait that is not to be made now, and reports whether it
@@ -65,9 +64,9 @@ func (d *Deliverer) spare(ctx context.Context, job queue.Delivery, w *webhook) (
 		return false, err
 	}
 	if job.Since.IsZero() {
-		job.Since = now.Add(-schedule.Due(w.Retry, job.Failures()-1))
+		job.Since = now.Add(-DueAfter(w.Retry, job.Failures()-1))
 	}
-	if end := job.Since.Add(max(schedule.Due(w.Retry, len(w.Retry)), minWait)); !now.Before(end) {
+	if end := job.Since.Add(max(DueAfter(w.Retry, len(w.Retry)), minWait)); !now.Before(end) {
 		return false, nil
 	}
 	// Behind the next probe, each at a time of its own.

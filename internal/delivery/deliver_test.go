@@ -1,4 +1,4 @@
-package deliver_test
+package delivery_test
 
 import (
 	"bytes"
@@ -17,10 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
-	"boathook/internal/deliver"
+	"boathook/internal/delivery"
 	"boathook/internal/dialect"
 	"boathook/internal/metrics"
-	"boathook/internal/publish"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/signature"
@@ -179,7 +178,7 @@ func (l *logged) String() string {
 // place is a deliverer with what is around it.
 type place struct {
 	fixture.Deployment
-	*deliver.Deliverer
+	*delivery.Deliverer
 	store   *faulty
 	retries *queuemem.Queue
 	first   *queuemem.Queue // what is published
@@ -211,7 +210,7 @@ func (p *place) Publish(ctx context.Context, e boathook.Event) error {
 	if err := p.store.begin("Publish"); err != nil {
 		return err
 	}
-	publisher := publish.Publisher{Webhooks: p.store, Queue: p.first, Log: slog.New(slog.DiscardHandler)}
+	publisher := delivery.Publisher{Webhooks: p.store, Queue: p.first, Log: slog.New(slog.DiscardHandler)}
 	return publisher.Publish(ctx, e)
 }
 
@@ -232,8 +231,8 @@ func newPlace(t testing.TB, receive answers) *place {
 }
 
 // process is one more process that makes attempts.
-func (p *place) process(leases int) *deliver.Deliverer {
-	return deliver.New(deliver.Config{
+func (p *place) process(leases int) *delivery.Deliverer {
+	return delivery.New(delivery.Config{
 		Store: p.store, Retries: p.retries, Client: p, Seal: fixture.Unsealed{}, Now: time.Now, Leases: leases,
 		Publish: p, Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.NewTextHandler(p.log, nil)), Metrics: p.metrics,
 	})

@@ -1,4 +1,4 @@
-package deliver_test
+package delivery_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/deliver"
+	"boathook/internal/delivery"
 	"boathook/internal/testing/fixture"
 )
 
@@ -67,7 +67,7 @@ func TestWaitsAreSpreadByTheJitter(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPlace(t, status(500))
 			p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{100 * time.Second} })
-			p.Deliverer = deliver.New(deliver.Config{
+			p.Deliverer = delivery.New(delivery.Config{
 				Store: p.store, Retries: p.retries, Publish: p, Client: p, Seal: fixture.Unsealed{}, Now: time.Now,
 				Jitter: func() float64 { return jitter }, Log: slog.New(slog.DiscardHandler),
 			})
@@ -90,7 +90,7 @@ func (blind) Delivery(context.Context, string, boathook.DeliveryID) (boathook.De
 // Whether a retry was made already must be known before it is made.
 func TestARetryWhoseRecordCanNotBeReadIsNotMade(t *testing.T) {
 	p := newPlace(t, status(204))
-	p.Deliverer = deliver.New(deliver.Config{
+	p.Deliverer = delivery.New(delivery.Config{
 		Store: blind{p.store}, Retries: p.retries, Publish: p, Client: p, Seal: fixture.Unsealed{}, Now: time.Now,
 		Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.DiscardHandler),
 	})
