@@ -38,7 +38,7 @@ bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 run: ## serve everything on this machine, from memory
-	@go build -buildvcs=false -o .tools/boathook ./internal/cmd/local # a checkout that another user owns has no version that git would tell
+	@go build -buildvcs=false -o .tools/boathook ./internal/cmd/boathook # a checkout that another user owns has no version that git would tell
 	@exec .tools/boathook
 
 invoke-%: translate ## invoke a function with an event: make invoke-intake CASE=trigger-accepted; without CASE, list them

@@ -22,8 +22,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"boathook/events"
+	"boathook/internal/api/openapi"
 	"boathook/internal/boathook"
-	"boathook/internal/openapi"
 	"boathook/internal/testing/stack"
 )
 

@@ -42,7 +42,7 @@ class RoutesTest(DeployedTest):
         self.assertEqual(self.routes, ROUTES)
 
     def test_what_openapi_describes_is_routed_and_nothing_is_routed_that_it_does_not(self):
-        document = json.loads((ROOT / "internal/openapi/openapi.json").read_text())
+        document = json.loads((ROOT / "internal/api/openapi/openapi.json").read_text())
         methods = {"get", "put", "post", "delete", "options", "head", "patch"}
         reached = set()
         for path, item in document["paths"].items():

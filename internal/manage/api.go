@@ -22,8 +22,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"boathook/internal/api/openapi"
 	"boathook/internal/boathook"
-	"boathook/internal/openapi"
 	"boathook/internal/paths"
 	"boathook/internal/queue"
 	"boathook/internal/run"

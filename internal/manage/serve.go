@@ -16,8 +16,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"boathook/internal/api/openapi"
 	"boathook/internal/boathook"
-	"boathook/internal/openapi"
 	"boathook/internal/store"
 )
 

@@ -20,7 +20,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"boathook/internal/openapi"
+	"boathook/internal/api/openapi"
 )
 
 // Document is the OpenAPI document, and which of its answers were seen.

@@ -94,7 +94,7 @@ func onAWS(t *testing.T, i incident) waits {
 	})
 }
 
-// What internal/cmd/local has.
+// What internal/cmd/boathook has.
 const (
 	workers    = 1024
 	perWebhook = 64

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"boathook/internal/api/openapi"
 	"boathook/internal/boathook"
-	"boathook/internal/openapi"
 )
 
 // The keys below which one schema stands, or a list of them, or several by name.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"boathook/internal/openapi"
+	"boathook/internal/api/openapi"
 )
 
 // TestGeneratedClients makes clients from the API's description, by generators that

@@ -10,7 +10,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"boathook/internal/openapi"
+	"boathook/internal/api/openapi"
 )
 
 // What a reader of the document is told of every operation, whoever adds one.

@@ -13,9 +13,9 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"boathook/internal/api/openapi"
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
-	"boathook/internal/openapi"
 	"boathook/internal/preset"
 )
 
