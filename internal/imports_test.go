@@ -1,11 +1,14 @@
-// Package internal_test holds the house to its plan: imports point inward,
-// from mains to adapters to rooms to contracts to the domain.
+// Package internal_test holds the house to its plan: which package may import
+// which, and what a function's binary contains.
 package internal_test
 
 import (
 	"encoding/json"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,18 +16,113 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// What a row of [layout] can allow besides packages of the module.
 const (
-	sdk    = "github.com/aws/aws-sdk-go-v2"
-	lambda = "github.com/aws/aws-lambda-go"
+	sdk       = "github.com/aws/aws-sdk-go-v2"
+	lambda    = "github.com/aws/aws-lambda-go"
+	libraries = "libraries" // every other module
 )
 
-// rooms are what the functions do.
-var rooms = []string{"intake", "manage", "live", "sweep"}
+// A row says what a package may import besides the standard library. "x/..." is x
+// and all below it, in both columns. The most exact row of a package counts.
+type row struct {
+	path string
+	may  []string
+}
 
-// sdkUsers are the only packages below internal that import the AWS SDK.
-var sdkUsers = []string{
-	"internal/queue/sqs", "internal/seal/kms", "internal/store/dynamo", "internal/live/apigateway",
-	"internal/run/target/agentcore", "internal/run/target/lambda", "internal/run/target/once", "internal/run/target/targettest", "internal/testing/localaws", "internal/testing/stack",
+// tools are tables and tools that several services use. None knows a service, a
+// store or a queue.
+var tools = []string{
+	"internal/boathook", "internal/cache", "internal/catalogue", "internal/compress", "internal/dialect", "internal/egress",
+	"internal/metrics", "internal/paths", "internal/preset", "internal/seal", "internal/signature", libraries,
+}
+
+// contracts are what a service knows of where things are kept and queued.
+var contracts = []string{"internal/store", "internal/queue"}
+
+func and(lists ...[]string) []string { return slices.Concat(lists...) }
+
+// layout has a row for every package of the module.
+var layout = []row{
+	// The domain. It imports the standard library only.
+	{"internal/boathook", nil},
+
+	// Tables and tools.
+	{"internal/cache", []string{libraries}},
+	{"internal/catalogue", []string{"internal/boathook"}},
+	{"internal/compress", nil},
+	{"internal/dialect", []string{"internal/boathook", "internal/signature"}},
+	{"internal/egress", []string{"internal/boathook", libraries}},
+	{"internal/metrics", nil},
+	{"internal/paths", nil},
+	{"internal/preset", []string{"internal/boathook", "internal/signature"}},
+	{"internal/seal", []string{"internal/boathook", "internal/cache"}},
+	{"internal/seal/kms", []string{sdk}},
+	{"internal/signature", []string{"internal/boathook"}},
+
+	// Contracts, and what implements them.
+	{"internal/store", []string{"internal/boathook"}},
+	{"internal/store/dynamo", []string{"internal/boathook", "internal/compress", "internal/store", sdk, libraries}},
+	{"internal/store/mem", []string{"internal/boathook", "internal/store"}},
+	{"internal/store/storetest", []string{"internal/boathook", "internal/store", libraries}},
+	{"internal/queue", []string{"internal/boathook", "internal/compress"}},
+	{"internal/queue/mem", []string{"internal/queue"}},
+	{"internal/queue/queuetest", []string{"internal/queue"}},
+	{"internal/queue/sqs", []string{"internal/boathook", "internal/queue", sdk, libraries}},
+
+	// Services: what Boathook does.
+	{"internal/intake", and(tools, contracts, []string{"internal/run"})},
+	{"internal/run", and(tools, contracts, []string{"internal/run/target"})},
+	{"internal/run/target", []string{"internal/boathook", "internal/egress"}},
+	{"internal/run/target/agentcore", []string{"internal/egress", "internal/run/target", "internal/run/target/once", sdk}},
+	{"internal/run/target/lambda", []string{"internal/boathook", "internal/run/target", "internal/run/target/once", sdk}},
+	{"internal/run/target/once", []string{"internal/egress", sdk}},
+	{"internal/run/target/targettest", []string{sdk}},
+	{"internal/delivery", and(tools, contracts)},
+	{"internal/sweep", and(tools, contracts)},
+	{"internal/live", and(tools, contracts, []string{"internal/live/wstoken"})},
+	{"internal/live/apigateway", []string{"internal/boathook", "internal/egress", sdk}},
+	{"internal/live/websocket", []string{"internal/boathook", libraries}},
+	{"internal/live/wstoken", []string{"internal/boathook"}},
+
+	// Faces.
+	{"internal/manage", and(tools, contracts, []string{"internal/api/openapi", "internal/live/wstoken", "internal/run"})},
+	{"internal/api/openapi", nil},
+
+	// AWS's event shapes.
+	{"internal/lambda/httpapi", []string{lambda}},
+	{"internal/lambda/sqsbatch", []string{lambda, libraries}},
+	{"internal/lambda/websocketapi", []string{"internal/boathook", lambda}},
+
+	// Mains, which wire the rest, and what is theirs alone.
+	{"functions/...", []string{"functions/internal/...", "internal/...", sdk, lambda, libraries}},
+	{"internal/cmd/...", []string{"events", "internal/...", sdk, lambda, libraries}},
+	{"internal/cmd/boathook", []string{"internal/...", libraries}},
+
+	// Tests, and what developers' commands share with them.
+	{"internal", nil},
+	{"events", []string{"internal/boathook", "internal/dialect", "internal/seal", "internal/store"}},
+	{"internal/testing/...", []string{"events", "internal/...", sdk, lambda, libraries}},
+}
+
+// rowOf finds the most exact row of a package.
+func rowOf(path string) (row, bool) {
+	var best row
+	found := false
+	for _, r := range layout {
+		if matches(r.path, path) && (!found || len(r.path) > len(best.path)) {
+			best, found = r, true
+		}
+	}
+	return best, found
+}
+
+// matches reports whether a pattern of [layout] means a package.
+func matches(pattern, path string) bool {
+	if parent, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return path == parent || strings.HasPrefix(path, parent+"/")
+	}
+	return path == pattern
 }
 
 // pkg is what go list tells of a package.
@@ -32,13 +130,19 @@ type pkg struct {
 	ImportPath string
 	Imports    []string
 	Deps       []string
-	Standard   bool
 }
 
+// module is the prefix of this module's own packages. Its name has no dot, so it
+// looks like the standard library's.
+const module = "boathook/"
+
+// packages asks go list for every package of the module. It reads all that the answer
+// follows from first: the test's cached result is then good for as long as none
+// of those files changes.
 func packages(t *testing.T) (found []pkg) {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps,Standard", "boathook/...")
-	out, err := cmd.Output()
+	readSources(t)
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", module+"...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,41 +153,99 @@ func packages(t *testing.T) (found []pkg) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		p.ImportPath = strings.TrimPrefix(p.ImportPath, "boathook/")
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, module)
 		found = append(found, p)
 	}
 }
 
-func TestImportsPointInward(t *testing.T) {
-	all := packages(t)
-	if len(all) < 20 {
-		t.Fatalf("only %d packages were found", len(all))
+// readSources opens the module's Go files and the folders that they are in.
+func readSources(t *testing.T) {
+	t.Helper()
+	files := []string{"../go.mod", "../go.sum"}
+	for _, root := range []string{"../internal", "../functions", "../events"} {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if strings.HasSuffix(path, ".go") {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, p := range all {
-		name, inside := strings.CutPrefix(p.ImportPath, "internal/")
-		isMain := strings.HasPrefix(p.ImportPath, "functions/") || strings.HasPrefix(name, "cmd/")
+	for _, file := range files {
+		if _, err := os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// kind tells how a row of [layout] names an import; "" is the standard library.
+func kind(imported string) string {
+	own, isOwn := strings.CutPrefix(imported, module)
+	domain, _, _ := strings.Cut(imported, "/")
+	switch {
+	case isOwn:
+		return own
+	case strings.HasPrefix(imported, sdk) || strings.HasPrefix(imported, "github.com/aws/smithy-go"):
+		return sdk
+	case strings.HasPrefix(imported, lambda):
+		return lambda
+	case strings.Contains(domain, "."):
+		return libraries
+	}
+	return ""
+}
+
+func TestEachPackageImportsWhatItsRowAllows(t *testing.T) {
+	used := map[string]bool{}
+	for _, p := range packages(t) {
+		r, ok := rowOf(p.ImportPath)
+		if !ok {
+			t.Errorf("%s has no row in the layout: say what it may import", p.ImportPath)
+			continue
+		}
+		used[r.path] = true
 		for _, imported := range p.Imports {
-			switch {
-			case strings.HasPrefix(imported, sdk) && inside && !isMain && !slices.Contains(sdkUsers, p.ImportPath):
-				t.Errorf("%s imports the AWS SDK", p.ImportPath)
-			case strings.HasPrefix(imported, lambda) && inside && !isMain && !slices.Contains([]string{"lambda/httpapi", "lambda/websocketapi", "lambda/sqsbatch", "testing/localaws"}, name):
-				t.Errorf("%s imports aws-lambda-go", p.ImportPath)
-			case slices.Contains(rooms, strings.TrimPrefix(imported, "boathook/internal/")) && !isMain && name != "testing/simulation": // which wires them as a main does
-				t.Errorf("%s imports the room %s", p.ImportPath, imported)
+			k := kind(imported)
+			if k != "" && !slices.ContainsFunc(r.may, func(pattern string) bool { return matches(pattern, k) }) {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
 			}
 		}
-		if slices.Contains(rooms, name) {
-			for _, dep := range p.Deps {
-				if strings.HasPrefix(dep, sdk) || strings.HasPrefix(dep, lambda) {
-					t.Errorf("the room %s depends on %s", name, dep)
-				}
+	}
+	for _, r := range layout {
+		if !used[r.path] {
+			t.Errorf("the row %s is of no package", r.path)
+		}
+	}
+}
+
+// A service and the tools below it reach AWS by what a main hands them.
+func TestNoServiceDependsOnAWS(t *testing.T) {
+	without := []string{"internal/intake", "internal/run", "internal/delivery", "internal/sweep", "internal/live", "internal/manage"}
+	for _, p := range packages(t) {
+		if !slices.Contains(without, p.ImportPath) {
+			continue
+		}
+		for _, dep := range p.Deps {
+			if k := kind(dep); k == sdk || k == lambda {
+				t.Errorf("%s depends on %s", p.ImportPath, dep)
 			}
 		}
-		if name == "boathook" {
-			for _, imported := range p.Imports {
-				if strings.Contains(imported, ".") {
-					t.Errorf("the domain imports %s", imported)
-				}
+	}
+}
+
+// Test machinery is no part of what is deployed or run.
+func TestNoProgramContainsTestMachinery(t *testing.T) {
+	for _, p := range packages(t) {
+		deployed := strings.HasPrefix(p.ImportPath, "functions/") && !strings.HasPrefix(p.ImportPath, "functions/internal/")
+		if !deployed && p.ImportPath != "internal/cmd/boathook" {
+			continue
+		}
+		for _, dep := range p.Deps {
+			own := strings.TrimPrefix(dep, module)
+			if dep == "testing" || own == "events" || strings.HasPrefix(own, "internal/testing/") || strings.HasSuffix(own, "test") && own != dep {
+				t.Errorf("%s contains %s", p.ImportPath, dep)
 			}
 		}
 	}
@@ -118,8 +280,9 @@ func TestAFunctionImportsWhatItsRequestsNeed(t *testing.T) {
 			if strings.HasSuffix(service, "/schemas") && service != "apigatewaymanagementapi/schemas" {
 				t.Errorf("%s imports %s", function, dep)
 			}
-			// It compiles JSON Schema's own drafts: the tests have the time.
-			if strings.HasPrefix(dep, "github.com/santhosh-tekuri/jsonschema/") {
+			// It compiles JSON Schema's own drafts: the tests have the time. The API's
+			// templates and documents are the API function's alone.
+			if strings.HasPrefix(dep, "github.com/santhosh-tekuri/jsonschema/") || function != "manage" && strings.HasPrefix(dep, module+"internal/api/") {
 				t.Errorf("%s imports %s", function, dep)
 			}
 		}
