@@ -41,7 +41,7 @@ func invoke(t *testing.T, handler any, name string) []awsevents.SQSBatchItemFail
 func deliveries(t *testing.T, s *stack.Stack) []boathook.Delivery {
 	t.Helper()
 	list, _, err := s.Store.Deliveries(t.Context(), store.DeliveryQuery{
-		WorkspaceID: events.WorkspaceID, WebhookID: events.OutgoingID, Page: store.Page{Limit: 10},
+		WorkspaceID: events.WorkspaceID, WebhookID: events.OutgoingID, Page: boathook.Page{Limit: 10},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -121,7 +121,7 @@ func TestAVerifiedTriggerReadsTheDataKeyOnce(t *testing.T) {
 	res := stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](t, handler, event)
 	kept, _, err := s.Store.Requests(t.Context(), store.RequestQuery{
 		WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID, WebhookID: events.IncomingID,
-		Outcome: boathook.RequestRejected, Page: store.Page{Limit: 10},
+		Outcome: boathook.RequestRejected, Page: boathook.Page{Limit: 10},
 	})
 	if err != nil || len(kept) != 1 || res.StatusCode != http.StatusUnauthorized || kept[0].Sender.IP != "203.0.113.7" {
 		t.Errorf("a tampered body was answered %d %s; the log has %+v, %v", res.StatusCode, res.Body, kept, err)

@@ -287,7 +287,7 @@ func (c *crowd) fillRuns(t *testing.T, b *bulk, many *dynamo.Store, ago func(int
 	b.leaveOut = nil
 	for i := range manyChunks {
 		head := boathook.RunHead{ID: boathook.NewID(boathook.RunID), SourceID: c.paths["agent"], CreatedAt: ago(i)}
-		lines := []store.LogLine{{Time: ago(i), Stream: "stdout", Text: "hello"}, {Time: ago(i), Stream: "stdout", Text: strings.Repeat("x", i)}}
+		lines := []boathook.LogLine{{Time: ago(i), Stream: "stdout", Text: "hello"}, {Time: ago(i), Stream: "stdout", Text: strings.Repeat("x", i)}}
 		if err := many.AppendLog(t.Context(), head, 0, lines[:1+i%2]); err != nil {
 			t.Fatal(err)
 		}

@@ -355,5 +355,5 @@ func TestAnAgentsRunIsNotWaitedFor(t *testing.T) {
 }
 
 func (p *agentPlace) runsOfAgent() store.RunQuery {
-	return store.RunQuery{WorkspaceID: p.agent.Source.WorkspaceID, SourceID: p.agent.Source.ID, Page: store.Page{Limit: 200}}
+	return store.RunQuery{WorkspaceID: p.agent.Source.WorkspaceID, SourceID: p.agent.Source.ID, Page: boathook.Page{Limit: 200}}
 }

@@ -241,7 +241,7 @@ func TestARunIsFencedAsItsAgentIsSet(t *testing.T) {
 func (p *agentPlace) requests(t *testing.T) []boathook.Request {
 	t.Helper()
 	found, _, err := p.store.Requests(t.Context(), store.RequestQuery{
-		WorkspaceID: p.agent.Source.WorkspaceID, SourceID: p.agent.Source.ID, WebhookID: p.agent.Source.ID, Page: store.Page{Limit: 200},
+		WorkspaceID: p.agent.Source.WorkspaceID, SourceID: p.agent.Source.ID, WebhookID: p.agent.Source.ID, Page: boathook.Page{Limit: 200},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -419,7 +419,7 @@ func TestAFailingDependencyIsA503AndNothingIsHalfDone(t *testing.T) {
 				t.Errorf("answered %d %v %s", w.Code, w.Header(), w.Body)
 			}
 			list, _, err := p.store.Runs(t.Context(), store.RunQuery{
-				WorkspaceID: p.Source.WorkspaceID, SourceID: p.Source.ID, Page: store.Page{Limit: 10},
+				WorkspaceID: p.Source.WorkspaceID, SourceID: p.Source.ID, Page: boathook.Page{Limit: 10},
 			})
 			if err != nil || len(list) != 0 {
 				t.Errorf("runs left behind: %+v, %v", list, err)

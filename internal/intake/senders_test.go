@@ -80,7 +80,7 @@ func (g *guarded) process() http.Handler {
 func (g *guarded) requests(outcome boathook.RequestOutcome) []boathook.Request {
 	g.t.Helper()
 	list, next, err := g.store.Requests(g.t.Context(), store.RequestQuery{
-		WorkspaceID: g.Source.WorkspaceID, SourceID: g.Source.ID, WebhookID: g.Incoming.ID, Outcome: outcome, Page: store.Page{Limit: 1000},
+		WorkspaceID: g.Source.WorkspaceID, SourceID: g.Source.ID, WebhookID: g.Incoming.ID, Outcome: outcome, Page: boathook.Page{Limit: 1000},
 	})
 	if err != nil || next != "" {
 		g.t.Fatal(next, err)

@@ -11,7 +11,6 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/cache"
-	"boathook/internal/store"
 )
 
 const (
@@ -79,7 +78,7 @@ func (a *audience) remove(id string) {
 // returns when each has them or has had its chance. Without watchers it costs a
 // look-up every two seconds. A watcher that fails misses lines until the next
 // look-up, and one that is gone is removed; neither is an error of the run's.
-func (b *Broadcast) Lines(ctx context.Context, run boathook.RunHead, lines []store.LogLine) {
+func (b *Broadcast) Lines(ctx context.Context, run boathook.RunHead, lines []boathook.LogLine) {
 	a, err := b.audiences.Get(ctx, run.ID, func(ctx context.Context) (*audience, error) {
 		watchers, err := b.store.Watchers(ctx, run.WorkspaceID)
 		return &audience{watchers: watchers}, err
@@ -120,7 +119,7 @@ func (b *Broadcast) Lines(ctx context.Context, run boathook.RunHead, lines []sto
 
 // frames are the lines under their agent's name; an agent that was deleted
 // while it runs has none.
-func (b *Broadcast) frames(ctx context.Context, run boathook.RunHead, lines []store.LogLine) ([][]byte, error) {
+func (b *Broadcast) frames(ctx context.Context, run boathook.RunHead, lines []boathook.LogLine) ([][]byte, error) {
 	slug, err := b.slugs.Get(ctx, run.SourceID, func(ctx context.Context) (string, error) {
 		s, err := b.store.Source(ctx, run.WorkspaceID, run.SourceID)
 		if boathook.IsKind(err, boathook.NotFound) || err == nil && s.Agent == nil {

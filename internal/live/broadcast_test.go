@@ -19,7 +19,6 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/live"
-	"boathook/internal/store"
 	"boathook/internal/store/mem"
 )
 
@@ -68,15 +67,19 @@ func (th *theatre) watch(id string) {
 	must(th.t, th.store.Watch(th.t.Context(), boathook.Connection{ID: id, WorkspaceID: "ws_a", ConnectedAt: time.Now()}))
 }
 
-func (th *theatre) show(lines ...store.LogLine) {
+func (th *theatre) show(lines ...boathook.LogLine) {
 	th.t.Helper()
 	th.Lines(th.t.Context(), th.run, lines)
 }
 
 var at = time.Date(2026, 11, 21, 18, 0, 0, 123e6, time.UTC)
 
-func stdout(text string) store.LogLine { return store.LogLine{Time: at, Stream: "stdout", Text: text} }
-func stderr(text string) store.LogLine { return store.LogLine{Time: at, Stream: "stderr", Text: text} }
+func stdout(text string) boathook.LogLine {
+	return boathook.LogLine{Time: at, Stream: "stdout", Text: text}
+}
+func stderr(text string) boathook.LogLine {
+	return boathook.LogLine{Time: at, Stream: "stderr", Text: text}
+}
 
 // shown is what a client reads of a frame.
 type shown struct {
@@ -113,24 +116,24 @@ func TestTheFrameIsTheDocuments(t *testing.T) {
 func TestLinesOfOneLevelAreOneFrame(t *testing.T) {
 	long := strings.Repeat("x", 8<<10)
 	for name, tt := range map[string]struct {
-		lines []store.LogLine
+		lines []boathook.LogLine
 		want  []string // level and content
 	}{
-		"one line":      {[]store.LogLine{stdout("a")}, []string{"info a"}},
-		"three lines":   {[]store.LogLine{stdout("a"), stdout(""), stdout("c")}, []string{"info a\n\nc"}},
-		"an empty line": {[]store.LogLine{stdout("")}, []string{"info "}},
+		"one line":      {[]boathook.LogLine{stdout("a")}, []string{"info a"}},
+		"three lines":   {[]boathook.LogLine{stdout("a"), stdout(""), stdout("c")}, []string{"info a\n\nc"}},
+		"an empty line": {[]boathook.LogLine{stdout("")}, []string{"info "}},
 		"both levels, in order": {
-			[]store.LogLine{stdout("a"), stdout("b"), stderr("c"), stdout("d")}, []string{"info a\nb", "error c", "info d"},
+			[]boathook.LogLine{stdout("a"), stdout("b"), stderr("c"), stdout("d")}, []string{"info a\nb", "error c", "info d"},
 		},
 		"more than fits a frame": {
-			slices.Repeat([]store.LogLine{stdout(long)}, 7),
+			slices.Repeat([]boathook.LogLine{stdout(long)}, 7),
 			[]string{"info " + long + "\n" + long + "\n" + long, "info " + long + "\n" + long + "\n" + long, "info " + long},
 		},
 		"escapes and binary": {
-			[]store.LogLine{stdout("\x1b[31mred\x1b[0m \"q\" \\ \x00\x07\x7f"), stdout("na\u2028ïve \uFFFD 🚢")},
+			[]boathook.LogLine{stdout("\x1b[31mred\x1b[0m \"q\" \\ \x00\x07\x7f"), stdout("na\u2028ïve \uFFFD 🚢")},
 			[]string{"info \x1b[31mred\x1b[0m \"q\" \\ \x00\x07\x7f\nna\u2028ïve \uFFFD 🚢"},
 		},
-		"bytes that are no text": {[]store.LogLine{stdout("a\xff\xfeb")}, []string{"info a\uFFFD\uFFFDb"}},
+		"bytes that are no text": {[]boathook.LogLine{stdout("a\xff\xfeb")}, []string{"info a\uFFFD\uFFFDb"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			th := newTheatre(t, "a")
@@ -178,7 +181,7 @@ func TestNothingIsLostOrMovedInAHundredThousandLines(t *testing.T) {
 	th := newTheatre(t, "a")
 	var want, got []string
 	for from := 0; from < 100_000; from += 1000 {
-		var lines []store.LogLine
+		var lines []boathook.LogLine
 		for i := from; i < from+1000; i++ {
 			line := stdout(fmt.Sprintf("line %d %s", i, strings.Repeat("\x1b", i%50)))
 			if i%7 == 0 {

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 )
 
 // maxFrame is the longest frame that is sent: below 32 KiB, which is what API
@@ -43,14 +42,14 @@ type logPayload struct {
 }
 
 // logFrames are the frames of an agent's lines, in their order.
-func logFrames(agent string, run boathook.RunHead, lines []store.LogLine) (frames [][]byte, err error) {
+func logFrames(agent string, run boathook.RunHead, lines []boathook.LogLine) (frames [][]byte, err error) {
 	encode := func(p passage) ([]byte, error) {
 		return frame{Type: "agent.log", Channel: channelOf(run.WorkspaceID), Payload: logPayload{
 			TS: boathook.Time{Time: p.at}, Level: p.level, Agent: agent, AgentID: run.SourceID,
-			Event: store.LogEvent, Content: p.text, Metadata: map[string]string{"run_id": run.ID},
+			Event: boathook.LogEvent, Content: p.text, Metadata: map[string]string{"run_id": run.ID},
 		}}.encode()
 	}
-	around, err := encode(passage{at: time.Unix(0, 0), level: store.LogLine{Stream: "stderr"}.Level()})
+	around, err := encode(passage{at: time.Unix(0, 0), level: boathook.LogLine{Stream: "stderr"}.Level()})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +73,7 @@ type passage struct {
 // passages joins lines of one level that follow one another, as many as have
 // room in so many bytes of JSON. A line for which there is not enough room, as
 // one of control characters may be, is a passage for each part.
-func passages(lines []store.LogLine, room int) iter.Seq[passage] {
+func passages(lines []boathook.LogLine, room int) iter.Seq[passage] {
 	return func(yield func(passage) bool) {
 		var open passage
 		var parts []string

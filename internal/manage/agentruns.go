@@ -112,7 +112,7 @@ func (h *Handler) agentRuns(ctx context.Context, c call, _ none) ([]agentRunView
 		if invalid == nil && !nothing {
 			heads, _, err = h.cfg.Store.RunHeads(ctx, store.RunQuery{
 				WorkspaceID: q.WorkspaceID, SourceID: id, Statuses: q.Statuses,
-				Page: store.Page{Limit: q.Limit, Look: store.MaxCounted},
+				Page: boathook.Page{Limit: q.Limit, Look: store.MaxCounted},
 			})
 		}
 		return err
@@ -165,7 +165,7 @@ func (h *Handler) allAgentRuns(ctx context.Context, c call, _ none) (page agentR
 		q.Limit = 0
 	}
 	var heads []boathook.RunHead
-	var counts store.RunCounts
+	var counts boathook.RunCounts
 	err = beside(func() error {
 		if q.SourceID == "" {
 			return nil
@@ -223,7 +223,7 @@ func (h *Handler) agentLog(ctx context.Context, c call, _ none) ([]agentLogView,
 		Limit: c.clamped("limit", 1, maxLogLines, defaultLogLines), Skip: c.clamped("offset", 0, maxLogOffset, 0),
 	}
 	var agent boathook.Source
-	var lines []store.AgentLine
+	var lines []boathook.AgentLine
 	err := beside(func() (err error) {
 		agent, err = h.agentByID(ctx, c, q.AgentID)
 		return err
@@ -231,10 +231,10 @@ func (h *Handler) agentLog(ctx context.Context, c call, _ none) ([]agentLogView,
 		lines, err = h.cfg.Store.AgentLog(ctx, q)
 		return err
 	})
-	return viewList(lines, "", func(l store.AgentLine) agentLogView {
+	return viewList(lines, "", func(l boathook.AgentLine) agentLogView {
 		return agentLogView{
 			Time: boathook.Time{Time: l.Time}, Level: l.Level(), Agent: agent.Agent.Slug,
-			Event: store.LogEvent, Content: l.Text, Metadata: logMetadata{l.RunID},
+			Event: boathook.LogEvent, Content: l.Text, Metadata: logMetadata{l.RunID},
 		}
 	}).Data, err
 }

@@ -14,7 +14,6 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/seal"
-	"boathook/internal/store"
 )
 
 type agentView struct {
@@ -400,7 +399,7 @@ const maxAgents = 1000
 // those of the crew that "crew_id" names.
 func (h *Handler) allAgents(ctx context.Context, c call, _ none) ([]crewshipAgentView, error) {
 	var agents, crews []boathook.Source
-	only, page := c.URL.Query().Get("crew_id"), store.Page{Limit: maxAgents}
+	only, page := c.URL.Query().Get("crew_id"), boathook.Page{Limit: maxAgents}
 	err := beside(func() (err error) {
 		if only == "" {
 			agents, err = h.cfg.Store.Agents(ctx, c.workspace, maxAgents)

@@ -270,7 +270,7 @@ func (a *api) agentRun(agent, id string, o *boathook.Outcome) {
 }
 
 // append stores lines that a run, which begins now, of the agent at a path prints.
-func (a *api) append(agent, id string, first int, lines []store.LogLine) {
+func (a *api) append(agent, id string, first int, lines []boathook.LogLine) {
 	a.t.Helper()
 	if err := a.store.AppendLog(a.t.Context(), boathook.RunHead{ID: id, SourceID: idOf(agent), CreatedAt: a.clock.Now()}, first, lines); err != nil {
 		a.t.Fatal(err)
@@ -566,9 +566,9 @@ func TestAnAgentsLogIsThatOfItsRunsNewestFirst(t *testing.T) {
 		t.Errorf("without runs: %s", got)
 	}
 	write := func(id string, first int, texts ...string) {
-		var lines []store.LogLine
+		var lines []boathook.LogLine
 		for _, text := range texts {
-			lines = append(lines, store.LogLine{Time: a.clock.Now(), Stream: "stdout", Text: text})
+			lines = append(lines, boathook.LogLine{Time: a.clock.Now(), Stream: "stdout", Text: text})
 		}
 		a.append(agent, id, first, lines)
 	}
@@ -612,9 +612,9 @@ func TestAnAgentsLogIsThatOfItsRunsNewestFirst(t *testing.T) {
 func TestALongLogOfAnAgentEndsEarly(t *testing.T) {
 	a := newAPI(t)
 	agent := a.agent()
-	var lines []store.LogLine
+	var lines []boathook.LogLine
 	for range 500 {
-		lines = append(lines, store.LogLine{Time: a.clock.Now(), Stream: "stderr", Text: strings.Repeat("\x01", boathook.MaxLogLine)})
+		lines = append(lines, boathook.LogLine{Time: a.clock.Now(), Stream: "stderr", Text: strings.Repeat("\x01", boathook.MaxLogLine)})
 	}
 	for first := range 10 {
 		a.append(agent, "run_a", 50*first, lines[50*first:50*first+50])

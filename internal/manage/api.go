@@ -47,11 +47,11 @@ type Store interface {
 	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
 	Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error)
 	RunHeads(ctx context.Context, q store.RunQuery) (heads []boathook.RunHead, next string, err error)
-	CountedRuns(ctx context.Context, q store.CountQuery) (heads []boathook.RunHead, counts store.RunCounts, err error)
+	CountedRuns(ctx context.Context, q store.CountQuery) (heads []boathook.RunHead, counts boathook.RunCounts, err error)
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
-	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error)
-	AgentLog(ctx context.Context, q store.AgentLogQuery) ([]store.AgentLine, error)
+	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []boathook.LogLine, err error)
+	AgentLog(ctx context.Context, q store.AgentLogQuery) ([]boathook.AgentLine, error)
 
 	PinEvent(ctx context.Context, p store.EventPin) (store.EventPin, error)
 	MarkEventPublished(ctx context.Context, workspaceID, id string, deliveries []int) error

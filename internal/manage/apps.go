@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 )
 
 // appView is an app as Capawesome Cloud's SDKs type it. A workspace takes the part
@@ -116,7 +115,7 @@ func (h *Handler) listApps(ctx context.Context, c call, _ none) ([]appView, erro
 	name, query := c.URL.Query().Get("name"), strings.ToLower(c.URL.Query().Get("query"))
 	views := []appView{}
 	for cursor := ""; ; {
-		apps, next, err := h.cfg.Store.Sources(ctx, c.workspace, boathook.App, store.Page{Limit: appsPage, Cursor: cursor})
+		apps, next, err := h.cfg.Store.Sources(ctx, c.workspace, boathook.App, boathook.Page{Limit: appsPage, Cursor: cursor})
 		if err != nil {
 			return nil, err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 )
 
 type crewView struct {
@@ -74,7 +73,7 @@ func (h *Handler) deleteCrew(ctx context.Context, c call, _ none) (none, error) 
 	if err != nil {
 		return none{}, err
 	}
-	agents, next, err := h.cfg.Store.CrewAgents(ctx, c.workspace, s.ID, store.Page{Limit: 1})
+	agents, next, err := h.cfg.Store.CrewAgents(ctx, c.workspace, s.ID, boathook.Page{Limit: 1})
 	if err != nil {
 		return none{}, err
 	}

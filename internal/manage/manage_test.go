@@ -376,7 +376,7 @@ type failing struct{ store.Store }
 
 var errStore = errors.New("the cause, with a table's name")
 
-func (failing) Sources(context.Context, string, boathook.SourceKind, store.Page) ([]boathook.Source, string, error) {
+func (failing) Sources(context.Context, string, boathook.SourceKind, boathook.Page) ([]boathook.Source, string, error) {
 	return nil, "", errStore
 }
 
@@ -386,7 +386,7 @@ func (failing) Runs(context.Context, store.RunQuery) ([]boathook.Run, string, er
 
 func (failing) AnyActive(context.Context, string) (bool, error) { return false, errStore }
 
-func (failing) Log(context.Context, string, int, int) (int, []store.LogLine, error) {
+func (failing) Log(context.Context, string, int, int) (int, []boathook.LogLine, error) {
 	return 0, nil, errStore
 }
 

@@ -93,7 +93,7 @@ func (h *Handler) recoverOutgoing(ctx context.Context, c call, in recovery) (rec
 func (in recovery) query(w boathook.OutgoingWebhook, now time.Time) (q store.DeliveryQuery, err error) {
 	q = store.DeliveryQuery{
 		WorkspaceID: w.WorkspaceID, WebhookID: w.ID, Statuses: in.Statuses, Until: now,
-		Page: store.Page{Limit: recoverLimit, Cursor: in.Cursor},
+		Page: boathook.Page{Limit: recoverLimit, Cursor: in.Cursor},
 	}
 	if q.Since, err = parseTime("since", in.Since); err != nil {
 		return q, err

@@ -227,9 +227,9 @@ func (a *api) running() string {
 
 func (a *api) print(run string, first int, texts ...string) {
 	a.t.Helper()
-	var lines []store.LogLine
+	var lines []boathook.LogLine
 	for _, text := range texts {
-		lines = append(lines, store.LogLine{Time: a.clock.Now(), Stream: "stdout", Text: text})
+		lines = append(lines, boathook.LogLine{Time: a.clock.Now(), Stream: "stdout", Text: text})
 	}
 	if err := a.store.AppendLog(a.t.Context(), boathook.RunHead{ID: run}, first, lines); err != nil {
 		a.t.Fatal(err)

@@ -18,7 +18,6 @@ import (
 
 	"boathook/internal/api/openapi"
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 )
 
 // maxBody is the longest body of a request, in bytes.
@@ -126,9 +125,9 @@ const (
 )
 
 // page is the part of a list that the request asks for.
-func (c call) page() (store.Page, error) {
+func (c call) page() (boathook.Page, error) {
 	limit, err := c.number("limit", defaultLimit, 1, maxLimit)
-	return store.Page{Limit: limit, Cursor: c.URL.Query().Get("cursor")}, err
+	return boathook.Page{Limit: limit, Cursor: c.URL.Query().Get("cursor")}, err
 }
 
 // number is a parameter of the query within bounds, or unset where it is not
@@ -174,7 +173,7 @@ func (p place) cursor() string { return fmt.Sprintf("%d.%s", p.at.UnixMilli(), p
 
 // cut takes a page of a list that the store gives whole, newest first. The
 // cursor is the place of the last item before the page, which may be gone.
-func cut[T any](items []T, p store.Page, placeOf func(T) place) (page []T, next string, err error) {
+func cut[T any](items []T, p boathook.Page, placeOf func(T) place) (page []T, next string, err error) {
 	slices.SortFunc(items, func(a, b T) int {
 		if placeOf(a).behind(placeOf(b)) {
 			return 1

@@ -397,7 +397,7 @@ func setLinks(w http.ResponseWriter, links []string) {
 // showHook is a hook with what came of its newest delivery.
 func (h *Handler) showHook(ctx context.Context, c call, repository boathook.Source, w boathook.OutgoingWebhook) (hookView, error) {
 	newest, _, err := h.cfg.Store.Deliveries(ctx, store.DeliveryQuery{
-		WorkspaceID: w.WorkspaceID, WebhookID: w.ID, Page: store.Page{Limit: 1},
+		WorkspaceID: w.WorkspaceID, WebhookID: w.ID, Page: boathook.Page{Limit: 1},
 	})
 	if err != nil {
 		return hookView{}, err
@@ -564,7 +564,7 @@ func (h *Handler) listHookDeliveries(w http.ResponseWriter, c call) error {
 	}
 	deliveries, next, err := h.cfg.Store.Deliveries(c.Context(), store.DeliveryQuery{
 		WorkspaceID: c.workspace, WebhookID: hook.ID,
-		Page: store.Page{Limit: c.perPage(), Cursor: c.URL.Query().Get("cursor")},
+		Page: boathook.Page{Limit: c.perPage(), Cursor: c.URL.Query().Get("cursor")},
 	})
 	if err != nil {
 		return err
@@ -609,7 +609,7 @@ func (h *Handler) numberedDelivery(ctx context.Context, w boathook.OutgoingWebho
 	second := boathook.NumberTime(number)
 	deliveries, next, err := h.cfg.Store.Deliveries(ctx, store.DeliveryQuery{
 		WorkspaceID: w.WorkspaceID, WebhookID: w.ID, Since: second, Until: second.Add(time.Second),
-		Page: store.Page{Limit: store.MaxCounted, Look: store.MaxCounted},
+		Page: boathook.Page{Limit: store.MaxCounted, Look: store.MaxCounted},
 	})
 	if err != nil {
 		return found, err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 )
 
 type workspaceView struct {
@@ -117,7 +116,7 @@ func (h *Handler) deleteWorkspace(ctx context.Context, c call, _ none) (none, er
 		return none{}, err
 	}
 	for {
-		tokens, _, err := h.cfg.Store.Tokens(ctx, id, store.Page{Limit: maxLimit})
+		tokens, _, err := h.cfg.Store.Tokens(ctx, id, boathook.Page{Limit: maxLimit})
 		if err != nil {
 			return none{}, err
 		}
@@ -136,7 +135,7 @@ func (h *Handler) deleteWorkspace(ctx context.Context, c call, _ none) (none, er
 // wantEmpty refuses a workspace that has sources. Agents are their crew's.
 func (h *Handler) wantEmpty(ctx context.Context, workspaceID string) error {
 	for _, kind := range []boathook.SourceKind{boathook.Deployment, boathook.Crew, boathook.Repository, boathook.App} {
-		found, _, err := h.cfg.Store.Sources(ctx, workspaceID, kind, store.Page{Limit: 1})
+		found, _, err := h.cfg.Store.Sources(ctx, workspaceID, kind, boathook.Page{Limit: 1})
 		if err != nil {
 			return err
 		}

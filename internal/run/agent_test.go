@@ -187,7 +187,7 @@ type watched struct {
 }
 
 func (w *watched) from(start time.Time) watcher {
-	return func(_ context.Context, _ boathook.RunHead, lines []store.LogLine) {
+	return func(_ context.Context, _ boathook.RunHead, lines []boathook.LogLine) {
 		var texts []string
 		for _, l := range lines {
 			texts = append(texts, l.Text)
@@ -232,7 +232,7 @@ func TestAWatcherThatNeverReadsDoesNotSlowARun(t *testing.T) {
 			}
 			return target.Result{}
 		})
-		p.watch = func(ctx context.Context, _ boathook.RunHead, _ []store.LogLine) { <-ctx.Done() }
+		p.watch = func(ctx context.Context, _ boathook.RunHead, _ []boathook.LogLine) { <-ctx.Done() }
 		_, r := p.acceptAgent(t, `{}`)
 		start := time.Now()
 		must(t, p.Handle(t.Context(), message(t, r)))
@@ -268,7 +268,7 @@ func TestASlowWatcherIsToldWhatItMissed(t *testing.T) {
 		})
 		var last string
 		calls := 0
-		p.watch = func(_ context.Context, _ boathook.RunHead, lines []store.LogLine) {
+		p.watch = func(_ context.Context, _ boathook.RunHead, lines []boathook.LogLine) {
 			if calls++; calls == 1 {
 				time.Sleep(2 * time.Second)
 			}
@@ -287,7 +287,7 @@ func TestADeploymentsRunIsNotShownToWatchers(t *testing.T) {
 		log.Line(target.Stdout, "line")
 		return target.Result{}
 	})
-	p.watch = func(context.Context, boathook.RunHead, []store.LogLine) { t.Error("lines were shown") }
+	p.watch = func(context.Context, boathook.RunHead, []boathook.LogLine) { t.Error("lines were shown") }
 	_, body := p.accept(t, `{}`)
 	must(t, p.Handle(t.Context(), body))
 }

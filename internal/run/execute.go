@@ -25,7 +25,7 @@ type Store interface {
 	ClaimRun(ctx context.Context, id string, c boathook.Claim, startedAt time.Time) (boathook.RunHead, error)
 	RenewLease(ctx context.Context, id string, c boathook.Claim) (cancel bool, err error)
 	FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error)
-	AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []store.LogLine) error
+	AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []boathook.LogLine) error
 	PutDue(ctx context.Context, d store.Due) error
 }
 
@@ -47,7 +47,7 @@ type Stream interface {
 	// before was under way, 256 KiB at most. It may take its time, until ctx
 	// ends, and lose lines: the run does not wait for it, and the stored log is
 	// the one that is whole.
-	Lines(ctx context.Context, run boathook.RunHead, lines []store.LogLine)
+	Lines(ctx context.Context, run boathook.RunHead, lines []boathook.LogLine)
 }
 
 // Executor executes runs. Make it with [New].

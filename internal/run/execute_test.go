@@ -70,7 +70,7 @@ func (f *faulty) FinishRun(ctx context.Context, id string, c boathook.Claim, o b
 	return head, err
 }
 
-func (f *faulty) AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []store.LogLine) error {
+func (f *faulty) AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []boathook.LogLine) error {
 	if err := f.before("AppendLog"); err != nil {
 		return err
 	}
@@ -95,9 +95,9 @@ type place struct {
 }
 
 // watcher is a stream made of a function.
-type watcher func(ctx context.Context, run boathook.RunHead, lines []store.LogLine)
+type watcher func(ctx context.Context, run boathook.RunHead, lines []boathook.LogLine)
 
-func (p *place) Lines(ctx context.Context, run boathook.RunHead, lines []store.LogLine) {
+func (p *place) Lines(ctx context.Context, run boathook.RunHead, lines []boathook.LogLine) {
 	if p.watch != nil {
 		p.watch(ctx, run, lines)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/run/target"
-	"boathook/internal/store"
 )
 
 const (
@@ -28,7 +27,7 @@ type liveLog struct {
 	run    boathook.RunHead
 
 	mu     sync.Mutex
-	lines  []store.LogLine
+	lines  []boathook.LogLine
 	size   int // bytes of text in lines
 	missed int // lines that did not fit
 
@@ -55,7 +54,7 @@ func newLiveLog(ctx context.Context, stream Stream, run boathook.RunHead) *liveL
 }
 
 // take never waits.
-func (l *liveLog) take(line store.LogLine) {
+func (l *liveLog) take(line boathook.LogLine) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.size+len(line.Text) > maxUnshown {
@@ -114,7 +113,7 @@ func (l *liveLog) flush(ctx context.Context) {
 		return
 	}
 	if missed > 0 {
-		lines = append(lines, store.LogLine{
+		lines = append(lines, boathook.LogLine{
 			Time: lines[len(lines)-1].Time, Stream: target.Stderr,
 			Text: fmt.Sprintf("[boathook: %d lines came too fast to be shown, the log has them]", missed),
 		})

@@ -33,9 +33,9 @@ func TestARowThatIsNotToMoveStays(t *testing.T) {
 
 func TestALostRunTellsHowLongItsLogIs(t *testing.T) {
 	k := keep(t, true)
-	line := store.LogLine{Time: k.now, Stream: "stdout", Text: "working"}
-	must(t, k.store.AppendLog(t.Context(), k.run.RunHead, 0, []store.LogLine{line, line}))
-	must(t, k.store.AppendLog(t.Context(), k.run.RunHead, 2, []store.LogLine{line}))
+	line := boathook.LogLine{Time: k.now, Stream: "stdout", Text: "working"}
+	must(t, k.store.AppendLog(t.Context(), k.run.RunHead, 0, []boathook.LogLine{line, line}))
+	must(t, k.store.AppendLog(t.Context(), k.run.RunHead, 2, []boathook.LogLine{line}))
 	k.now = k.due.At
 	must(t, k.tend(t))
 	head, err := k.store.RunHead(t.Context(), k.run.ID)

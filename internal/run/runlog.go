@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 )
 
 const (
@@ -31,11 +30,11 @@ type logWriter struct {
 	now   func() time.Time
 	log   *slog.Logger
 
-	lines chan store.LogLine
+	lines chan boathook.LogLine
 	done  chan struct{}
 
 	// Only the storing goroutine touches these until done.
-	chunk  []store.LogLine
+	chunk  []boathook.LogLine
 	size   int // of the lines in chunk
 	stored int // lines before chunk
 	total  int // the size of all lines taken
@@ -44,7 +43,7 @@ type logWriter struct {
 func newLogWriter(ctx context.Context, c *Config, run boathook.RunHead) *logWriter {
 	w := &logWriter{
 		ctx: ctx, store: c.Store, run: run, now: c.Now, log: c.Log,
-		lines: make(chan store.LogLine, 256), done: make(chan struct{}),
+		lines: make(chan boathook.LogLine, 256), done: make(chan struct{}),
 	}
 	if run.OfAgent() {
 		w.live = newLiveLog(ctx, c.Stream, run)
@@ -55,7 +54,7 @@ func newLogWriter(ctx context.Context, c *Config, run boathook.RunHead) *logWrit
 
 // Line takes one line; it waits while the store is far behind.
 func (w *logWriter) Line(stream, text string) {
-	w.lines <- store.LogLine{Time: w.now(), Stream: stream, Text: text}
+	w.lines <- boathook.LogLine{Time: w.now(), Stream: stream, Text: text}
 }
 
 // close stores what is left and tells how many lines the log has. No line may
@@ -114,7 +113,7 @@ func (w *logWriter) storeLines() {
 
 // take adds a line to the chunk. Beyond the run's limit it says so once and
 // drops the rest.
-func (w *logWriter) take(line store.LogLine) bool {
+func (w *logWriter) take(line boathook.LogLine) bool {
 	if w.total > boathook.MaxRunLog {
 		return false
 	}

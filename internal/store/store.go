@@ -54,19 +54,9 @@ const MaxPageBytes = 2 << 20
 // enough to find what is one in ten, of at most a few MB to read.
 const MaxLook = 2000
 
-// Page asks for a part of a list. What the list selects may be rare among what
-// it has to look through, so a page also ends once it has looked at many objects:
-// it may hold fewer than its limit, or none, and still have a next one. The list
-// ends with the page that has no cursor.
-type Page struct {
-	Limit  int    // at least 1; at most 200 where inputs and outputs are read
-	Cursor string // empty, or the one that the part before gave
-	Look   int    // about how many objects to look at, in all; 0: MaxLook
-}
-
-// Share is what the page asks of one of several lists that are merged: it looks
-// at its share of them, and at a whole page at least.
-func (p Page) Share(lists int) Page {
+// Share is what a page asks of one of several lists that are merged: it looks at
+// its share of them, and at a whole page at least.
+func Share(p boathook.Page, lists int) boathook.Page {
 	p.Look = max(cmp.Or(p.Look, MaxLook)/lists, p.Limit)
 	return p
 }
@@ -77,7 +67,7 @@ type Workspaces interface {
 	PutWorkspace(ctx context.Context, w boathook.Workspace) error
 	Workspace(ctx context.Context, id string) (boathook.Workspace, error)
 	// Workspaces lists all there are, newest first.
-	Workspaces(ctx context.Context, p Page) (workspaces []boathook.Workspace, next string, err error)
+	Workspaces(ctx context.Context, p boathook.Page) (workspaces []boathook.Workspace, next string, err error)
 	// DeleteWorkspace removes a workspace that has neither sources nor tokens;
 	// Conflict if it has any. Its records stay until they expire.
 	DeleteWorkspace(ctx context.Context, id string) error
@@ -89,7 +79,7 @@ type Tokens interface {
 	// TokenByHash finds the token that a caller holds, in any workspace.
 	TokenByHash(ctx context.Context, hash [sha256.Size]byte) (boathook.Token, error)
 	// Tokens lists a workspace's, newest first.
-	Tokens(ctx context.Context, workspaceID string, p Page) (tokens []boathook.Token, next string, err error)
+	Tokens(ctx context.Context, workspaceID string, p boathook.Page) (tokens []boathook.Token, next string, err error)
 	Token(ctx context.Context, workspaceID, id string) (boathook.Token, error)
 	// DeleteToken revokes: the look-up by hash is removed first.
 	DeleteToken(ctx context.Context, workspaceID, id string) error
@@ -105,9 +95,9 @@ type Sources interface {
 	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
 	// Sources lists a workspace's sources of a kind, newest first: of any kind but
 	// agents, which are listed by crew.
-	Sources(ctx context.Context, workspaceID string, kind boathook.SourceKind, p Page) (sources []boathook.Source, next string, err error)
+	Sources(ctx context.Context, workspaceID string, kind boathook.SourceKind, p boathook.Page) (sources []boathook.Source, next string, err error)
 	// CrewAgents lists a crew's agents, newest first.
-	CrewAgents(ctx context.Context, workspaceID, crewID string, p Page) (agents []boathook.Source, next string, err error)
+	CrewAgents(ctx context.Context, workspaceID, crewID string, p boathook.Page) (agents []boathook.Source, next string, err error)
 	// Agents lists a workspace's agents, crew by crew, the crews' ids descending, the
 	// newest of each first: limit of them at most, and no more than fit one answer of
 	// the database, about 1 MB.
@@ -129,7 +119,7 @@ type Sources interface {
 	Live(ctx context.Context, sourceID string) (map[boathook.Environment]boathook.LiveVersion, error)
 	Version(ctx context.Context, sourceID, id string) (boathook.Version, error)
 	// Versions lists a source's, newest first.
-	Versions(ctx context.Context, sourceID string, p Page) (versions []boathook.Version, next string, err error)
+	Versions(ctx context.Context, sourceID string, p boathook.Page) (versions []boathook.Version, next string, err error)
 }
 
 // ErrIncomplete is the error of a list that lacks a record which can't be read. The
@@ -245,7 +235,7 @@ type Runs interface {
 	RunHeads(ctx context.Context, q RunQuery) (heads []boathook.RunHead, next string, err error)
 	// CountedRuns counts the newest [MaxCounted] runs, and gives the heads of a page
 	// of them.
-	CountedRuns(ctx context.Context, q CountQuery) (heads []boathook.RunHead, counts RunCounts, err error)
+	CountedRuns(ctx context.Context, q CountQuery) (heads []boathook.RunHead, counts boathook.RunCounts, err error)
 	// AnyActive reports whether a source has a run that is not over, however
 	// old it is and however many came after it. It may say so wrongly while many
 	// runs have expired without an end.
@@ -278,7 +268,7 @@ type RunQuery struct {
 	SourceID    string
 	Environment boathook.Environment
 	Statuses    []boathook.RunStatus // any of them
-	Page
+	boathook.Page
 }
 
 // CountQuery asks for counts of runs, and for a page of them.
@@ -290,12 +280,6 @@ type CountQuery struct {
 	Statuses    []boathook.RunStatus // of the page: any of them; none: all
 	Skip        int                  // how many to leave out before the page
 	Limit       int                  // of the page: 0 to 100
-}
-
-// RunCounts are of runs, whatever their status.
-type RunCounts struct {
-	ByStatus map[boathook.RunStatus]int // a running one counts as pending
-	Since    int                        // created at a time or later
 }
 
 // RequestSlots is how many requests that were rejected are kept of an incoming
@@ -310,7 +294,7 @@ type RequestQuery struct {
 	SourceID    string
 	WebhookID   string // or the agent's id, which is the source's too
 	Outcome     boathook.RequestOutcome
-	Page
+	boathook.Page
 }
 
 // Started reports whether a run of the source, which has a webhook or is an agent's,
@@ -335,25 +319,6 @@ type Requests interface {
 // at. Lists that can't say that there is more go about as far.
 const MaxCounted = 10_000
 
-// LogLine is one line that a run printed.
-type LogLine struct {
-	Time   time.Time
-	Stream string // "stdout" or "stderr"
-	Text   string // at most [boathook.MaxLogLine] bytes of UTF-8
-}
-
-// Size is how much a line counts in limits, in bytes: an empty one takes room
-// too.
-func (l LogLine) Size() int { return len(l.Text) + 64 }
-
-// Level is how grave the line is: what a program prints to stderr is an error.
-func (l LogLine) Level() string {
-	if l.Stream == "stderr" {
-		return "error"
-	}
-	return "info"
-}
-
 // MaxChunks is how far the log of an agent goes back, in chunks of its runs' logs.
 const MaxChunks = 5000
 
@@ -362,17 +327,8 @@ type AgentLogQuery struct {
 	AgentID  string
 	Skip     int // how many lines to leave out
 	Limit    int // of lines: 1 to 500
-	MaxBytes int // of [LogLine.Size]
+	MaxBytes int // of [boathook.LogLine.Size]
 }
-
-// AgentLine is a line of an agent's log.
-type AgentLine struct {
-	LogLine
-	RunID string
-}
-
-// LogEvent is what the live log and the log of an agent call a line.
-const LogEvent = "output"
 
 // Logs are what runs print.
 type Logs interface {
@@ -381,17 +337,17 @@ type Logs interface {
 	// with the same first replaces the one before: its writer did not learn
 	// that it was stored, and has more lines by now. Of the head it needs the id, the
 	// source and the creation time: those of an agent's run are in its agent's log too.
-	AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []LogLine) error
+	AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []boathook.LogLine) error
 	// Log returns whole chunks that hold the line from and those after it,
-	// and stops after about maxBytes of [LogLine.Size]. first is the number of the
+	// and stops after about maxBytes of [boathook.LogLine.Size]. first is the number of the
 	// first line returned, which may be before from.
-	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []LogLine, err error)
+	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []boathook.LogLine, err error)
 	// LogLines counts the lines that are stored.
 	LogLines(ctx context.Context, runID string) (int, error)
 	// AgentLog gives lines of an agent's runs: of its newest run first, and of each
 	// run the last line first. Nothing tells whether there are more: it looks at the
 	// newest [MaxChunks] chunks, and ends early after about [AgentLogQuery.MaxBytes].
-	AgentLog(ctx context.Context, q AgentLogQuery) ([]AgentLine, error)
+	AgentLog(ctx context.Context, q AgentLogQuery) ([]boathook.AgentLine, error)
 }
 
 // EventPin is what a caller's event id stands for, or an idempotency key: the
@@ -424,7 +380,7 @@ type DeliveryQuery struct {
 	EventType   boathook.EventType
 	Since       time.Time // of events that happened then or later
 	Until       time.Time // of events that happened before
-	Page
+	boathook.Page
 }
 
 // AttemptQuery asks for a part of a webhook's attempts.

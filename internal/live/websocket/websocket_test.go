@@ -18,7 +18,6 @@ import (
 	"boathook/internal/live"
 	"boathook/internal/live/websocket"
 	"boathook/internal/live/wstoken"
-	"boathook/internal/store"
 	"boathook/internal/store/mem"
 )
 
@@ -244,7 +243,7 @@ func TestAThousandWatchers(t *testing.T) {
 	run := boathook.RunHead{ID: "run_a", WorkspaceID: "ws_a", SourceID: "agent_a"}
 	const flushes = 20
 	for i := range flushes {
-		broadcast.Lines(t.Context(), run, []store.LogLine{{Time: time.Now(), Stream: "stdout", Text: fmt.Sprint("line ", i)}})
+		broadcast.Lines(t.Context(), run, []boathook.LogLine{{Time: time.Now(), Stream: "stdout", Text: fmt.Sprint("line ", i)}})
 	}
 	var reading sync.WaitGroup
 	for _, conn := range conns {

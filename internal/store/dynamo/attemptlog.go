@@ -64,7 +64,7 @@ func (s *Store) AttemptLog(ctx context.Context, q store.AttemptQuery) ([]store.A
 // attemptRows are the attempts that a query asks for, as the deliveries count them.
 func (s *Store) attemptRows(ctx context.Context, q store.AttemptQuery) (rows []attemptRow, err error) {
 	lists := s.webhookLists(list{table: s.config.RecordsTable, columns: attemptColumns}, q.WorkspaceID, q.WebhookID)
-	share := store.Page{Limit: q.Skip + q.Limit, Look: store.MaxCounted}.Share(len(lists))
+	share := store.Share(boathook.Page{Limit: q.Skip + q.Limit, Look: store.MaxCounted}, len(lists))
 	deliveries, edge, err := lookAll(ctx, s, "", share, func(it deliveryItem) bool {
 		return it.WebhookID == q.WebhookID && it.Attempts > 0
 	}, lists)

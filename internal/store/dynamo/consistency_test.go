@@ -74,7 +74,7 @@ func (s strict) Do(r *http.Request) (*http.Response, error) {
 
 // The first request of each method that reads, without an emulator.
 func TestWhatWasJustWrittenIsSeen(t *testing.T) {
-	ctx, page := t.Context(), store.Page{Limit: 1}
+	ctx, page := t.Context(), boathook.Page{Limit: 1}
 	d := delivery(nil)
 	for name, call := range map[string]func(s *dynamo.Store){
 		"Workspace":       func(s *dynamo.Store) { _, _ = s.Workspace(ctx, "ws_a") },

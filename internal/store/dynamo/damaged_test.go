@@ -105,7 +105,7 @@ func TestAListLeavesOutWhatCantBeRead(t *testing.T) {
 		good = "aaaaaaaaaaaaaaaaaaaaaaaa"
 		bad  = "zzzzzzzzzzzzzzzzzzzzzzzz"
 	)
-	page := store.Page{Limit: 10}
+	page := boathook.Page{Limit: 10}
 	d := newDamaged(t)
 	ctx := t.Context()
 	put := func(errs ...error) {
@@ -143,7 +143,7 @@ func TestAListLeavesOutWhatCantBeRead(t *testing.T) {
 			d.CreateRun(ctx, run),
 			d.PutRequest(ctx, i, rejected("req_"+id)),
 			d.RecordAttempt(ctx, []boathook.Delivery{wholeDelivery, damagedDelivery}[i], attempt(1)),
-			d.AppendLog(ctx, boathook.RunHead{ID: "run_" + id, SourceID: "agent_a", CreatedAt: now}, i, []store.LogLine{{Text: id}}),
+			d.AppendLog(ctx, boathook.RunHead{ID: "run_" + id, SourceID: "agent_a", CreatedAt: now}, i, []boathook.LogLine{{Text: id}}),
 		)
 	}
 	for _, c := range []struct {
@@ -182,7 +182,7 @@ func TestAListLeavesOutWhatCantBeRead(t *testing.T) {
 		}},
 		{"an agent's log", "log#000000001", "b", []string{good}, func() ([]string, string, error) {
 			lines, err := d.AgentLog(ctx, store.AgentLogQuery{AgentID: "agent_a", Limit: 10, MaxBytes: 1 << 20})
-			return named(lines, "", err)(func(l store.AgentLine) string { return l.Text })
+			return named(lines, "", err)(func(l boathook.AgentLine) string { return l.Text })
 		}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -251,7 +251,7 @@ func TestARunIsShownWithoutWhatIsMissingOfIt(t *testing.T) {
 			}
 			c.damage(d)
 			for _, q := range []store.RunQuery{{Kind: boathook.Deployment}, {SourceID: r.SourceID}} {
-				q.WorkspaceID, q.Page = r.WorkspaceID, store.Page{Limit: 10}
+				q.WorkspaceID, q.Page = r.WorkspaceID, boathook.Page{Limit: 10}
 				runs, next, err := d.Runs(t.Context(), q)
 				if err != nil || next != "" || len(runs) != c.runs {
 					t.Fatalf("listed %d, next %q, %v; want %d", len(runs), next, err, c.runs)

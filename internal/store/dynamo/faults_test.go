@@ -90,7 +90,7 @@ func TestARunThatHasLostItsInputDoesNotSpoilAList(t *testing.T) {
 				t.Fatal(err)
 			}
 			bare.Input = nil
-			listed, _, err := s.Runs(t.Context(), store.RunQuery{WorkspaceID: bare.WorkspaceID, SourceID: bare.SourceID, Page: store.Page{Limit: 10}})
+			listed, _, err := s.Runs(t.Context(), store.RunQuery{WorkspaceID: bare.WorkspaceID, SourceID: bare.SourceID, Page: boathook.Page{Limit: 10}})
 			if diff := cmp.Diff([]boathook.Run{bare, whole}, listed); diff != "" || err != nil {
 				t.Errorf("%v, listed (-want +got):\n%s", err, diff)
 			}
@@ -238,7 +238,7 @@ func TestAThrottledRequestIsMadeAgain(t *testing.T) {
 // TestAFailureSaysWhatFailed also holds failures apart from what callers are
 // told: none is a NotFound or a Conflict.
 func TestAFailureSaysWhatFailed(t *testing.T) {
-	page := store.Page{Limit: 1}
+	page := boathook.Page{Limit: 1}
 	for want, call := range map[string]func(ctx context.Context, s *dynamo.Store) error{
 		"put workspace ws_a": func(ctx context.Context, s *dynamo.Store) error {
 			return s.PutWorkspace(ctx, boathook.Workspace{ID: "ws_a"})
@@ -388,7 +388,7 @@ func TestDeletingASourceGoesOnWhereACrashLeftIt(t *testing.T) {
 			if all, err := s.AllIncoming(t.Context(), "dep_a"); len(all) > 0 || err != nil {
 				t.Errorf("what is left: %v, %v", all, err)
 			}
-			if listed, _, err := s.Sources(t.Context(), "ws_a", boathook.Deployment, store.Page{Limit: 1}); len(listed) > 0 || err != nil {
+			if listed, _, err := s.Sources(t.Context(), "ws_a", boathook.Deployment, boathook.Page{Limit: 1}); len(listed) > 0 || err != nil {
 				t.Errorf("it is still listed: %v, %v", listed, err)
 			}
 		})

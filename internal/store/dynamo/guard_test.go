@@ -64,7 +64,7 @@ func TestARequestForOneThatIsNoIDIsNotMade(t *testing.T) {
 	_, sourceErr := s.Source(t.Context(), "ws_a", id)
 	_, webhookErr := s.Outgoing(t.Context(), "dep_a", "out_a#health")
 	_, cancelErr := s.RequestCancel(t.Context(), id, now)
-	_, _, listErr := s.Deliveries(t.Context(), store.DeliveryQuery{WorkspaceID: "ws_a", WebhookID: id, Page: store.Page{Limit: 1}})
+	_, _, listErr := s.Deliveries(t.Context(), store.DeliveryQuery{WorkspaceID: "ws_a", WebhookID: id, Page: boathook.Page{Limit: 1}})
 	if agentErr != nil || listErr != nil {
 		t.Errorf("a look-up and a list fail: %v, %v", agentErr, listErr)
 	}
@@ -86,7 +86,7 @@ func TestACursorWithALongIDIsRefused(t *testing.T) {
 	s, w := onWire(func(request) *reply { return ok(`{}`) })
 	for _, id := range []string{strings.Repeat("a", 1100), "a#b", "../a"} {
 		cursor := base64.RawURLEncoding.EncodeToString([]byte("1795284300000#" + id))
-		_, _, err := s.Tokens(t.Context(), "ws_a", store.Page{Limit: 1, Cursor: cursor})
+		_, _, err := s.Tokens(t.Context(), "ws_a", boathook.Page{Limit: 1, Cursor: cursor})
 		if !boathook.IsKind(err, boathook.Invalid) || len(w.requests) > 0 {
 			t.Errorf("%.40q: %v, after %v", id, err, w.operations())
 		}

@@ -177,10 +177,10 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			return s.PutRequest(ctx, 199, r)
 		}},
 		{"log", func(s *dynamo.Store) error {
-			return s.AppendLog(ctx, boathook.RunHead{ID: "run_a", SourceID: "dep_a"}, 1234, []store.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})
+			return s.AppendLog(ctx, boathook.RunHead{ID: "run_a", SourceID: "dep_a"}, 1234, []boathook.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})
 		}},
 		{"an agent's log", func(s *dynamo.Store) error {
-			return s.AppendLog(ctx, boathook.RunHead{ID: "run_a", SourceID: "agent_a", CreatedAt: now}, 1234, []store.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})
+			return s.AppendLog(ctx, boathook.RunHead{ID: "run_a", SourceID: "agent_a", CreatedAt: now}, 1234, []boathook.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})
 		}},
 		{"pinned event", func(s *dynamo.Store) error {
 			_, err := s.PinEvent(ctx, store.EventPin{WorkspaceID: "ws_a", ID: "order 1", Time: now})

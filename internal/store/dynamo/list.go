@@ -126,7 +126,7 @@ func newestFirst[T any](a, b placed[T]) int { return cmp.Compare(b.position, a.p
 // which is where DynamoDB ends an answer. Items that have expired count, and those
 // that can't be decoded. What is behind edge it has not looked at; edge is empty at
 // the list's end.
-func look[T any](ctx context.Context, s *Store, l list, from string, share store.Page, keep func(T) bool) (found []placed[T], edge string, err error) {
+func look[T any](ctx context.Context, s *Store, l list, from string, share boathook.Page, keep func(T) bool) (found []placed[T], edge string, err error) {
 	if oldest, newest := l.bounds(from); oldest > newest {
 		return nil, "", nil // which DynamoDB would refuse
 	}
@@ -176,7 +176,7 @@ func (s *Store) unreadable(ctx context.Context, err error) {
 // lookAll looks at several lists, those of one stage at once. What is behind edge
 // it has not looked at in one of them. An object that goes from a list to one of a
 // later stage meanwhile is not missed, and is found once.
-func lookAll[T any](ctx context.Context, s *Store, from string, share store.Page, keep func(T) bool, stages ...[]list) (found []placed[T], edge string, err error) {
+func lookAll[T any](ctx context.Context, s *Store, from string, share boathook.Page, keep func(T) bool, stages ...[]list) (found []placed[T], edge string, err error) {
 	for _, lists := range stages {
 		var mu sync.Mutex
 		group, ctx := errgroup.WithContext(ctx)
@@ -215,7 +215,7 @@ func cut[T any](found []placed[T], edge string, limit int) (page []placed[T], ne
 
 // page merges lists and returns the part of them that p asks for: those items for
 // which keep is true.
-func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func(string) bool, keep func(T) bool, stages ...[]list) (page []placed[T], next string, err error) {
+func page[T any](ctx context.Context, s *Store, p boathook.Page, validPosition func(string) bool, keep func(T) bool, stages ...[]list) (page []placed[T], next string, err error) {
 	from, err := parseCursor(p.Cursor, validPosition)
 	if err != nil {
 		return nil, "", err
@@ -224,7 +224,7 @@ func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func
 	for _, stage := range stages {
 		lists += len(stage)
 	}
-	found, edge, err := lookAll(ctx, s, from, p.Share(max(lists, 1)), keep, stages...)
+	found, edge, err := lookAll(ctx, s, from, store.Share(p, max(lists, 1)), keep, stages...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -234,7 +234,7 @@ func page[T any](ctx context.Context, s *Store, p store.Page, validPosition func
 
 // listed is a page of the objects that have places of a kind, in the partition of
 // the config table that k is in.
-func listed[I, T any](ctx context.Context, s *Store, k key, places string, p store.Page, object func(I) T) ([]T, string, error) {
+func listed[I, T any](ctx context.Context, s *Store, k key, places string, p boathook.Page, object func(I) T) ([]T, string, error) {
 	found, next, err := page[I](ctx, s, p, isPosition, nil, []list{{
 		table: s.config.ConfigTable, consistent: true, index: byPlace, partition: k.PK, prefix: places,
 	}})

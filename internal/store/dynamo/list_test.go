@@ -20,7 +20,7 @@ import (
 // However long a list is in which there is nothing to find, a page ends.
 func TestAPageReadsABoundedNumberOfItems(t *testing.T) {
 	const shards = 4
-	page := store.Page{Limit: 50}
+	page := boathook.Page{Limit: 50}
 	runs := store.RunQuery{WorkspaceID: "ws_a", Kind: boathook.Deployment, Statuses: []boathook.RunStatus{boathook.RunFailed}, Page: page}
 	deliveries := store.DeliveryQuery{WorkspaceID: "ws_a", WebhookID: "out_a", Statuses: []boathook.DeliveryStatus{boathook.DeliverySucceeded}, Page: page}
 	failed := deliveries
@@ -115,7 +115,7 @@ func TestARunThatEndsWhileItIsListedIsListedWithItsOutput(t *testing.T) {
 	if err := s.CreateRun(t.Context(), over); err != nil {
 		t.Fatal(err)
 	}
-	runs, _, err := s.Runs(t.Context(), store.RunQuery{WorkspaceID: over.WorkspaceID, SourceID: over.SourceID, Page: store.Page{Limit: 10}})
+	runs, _, err := s.Runs(t.Context(), store.RunQuery{WorkspaceID: over.WorkspaceID, SourceID: over.SourceID, Page: boathook.Page{Limit: 10}})
 	if err != nil || len(runs) != 1 || string(runs[0].Output) != string(over.Output) || string(runs[0].Input) != string(over.Input) {
 		t.Errorf("listed %+v, %v, by %v", runs, err, w.operations())
 	}
@@ -157,7 +157,7 @@ func TestTheEndOfARunChangesNoKeyThatListsFindItBy(t *testing.T) {
 func TestTheRetryingAreLookedAtBeforeTheOthers(t *testing.T) {
 	s, w := onWire(func(request) *reply { return ok(`{"Items":[]}`) })
 	_, _, err := s.Deliveries(t.Context(), store.DeliveryQuery{
-		WorkspaceID: "ws_a", WebhookID: "out_a", Page: store.Page{Limit: 1},
+		WorkspaceID: "ws_a", WebhookID: "out_a", Page: boathook.Page{Limit: 1},
 		Statuses: []boathook.DeliveryStatus{boathook.DeliveryCanceled, boathook.DeliveryFailed, boathook.DeliveryRetrying},
 	})
 	if err != nil {
@@ -247,7 +247,7 @@ func TestWhatOneLookGoesThroughFitsAnAnswer(t *testing.T) {
 	r := finished()
 	r.SourceID, r.WorkspaceID = boathook.NewID(boathook.AgentID), boathook.NewID(boathook.WorkspaceID)
 	r.WebhookID, r.Environment, r.Status = boathook.NewID(boathook.IncomingID), boathook.Production, boathook.RunTimedOut
-	lines := slices.Repeat([]store.LogLine{{Text: strings.Repeat("x", 100)}}, 500)
+	lines := slices.Repeat([]boathook.LogLine{{Text: strings.Repeat("x", 100)}}, 500)
 	if err := errors.Join(s.CreateRun(t.Context(), r), s.AppendLog(t.Context(), r.RunHead, 123456789, lines)); err != nil {
 		t.Fatal(err)
 	}

@@ -33,15 +33,17 @@ type lineItem struct {
 	Text   string    `json:"x"`
 }
 
-func newLineItem(l store.LogLine) lineItem {
+func newLineItem(l boathook.LogLine) lineItem {
 	return lineItem{l.Time.UTC().Truncate(time.Millisecond), l.Stream, l.Text}
 }
 
-func (it lineItem) line() store.LogLine { return store.LogLine(it) }
+func (it lineItem) line() boathook.LogLine { return boathook.LogLine(it) }
 
-func packLines(lines []store.LogLine) ([]byte, error) { return json.Marshal(each(lines, newLineItem)) }
+func packLines(lines []boathook.LogLine) ([]byte, error) {
+	return json.Marshal(each(lines, newLineItem))
+}
 
-func unpackLines(text []byte) ([]store.LogLine, error) {
+func unpackLines(text []byte) ([]boathook.LogLine, error) {
 	var items []lineItem
 	err := json.Unmarshal(text, &items)
 	return each(items, lineItem.line), err
@@ -49,7 +51,7 @@ func unpackLines(text []byte) ([]store.LogLine, error) {
 
 // AppendLog implements [store.Logs]. A chunk that is there is replaced, since one
 // that was not known to be stored may have grown when it comes again.
-func (s *Store) AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []store.LogLine) error {
+func (s *Store) AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []boathook.LogLine) error {
 	it := chunkItem{textItem: textItem{record: s.record(logKey(run.ID, first))}}
 	size := 0
 	for _, line := range lines {
@@ -73,9 +75,9 @@ func (s *Store) AppendLog(ctx context.Context, run boathook.RunHead, first int, 
 
 // AgentLog implements [store.Logs]. The index tells how many lines each chunk has,
 // so those that are shown are read at once.
-func (s *Store) AgentLog(ctx context.Context, q store.AgentLogQuery) (log []store.AgentLine, err error) {
+func (s *Store) AgentLog(ctx context.Context, q store.AgentLogQuery) (log []boathook.AgentLine, err error) {
 	l := list{table: s.config.RecordsTable, index: byParent, partition: agentLogParent(q.AgentID)}
-	chunks, _, err := look[chunkItem](ctx, s, l, "", store.Page{Limit: min(q.Skip+q.Limit, store.MaxChunks)}, nil)
+	chunks, _, err := look[chunkItem](ctx, s, l, "", boathook.Page{Limit: min(q.Skip+q.Limit, store.MaxChunks)}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("list the log of %s: %w", q.AgentID, err)
 	}
@@ -111,14 +113,14 @@ func (s *Store) AgentLog(ctx context.Context, q store.AgentLogQuery) (log []stor
 				return log, nil
 			}
 			size += line.Size()
-			log = append(log, store.AgentLine{LogLine: line, RunID: strings.TrimPrefix(c.PK, runPartition)})
+			log = append(log, boathook.AgentLine{LogLine: line, RunID: strings.TrimPrefix(c.PK, runPartition)})
 		}
 	}
 	return log, nil
 }
 
 // chunkAmong gives the lines of a chunk of what was read; none if it is not there.
-func chunkAmong(found map[key]item, k key) (lines []store.LogLine, err error) {
+func chunkAmong(found map[key]item, k key) (lines []boathook.LogLine, err error) {
 	text, err := textAmong(found, k)
 	if err == nil && text != nil {
 		lines, err = unpackLines(text)
@@ -135,7 +137,7 @@ func (s *Store) LogLines(ctx context.Context, runID string) (int, error) {
 	last.ScanIndexForward = aws.Bool(false)
 	last.Limit = aws.Int32(1)
 	for it, err := range s.items(ctx, last) {
-		var chunk []store.LogLine
+		var chunk []boathook.LogLine
 		var first int
 		if err == nil {
 			first, chunk, err = s.chunk(ctx, it)
@@ -150,7 +152,7 @@ func (s *Store) LogLines(ctx context.Context, runID string) (int, error) {
 
 // chunk decodes a chunk and the number of its first line. One that is lost has no
 // lines.
-func (s *Store) chunk(ctx context.Context, it item) (first int, lines []store.LogLine, err error) {
+func (s *Store) chunk(ctx context.Context, it item) (first int, lines []boathook.LogLine, err error) {
 	text, err := s.textOf(ctx, it)
 	if err != nil {
 		return 0, nil, err
@@ -165,7 +167,7 @@ func (s *Store) chunk(ctx context.Context, it item) (first int, lines []store.Lo
 }
 
 // Log implements [store.Logs].
-func (s *Store) Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error) {
+func (s *Store) Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []boathook.LogLine, err error) {
 	first, lines, err = s.log(ctx, runID, from, maxBytes)
 	if err != nil {
 		return 0, nil, fmt.Errorf("get the log of run %s: %w", runID, err)
@@ -173,7 +175,7 @@ func (s *Store) Log(ctx context.Context, runID string, from, maxBytes int) (firs
 	return first, lines, nil
 }
 
-func (s *Store) log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error) {
+func (s *Store) log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []boathook.LogLine, err error) {
 	start, err := s.chunkAt(ctx, runID, from)
 	if err != nil {
 		return 0, nil, err

@@ -114,7 +114,7 @@ func (s *Store) Requests(ctx context.Context, q store.RequestQuery) (requests []
 
 // accepted looks at the source's runs for those that the webhook has started.
 func (s *Store) accepted(ctx context.Context, q store.RequestQuery, from string) (found []placed[boathook.Request], edge string, err error) {
-	runs, edge, err := lookAll(ctx, s, from, q.Share(runShards), func(h headItem) bool {
+	runs, edge, err := lookAll(ctx, s, from, store.Share(q.Page, runShards), func(h headItem) bool {
 		return q.Started(h.WebhookID) && h.WorkspaceID == q.WorkspaceID
 	}, s.runLists(store.RunQuery{SourceID: q.SourceID}))
 	if err != nil {

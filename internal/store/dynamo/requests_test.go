@@ -58,7 +58,7 @@ func TestAPageOfRequestsLooksAtAFewRunsOnly(t *testing.T) {
 		return ok(string(text))
 	})
 
-	q := store.RequestQuery{WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "in_quiet", Page: store.Page{Limit: 50}}
+	q := store.RequestQuery{WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "in_quiet", Page: boathook.Page{Limit: 50}}
 	var found []boathook.Request
 	for pages := 1; ; pages++ {
 		looked = 0

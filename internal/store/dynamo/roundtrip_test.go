@@ -53,7 +53,7 @@ func TestEveryFieldIsStored(t *testing.T) {
 	check("listed token", func(ctx context.Context, s *dynamo.Store, f *filler) (put, got any, err error) {
 		token := filled[boathook.Token](f)
 		if err = s.PutToken(ctx, token); err == nil {
-			got, _, err = s.Tokens(ctx, token.WorkspaceID, store.Page{Limit: 10})
+			got, _, err = s.Tokens(ctx, token.WorkspaceID, boathook.Page{Limit: 10})
 		}
 		return []boathook.Token{token}, got, err
 	})
@@ -99,11 +99,11 @@ func TestEveryFieldIsStored(t *testing.T) {
 		return r, got, err
 	})
 	check("log line", func(ctx context.Context, s *dynamo.Store, f *filler) (put, got any, err error) {
-		line := filled[store.LogLine](f)
-		if err = s.AppendLog(ctx, boathook.RunHead{ID: "run_a", SourceID: "dep_a"}, 0, []store.LogLine{line}); err == nil {
+		line := filled[boathook.LogLine](f)
+		if err = s.AppendLog(ctx, boathook.RunHead{ID: "run_a", SourceID: "dep_a"}, 0, []boathook.LogLine{line}); err == nil {
 			_, got, err = s.Log(ctx, "run_a", 0, 1<<20)
 		}
-		return []store.LogLine{line}, got, err
+		return []boathook.LogLine{line}, got, err
 	})
 	check("request", func(ctx context.Context, s *dynamo.Store, f *filler) (put, got any, err error) {
 		r := filled[boathook.Request](f)
@@ -111,7 +111,7 @@ func TestEveryFieldIsStored(t *testing.T) {
 		r.Outcome, r.Sender.BodySHA256 = boathook.RequestRejected, hex.EncodeToString(hash[:])
 		if err = s.PutRequest(ctx, 0, r); err == nil {
 			got, _, err = s.Requests(ctx, store.RequestQuery{
-				WorkspaceID: r.WorkspaceID, WebhookID: r.WebhookID, Outcome: r.Outcome, Page: store.Page{Limit: 10},
+				WorkspaceID: r.WorkspaceID, WebhookID: r.WebhookID, Outcome: r.Outcome, Page: boathook.Page{Limit: 10},
 			})
 		}
 		return []boathook.Request{r}, got, err

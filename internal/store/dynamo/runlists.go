@@ -208,13 +208,13 @@ func (s *Store) RunHeads(ctx context.Context, q store.RunQuery) (heads []boathoo
 }
 
 // CountedRuns implements [store.Runs].
-func (s *Store) CountedRuns(ctx context.Context, q store.CountQuery) (heads []boathook.RunHead, counts store.RunCounts, err error) {
+func (s *Store) CountedRuns(ctx context.Context, q store.CountQuery) (heads []boathook.RunHead, counts boathook.RunCounts, err error) {
 	all := store.RunQuery{WorkspaceID: q.WorkspaceID, Kind: q.Kind, SourceID: q.SourceID}
 	lists := s.runLists(all)
 	for i := range lists {
 		lists[i].columns = countColumns
 	}
-	found, edge, err := lookAll(ctx, s, "", store.Page{Limit: countedOfShard, Look: countedOfShard}, runWanted(all), lists)
+	found, edge, err := lookAll(ctx, s, "", boathook.Page{Limit: countedOfShard, Look: countedOfShard}, runWanted(all), lists)
 	if err != nil {
 		return nil, counts, fmt.Errorf("count runs: %w", err)
 	}
@@ -246,7 +246,7 @@ func (s *Store) CountedRuns(ctx context.Context, q store.CountQuery) (heads []bo
 // second or so may be missed: the index has no consistent reads.
 func (s *Store) AnyActive(ctx context.Context, sourceID string) (bool, error) {
 	lists := s.runLists(store.RunQuery{SourceID: sourceID, Statuses: []boathook.RunStatus{active}})
-	found, edge, err := lookAll[headItem](ctx, s, "", store.Page{Limit: maxLostRuns}, nil, lists)
+	found, edge, err := lookAll[headItem](ctx, s, "", boathook.Page{Limit: maxLostRuns}, nil, lists)
 	if err != nil {
 		return false, fmt.Errorf("look for active runs of %s: %w", sourceID, err)
 	}

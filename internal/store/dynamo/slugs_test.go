@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 	"boathook/internal/store/dynamo"
 )
 
@@ -55,7 +54,7 @@ func TestASlugThatACrashLeftIsFreeAfterAMinute(t *testing.T) {
 			if id, err := whole.AgentBySlug(t.Context(), "ws_a", "crew_a", "x"); id != "agent_b" || err != nil {
 				t.Errorf("the slug is of %q, %v", id, err)
 			}
-			agents, _, err := whole.CrewAgents(t.Context(), "ws_a", "crew_a", store.Page{Limit: 10})
+			agents, _, err := whole.CrewAgents(t.Context(), "ws_a", "crew_a", boathook.Page{Limit: 10})
 			if len(agents) != 1 || err != nil {
 				t.Errorf("the crew has %v, %v", agents, err)
 			}

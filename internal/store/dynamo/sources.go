@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 )
 
 // sourceItem is a source, to be listed or by its id.
@@ -149,7 +148,7 @@ func (s *Store) source(ctx context.Context, id string) (boathook.Source, error) 
 }
 
 // Sources implements [store.Sources].
-func (s *Store) Sources(ctx context.Context, workspaceID string, kind boathook.SourceKind, p store.Page) ([]boathook.Source, string, error) {
+func (s *Store) Sources(ctx context.Context, workspaceID string, kind boathook.SourceKind, p boathook.Page) ([]boathook.Source, string, error) {
 	sources, next, err := listed(ctx, s, workspaceKey(workspaceID), sourcePlaces(kind), p, sourceItem.source)
 	if err != nil {
 		return nil, "", fmt.Errorf("list sources of %s: %w", workspaceID, err)
@@ -158,7 +157,7 @@ func (s *Store) Sources(ctx context.Context, workspaceID string, kind boathook.S
 }
 
 // CrewAgents implements [store.Sources].
-func (s *Store) CrewAgents(ctx context.Context, workspaceID, crewID string, p store.Page) ([]boathook.Source, string, error) {
+func (s *Store) CrewAgents(ctx context.Context, workspaceID, crewID string, p boathook.Page) ([]boathook.Source, string, error) {
 	if !boathook.IsID(crewID) {
 		return nil, "", nil // a place may begin in many ways
 	}
@@ -171,7 +170,7 @@ func (s *Store) CrewAgents(ctx context.Context, workspaceID, crewID string, p st
 
 // Agents implements [store.Sources].
 func (s *Store) Agents(ctx context.Context, workspaceID string, limit int) ([]boathook.Source, error) {
-	agents, _, err := listed(ctx, s, workspaceKey(workspaceID), sourcePlaces(boathook.Agent), store.Page{Limit: limit}, sourceItem.source)
+	agents, _, err := listed(ctx, s, workspaceKey(workspaceID), sourcePlaces(boathook.Agent), boathook.Page{Limit: limit}, sourceItem.source)
 	if err != nil {
 		return nil, fmt.Errorf("list agents of %s: %w", workspaceID, err)
 	}
@@ -372,7 +371,7 @@ func (s *Store) Version(ctx context.Context, sourceID, id string) (boathook.Vers
 }
 
 // Versions implements [store.Sources].
-func (s *Store) Versions(ctx context.Context, sourceID string, p store.Page) ([]boathook.Version, string, error) {
+func (s *Store) Versions(ctx context.Context, sourceID string, p boathook.Page) ([]boathook.Version, string, error) {
 	versions, next, err := listed(ctx, s, sourceKey(sourceID), versionPlaces, p, versionItem.version)
 	if err != nil {
 		return nil, "", fmt.Errorf("list versions of %s: %w", sourceID, err)

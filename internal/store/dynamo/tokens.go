@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 )
 
 // workspaceItem is a workspace.
@@ -71,7 +70,7 @@ func (s *Store) Workspace(ctx context.Context, id string) (boathook.Workspace, e
 }
 
 // Workspaces implements [store.Workspaces].
-func (s *Store) Workspaces(ctx context.Context, p store.Page) ([]boathook.Workspace, string, error) {
+func (s *Store) Workspaces(ctx context.Context, p boathook.Page) ([]boathook.Workspace, string, error) {
 	keys, next, err := listed(ctx, s, key{PK: workspacesPartition}, workspacePlaces, p, func(it listedWorkspaceItem) tableKey {
 		return s.configKey(workspaceKey(it.ID))
 	})
@@ -142,7 +141,7 @@ func (s *Store) TokenByHash(ctx context.Context, hash [sha256.Size]byte) (boatho
 }
 
 // Tokens implements [store.Tokens].
-func (s *Store) Tokens(ctx context.Context, workspaceID string, p store.Page) ([]boathook.Token, string, error) {
+func (s *Store) Tokens(ctx context.Context, workspaceID string, p boathook.Page) ([]boathook.Token, string, error) {
 	tokens, next, err := listed(ctx, s, workspaceKey(workspaceID), tokenPlaces, p, tokenItem.token)
 	if err != nil {
 		return nil, "", fmt.Errorf("list tokens of %s: %w", workspaceID, err)

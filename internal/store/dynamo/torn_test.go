@@ -183,10 +183,10 @@ func deaths() []death {
 		{"AppendLog", nil, func(ctx context.Context, st s) error {
 			head := run().RunHead
 			head.SourceID = tornAgent
-			return st.AppendLog(ctx, head, 0, []store.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})
+			return st.AppendLog(ctx, head, 0, []boathook.LogLine{{Time: now, Stream: "stdout", Text: "hello"}})
 		}},
 		{"AppendLog", claimed, func(ctx context.Context, st s) error {
-			return st.AppendLog(ctx, run().RunHead, 0, []store.LogLine{{Time: now, Stream: "stdout", Text: string(printable(64 << 10))}})
+			return st.AppendLog(ctx, run().RunHead, 0, []boathook.LogLine{{Time: now, Stream: "stdout", Text: string(printable(64 << 10))}})
 		}},
 		{"PinEvent", nil, func(ctx context.Context, st s) error {
 			_, err := st.PinEvent(ctx, store.EventPin{WorkspaceID: tornWorkspace, ID: "order-1", Time: now})
@@ -243,19 +243,19 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	"Token":       func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Token(ctx, tornWorkspace, tornToken) },
 	"TokenByHash": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.TokenByHash(ctx, [32]byte{1}) },
 	"Workspaces": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		return listed(s.Workspaces(ctx, store.Page{Limit: 10}))
+		return listed(s.Workspaces(ctx, boathook.Page{Limit: 10}))
 	},
 	"Tokens": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		return listed(s.Tokens(ctx, tornWorkspace, store.Page{Limit: 10}))
+		return listed(s.Tokens(ctx, tornWorkspace, boathook.Page{Limit: 10}))
 	},
 	"Source": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		return s.Source(ctx, tornWorkspace, tornSource)
 	},
 	"Sources": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		return listed(s.Sources(ctx, tornWorkspace, boathook.Deployment, store.Page{Limit: 10}))
+		return listed(s.Sources(ctx, tornWorkspace, boathook.Deployment, boathook.Page{Limit: 10}))
 	},
 	"CrewAgents": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		return listed(s.CrewAgents(ctx, tornWorkspace, tornCrew, store.Page{Limit: 10}))
+		return listed(s.CrewAgents(ctx, tornWorkspace, tornCrew, boathook.Page{Limit: 10}))
 	},
 	"Agents": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Agents(ctx, tornWorkspace, 10) },
 	"AgentBySlug": func(ctx context.Context, s *dynamo.Store) (any, error) {
@@ -275,7 +275,7 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 		return v, err
 	},
 	"Versions": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		versions, _, err := s.Versions(ctx, tornSource, store.Page{Limit: 10})
+		versions, _, err := s.Versions(ctx, tornSource, boathook.Page{Limit: 10})
 		return len(versions), err
 	},
 	"Incoming": func(ctx context.Context, s *dynamo.Store) (any, error) {
@@ -308,10 +308,10 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	"RunHead": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.RunHead(ctx, run().ID) },
 	"Run":     func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Run(ctx, tornWorkspace, run().ID) },
 	"Runs": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		return listed(s.Runs(ctx, store.RunQuery{WorkspaceID: tornWorkspace, SourceID: tornSource, Page: store.Page{Limit: 10}}))
+		return listed(s.Runs(ctx, store.RunQuery{WorkspaceID: tornWorkspace, SourceID: tornSource, Page: boathook.Page{Limit: 10}}))
 	},
 	"RunHeads": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		return listed(s.RunHeads(ctx, store.RunQuery{WorkspaceID: tornWorkspace, SourceID: tornSource, Page: store.Page{Limit: 10}}))
+		return listed(s.RunHeads(ctx, store.RunQuery{WorkspaceID: tornWorkspace, SourceID: tornSource, Page: boathook.Page{Limit: 10}}))
 	},
 	"CountedRuns": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		_, counts, err := s.CountedRuns(ctx, store.CountQuery{WorkspaceID: tornWorkspace, SourceID: tornSource})
@@ -319,7 +319,7 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	},
 	"AnyActive": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.AnyActive(ctx, tornSource) },
 	"Requests": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		return listed(s.Requests(ctx, store.RequestQuery{WorkspaceID: tornWorkspace, SourceID: tornSource, WebhookID: tornIncoming, Page: store.Page{Limit: 10}}))
+		return listed(s.Requests(ctx, store.RequestQuery{WorkspaceID: tornWorkspace, SourceID: tornSource, WebhookID: tornIncoming, Page: boathook.Page{Limit: 10}}))
 	},
 	"Log": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		_, lines, err := s.Log(ctx, run().ID, 0, 1<<20)
@@ -340,7 +340,7 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 		return attempts, err
 	},
 	"Deliveries": func(ctx context.Context, s *dynamo.Store) (any, error) {
-		return listed(s.Deliveries(ctx, store.DeliveryQuery{WorkspaceID: tornWorkspace, WebhookID: tornOutgoing, Page: store.Page{Limit: 10}}))
+		return listed(s.Deliveries(ctx, store.DeliveryQuery{WorkspaceID: tornWorkspace, WebhookID: tornOutgoing, Page: boathook.Page{Limit: 10}}))
 	},
 	"Due": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		var all []store.Due

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 )
 
 // kindOf is what a list of sources belongs to.
@@ -78,7 +77,7 @@ func (s *Store) Workspace(_ context.Context, id string) (boathook.Workspace, err
 }
 
 // Workspaces implements [store.Workspaces].
-func (s *Store) Workspaces(_ context.Context, p store.Page) ([]boathook.Workspace, string, error) {
+func (s *Store) Workspaces(_ context.Context, p boathook.Page) ([]boathook.Workspace, string, error) {
 	defer s.lock()()
 	from, err := parseCursor(p.Cursor)
 	if err != nil {
@@ -145,7 +144,7 @@ func (s *Store) TokenByHash(_ context.Context, hash [sha256.Size]byte) (boathook
 }
 
 // Tokens implements [store.Tokens].
-func (s *Store) Tokens(_ context.Context, workspaceID string, p store.Page) ([]boathook.Token, string, error) {
+func (s *Store) Tokens(_ context.Context, workspaceID string, p boathook.Page) ([]boathook.Token, string, error) {
 	defer s.lock()()
 	from, err := parseCursor(p.Cursor)
 	if err != nil {
@@ -229,7 +228,7 @@ func cloneSource(src boathook.Source) boathook.Source {
 }
 
 // Sources implements [store.Sources].
-func (s *Store) Sources(_ context.Context, workspaceID string, kind boathook.SourceKind, p store.Page) ([]boathook.Source, string, error) {
+func (s *Store) Sources(_ context.Context, workspaceID string, kind boathook.SourceKind, p boathook.Page) ([]boathook.Source, string, error) {
 	defer s.lock()()
 	from, err := parseCursor(p.Cursor)
 	if err != nil {
@@ -243,7 +242,7 @@ func (s *Store) Sources(_ context.Context, workspaceID string, kind boathook.Sou
 }
 
 // CrewAgents implements [store.Sources].
-func (s *Store) CrewAgents(_ context.Context, workspaceID, crewID string, p store.Page) ([]boathook.Source, string, error) {
+func (s *Store) CrewAgents(_ context.Context, workspaceID, crewID string, p boathook.Page) ([]boathook.Source, string, error) {
 	defer s.lock()()
 	from, err := parseCursor(p.Cursor)
 	if err != nil {
@@ -353,7 +352,7 @@ func (s *Store) Version(_ context.Context, sourceID, id string) (boathook.Versio
 }
 
 // Versions implements [store.Sources].
-func (s *Store) Versions(_ context.Context, sourceID string, p store.Page) ([]boathook.Version, string, error) {
+func (s *Store) Versions(_ context.Context, sourceID string, p boathook.Page) ([]boathook.Version, string, error) {
 	defer s.lock()()
 	from, err := parseCursor(p.Cursor)
 	if err != nil {

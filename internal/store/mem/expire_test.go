@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 )
 
 func TestExpiredRecordsLeaveNothingBehind(t *testing.T) {
@@ -18,7 +17,7 @@ func TestExpiredRecordsLeaveNothingBehind(t *testing.T) {
 		d.ID = boathook.NewDeliveryID(&boathook.Event{Time: now}, d.WebhookID)
 		for _, err := range []error{
 			s.CreateRun(t.Context(), r),
-			s.AppendLog(t.Context(), r.RunHead, 0, []store.LogLine{{Text: "line"}}),
+			s.AppendLog(t.Context(), r.RunHead, 0, []boathook.LogLine{{Text: "line"}}),
 			s.RecordAttempt(t.Context(), d, boathook.Attempt{Number: 1}),
 		} {
 			if err != nil {

@@ -119,7 +119,7 @@ func only[V any](entries iter.Seq[entry[V]], wanted func(V) bool) iter.Seq[entry
 // look goes through entries until it has found one more than the limit of a
 // page's share that keep wants, or has looked at as many as the share has. What is
 // before edge it has not looked at.
-func look[V any](entries iter.Seq[entry[V]], p store.Page, keep func(V) bool) (found []entry[V], edge position) {
+func look[V any](entries iter.Seq[entry[V]], p boathook.Page, keep func(V) bool) (found []entry[V], edge position) {
 	looked, last := 0, end
 	for e := range entries {
 		if looked == p.Look || len(found) > p.Limit {
@@ -149,8 +149,8 @@ func cut[V any](found []entry[V], edge position, limit int) (page []entry[V], ne
 }
 
 // page is one of a single list's entries that keep wants.
-func page[V any](entries iter.Seq[entry[V]], p store.Page, keep func(V) bool) (values []V, next string) {
-	found, edge := look(entries, p.Share(1), keep)
+func page[V any](entries iter.Seq[entry[V]], p boathook.Page, keep func(V) bool) (values []V, next string) {
+	found, edge := look(entries, store.Share(p, 1), keep)
 	found, next = cut(found, edge, p.Limit)
 	for _, e := range found {
 		values = append(values, e.value)

@@ -27,7 +27,7 @@ var at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func TestCursorsThatAreNotPositionsAreRefused(t *testing.T) {
 	s := mem.New(mem.Config{Retention: time.Hour})
 	for _, cursor := range []string{"1", "1.", ".run_1", "x.run_1", "1.run_1.", "99999999999999999999.run_1"} {
-		_, _, err := s.Tokens(t.Context(), "ws_1", store.Page{Limit: 1, Cursor: cursor})
+		_, _, err := s.Tokens(t.Context(), "ws_1", boathook.Page{Limit: 1, Cursor: cursor})
 		if !boathook.IsKind(err, boathook.Invalid) {
 			t.Errorf("cursor %q: error %v", cursor, err)
 		}
@@ -75,7 +75,7 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 	ctx := t.Context()
 
 	run, version, webhook, delivery, attempt := newRun(), newVersion(), newWebhook(), newDelivery(), newAttempt()
-	lines := []store.LogLine{{Text: "line"}}
+	lines := []boathook.LogLine{{Text: "line"}}
 	due := store.Due{At: at, ID: "run_1", Payload: []byte("payload")}
 	workspace := boathook.Workspace{ID: "ws_1", DataKey: []byte("key")}
 	added, err := s.AddVersion(ctx, version)
@@ -108,7 +108,7 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 			return got, newRun().RunHead, func() { *got.ExitCode = 2 }
 		},
 		"Runs": func() (any, any, func()) {
-			got, _, _ := s.Runs(ctx, store.RunQuery{WorkspaceID: "ws_1", SourceID: "dep_1", Page: store.Page{Limit: 1}})
+			got, _, _ := s.Runs(ctx, store.RunQuery{WorkspaceID: "ws_1", SourceID: "dep_1", Page: boathook.Page{Limit: 1}})
 			return got, []boathook.Run{newRun()}, func() { spoilRun(got[0]) }
 		},
 		"LookUpTrigger": func() (any, any, func()) {
@@ -125,7 +125,7 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 			return got, newVersion(), func() { spoilVersion(got) }
 		},
 		"Versions": func() (any, any, func()) {
-			got, _, _ := s.Versions(ctx, "dep_1", store.Page{Limit: 1})
+			got, _, _ := s.Versions(ctx, "dep_1", boathook.Page{Limit: 1})
 			return got, []boathook.Version{newVersion()}, func() { spoilVersion(got[0]) }
 		},
 		"Outgoing": func() (any, any, func()) {
@@ -152,7 +152,7 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 		},
 		"Log": func() (any, any, func()) {
 			_, got, _ := s.Log(ctx, "run_1", 0, 1)
-			return got, []store.LogLine{{Text: "line"}}, func() { got[0].Text = "spoiled" }
+			return got, []boathook.LogLine{{Text: "line"}}, func() { got[0].Text = "spoiled" }
 		},
 		"Due": func() (any, any, func()) {
 			got, _ := s.Due(ctx, shard(t, s), store.Due{}, at, 1)
@@ -209,15 +209,15 @@ func use(t *testing.T, s *mem.Store, id string) {
 	check(s.CreateRun(ctx, r))
 	head, err := s.ClaimRun(ctx, id, boathook.Claim{ID: "claim"}, now)
 	check(err)
-	check(s.AppendLog(ctx, r.RunHead, 0, []store.LogLine{{Text: "line"}}))
+	check(s.AppendLog(ctx, r.RunHead, 0, []boathook.LogLine{{Text: "line"}}))
 	_, err = s.FinishRun(ctx, id, head.Claim, boathook.Outcome{Status: boathook.RunSucceeded, ExitCode: new(0)})
 	check(err)
-	_, _, err = s.Runs(ctx, store.RunQuery{SourceID: "dep_1", Page: store.Page{Limit: 5}})
+	_, _, err = s.Runs(ctx, store.RunQuery{SourceID: "dep_1", Page: boathook.Page{Limit: 5}})
 	check(err)
 
 	d := boathook.Delivery{WorkspaceID: "ws_1", WebhookID: "out_1", EventID: id, Body: []byte("body")}
 	d.ID = boathook.NewDeliveryID(&boathook.Event{ID: id, Time: now}, d.WebhookID)
 	check(s.RecordAttempt(ctx, d, boathook.Attempt{Number: 1}))
-	_, _, err = s.Deliveries(ctx, store.DeliveryQuery{WorkspaceID: d.WorkspaceID, WebhookID: d.WebhookID, Page: store.Page{Limit: 5}})
+	_, _, err = s.Deliveries(ctx, store.DeliveryQuery{WorkspaceID: d.WorkspaceID, WebhookID: d.WebhookID, Page: boathook.Page{Limit: 5}})
 	check(err)
 }

@@ -52,7 +52,7 @@ func (s *Store) Requests(_ context.Context, q store.RequestQuery) ([]boathook.Re
 			found = append(found, entry[*boathook.Request]{p, r})
 		}
 	}
-	started, edge := look(s.runsOf.before(q.SourceID, from), q.Share(1), func(r *boathook.Run) bool {
+	started, edge := look(s.runsOf.before(q.SourceID, from), store.Share(q.Page, 1), func(r *boathook.Run) bool {
 		return q.Started(r.WebhookID) && wanted(accepted(r, q.WebhookID))
 	})
 	for _, e := range started {

@@ -18,7 +18,7 @@ import (
 type chunk struct {
 	runID string
 	first int // the number of its first line
-	lines []store.LogLine
+	lines []boathook.LogLine
 }
 
 func (c chunk) end() int { return c.first + len(c.lines) }
@@ -149,7 +149,7 @@ func (s *Store) RunHeads(_ context.Context, q store.RunQuery) ([]boathook.RunHea
 }
 
 // CountedRuns implements [store.Runs].
-func (s *Store) CountedRuns(_ context.Context, q store.CountQuery) (heads []boathook.RunHead, counts store.RunCounts, err error) {
+func (s *Store) CountedRuns(_ context.Context, q store.CountQuery) (heads []boathook.RunHead, counts boathook.RunCounts, err error) {
 	defer s.lock()()
 	all := store.RunQuery{WorkspaceID: q.WorkspaceID, Kind: q.Kind, SourceID: q.SourceID}
 	inPage := all
@@ -208,7 +208,7 @@ func (s *Store) selected(q store.RunQuery) (page []entry[*boathook.Run], next st
 	if q.SourceID != "" && len(q.Statuses) > 0 && !slices.ContainsFunc(q.Statuses, boathook.RunStatus.Over) {
 		listed = only(listed, func(r *boathook.Run) bool { return !r.Status.Over() }) // package dynamo has an index of them
 	}
-	found, edge := look(listed, q.Share(1), runWanted(q))
+	found, edge := look(listed, store.Share(q.Page, 1), runWanted(q))
 	page, next = cut(found, edge, q.Limit)
 	return page, next, nil
 }
@@ -332,7 +332,7 @@ func cloneHead(h boathook.RunHead) boathook.RunHead {
 }
 
 // AppendLog implements [store.Logs].
-func (s *Store) AppendLog(_ context.Context, run boathook.RunHead, first int, lines []store.LogLine) error {
+func (s *Store) AppendLog(_ context.Context, run boathook.RunHead, first int, lines []boathook.LogLine) error {
 	if err := refuse(run.ID); err != nil {
 		return err
 	}
@@ -372,7 +372,7 @@ func (s *Store) dropLog(run boathook.RunHead) {
 }
 
 // AgentLog implements [store.Logs].
-func (s *Store) AgentLog(_ context.Context, q store.AgentLogQuery) (log []store.AgentLine, _ error) {
+func (s *Store) AgentLog(_ context.Context, q store.AgentLogQuery) (log []boathook.AgentLine, _ error) {
 	defer s.lock()()
 	looked, skip, size := 0, q.Skip, 0
 	for e := range s.agentLogs.before(q.AgentID, end) {
@@ -388,7 +388,7 @@ func (s *Store) AgentLog(_ context.Context, q store.AgentLogQuery) (log []store.
 				return log, nil
 			}
 			size += line.Size()
-			log = append(log, store.AgentLine{LogLine: line, RunID: e.value.runID})
+			log = append(log, boathook.AgentLine{LogLine: line, RunID: e.value.runID})
 		}
 	}
 	return log, nil
@@ -405,7 +405,7 @@ func (s *Store) LogLines(_ context.Context, runID string) (int, error) {
 }
 
 // Log implements [store.Logs].
-func (s *Store) Log(_ context.Context, runID string, from, maxBytes int) (first int, lines []store.LogLine, err error) {
+func (s *Store) Log(_ context.Context, runID string, from, maxBytes int) (first int, lines []boathook.LogLine, err error) {
 	defer s.lock()()
 	log := s.logs[runID]
 	// The first chunk that ends behind the line.

@@ -27,7 +27,7 @@ func (s *suite) newAgent() boathook.Source {
 // agentsOf is the list of a crew's agents.
 func (s *suite) agentsOf(workspaceID, crewID string) list[boathook.Source] {
 	return list[boathook.Source]{
-		page: func(ctx context.Context, p store.Page) ([]boathook.Source, string, error) {
+		page: func(ctx context.Context, p boathook.Page) ([]boathook.Source, string, error) {
 			return s.CrewAgents(ctx, workspaceID, crewID, p)
 		},
 		add: func(t *testing.T, at time.Time) string {
@@ -80,21 +80,21 @@ func (s *suite) testCrewAgents(t *testing.T) {
 		s.agentsOf(workspaceID, crews[0]).test(t, s.clock.Now())
 	})
 	t.Run("another crew's, and another workspace's, are not listed", func(t *testing.T) {
-		_, cursor, err := s.CrewAgents(t.Context(), workspaceID, crews[0], store.Page{Limit: 1})
+		_, cursor, err := s.CrewAgents(t.Context(), workspaceID, crews[0], boathook.Page{Limit: 1})
 		must(t, err)
 		own := put(t, newAgent(crews[1], "own"))
-		wantSame(t, "the other crew's", s.agentsOf(workspaceID, crews[1]).all(t, store.Page{Limit: 10}), []boathook.Source{own})
+		wantSame(t, "the other crew's", s.agentsOf(workspaceID, crews[1]).all(t, boathook.Page{Limit: 10}), []boathook.Source{own})
 		s.agentsOf(workspaceID, crews[1]).testForeign(t, cursor)
-		wantSame(t, "in another workspace", s.agentsOf(boathook.NewID(boathook.WorkspaceID), crews[1]).all(t, store.Page{Limit: 10}), []boathook.Source(nil))
+		wantSame(t, "in another workspace", s.agentsOf(boathook.NewID(boathook.WorkspaceID), crews[1]).all(t, boathook.Page{Limit: 10}), []boathook.Source(nil))
 	})
 	t.Run("a changed one is listed as it is, and a deleted one no more", func(t *testing.T) {
 		crew := boathook.NewID(boathook.CrewID)
 		a := put(t, newAgent(crew, "a"))
 		a.Name, a.Agent.MaxInFlight = "renamed", 3
 		a = put(t, a)
-		wantSame(t, "the crew's", s.agentsOf(workspaceID, crew).all(t, store.Page{Limit: 10}), []boathook.Source{a})
+		wantSame(t, "the crew's", s.agentsOf(workspaceID, crew).all(t, boathook.Page{Limit: 10}), []boathook.Source{a})
 		must(t, s.DeleteSource(t.Context(), workspaceID, a.ID))
-		wantSame(t, "the crew's", s.agentsOf(workspaceID, crew).all(t, store.Page{Limit: 10}), []boathook.Source(nil))
+		wantSame(t, "the crew's", s.agentsOf(workspaceID, crew).all(t, boathook.Page{Limit: 10}), []boathook.Source(nil))
 	})
 	t.Run("a workspace's are listed crew by crew, as many as are wanted", func(t *testing.T) {
 		workspaceID, crews := boathook.NewID(boathook.WorkspaceID), []string{boathook.NewID(boathook.CrewID), boathook.NewID(boathook.CrewID), boathook.NewID(boathook.CrewID)}
@@ -119,7 +119,7 @@ func (s *suite) testCrewAgents(t *testing.T) {
 		wantTaken(t, second)
 		_, err := s.Source(t.Context(), workspaceID, second.ID)
 		wantKind(t, "the refused one", err, boathook.NotFound)
-		wantSame(t, "the crew's", s.agentsOf(workspaceID, crew).all(t, store.Page{Limit: 10}), []boathook.Source{first})
+		wantSame(t, "the crew's", s.agentsOf(workspaceID, crew).all(t, boathook.Page{Limit: 10}), []boathook.Source{first})
 		put(t, newAgent(other, "x"))
 		first.Name = "renamed"
 		first = put(t, first) // it has its slug already
@@ -378,17 +378,17 @@ func (s *suite) testAgentLog(t *testing.T) {
 		return r.RunHead
 	}
 	// write stores a chunk, of lines that are their run's id and number.
-	write := func(t *testing.T, r boathook.RunHead, first, n int) (written []store.AgentLine) {
+	write := func(t *testing.T, r boathook.RunHead, first, n int) (written []boathook.AgentLine) {
 		t.Helper()
-		var lines []store.LogLine
+		var lines []boathook.LogLine
 		for i := range n {
-			line := store.LogLine{Time: s.clock.Now(), Stream: "stdout", Text: fmt.Sprintf("%s %d", r.ID, first+i)}
-			lines, written = append(lines, line), append(written, store.AgentLine{LogLine: line, RunID: r.ID})
+			line := boathook.LogLine{Time: s.clock.Now(), Stream: "stdout", Text: fmt.Sprintf("%s %d", r.ID, first+i)}
+			lines, written = append(lines, line), append(written, boathook.AgentLine{LogLine: line, RunID: r.ID})
 		}
 		must(t, s.AppendLog(t.Context(), r, first, lines))
 		return written
 	}
-	log := func(t *testing.T, agentID string, skip, limit, maxBytes int) []store.AgentLine {
+	log := func(t *testing.T, agentID string, skip, limit, maxBytes int) []boathook.AgentLine {
 		t.Helper()
 		return read(s.AgentLog(t.Context(), store.AgentLogQuery{AgentID: agentID, Skip: skip, Limit: limit, MaxBytes: maxBytes}))(t)
 	}
@@ -396,7 +396,7 @@ func (s *suite) testAgentLog(t *testing.T) {
 	t.Run("it is of the newest run first, and of each one's last line first", func(t *testing.T) {
 		agentID := boathook.NewID(boathook.AgentID)
 		old, young, silent := newRun(agentID, time.Hour), newRun(agentID, time.Minute), newRun(agentID, 0)
-		of := make(map[string][]store.AgentLine)
+		of := make(map[string][]boathook.AgentLine)
 		for _, chunk := range []struct {
 			run      boathook.RunHead
 			first, n int
@@ -431,16 +431,16 @@ func (s *suite) testAgentLog(t *testing.T) {
 		write(t, newRun(other, 0), 0, 1)
 		write(t, newRun(deployment, 0), 0, 1)
 		wantSame(t, "one's", log(t, one, 0, 10, unlimited), want)
-		wantSame(t, "the deployment's", log(t, deployment, 0, 10, unlimited), []store.AgentLine(nil))
+		wantSame(t, "the deployment's", log(t, deployment, 0, 10, unlimited), []boathook.AgentLine(nil))
 	})
 	t.Run("of long chunks, as many are given as are asked for", func(t *testing.T) {
 		agentID := boathook.NewID(boathook.AgentID)
 		r := newRun(agentID, 0)
 		long := string(printable(boathook.MaxLogLine))
 		for first := range 6 {
-			var lines []store.LogLine
+			var lines []boathook.LogLine
 			for range 50 { // 400 KiB, more than an item holds
-				lines = append(lines, store.LogLine{Time: s.clock.Now(), Stream: "stdout", Text: long})
+				lines = append(lines, boathook.LogLine{Time: s.clock.Now(), Stream: "stdout", Text: long})
 			}
 			must(t, s.AppendLog(t.Context(), r, 50*first, lines))
 		}

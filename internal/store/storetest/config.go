@@ -46,7 +46,7 @@ func (s *suite) testWorkspaces(t *testing.T) {
 		must(t, s.DeleteWorkspace(t.Context(), w.ID))
 		_, err := s.Workspace(t.Context(), w.ID)
 		wantKind(t, "Workspace", err, boathook.NotFound)
-		listed, _, err := s.Workspaces(t.Context(), store.Page{Limit: 100})
+		listed, _, err := s.Workspaces(t.Context(), boathook.Page{Limit: 100})
 		must(t, err)
 		if slices.ContainsFunc(listed, func(l boathook.Workspace) bool { return l.ID == w.ID }) {
 			t.Error("it is listed")
@@ -91,7 +91,7 @@ func (s *suite) testTokens(t *testing.T) {
 	}
 	tokensOf := func(workspaceID string) list[boathook.Token] {
 		return list[boathook.Token]{
-			page: func(ctx context.Context, p store.Page) ([]boathook.Token, string, error) {
+			page: func(ctx context.Context, p boathook.Page) ([]boathook.Token, string, error) {
 				return s.Tokens(ctx, workspaceID, p)
 			},
 			add: func(t *testing.T, at time.Time) string {
@@ -119,7 +119,7 @@ func (s *suite) testTokens(t *testing.T) {
 			wantSame(t, "token by id", read(s.Token(t.Context(), token.WorkspaceID, token.ID))(t), token)
 			_, err := s.Token(t.Context(), boathook.NewID(boathook.WorkspaceID), token.ID)
 			wantKind(t, "Token of another workspace", err, boathook.NotFound)
-			wantSame(t, "the workspace's", tokensOf(token.WorkspaceID).all(t, store.Page{Limit: 10}), []boathook.Token{token})
+			wantSame(t, "the workspace's", tokensOf(token.WorkspaceID).all(t, boathook.Page{Limit: 10}), []boathook.Token{token})
 		}
 	})
 	t.Run("one that is deleted opens nothing and is not listed", func(t *testing.T) {
@@ -131,7 +131,7 @@ func (s *suite) testTokens(t *testing.T) {
 		wantKind(t, "TokenByHash", err, boathook.NotFound)
 		_, err = s.Token(t.Context(), token.WorkspaceID, token.ID)
 		wantKind(t, "Token", err, boathook.NotFound)
-		wantSame(t, "the workspace's", tokensOf(workspaceID).all(t, store.Page{Limit: 10}), []boathook.Token{kept})
+		wantSame(t, "the workspace's", tokensOf(workspaceID).all(t, boathook.Page{Limit: 10}), []boathook.Token{kept})
 		wantKind(t, "DeleteToken again", s.DeleteToken(t.Context(), workspaceID, token.ID), boathook.NotFound)
 	})
 	t.Run("another workspace's can't be deleted or listed", func(t *testing.T) {
@@ -139,7 +139,7 @@ func (s *suite) testTokens(t *testing.T) {
 		must(t, s.PutToken(t.Context(), token))
 		wantKind(t, "DeleteToken", s.DeleteToken(t.Context(), workspaceID, token.ID), boathook.NotFound)
 		wantSame(t, "token", read(s.TokenByHash(t.Context(), token.Hash))(t), token)
-		wantSame(t, "another workspace's", tokensOf(otherID).all(t, store.Page{Limit: 10}), []boathook.Token(nil))
+		wantSame(t, "another workspace's", tokensOf(otherID).all(t, boathook.Page{Limit: 10}), []boathook.Token(nil))
 	})
 	t.Run("a workspace's are listed newest first, in pages", func(t *testing.T) {
 		tokensOf(otherID).test(t, s.clock.Now())
@@ -156,7 +156,7 @@ func (s *suite) newSource(workspaceID string) boathook.Source {
 
 func (s *suite) sourcesOf(workspaceID string) list[boathook.Source] {
 	return list[boathook.Source]{
-		page: func(ctx context.Context, p store.Page) ([]boathook.Source, string, error) {
+		page: func(ctx context.Context, p boathook.Page) ([]boathook.Source, string, error) {
 			return s.Sources(ctx, workspaceID, boathook.Deployment, p)
 		},
 		add: func(t *testing.T, at time.Time) string {
@@ -188,7 +188,7 @@ func (s *suite) testSources(t *testing.T) {
 		must(t, s.PutSource(t.Context(), source))
 		source.Revision++
 		wantSame(t, "source", read(s.Source(t.Context(), workspaceID, source.ID))(t), source)
-		wantSame(t, "the workspace's", s.sourcesOf(workspaceID).all(t, store.Page{Limit: 10}), []boathook.Source{source})
+		wantSame(t, "the workspace's", s.sourcesOf(workspaceID).all(t, boathook.Page{Limit: 10}), []boathook.Source{source})
 	})
 	t.Run("a change of what was read before another change is a conflict", func(t *testing.T) {
 		for _, revision := range []int{source.Revision - 1, source.Revision + 1} {
@@ -197,19 +197,19 @@ func (s *suite) testSources(t *testing.T) {
 			wantKind(t, "PutSource", s.PutSource(t.Context(), stale), boathook.Conflict)
 		}
 		wantSame(t, "source", read(s.Source(t.Context(), workspaceID, source.ID))(t), source)
-		wantSame(t, "the workspace's", s.sourcesOf(workspaceID).all(t, store.Page{Limit: 10}), []boathook.Source{source})
+		wantSame(t, "the workspace's", s.sourcesOf(workspaceID).all(t, boathook.Page{Limit: 10}), []boathook.Source{source})
 	})
 	t.Run("another workspace's is not found or listed", func(t *testing.T) {
 		_, err := s.Source(t.Context(), otherID, source.ID)
 		wantKind(t, "Source", err, boathook.NotFound)
-		wantSame(t, "another workspace's", s.sourcesOf(otherID).all(t, store.Page{Limit: 10}), []boathook.Source(nil))
+		wantSame(t, "another workspace's", s.sourcesOf(otherID).all(t, boathook.Page{Limit: 10}), []boathook.Source(nil))
 	})
 	t.Run("a list is of one kind", func(t *testing.T) {
 		other := s.newSource(boathook.NewID(boathook.WorkspaceID))
 		other.Kind = "other"
 		must(t, s.PutSource(t.Context(), other))
-		wantSame(t, "deployments", s.sourcesOf(other.WorkspaceID).all(t, store.Page{Limit: 10}), []boathook.Source(nil))
-		others, _, err := s.Sources(t.Context(), other.WorkspaceID, other.Kind, store.Page{Limit: 10})
+		wantSame(t, "deployments", s.sourcesOf(other.WorkspaceID).all(t, boathook.Page{Limit: 10}), []boathook.Source(nil))
+		others, _, err := s.Sources(t.Context(), other.WorkspaceID, other.Kind, boathook.Page{Limit: 10})
 		must(t, err)
 		other.Revision = 1
 		wantSame(t, "of the other kind", others, []boathook.Source{other})
@@ -218,7 +218,7 @@ func (s *suite) testSources(t *testing.T) {
 		s.sourcesOf(otherID).test(t, s.clock.Now())
 	})
 	t.Run("another workspace's cursor gives nothing of it", func(t *testing.T) {
-		_, cursor, err := s.Sources(t.Context(), otherID, boathook.Deployment, store.Page{Limit: 1})
+		_, cursor, err := s.Sources(t.Context(), otherID, boathook.Deployment, boathook.Page{Limit: 1})
 		must(t, err)
 		s.sourcesOf(workspaceID).testForeign(t, cursor)
 	})
@@ -258,13 +258,13 @@ func (s *suite) testDeleteSource(t *testing.T) {
 		wantKind(t, "Incoming", err, boathook.NotFound)
 		_, err = s.Outgoing(t.Context(), source.ID, out.ID)
 		wantKind(t, "Outgoing", err, boathook.NotFound)
-		versions, _, err := s.Versions(t.Context(), source.ID, store.Page{Limit: 10})
+		versions, _, err := s.Versions(t.Context(), source.ID, boathook.Page{Limit: 10})
 		must(t, err)
 		wantSame(t, "versions", versions, []boathook.Version{})
 		wantSame(t, "live", read(s.Live(t.Context(), source.ID))(t), map[boathook.Environment]boathook.LiveVersion{})
 		wantSame(t, "trigger", read(s.LookUpTrigger(t.Context(), source.ID, in.ID, ""))(t), store.TriggerView{})
 
-		wantSame(t, "the workspace's", s.sourcesOf(workspaceID).all(t, store.Page{Limit: 10}), []boathook.Source{other})
+		wantSame(t, "the workspace's", s.sourcesOf(workspaceID).all(t, boathook.Page{Limit: 10}), []boathook.Source{other})
 		wantSame(t, "the other's webhook", read(s.Incoming(t.Context(), other.ID, otherIn.ID))(t), otherIn)
 	})
 	t.Run("a repeat removes what is left below it", func(t *testing.T) {
@@ -376,7 +376,7 @@ func (s *suite) testVersions(t *testing.T) {
 		other := s.newSource(source.WorkspaceID)
 		must(t, s.PutSource(t.Context(), other))
 		list[boathook.Version]{
-			page: func(ctx context.Context, p store.Page) ([]boathook.Version, string, error) {
+			page: func(ctx context.Context, p boathook.Page) ([]boathook.Version, string, error) {
 				return s.Versions(ctx, other.ID, p)
 			},
 			add: func(t *testing.T, at time.Time) string {

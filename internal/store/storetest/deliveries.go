@@ -225,7 +225,7 @@ func (s *suite) testRecordAttempt(t *testing.T) {
 			listed := d
 			listed.Body, listed.Dialect = nil, ""
 			for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
-				wantSame(t, "the webhook's", s.deliveriesOf(d, status, "").all(t, store.Page{Limit: 10}), []boathook.Delivery{listed})
+				wantSame(t, "the webhook's", s.deliveriesOf(d, status, "").all(t, boathook.Page{Limit: 10}), []boathook.Delivery{listed})
 			}
 		})
 	}
@@ -312,7 +312,7 @@ func (s *suite) testCancelDelivery(t *testing.T) {
 // ones of type run.failed.
 func (s *suite) deliveriesOf(d boathook.Delivery, status boathook.DeliveryStatus, eventType boathook.EventType) list[boathook.Delivery] {
 	return list[boathook.Delivery]{
-		page: func(ctx context.Context, p store.Page) ([]boathook.Delivery, string, error) {
+		page: func(ctx context.Context, p boathook.Page) ([]boathook.Delivery, string, error) {
 			return s.Deliveries(ctx, store.DeliveryQuery{
 				WorkspaceID: d.WorkspaceID, WebhookID: d.WebhookID, Statuses: only(status), EventType: eventType, Page: p,
 			})
@@ -348,7 +348,7 @@ func (s *suite) testReopenDelivery(t *testing.T) {
 	}
 	at := s.clock.Now().Add(time.Hour)
 	failed := func(d boathook.Delivery) int {
-		return len(s.deliveriesOf(d, boathook.DeliveryFailed, "").all(t, store.Page{Limit: 10}))
+		return len(s.deliveriesOf(d, boathook.DeliveryFailed, "").all(t, boathook.Page{Limit: 10}))
 	}
 
 	t.Run("a failed one is retrying, and no longer among the failed", func(t *testing.T) {
@@ -438,7 +438,7 @@ func (s *suite) testPostponeDelivery(t *testing.T) {
 			}
 			listed := postponed(d)
 			listed.Body, listed.Dialect = nil, ""
-			wantSame(t, "the webhook's", s.deliveriesOf(d, boathook.DeliveryRetrying, "").all(t, store.Page{Limit: 10}), []boathook.Delivery{listed})
+			wantSame(t, "the webhook's", s.deliveriesOf(d, boathook.DeliveryRetrying, "").all(t, boathook.Page{Limit: 10}), []boathook.Delivery{listed})
 			d = s.record(t, d, 1, boathook.DeliverySucceeded)
 			s.wantDelivery(t, d, s.newAttempt(1, http.StatusOK))
 		}
@@ -448,7 +448,7 @@ func (s *suite) testPostponeDelivery(t *testing.T) {
 			d := s.record(t, newDelivery(), 1, status)
 			must(t, s.PostponeDelivery(t.Context(), d, at))
 			s.wantDelivery(t, postponed(d), s.newAttempt(1, http.StatusServiceUnavailable))
-			if n := len(s.deliveriesOf(d, boathook.DeliveryFailed, "").all(t, store.Page{Limit: 10})); n != 0 {
+			if n := len(s.deliveriesOf(d, boathook.DeliveryFailed, "").all(t, boathook.Page{Limit: 10})); n != 0 {
 				t.Errorf("%d are failed", n)
 			}
 		}
@@ -507,7 +507,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 	})
 	t.Run("another webhook's cursor gives nothing of it", func(t *testing.T) {
 		for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
-			_, cursor, err := s.deliveriesOf(all, status, "").page(t.Context(), store.Page{Limit: 1})
+			_, cursor, err := s.deliveriesOf(all, status, "").page(t.Context(), boathook.Page{Limit: 1})
 			must(t, err)
 			s.deliveriesOf(failed, "", "").testForeign(t, cursor)
 			s.deliveriesOf(failed, boathook.DeliveryFailed, "").testForeign(t, cursor)
@@ -517,7 +517,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 		other := all
 		other.WorkspaceID = boathook.NewID(boathook.WorkspaceID)
 		for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
-			wantSame(t, "deliveries", s.deliveriesOf(other, status, "").all(t, store.Page{Limit: 3}), []boathook.Delivery(nil))
+			wantSame(t, "deliveries", s.deliveriesOf(other, status, "").all(t, boathook.Page{Limit: 3}), []boathook.Delivery(nil))
 		}
 	})
 
@@ -546,17 +546,17 @@ func (s *suite) testDeliveries(t *testing.T) {
 				want := slices.DeleteFunc(slices.Clone(all), func(d boathook.Delivery) bool {
 					return status != "" && d.Status != status || eventType != "" && d.EventType != eventType
 				})
-				got := s.deliveriesOf(w, status, eventType).all(t, store.Page{Limit: 3})
+				got := s.deliveriesOf(w, status, eventType).all(t, boathook.Page{Limit: 3})
 				wantSame(t, fmt.Sprintf("status %q, type %q", status, eventType), got, want)
 			}
 		}
 		for _, two := range [][]boathook.DeliveryStatus{statuses[:2], statuses[1:3], statuses[2:], {statuses[3], statuses[1]}} {
 			want := slices.DeleteFunc(slices.Clone(all), func(d boathook.Delivery) bool { return !slices.Contains(two, d.Status) })
 			selected := s.deliveriesOf(w, "", "")
-			selected.page = func(ctx context.Context, p store.Page) ([]boathook.Delivery, string, error) {
+			selected.page = func(ctx context.Context, p boathook.Page) ([]boathook.Delivery, string, error) {
 				return s.Deliveries(ctx, store.DeliveryQuery{WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Statuses: two, Page: p})
 			}
-			wantSame(t, fmt.Sprintf("statuses %q", two), selected.all(t, store.Page{Limit: 3}), want)
+			wantSame(t, fmt.Sprintf("statuses %q", two), selected.all(t, boathook.Page{Limit: 3}), want)
 		}
 	})
 
@@ -601,7 +601,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 		}
 		delete(want, boathook.DeliverySucceeded)
 		for status, d := range want {
-			found, next, err := s.deliveriesOf(w, status, "").page(t.Context(), store.Page{Limit: 2, Look: 8})
+			found, next, err := s.deliveriesOf(w, status, "").page(t.Context(), boathook.Page{Limit: 2, Look: 8})
 			must(t, err)
 			wantSame(t, "the page of "+string(status), found, []boathook.Delivery{d})
 			if next != "" {
@@ -635,18 +635,18 @@ func (s *suite) testDeliveries(t *testing.T) {
 					want := slices.DeleteFunc(slices.Clone(all), func(d boathook.Delivery) bool {
 						return d.ID.Time().Before(q.Since) || until >= 0 && !d.ID.Time().Before(q.Until)
 					})
-					selected.page = func(ctx context.Context, p store.Page) ([]boathook.Delivery, string, error) {
+					selected.page = func(ctx context.Context, p boathook.Page) ([]boathook.Delivery, string, error) {
 						q.Page = p
 						return s.Deliveries(ctx, q)
 					}
-					wantSame(t, fmt.Sprintf("since %d, until %d", since, until), selected.all(t, store.Page{Limit: 4}), want)
+					wantSame(t, fmt.Sprintf("since %d, until %d", since, until), selected.all(t, boathook.Page{Limit: 4}), want)
 				}
 			}
-			whole, next, err := s.deliveriesOf(w, status, "").page(t.Context(), store.Page{Limit: 4})
+			whole, next, err := s.deliveriesOf(w, status, "").page(t.Context(), boathook.Page{Limit: 4})
 			must(t, err)
 			beyond := store.DeliveryQuery{
 				WorkspaceID: w.WorkspaceID, WebhookID: w.WebhookID, Statuses: only(status),
-				Since: whole[0].ID.Time(), Page: store.Page{Limit: 4, Cursor: next},
+				Since: whole[0].ID.Time(), Page: boathook.Page{Limit: 4, Cursor: next},
 			}
 			deliveries, _, err := s.Deliveries(t.Context(), beyond)
 			must(t, err)
@@ -695,7 +695,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 				if status == d.Status {
 					want = append(want, listed)
 				}
-				got := s.deliveriesOf(d, status, "").all(t, store.Page{Limit: 10})
+				got := s.deliveriesOf(d, status, "").all(t, boathook.Page{Limit: 10})
 				wantSame(t, fmt.Sprintf("of status %s, after step %d that made it %s", status, i, d.Status), got, want)
 			}
 		}
@@ -719,7 +719,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 			for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
 				for _, limit := range []int{1, 2, 10} {
 					w := boathook.Delivery{WorkspaceID: workspaceID, WebhookID: webhookID}
-					wantSame(t, "deliveries of "+webhookID, s.deliveriesOf(w, status, "").all(t, store.Page{Limit: limit}), want)
+					wantSame(t, "deliveries of "+webhookID, s.deliveriesOf(w, status, "").all(t, boathook.Page{Limit: limit}), want)
 				}
 			}
 		}

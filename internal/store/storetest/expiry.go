@@ -30,11 +30,11 @@ func (s *suite) testExpiry(t *testing.T) {
 	running, claim := s.running(t)
 	removed := s.pending(t)
 	must(t, s.RemovePending(t.Context(), removed.ID))
-	line := store.LogLine{Time: s.clock.Now(), Stream: "stdout", Text: "before"}
-	must(t, s.AppendLog(t.Context(), over.RunHead, 0, []store.LogLine{line, line}))
+	line := boathook.LogLine{Time: s.clock.Now(), Stream: "stdout", Text: "before"}
+	must(t, s.AppendLog(t.Context(), over.RunHead, 0, []boathook.LogLine{line, line}))
 	ofAgent := s.newRun().RunHead
 	ofAgent.SourceID = boathook.NewID(boathook.AgentID)
-	must(t, s.AppendLog(t.Context(), ofAgent, 0, []store.LogLine{line}))
+	must(t, s.AppendLog(t.Context(), ofAgent, 0, []boathook.LogLine{line}))
 	wantAgentLog := func(lines int) {
 		t.Helper()
 		log := read(s.AgentLog(t.Context(), store.AgentLogQuery{AgentID: ofAgent.SourceID, Limit: 10, MaxBytes: boathook.MaxRunLog}))(t)
@@ -66,14 +66,14 @@ func (s *suite) testExpiry(t *testing.T) {
 
 	count := func(status boathook.DeliveryStatus) int {
 		t.Helper()
-		return len(s.deliveriesOf(webhook, status, "").all(t, store.Page{Limit: 10}))
+		return len(s.deliveriesOf(webhook, status, "").all(t, boathook.Page{Limit: 10}))
 	}
 
 	s.clock.Advance(retention - time.Minute)
 	t.Run("records are there for the retention", func(t *testing.T) {
 		for _, r := range []boathook.Run{pending, running, over} {
 			s.wantRun(t, r)
-			wantSame(t, "the source's", s.runsOf(r).all(t, store.Page{Limit: 10}), []boathook.Run{r})
+			wantSame(t, "the source's", s.runsOf(r).all(t, boathook.Page{Limit: 10}), []boathook.Run{r})
 		}
 		wantAgentLog(1)
 		if !read(s.AnyActive(t.Context(), running.SourceID))(t) {
@@ -81,7 +81,7 @@ func (s *suite) testExpiry(t *testing.T) {
 		}
 		_, lines, err := s.Log(t.Context(), over.ID, 0, boathook.MaxRunLog)
 		must(t, err)
-		wantSame(t, "log", lines, []store.LogLine{line, line})
+		wantSame(t, "log", lines, []boathook.LogLine{line, line})
 		wantSame(t, "the pinned run", read(s.PinRun(t.Context(), pinnedID, running.ID))(t), over.ID)
 		wantSame(t, "a retried delivery", read(s.Delivery(t.Context(), retried.WorkspaceID, retried.ID))(t), retried)
 		wantSame(t, "a canceled delivery", read(s.Delivery(t.Context(), canceled.WorkspaceID, canceled.ID))(t), canceled)
@@ -99,7 +99,7 @@ func (s *suite) testExpiry(t *testing.T) {
 		s.wantRun(t, removed)
 	})
 	t.Run("a request that took another's slot has a retention of its own", func(t *testing.T) {
-		wantSame(t, "the webhook's", s.requestsOf(in, "").all(t, store.Page{Limit: 10}), []boathook.Request{later})
+		wantSame(t, "the webhook's", s.requestsOf(in, "").all(t, boathook.Page{Limit: 10}), []boathook.Request{later})
 	})
 	t.Run("what users set up stays", func(t *testing.T) {
 		wantSame(t, "source", read(s.Source(t.Context(), source.WorkspaceID, source.ID))(t), source)
@@ -114,7 +114,7 @@ func (s *suite) testExpiry(t *testing.T) {
 			s.wantNoRun(t, r)
 			_, lines, err := s.Log(t.Context(), r.ID, 0, boathook.MaxRunLog)
 			must(t, err)
-			wantSame(t, "log", lines, []store.LogLine(nil))
+			wantSame(t, "log", lines, []boathook.LogLine(nil))
 		}
 		wantAgentLog(0)
 	})
@@ -167,13 +167,13 @@ func (s *suite) testExpiry(t *testing.T) {
 			again = withInput(again, `{"second":true}`)
 			must(t, s.CreateRun(t.Context(), again))
 			s.wantRun(t, again)
-			wantSame(t, "the source's", s.runsOf(again).all(t, store.Page{Limit: 10}), []boathook.Run{again})
+			wantSame(t, "the source's", s.runsOf(again).all(t, boathook.Page{Limit: 10}), []boathook.Run{again})
 
-			after := store.LogLine{Time: s.clock.Now(), Stream: "stderr", Text: "after"}
-			must(t, s.AppendLog(t.Context(), r.RunHead, 0, []store.LogLine{after}))
+			after := boathook.LogLine{Time: s.clock.Now(), Stream: "stderr", Text: "after"}
+			must(t, s.AppendLog(t.Context(), r.RunHead, 0, []boathook.LogLine{after}))
 			_, lines, err := s.Log(t.Context(), r.ID, 0, boathook.MaxRunLog)
 			must(t, err)
-			wantSame(t, "log", lines, []store.LogLine{after})
+			wantSame(t, "log", lines, []boathook.LogLine{after})
 
 			claim, outcome := s.newClaim(), s.succeeded()
 			outcome.Output = json.RawMessage(`{"second":true}`)

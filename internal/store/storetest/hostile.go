@@ -71,7 +71,7 @@ func (s *suite) storeVictims(t *testing.T) victims {
 	must(t, s.CreateRun(ctx, v.run))
 	read(s.Admit(ctx, v.agent.ID, v.run.ID, limitOfVictims, store.Load{}, s.clock.Now()))(t)
 	read(s.ClaimRun(ctx, v.run.ID, v.claim, s.clock.Now()))(t)
-	must(t, s.AppendLog(ctx, v.run.RunHead, 0, []store.LogLine{{Time: s.clock.Now(), Stream: "stdout", Text: "hello"}}))
+	must(t, s.AppendLog(ctx, v.run.RunHead, 0, []boathook.LogLine{{Time: s.clock.Now(), Stream: "stdout", Text: "hello"}}))
 	must(t, s.PutRequest(ctx, 0, s.newRequest(v.in, boathook.RequestRejected)))
 	read(s.PinEvent(ctx, v.pin))(t)
 	must(t, s.RecordAttempt(ctx, v.delivery, s.newAttempt(1, 500)))
@@ -85,7 +85,7 @@ func (s *suite) storeVictims(t *testing.T) victims {
 // look reads everything of the victims that can be read.
 func (s *suite) look(t *testing.T, v victims) map[string]any {
 	t.Helper()
-	ctx, page := t.Context(), store.Page{Limit: 200}
+	ctx, page := t.Context(), boathook.Page{Limit: 200}
 	seen := map[string]any{
 		"workspace":    read(s.Workspace(ctx, v.workspace.ID))(t),
 		"token":        read(s.TokenByHash(ctx, v.token.Hash))(t),
@@ -176,10 +176,10 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 		in, out, run, tok         = boathook.IncomingID, boathook.OutgoingID, boathook.RunID, boathook.TokenID
 	)
 	type ctx = context.Context
-	page := store.Page{Limit: 200}
+	page := boathook.Page{Limit: 200}
 	claim := boathook.Claim{ID: v.claim.ID, LeaseUntil: now.Add(time.Minute)}
 	outcome := boathook.Outcome{Status: boathook.RunSucceeded, Output: []byte(`{}`), CompletedAt: now}
-	lines := []store.LogLine{{Time: now, Stream: "stdout", Text: "forged"}}
+	lines := []boathook.LogLine{{Time: now, Stream: "stdout", Text: "forged"}}
 	runs := func(workspaceID, sourceID string) store.RunQuery {
 		return store.RunQuery{WorkspaceID: workspaceID, SourceID: sourceID, Page: page}
 	}

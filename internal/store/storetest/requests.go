@@ -27,7 +27,7 @@ func (s *suite) newRequest(w boathook.IncomingWebhook, outcome boathook.RequestO
 func (s *suite) requestsOf(w boathook.IncomingWebhook, outcome boathook.RequestOutcome) list[boathook.Request] {
 	added := 0
 	return list[boathook.Request]{
-		page: func(ctx context.Context, p store.Page) ([]boathook.Request, string, error) {
+		page: func(ctx context.Context, p boathook.Page) ([]boathook.Request, string, error) {
 			return s.Requests(ctx, store.RequestQuery{
 				WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, WebhookID: w.ID, Outcome: outcome, Page: p,
 			})
@@ -64,7 +64,7 @@ func (s *suite) testRequests(t *testing.T) {
 		refused := s.newRequest(boathook.IncomingWebhook{ID: agent.ID, WorkspaceID: agent.WorkspaceID}, boathook.RequestRejected)
 		refused.At = s.clock.Now().Add(-time.Second)
 		must(t, s.PutRequest(t.Context(), 0, refused))
-		q := store.RequestQuery{WorkspaceID: agent.WorkspaceID, SourceID: agent.ID, WebhookID: agent.ID, Page: store.Page{Limit: 200}}
+		q := store.RequestQuery{WorkspaceID: agent.WorkspaceID, SourceID: agent.ID, WebhookID: agent.ID, Page: boathook.Page{Limit: 200}}
 		accepted := boathook.Request{
 			ID: run.ID, WorkspaceID: agent.WorkspaceID, WebhookID: agent.ID, At: run.CreatedAt,
 			Outcome: boathook.RequestAccepted, Status: http.StatusAccepted, RunID: run.ID,
@@ -75,7 +75,7 @@ func (s *suite) testRequests(t *testing.T) {
 			t.Errorf("a webhook has the agent's requests: %+v", found)
 		}
 	})
-	whole := store.Page{Limit: 200}
+	whole := boathook.Page{Limit: 200}
 
 	t.Run("one reads back as it was put, in the slot's place", func(t *testing.T) {
 		w := s.newIncoming(source)
@@ -127,7 +127,7 @@ func (s *suite) testRequests(t *testing.T) {
 		}
 		slices.Reverse(want)
 		wantSame(t, "the webhook's", s.requestsOf(w, "").all(t, whole), want)
-		wantSame(t, "those accepted, in pages", s.requestsOf(w, boathook.RequestAccepted).all(t, store.Page{Limit: 1}), want)
+		wantSame(t, "those accepted, in pages", s.requestsOf(w, boathook.RequestAccepted).all(t, boathook.Page{Limit: 1}), want)
 		wantSame(t, "those rejected", s.requestsOf(w, boathook.RequestRejected).all(t, whole), []boathook.Request{})
 	})
 	t.Run("one among many of other webhooks is found in pages that look at few", func(t *testing.T) {
@@ -148,7 +148,7 @@ func (s *suite) testRequests(t *testing.T) {
 		must(t, s.PutRequest(t.Context(), 0, rejected))
 		s.requestsOf(w, boathook.RequestAccepted).testRare(t, accepted)
 		all := s.requestsOf(w, "")
-		wantSame(t, "all of them", all.ids(all.all(t, store.Page{Limit: 2, Look: 5})), []string{accepted, rejected.ID})
+		wantSame(t, "all of them", all.ids(all.all(t, boathook.Page{Limit: 2, Look: 5})), []string{accepted, rejected.ID})
 	})
 	t.Run("another workspace's are not listed", func(t *testing.T) {
 		w := s.newIncoming(source)

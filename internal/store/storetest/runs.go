@@ -79,7 +79,7 @@ func (s *suite) wantNoRun(t *testing.T, r boathook.Run) {
 	_, err = s.Run(t.Context(), r.WorkspaceID, r.ID)
 	wantKind(t, "Run", err, boathook.NotFound)
 	wantSame(t, "trigger", read(s.LookUpTrigger(t.Context(), r.SourceID, r.WebhookID, r.ID))(t), store.TriggerView{})
-	wantSame(t, "the source's", s.runsOf(r).all(t, store.Page{Limit: 10}), []boathook.Run(nil))
+	wantSame(t, "the source's", s.runsOf(r).all(t, boathook.Page{Limit: 10}), []boathook.Run(nil))
 	if read(s.AnyActive(t.Context(), r.SourceID))(t) {
 		t.Error("its source is active")
 	}
@@ -155,7 +155,7 @@ func (s *suite) testCreateRun(t *testing.T) {
 		again.Status, again.SourceID = boathook.RunPending, boathook.NewID(boathook.DeploymentID)
 		wantKind(t, "CreateRun", s.CreateRun(t.Context(), again), boathook.Conflict)
 		s.wantRun(t, r)
-		wantSame(t, "the other source's", s.runsOf(again).all(t, store.Page{Limit: 10}), []boathook.Run(nil))
+		wantSame(t, "the other source's", s.runsOf(again).all(t, boathook.Page{Limit: 10}), []boathook.Run(nil))
 	})
 	t.Run("of several with one id created at once, one wins and its input stays", func(t *testing.T) {
 		for range 3 {
@@ -189,7 +189,7 @@ func (s *suite) testCreateRun(t *testing.T) {
 			r.RunHead = read(s.FinishRun(t.Context(), r.ID, claim, outcome))(t)
 			r.Output = outcome.Output
 			s.wantRun(t, r)
-			wantSame(t, "the source's", s.runsOf(r).all(t, store.Page{Limit: 10}), []boathook.Run{r})
+			wantSame(t, "the source's", s.runsOf(r).all(t, boathook.Page{Limit: 10}), []boathook.Run{r})
 		})
 	}
 }
@@ -503,7 +503,7 @@ func (s *suite) runsWhere(q store.RunQuery) list[boathook.Run] {
 		sourceIDs = []string{boathook.NewID(kind), boathook.NewID(kind)}
 	}
 	return list[boathook.Run]{
-		page: func(ctx context.Context, p store.Page) ([]boathook.Run, string, error) {
+		page: func(ctx context.Context, p boathook.Page) ([]boathook.Run, string, error) {
 			q := q
 			q.Page = p
 			return s.Runs(ctx, q)
@@ -532,25 +532,25 @@ func (s *suite) testRuns(t *testing.T) {
 		several.test(t, s.clock.Now())
 	})
 	t.Run("the agents' are another list", func(t *testing.T) {
-		before := several.all(t, store.Page{Limit: 200})
+		before := several.all(t, boathook.Page{Limit: 200})
 		workspaceID := before[0].WorkspaceID
 		agents := s.runsWhere(store.RunQuery{WorkspaceID: workspaceID, Kind: boathook.Agent})
 		added := []string{agents.add(t, s.clock.Now()), agents.add(t, s.clock.Now().Add(-time.Second))}
-		wantSame(t, "runs of agents", agents.ids(agents.all(t, store.Page{Limit: 200})), added)
-		wantSame(t, "runs of deployments", several.all(t, store.Page{Limit: 3}), before)
-		_, cursor, err := several.page(t.Context(), store.Page{Limit: 1})
+		wantSame(t, "runs of agents", agents.ids(agents.all(t, boathook.Page{Limit: 200})), added)
+		wantSame(t, "runs of deployments", several.all(t, boathook.Page{Limit: 3}), before)
+		_, cursor, err := several.page(t.Context(), boathook.Page{Limit: 1})
 		must(t, err)
 		agents.testForeign(t, cursor)
 	})
 	t.Run("another list's cursor gives nothing of it", func(t *testing.T) {
-		_, cursor, err := several.page(t.Context(), store.Page{Limit: 1})
+		_, cursor, err := several.page(t.Context(), boathook.Page{Limit: 1})
 		must(t, err)
 		one.testForeign(t, cursor)
 	})
 	t.Run("another workspace's are not listed", func(t *testing.T) {
 		other := boathook.NewID(boathook.WorkspaceID)
 		for _, query := range []store.RunQuery{{WorkspaceID: other, SourceID: sourceID}, {WorkspaceID: other, Kind: boathook.Deployment}} {
-			wantSame(t, "runs", s.runsWhere(query).all(t, store.Page{Limit: 3}), []boathook.Run(nil))
+			wantSame(t, "runs", s.runsWhere(query).all(t, boathook.Page{Limit: 3}), []boathook.Run(nil))
 		}
 	})
 
@@ -565,12 +565,12 @@ func (s *suite) testRuns(t *testing.T) {
 			must(t, s.CreateRun(t.Context(), r))
 		}
 		long := s.runsWhere(store.RunQuery{WorkspaceID: workspaceID, SourceID: sourceID})
-		first, cursor, err := long.page(t.Context(), store.Page{Limit: 200})
+		first, cursor, err := long.page(t.Context(), boathook.Page{Limit: 200})
 		must(t, err)
 		if len(first) == 0 || len(first) >= n || cursor == "" {
 			t.Fatalf("the first page has %d of %d runs, its cursor is %q", len(first), n, cursor)
 		}
-		if all := long.all(t, store.Page{Limit: 200}); len(all) != n {
+		if all := long.all(t, boathook.Page{Limit: 200}); len(all) != n {
 			t.Errorf("all pages have %d of %d runs", len(all), n)
 		}
 	})
@@ -613,7 +613,7 @@ func (s *suite) testRuns(t *testing.T) {
 		}
 		for status, r := range want {
 			query := store.RunQuery{WorkspaceID: workspaceID, SourceID: sourceID, Statuses: []boathook.RunStatus{status}}
-			got, next, err := s.runsWhere(query).page(t.Context(), store.Page{Limit: 2, Look: 8})
+			got, next, err := s.runsWhere(query).page(t.Context(), boathook.Page{Limit: 2, Look: 8})
 			must(t, err)
 			wantSame(t, "the page of "+string(status), got, []boathook.Run{r})
 			if next != "" {
@@ -660,17 +660,17 @@ func (s *suite) testRuns(t *testing.T) {
 					return status != "" && r.Status != status || env != "" && r.Environment != env
 				})
 				for _, query.SourceID = range []string{"", sourceID} {
-					got := s.runsWhere(query).all(t, store.Page{Limit: 3})
+					got := s.runsWhere(query).all(t, boathook.Page{Limit: 3})
 					wantSame(t, fmt.Sprintf("status %q, environment %q, source %q", status, env, query.SourceID), got, want)
 					wantSame(t, fmt.Sprintf("heads of status %q, environment %q, source %q", status, env, query.SourceID),
-						s.headsWhere(query).all(t, store.Page{Limit: 3}), headsOf(want))
+						s.headsWhere(query).all(t, boathook.Page{Limit: 3}), headsOf(want))
 				}
 			}
 		}
 		query.Environment = ""
 		query.Statuses = []boathook.RunStatus{boathook.RunPending, boathook.RunFailed}
 		either := slices.DeleteFunc(slices.Clone(all), func(r boathook.Run) bool { return !slices.Contains(query.Statuses, r.Status) })
-		wantSame(t, "two statuses", s.runsWhere(query).all(t, store.Page{Limit: 3}), either)
+		wantSame(t, "two statuses", s.runsWhere(query).all(t, boathook.Page{Limit: 3}), either)
 	})
 
 	t.Run("they are counted by status, beside a page of them", func(t *testing.T) {
@@ -696,7 +696,7 @@ func (s *suite) testRuns(t *testing.T) {
 		for _, sourceID := range append(agents, "", boathook.NewID(boathook.AgentID)) {
 			for _, since := range []int{5, len(all) - 1} {
 				q := store.CountQuery{WorkspaceID: workspaceID, Kind: boathook.Agent, SourceID: sourceID, Since: all[since].CreatedAt}
-				want := store.RunCounts{ByStatus: make(map[boathook.RunStatus]int)}
+				want := boathook.RunCounts{ByStatus: make(map[boathook.RunStatus]int)}
 				for i, r := range all {
 					if sourceID != "" && r.SourceID != sourceID {
 						continue
@@ -753,7 +753,7 @@ func headsOf(runs []boathook.Run) (heads []boathook.RunHead) {
 // headsWhere is the list of the heads that a query selects.
 func (s *suite) headsWhere(q store.RunQuery) list[boathook.RunHead] {
 	return list[boathook.RunHead]{
-		page: func(ctx context.Context, p store.Page) ([]boathook.RunHead, string, error) {
+		page: func(ctx context.Context, p boathook.Page) ([]boathook.RunHead, string, error) {
 			q.Page = p
 			return s.RunHeads(ctx, q)
 		},
@@ -794,9 +794,9 @@ func (s *suite) testAnyActive(t *testing.T) {
 }
 
 func (s *suite) testLogs(t *testing.T) {
-	lines := func(first int, texts ...string) (lines []store.LogLine) {
+	lines := func(first int, texts ...string) (lines []boathook.LogLine) {
 		for i, text := range texts {
-			lines = append(lines, store.LogLine{
+			lines = append(lines, boathook.LogLine{
 				Time: s.clock.Now().Add(time.Duration(first+i) * time.Millisecond), Stream: "stdout", Text: text,
 			})
 		}
@@ -808,7 +808,7 @@ func (s *suite) testLogs(t *testing.T) {
 		r, _ := s.running(t)
 		_, got, err := s.Log(t.Context(), r.ID, 0, unlimited)
 		must(t, err)
-		wantSame(t, "lines", got, []store.LogLine(nil))
+		wantSame(t, "lines", got, []boathook.LogLine(nil))
 		if n, err := s.LogLines(t.Context(), r.ID); n != 0 || err != nil {
 			t.Errorf("%d lines are counted, %v", n, err)
 		}
@@ -834,7 +834,7 @@ func (s *suite) testLogs(t *testing.T) {
 		for _, from := range []int{len(all), len(all) + 5} {
 			_, got, err := s.Log(t.Context(), r.ID, from, unlimited)
 			must(t, err)
-			wantSame(t, "lines after the end", got, []store.LogLine(nil))
+			wantSame(t, "lines after the end", got, []boathook.LogLine(nil))
 		}
 	})
 	t.Run("the same chunk again changes nothing", func(t *testing.T) {
@@ -873,7 +873,7 @@ func (s *suite) testLogs(t *testing.T) {
 		r, _ := s.running(t)
 		const chunks, chunkLines, lineSize = 12, 4, 1 << 10
 		text := printable(chunks * chunkLines * lineSize)
-		var all []store.LogLine
+		var all []boathook.LogLine
 		for line := range slices.Chunk(text, lineSize) {
 			all = append(all, lines(len(all), string(line))...)
 		}
@@ -886,7 +886,7 @@ func (s *suite) testLogs(t *testing.T) {
 			t.Errorf("%d lines of %d bytes, when about %d bytes were asked for", len(got), lineSize, 2*chunkLines*lineSize)
 		}
 		for _, maxBytes := range []int{1, 3 * chunkLines * lineSize} {
-			var parts []store.LogLine
+			var parts []boathook.LogLine
 			for len(parts) < len(all) {
 				first, part, err := s.Log(t.Context(), r.ID, len(parts), maxBytes)
 				must(t, err)

@@ -204,7 +204,7 @@ func printable(n int) []byte {
 
 // list is one list of the store. add puts one more object into it.
 type list[T any] struct {
-	page func(ctx context.Context, p store.Page) ([]T, string, error)
+	page func(ctx context.Context, p boathook.Page) ([]T, string, error)
 	add  func(t *testing.T, at time.Time) (id string)
 	id   func(T) string
 	time func(T) time.Time
@@ -215,7 +215,7 @@ type list[T any] struct {
 // test adds objects to an empty list and reads it in pages of every kind.
 func (l list[T]) test(t *testing.T, now time.Time) {
 	t.Helper()
-	whole := store.Page{Limit: 200}
+	whole := boathook.Page{Limit: 200}
 	if got, next, err := l.page(t.Context(), whole); len(got) > 0 || next != "" || err != nil {
 		t.Fatalf("an empty list has %d objects, next %q, error %v", len(got), next, err)
 	}
@@ -243,13 +243,13 @@ func (l list[T]) test(t *testing.T, now time.Time) {
 	}
 
 	for _, limit := range []int{1, 2, 4, len(ids)} {
-		wantSame(t, "all pages together", l.ids(l.all(t, store.Page{Limit: limit})), ids)
+		wantSame(t, "all pages together", l.ids(l.all(t, boathook.Page{Limit: limit})), ids)
 	}
-	for _, p := range []store.Page{{Limit: 1, Look: 1}, {Limit: 2, Look: 3}} {
+	for _, p := range []boathook.Page{{Limit: 1, Look: 1}, {Limit: 2, Look: 3}} {
 		wantSame(t, "all pages together, which look at few", l.ids(l.all(t, p)), ids)
 	}
 
-	first, next, err := l.page(t.Context(), store.Page{Limit: 2})
+	first, next, err := l.page(t.Context(), boathook.Page{Limit: 2})
 	must(t, err)
 	wantSame(t, "the first page", l.ids(first), ids[:2])
 	if next == "" {
@@ -261,11 +261,11 @@ func (l list[T]) test(t *testing.T, now time.Time) {
 		rest = append(rest, l.add(t, now.Add(-time.Minute)))
 	}
 	wantSame(t, "the pages after the first, when objects were added before and after them",
-		l.ids(l.all(t, store.Page{Limit: 3, Cursor: next})), rest)
-	wantSame(t, "the same pages again", l.ids(l.all(t, store.Page{Limit: 200, Cursor: next})), rest)
+		l.ids(l.all(t, boathook.Page{Limit: 3, Cursor: next})), rest)
+	wantSame(t, "the same pages again", l.ids(l.all(t, boathook.Page{Limit: 200, Cursor: next})), rest)
 
 	for _, cursor := range []string{"!", "not a cursor", "e30", "Z2FyYmFnZQ", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", next + "\n" + next} {
-		_, _, err := l.page(t.Context(), store.Page{Limit: 2, Cursor: cursor})
+		_, _, err := l.page(t.Context(), boathook.Page{Limit: 2, Cursor: cursor})
 		wantBadCursor(t, cursor, err)
 	}
 }
@@ -277,7 +277,7 @@ const manyOthers = 24
 // page ends before it has looked at them all, and those that follow find it.
 func (l list[T]) testRare(t *testing.T, id string) {
 	t.Helper()
-	p := store.Page{Limit: 2, Look: manyOthers / 3}
+	p := boathook.Page{Limit: 2, Look: manyOthers / 3}
 	objects, next, err := l.page(t.Context(), p)
 	must(t, err)
 	if len(objects) > 0 || next == "" {
@@ -293,8 +293,8 @@ func (l list[T]) testForeign(t *testing.T, cursor string) {
 	if cursor == "" {
 		t.Fatal("the other list gave no cursor")
 	}
-	own := l.ids(l.all(t, store.Page{Limit: 200}))
-	objects, _, err := l.page(t.Context(), store.Page{Limit: 200, Cursor: cursor})
+	own := l.ids(l.all(t, boathook.Page{Limit: 200}))
+	objects, _, err := l.page(t.Context(), boathook.Page{Limit: 200, Cursor: cursor})
 	if err != nil {
 		wantBadCursor(t, cursor, err)
 	}
@@ -315,7 +315,7 @@ func wantBadCursor(t *testing.T, cursor string, err error) {
 
 // all reads every page from p on. Pages may be shorter than their limit, and
 // empty.
-func (l list[T]) all(t *testing.T, p store.Page) (objects []T) {
+func (l list[T]) all(t *testing.T, p boathook.Page) (objects []T) {
 	t.Helper()
 	for range 100 {
 		page, next, err := l.page(t.Context(), p)

@@ -276,7 +276,7 @@ func (c checker) promise(p promise) {
 // allRuns are those of all deployments and agents.
 func (w *world) allRuns() (all []boathook.Run) {
 	for _, kind := range []boathook.SourceKind{boathook.Deployment, boathook.Agent} {
-		q := store.RunQuery{WorkspaceID: workspaceID, Kind: kind, Page: store.Page{Limit: 200}}
+		q := store.RunQuery{WorkspaceID: workspaceID, Kind: kind, Page: boathook.Page{Limit: 200}}
 		for more := true; more; more = q.Cursor != "" {
 			page, next, err := w.store.Runs(context.Background(), q)
 			must(err)

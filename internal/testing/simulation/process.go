@@ -131,7 +131,7 @@ var silent = slog.New(slog.DiscardHandler)
 // unwatched is a live log that nobody watches.
 type unwatched struct{}
 
-func (unwatched) Lines(context.Context, boathook.RunHead, []store.LogLine) {}
+func (unwatched) Lines(context.Context, boathook.RunHead, []boathook.LogLine) {}
 
 // unsealed stands in for sealing: what is sealed is the plain text itself.
 type unsealed struct{}

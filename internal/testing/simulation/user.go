@@ -333,7 +333,7 @@ func (u *users) recover(r *rand.Rand) {
 	_, id, _ := strings.Cut(path, "outgoing-webhooks/")
 	var statuses string
 	q := store.DeliveryQuery{
-		WorkspaceID: workspaceID, WebhookID: id, Page: store.Page{Limit: 200},
+		WorkspaceID: workspaceID, WebhookID: id, Page: boathook.Page{Limit: 200},
 		Statuses: []boathook.DeliveryStatus{boathook.DeliveryFailed, boathook.DeliveryRetrying, boathook.DeliveryCanceled},
 	}
 	if r.IntN(3) == 0 {
