@@ -80,13 +80,15 @@ var layout = []row{
 	{"internal/run/target/targettest", []string{sdk}},
 	{"internal/delivery", and(tools, contracts)},
 	{"internal/sweep", and(tools, contracts)},
+	{"internal/service", and(tools, contracts, []string{"internal/run", "internal/live/wstoken"})},
 	{"internal/live", and(tools, contracts, []string{"internal/live/wstoken"})},
 	{"internal/live/apigateway", []string{"internal/boathook", "internal/egress", sdk}},
 	{"internal/live/websocket", []string{"internal/boathook", libraries}},
 	{"internal/live/wstoken", []string{"internal/boathook"}},
 
 	// Faces.
-	{"internal/manage", and(tools, contracts, []string{"internal/api/openapi", "internal/live/wstoken", "internal/run"})},
+	{"internal/manage", and(tools, contracts, []string{"internal/api/httpjson", "internal/api/openapi", "internal/run", "internal/service"})},
+	{"internal/api/httpjson", []string{"internal/api/openapi", "internal/boathook", "internal/service"}},
 	{"internal/api/openapi", nil},
 
 	// AWS's event shapes.
@@ -222,7 +224,7 @@ func TestEachPackageImportsWhatItsRowAllows(t *testing.T) {
 
 // A service and the tools below it reach AWS by what a main hands them.
 func TestNoServiceDependsOnAWS(t *testing.T) {
-	without := []string{"internal/intake", "internal/run", "internal/delivery", "internal/sweep", "internal/live", "internal/manage"}
+	without := []string{"internal/intake", "internal/run", "internal/delivery", "internal/sweep", "internal/live", "internal/service", "internal/manage"}
 	for _, p := range packages(t) {
 		if !slices.Contains(without, p.ImportPath) {
 			continue

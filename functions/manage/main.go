@@ -21,6 +21,7 @@ import (
 	"boathook/internal/live/apigateway"
 	"boathook/internal/manage"
 	"boathook/internal/run"
+	"boathook/internal/service"
 )
 
 type config struct {
@@ -42,7 +43,7 @@ func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, client, secrets := c.Store(sdk), sqs.NewFromConfig(sdk), secret.New(sdk)
-	handler := manage.New(manage.Config{
+	handler := manage.New(manage.Config{PublicURL: c.PublicURL, Config: service.Config{
 		Store:   store,
 		Runs:    &run.Starter{Store: store, Queue: c.RunsQueue(client), Now: time.Now, Log: slog.Default()},
 		Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
@@ -57,9 +58,8 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Watchers:      &live.Log{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
 		CheckURL:      c.Client().CheckURL,
 		AllowTarget:   c.Check,
-		PublicURL:     c.PublicURL,
 		Now:           time.Now,
 		Log:           slog.Default(),
-	})
+	}})
 	return httpapi.Handler(handler), nil
 }

@@ -83,3 +83,12 @@ func IsKind(err error, k Kind) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Kind == k
 }
+
+// Within makes an error about a field one about that field of an object.
+func Within(object string, err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Field != "" {
+		return &Error{Kind: e.Kind, Field: object + "." + e.Field, Message: e.Message}
+	}
+	return err
+}

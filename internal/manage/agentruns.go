@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/store"
 )
@@ -51,7 +52,7 @@ func viewAgentRun(r boathook.RunHead) agentRunView {
 	view := agentRunView{
 		ID: r.ID, AgentID: r.SourceID, ChatID: boathook.ChatID(r.SourceID), WorkspaceID: r.WorkspaceID, TriggerType: triggerWebhook,
 		StartedAt: boathook.Time{Time: r.StartedAt}, FinishedAt: boathook.Time{Time: r.CompletedAt},
-		ErrorMessage: nullable(r.Error), ExitCode: exitCode(r),
+		ErrorMessage: httpjson.Nullable(r.Error), ExitCode: exitCode(r),
 		Metadata: agentRunMetadata{r.EventName, r.EventSource, triggerWebhook}, CreatedAt: boathook.Time{Time: r.CreatedAt},
 	}
 	for name, statuses := range agentStatuses {
@@ -81,10 +82,10 @@ const maxAgentRuns = 100
 
 // agentRunQuery reads the filters that both lists of agents' runs take. nothing
 // means that no run can match.
-func (c call) agentRunQuery() (q store.CountQuery, nothing bool, err error) {
+func agentRunQuery(c call) (q store.CountQuery, nothing bool, err error) {
 	params := c.URL.Query()
-	q.WorkspaceID, q.Kind = c.workspace, boathook.Agent
-	q.Limit = c.clamped("limit", 1, maxAgentRuns, defaultLimit)
+	q.WorkspaceID, q.Kind = c.Workspace, boathook.Agent
+	q.Limit = c.Clamped("limit", 1, maxAgentRuns, httpjson.DefaultLimit)
 	if s := params.Get("status"); s != "" {
 		var ok bool
 		if q.Statuses, ok = agentStatuses[s]; !ok {
@@ -101,9 +102,9 @@ func (c call) agentRunQuery() (q store.CountQuery, nothing bool, err error) {
 
 // agentRuns are those that a query selects of about as many runs as are counted:
 // the list can't say that there is more behind a short page.
-func (h *Handler) agentRuns(ctx context.Context, c call, _ none) ([]agentRunView, error) {
+func (h *Handler) agentRuns(ctx context.Context, c call, _ httpjson.None) ([]agentRunView, error) {
 	id := c.PathValue("agent")
-	q, nothing, invalid := c.agentRunQuery()
+	q, nothing, invalid := agentRunQuery(c)
 	var heads []boathook.RunHead
 	err := beside(func() error {
 		_, err := h.agentByID(ctx, c, id)
@@ -117,15 +118,15 @@ func (h *Handler) agentRuns(ctx context.Context, c call, _ none) ([]agentRunView
 		}
 		return err
 	})
-	return viewList(heads, "", viewAgentRun).Data, err
+	return httpjson.ViewList(heads, "", viewAgentRun).Data, err
 }
 
 var errNoRun = boathook.Errorf(boathook.NotFound, "Run not found")
 
 // agentRun is one run of an agent, which may have been deleted since.
-func (h *Handler) agentRun(ctx context.Context, c call, _ none) (agentRunView, error) {
+func (h *Handler) agentRun(ctx context.Context, c call, _ httpjson.None) (agentRunView, error) {
 	head, err := h.cfg.Store.RunHead(ctx, c.PathValue("run"))
-	if boathook.IsKind(err, boathook.NotFound) || err == nil && (head.WorkspaceID != c.workspace || !head.OfAgent()) {
+	if boathook.IsKind(err, boathook.NotFound) || err == nil && (head.WorkspaceID != c.Workspace || !head.OfAgent()) {
 		err = errNoRun
 	}
 	if err != nil {
@@ -151,14 +152,14 @@ type agentRunPage struct {
 	} `json:"pagination"`
 }
 
-func (h *Handler) allAgentRuns(ctx context.Context, c call, _ none) (page agentRunPage, err error) {
+func (h *Handler) allAgentRuns(ctx context.Context, c call, _ httpjson.None) (page agentRunPage, err error) {
 	page.Data = []agentRunView{}
-	q, nothing, err := c.agentRunQuery()
+	q, nothing, err := agentRunQuery(c)
 	if err != nil {
 		return page, err
 	}
 	// What is behind the counted runs has no page.
-	number := c.clamped("page", 1, store.MaxCounted/q.Limit, 1)
+	number := c.Clamped("page", 1, store.MaxCounted/q.Limit, 1)
 	page.Pagination.Page, page.Pagination.Limit = number, q.Limit
 	q.Skip, q.Since, q.SourceID = (number-1)*q.Limit, h.cfg.Now().UTC().Truncate(24*time.Hour), c.URL.Query().Get("agent_id")
 	if nothing {
@@ -190,7 +191,7 @@ func (h *Handler) allAgentRuns(ctx context.Context, c call, _ none) (page agentR
 		}
 	}
 	page.Pagination.TotalPages = (page.Pagination.Total + q.Limit - 1) / q.Limit
-	page.Data = viewList(heads, "", viewAgentRun).Data
+	page.Data = httpjson.ViewList(heads, "", viewAgentRun).Data
 	return page, nil
 }
 
@@ -217,10 +218,10 @@ const (
 
 // agentLog is what an agent's runs printed, the newest first. It ends early once the
 // lines are about [maxEventBytes] long.
-func (h *Handler) agentLog(ctx context.Context, c call, _ none) ([]agentLogView, error) {
+func (h *Handler) agentLog(ctx context.Context, c call, _ httpjson.None) ([]agentLogView, error) {
 	q := store.AgentLogQuery{
 		AgentID: c.PathValue("agent"), MaxBytes: maxEventBytes,
-		Limit: c.clamped("limit", 1, maxLogLines, defaultLogLines), Skip: c.clamped("offset", 0, maxLogOffset, 0),
+		Limit: c.Clamped("limit", 1, maxLogLines, defaultLogLines), Skip: c.Clamped("offset", 0, maxLogOffset, 0),
 	}
 	var agent boathook.Source
 	var lines []boathook.AgentLine
@@ -231,7 +232,7 @@ func (h *Handler) agentLog(ctx context.Context, c call, _ none) ([]agentLogView,
 		lines, err = h.cfg.Store.AgentLog(ctx, q)
 		return err
 	})
-	return viewList(lines, "", func(l boathook.AgentLine) agentLogView {
+	return httpjson.ViewList(lines, "", func(l boathook.AgentLine) agentLogView {
 		return agentLogView{
 			Time: boathook.Time{Time: l.Time}, Level: l.Level(), Agent: agent.Agent.Slug,
 			Event: boathook.LogEvent, Content: l.Text, Metadata: logMetadata{l.RunID},

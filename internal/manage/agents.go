@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/seal"
 )
@@ -44,7 +45,7 @@ func (h *Handler) viewAgent(c call, s boathook.Source) agentView {
 		KeepPlainSecret: a.KeepPlainSecret, RatePerMinute: a.RatePerMinute, MaxInFlight: a.MaxInFlight,
 		DedupeSeconds: a.DedupeSeconds, FencePayload: a.FencePayload,
 		Preset: verification.Preset, Verification: verification,
-		TriggerURL: h.publicURL(c) + "/api/v1/webhooks/" + a.CrewID + "/" + s.ID + "/trigger",
+		TriggerURL: c.PublicURL() + "/api/v1/webhooks/" + a.CrewID + "/" + s.ID + "/trigger",
 		CreatedAt:  boathook.Time{Time: s.CreatedAt},
 	}
 }
@@ -169,7 +170,7 @@ func (h *Handler) createAgent(ctx context.Context, c call, in agentInput) (agent
 		}
 	}
 	s := boathook.Source{
-		ID: boathook.NewID(boathook.AgentID), WorkspaceID: c.workspace, Kind: boathook.Agent, CreatedAt: h.cfg.Now(),
+		ID: boathook.NewID(boathook.AgentID), WorkspaceID: c.Workspace, Kind: boathook.Agent, CreatedAt: h.cfg.Now(),
 		Agent: &boathook.AgentSettings{
 			CrewID: crew.ID, RatePerMinute: boathook.DefaultRatePerMinute, MaxInFlight: boathook.DefaultMaxInFlight,
 		},
@@ -247,20 +248,20 @@ func (h *Handler) putWithNewAgentSecret(ctx context.Context, s boathook.Source) 
 	return secret, h.cfg.Store.PutSource(ctx, s)
 }
 
-func (h *Handler) listAgents(ctx context.Context, c call, _ none) (list[agentView], error) {
+func (h *Handler) listAgents(ctx context.Context, c call, _ httpjson.None) (httpjson.List[agentView], error) {
 	crew, err := h.crew(ctx, c)
 	if err != nil {
-		return list[agentView]{}, err
+		return httpjson.List[agentView]{}, err
 	}
-	p, err := c.page()
+	p, err := c.Page()
 	if err != nil {
-		return list[agentView]{}, err
+		return httpjson.List[agentView]{}, err
 	}
-	agents, next, err := h.cfg.Store.CrewAgents(ctx, c.workspace, crew.ID, p)
-	return viewList(agents, next, func(s boathook.Source) agentView { return h.viewAgent(c, s) }), err
+	agents, next, err := h.cfg.Store.CrewAgents(ctx, c.Workspace, crew.ID, p)
+	return httpjson.ViewList(agents, next, func(s boathook.Source) agentView { return h.viewAgent(c, s) }), err
 }
 
-func (h *Handler) getAgent(ctx context.Context, c call, _ none) (agentView, error) {
+func (h *Handler) getAgent(ctx context.Context, c call, _ httpjson.None) (agentView, error) {
 	s, err := h.agent(ctx, c)
 	if err != nil {
 		return agentView{}, err
@@ -279,7 +280,7 @@ func (h *Handler) changeAgent(ctx context.Context, c call, in agentInput) (agent
 	if err != nil {
 		return agentView{}, err
 	}
-	if in.Target != nil && !c.role.Allows(boathook.Admin) {
+	if in.Target != nil && !c.Role.Allows(boathook.Admin) {
 		return agentView{}, &boathook.Error{Kind: boathook.Forbidden, Field: "target", Message: "to change it needs a token with the role admin"}
 	}
 	if err := h.applyAgent(ctx, in, crew, &s); err != nil {
@@ -287,7 +288,7 @@ func (h *Handler) changeAgent(ctx context.Context, c call, in agentInput) (agent
 	}
 	if in.Target != nil { // what is refused changes nothing
 		if _, err := h.target(*in.Target); err != nil {
-			return agentView{}, within("target", err)
+			return agentView{}, boathook.Within("target", err)
 		}
 	}
 	if err := h.cfg.Store.PutSource(ctx, s); err != nil {
@@ -301,26 +302,26 @@ func (h *Handler) changeAgent(ctx context.Context, c call, in agentInput) (agent
 	return h.viewAgentWhole(ctx, c, s)
 }
 
-func (h *Handler) deleteAgent(ctx context.Context, c call, _ none) (none, error) {
-	return none{}, h.deleteIdle(ctx, c, boathook.Agent, boathook.AgentID, c.PathValue("agent"), wantAgent)
+func (h *Handler) deleteAgent(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
+	return httpjson.None{}, h.deleteIdle(ctx, c, boathook.Agent, boathook.AgentID, c.PathValue("agent"), wantAgent)
 }
 
 // crewshipStyle is of the paths of Crewship's own API, whose errors are
 // {"error":"…"}.
-var crewshipStyle = style{writeError: writeCrewshipError}
+var crewshipStyle = httpjson.Style{WriteError: writeCrewshipError}
 
 func writeCrewshipError(w http.ResponseWriter, status int, _, field, message string) {
 	if field != "" {
 		message = field + ": " + message
 	}
-	writeErrorJSON(w, status, map[string]string{"error": message})
+	httpjson.WriteError(w, status, map[string]string{"error": message})
 }
 
 // inWorkspace serves a path of Crewship's own API, whose clients name the workspace
 // in each request.
-func inWorkspace(serve handler) handler {
+func inWorkspace(serve httpjson.Handler) httpjson.Handler {
 	return func(w http.ResponseWriter, c call) error {
-		if id := c.URL.Query().Get("workspace_id"); id != "" && id != c.workspace {
+		if id := c.URL.Query().Get("workspace_id"); id != "" && id != c.Workspace {
 			return boathook.Errorf(boathook.NotFound, "Workspace not found")
 		}
 		return serve(w, c)
@@ -365,7 +366,7 @@ func viewCrewshipAgent(s boathook.Source, crew *crewName) crewshipAgentView {
 }
 
 // lookUpAgent finds an agent without its crew.
-func (h *Handler) lookUpAgent(ctx context.Context, c call, _ none) (crewshipAgentView, error) {
+func (h *Handler) lookUpAgent(ctx context.Context, c call, _ httpjson.None) (crewshipAgentView, error) {
 	s, err := h.agentByID(ctx, c, c.PathValue("agent"))
 	if err != nil {
 		return crewshipAgentView{}, err
@@ -373,7 +374,7 @@ func (h *Handler) lookUpAgent(ctx context.Context, c call, _ none) (crewshipAgen
 	var name *crewName
 	var timeout int
 	err = beside(func() error {
-		crew, err := h.cfg.Store.Source(ctx, c.workspace, s.Agent.CrewID)
+		crew, err := h.cfg.Store.Source(ctx, c.Workspace, s.Agent.CrewID)
 		if boathook.IsKind(err, boathook.NotFound) {
 			return nil
 		}
@@ -397,19 +398,19 @@ const maxAgents = 1000
 
 // allAgents are the workspace's agents, crew by crew, the newest of each first; or
 // those of the crew that "crew_id" names.
-func (h *Handler) allAgents(ctx context.Context, c call, _ none) ([]crewshipAgentView, error) {
+func (h *Handler) allAgents(ctx context.Context, c call, _ httpjson.None) ([]crewshipAgentView, error) {
 	var agents, crews []boathook.Source
 	only, page := c.URL.Query().Get("crew_id"), boathook.Page{Limit: maxAgents}
 	err := beside(func() (err error) {
 		if only == "" {
-			agents, err = h.cfg.Store.Agents(ctx, c.workspace, maxAgents)
+			agents, err = h.cfg.Store.Agents(ctx, c.Workspace, maxAgents)
 		} else {
-			agents, _, err = h.cfg.Store.CrewAgents(ctx, c.workspace, only, page)
+			agents, _, err = h.cfg.Store.CrewAgents(ctx, c.Workspace, only, page)
 		}
 		return err
 	}, func() (err error) {
 		if only == "" {
-			crews, _, err = h.cfg.Store.Sources(ctx, c.workspace, boathook.Crew, page)
+			crews, _, err = h.cfg.Store.Sources(ctx, c.Workspace, boathook.Crew, page)
 			return err
 		}
 		crew, err := h.source(ctx, c, boathook.Crew, only)
@@ -439,7 +440,7 @@ type shownSecret struct {
 
 // showAgentSecret shows an agent's webhook secret again. Who reads it is in the
 // log, and the secret is not.
-func (h *Handler) showAgentSecret(ctx context.Context, c call, _ none) (shownSecret, error) {
+func (h *Handler) showAgentSecret(ctx context.Context, c call, _ httpjson.None) (shownSecret, error) {
 	s, err := h.agent(ctx, c)
 	if err != nil {
 		return shownSecret{}, err
@@ -448,7 +449,7 @@ func (h *Handler) showAgentSecret(ctx context.Context, c call, _ none) (shownSec
 	if err != nil {
 		return shownSecret{}, err
 	}
-	h.cfg.Log.InfoContext(ctx, "webhook secret shown", "source_id", s.ID, "workspace_id", c.workspace, "token_id", c.tokenID)
+	h.cfg.Log.InfoContext(ctx, "webhook secret shown", "source_id", s.ID, "workspace_id", c.Workspace, "token_id", c.TokenID)
 	return shownSecret{secret}, nil
 }
 
@@ -468,7 +469,7 @@ type rotatedSecret struct {
 	RotatedAt     boathook.Time `json:"rotated_at"`
 }
 
-func (h *Handler) rotateAgentSecret(ctx context.Context, c call, _ none) (rotatedSecret, error) {
+func (h *Handler) rotateAgentSecret(ctx context.Context, c call, _ httpjson.None) (rotatedSecret, error) {
 	s, err := h.agentByID(ctx, c, c.PathValue("agent"))
 	if err != nil {
 		return rotatedSecret{}, err
@@ -506,6 +507,6 @@ func (h *Handler) internalSecret(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, body)
+	httpjson.Write(w, http.StatusOK, body)
 	return nil
 }

@@ -13,151 +13,46 @@
 package manage
 
 import (
-	"context"
-	"errors"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
-	"time"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/api/openapi"
 	"boathook/internal/boathook"
 	"boathook/internal/paths"
-	"boathook/internal/queue"
-	"boathook/internal/run"
-	"boathook/internal/store"
+	"boathook/internal/service"
 )
 
-// Store is what the API reads and writes; see package store for each method.
-type Store interface {
-	store.Workspaces
-	store.Tokens
-	store.Sources
-	store.Webhooks
-	store.Requests
-
-	Health(ctx context.Context, webhookIDs ...string) (map[string]boathook.Health, error)
-	ClearHealth(ctx context.Context, webhookID string, parts boathook.HealthPart) error
-
-	LookUpTrigger(ctx context.Context, sourceID, webhookID, runID string) (store.TriggerView, error)
-	LookUpAgent(ctx context.Context, agentID string, runIDs ...string) (store.AgentView, error)
-	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
-	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
-	Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error)
-	RunHeads(ctx context.Context, q store.RunQuery) (heads []boathook.RunHead, next string, err error)
-	CountedRuns(ctx context.Context, q store.CountQuery) (heads []boathook.RunHead, counts boathook.RunCounts, err error)
-	AnyActive(ctx context.Context, sourceID string) (bool, error)
-	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
-	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []boathook.LogLine, err error)
-	AgentLog(ctx context.Context, q store.AgentLogQuery) ([]boathook.AgentLine, error)
-
-	PinEvent(ctx context.Context, p store.EventPin) (store.EventPin, error)
-	MarkEventPublished(ctx context.Context, workspaceID, id string, deliveries []int) error
-
-	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
-	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
-	AttemptLog(ctx context.Context, q store.AttemptQuery) ([]store.Attempted, error)
-	Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
-	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
-}
-
-// Starter starts runs.
-type Starter interface {
-	// StartOnce makes a pending run durable and waits for it to start; its head is
-	// as it is then. existing is the run that has the same
-	// id already, or nil: it is answered again if its input is the same, and
-	// is a Conflict otherwise. Unavailable: the run could not be made durable.
-	StartOnce(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait run.Wait) (run.Started, error)
-}
-
-// Publisher queues deliveries.
-type Publisher interface {
-	// PublishAll queues one delivery of each event for each webhook that wants
-	// it, and counts them by event. It may be repeated.
-	PublishAll(ctx context.Context, events ...boathook.Event) (deliveries []int, err error)
-	// PublishTo queues an event's delivery to one webhook, whatever events the
-	// webhook wants.
-	PublishTo(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) error
-}
-
-// Sealer encrypts what must not be stored in clear. What is sealed opens only
-// for the same workspace and subject: package seal has them.
-type Sealer interface {
-	// NewDataKey makes the wrapped data key of a workspace that is about to
-	// be created.
-	NewDataKey(ctx context.Context, workspaceID string) ([]byte, error)
-	Seal(ctx context.Context, workspaceID, subject string, plain []byte) ([]byte, error)
-	Open(ctx context.Context, workspaceID, subject string, sealed []byte) ([]byte, error)
-}
-
-// Watchers are the open WebSockets on which workspaces are watched.
-type Watchers interface {
-	// CloseWatchers ends those that an API token opened. It may be repeated.
-	CloseWatchers(ctx context.Context, workspaceID, tokenID string) error
-}
-
-// Config is what the API is made of. Every field but PublicURL is required.
+// Config is what the API is made of.
 type Config struct {
-	Store   Store
-	Runs    Starter
-	Publish Publisher
-	Retries queue.Sender              // the queue of later attempts: resends go there
-	Queues  map[string]queue.Redriver // by name: [queue.Runs], [queue.Deliveries], [queue.Retries]
-	Seal    Sealer
-
-	// AdminToken gives the text of the stack's own admin token, never empty.
-	// It is asked on every request, so its provider caches it.
-	AdminToken func(context.Context) (string, error)
-	// InternalToken gives the text of the stack's internal token, which opens
-	// the internal endpoint and nothing else. Empty: it opens for nobody.
-	InternalToken func(context.Context) (string, error)
-	// Workspace is the id of the first workspace, which the stack's admin
-	// token belongs to; see [Handler.EnsureWorkspace].
-	Workspace string
-
-	// StreamSecret gives the secret that signs the WebSocket's tokens, never
-	// empty. It is asked for each token, so its provider caches it.
-	StreamSecret func(context.Context) (string, error)
-	Watchers     Watchers
-
-	// CheckURL refuses a URL that requests may not be sent to, with a
-	// [boathook.Invalid] error about the field.
-	CheckURL func(field, raw string) error
-	// AllowTarget refuses a well-formed target that may not execute runs here,
-	// with a [boathook.Invalid] error about one of its fields, such as "type"
-	// or "function_arn".
-	AllowTarget func(boathook.Target) error
+	service.Config
 
 	// PublicURL is where the API and incoming webhooks are reached, without a
 	// trailing slash. Empty: where the request came to.
 	PublicURL string
-
-	Now func() time.Time
-	Log *slog.Logger
 }
 
 // Handler serves the API.
 type Handler struct {
 	cfg     Config
 	mux     *http.ServeMux
-	ensured atomic.Bool // the first workspace is known to exist
+	service *service.Service
 }
 
 // New makes the API.
 func New(cfg Config) *Handler {
-	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
+	h := &Handler{cfg: cfg, mux: http.NewServeMux(), service: service.New(cfg.Config)}
 	for pattern, body := range map[string][]byte{
 		"GET /healthz":      []byte(`{"status":"ok"}`),
 		"GET /openapi.json": openapi.Document(),
 	} {
 		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := checkQuery(r, pattern); err != nil {
+			if err := httpjson.CheckQuery(r, pattern); err != nil {
 				h.fail(w, r, ownStyle, err)
 				return
 			}
-			writeJSON(w, http.StatusOK, body)
+			httpjson.Write(w, http.StatusOK, body)
 		})
 	}
 	h.mux.HandleFunc("GET /{$}", h.root)
@@ -166,12 +61,12 @@ func New(cfg Config) *Handler {
 			h.fail(w, r, crewshipStyle, err)
 		}
 	})
-	for _, s := range h.systems() {
-		for _, rt := range s.routes {
-			method, path, _ := strings.Cut(rt.pattern, " ")
-			for _, prefix := range append([]string{""}, s.style.prefixes...) {
+	for _, face := range h.faces() {
+		for _, route := range face.Routes {
+			method, path, _ := strings.Cut(route.Pattern, " ")
+			for _, prefix := range append([]string{""}, face.Style.Prefixes...) {
 				h.mux.HandleFunc(method+" "+prefix+path, func(w http.ResponseWriter, r *http.Request) {
-					h.serveRoute(w, r, s.style, rt, prefix)
+					h.serveRoute(w, r, face.Style, route, prefix)
 				})
 			}
 		}
@@ -180,65 +75,36 @@ func New(cfg Config) *Handler {
 }
 
 // serveRoute serves a request whose path is a route's behind a prefix.
-func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, s style, rt route, prefix string) {
-	c, err := h.authenticate(r, s.basic)
-	c.style, c.prefix = s, prefix
-	if err == nil && !c.role.Allows(rt.role) {
-		err = boathook.Errorf(boathook.Forbidden, "this needs a token with the role %s", rt.role)
+func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, s httpjson.Style, route httpjson.Route, prefix string) {
+	caller, err := h.service.Callers.Find(r.Context(), tokenOf(r, s.Basic))
+	if err == nil {
+		err = caller.May(route.Operation)
 	}
-	if err == nil && s.strictQuery {
-		err = checkQuery(r, rt.pattern)
+	if err == nil && s.StrictQuery {
+		err = httpjson.CheckQuery(r, route.Pattern)
 	}
 	if err == nil {
-		err = rt.handle(w, c)
+		err = route.Handle(w, httpjson.Call{Request: r, Caller: caller, Style: s, Prefix: prefix, Published: h.cfg.PublicURL})
 	}
 	if err != nil {
 		h.fail(w, r, s, err)
 	}
 }
 
-// route is a path of the API, the role that it needs, and what serves it.
-type route struct {
-	pattern string
-	role    boathook.Role
-	handle  handler
-}
-
-// system is routes that speak as one system does.
-type system struct {
-	style  style
-	routes []route
-}
-
-// style is what a system's clients expect of bodies and errors.
-type style struct {
-	lenient     bool // fields of a body that are not known are ignored, not refused
-	strictQuery bool // parameters of the query that are not known are refused, not ignored
-	basic       bool // HTTP's Basic authentication is taken too
-	writeError  func(w http.ResponseWriter, status int, code, field, message string)
-	// writeIssues answers several faults of one request. Nil: the first is told.
-	writeIssues func(w http.ResponseWriter, all issues)
-	// prefixes are what the system's paths may begin with besides nothing.
-	prefixes []string
-	// below are paths, each ending with a slash, where what is not found is
-	// answered in this style.
-	below []string
-}
-
-var ownStyle = style{strictQuery: true, writeError: writeError}
+var ownStyle = httpjson.Style{StrictQuery: true, WriteError: writeError}
 
 // styleOf is the style of a path that has no route.
-func styleOf(path string) style {
-	for _, s := range []style{crewshipStyle, shipwayStyle, capawesomeStyle} {
-		if slices.ContainsFunc(s.below, func(prefix string) bool { return strings.HasPrefix(path+"/", prefix) }) {
+func styleOf(path string) httpjson.Style {
+	for _, s := range []httpjson.Style{crewshipStyle, shipwayStyle, capawesomeStyle} {
+		if slices.ContainsFunc(s.Below, func(prefix string) bool { return strings.HasPrefix(path+"/", prefix) }) {
 			return s
 		}
 	}
 	return ownStyle
 }
 
-// systems is the table of routes.
-func (h *Handler) systems() []system {
+// faces is the table of routes.
+func (h *Handler) faces() []httpjson.Face {
 	const (
 		deployment = "/v1/deployments/{deployment}"
 		version    = deployment + "/versions/{version}"
@@ -250,137 +116,137 @@ func (h *Handler) systems() []system {
 		hook       = "/repos/{owner}/{repo}/hooks/{hook}"
 		webhook    = "/v1/apps/{app}/webhooks/{webhook}"
 	)
+	on := httpjson.On
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
-	const viewer, member, admin = boathook.Viewer, boathook.Member, boathook.Admin
-	own := []route{
-		{"GET /v1/me", viewer, serve(ok, h.me)},
-		{"POST /v1/workspaces", admin, serve(created, h.createWorkspace)}, // and the stack's own token only
-		{"GET /v1/workspaces", admin, serve(ok, h.listWorkspaces)},        // of the first workspace only
-		{"GET /v1/workspaces/{workspace}", admin, serve(ok, h.getWorkspace)},
-		{"DELETE /v1/workspaces/{workspace}", admin, serve(gone, h.deleteWorkspace)},
-		{"POST /v1/workspaces/{workspace}/tokens", admin, serve(created, h.createTokenOf)},
+	own := []httpjson.Route{
+		on("GET /v1/me", "Workspaces.Mine", httpjson.Serve(ok, h.me)),
+		on("POST /v1/workspaces", "Workspaces.Create", httpjson.Serve(created, h.createWorkspace)),
+		on("GET /v1/workspaces", "Workspaces.List", httpjson.Serve(ok, h.listWorkspaces)),
+		on("GET /v1/workspaces/{workspace}", "Workspaces.Get", httpjson.Serve(ok, h.getWorkspace)),
+		on("DELETE /v1/workspaces/{workspace}", "Workspaces.Delete", httpjson.Serve(gone, h.deleteWorkspace)),
+		on("POST /v1/workspaces/{workspace}/tokens", "Workspaces.CreateToken", httpjson.Serve(created, h.createTokenOf)),
 
-		{"POST /v1/tokens", admin, serve(created, h.createToken)},
-		{"GET /v1/tokens", admin, serve(ok, h.listTokens)},
-		{"GET /v1/tokens/{token}", admin, serve(ok, h.getToken)},
-		{"DELETE /v1/tokens/{token}", admin, serve(gone, h.deleteToken)},
+		on("POST /v1/tokens", "Tokens.Create", httpjson.Serve(created, h.createToken)),
+		on("GET /v1/tokens", "Tokens.List", httpjson.Serve(ok, h.listTokens)),
+		on("GET /v1/tokens/{token}", "Tokens.Get", httpjson.Serve(ok, h.getToken)),
+		on("DELETE /v1/tokens/{token}", "Tokens.Delete", httpjson.Serve(gone, h.deleteToken)),
 
-		{"POST /v1/deployments", member, serve(created, h.createDeployment)},
-		{"GET /v1/deployments", viewer, serve(ok, h.listDeployments)},
-		{"GET " + deployment, viewer, serve(ok, h.getDeployment)},
-		{"PATCH " + deployment, member, serve(ok, h.changeDeployment)},
-		{"DELETE " + deployment, member, serve(gone, h.deleteDeployment)},
+		on("POST /v1/deployments", "Deployments.Create", httpjson.Serve(created, h.createDeployment)),
+		on("GET /v1/deployments", "Deployments.List", httpjson.Serve(ok, h.listDeployments)),
+		on("GET "+deployment, "Deployments.Get", httpjson.Serve(ok, h.getDeployment)),
+		on("PATCH "+deployment, "Deployments.Rename", httpjson.Serve(ok, h.changeDeployment)),
+		on("DELETE "+deployment, "Deployments.Delete", httpjson.Serve(gone, h.deleteDeployment)),
 
-		{"POST " + deployment + "/versions", admin, serve(created, h.createVersion)},
-		{"GET " + deployment + "/versions", viewer, serve(ok, h.listVersions)},
-		{"POST " + version + "/activate", admin, serve(ok, h.activateVersion)},
+		on("POST "+deployment+"/versions", "Versions.Create", httpjson.Serve(created, h.createVersion)),
+		on("GET "+deployment+"/versions", "Versions.List", httpjson.Serve(ok, h.listVersions)),
+		on("POST "+version+"/activate", "Versions.Activate", httpjson.Serve(ok, h.activateVersion)),
 
-		{"POST " + deployment + "/incoming-webhooks", member, serve(created, h.createIncoming)},
-		{"GET " + deployment + "/incoming-webhooks", viewer, serve(ok, h.listIncoming)},
-		{"GET " + incoming, viewer, serve(ok, h.getIncoming)},
-		{"PATCH " + incoming, member, serve(ok, h.changeIncoming)},
-		{"DELETE " + incoming, member, serve(gone, h.deleteIncoming)},
-		{"POST " + incoming + "/rotate", member, serve(ok, h.rotateIncoming)},
-		{"GET " + incoming + "/requests", viewer, serve(ok, h.listRequests)},
+		on("POST "+deployment+"/incoming-webhooks", "Incoming.Create", httpjson.Serve(created, h.createIncoming)),
+		on("GET "+deployment+"/incoming-webhooks", "Incoming.List", httpjson.Serve(ok, h.listIncoming)),
+		on("GET "+incoming, "Incoming.Get", httpjson.Serve(ok, h.getIncoming)),
+		on("PATCH "+incoming, "Incoming.Change", httpjson.Serve(ok, h.changeIncoming)),
+		on("DELETE "+incoming, "Incoming.Delete", httpjson.Serve(gone, h.deleteIncoming)),
+		on("POST "+incoming+"/rotate", "Incoming.Rotate", httpjson.Serve(ok, h.rotateIncoming)),
+		on("GET "+incoming+"/requests", "Incoming.Requests", httpjson.Serve(ok, h.listRequests)),
 
-		{"POST /v1/crews", member, serve(created, h.createCrew)},
-		{"GET /v1/crews", viewer, serve(ok, h.listCrews)},
-		{"GET " + crew, viewer, serve(ok, h.getCrew)},
-		{"PATCH " + crew, member, serve(ok, h.changeCrew)},
-		{"DELETE " + crew, member, serve(gone, h.deleteCrew)},
+		on("POST /v1/crews", "Crews.Create", httpjson.Serve(created, h.createCrew)),
+		on("GET /v1/crews", "Crews.List", httpjson.Serve(ok, h.listCrews)),
+		on("GET "+crew, "Crews.Get", httpjson.Serve(ok, h.getCrew)),
+		on("PATCH "+crew, "Crews.Rename", httpjson.Serve(ok, h.changeCrew)),
+		on("DELETE "+crew, "Crews.Delete", httpjson.Serve(gone, h.deleteCrew)),
 
-		{"POST " + crew + "/agents", admin, serve(created, h.createAgent)}, // it comes with a target
-		{"GET " + crew + "/agents", viewer, serve(ok, h.listAgents)},
-		{"GET " + agent, viewer, serve(ok, h.getAgent)},
-		{"PATCH " + agent, member, serve(ok, h.changeAgent)}, // and for the target admin
-		{"DELETE " + agent, member, serve(gone, h.deleteAgent)},
-		{"GET " + agent + "/requests", viewer, serve(ok, h.listAgentRequests)},
-		{"GET " + agent + "/webhook-secret", admin, serve(ok, h.showAgentSecret)},
+		on("POST "+crew+"/agents", "Agents.Create", httpjson.Serve(created, h.createAgent)),
+		on("GET "+crew+"/agents", "Agents.List", httpjson.Serve(ok, h.listAgents)),
+		on("GET "+agent, "Agents.Get", httpjson.Serve(ok, h.getAgent)),
+		on("PATCH "+agent, "Agents.Change", httpjson.Serve(ok, h.changeAgent)),
+		on("DELETE "+agent, "Agents.Delete", httpjson.Serve(gone, h.deleteAgent)),
+		on("GET "+agent+"/requests", "Agents.Requests", httpjson.Serve(ok, h.listAgentRequests)),
+		on("GET "+agent+"/webhook-secret", "Agents.Secret", httpjson.Serve(ok, h.showAgentSecret)),
 
-		{"POST /v1/repositories", member, serve(created, h.createRepository)},
-		{"GET /v1/repositories", viewer, serve(ok, h.listRepositories)},
-		{"GET " + repository, viewer, serve(ok, h.getRepository)},
-		{"DELETE " + repository, member, serve(gone, h.deleteRepository)},
+		on("POST /v1/repositories", "Repositories.Create", httpjson.Serve(created, h.createRepository)),
+		on("GET /v1/repositories", "Repositories.List", httpjson.Serve(ok, h.listRepositories)),
+		on("GET "+repository, "Repositories.Get", httpjson.Serve(ok, h.getRepository)),
+		on("DELETE "+repository, "Repositories.Delete", httpjson.Serve(gone, h.deleteRepository)),
 
-		{"POST /v1/events", member, h.publishEvents},
-		{"GET /v1/event-types", viewer, serve(ok, h.listEventTypes)},
+		on("POST /v1/events", "Events.Publish", h.publishEvents),
+		on("GET /v1/event-types", "Events.Types", httpjson.Serve(ok, h.listEventTypes)),
 
-		{"GET /v1/admin/redrive", admin, serve(ok, h.listQueues)},
-		{"POST /v1/admin/redrive", admin, serve(accepted, h.redrive)},
+		on("GET /v1/admin/redrive", "Queues.List", httpjson.Serve(ok, h.listQueues)),
+		on("POST /v1/admin/redrive", "Queues.Redrive", httpjson.Serve(accepted, h.redrive)),
 
-		{"POST /v1/runs", member, h.startRun},
-		{"GET /v1/runs", viewer, serve(ok, h.listRuns)},
-		{"GET /v1/runs/{run}", viewer, serve(ok, h.getRun)},
-		{"GET /v1/runs/{run}/events", viewer, h.runEvents},
-		{"POST /v1/runs/{run}/cancel", member, serve(accepted, h.cancelRun)},
+		on("POST /v1/runs", "Runs.Start", h.startRun),
+		on("GET /v1/runs", "Runs.List", httpjson.Serve(ok, h.listRuns)),
+		on("GET /v1/runs/{run}", "Runs.Get", httpjson.Serve(ok, h.getRun)),
+		on("GET /v1/runs/{run}/events", "Runs.Events", h.runEvents),
+		on("POST /v1/runs/{run}/cancel", "Runs.Cancel", httpjson.Serve(accepted, h.cancelRun)),
 
-		{"GET /v1/deliveries/{delivery}", viewer, serve(ok, h.getDelivery)},
-		{"POST /v1/deliveries/{delivery}/resend", member, serve(accepted, h.resendDelivery)},
+		on("GET /v1/deliveries/{delivery}", "Deliveries.Get", httpjson.Serve(ok, h.getDelivery)),
+		on("POST /v1/deliveries/{delivery}/resend", "Deliveries.Resend", httpjson.Serve(accepted, h.resendDelivery)),
 	}
 	for _, source := range []string{deployment, agent, repository, app} {
 		outgoing := source + "/outgoing-webhooks/{outgoing}"
 		own = append(own,
-			route{"POST " + source + "/outgoing-webhooks", member, serve(created, h.createOutgoing)},
-			route{"GET " + source + "/outgoing-webhooks", viewer, serve(ok, h.listOutgoing)},
-			route{"GET " + outgoing, viewer, serve(ok, h.getOutgoing)},
-			route{"PATCH " + outgoing, member, serve(ok, h.changeOutgoing)},
-			route{"DELETE " + outgoing, member, serve(gone, h.deleteOutgoing)},
-			route{"POST " + outgoing + "/rotate-secret", member, serve(ok, h.rotateSecret)},
-			route{"POST " + outgoing + "/test", member, serve(accepted, h.testOutgoing)},
-			route{"POST " + outgoing + "/recover", member, serve(accepted, h.recoverOutgoing)},
-			route{"GET " + outgoing + "/deliveries", viewer, serve(ok, h.listDeliveries)},
+			on("POST "+source+"/outgoing-webhooks", "Outgoing.Create", httpjson.Serve(created, h.createOutgoing)),
+			on("GET "+source+"/outgoing-webhooks", "Outgoing.List", httpjson.Serve(ok, h.listOutgoing)),
+			on("GET "+outgoing, "Outgoing.Get", httpjson.Serve(ok, h.getOutgoing)),
+			on("PATCH "+outgoing, "Outgoing.Change", httpjson.Serve(ok, h.changeOutgoing)),
+			on("DELETE "+outgoing, "Outgoing.Delete", httpjson.Serve(gone, h.deleteOutgoing)),
+			on("POST "+outgoing+"/rotate-secret", "Outgoing.RotateSecret", httpjson.Serve(ok, h.rotateSecret)),
+			on("POST "+outgoing+"/test", "Outgoing.Test", httpjson.Serve(accepted, h.testOutgoing)),
+			on("POST "+outgoing+"/recover", "Outgoing.Recover", httpjson.Serve(accepted, h.recoverOutgoing)),
+			on("GET "+outgoing+"/deliveries", "Deliveries.List", httpjson.Serve(ok, h.listDeliveries)),
 		)
 	}
-	agents := []route{
-		{"GET /api/v1/agents", viewer, serve(ok, h.allAgents)},
-		{"GET /api/v1/agents/{agent}", viewer, serve(ok, h.lookUpAgent)},
-		{"GET /api/v1/agents/{agent}/runs", viewer, serve(ok, h.agentRuns)},
-		{"GET /api/v1/agents/{agent}/logs", viewer, serve(ok, h.agentLog)},
-		{"POST /api/v1/agents/{agent}/webhook-secret/rotate", member, serve(ok, h.rotateAgentSecret)},
-		{"GET /api/v1/runs", viewer, serve(ok, h.allAgentRuns)},
-		{"GET /api/v1/runs/{run}", viewer, serve(ok, h.agentRun)},
-		{"GET /api/v1/ws-token", viewer, serve(ok, h.streamToken)},
+	agents := []httpjson.Route{
+		on("GET /api/v1/agents", "Agents.All", httpjson.Serve(ok, h.allAgents)),
+		on("GET /api/v1/agents/{agent}", "Agents.Find", httpjson.Serve(ok, h.lookUpAgent)),
+		on("GET /api/v1/agents/{agent}/runs", "AgentRuns.OfAgent", httpjson.Serve(ok, h.agentRuns)),
+		on("GET /api/v1/agents/{agent}/logs", "Agents.Log", httpjson.Serve(ok, h.agentLog)),
+		on("POST /api/v1/agents/{agent}/webhook-secret/rotate", "Agents.RotateSecret", httpjson.Serve(ok, h.rotateAgentSecret)),
+		on("GET /api/v1/runs", "AgentRuns.List", httpjson.Serve(ok, h.allAgentRuns)),
+		on("GET /api/v1/runs/{run}", "AgentRuns.Get", httpjson.Serve(ok, h.agentRun)),
+		on("GET /api/v1/ws-token", "Live.Token", httpjson.Serve(ok, h.streamToken)),
 	}
 	for i := range agents {
-		agents[i].handle = inWorkspace(agents[i].handle)
+		agents[i].Handle = inWorkspace(agents[i].Handle)
 	}
-	hooks := []route{
-		{"GET /repos/{owner}/{repo}", viewer, serve(ok, h.getHookRepository)},
-		{"GET /repos/{owner}/{repo}/hooks", viewer, h.listHooks},
-		{"POST /repos/{owner}/{repo}/hooks", member, serve(created, h.createHook)},
-		{"GET " + hook, viewer, serve(ok, h.getHook)},
-		{"PATCH " + hook, member, serve(ok, h.changeHook)},
-		{"DELETE " + hook, member, serve(gone, h.deleteHook)},
-		{"GET " + hook + "/config", viewer, serve(ok, h.getHookConfig)},
-		{"PATCH " + hook + "/config", member, serve(ok, h.changeHookConfig)},
-		{"POST " + hook + "/pings", member, serve(gone, h.pingHook)},
-		{"POST " + hook + "/tests", member, serve(gone, h.testHook)},
-		{"GET " + hook + "/deliveries", viewer, h.listHookDeliveries},
-		{"GET " + hook + "/deliveries/{delivery}", viewer, serve(ok, h.getHookDelivery)},
-		{"POST " + hook + "/deliveries/{delivery}/attempts", member, serve(accepted, h.redeliverHook)},
+	hooks := []httpjson.Route{
+		on("GET /repos/{owner}/{repo}", "Repositories.Find", httpjson.Serve(ok, h.getHookRepository)),
+		on("GET /repos/{owner}/{repo}/hooks", "Hooks.List", h.listHooks),
+		on("POST /repos/{owner}/{repo}/hooks", "Hooks.Create", httpjson.Serve(created, h.createHook)),
+		on("GET "+hook, "Hooks.Get", httpjson.Serve(ok, h.getHook)),
+		on("PATCH "+hook, "Hooks.Change", httpjson.Serve(ok, h.changeHook)),
+		on("DELETE "+hook, "Hooks.Delete", httpjson.Serve(gone, h.deleteHook)),
+		on("GET "+hook+"/config", "Hooks.Get", httpjson.Serve(ok, h.getHookConfig)),
+		on("PATCH "+hook+"/config", "Hooks.Change", httpjson.Serve(ok, h.changeHookConfig)),
+		on("POST "+hook+"/pings", "Hooks.Ping", httpjson.Serve(gone, h.pingHook)),
+		on("POST "+hook+"/tests", "Hooks.Test", httpjson.Serve(gone, h.testHook)),
+		on("GET "+hook+"/deliveries", "Hooks.Deliveries", h.listHookDeliveries),
+		on("GET "+hook+"/deliveries/{delivery}", "Hooks.Delivery", httpjson.Serve(ok, h.getHookDelivery)),
+		on("POST "+hook+"/deliveries/{delivery}/attempts", "Hooks.Redeliver", httpjson.Serve(accepted, h.redeliverHook)),
 	}
-	apps := []route{
-		{"GET /v1/users/me", viewer, serve(ok, h.appUser)},
+	apps := []httpjson.Route{
+		on("GET /v1/users/me", "Tokens.Mine", httpjson.Serve(ok, h.appUser)),
 
-		{"POST /v1/apps", member, serve(created, h.createApp)},
-		{"GET /v1/apps", viewer, serve(ok, h.listApps)},
-		{"GET " + app, viewer, serve(ok, h.getApp)},
-		{"PATCH " + app, member, serve(ok, h.changeApp)},
-		{"DELETE " + app, member, serve(gone, h.deleteApp)},
+		on("POST /v1/apps", "Apps.Create", httpjson.Serve(created, h.createApp)),
+		on("GET /v1/apps", "Apps.List", httpjson.Serve(ok, h.listApps)),
+		on("GET "+app, "Apps.Get", httpjson.Serve(ok, h.getApp)),
+		on("PATCH "+app, "Apps.Change", httpjson.Serve(ok, h.changeApp)),
+		on("DELETE "+app, "Apps.Delete", httpjson.Serve(gone, h.deleteApp)),
 
-		{"GET /v1/apps/{app}/webhooks", viewer, serve(ok, h.listAppWebhooks)},
-		{"POST /v1/apps/{app}/webhooks", member, serve(created, h.createAppWebhook)},
-		{"GET " + webhook, viewer, serve(ok, h.getAppWebhook)},
-		{"PATCH " + webhook, member, serve(ok, h.changeAppWebhook)},
-		{"DELETE " + webhook, member, serve(gone, h.deleteAppWebhook)},
-		{"POST " + webhook + "/test", member, serve(accepted, h.testAppWebhook)},
-		{"GET " + webhook + "/deliveries", viewer, serve(ok, h.listAppDeliveries)},
-		{"POST " + webhook + "/deliveries/{delivery}/resend", member, serve(accepted, h.resendAppDelivery)},
+		on("GET /v1/apps/{app}/webhooks", "AppWebhooks.List", httpjson.Serve(ok, h.listAppWebhooks)),
+		on("POST /v1/apps/{app}/webhooks", "AppWebhooks.Create", httpjson.Serve(created, h.createAppWebhook)),
+		on("GET "+webhook, "AppWebhooks.Get", httpjson.Serve(ok, h.getAppWebhook)),
+		on("PATCH "+webhook, "AppWebhooks.Change", httpjson.Serve(ok, h.changeAppWebhook)),
+		on("DELETE "+webhook, "AppWebhooks.Delete", httpjson.Serve(gone, h.deleteAppWebhook)),
+		on("POST "+webhook+"/test", "AppWebhooks.Test", httpjson.Serve(accepted, h.testAppWebhook)),
+		on("GET "+webhook+"/deliveries", "AppWebhooks.Deliveries", httpjson.Serve(ok, h.listAppDeliveries)),
+		on("POST "+webhook+"/deliveries/{delivery}/resend", "AppWebhooks.Resend", httpjson.Serve(accepted, h.resendAppDelivery)),
 	}
-	return []system{{ownStyle, own}, {crewshipStyle, agents}, {shipwayStyle, hooks}, {capawesomeStyle, apps}}
+	return []httpjson.Face{
+		{Style: ownStyle, Routes: own}, {Style: crewshipStyle, Routes: agents}, {Style: shipwayStyle, Routes: hooks}, {Style: capawesomeStyle, Routes: apps},
+	}
 }
-
-const requestIDHeader = "X-Request-Id"
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -388,7 +254,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serveClean(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set(requestIDHeader, requestID(r))
+	w.Header().Set(httpjson.RequestIDHeader, requestID(r))
 	fallback, pattern := h.mux.Handler(r)
 	if pattern != "" {
 		h.mux.ServeHTTP(w, r)
@@ -400,7 +266,7 @@ func (h *Handler) serveClean(w http.ResponseWriter, r *http.Request) {
 	fallback.ServeHTTP(&said, r)
 	style := styleOf(r.URL.Path)
 	if said.status == http.StatusMethodNotAllowed {
-		style.writeError(w, said.status, "method_not_allowed", "", "this path does not take the method "+r.Method)
+		style.WriteError(w, said.status, "method_not_allowed", "", "this path does not take the method "+r.Method)
 		return
 	}
 	h.fail(w, r, style, boathook.Errorf(boathook.NotFound, "there is no such path"))
@@ -417,35 +283,15 @@ func (s *statusOnly) Write(p []byte) (int, error) { return len(p), nil }
 
 // requestID is the one that the gateway gave, if it looks like one.
 func requestID(r *http.Request) string {
-	id := r.Header.Get(requestIDHeader)
-	if id == "" || len(id) > 128 || !printable(id) {
+	id := r.Header.Get(httpjson.RequestIDHeader)
+	if id == "" || len(id) > 128 || !boathook.Printable(id) {
 		return boathook.NewID("req")
 	}
 	return id
 }
 
-// fail answers an error. What has no kind is a dependency's failure: its text
-// goes to the log only.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, s style, err error) {
-	if all := (issues)(nil); s.writeIssues != nil && errors.As(err, &all) {
-		s.writeIssues(w, all)
-		return
-	}
-	var e *boathook.Error
-	if !errors.As(err, &e) {
-		e = &boathook.Error{Kind: boathook.Unavailable}
-	}
-	status := e.Kind.Status()
-	message := e.Message
-	if status >= 500 {
-		h.cfg.Log.ErrorContext(r.Context(), "request failed", "request_id", w.Header().Get(requestIDHeader),
-			"route", r.Pattern, "status", status, "error", err)
-		message = "Boathook can't answer for now: try again"
-	}
-	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	}
-	s.writeError(w, status, string(e.Kind), e.Field, message)
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, s httpjson.Style, err error) {
+	httpjson.Fail(w, r, s, h.cfg.Log, err)
 }
 
 type errorBody struct {
@@ -456,22 +302,7 @@ type errorBody struct {
 }
 
 func writeError(w http.ResponseWriter, status int, code, field, message string) {
-	writeErrorJSON(w, status, map[string]errorBody{
-		"error": {code, message, field, w.Header().Get(requestIDHeader)},
+	httpjson.WriteError(w, status, map[string]errorBody{
+		"error": {code, message, field, w.Header().Get(httpjson.RequestIDHeader)},
 	})
-}
-
-func writeErrorJSON(w http.ResponseWriter, status int, e any) {
-	body, err := boathook.EncodeJSON(e)
-	if err != nil {
-		panic(err) // strings always encode
-	}
-	writeJSON(w, status, body)
-}
-
-func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store") // an answer may hold a secret
-	w.WriteHeader(status)
-	w.Write(body) // a client that has gone is nobody's failure
 }

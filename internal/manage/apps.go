@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 )
 
@@ -30,54 +31,54 @@ func viewApp(s boathook.Source) appView {
 }
 
 type appInput struct {
-	found
+	httpjson.Found
 	Name *string           `json:"name"`
 	Type *boathook.AppType `json:"type"`
 }
 
 // applyApp changes an app, or tells all that is wrong with the change.
 func (h *Handler) applyApp(in appInput, s *boathook.Source) error {
-	all := in.issues
+	all := in.Issues
 	settings := s.AppSettings()
 	if in.Name != nil {
-		if err := all.take(checkName(*in.Name)); err != nil {
+		if err := all.Take(checkName(*in.Name)); err != nil {
 			return err
 		}
 		s.Name = *in.Name
 	}
 	if in.Type != nil {
 		if !in.Type.Valid() {
-			all.add("must be one of "+oneOf(boathook.AppTypes), "type")
+			all.Add("must be one of "+oneOf(boathook.AppTypes), "type")
 		}
 		settings.Type = *in.Type
 	}
 	settings.UpdatedAt = h.cfg.Now()
 	s.App = &settings
-	return all.or()
+	return all.Or()
 }
 
 // inOrganization reports whether a request is for the organization that the caller's
 // workspace stands for: by its id, or by naming none.
-func (c call) inOrganization() bool {
+func inOrganization(c call) bool {
 	id := c.URL.Query().Get("organizationId")
-	return id == "" || id == c.workspace
+	return id == "" || id == c.Workspace
 }
 
 func (h *Handler) createApp(ctx context.Context, c call, in appInput) (appView, error) {
-	if !c.inOrganization() {
+	if !inOrganization(c) {
 		return appView{}, boathook.Errorf(boathook.NotFound, "Organization not found.")
 	}
-	if in.Name == nil && !in.issues.about("name") {
-		in.issues.add("is required", "name")
+	if in.Name == nil && !in.Issues.About("name") {
+		in.Issues.Add("is required", "name")
 	}
-	s := boathook.Source{ID: boathook.NewID(boathook.AppID), WorkspaceID: c.workspace, Kind: boathook.App, CreatedAt: h.cfg.Now()}
+	s := boathook.Source{ID: boathook.NewID(boathook.AppID), WorkspaceID: c.Workspace, Kind: boathook.App, CreatedAt: h.cfg.Now()}
 	if err := h.applyApp(in, &s); err != nil {
 		return appView{}, err
 	}
 	return viewApp(s), h.cfg.Store.PutSource(ctx, s)
 }
 
-func (h *Handler) getApp(ctx context.Context, c call, _ none) (appView, error) {
+func (h *Handler) getApp(ctx context.Context, c call, _ httpjson.None) (appView, error) {
 	s, err := h.app(ctx, c)
 	if err != nil {
 		return appView{}, err
@@ -96,8 +97,8 @@ func (h *Handler) changeApp(ctx context.Context, c call, in appInput) (appView, 
 	return viewApp(s), h.cfg.Store.PutSource(ctx, s)
 }
 
-func (h *Handler) deleteApp(ctx context.Context, c call, _ none) (none, error) {
-	return none{}, called("App", h.deleteSource(ctx, c, boathook.App, boathook.AppID, c.PathValue("app")))
+func (h *Handler) deleteApp(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
+	return httpjson.None{}, called("App", h.deleteSource(ctx, c, boathook.App, boathook.AppID, c.PathValue("app")))
 }
 
 // appsPage is how many apps are read at once to find those of a window: as many as
@@ -107,15 +108,15 @@ const appsPage = 2000
 // listApps reads the workspace's apps from the first on: the store's lists have no
 // offsets. relations, which asks for what belongs to an app, adds nothing, since
 // none of it is here.
-func (h *Handler) listApps(ctx context.Context, c call, _ none) ([]appView, error) {
-	offset, limit, err := c.window()
-	if err != nil || !c.inOrganization() {
+func (h *Handler) listApps(ctx context.Context, c call, _ httpjson.None) ([]appView, error) {
+	offset, limit, err := window(c)
+	if err != nil || !inOrganization(c) {
 		return []appView{}, err
 	}
 	name, query := c.URL.Query().Get("name"), strings.ToLower(c.URL.Query().Get("query"))
 	views := []appView{}
 	for cursor := ""; ; {
-		apps, next, err := h.cfg.Store.Sources(ctx, c.workspace, boathook.App, boathook.Page{Limit: appsPage, Cursor: cursor})
+		apps, next, err := h.cfg.Store.Sources(ctx, c.Workspace, boathook.App, boathook.Page{Limit: appsPage, Cursor: cursor})
 		if err != nil {
 			return nil, err
 		}
@@ -153,14 +154,14 @@ type appUserView struct {
 // stackUserID is the id of the stack's own admin token, which is not stored.
 const stackUserID = "stack"
 
-func (h *Handler) appUser(ctx context.Context, c call, _ none) (appUserView, error) {
+func (h *Handler) appUser(ctx context.Context, c call, _ httpjson.None) (appUserView, error) {
 	view := appUserView{ID: stackUserID, Name: "The stack's admin token", LastSeenAt: boathook.Time{Time: h.cfg.Now()}}
-	if c.stack {
-		w, err := h.cfg.Store.Workspace(ctx, c.workspace)
+	if c.Stack {
+		w, err := h.cfg.Store.Workspace(ctx, c.Workspace)
 		view.CreatedAt, view.UpdatedAt = boathook.Time{Time: w.CreatedAt}, boathook.Time{Time: w.CreatedAt}
 		return view, err
 	}
-	t, err := h.cfg.Store.Token(ctx, c.workspace, c.tokenID)
+	t, err := h.cfg.Store.Token(ctx, c.Workspace, c.TokenID)
 	view.ID, view.Name = t.ID, t.Name
 	view.CreatedAt, view.UpdatedAt = boathook.Time{Time: t.CreatedAt}, boathook.Time{Time: t.CreatedAt}
 	return view, err

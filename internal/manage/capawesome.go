@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/store"
 )
@@ -17,22 +18,22 @@ import (
 // its own shapes (wire formats, section 4), as its SDKs for Python and Node read
 // and write them.
 
-var capawesomeStyle = style{
-	strictQuery: true, writeError: writeCapawesomeError, writeIssues: writeCapawesomeIssues, below: []string{"/v1/apps/", "/v1/users/"},
+var capawesomeStyle = httpjson.Style{
+	StrictQuery: true, WriteError: writeCapawesomeError, WriteIssues: writeCapawesomeIssues, Below: []string{"/v1/apps/", "/v1/users/"},
 }
 
 func writeCapawesomeError(w http.ResponseWriter, status int, _, field, message string) {
 	if status != http.StatusBadRequest {
-		writeErrorJSON(w, status, struct {
+		httpjson.WriteError(w, status, struct {
 			Message string `json:"message"`
 		}{message})
 		return
 	}
-	var all issues
+	var all boathook.Issues
 	if field == "" {
-		all.add(message)
+		all.Add(message)
 	} else {
-		all.add(message, field)
+		all.Add(message, field)
 	}
 	writeCapawesomeIssues(w, all)
 }
@@ -43,16 +44,16 @@ type capawesomeIssue struct {
 }
 
 // writeCapawesomeIssues has the shape of zod's issues: that is what the SDKs know.
-func writeCapawesomeIssues(w http.ResponseWriter, all issues) {
+func writeCapawesomeIssues(w http.ResponseWriter, all boathook.Issues) {
 	var body struct {
 		Error struct {
 			Issues []capawesomeIssue `json:"issues"`
 		} `json:"error"`
 	}
 	for _, one := range all {
-		body.Error.Issues = append(body.Error.Issues, capawesomeIssue{append([]any{}, one.path...), one.message})
+		body.Error.Issues = append(body.Error.Issues, capawesomeIssue{append([]any{}, one.Path...), one.Message})
 	}
-	writeErrorJSON(w, http.StatusBadRequest, body)
+	httpjson.WriteError(w, http.StatusBadRequest, body)
 }
 
 type appWebhookView struct {
@@ -105,7 +106,7 @@ func (h *Handler) appWebhook(ctx context.Context, c call) (boathook.OutgoingWebh
 
 // appWebhookInput has what a webhook can be set to; nil leaves a field as it is.
 type appWebhookInput struct {
-	found
+	httpjson.Found
 	Name          *string              `json:"name"`
 	URL           *string              `json:"url"`
 	Events        []boathook.EventType `json:"events"`
@@ -129,30 +130,30 @@ func (s *nullableString) UnmarshalJSON(text []byte) error {
 
 // applyAppWebhook changes a webhook, or tells all that is wrong with the change.
 // all are the faults that are known already.
-func (h *Handler) applyAppWebhook(ctx context.Context, all issues, in appWebhookInput, w *boathook.OutgoingWebhook) error {
+func (h *Handler) applyAppWebhook(ctx context.Context, all boathook.Issues, in appWebhookInput, w *boathook.OutgoingWebhook) error {
 	known := len(all)
 	for i := range in.Events {
-		if all[:known].about("events") {
+		if all[:known].About("events") {
 			break // what there is of them is not what was sent
 		}
 		if fault := eventFault(in.Events, i, boathook.App); fault != "" {
-			all.add(fault, "events", i)
+			all.Add(fault, "events", i)
 		}
 	}
-	if all.about("events") {
+	if all.About("events") {
 		in.Events = nil
 	}
 	for _, part := range []outgoingInput{{Name: in.Name}, {URL: in.URL}, {Events: in.Events}, {Format: in.Format}} {
-		if err := all.take(h.applyOutgoing(ctx, part, boathook.App, w)); err != nil {
+		if err := all.Take(h.applyOutgoing(ctx, part, boathook.App, w)); err != nil {
 			return err
 		}
 	}
 	if in.SigningSecret.given {
-		if err := all.take(h.setSecret(ctx, w, "signingSecret", in.SigningSecret.text)); err != nil {
+		if err := all.Take(h.setSecret(ctx, w, "signingSecret", in.SigningSecret.text)); err != nil {
 			return err
 		}
 	}
-	if err := all.or(); err != nil {
+	if err := all.Or(); err != nil {
 		return err
 	}
 	// What a webhook's failures have left is cleared where it is enabled, and so
@@ -165,15 +166,15 @@ func (h *Handler) createAppWebhook(ctx context.Context, c call, in appWebhookInp
 	if err != nil {
 		return appWebhookView{}, err
 	}
-	all := in.issues
+	all := in.Issues
 	for _, f := range []struct {
 		name  string
 		given bool
 	}{
 		{"name", in.Name != nil}, {"url", in.URL != nil}, {"events", in.Events != nil},
 	} {
-		if !f.given && !all.about(f.name) {
-			all.add("is required", f.name)
+		if !f.given && !all.About(f.name) {
+			all.Add("is required", f.name)
 		}
 	}
 	w := h.newOutgoing(app)
@@ -191,9 +192,9 @@ const (
 )
 
 // window is the part of a list that limit and offset ask for.
-func (c call) window() (offset, limit int, err error) {
+func window(c call) (offset, limit int, err error) {
 	limit = defaultAppLimit
-	var all issues
+	var all boathook.Issues
 	for _, p := range []struct {
 		name        string
 		value       *int
@@ -207,20 +208,20 @@ func (c call) window() (offset, limit int, err error) {
 		}
 		n, err := strconv.Atoi(text)
 		if err != nil || n < p.least || n > p.most {
-			all.add(fmt.Sprintf("must be a whole number from %d to %d", p.least, p.most), p.name)
+			all.Add(fmt.Sprintf("must be a whole number from %d to %d", p.least, p.most), p.name)
 			continue
 		}
 		*p.value = n
 	}
-	return offset, limit, all.or()
+	return offset, limit, all.Or()
 }
 
-func (h *Handler) listAppWebhooks(ctx context.Context, c call, _ none) ([]appWebhookView, error) {
+func (h *Handler) listAppWebhooks(ctx context.Context, c call, _ httpjson.None) ([]appWebhookView, error) {
 	app, err := h.app(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	offset, limit, err := c.window()
+	offset, limit, err := window(c)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +239,7 @@ func (h *Handler) listAppWebhooks(ctx context.Context, c call, _ none) ([]appWeb
 	return views[min(offset, len(views)):min(offset+limit, len(views))], nil
 }
 
-func (h *Handler) getAppWebhook(ctx context.Context, c call, _ none) (appWebhookView, error) {
+func (h *Handler) getAppWebhook(ctx context.Context, c call, _ httpjson.None) (appWebhookView, error) {
 	w, err := h.appWebhook(ctx, c)
 	if err != nil {
 		return appWebhookView{}, err
@@ -251,25 +252,25 @@ func (h *Handler) changeAppWebhook(ctx context.Context, c call, in appWebhookInp
 	if err != nil {
 		return appWebhookView{}, err
 	}
-	if err := h.applyAppWebhook(ctx, in.issues, in, &w); err != nil {
+	if err := h.applyAppWebhook(ctx, in.Issues, in, &w); err != nil {
 		return appWebhookView{}, err
 	}
 	return viewAppWebhook(w), h.cfg.Store.PutOutgoing(ctx, w)
 }
 
-func (h *Handler) deleteAppWebhook(ctx context.Context, c call, _ none) (none, error) {
+func (h *Handler) deleteAppWebhook(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
 	w, err := h.appWebhook(ctx, c)
 	if err != nil {
-		return none{}, err
+		return httpjson.None{}, err
 	}
-	return none{}, h.cfg.Store.DeleteOutgoing(ctx, w.SourceID, w.ID)
+	return httpjson.None{}, h.cfg.Store.DeleteOutgoing(ctx, w.SourceID, w.ID)
 }
 
 type appQueued struct {
 	DeliveryID string `json:"deliveryId"`
 }
 
-func (h *Handler) testAppWebhook(ctx context.Context, c call, _ none) (appQueued, error) {
+func (h *Handler) testAppWebhook(ctx context.Context, c call, _ httpjson.None) (appQueued, error) {
 	w, err := h.appWebhook(ctx, c)
 	if err != nil {
 		return appQueued{}, err
@@ -321,8 +322,8 @@ func parseAppDeliveryID(text string) (id boathook.DeliveryID, attempt int, err e
 	return id, attempt, nil
 }
 
-func (h *Handler) listAppDeliveries(ctx context.Context, c call, _ none) ([]appDeliveryView, error) {
-	offset, limit, invalid := c.window()
+func (h *Handler) listAppDeliveries(ctx context.Context, c call, _ httpjson.None) ([]appDeliveryView, error) {
+	offset, limit, invalid := window(c)
 	var attempts []store.Attempted
 	err := beside(func() error {
 		_, err := h.appWebhook(ctx, c)
@@ -330,15 +331,15 @@ func (h *Handler) listAppDeliveries(ctx context.Context, c call, _ none) ([]appD
 	}, func() (err error) {
 		if invalid == nil {
 			attempts, err = h.cfg.Store.AttemptLog(ctx, store.AttemptQuery{
-				WorkspaceID: c.workspace, WebhookID: c.PathValue("webhook"), Skip: offset, Limit: limit,
+				WorkspaceID: c.Workspace, WebhookID: c.PathValue("webhook"), Skip: offset, Limit: limit,
 			})
 		}
 		return err
 	})
-	return viewList(attempts, "", viewAppDelivery).Data, err
+	return httpjson.ViewList(attempts, "", viewAppDelivery).Data, err
 }
 
-func (h *Handler) resendAppDelivery(ctx context.Context, c call, _ none) (appQueued, error) {
+func (h *Handler) resendAppDelivery(ctx context.Context, c call, _ httpjson.None) (appQueued, error) {
 	w, err := h.appWebhook(ctx, c)
 	if err != nil {
 		return appQueued{}, err
@@ -347,7 +348,7 @@ func (h *Handler) resendAppDelivery(ctx context.Context, c call, _ none) (appQue
 	if err != nil {
 		return appQueued{}, called("Delivery", err)
 	}
-	d, err := h.cfg.Store.Delivery(ctx, c.workspace, id)
+	d, err := h.cfg.Store.Delivery(ctx, c.Workspace, id)
 	if err == nil && (d.WebhookID != w.ID || attempt > max(1, d.Attempts)) {
 		err = errNoDelivery
 	}

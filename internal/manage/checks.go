@@ -23,9 +23,6 @@ const (
 	maxSecret    = 128
 )
 
-// mask is shown for what may be a credential.
-const mask = "********"
-
 // checkName refuses a name that is not what it seems to a reader: names are shown
 // in lists, terminals and log lines.
 func checkName(name string) error {
@@ -125,7 +122,7 @@ func checkHeaders(headers map[string]string) error {
 			return boathook.InvalidField("headers", "%q is given twice: the case of names does not count", name)
 		case slices.Contains(ownHeaders, lower), slices.ContainsFunc(ownPrefixes, hasPrefix):
 			return boathook.InvalidField("headers", "%q is set by Boathook", name)
-		case value == mask:
+		case value == boathook.Mask:
 			return boathook.InvalidField("headers", "the value of %q is a mask: give the value itself", name)
 		case value != strings.TrimSpace(value) || strings.ContainsFunc(value, isControl):
 			return boathook.InvalidField("headers", "the value of %q has control characters, or spaces around it", name)
@@ -150,11 +147,6 @@ func isToken(s string) bool {
 // isControl reports whether a character can't be in a header's value.
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
-// printable reports whether s is ASCII without spaces or control characters.
-func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
-}
-
 // sealHeaders encrypts headers, which often hold a credential. No headers seal
 // to nil.
 func (h *Handler) sealHeaders(ctx context.Context, workspaceID, subject string, headers map[string]string) ([]byte, error) {
@@ -170,26 +162,4 @@ func (h *Handler) sealHeaders(ctx context.Context, workspaceID, subject string, 
 		return nil, fmt.Errorf("seal the headers of %s: %w", subject, err)
 	}
 	return sealed, nil
-}
-
-// shownHeaders are a webhook's headers as they are shown: their names, each with a
-// mask for its value.
-func shownHeaders(w boathook.OutgoingWebhook) map[string]string {
-	headers := make(map[string]string, len(w.HeaderNames))
-	for _, name := range w.HeaderNames {
-		headers[name] = mask
-	}
-	return headers
-}
-
-// masked has the names of headers, and a mask for each value.
-func masked(headers map[string]string) map[string]string {
-	if headers == nil {
-		return nil
-	}
-	m := make(map[string]string, len(headers))
-	for name := range headers {
-		m[name] = mask
-	}
-	return m
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
 	"boathook/internal/queue"
@@ -45,7 +46,7 @@ func viewLastAttempt(last boathook.Summary) *lastAttemptView {
 		return nil
 	}
 	view := &lastAttemptView{
-		Number: last.Number, SentAt: boathook.Time{Time: last.SentAt}, DurationMS: last.Duration.Milliseconds(), Error: nullable(last.Error),
+		Number: last.Number, SentAt: boathook.Time{Time: last.SentAt}, DurationMS: last.Duration.Milliseconds(), Error: httpjson.Nullable(last.Error),
 	}
 	if last.Status != 0 {
 		view.ResponseStatus = &last.Status
@@ -56,8 +57,8 @@ func viewLastAttempt(last boathook.Summary) *lastAttemptView {
 func viewDelivery(d boathook.Delivery) deliveryView {
 	return deliveryView{
 		ID: d.ID.String(), sourceRef: refTo(d.SourceID), WebhookID: d.WebhookID, EventID: d.EventID, Event: d.EventType,
-		Environment: nullable(string(d.Environment)), Status: d.Status, AttemptCount: d.Attempts, LastAttempt: viewLastAttempt(d.Last),
-		NextAttemptAt: boathook.Time{Time: d.NextAttemptAt}, Reason: nullable(d.Reason), CreatedAt: boathook.Time{Time: d.ID.Time()},
+		Environment: httpjson.Nullable(string(d.Environment)), Status: d.Status, AttemptCount: d.Attempts, LastAttempt: viewLastAttempt(d.Last),
+		NextAttemptAt: boathook.Time{Time: d.NextAttemptAt}, Reason: httpjson.Nullable(d.Reason), CreatedAt: boathook.Time{Time: d.ID.Time()},
 	}
 }
 
@@ -92,7 +93,7 @@ type attemptView struct {
 
 func viewAttempt(a boathook.Attempt) attemptView {
 	view := attemptView{
-		Number: a.Number, SentAt: boathook.Time{Time: a.SentAt}, DurationMS: a.Duration.Milliseconds(), Error: nullable(a.Error),
+		Number: a.Number, SentAt: boathook.Time{Time: a.SentAt}, DurationMS: a.Duration.Milliseconds(), Error: httpjson.Nullable(a.Error),
 		CutAt: boathook.Time{Time: a.CutAt},
 	}
 	if r := a.Response; r != nil {
@@ -115,7 +116,7 @@ func joined(h http.Header) map[string]string {
 var errNoDelivery = boathook.Errorf(boathook.NotFound, "there is no such delivery")
 
 // deliveryID is the one that the path names.
-func (c call) deliveryID() (boathook.DeliveryID, error) {
+func deliveryID(c call) (boathook.DeliveryID, error) {
 	id, err := boathook.ParseDeliveryID(c.PathValue("delivery"))
 	if err != nil {
 		return id, noSuch("delivery", c.PathValue("delivery"))
@@ -123,12 +124,12 @@ func (c call) deliveryID() (boathook.DeliveryID, error) {
 	return id, nil
 }
 
-func (h *Handler) getDelivery(ctx context.Context, c call, _ none) (deliveryDetail, error) {
-	id, err := c.deliveryID()
+func (h *Handler) getDelivery(ctx context.Context, c call, _ httpjson.None) (deliveryDetail, error) {
+	id, err := deliveryID(c)
 	if err != nil {
 		return deliveryDetail{}, err
 	}
-	d, attempts, err := h.cfg.Store.Attempts(ctx, c.workspace, id)
+	d, attempts, err := h.cfg.Store.Attempts(ctx, c.Workspace, id)
 	if err != nil {
 		return deliveryDetail{}, missing("delivery", c.PathValue("delivery"), err)
 	}
@@ -139,7 +140,7 @@ func (h *Handler) getDelivery(ctx context.Context, c call, _ none) (deliveryDeta
 	}
 	for i, a := range attempts {
 		detail.Attempts[i] = viewAttempt(a)
-		detail.Request.URL = nullable(a.URL) // the last attempt's: the webhook's may be another by now
+		detail.Request.URL = httpjson.Nullable(a.URL) // the last attempt's: the webhook's may be another by now
 	}
 	w, err := h.cfg.Store.Outgoing(ctx, d.SourceID, d.WebhookID)
 	if boathook.IsKind(err, boathook.NotFound) {
@@ -162,46 +163,46 @@ func sentHeaders(w boathook.OutgoingWebhook, d boathook.Delivery, a boathook.Att
 	if !ok {
 		return nil, fmt.Errorf("delivery %s has the unknown dialect %q", d.ID, name)
 	}
-	headers := shownHeaders(w)
+	headers := boathook.ShownHeaders(w)
 	m := dialect.Message{DeliveryID: d.ID, EventType: d.EventType, SentAt: a.SentAt, Body: d.Body}
 	maps.Copy(headers, joined(speaks.Header(m, a.Signature)))
 	return headers, nil
 }
 
-func (h *Handler) listDeliveries(ctx context.Context, c call, _ none) (list[deliveryView], error) {
+func (h *Handler) listDeliveries(ctx context.Context, c call, _ httpjson.None) (httpjson.List[deliveryView], error) {
 	s, w, err := h.outgoing(ctx, c)
 	if err != nil {
-		return list[deliveryView]{}, err
+		return httpjson.List[deliveryView]{}, err
 	}
-	p, err := c.page()
+	p, err := c.Page()
 	if err != nil {
-		return list[deliveryView]{}, err
+		return httpjson.List[deliveryView]{}, err
 	}
 	params := c.URL.Query()
 	q := store.DeliveryQuery{
-		WorkspaceID: c.workspace, WebhookID: w.ID, Page: p,
+		WorkspaceID: c.Workspace, WebhookID: w.ID, Page: p,
 		EventType: boathook.EventType(params.Get("event")),
 	}
 	if status := boathook.DeliveryStatus(params.Get("status")); status != "" {
 		if !status.Valid() {
-			return list[deliveryView]{}, boathook.InvalidField("status", "must be %s, %s, %s or %s",
+			return httpjson.List[deliveryView]{}, boathook.InvalidField("status", "must be %s, %s, %s or %s",
 				boathook.DeliverySucceeded, boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled)
 		}
 		q.Statuses = []boathook.DeliveryStatus{status}
 	}
 	if q.EventType != "" && !slices.Contains(boathook.EventTypes[s.Kind], q.EventType) {
-		return list[deliveryView]{}, boathook.InvalidField("event", "a %s has no event %q", s.Kind, q.EventType)
+		return httpjson.List[deliveryView]{}, boathook.InvalidField("event", "a %s has no event %q", s.Kind, q.EventType)
 	}
 	deliveries, next, err := h.cfg.Store.Deliveries(ctx, q)
-	return viewList(deliveries, next, viewDelivery), err
+	return httpjson.ViewList(deliveries, next, viewDelivery), err
 }
 
-func (h *Handler) resendDelivery(ctx context.Context, c call, _ none) (queued, error) {
-	id, err := c.deliveryID()
+func (h *Handler) resendDelivery(ctx context.Context, c call, _ httpjson.None) (queued, error) {
+	id, err := deliveryID(c)
 	if err != nil {
 		return queued{}, err
 	}
-	d, err := h.cfg.Store.Delivery(ctx, c.workspace, id)
+	d, err := h.cfg.Store.Delivery(ctx, c.Workspace, id)
 	if err != nil {
 		return queued{}, missing("delivery", c.PathValue("delivery"), err)
 	}

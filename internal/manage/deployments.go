@@ -3,6 +3,7 @@ package manage
 import (
 	"context"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 )
 
@@ -16,37 +17,23 @@ func viewDeployment(s boathook.Source) deploymentView {
 	return deploymentView{s.ID, s.Name, boathook.Time{Time: s.CreatedAt}}
 }
 
-// deployment is the one that the path names.
-func (h *Handler) deployment(ctx context.Context, c call) (boathook.Source, error) {
-	return h.source(ctx, c, boathook.Deployment, c.PathValue("deployment"))
-}
-
 type deploymentInput struct {
 	Name string `json:"name"`
 }
 
 func (h *Handler) createDeployment(ctx context.Context, c call, in deploymentInput) (deploymentView, error) {
-	if err := checkName(in.Name); err != nil {
-		return deploymentView{}, err
-	}
-	s := boathook.Source{
-		ID: boathook.NewID(boathook.DeploymentID), WorkspaceID: c.workspace,
-		Kind: boathook.Deployment, Name: in.Name, CreatedAt: h.cfg.Now(),
-	}
-	return viewDeployment(s), h.cfg.Store.PutSource(ctx, s)
+	s, err := h.service.Deployments.Create(ctx, c.Caller, in.Name)
+	return viewDeployment(s), err
 }
 
-func (h *Handler) listDeployments(ctx context.Context, c call, _ none) (list[deploymentView], error) {
-	p, err := c.page()
-	if err != nil {
-		return list[deploymentView]{}, err
-	}
-	sources, next, err := h.cfg.Store.Sources(ctx, c.workspace, boathook.Deployment, p)
-	return viewList(sources, next, viewDeployment), err
+func (h *Handler) listDeployments(ctx context.Context, c call, _ httpjson.None) (httpjson.List[deploymentView], error) {
+	return httpjson.Listed(c, viewDeployment, func(p boathook.Page) ([]boathook.Source, string, error) {
+		return h.service.Deployments.List(ctx, c.Caller, p)
+	})
 }
 
-func (h *Handler) getDeployment(ctx context.Context, c call, _ none) (deploymentView, error) {
-	s, err := h.deployment(ctx, c)
+func (h *Handler) getDeployment(ctx context.Context, c call, _ httpjson.None) (deploymentView, error) {
+	s, err := h.service.Deployments.Get(ctx, c.Caller, c.PathValue("deployment"))
 	return viewDeployment(s), err
 }
 
@@ -55,21 +42,10 @@ type deploymentChange struct {
 }
 
 func (h *Handler) changeDeployment(ctx context.Context, c call, in deploymentChange) (deploymentView, error) {
-	s, err := h.deployment(ctx, c)
-	if err != nil {
-		return deploymentView{}, err
-	}
-	if in.Name != nil {
-		if err := checkName(*in.Name); err != nil {
-			return deploymentView{}, err
-		}
-		s.Name = *in.Name
-	}
-	return viewDeployment(s), h.cfg.Store.PutSource(ctx, s)
+	s, err := h.service.Deployments.Rename(ctx, c.Caller, c.PathValue("deployment"), in.Name)
+	return viewDeployment(s), err
 }
 
-func (h *Handler) deleteDeployment(ctx context.Context, c call, _ none) (none, error) {
-	return none{}, h.deleteIdle(ctx, c, boathook.Deployment, boathook.DeploymentID, c.PathValue("deployment"), func(_ call, s boathook.Source) error {
-		return wantKind(s, boathook.Deployment)
-	})
+func (h *Handler) deleteDeployment(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
+	return httpjson.None{}, h.service.Deployments.Delete(ctx, c.Caller, c.PathValue("deployment"))
 }

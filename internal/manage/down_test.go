@@ -14,6 +14,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/manage"
+	"boathook/internal/service"
 	"boathook/internal/store"
 	"boathook/internal/store/dynamo"
 )
@@ -136,7 +137,7 @@ func TestTheInternalEndpointsDependenciesThatAreDownAreA503(t *testing.T) {
 }
 
 // sealed can't open what it has sealed.
-type sealed struct{ manage.Sealer }
+type sealed struct{ service.Sealer }
 
 func (sealed) Open(context.Context, string, string, []byte) ([]byte, error) { return nil, errSecret }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 )
 
@@ -60,7 +61,7 @@ func (h *Handler) runEvents(w http.ResponseWriter, c call) error {
 	if err := h.writeEvents(c.Context(), &s, head, last); err != nil {
 		// An EventSource gives up for good on any status but 200: it is told,
 		// and asks again.
-		requestID := w.Header().Get(requestIDHeader)
+		requestID := w.Header().Get(httpjson.RequestIDHeader)
 		h.cfg.Log.ErrorContext(c.Context(), "run's events broke off", "request_id", requestID, "run_id", head.ID, "error", err)
 		s.send(0, eventError, map[string]string{"message": "the events can't be read for now", "request_id": requestID})
 		s.retry()

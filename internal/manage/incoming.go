@@ -2,12 +2,11 @@ package manage
 
 import (
 	"context"
-	"net"
-	"net/netip"
-	"time"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/preset"
+	"boathook/internal/service"
 )
 
 type incomingView struct {
@@ -34,19 +33,6 @@ func viewIncoming(w boathook.IncomingWebhook) incomingView {
 	}
 }
 
-// incoming is the webhook that the path names.
-func (h *Handler) incoming(ctx context.Context, c call) (boathook.IncomingWebhook, error) {
-	var w boathook.IncomingWebhook
-	err := beside(func() error {
-		_, err := h.deployment(ctx, c)
-		return err
-	}, func() (err error) {
-		w, err = h.cfg.Store.Incoming(ctx, c.PathValue("deployment"), c.PathValue("incoming"))
-		return missing("incoming webhook", c.PathValue("incoming"), err)
-	})
-	return w, err
-}
-
 type incomingInput struct {
 	Name           string               `json:"name"`
 	Environment    boathook.Environment `json:"environment"`
@@ -57,80 +43,27 @@ type incomingInput struct {
 }
 
 func (h *Handler) createIncoming(ctx context.Context, c call, in incomingInput) (incomingView, error) {
-	s, err := h.deployment(ctx, c)
-	if err != nil {
-		return incomingView{}, err
-	}
-	if err := checkEnvironment(in.Environment); err != nil {
-		return incomingView{}, err
-	}
-	w := boathook.IncomingWebhook{
-		ID: boathook.NewID(boathook.IncomingID), WorkspaceID: s.WorkspaceID, SourceID: s.ID,
-		Environment: in.Environment, Enabled: true, WaitForStart: boathook.DefaultWaitForStart, CreatedAt: h.cfg.Now(),
-	}
-	change := incomingChange{Name: &in.Name, WaitForStartMS: in.WaitForStartMS, Verification: in.Verification, RerunFailed: in.RerunFailed, Filter: in.Filter}
-	if err := h.applyIncoming(ctx, change, &w); err != nil {
-		return incomingView{}, err
-	}
-	others, err := h.cfg.Store.AllIncoming(ctx, s.ID)
-	if err != nil {
-		return incomingView{}, err
-	}
-	if len(others) >= boathook.MaxWebhooks {
-		return incomingView{}, boathook.Errorf(boathook.Invalid, "a deployment has at most %d incoming webhooks", boathook.MaxWebhooks)
-	}
-	return h.putWithNewURL(ctx, c, w)
+	w, token, err := h.service.Incoming.Create(ctx, c.Caller, c.PathValue("deployment"), in.Environment, service.IncomingChange{
+		Name: &in.Name, WaitForStartMS: in.WaitForStartMS, Verification: in.Verification.read(), RerunFailed: in.RerunFailed, Filter: in.Filter.read(),
+	})
+	return viewWithURL(c, w, token), err
 }
 
-// putWithNewURL gives a webhook a new token, stores it, and shows it with its
-// URL. The URL that it had stops working.
-func (h *Handler) putWithNewURL(ctx context.Context, c call, w boathook.IncomingWebhook) (incomingView, error) {
-	token := boathook.NewURLToken(w.SourceID, w.ID)
-	w.TokenHash = token.Hash()
-	w.UpdatedAt = h.cfg.Now()
+// viewWithURL shows a webhook with its URL, this once.
+func viewWithURL(c call, w boathook.IncomingWebhook, token boathook.URLToken) incomingView {
 	view := viewIncoming(w)
-	view.URL = h.publicURL(c) + "/webhooks/runs/" + token.Text
-	return view, h.cfg.Store.PutIncoming(ctx, w)
+	view.URL = c.PublicURL() + "/webhooks/runs/" + token.Text
+	return view
 }
 
-// publicURL is the configured one, or where the request came to. Only on AWS may
-// none be configured: there package httpapi takes the host from API Gateway's own
-// requestContext.domainName. A server of one's own would repeat any Host that a
-// client sends.
-func (h *Handler) publicURL(c call) string {
-	if h.cfg.PublicURL != "" {
-		return h.cfg.PublicURL
-	}
-	// By https, unless it came to this machine.
-	host, _, err := net.SplitHostPort(c.Host)
-	if err != nil {
-		host = c.Host // without a port
-	}
-	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
-		return "http://" + c.Host
-	}
-	return "https://" + c.Host
+func (h *Handler) listIncoming(ctx context.Context, c call, _ httpjson.None) (httpjson.List[incomingView], error) {
+	return httpjson.Listed(c, viewIncoming, func(p boathook.Page) ([]boathook.IncomingWebhook, string, error) {
+		return h.service.Incoming.List(ctx, c.Caller, c.PathValue("deployment"), p)
+	})
 }
 
-func (h *Handler) listIncoming(ctx context.Context, c call, _ none) (list[incomingView], error) {
-	s, err := h.deployment(ctx, c)
-	if err != nil {
-		return list[incomingView]{}, err
-	}
-	p, err := c.page()
-	if err != nil {
-		return list[incomingView]{}, err
-	}
-	all, err := h.cfg.Store.AllIncoming(ctx, s.ID)
-	if err != nil {
-		return list[incomingView]{}, err
-	}
-	page, next, err := cut(all, p, func(w boathook.IncomingWebhook) place { return place{w.CreatedAt, w.ID} })
-	return viewList(page, next, viewIncoming), err
-}
-
-func (h *Handler) getIncoming(ctx context.Context, c call, _ none) (incomingView, error) {
-	w, err := h.incoming(ctx, c)
+func (h *Handler) getIncoming(ctx context.Context, c call, _ httpjson.None) (incomingView, error) {
+	w, err := h.service.Incoming.Get(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"))
 	return viewIncoming(w), err
 }
 
@@ -144,66 +77,19 @@ type incomingChange struct {
 	Filter         *filterView        `json:"filter"` // {} ends it
 }
 
-func (h *Handler) applyIncoming(ctx context.Context, in incomingChange, w *boathook.IncomingWebhook) error {
-	if in.Name != nil {
-		if err := checkName(*in.Name); err != nil {
-			return err
-		}
-		w.Name = *in.Name
-	}
-	if in.Enabled != nil {
-		w.Enabled = *in.Enabled
-	}
-	if in.WaitForStartMS != nil {
-		const limit = int(boathook.MaxWaitForStart / time.Millisecond)
-		if *in.WaitForStartMS < 0 || *in.WaitForStartMS > limit {
-			return boathook.InvalidField("wait_for_start_ms", "must be from 0 to %d", limit)
-		}
-		w.WaitForStart = time.Duration(*in.WaitForStartMS) * time.Millisecond
-	}
-	if in.Filter != nil {
-		w.Filter = boathook.Filter{Events: in.Filter.Events, Pointer: in.Filter.Pointer, Equals: in.Filter.Equals}
-		if err := w.Filter.Check(); err != nil {
-			return err
-		}
-	}
-	if in.RerunFailed != nil {
-		w.RerunFailed = in.RerunFailed
-	}
-	if in.Verification != nil {
-		v, err := h.sealVerification(ctx, *in.Verification, verifiedWebhook(*w))
-		if err != nil {
-			return err
-		}
-		w.Verification = v
-	}
-	return nil
-}
-
 func (h *Handler) changeIncoming(ctx context.Context, c call, in incomingChange) (incomingView, error) {
-	w, err := h.incoming(ctx, c)
-	if err != nil {
-		return incomingView{}, err
-	}
-	if err := h.applyIncoming(ctx, in, &w); err != nil {
-		return incomingView{}, err
-	}
-	w.UpdatedAt = h.cfg.Now()
-	return viewIncoming(w), h.cfg.Store.PutIncoming(ctx, w)
+	w, err := h.service.Incoming.Change(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"), service.IncomingChange{
+		Name: in.Name, Enabled: in.Enabled, WaitForStartMS: in.WaitForStartMS,
+		Verification: in.Verification.read(), RerunFailed: in.RerunFailed, Filter: in.Filter.read(),
+	})
+	return viewIncoming(w), err
 }
 
-func (h *Handler) deleteIncoming(ctx context.Context, c call, _ none) (none, error) {
-	s, err := h.deployment(ctx, c)
-	if err != nil {
-		return none{}, err
-	}
-	return none{}, missing("incoming webhook", c.PathValue("incoming"), h.cfg.Store.DeleteIncoming(ctx, s.ID, c.PathValue("incoming")))
+func (h *Handler) deleteIncoming(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
+	return httpjson.None{}, h.service.Incoming.Delete(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"))
 }
 
-func (h *Handler) rotateIncoming(ctx context.Context, c call, _ none) (incomingView, error) {
-	w, err := h.incoming(ctx, c)
-	if err != nil {
-		return incomingView{}, err
-	}
-	return h.putWithNewURL(ctx, c, w)
+func (h *Handler) rotateIncoming(ctx context.Context, c call, _ httpjson.None) (incomingView, error) {
+	w, token, err := h.service.Incoming.Rotate(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"))
+	return viewWithURL(c, w, token), err
 }

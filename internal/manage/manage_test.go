@@ -20,6 +20,7 @@ import (
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/run"
+	"boathook/internal/service"
 	"boathook/internal/store"
 	"boathook/internal/store/mem"
 )
@@ -61,7 +62,7 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 		a.queues[name] = queuemem.New(queuemem.Config{MaxReceives: 1, DeadLetter: queuemem.New(queuemem.Config{})})
 		queues[name] = a.queues[name]
 	}
-	a.config = manage.Config{
+	a.config = manage.Config{Config: service.Config{
 		Store: s, Runs: a.runs, Publish: a.publish, Retries: a.retries, Queues: queues, Seal: sealer{},
 		AdminToken:    func(context.Context) (string, error) { return stackToken, nil },
 		InternalToken: func(context.Context) (string, error) { return internalToken, nil },
@@ -81,15 +82,14 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 			}
 			return nil
 		},
-		PublicURL: "https://hooks.example.com",
-		Now:       c.Now,
-		Log:       slog.New(slog.NewTextHandler(a.log, nil)),
-	}
+		Now: c.Now,
+		Log: slog.New(slog.NewTextHandler(a.log, nil)),
+	}, PublicURL: "https://hooks.example.com"}
 	for _, f := range change {
 		f(&a.config)
 	}
 	a.handler = manage.New(a.config)
-	if err := a.handler.EnsureWorkspace(t.Context()); err != nil {
+	if err := service.New(a.config.Config).Callers.EnsureWorkspace(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return a

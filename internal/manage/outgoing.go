@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/catalogue"
 	"boathook/internal/dialect"
@@ -67,10 +68,10 @@ func (l *rateLimit) read() (perSecond int, err error) {
 
 func (h *Handler) viewOutgoing(w boathook.OutgoingWebhook) outgoingView {
 	view := outgoingView{
-		ID: w.ID, sourceRef: refTo(w.SourceID), Name: w.Name, URL: w.URL, Events: w.Events, Environment: nullable(string(w.Environment)),
-		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw), Headers: shownHeaders(w), TimeoutSeconds: int(w.Timeout / time.Second),
+		ID: w.ID, sourceRef: refTo(w.SourceID), Name: w.Name, URL: w.URL, Events: w.Events, Environment: httpjson.Nullable(string(w.Environment)),
+		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw), Headers: boathook.ShownHeaders(w), TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
-		DisabledReason: nullable(w.Disabled.Reason), DisabledAt: boathook.Time{Time: w.Disabled.At},
+		DisabledReason: httpjson.Nullable(w.Disabled.Reason), DisabledAt: boathook.Time{Time: w.Disabled.At},
 		FailingSince: boathook.Time{Time: w.Health.FailingSince}, SlowSince: boathook.Time{Time: w.Health.SlowSince},
 		NextProbeAt: boathook.Time{Time: w.Health.Probe.At},
 		CreatedAt:   boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
@@ -91,7 +92,7 @@ func (h *Handler) viewOutgoing(w boathook.OutgoingWebhook) outgoingView {
 func (h *Handler) outgoing(ctx context.Context, c call) (boathook.Source, boathook.OutgoingWebhook, error) {
 	var s boathook.Source
 	var w boathook.OutgoingWebhook
-	_, sourceID := c.sourceInPath()
+	_, sourceID := sourceInPath(c)
 	err := beside(func() (err error) {
 		s, err = h.pathSource(ctx, c)
 		return err
@@ -295,7 +296,7 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 	secret := boathook.NewSigningSecret()
 	if in.SigningSecret != nil {
 		secret = *in.SigningSecret
-		if len(secret) < minSecret || len(secret) > maxSecret || !printable(secret) {
+		if len(secret) < minSecret || len(secret) > maxSecret || !boathook.Printable(secret) {
 			return outgoingView{}, boathook.InvalidField("signing_secret",
 				"must have %d to %d printable ASCII characters, without spaces", minSecret, maxSecret)
 		}
@@ -419,8 +420,8 @@ func (h *Handler) allOutgoing(ctx context.Context, sourceID string) ([]boathook.
 	return all, err
 }
 
-func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoingView], error) {
-	_, sourceID := c.sourceInPath()
+func (h *Handler) listOutgoing(ctx context.Context, c call, _ httpjson.None) (httpjson.List[outgoingView], error) {
+	_, sourceID := sourceInPath(c)
 	var all []boathook.OutgoingWebhook
 	err := beside(func() error {
 		_, err := h.pathSource(ctx, c)
@@ -430,15 +431,15 @@ func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoi
 		return err
 	})
 	if err != nil {
-		return list[outgoingView]{}, err
+		return httpjson.List[outgoingView]{}, err
 	}
-	p, err := c.page()
+	p, err := c.Page()
 	if err != nil {
-		return list[outgoingView]{}, err
+		return httpjson.List[outgoingView]{}, err
 	}
 	page, next, err := cut(all, p, func(w boathook.OutgoingWebhook) place { return place{w.CreatedAt, w.ID} })
 	if err != nil {
-		return list[outgoingView]{}, err
+		return httpjson.List[outgoingView]{}, err
 	}
 	ids := make([]string, len(page))
 	for i, w := range page {
@@ -446,17 +447,17 @@ func (h *Handler) listOutgoing(ctx context.Context, c call, _ none) (list[outgoi
 	}
 	healths, err := h.cfg.Store.Health(ctx, ids...)
 	if err != nil {
-		return list[outgoingView]{}, err
+		return httpjson.List[outgoingView]{}, err
 	}
 	views := make([]outgoingView, len(page))
 	for i, w := range page {
 		w.Health = healths[w.ID]
 		views[i] = h.viewOutgoing(w)
 	}
-	return list[outgoingView]{views, nullable(next)}, nil
+	return httpjson.List[outgoingView]{Data: views, NextCursor: httpjson.Nullable(next)}, nil
 }
 
-func (h *Handler) getOutgoing(ctx context.Context, c call, _ none) (outgoingView, error) {
+func (h *Handler) getOutgoing(ctx context.Context, c call, _ httpjson.None) (outgoingView, error) {
 	_, w, err := h.outgoing(ctx, c)
 	if err != nil {
 		return outgoingView{}, err
@@ -487,12 +488,12 @@ func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) 
 	return h.viewOutgoing(w), nil
 }
 
-func (h *Handler) deleteOutgoing(ctx context.Context, c call, _ none) (none, error) {
+func (h *Handler) deleteOutgoing(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
 	s, err := h.pathSource(ctx, c)
 	if err != nil {
-		return none{}, err
+		return httpjson.None{}, err
 	}
-	return none{}, missing("outgoing webhook", c.PathValue("outgoing"), h.cfg.Store.DeleteOutgoing(ctx, s.ID, c.PathValue("outgoing")))
+	return httpjson.None{}, missing("outgoing webhook", c.PathValue("outgoing"), h.cfg.Store.DeleteOutgoing(ctx, s.ID, c.PathValue("outgoing")))
 }
 
 type rotation struct {
@@ -543,7 +544,7 @@ type queued struct {
 
 var errDisabled = boathook.Errorf(boathook.Conflict, "the webhook is disabled: nothing is sent to it")
 
-func (h *Handler) testOutgoing(ctx context.Context, c call, _ none) (queued, error) {
+func (h *Handler) testOutgoing(ctx context.Context, c call, _ httpjson.None) (queued, error) {
 	s, w, err := h.outgoing(ctx, c)
 	if err != nil {
 		return queued{}, err

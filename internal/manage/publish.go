@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/catalogue"
 	"boathook/internal/store"
@@ -78,7 +79,7 @@ type pin struct {
 // an id or an idempotency key it makes no second delivery.
 func (h *Handler) publishEvents(w http.ResponseWriter, c call) error {
 	var in publishInput
-	err := decode(w, c, maxEventsBody, &in)
+	err := httpjson.Decode(w, c, maxEventsBody, &in)
 	if boathook.IsKind(err, boathook.TooLarge) {
 		return boathook.Errorf(boathook.TooLarge, "the body is over %d bytes: send fewer events at once", maxEventsBody)
 	}
@@ -102,7 +103,7 @@ func (h *Handler) publishEvents(w http.ResponseWriter, c call) error {
 	for i, e := range events {
 		view.Events[i] = e.sent
 	}
-	return answer(w, http.StatusAccepted, view)
+	return httpjson.Answer(w, http.StatusAccepted, view)
 }
 
 // checkPublish makes the events that a request asks for, and their pins: of
@@ -135,16 +136,16 @@ func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) (ev
 			return nil, nil, nil, located(at, err)
 		}
 		e := &publishing{Event: boathook.Event{
-			ID: input.ID, WorkspaceID: c.workspace, SourceID: input.Source, Environment: input.Environment,
+			ID: input.ID, WorkspaceID: c.Workspace, SourceID: input.Source, Environment: input.Environment,
 			Type: input.Type, Time: now, Data: input.Data,
 		}}
 		switch {
 		case input.ID != "":
 			ids = append(ids, &pin{by: field(at, "id"), events: []*publishing{e}, EventPin: store.EventPin{
-				WorkspaceID: c.workspace, ID: e.ID, Hash: hashOf(input), Time: now,
+				WorkspaceID: c.Workspace, ID: e.ID, Hash: hashOf(input), Time: now,
 			}})
 		case key != "":
-			e.ID = boathook.DeriveID(boathook.EventID, c.workspace, key, strconv.Itoa(i))
+			e.ID = boathook.DeriveID(boathook.EventID, c.Workspace, key, strconv.Itoa(i))
 			keyed = append(keyed, e)
 		default:
 			e.ID = boathook.NewID(boathook.EventID)
@@ -158,7 +159,7 @@ func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) (ev
 	}
 	if len(keyed) > 0 {
 		byKey = []*pin{{by: boathook.IdempotencyKey, events: keyed, EventPin: store.EventPin{ // it is for the request as a whole
-			WorkspaceID: c.workspace, ID: keyed[0].ID, Hash: hashOf(inputs), Time: now,
+			WorkspaceID: c.Workspace, ID: keyed[0].ID, Hash: hashOf(inputs), Time: now,
 		}}}
 	}
 	return events, ids, byKey, nil
@@ -196,7 +197,7 @@ func (h *Handler) checkEvent(ctx context.Context, c call, in eventInput, sources
 			return err
 		}
 	}
-	if len(in.ID) > maxEventID || !printable(in.ID) {
+	if len(in.ID) > maxEventID || !boathook.Printable(in.ID) {
 		return boathook.InvalidField("id", "must have at most %d printable ASCII characters, without spaces", maxEventID)
 	}
 	if len(in.Data) > boathook.MaxEventData {
@@ -209,7 +210,7 @@ func (h *Handler) checkEvent(ctx context.Context, c call, in eventInput, sources
 	s, known := sources[in.Source]
 	if !known {
 		var err error
-		s, err = h.cfg.Store.Source(ctx, c.workspace, in.Source)
+		s, err = h.cfg.Store.Source(ctx, c.Workspace, in.Source)
 		if boathook.IsKind(err, boathook.NotFound) {
 			return &boathook.Error{Kind: boathook.NotFound, Field: "source", Message: "there is no such source: give the id of a deployment, agent, repository or app"}
 		}
@@ -337,8 +338,8 @@ type eventTypeView struct {
 }
 
 // listEventTypes shows the catalogue whole: it is short.
-func (h *Handler) listEventTypes(context.Context, call, none) (list[eventTypeView], error) {
-	return viewList(catalogue.All(), "", func(t catalogue.Type) eventTypeView {
+func (h *Handler) listEventTypes(context.Context, call, httpjson.None) (httpjson.List[eventTypeView], error) {
+	return httpjson.ViewList(catalogue.All(), "", func(t catalogue.Type) eventTypeView {
 		return eventTypeView{t.Name, t.Source, !t.Name.Own(), t.Schema, t.Example}
 	}), nil
 }

@@ -12,6 +12,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/catalogue"
 	"boathook/internal/manage"
+	"boathook/internal/service"
 	"boathook/internal/store"
 )
 
@@ -227,7 +228,7 @@ func TestDataMayHave256KiB(t *testing.T) {
 }
 
 // failingMark is a store that can't mark events as published.
-type failingMark struct{ manage.Store }
+type failingMark struct{ service.Store }
 
 func (failingMark) MarkEventPublished(context.Context, string, string, []int) error {
 	return errors.New("down")
@@ -249,7 +250,7 @@ func TestEventsThatAreOnTheirWayAreAcceptedThoughTheMarkFails(t *testing.T) {
 
 // pins counts the writes to a store for events that may be published again.
 type pins struct {
-	manage.Store
+	service.Store
 	writes int
 }
 

@@ -7,11 +7,12 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/manage"
+	"boathook/internal/service"
 )
 
 // interrupted does something between what a change reads and what it writes.
 type interrupted struct {
-	manage.Store
+	service.Store
 	between func()
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
 	"boathook/internal/store"
@@ -82,7 +83,7 @@ func (h *Handler) recoverOutgoing(ctx context.Context, c call, in recovery) (rec
 		if err != nil {
 			return recovered{}, fmt.Errorf("recover webhook %s, after %d deliveries: %w", w.ID, out.Queued, err)
 		}
-		if out.NextCursor, q.Cursor = nullable(next), next; next == "" || h.cfg.Now().Sub(begun) >= recoverTime {
+		if out.NextCursor, q.Cursor = httpjson.Nullable(next), next; next == "" || h.cfg.Now().Sub(begun) >= recoverTime {
 			h.cfg.Log.InfoContext(ctx, "deliveries recovered", "webhook_id", w.ID, "queued", out.Queued, "dry_run", in.DryRun, "more", next != "")
 			return out, nil
 		}

@@ -13,6 +13,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/manage"
 	"boathook/internal/queue"
+	"boathook/internal/service"
 	"boathook/internal/store"
 )
 
@@ -152,7 +153,7 @@ func TestADeliveryThatWaitsForItsFirstAttemptIsSentNow(t *testing.T) {
 
 // brittle is a store that breaks off, and takes its time.
 type brittle struct {
-	manage.Store
+	service.Store
 	clock *clock
 	left  atomic.Int64 // calls of ReopenDelivery that succeed
 }

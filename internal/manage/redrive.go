@@ -2,18 +2,11 @@ package manage
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 
-	"golang.org/x/sync/errgroup"
-
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
-	"boathook/internal/queue"
+	"boathook/internal/service"
 )
-
-// queueNames are the queues, in the order of a webhook's road.
-var queueNames = []string{queue.Runs, queue.Deliveries, queue.Retries}
 
 type queueView struct {
 	Queue string    `json:"queue"`
@@ -30,64 +23,31 @@ type depthView struct {
 }
 
 type moveView struct {
-	Status    queue.MoveStatus `json:"status"`
-	Moved     int              `json:"moved"`
-	Total     int              `json:"total"`
-	StartedAt boathook.Time    `json:"started_at"`
-	Failure   *string          `json:"failure"`
+	Status    string        `json:"status"`
+	Moved     int           `json:"moved"`
+	Total     int           `json:"total"`
+	StartedAt boathook.Time `json:"started_at"`
+	Failure   *string       `json:"failure"`
 }
 
-func (h *Handler) viewQueue(ctx context.Context, name string) (queueView, error) {
-	s, err := h.cfg.Queues[name].State(ctx)
-	if err != nil {
-		return queueView{}, fmt.Errorf("look at the queue %s: %w", name, err)
+func viewQueue(q service.Queue) queueView {
+	view := queueView{Queue: q.Name, Depth: depthView(q.Depth), Dead: depthView(q.Dead)}
+	if m := q.Move; m != nil {
+		view.Move = &moveView{string(m.Status), m.Moved, m.Total, boathook.Time{Time: m.StartedAt}, httpjson.Nullable(m.Failure)}
 	}
-	view := queueView{Queue: name, Depth: depthView(s.Depth), Dead: depthView(s.Dead)}
-	if m := s.Move; m != nil {
-		view.Move = &moveView{m.Status, m.Moved, m.Total, boathook.Time{Time: m.StartedAt}, nullable(m.Failure)}
-	}
-	return view, nil
+	return view
 }
 
-// operator refuses who is none: the queues hold every workspace's messages, and
-// whoever sees all workspaces can let themselves into each.
-func (h *Handler) operator(c call) error {
-	if c.workspace != h.cfg.Workspace {
-		return boathook.Errorf(boathook.Forbidden, "this needs an admin of the stack's first workspace")
-	}
-	return nil
-}
-
-func (h *Handler) listQueues(ctx context.Context, c call, _ none) (list[queueView], error) {
-	if err := h.operator(c); err != nil {
-		return list[queueView]{}, err
-	}
-	views := make([]queueView, len(queueNames))
-	var group errgroup.Group
-	for i, name := range queueNames {
-		group.Go(func() (err error) {
-			views[i], err = h.viewQueue(ctx, name)
-			return err
-		})
-	}
-	return list[queueView]{Data: views}, group.Wait()
+func (h *Handler) listQueues(ctx context.Context, c call, _ httpjson.None) (httpjson.List[queueView], error) {
+	queues, err := h.service.Queues.List(ctx, c.Caller)
+	return httpjson.ViewList(queues, "", viewQueue), err
 }
 
 type redrive struct {
 	Queue string `json:"queue"`
 }
 
-// redrive starts to move what is in a queue's dead-letter queue back.
 func (h *Handler) redrive(ctx context.Context, c call, in redrive) (queueView, error) {
-	if err := h.operator(c); err != nil {
-		return queueView{}, err
-	}
-	if !slices.Contains(queueNames, in.Queue) {
-		return queueView{}, boathook.InvalidField("queue", "must be one of %s", strings.Join(queueNames, ", "))
-	}
-	if err := h.cfg.Queues[in.Queue].Redrive(ctx); err != nil {
-		return queueView{}, fmt.Errorf("redrive %s: %w", in.Queue, err)
-	}
-	h.cfg.Log.WarnContext(ctx, "redrive started", "queue", in.Queue)
-	return h.viewQueue(ctx, in.Queue)
+	q, err := h.service.Queues.Redrive(ctx, c.Caller, in.Queue)
+	return viewQueue(q), err
 }

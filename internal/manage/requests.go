@@ -2,10 +2,9 @@ package manage
 
 import (
 	"context"
-	"slices"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
-	"boathook/internal/store"
 )
 
 // arrivalView is a request to an incoming webhook: what arrived, and what
@@ -32,47 +31,23 @@ type senderView struct {
 func viewArrival(r boathook.Request) arrivalView {
 	view := arrivalView{
 		ID: r.ID, At: boathook.Time{Time: r.At}, Outcome: r.Outcome, Status: r.Status,
-		Reason: nullable(r.Reason), RunID: nullable(r.RunID),
+		Reason: httpjson.Nullable(r.Reason), RunID: httpjson.Nullable(r.RunID),
 	}
 	if s := r.Sender; s != nil {
 		view.Sender = &senderView{
-			IP: nullable(s.IP), UserAgent: nullable(s.UserAgent), ContentType: nullable(s.ContentType),
-			HeaderNames: append([]string{}, s.Headers...), BodySize: s.BodySize, BodySHA256: nullable(s.BodySHA256),
+			IP: httpjson.Nullable(s.IP), UserAgent: httpjson.Nullable(s.UserAgent), ContentType: httpjson.Nullable(s.ContentType),
+			HeaderNames: append([]string{}, s.Headers...), BodySize: s.BodySize, BodySHA256: httpjson.Nullable(s.BodySHA256),
 		}
 	}
 	return view
 }
 
-func (h *Handler) listRequests(ctx context.Context, c call, _ none) (list[arrivalView], error) {
-	w, err := h.incoming(ctx, c)
-	if err != nil {
-		return list[arrivalView]{}, err
-	}
-	return h.requests(ctx, c, w.SourceID, w.ID)
+func (h *Handler) listRequests(ctx context.Context, c call, _ httpjson.None) (httpjson.List[arrivalView], error) {
+	return httpjson.Listed(c, viewArrival, func(p boathook.Page) ([]boathook.Request, string, error) {
+		return h.service.Incoming.Requests(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"), outcome(c), p)
+	})
 }
 
-// listAgentRequests lists the triggers of an agent, which is its own webhook.
-func (h *Handler) listAgentRequests(ctx context.Context, c call, _ none) (list[arrivalView], error) {
-	s, err := h.agent(ctx, c)
-	if err != nil {
-		return list[arrivalView]{}, err
-	}
-	return h.requests(ctx, c, s.ID, s.ID)
-}
-
-func (h *Handler) requests(ctx context.Context, c call, sourceID, webhookID string) (list[arrivalView], error) {
-	p, err := c.page()
-	if err != nil {
-		return list[arrivalView]{}, err
-	}
-	q := store.RequestQuery{
-		WorkspaceID: c.workspace, SourceID: sourceID, WebhookID: webhookID, Page: p,
-		Outcome: boathook.RequestOutcome(c.URL.Query().Get("outcome")),
-	}
-	if q.Outcome != "" && !slices.Contains(boathook.RequestOutcomes, q.Outcome) {
-		return list[arrivalView]{}, boathook.InvalidField("outcome", "must be %s, %s, %s, %s or %s", boathook.RequestAccepted,
-			boathook.RequestRepeated, boathook.RequestIgnored, boathook.RequestAnswered, boathook.RequestRejected)
-	}
-	requests, next, err := h.cfg.Store.Requests(ctx, q)
-	return viewList(requests, next, viewArrival), err
+func outcome(c call) boathook.RequestOutcome {
+	return boathook.RequestOutcome(c.URL.Query().Get("outcome"))
 }

@@ -3,6 +3,7 @@ package manage
 import (
 	"net/http"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
 )
@@ -18,10 +19,10 @@ type rootView struct {
 
 // root needs no token, as the API's description needs none.
 func (h *Handler) root(w http.ResponseWriter, r *http.Request) {
-	url := h.publicURL(call{Request: r})
-	err := checkQuery(r, "GET /")
+	url := httpjson.PublicURL(r, h.cfg.PublicURL)
+	err := httpjson.CheckQuery(r, "GET /")
 	if err == nil {
-		err = answer(w, http.StatusOK, rootView{
+		err = httpjson.Answer(w, http.StatusOK, rootView{
 			Name: "Boathook", Version: dialect.Version,
 			Description: "A webhook platform: incoming webhooks start runs, and events are delivered to outgoing webhooks. Calls need a token: Authorization: Bearer " + boathook.APITokenPrefix + "…",
 			OpenAPI:     url + "/openapi.json", Health: url + "/healthz",

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/run"
 	"boathook/internal/store"
@@ -30,7 +31,7 @@ type startedView struct {
 // for.
 func (h *Handler) startRun(w http.ResponseWriter, c call) error {
 	var in runInput
-	if err := decode(w, c, maxBody, &in); err != nil {
+	if err := httpjson.Decode(w, c, httpjson.MaxBody, &in); err != nil {
 		return err
 	}
 	run, err := h.start(c.Context(), c, in)
@@ -40,7 +41,7 @@ func (h *Handler) startRun(w http.ResponseWriter, c call) error {
 	if run.Unrecorded {
 		w.Header().Set("Retry-After", "1")
 	}
-	return answer(w, http.StatusAccepted, startedView{run.ID, run.VersionID, run.VersionNumber, run.Status})
+	return httpjson.Answer(w, http.StatusAccepted, startedView{run.ID, run.VersionID, run.VersionNumber, run.Status})
 }
 
 func (h *Handler) start(ctx context.Context, c call, in runInput) (run.Started, error) {
@@ -107,14 +108,14 @@ var deploymentStatuses = []boathook.RunStatus{
 	boathook.RunPending, boathook.RunRunning, boathook.RunSucceeded, boathook.RunFailed, boathook.RunCanceled,
 }
 
-func (h *Handler) listRuns(ctx context.Context, c call, _ none) (runList, error) {
-	p, err := c.page()
+func (h *Handler) listRuns(ctx context.Context, c call, _ httpjson.None) (runList, error) {
+	p, err := c.Page()
 	if err != nil {
 		return runList{}, err
 	}
 	params := c.URL.Query()
 	q := store.RunQuery{
-		WorkspaceID: c.workspace, Kind: boathook.Deployment, Page: p,
+		WorkspaceID: c.Workspace, Kind: boathook.Deployment, Page: p,
 		Environment: boathook.Environment(params.Get("environment")),
 	}
 	if q.Environment != "" {
@@ -144,18 +145,18 @@ func (h *Handler) listRuns(ctx context.Context, c call, _ none) (runList, error)
 	if runs == nil {
 		runs = []boathook.Run{}
 	}
-	return runList{runs, nullable(next)}, err
+	return runList{runs, httpjson.Nullable(next)}, err
 }
 
-func (h *Handler) getRun(ctx context.Context, c call, _ none) (boathook.Run, error) {
-	run, err := h.cfg.Store.Run(ctx, c.workspace, c.PathValue("run"))
+func (h *Handler) getRun(ctx context.Context, c call, _ httpjson.None) (boathook.Run, error) {
+	run, err := h.cfg.Store.Run(ctx, c.Workspace, c.PathValue("run"))
 	return run, missing("run", c.PathValue("run"), err)
 }
 
 // runHead is that of the run that the path names.
 func (h *Handler) runHead(ctx context.Context, c call) (boathook.RunHead, error) {
 	head, err := h.cfg.Store.RunHead(ctx, c.PathValue("run"))
-	if err == nil && head.WorkspaceID != c.workspace {
+	if err == nil && head.WorkspaceID != c.Workspace {
 		err = noSuch("run", c.PathValue("run"))
 	}
 	return head, missing("run", c.PathValue("run"), err)
@@ -166,7 +167,7 @@ type cancelView struct {
 	Status boathook.RunStatus `json:"status"` // still running until its runner has stopped
 }
 
-func (h *Handler) cancelRun(ctx context.Context, c call, _ none) (cancelView, error) {
+func (h *Handler) cancelRun(ctx context.Context, c call, _ httpjson.None) (cancelView, error) {
 	head, err := h.runHead(ctx, c)
 	if err != nil {
 		return cancelView{}, err

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/store"
 )
@@ -22,10 +22,10 @@ import (
 // GitHub's hooks API v3 (wire formats, section 3), so that clients of those
 // work unchanged.
 
-var shipwayStyle = style{
-	lenient: true, basic: true, writeError: writeShipwayError,
-	prefixes: []string{enterprisePrefix},
-	below:    []string{"/repos/", enterprisePrefix + "/"},
+var shipwayStyle = httpjson.Style{
+	Lenient: true, Basic: true, WriteError: writeShipwayError,
+	Prefixes: []string{enterprisePrefix},
+	Below:    []string{"/repos/", enterprisePrefix + "/"},
 }
 
 // enterprisePrefix begins the paths of clients that take any host for a GitHub
@@ -70,7 +70,7 @@ func writeShipwayError(w http.ResponseWriter, status int, _, field, message stri
 		}
 		e.Message, e.Errors = "Validation Failed", []shipwayFieldError{{"Hook", field, "custom", message}}
 	}
-	writeErrorJSON(w, status, e)
+	httpjson.WriteError(w, status, e)
 }
 
 // hookName is the name of every hook: GitHub keeps the field for services that
@@ -125,7 +125,7 @@ func (h *Handler) viewHook(c call, repository boathook.Source, w boathook.Outgoi
 func viewHookConfig(w boathook.OutgoingWebhook) hookConfigView {
 	view := hookConfigView{URL: w.URL, ContentType: hookContentType, InsecureSSL: verifiedSSL}
 	if w.Secrets.Current != nil {
-		view.Secret = mask
+		view.Secret = boathook.Mask
 	}
 	return view
 }
@@ -183,7 +183,7 @@ func (h *Handler) hooks(ctx context.Context, c call) (repository boathook.Source
 		repository, err = h.hookRepository(ctx, c)
 		return err
 	}, func() (err error) {
-		hooks, err = h.allOutgoing(ctx, c.repositoryID())
+		hooks, err = h.allOutgoing(ctx, repositoryID(c))
 		return err
 	})
 	return repository, hooks, err
@@ -195,12 +195,12 @@ func (h *Handler) hook(ctx context.Context, c call) (repository boathook.Source,
 	if err != nil {
 		return repository, hook, err
 	}
-	hook, err = c.pick(hooks)
+	hook, err = pick(c, hooks)
 	return repository, hook, err
 }
 
 // pick is the one of a repository's webhooks that the path names.
-func (c call) pick(hooks []boathook.OutgoingWebhook) (hook boathook.OutgoingWebhook, err error) {
+func pick(c call, hooks []boathook.OutgoingWebhook) (hook boathook.OutgoingWebhook, err error) {
 	matches := 0
 	for _, w := range hooks {
 		if strconv.Itoa(int(w.Number())) == c.PathValue("hook") {
@@ -253,7 +253,7 @@ func (h *Handler) applyHook(ctx context.Context, in hookInput, w *boathook.Outgo
 		config.URL = cmp.Or(config.URL, new(string))
 		config.Secret = cmp.Or(config.Secret, new(string))
 		if err := h.applyHookConfig(ctx, config, w); err != nil {
-			return within("config", err)
+			return boathook.Within("config", err)
 		}
 	}
 	events := w.Events
@@ -286,9 +286,9 @@ func (h *Handler) applyHookConfig(ctx context.Context, in hookConfig, w *boathoo
 	switch {
 	case in.Secret == nil:
 		return nil
-	case *in.Secret == mask && w.Secrets.Current == nil:
+	case *in.Secret == boathook.Mask && w.Secrets.Current == nil:
 		return boathook.InvalidField("secret", "is a mask, and the hook has no secret")
-	case *in.Secret == mask:
+	case *in.Secret == boathook.Mask:
 		return nil // as it was read
 	}
 	return h.setSecret(ctx, w, "secret", *in.Secret)
@@ -338,9 +338,9 @@ func (h *Handler) listHooks(w http.ResponseWriter, c call) error {
 		return err
 	}
 	slices.Reverse(hooks) // GitHub's are oldest first
-	size := c.perPage()
+	size := perPage(c)
 	last := max(1, (len(hooks)+size-1)/size)
-	page := c.clamped("page", 1, boathook.MaxWebhooks, 1)
+	page := c.Clamped("page", 1, boathook.MaxWebhooks, 1)
 	var links []string
 	link := func(rel string, number int) {
 		links = append(links, h.link(c, rel, "page", strconv.Itoa(number)))
@@ -358,7 +358,7 @@ func (h *Handler) listHooks(w http.ResponseWriter, c call) error {
 		return err
 	}
 	setLinks(w, links)
-	return answer(w, http.StatusOK, views)
+	return httpjson.Answer(w, http.StatusOK, views)
 }
 
 // The sizes of a page of GitHub's lists.
@@ -367,17 +367,7 @@ const (
 	maxPerPage     = 100
 )
 
-func (c call) perPage() int { return c.clamped("per_page", 1, maxPerPage, defaultPerPage) }
-
-// clamped is a number of the query: where it is none, the default one, and
-// where it is out of range, the nearest that is not, as GitHub and Crewship take it.
-func (c call) clamped(name string, least, most, otherwise int) int {
-	n, err := strconv.Atoi(c.URL.Query().Get(name))
-	if err != nil && !errors.Is(err, strconv.ErrRange) { // of a number out of an int's range, the nearest int
-		return otherwise
-	}
-	return min(max(n, least), most)
-}
+func perPage(c call) int { return c.Clamped("per_page", 1, maxPerPage, defaultPerPage) }
 
 // link is the request's own URL with another parameter, as a Link header has it.
 func (h *Handler) link(c call, rel, name, value string) string {
@@ -385,7 +375,7 @@ func (h *Handler) link(c call, rel, name, value string) string {
 	q := c.URL.Query()
 	q.Set(name, value)
 	u.RawQuery = q.Encode()
-	return fmt.Sprintf("<%s%s>; rel=%q", h.publicURL(c), u.String(), rel)
+	return fmt.Sprintf("<%s%s>; rel=%q", c.PublicURL(), u.String(), rel)
 }
 
 func setLinks(w http.ResponseWriter, links []string) {
@@ -405,7 +395,7 @@ func (h *Handler) showHook(ctx context.Context, c call, repository boathook.Sour
 	return h.viewHook(c, repository, w, viewLastResponse(newest)), nil
 }
 
-func (h *Handler) getHook(ctx context.Context, c call, _ none) (hookView, error) {
+func (h *Handler) getHook(ctx context.Context, c call, _ httpjson.None) (hookView, error) {
 	repository, w, err := h.hook(ctx, c)
 	if err != nil {
 		return hookView{}, err
@@ -428,7 +418,7 @@ func (h *Handler) editHook(ctx context.Context, c call, apply func(*boathook.Out
 	if err != nil {
 		return repository, w, err
 	}
-	if w, err = c.pick(hooks); err != nil {
+	if w, err = pick(c, hooks); err != nil {
 		return repository, w, err
 	}
 	before := w
@@ -443,7 +433,7 @@ func (h *Handler) editHook(ctx context.Context, c call, apply func(*boathook.Out
 	return repository, w, h.cfg.Store.PutOutgoing(ctx, w)
 }
 
-func (h *Handler) getHookConfig(ctx context.Context, c call, _ none) (hookConfigView, error) {
+func (h *Handler) getHookConfig(ctx context.Context, c call, _ httpjson.None) (hookConfigView, error) {
 	_, w, err := h.hook(ctx, c)
 	return viewHookConfig(w), err
 }
@@ -454,21 +444,21 @@ func (h *Handler) changeHookConfig(ctx context.Context, c call, in hookConfig) (
 	return viewHookConfig(w), err
 }
 
-func (h *Handler) deleteHook(ctx context.Context, c call, _ none) (none, error) {
+func (h *Handler) deleteHook(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
 	_, w, err := h.hook(ctx, c)
 	if err != nil {
-		return none{}, err
+		return httpjson.None{}, err
 	}
-	return none{}, h.cfg.Store.DeleteOutgoing(ctx, w.SourceID, w.ID)
+	return httpjson.None{}, h.cfg.Store.DeleteOutgoing(ctx, w.SourceID, w.ID)
 }
 
-func (h *Handler) testHook(ctx context.Context, c call, _ none) (none, error) {
+func (h *Handler) testHook(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
 	_, w, err := h.hook(ctx, c)
 	if err != nil {
-		return none{}, err
+		return httpjson.None{}, err
 	}
 	_, err = h.sendExample(ctx, boathook.Repository, w)
-	return none{}, err
+	return httpjson.None{}, err
 }
 
 // hookPing is the data of a ping, in GitHub's shape.
@@ -482,26 +472,26 @@ type hookPing struct {
 // pingZen is what a ping says. GitHub's say a different thing each time.
 const pingZen = "Answer first, work afterwards."
 
-func (h *Handler) pingHook(ctx context.Context, c call, _ none) (none, error) {
+func (h *Handler) pingHook(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
 	repository, w, err := h.hook(ctx, c)
 	if err != nil {
-		return none{}, err
+		return httpjson.None{}, err
 	}
 	if !w.Enabled {
-		return none{}, errDisabled
+		return httpjson.None{}, errDisabled
 	}
 	data, err := boathook.EncodeJSON(hookPing{pingZen, w.Number(), h.viewHook(c, repository, w, nil), nameRepository(repository)})
 	if err != nil {
-		return none{}, fmt.Errorf("encode a ping: %w", err)
+		return httpjson.None{}, fmt.Errorf("encode a ping: %w", err)
 	}
 	ping := boathook.Event{
 		ID: boathook.NewID(boathook.EventID), WorkspaceID: w.WorkspaceID, SourceID: w.SourceID,
 		Type: boathook.EventPing, Time: h.cfg.Now(), Data: data,
 	}
 	if err := h.cfg.Publish.PublishTo(ctx, ping, w); err != nil {
-		return none{}, fmt.Errorf("publish a ping to %s: %w", w.ID, err)
+		return httpjson.None{}, fmt.Errorf("publish a ping to %s: %w", w.ID, err)
 	}
-	return none{}, nil
+	return httpjson.None{}, nil
 }
 
 // hookDeliveryView is a delivery as its last attempt left it.
@@ -563,8 +553,8 @@ func (h *Handler) listHookDeliveries(w http.ResponseWriter, c call) error {
 		return err
 	}
 	deliveries, next, err := h.cfg.Store.Deliveries(c.Context(), store.DeliveryQuery{
-		WorkspaceID: c.workspace, WebhookID: hook.ID,
-		Page: boathook.Page{Limit: c.perPage(), Cursor: c.URL.Query().Get("cursor")},
+		WorkspaceID: c.Workspace, WebhookID: hook.ID,
+		Page: boathook.Page{Limit: perPage(c), Cursor: c.URL.Query().Get("cursor")},
 	})
 	if err != nil {
 		return err
@@ -576,7 +566,7 @@ func (h *Handler) listHookDeliveries(w http.ResponseWriter, c call) error {
 	if next != "" {
 		setLinks(w, []string{h.link(c, "next", "cursor", next)})
 	}
-	return answer(w, http.StatusOK, views)
+	return httpjson.Answer(w, http.StatusOK, views)
 }
 
 // hookDelivery is the delivery that the path names, by its number or its guid.
@@ -591,7 +581,7 @@ func (h *Handler) hookDelivery(ctx context.Context, c call) (boathook.OutgoingWe
 			return w, boathook.Delivery{}, nil, err
 		}
 	}
-	d, attempts, err := h.cfg.Store.Attempts(ctx, c.workspace, id)
+	d, attempts, err := h.cfg.Store.Attempts(ctx, c.Workspace, id)
 	if err == nil && d.WebhookID != w.ID {
 		err = errNoDelivery
 	}
@@ -632,7 +622,7 @@ func (h *Handler) numberedDelivery(ctx context.Context, w boathook.OutgoingWebho
 	return found, errNoDelivery
 }
 
-func (h *Handler) getHookDelivery(ctx context.Context, c call, _ none) (hookDeliveryView, error) {
+func (h *Handler) getHookDelivery(ctx context.Context, c call, _ httpjson.None) (hookDeliveryView, error) {
 	w, d, attempts, err := h.hookDelivery(ctx, c)
 	if err != nil {
 		return hookDeliveryView{}, err
@@ -649,10 +639,10 @@ func (h *Handler) getHookDelivery(ctx context.Context, c call, _ none) (hookDeli
 	return view, err
 }
 
-func (h *Handler) redeliverHook(ctx context.Context, c call, _ none) (none, error) {
+func (h *Handler) redeliverHook(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
 	w, d, _, err := h.hookDelivery(ctx, c)
 	if err != nil {
-		return none{}, err
+		return httpjson.None{}, err
 	}
-	return none{}, h.resend(ctx, w, d)
+	return httpjson.None{}, h.resend(ctx, w, d)
 }

@@ -3,6 +3,7 @@ package manage
 import (
 	"context"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 )
 
@@ -12,16 +13,16 @@ import (
 
 // hookRepository is the repository that the path names.
 func (h *Handler) hookRepository(ctx context.Context, c call) (boathook.Source, error) {
-	return h.source(ctx, c, boathook.Repository, c.repositoryID())
+	return h.source(ctx, c, boathook.Repository, repositoryID(c))
 }
 
-func (c call) repositoryID() string {
-	return boathook.NewRepositoryID(c.workspace, c.PathValue("owner"), c.PathValue("repo"))
+func repositoryID(c call) string {
+	return boathook.NewRepositoryID(c.Workspace, c.PathValue("owner"), c.PathValue("repo"))
 }
 
 // hooksURL is where the paths of GitHub's API begin: behind the prefix that the
 // request came with, since clients follow links below their own base URL only.
-func (h *Handler) hooksURL(c call) string { return h.publicURL(c) + c.prefix }
+func (h *Handler) hooksURL(c call) string { return c.PublicURL() + c.Prefix }
 
 func (h *Handler) repositoryURL(c call, s boathook.Source) string {
 	return h.hooksURL(c) + "/repos/" + s.Owner + "/" + s.Name
@@ -119,7 +120,7 @@ func (h *Handler) viewHookRepository(c call, s boathook.Source) map[string]any {
 	}
 	ownerLinks.addTo(owner, h.hooksURL(c)+"/users/"+s.Owner)
 
-	mayChange := c.role.Allows(boathook.Member)
+	mayChange := c.Role.Allows(boathook.Member)
 	view := map[string]any{
 		"id": names.ID, "name": names.Name, "full_name": names.FullName, "owner": owner,
 		"created_at": shipwayTime(s.CreatedAt), "updated_at": shipwayTime(s.CreatedAt), "pushed_at": nil,
@@ -145,7 +146,7 @@ func (h *Handler) viewHookRepository(c call, s boathook.Source) map[string]any {
 	return view
 }
 
-func (h *Handler) getHookRepository(ctx context.Context, c call, _ none) (map[string]any, error) {
+func (h *Handler) getHookRepository(ctx context.Context, c call, _ httpjson.None) (map[string]any, error) {
 	s, err := h.hookRepository(ctx, c)
 	return h.viewHookRepository(c, s), err
 }

@@ -2,14 +2,14 @@ package manage
 
 import (
 	"context"
-	"unicode/utf8"
 
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 )
 
 // source is the caller's, if it is of a kind.
 func (h *Handler) source(ctx context.Context, c call, kind boathook.SourceKind, id string) (boathook.Source, error) {
-	s, err := h.cfg.Store.Source(ctx, c.workspace, id)
+	s, err := h.cfg.Store.Source(ctx, c.Workspace, id)
 	if err == nil {
 		err = wantKind(s, kind)
 	}
@@ -41,7 +41,7 @@ func wantKind(s boathook.Source, kind boathook.SourceKind) error {
 // pathSource is the one that the path names: by a wildcard that is called as
 // its kind. An agent's path names its crew too.
 func (h *Handler) pathSource(ctx context.Context, c call) (boathook.Source, error) {
-	switch kind, id := c.sourceInPath(); {
+	switch kind, id := sourceInPath(c); {
 	case kind == boathook.Agent:
 		return h.agent(ctx, c)
 	case id != "":
@@ -51,7 +51,7 @@ func (h *Handler) pathSource(ctx context.Context, c call) (boathook.Source, erro
 }
 
 // sourceInPath is what the path calls [Handler.pathSource]. There may be none.
-func (c call) sourceInPath() (kind boathook.SourceKind, id string) {
+func sourceInPath(c call) (kind boathook.SourceKind, id string) {
 	for kind := range boathook.EventTypes {
 		if id := c.PathValue(string(kind)); id != "" {
 			return kind, id
@@ -96,56 +96,33 @@ type repositoryInput struct {
 	Name  string `json:"name"`
 }
 
-// createRepository refuses one that is there: its id follows from its names.
 func (h *Handler) createRepository(ctx context.Context, c call, in repositoryInput) (repositoryView, error) {
-	if err := checkPathName("owner", in.Owner); err != nil {
-		return repositoryView{}, err
-	}
-	if err := checkPathName("name", in.Name); err != nil {
-		return repositoryView{}, err
-	}
-	s := boathook.Source{
-		ID: boathook.NewRepositoryID(c.workspace, in.Owner, in.Name), WorkspaceID: c.workspace,
-		Kind: boathook.Repository, Owner: in.Owner, Name: in.Name, CreatedAt: h.cfg.Now(),
-	}
-	switch _, err := h.cfg.Store.Source(ctx, c.workspace, s.ID); {
-	case err == nil:
-		return repositoryView{}, boathook.Errorf(boathook.Conflict, "there is a repository %s/%s already", in.Owner, in.Name)
-	case !boathook.IsKind(err, boathook.NotFound):
-		return repositoryView{}, err
-	}
-	return viewRepository(s), h.cfg.Store.PutSource(ctx, s)
-}
-
-// checkPathName takes what can be a part of a path as it is.
-func checkPathName(field, name string) error {
-	for _, r := range name {
-		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.') {
-			return boathook.InvalidField(field, "must have letters, digits, -, _ and . only")
-		}
-	}
-	if name == "" || name == "." || name == ".." || utf8.RuneCountInString(name) > boathook.MaxNameLength {
-		return boathook.InvalidField(field, "must have 1 to %d characters", boathook.MaxNameLength)
-	}
-	return nil
-}
-
-func (h *Handler) listRepositories(ctx context.Context, c call, _ none) (list[repositoryView], error) {
-	p, err := c.page()
-	if err != nil {
-		return list[repositoryView]{}, err
-	}
-	sources, next, err := h.cfg.Store.Sources(ctx, c.workspace, boathook.Repository, p)
-	return viewList(sources, next, viewRepository), err
-}
-
-func (h *Handler) getRepository(ctx context.Context, c call, _ none) (repositoryView, error) {
-	s, err := h.pathSource(ctx, c)
+	s, err := h.service.Repositories.Create(ctx, c.Caller, in.Owner, in.Name)
 	return viewRepository(s), err
 }
 
-func (h *Handler) deleteRepository(ctx context.Context, c call, _ none) (none, error) {
-	return none{}, h.deleteSource(ctx, c, boathook.Repository, boathook.RepositoryID, c.PathValue("repository"))
+func (h *Handler) listRepositories(ctx context.Context, c call, _ httpjson.None) (httpjson.List[repositoryView], error) {
+	return httpjson.Listed(c, viewRepository, func(p boathook.Page) ([]boathook.Source, string, error) {
+		return h.service.Repositories.List(ctx, c.Caller, p)
+	})
+}
+
+func (h *Handler) getRepository(ctx context.Context, c call, _ httpjson.None) (repositoryView, error) {
+	s, err := h.service.Repositories.Get(ctx, c.Caller, c.PathValue("repository"))
+	return viewRepository(s), err
+}
+
+func (h *Handler) deleteRepository(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
+	return httpjson.None{}, h.service.Repositories.Delete(ctx, c.Caller, c.PathValue("repository"))
+}
+
+// deployment and crew are those that the path names.
+func (h *Handler) deployment(ctx context.Context, c call) (boathook.Source, error) {
+	return h.source(ctx, c, boathook.Deployment, c.PathValue("deployment"))
+}
+
+func (h *Handler) crew(ctx context.Context, c call) (boathook.Source, error) {
+	return h.source(ctx, c, boathook.Crew, c.PathValue("crew"))
 }
 
 // deleteSource removes a source if its id is of a kind. One that was deleted by
@@ -154,7 +131,7 @@ func (h *Handler) deleteSource(ctx context.Context, c call, kind boathook.Source
 	if !boathook.HasIDKind(id, idKind) {
 		return noSuch(string(kind), id)
 	}
-	return missing(string(kind), id, h.cfg.Store.DeleteSource(ctx, c.workspace, id))
+	return missing(string(kind), id, h.cfg.Store.DeleteSource(ctx, c.Workspace, id))
 }
 
 // deleteIdle deletes a source, if it is the one that the path names, and nothing
@@ -163,7 +140,7 @@ func (h *Handler) deleteIdle(ctx context.Context, c call, kind boathook.SourceKi
 	var s boathook.Source
 	var active bool
 	err := beside(func() (err error) {
-		s, err = h.cfg.Store.Source(ctx, c.workspace, id)
+		s, err = h.cfg.Store.Source(ctx, c.Workspace, id)
 		return err
 	}, func() (err error) {
 		active, err = h.cfg.Store.AnyActive(ctx, id)
@@ -183,5 +160,5 @@ func (h *Handler) deleteIdle(ctx context.Context, c call, kind boathook.SourceKi
 	if active {
 		return boathook.Errorf(boathook.Conflict, "the %s has a run that is not over: cancel it, or wait", s.Kind)
 	}
-	return h.cfg.Store.DeleteSource(ctx, c.workspace, s.ID)
+	return h.cfg.Store.DeleteSource(ctx, c.Workspace, s.ID)
 }

@@ -11,6 +11,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/live/wstoken"
 	"boathook/internal/manage"
+	"boathook/internal/service"
 )
 
 func TestAnyTokenOfAWorkspaceGetsOneForItsWebSocket(t *testing.T) {
@@ -81,6 +82,6 @@ func TestATokenThatCanNotBeDeletedKeepsItsWebSockets(t *testing.T) {
 }
 
 // immortal is a store that deletes no token.
-type immortal struct{ manage.Store }
+type immortal struct{ service.Store }
 
 func (immortal) DeleteToken(context.Context, string, string) error { return errors.New("down") }

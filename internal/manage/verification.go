@@ -1,23 +1,11 @@
 package manage
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
-	"strings"
 
 	"boathook/internal/boathook"
 	"boathook/internal/preset"
-	"boathook/internal/seal"
-)
-
-// The limits of a sender's secret, in bytes, and of what describes a signature.
-const (
-	minSenderSecret = 8
-	maxSenderSecret = 256
-	maxHeaderName   = 100
-	maxPrefix       = 50
-	maxSeparator    = 10
+	"boathook/internal/service"
 )
 
 // verificationInput is how an incoming webhook's senders are to prove
@@ -79,80 +67,21 @@ func viewFilter(f boathook.Filter) *filterView {
 	return &filterView{f.Events, f.Pointer, f.Equals}
 }
 
-// verified is what keeps a verification: a webhook or an agent.
-type verified struct {
-	workspaceID, id string
-	subject         string // of its secret; see package seal
-	now             boathook.Verification
-	ownSecret       bool // a verification without a secret is by another that it has
-}
-
-func verifiedWebhook(w boathook.IncomingWebhook) verified {
-	return verified{workspaceID: w.WorkspaceID, id: w.ID, subject: seal.IncomingSecret(w.ID), now: w.Verification}
-}
-
-// sealVerification checks a verification and seals its secret for what keeps it.
-func (h *Handler) sealVerification(ctx context.Context, in verificationInput, of verified) (boathook.Verification, error) {
-	v := boathook.Verification{
+// read gives the verification that is asked for; nil asks for no change.
+func (in *verificationInput) read() *service.Verification {
+	if in == nil {
+		return nil
+	}
+	return &service.Verification{Secret: in.Secret, Verification: boathook.Verification{
 		Preset: in.Preset, Header: in.Header, Algorithm: in.Algorithm, Encoding: in.Encoding, Prefix: in.Prefix, Separator: in.Separator,
 		TimestampHeader: in.TimestampHeader, DeliveryHeader: in.DeliveryHeader, EventHeader: in.EventHeader, EventPointer: in.EventPointer, TopicARN: in.TopicARN,
-	}
-	if in.Preset == "" {
-		return v, boathook.InvalidField("verification.preset", "is required: %s, for one", preset.GitHub)
-	}
-	for _, f := range []struct{ name, value string }{
-		{"header", in.Header}, {"timestamp_header", in.TimestampHeader}, {"delivery_header", in.DeliveryHeader}, {"event_header", in.EventHeader},
-	} {
-		if f.value != "" && (!isToken(f.value) || len(f.value) > maxHeaderName) {
-			return v, boathook.InvalidField("verification."+f.name, "must be a header's name of at most %d bytes", maxHeaderName)
-		}
-	}
-	if len(in.Prefix) > maxPrefix || strings.ContainsFunc(in.Prefix, isControl) {
-		return v, boathook.InvalidField("verification.prefix", "must have at most %d bytes, without control characters", maxPrefix)
-	}
-	if len(in.Separator) > maxSeparator || strings.ContainsFunc(in.Separator, isControl) {
-		return v, boathook.InvalidField("verification.separator", "must have at most %d bytes, without control characters", maxSeparator)
-	}
-	sender, err := preset.New(v)
-	if err != nil {
-		return v, err
-	}
-	can, must := sender.TakesSecret()
-	switch {
-	case !can && of.ownSecret && v.IsSet():
-		return v, boathook.InvalidField("verification.preset", "%s is not by a secret: an agent needs one that is", v.Preset)
-	case !can && in.Secret != nil:
-		return v, boathook.InvalidField("verification.secret", "the preset %s has none", v.Preset)
-	case !can:
-		return v, nil
-	case in.Secret == nil && v.Preset == of.now.Preset:
-		v.SealedSecret = of.now.SealedSecret
-		return v, nil
-	case in.Secret == nil && must && !(of.ownSecret && sender.CheckSecret(boathook.NewAgentSecret()) == nil):
-		return v, boathook.InvalidField("verification.secret", "is required: the one that the sender signs with")
-	case in.Secret == nil:
-		return v, nil
-	}
-	if err := checkSenderSecret(*in.Secret, sender); err != nil {
-		return v, err
-	}
-	v.SealedSecret, err = h.cfg.Seal.Seal(ctx, of.workspaceID, of.subject, []byte(*in.Secret))
-	if err != nil {
-		return v, fmt.Errorf("seal the secret of %s: %w", of.id, err)
-	}
-	return v, nil
+	}}
 }
 
-func checkSenderSecret(secret string, sender *preset.Sender) error {
-	const field = "verification.secret"
-	if len(secret) < minSenderSecret || len(secret) > maxSenderSecret {
-		return boathook.InvalidField(field, "must have %d to %d bytes", minSenderSecret, maxSenderSecret)
+// read gives the filter that is asked for; nil asks for no change.
+func (f *filterView) read() *boathook.Filter {
+	if f == nil {
+		return nil
 	}
-	if secret != strings.TrimSpace(secret) || strings.ContainsFunc(secret, isControl) {
-		return boathook.InvalidField(field, "has control characters, or spaces around it")
-	}
-	if err := sender.CheckSecret(secret); err != nil {
-		return boathook.InvalidField(field, "%s", err)
-	}
-	return nil
+	return &boathook.Filter{Events: f.Events, Pointer: f.Pointer, Equals: f.Equals}
 }

@@ -25,6 +25,7 @@ import (
 	"boathook/internal/run"
 	"boathook/internal/run/target"
 	"boathook/internal/seal"
+	"boathook/internal/service"
 	"boathook/internal/store"
 	storemem "boathook/internal/store/mem"
 	"boathook/internal/sweep"
@@ -102,7 +103,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		Store: records, Runs: starter, Seal: sealer, PublicURL: url, Client: client, Now: time.Now, Log: log,
 		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
 	}
-	api := manage.New(manage.Config{
+	operations := service.Config{
 		Store: records, Runs: starter, Publish: publisher, Retries: retries, Seal: sealer,
 		Queues: map[string]queue.Redriver{
 			queue.Runs: runsQueue, queue.Deliveries: deliveries, queue.Retries: retries,
@@ -119,9 +120,10 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 			}
 			return nil
 		},
-		PublicURL: url, Now: time.Now, Log: log,
-	})
-	if err := api.EnsureWorkspace(ctx); err != nil {
+		Now: time.Now, Log: log,
+	}
+	api := manage.New(manage.Config{Config: operations, PublicURL: url})
+	if err := service.New(operations).Callers.EnsureWorkspace(ctx); err != nil {
 		return nil, err
 	}
 	executor := run.New(run.Config{

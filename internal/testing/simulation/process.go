@@ -13,6 +13,7 @@ import (
 	"boathook/internal/manage"
 	"boathook/internal/queue"
 	"boathook/internal/run"
+	"boathook/internal/service"
 	"boathook/internal/store"
 	"boathook/internal/sweep"
 )
@@ -99,13 +100,13 @@ func (w *world) boot(k kind) *process {
 			p.serve = w.bug.Intake(p.serve)
 		}
 	case manageKind:
-		p.serve = manage.New(manage.Config{
+		p.serve = manage.New(manage.Config{Config: service.Config{
 			Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: unsealed{},
 			AdminToken: func(context.Context) (string, error) { return adminToken, nil }, Workspace: workspaceID,
 			CheckURL:    func(string, string) error { return nil },
 			AllowTarget: func(boathook.Target) error { return nil },
 			Now:         p.now, Log: silent,
-		})
+		}})
 	case executeKind:
 		p.handle = run.New(run.Config{
 			Store: store, Targets: agent{p}, Keeper: keeper, Seal: unsealed{}, Stream: unwatched{}, Now: p.now, Log: silent,

@@ -1,4 +1,4 @@
-package manage
+package httpjson
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ import (
 // Where a value can't be read, that is an issue, and the others are read.
 type reading struct {
 	lenient bool // fields that are not known are ignored, not refused
-	issues  issues
+	issues  boathook.Issues
 }
 
 // object reads a body that is one JSON object. The error is that it is none.
@@ -60,7 +60,7 @@ func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
 			v.Set(reflect.New(v.Type().Elem()))
 			return
 		}
-		r.issues.add("must be "+typeName(v.Type())+", not null", path...)
+		r.issues.Add("must be "+typeName(v.Type())+", not null", path...)
 		return
 	}
 	switch v.Kind() {
@@ -112,7 +112,7 @@ func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
 
 // wrong is the issue of a value that is of another type.
 func (r *reading) wrong(wanted reflect.Type, path []any) {
-	r.issues.add("must be "+typeName(wanted), path...)
+	r.issues.Add("must be "+typeName(wanted), path...)
 }
 
 // fields reads an object into a struct.
@@ -139,7 +139,7 @@ func (r *reading) fields(text json.RawMessage, v reflect.Value, path []any) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		r.issues.add("no such field: "+thereAre(known), below(path, name)...)
+		r.issues.Add("no such field: "+thereAre(known), below(path, name)...)
 	}
 }
 

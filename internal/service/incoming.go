@@ -1,0 +1,197 @@
+package service
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/store"
+)
+
+// Incoming are the incoming webhooks of deployments: URLs that start runs.
+type Incoming struct{ *core }
+
+// IncomingChange has what an incoming webhook can be set to; nil leaves a field as it
+// is.
+type IncomingChange struct {
+	Name           *string
+	Enabled        *bool
+	WaitForStartMS *int
+	Verification   *Verification // of the preset "none" ends it
+	RerunFailed    *bool
+	Filter         *boathook.Filter // the zero one ends it
+}
+
+// incoming finds a deployment's webhook.
+func (k *core) incoming(ctx context.Context, c Caller, deploymentID, id string) (boathook.IncomingWebhook, error) {
+	var w boathook.IncomingWebhook
+	err := beside(func() error {
+		_, err := k.source(ctx, c, boathook.Deployment, deploymentID)
+		return err
+	}, func() (err error) {
+		w, err = k.cfg.Store.Incoming(ctx, deploymentID, id)
+		return missing("incoming webhook", id, err)
+	})
+	return w, err
+}
+
+// Create makes a webhook that runs what is live in an environment. Its token is given
+// this once.
+func (k Incoming) Create(ctx context.Context, c Caller, deploymentID string, env boathook.Environment, in IncomingChange) (w boathook.IncomingWebhook, token boathook.URLToken, err error) {
+	if err := c.May("Incoming.Create"); err != nil {
+		return w, token, err
+	}
+	s, err := k.source(ctx, c, boathook.Deployment, deploymentID)
+	if err != nil {
+		return w, token, err
+	}
+	if err := checkEnvironment(env); err != nil {
+		return w, token, err
+	}
+	w = boathook.IncomingWebhook{
+		ID: boathook.NewID(boathook.IncomingID), WorkspaceID: s.WorkspaceID, SourceID: s.ID,
+		Environment: env, Enabled: true, WaitForStart: boathook.DefaultWaitForStart, CreatedAt: k.cfg.Now(),
+	}
+	if err := k.applyIncoming(ctx, in, &w); err != nil {
+		return w, token, err
+	}
+	others, err := k.cfg.Store.AllIncoming(ctx, s.ID)
+	if err != nil {
+		return w, token, err
+	}
+	if len(others) >= boathook.MaxWebhooks {
+		return w, token, boathook.Errorf(boathook.Invalid, "a deployment has at most %d incoming webhooks", boathook.MaxWebhooks)
+	}
+	return k.putWithNewToken(ctx, w)
+}
+
+// putWithNewToken stores a webhook with a new token. The URL that it had stops
+// working.
+func (k *core) putWithNewToken(ctx context.Context, w boathook.IncomingWebhook) (boathook.IncomingWebhook, boathook.URLToken, error) {
+	token := boathook.NewURLToken(w.SourceID, w.ID)
+	w.TokenHash = token.Hash()
+	w.UpdatedAt = k.cfg.Now()
+	return w, token, k.cfg.Store.PutIncoming(ctx, w)
+}
+
+// List gives the newest first.
+func (k Incoming) List(ctx context.Context, c Caller, deploymentID string, p boathook.Page) (webhooks []boathook.IncomingWebhook, next string, err error) {
+	if err := c.May("Incoming.List"); err != nil {
+		return nil, "", err
+	}
+	s, err := k.source(ctx, c, boathook.Deployment, deploymentID)
+	if err != nil {
+		return nil, "", err
+	}
+	all, err := k.cfg.Store.AllIncoming(ctx, s.ID)
+	if err != nil {
+		return nil, "", err
+	}
+	return cut(all, p, func(w boathook.IncomingWebhook) place { return place{w.CreatedAt, w.ID} })
+}
+
+// Get finds one of a deployment.
+func (k Incoming) Get(ctx context.Context, c Caller, deploymentID, id string) (boathook.IncomingWebhook, error) {
+	if err := c.May("Incoming.Get"); err != nil {
+		return boathook.IncomingWebhook{}, err
+	}
+	return k.incoming(ctx, c, deploymentID, id)
+}
+
+// Change sets what is given.
+func (k Incoming) Change(ctx context.Context, c Caller, deploymentID, id string, in IncomingChange) (boathook.IncomingWebhook, error) {
+	if err := c.May("Incoming.Change"); err != nil {
+		return boathook.IncomingWebhook{}, err
+	}
+	w, err := k.incoming(ctx, c, deploymentID, id)
+	if err != nil {
+		return boathook.IncomingWebhook{}, err
+	}
+	if err := k.applyIncoming(ctx, in, &w); err != nil {
+		return boathook.IncomingWebhook{}, err
+	}
+	w.UpdatedAt = k.cfg.Now()
+	return w, k.cfg.Store.PutIncoming(ctx, w)
+}
+
+func (k *core) applyIncoming(ctx context.Context, in IncomingChange, w *boathook.IncomingWebhook) error {
+	if in.Name != nil {
+		if err := checkName(*in.Name); err != nil {
+			return err
+		}
+		w.Name = *in.Name
+	}
+	if in.Enabled != nil {
+		w.Enabled = *in.Enabled
+	}
+	if in.WaitForStartMS != nil {
+		const limit = int(boathook.MaxWaitForStart / time.Millisecond)
+		if *in.WaitForStartMS < 0 || *in.WaitForStartMS > limit {
+			return boathook.InvalidField("wait_for_start_ms", "must be from 0 to %d", limit)
+		}
+		w.WaitForStart = time.Duration(*in.WaitForStartMS) * time.Millisecond
+	}
+	if in.Filter != nil {
+		w.Filter = *in.Filter
+		if err := w.Filter.Check(); err != nil {
+			return err
+		}
+	}
+	if in.RerunFailed != nil {
+		w.RerunFailed = in.RerunFailed
+	}
+	if in.Verification != nil {
+		v, err := k.sealVerification(ctx, *in.Verification, verifiedWebhook(*w))
+		if err != nil {
+			return err
+		}
+		w.Verification = v
+	}
+	return nil
+}
+
+// Delete removes a webhook: its URL is answered as if it had never been.
+func (k Incoming) Delete(ctx context.Context, c Caller, deploymentID, id string) error {
+	if err := c.May("Incoming.Delete"); err != nil {
+		return err
+	}
+	s, err := k.source(ctx, c, boathook.Deployment, deploymentID)
+	if err != nil {
+		return err
+	}
+	return missing("incoming webhook", id, k.cfg.Store.DeleteIncoming(ctx, s.ID, id))
+}
+
+// Rotate gives a webhook a new token. The URL that it had stops working.
+func (k Incoming) Rotate(ctx context.Context, c Caller, deploymentID, id string) (w boathook.IncomingWebhook, token boathook.URLToken, err error) {
+	if err := c.May("Incoming.Rotate"); err != nil {
+		return w, token, err
+	}
+	if w, err = k.incoming(ctx, c, deploymentID, id); err != nil {
+		return w, token, err
+	}
+	return k.putWithNewToken(ctx, w)
+}
+
+// Requests lists what came to a webhook, the newest first; an outcome of "" is any.
+func (k Incoming) Requests(ctx context.Context, c Caller, deploymentID, id string, outcome boathook.RequestOutcome, p boathook.Page) (requests []boathook.Request, next string, err error) {
+	if err := c.May("Incoming.Requests"); err != nil {
+		return nil, "", err
+	}
+	w, err := k.incoming(ctx, c, deploymentID, id)
+	if err != nil {
+		return nil, "", err
+	}
+	return k.requests(ctx, c, w.SourceID, w.ID, outcome, p)
+}
+
+func (k *core) requests(ctx context.Context, c Caller, sourceID, webhookID string, outcome boathook.RequestOutcome, p boathook.Page) (requests []boathook.Request, next string, err error) {
+	if outcome != "" && !slices.Contains(boathook.RequestOutcomes, outcome) {
+		return nil, "", boathook.InvalidField("outcome", "must be %s, %s, %s, %s or %s", boathook.RequestAccepted,
+			boathook.RequestRepeated, boathook.RequestIgnored, boathook.RequestAnswered, boathook.RequestRejected)
+	}
+	return k.cfg.Store.Requests(ctx, store.RequestQuery{
+		WorkspaceID: c.Workspace, SourceID: sourceID, WebhookID: webhookID, Page: p, Outcome: outcome,
+	})
+}
