@@ -1,5 +1,7 @@
 EMULATORS := go run ./internal/cmd/emulators
 GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+VERSION   := $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
+STAMP     := -X boathook/internal/boathook.Release=$(VERSION)
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
 .PHONY: help build test test-stack lint verify-template race sim isolation bench run env-vars cost bench-cold translate
@@ -38,7 +40,7 @@ bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 run: ## serve everything on this machine, from memory
-	@go build -buildvcs=false -o .tools/boathook ./internal/cmd/boathook # a checkout that another user owns has no version that git would tell
+	@go build -buildvcs=false -ldflags "$(STAMP)" -o .tools/boathook ./internal/cmd/boathook # a checkout that another user owns has no version that git would tell
 	@exec .tools/boathook
 
 invoke-%: translate ## invoke a function with an event: make invoke-intake CASE=trigger-accepted; without CASE, list them
@@ -61,5 +63,5 @@ translate:
 # sam build calls build-<LogicalId> for each function: IntakeFunction is functions/intake.
 ARCH := arm64
 build-%Function:
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -tags lambda.norpc -ldflags '-s -w' \
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -tags lambda.norpc -ldflags '-s -w $(STAMP)' \
 		-o $(ARTIFACTS_DIR)/bootstrap ./functions/$(shell echo $* | tr A-Z a-z)

@@ -86,7 +86,7 @@ func TestCrewshipHeaders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := http.Header{
 				"Content-Type":         {"application/json"},
-				"User-Agent":           {"Boathook/" + dialect.Version},
+				"User-Agent":           {"Boathook/" + boathook.Release},
 				"X-Crewship-Event":     {"run.succeeded"},
 				"X-Crewship-Delivery":  {m.DeliveryID.String()},
 				"X-Crewship-Timestamp": {"1771143284"},

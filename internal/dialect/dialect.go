@@ -22,12 +22,6 @@ import (
 	"boathook/internal/boathook"
 )
 
-// Version is Boathook's, as the User-Agent tells it.
-const Version = "0.1"
-
-// UserAgent is what Boathook calls itself where a dialect names no other.
-const UserAgent = "Boathook/" + Version
-
 // Message is one attempt's request, but for its signature.
 type Message struct {
 	DeliveryID boathook.DeliveryID
@@ -121,7 +115,7 @@ func (d *Dialect) Sign(m Message, secrets ...string) (string, error) {
 func (d *Dialect) Header(m Message, signature string) http.Header {
 	h := http.Header{
 		"Content-Type": {"application/json"},
-		"User-Agent":   {UserAgent},
+		"User-Agent":   {boathook.UserAgent()},
 	}
 	d.header(h, m, signature)
 	return h

@@ -127,7 +127,7 @@ func TestCapawesomesHeaders(t *testing.T) {
 	mac.Write(m.Body)
 	want := http.Header{
 		"Content-Type": {"application/json"},
-		"User-Agent":   {dialect.UserAgent},
+		"User-Agent":   {boathook.UserAgent()},
 		"X-Signature":  {hex.EncodeToString(mac.Sum(nil))},
 	}
 	wantHeader(t, d, m, want, "SIGNING_SECRET")

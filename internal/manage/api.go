@@ -44,7 +44,7 @@ type Handler struct {
 func New(cfg Config) *Handler {
 	h := &Handler{cfg: cfg, mux: http.NewServeMux(), service: service.New(cfg.Config)}
 	for pattern, body := range map[string][]byte{
-		"GET /healthz":      []byte(`{"status":"ok"}`),
+		"GET /healthz":      []byte(`{"status":"ok","version":"` + boathook.Release + `"}`),
 		"GET /openapi.json": openapi.Document(),
 	} {
 		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {

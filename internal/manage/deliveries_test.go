@@ -65,7 +65,7 @@ func TestADeliveryShowsItsRequestAndEachAttempt(t *testing.T) {
 		"request": map[string]any{
 			"method": "POST", "url": "https://example.com/hook", "body": `{"event":"run.succeeded","n":12345678901234567890}`,
 			"headers": map[string]any{
-				"Content-Type": "application/json", "User-Agent": "Boathook/0.1", "X-Key": "********",
+				"Content-Type": "application/json", "User-Agent": boathook.UserAgent(), "X-Key": "********",
 				"X-Crewship-Event": "run.succeeded", "X-Crewship-Delivery": id,
 				"X-Crewship-Timestamp": "1772366402", "X-Crewship-Signature": "def456",
 			},

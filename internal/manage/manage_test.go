@@ -325,7 +325,7 @@ func (sealer) Open(_ context.Context, workspaceID, subject string, sealed []byte
 
 func TestHealthNeedsNoToken(t *testing.T) {
 	w := newAPI(t).request("", "GET", "/healthz", "")
-	if w.Code != 200 || w.Body.String() != `{"status":"ok"}` {
+	if w.Code != 200 || w.Body.String() != `{"status":"ok","version":"dev"}` {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 }

@@ -5,7 +5,6 @@ import (
 
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
-	"boathook/internal/dialect"
 )
 
 // rootView says what answers here, to who has nothing but its address.
@@ -23,7 +22,7 @@ func (h *Handler) root(w http.ResponseWriter, r *http.Request) {
 	err := httpjson.CheckQuery(r, "GET /")
 	if err == nil {
 		err = httpjson.Answer(w, http.StatusOK, rootView{
-			Name: "Boathook", Version: dialect.Version,
+			Name: "Boathook", Version: boathook.Release,
 			Description: "A webhook platform: incoming webhooks start runs, and events are delivered to outgoing webhooks. Calls need a token: Authorization: Bearer " + boathook.APITokenPrefix + "…",
 			OpenAPI:     url + "/openapi.json", Health: url + "/healthz",
 		})

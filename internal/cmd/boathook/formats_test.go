@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"boathook/internal/boathook"
+
 	"github.com/google/go-cmp/cmp"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
@@ -125,7 +127,7 @@ func TestTheDocumentsPayloadsArriveAsTheirSystemsSendThem(t *testing.T) {
 		t.Errorf("Capawesome Cloud: the body is %s, want %s", d.body, want)
 	}
 	want := http.Header{
-		"Content-Type": {"application/json"}, "User-Agent": {"Boathook/0.1"},
+		"Content-Type": {"application/json"}, "User-Agent": {boathook.UserAgent()},
 		"X-Signature": {hexMAC(sha256.New, "SIGNING_SECRET", d.body)},
 	}
 	p.checkRequest(d, want, "")
@@ -148,7 +150,7 @@ func TestTheDocumentsPayloadsArriveAsTheirSystemsSendThem(t *testing.T) {
 		t.Errorf("Standard Webhooks: %v: %s", err, d.body)
 	}
 	want = http.Header{
-		"Content-Type": {"application/json"}, "User-Agent": {"Boathook/0.1"},
+		"Content-Type": {"application/json"}, "User-Agent": {boathook.UserAgent()},
 		"Webhook-Id": d.header["Webhook-Id"], "Webhook-Timestamp": d.header["Webhook-Timestamp"], "Webhook-Signature": d.header["Webhook-Signature"],
 	}
 	p.checkRequest(d, want, d.header.Get("Webhook-Id"))

@@ -404,8 +404,8 @@ func TestOutsideClients(t *testing.T) {
 	}
 }
 
-// TestTheREADMEsReceivers pastes each receiver of README.md, and delivers to it.
-func TestTheREADMEsReceivers(t *testing.T) {
+// TestTheDocumentsReceivers pastes each receiver of receive.md, and delivers to it.
+func TestTheDocumentsReceivers(t *testing.T) {
 	for language, tc := range map[string]struct {
 		file    string
 		command []string
@@ -420,7 +420,7 @@ func TestTheREADMEsReceivers(t *testing.T) {
 			address := freeAddress(t)
 			_, port, _ := net.SplitHostPort(address)
 			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, tc.file), []byte(readme(t, language)), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, tc.file), []byte(block(t, "receive.md", language)), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			cmd := exec.Command(tc.command[0], tc.command[1:]...)
@@ -451,15 +451,15 @@ func TestTheREADMEsReceivers(t *testing.T) {
 	}
 }
 
-// TestTheREADMEsTriggers runs each trigger of README.md as it stands there.
-func TestTheREADMEsTriggers(t *testing.T) {
+// TestTheDocumentsTriggers runs each trigger of trigger.md as it stands there.
+func TestTheDocumentsTriggers(t *testing.T) {
 	need(t, "bash", "curl")
 	p := start(t)
 	path, trigger := p.deployment("cat")
 	id := strings.TrimPrefix(path, "/v1/deployments/")
 
-	_, action, _ := strings.Cut(readme(t, "yaml"), "run: |\n")
-	variable, line, _ := strings.Cut(readme(t, "crontab"), "\n")
+	_, action, _ := strings.Cut(block(t, "trigger.md", "yaml"), "run: |\n")
+	variable, line, _ := strings.Cut(block(t, "trigger.md", "crontab"), "\n")
 	if !strings.HasPrefix(variable, "TRIGGER_URL=") { // the URL is the user's own
 		t.Errorf("the crontab begins with %q", variable)
 	}
@@ -490,14 +490,14 @@ func TestTheREADMEsTriggers(t *testing.T) {
 	}
 }
 
-func TestTheREADMEsVerification(t *testing.T) {
+func TestTheDocumentsVerification(t *testing.T) {
 	need(t, "bash", "curl")
 	p := start(t)
 	path, trigger := p.deployment("cat")
 	webhook := p.call("GET", path+"/incoming-webhooks", "", 200)["data"].([]any)[0].(map[string]any)["id"].(string)
 	verify := func() string {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-c", readme(t, "bash"))
+		cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-c", block(t, "trigger.md", "bash"))
 		cmd.Env = append(os.Environ(), "WEBHOOK="+p.url+path+"/incoming-webhooks/"+webhook, "TOKEN="+adminToken, "SECRET=a secret of both")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -512,15 +512,15 @@ func TestTheREADMEsVerification(t *testing.T) {
 	}
 }
 
-// TestTheREADMEsHook makes the hook of README.md as it stands there, and sends
+// TestTheDocumentsHook makes the hook of events.md as it stands there, and sends
 // it a test.
-func TestTheREADMEsHook(t *testing.T) {
+func TestTheDocumentsHook(t *testing.T) {
 	need(t, "sh", "curl")
 	received := make(chan http.Header, 1)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { received <- r.Header }))
 	defer receiver.Close()
 	p := start(t)
-	cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", readme(t, "sh"))
+	cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", block(t, "events.md", "sh"))
 	cmd.Env = append(os.Environ(), "BOATHOOK="+p.url, "TOKEN="+adminToken, "URL="+receiver.URL, "SECRET=s3cret")
 	out, err := cmd.Output()
 	if err != nil {
@@ -541,16 +541,16 @@ func TestTheREADMEsHook(t *testing.T) {
 	}
 }
 
-// readme is the code block of README.md in a language.
-func readme(t *testing.T, language string) string {
+// block is the only code block in a language of a page of infra/docs.
+func block(t *testing.T, page, language string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../../README.md")
+	text, err := os.ReadFile("../../../infra/docs/" + page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
 	if len(blocks) != 1 {
-		t.Fatalf("README.md has %d blocks of %s", len(blocks), language)
+		t.Fatalf("%s has %d blocks of %s", page, len(blocks), language)
 	}
 	return blocks[0][1]
 }

@@ -55,7 +55,25 @@ func readConfig(getenv func(string) string) (c config, err error) {
 	return c, nil
 }
 
+const usage = `Usage:
+  boathook            serve everything on this machine, from memory
+  boathook version    say which build this is
+  boathook help       say this
+`
+
 func main() {
+	switch arguments := strings.Join(os.Args[1:], " "); arguments {
+	case "":
+	case "version", "--version":
+		fmt.Println("boathook", boathook.Release)
+		return
+	case "help", "-h", "--help":
+		fmt.Print(usage)
+		return
+	default:
+		fmt.Fprintf(os.Stderr, "boathook: there is no command %q\n%s", arguments, usage)
+		os.Exit(2)
+	}
 	getenv, err := hideTokens()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "boathook:", err)

@@ -13,7 +13,6 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
-	"boathook/internal/dialect"
 	"boathook/internal/egress"
 	"boathook/internal/intake"
 	"boathook/internal/live"
@@ -129,7 +128,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	executor := run.New(run.Config{
 		Store: records, Keeper: keeper, Seal: sealer, Now: time.Now, Log: log,
 		Targets: target.Set{
-			boathook.TargetHTTP:    target.HTTP{Client: once, UserAgent: dialect.UserAgent},
+			boathook.TargetHTTP:    target.HTTP{Client: once, UserAgent: boathook.UserAgent()},
 			boathook.TargetCommand: target.Command{Grace: 5 * time.Second},
 		},
 		Stream:    live.NewBroadcast(records, sockets, time.Now, log),

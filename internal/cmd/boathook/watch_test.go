@@ -15,10 +15,10 @@ import (
 	"github.com/coder/websocket"
 )
 
-// TestTheREADMEsWatcher has the page's script of README.md watch an agent.
-func TestTheREADMEsWatcher(t *testing.T) {
+// TestTheDocumentsWatcher has the page's script of trigger.md watch an agent.
+func TestTheDocumentsWatcher(t *testing.T) {
 	need(t, "node")
-	watcher := readme(t, "javascript")
+	watcher := block(t, "trigger.md", "javascript")
 	t.Chdir(t.TempDir())
 	p := start(t)
 	t.Cleanup(func() { // the program, which is stopped next, waits for the run
@@ -50,14 +50,14 @@ func TestTheREADMEsWatcher(t *testing.T) {
 	<-printed.over
 }
 
-// TestTheREADMEsAgent triggers an agent as README.md does, twice with one key.
-func TestTheREADMEsAgent(t *testing.T) {
+// TestTheDocumentsAgent triggers an agent as trigger.md does, twice with one key.
+func TestTheDocumentsAgent(t *testing.T) {
 	need(t, "sh", "curl", "openssl")
 	p := start(t)
 	crew := p.call("POST", "/v1/crews", `{"name":"test"}`, 201)["id"].(string)
 	agent := p.call("POST", "/v1/crews/"+crew+"/agents", `{"name":"Echo","slug":"echo","target":{"type":"command","argv":["cat"]}}`, 201)
 	for range 2 {
-		cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", readme(t, "shell"))
+		cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", block(t, "trigger.md", "shell"))
 		cmd.Env = append(os.Environ(), "TRIGGER_URL="+agent["trigger_url"].(string), "WEBHOOK_SECRET="+agent["webhook_secret"].(string),
 			"DELIVERY=a", `PAYLOAD={"event":"deployed"}`)
 		if out, err := cmd.CombinedOutput(); err != nil || string(out) != `{"status":"accepted"}` {

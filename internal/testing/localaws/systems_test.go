@@ -121,7 +121,7 @@ func capawesome(t *testing.T, s *stack) {
 
 	body := `{"event":"job_finished","data":` + s.publish(app, "app/job_finished", 1) + `}`
 	first := next(t, requests)
-	header := map[string]string{"User-Agent": "Boathook/0.1", "X-Signature": hexMAC(sha256.New, "s3cret", body)}
+	header := map[string]string{"User-Agent": "Boathook/" + s.call("GET", "/healthz", "", 200)["version"].(string), "X-Signature": hexMAC(sha256.New, "s3cret", body)}
 	first.checkHeader(t, header)
 	if first.body != body {
 		t.Errorf("delivered %s, want %s", first.body, body)
