@@ -87,7 +87,8 @@ var layout = []row{
 	{"internal/live/wstoken", []string{"internal/boathook"}},
 
 	// Faces.
-	{"internal/manage", and(tools, contracts, []string{"internal/api/httpjson", "internal/api/openapi", "internal/run", "internal/service"})},
+	{"internal/manage", and(tools, contracts, []string{"internal/api/crewship", "internal/api/httpjson", "internal/api/openapi", "internal/run", "internal/service"})},
+	{"internal/api/crewship", []string{"internal/api/httpjson", "internal/boathook", "internal/service"}},
 	{"internal/api/httpjson", []string{"internal/api/openapi", "internal/boathook", "internal/service"}},
 	{"internal/api/openapi", nil},
 

@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"boathook/events"
+	"boathook/internal/api/crewship"
 	"boathook/internal/boathook"
 	"boathook/internal/live/wstoken"
-	"boathook/internal/manage"
 	"boathook/internal/testing/stack"
 )
 
@@ -173,7 +173,7 @@ func TestEachSecretOpensItsOwn(t *testing.T) {
 	for token, want := range map[string]int{
 		events.InternalToken: http.StatusOK, events.AdminToken: http.StatusUnauthorized, events.StreamSecret: http.StatusUnauthorized,
 	} {
-		if status, answer := a.ask("GET", path, "", strings.ToLower(manage.InternalToken), token); status != want {
+		if status, answer := a.ask("GET", path, "", strings.ToLower(crewship.InternalToken), token); status != want {
 			t.Errorf("the internal endpoint answered %d %s, want %d", status, answer, want)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"boathook/internal/api/crewship"
 	"boathook/internal/api/httpjson"
 	"boathook/internal/api/openapi"
 	"boathook/internal/boathook"
@@ -56,17 +57,12 @@ func New(cfg Config) *Handler {
 		})
 	}
 	h.mux.HandleFunc("GET /{$}", h.root)
-	h.mux.HandleFunc("GET /api/v1/internal/agents/{agent}/webhook-secret", func(w http.ResponseWriter, r *http.Request) {
-		if err := h.internalSecret(w, r); err != nil {
-			h.fail(w, r, crewshipStyle, err)
-		}
-	})
 	for _, face := range h.faces() {
 		for _, route := range face.Routes {
 			method, path, _ := strings.Cut(route.Pattern, " ")
 			for _, prefix := range append([]string{""}, face.Style.Prefixes...) {
 				h.mux.HandleFunc(method+" "+prefix+path, func(w http.ResponseWriter, r *http.Request) {
-					h.serveRoute(w, r, face.Style, route, prefix)
+					h.serveRoute(w, r, face, route, prefix)
 				})
 			}
 		}
@@ -75,8 +71,9 @@ func New(cfg Config) *Handler {
 }
 
 // serveRoute serves a request whose path is a route's behind a prefix.
-func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, s httpjson.Style, route httpjson.Route, prefix string) {
-	caller, err := h.service.Callers.Find(r.Context(), tokenOf(r, s.Basic))
+func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, face httpjson.Face, route httpjson.Route, prefix string) {
+	s := face.Style
+	caller, err := h.callerOf(r, face)
 	if err == nil {
 		err = caller.May(route.Operation)
 	}
@@ -91,11 +88,19 @@ func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, s httpjson.
 	}
 }
 
+// callerOf finds who has sent a request to a face.
+func (h *Handler) callerOf(r *http.Request, face httpjson.Face) (service.Caller, error) {
+	if face.InternalToken != "" {
+		return h.service.Callers.FindInternal(r.Context(), r.Header.Get(face.InternalToken))
+	}
+	return h.service.Callers.Find(r.Context(), tokenOf(r, face.Style.Basic))
+}
+
 var ownStyle = httpjson.Style{StrictQuery: true, WriteError: writeError}
 
 // styleOf is the style of a path that has no route.
 func styleOf(path string) httpjson.Style {
-	for _, s := range []httpjson.Style{crewshipStyle, shipwayStyle, capawesomeStyle} {
+	for _, s := range []httpjson.Style{shipwayStyle, capawesomeStyle} {
 		if slices.ContainsFunc(s.Below, func(prefix string) bool { return strings.HasPrefix(path+"/", prefix) }) {
 			return s
 		}
@@ -197,19 +202,6 @@ func (h *Handler) faces() []httpjson.Face {
 			on("GET "+outgoing+"/deliveries", "Deliveries.List", httpjson.Serve(ok, h.listDeliveries)),
 		)
 	}
-	agents := []httpjson.Route{
-		on("GET /api/v1/agents", "Agents.All", httpjson.Serve(ok, h.allAgents)),
-		on("GET /api/v1/agents/{agent}", "Agents.Find", httpjson.Serve(ok, h.lookUpAgent)),
-		on("GET /api/v1/agents/{agent}/runs", "AgentRuns.OfAgent", httpjson.Serve(ok, h.agentRuns)),
-		on("GET /api/v1/agents/{agent}/logs", "Agents.Log", httpjson.Serve(ok, h.agentLog)),
-		on("POST /api/v1/agents/{agent}/webhook-secret/rotate", "Agents.RotateSecret", httpjson.Serve(ok, h.rotateAgentSecret)),
-		on("GET /api/v1/runs", "AgentRuns.List", httpjson.Serve(ok, h.allAgentRuns)),
-		on("GET /api/v1/runs/{run}", "AgentRuns.Get", httpjson.Serve(ok, h.agentRun)),
-		on("GET /api/v1/ws-token", "Live.Token", httpjson.Serve(ok, h.streamToken)),
-	}
-	for i := range agents {
-		agents[i].Handle = inWorkspace(agents[i].Handle)
-	}
 	hooks := []httpjson.Route{
 		on("GET /repos/{owner}/{repo}", "Repositories.Find", httpjson.Serve(ok, h.getHookRepository)),
 		on("GET /repos/{owner}/{repo}/hooks", "Hooks.List", h.listHooks),
@@ -243,9 +235,8 @@ func (h *Handler) faces() []httpjson.Face {
 		on("GET "+webhook+"/deliveries", "AppWebhooks.Deliveries", httpjson.Serve(ok, h.listAppDeliveries)),
 		on("POST "+webhook+"/deliveries/{delivery}/resend", "AppWebhooks.Resend", httpjson.Serve(accepted, h.resendAppDelivery)),
 	}
-	return []httpjson.Face{
-		{Style: ownStyle, Routes: own}, {Style: crewshipStyle, Routes: agents}, {Style: shipwayStyle, Routes: hooks}, {Style: capawesomeStyle, Routes: apps},
-	}
+	faces := crewship.New(crewship.Operations{Agents: h.service.Agents, AgentRuns: h.service.AgentRuns, Live: h.service.Live})
+	return append(faces, httpjson.Face{Style: ownStyle, Routes: own}, httpjson.Face{Style: shipwayStyle, Routes: hooks}, httpjson.Face{Style: capawesomeStyle, Routes: apps})
 }
 
 // ServeHTTP implements [http.Handler].

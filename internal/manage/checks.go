@@ -15,8 +15,7 @@ import (
 
 // Limits of what is set up, so that it fits the store's items.
 const (
-	maxHeaders   = 8 << 10  // bytes of a webhook's or target's header names and values
-	maxArgv      = 16 << 10 // bytes of a command's arguments
+	maxHeaders   = 8 << 10 // bytes of a webhook's or target's header names and values
 	maxRetries   = 20
 	maxRetryWait = 24 * time.Hour
 	minSecret    = 24 // characters of a signing secret that the user brings
@@ -82,20 +81,6 @@ func checkEnvironment(e boathook.Environment) error {
 func checkSeconds(field string, n, least int, most time.Duration) error {
 	if limit := int(most / time.Second); n < least || n > limit {
 		return boathook.InvalidField(field, "must be from %d to %d", least, limit)
-	}
-	return nil
-}
-
-func checkArgv(argv []string) error {
-	size := 0
-	for _, a := range argv {
-		if strings.ContainsRune(a, 0) {
-			return boathook.InvalidField("argv", "must not contain the character NUL")
-		}
-		size += len(a)
-	}
-	if len(argv) == 0 || argv[0] == "" || size > maxArgv {
-		return boathook.InvalidField("argv", "must begin with a program and have at most %d bytes", maxArgv)
 	}
 	return nil
 }

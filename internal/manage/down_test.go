@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"boathook/internal/api/crewship"
 	"boathook/internal/boathook"
 	"boathook/internal/manage"
 	"boathook/internal/service"
@@ -131,7 +132,7 @@ func TestTheInternalEndpointsDependenciesThatAreDownAreA503(t *testing.T) {
 			path := "/api/v1/internal/agents/" + idOf(a.agent()) + "/webhook-secret"
 			change(&a.config)
 			a.handler = manage.New(a.config)
-			a.unavailable("", "GET "+path, path, "", manage.InternalToken, internalToken)
+			a.unavailable("", "GET "+path, path, "", crewship.InternalToken, internalToken)
 		})
 	}
 }

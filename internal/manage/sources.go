@@ -43,7 +43,11 @@ func wantKind(s boathook.Source, kind boathook.SourceKind) error {
 func (h *Handler) pathSource(ctx context.Context, c call) (boathook.Source, error) {
 	switch kind, id := sourceInPath(c); {
 	case kind == boathook.Agent:
-		return h.agent(ctx, c)
+		s, err := h.source(ctx, c, boathook.Agent, id)
+		if err == nil && s.Agent.CrewID != c.PathValue("crew") {
+			err = noSuch(string(boathook.Agent), id)
+		}
+		return s, err
 	case id != "":
 		return h.source(ctx, c, kind, id)
 	}
@@ -116,15 +120,6 @@ func (h *Handler) deleteRepository(ctx context.Context, c call, _ httpjson.None)
 	return httpjson.None{}, h.service.Repositories.Delete(ctx, c.Caller, c.PathValue("repository"))
 }
 
-// deployment and crew are those that the path names.
-func (h *Handler) deployment(ctx context.Context, c call) (boathook.Source, error) {
-	return h.source(ctx, c, boathook.Deployment, c.PathValue("deployment"))
-}
-
-func (h *Handler) crew(ctx context.Context, c call) (boathook.Source, error) {
-	return h.source(ctx, c, boathook.Crew, c.PathValue("crew"))
-}
-
 // deleteSource removes a source if its id is of a kind. One that was deleted by
 // half has nothing but its id to tell its kind.
 func (h *Handler) deleteSource(ctx context.Context, c call, kind boathook.SourceKind, idKind, id string) error {
@@ -132,33 +127,4 @@ func (h *Handler) deleteSource(ctx context.Context, c call, kind boathook.Source
 		return noSuch(string(kind), id)
 	}
 	return missing(string(kind), id, h.cfg.Store.DeleteSource(ctx, c.Workspace, id))
-}
-
-// deleteIdle deletes a source, if it is the one that the path names, and nothing
-// runs on it.
-func (h *Handler) deleteIdle(ctx context.Context, c call, kind boathook.SourceKind, idKind, id string, check func(call, boathook.Source) error) error {
-	var s boathook.Source
-	var active bool
-	err := beside(func() (err error) {
-		s, err = h.cfg.Store.Source(ctx, c.Workspace, id)
-		return err
-	}, func() (err error) {
-		active, err = h.cfg.Store.AnyActive(ctx, id)
-		return err
-	})
-	if boathook.IsKind(err, boathook.NotFound) {
-		// Perhaps deleted by half: the store removes what is left, if it is
-		// the caller's.
-		return h.deleteSource(ctx, c, kind, idKind, id)
-	}
-	if err != nil {
-		return err
-	}
-	if err := check(c, s); err != nil {
-		return err
-	}
-	if active {
-		return boathook.Errorf(boathook.Conflict, "the %s has a run that is not over: cancel it, or wait", s.Kind)
-	}
-	return h.cfg.Store.DeleteSource(ctx, c.Workspace, s.ID)
 }

@@ -24,7 +24,10 @@ func (c Caller) May(op Operation) error {
 	if !ok {
 		return boathook.Errorf(boathook.Forbidden, "there is no operation %s", op)
 	}
-	if !c.Role.Allows(least) {
+	if least == internal && c.Role != internal {
+		return boathook.Errorf(boathook.Forbidden, "this needs the stack's internal token")
+	}
+	if least != internal && !c.Role.Allows(least) {
 		return boathook.Errorf(boathook.Forbidden, "this needs a token with the role %s", least)
 	}
 	return nil
@@ -62,6 +65,21 @@ func (k Callers) Find(ctx context.Context, token string) (Caller, error) {
 		return Caller{Workspace: k.cfg.Workspace, Role: boathook.Admin, Stack: true}, k.EnsureWorkspace(ctx)
 	}
 	return Caller{}, errNoToken
+}
+
+// FindInternal is the caller who holds the stack's internal token, by its text; while
+// none is set, that is nobody. The error is [boathook.Unauthorized] for another text,
+// in Crewship's words.
+func (k Callers) FindInternal(ctx context.Context, text string) (Caller, error) {
+	token, err := k.cfg.InternalToken(ctx)
+	if err != nil {
+		return Caller{}, fmt.Errorf("read the internal token: %w", err)
+	}
+	given, want := boathook.HashToken(text), boathook.HashToken(token)
+	if token == "" || subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
+		return Caller{}, boathook.Errorf(boathook.Unauthorized, "Unauthorized")
+	}
+	return Caller{Role: internal}, nil
 }
 
 // EnsureWorkspace creates the first workspace if there is none yet. The

@@ -8,9 +8,13 @@ type Operation string
 // LeastRole is the least role that an operation needs; empty if there is no such.
 func LeastRole(op Operation) boathook.Role { return leastRoles[op] }
 
+// internal is no user's role: it is of who holds the stack's internal token, belongs to
+// no workspace, and may do what needs this role and nothing else.
+const internal boathook.Role = "internal"
+
 // leastRoles says who may do what: each operation needs this role or one above it, in
-// the caller's own workspace, which is all that a caller can reach. Four operations
-// need more, and say so.
+// the caller's own workspace, which is all that a caller can reach. Some need more, and
+// say so.
 var leastRoles = map[Operation]boathook.Role{
 	"Workspaces.Mine":        boathook.Viewer,
 	"Workspaces.Create":      boathook.Admin, // and the stack's own token
@@ -59,7 +63,7 @@ var leastRoles = map[Operation]boathook.Role{
 	"Agents.Create":       boathook.Admin,
 	"Agents.List":         boathook.Viewer,
 	"Agents.Get":          boathook.Viewer,
-	"Agents.Change":       boathook.Member,
+	"Agents.Change":       boathook.Member, // an admin, to set the target: it says what is executed
 	"Agents.Delete":       boathook.Member,
 	"Agents.Requests":     boathook.Viewer,
 	"Agents.Secret":       boathook.Admin,
@@ -67,6 +71,8 @@ var leastRoles = map[Operation]boathook.Role{
 	"Agents.Find":         boathook.Viewer,
 	"Agents.Log":          boathook.Viewer,
 	"Agents.RotateSecret": boathook.Member,
+
+	"Agents.InternalSecret": internal, // of any workspace's agent
 
 	"Events.Publish": boathook.Member,
 	"Events.Types":   boathook.Viewer,

@@ -138,8 +138,10 @@ type Service struct {
 	Incoming     Incoming
 	Crews        Crews
 	Repositories Repositories
+	Agents       Agents
 
-	Live Live
+	AgentRuns AgentRuns
+	Live      Live
 }
 
 // core is what all nouns share.
@@ -162,7 +164,9 @@ func New(cfg Config) *Service {
 		Incoming:     Incoming{c},
 		Crews:        Crews{c},
 		Repositories: Repositories{c},
+		Agents:       Agents{c},
 
-		Live: Live{c},
+		AgentRuns: AgentRuns{c},
+		Live:      Live{c},
 	}
 }

@@ -37,6 +37,9 @@ type Handler func(w http.ResponseWriter, c Call) error
 type Face struct {
 	Style  Style
 	Routes []Route
+	// InternalToken is the header of the stack's internal token, where that is the only
+	// credential which the routes take. Empty: they take users' tokens.
+	InternalToken string
 }
 
 // Style is what a system's clients expect of bodies and errors.
