@@ -22,7 +22,8 @@ const http2Frame = `malformed HTTP response "\x00\x00`
 
 // Explain puts what went wrong with a request or its response into a few
 // words for a user's log, without the URL, resolvers or other inner workings.
-// elapsed is how long the request took, for a time-out to name.
+// elapsed is how long the request took, for a time-out to name. It is one list of
+// cases, since their order counts: a refusal may wrap a time-out.
 func Explain(err error, elapsed time.Duration) string {
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused.Error()

@@ -132,7 +132,8 @@ const (
 
 // Receive takes a client's frame, and answers it where an answer is due. What a
 // client does wrong is answered, and ends a connection that has not
-// authenticated; an error is the store's or the gateway's failure.
+// authenticated; an error is the store's or the gateway's failure. The checks stand in
+// one switch, since their order is what keeps a stranger out.
 func (r *Log) Receive(ctx context.Context, id string, text []byte) error {
 	var m message
 	wrong := ""

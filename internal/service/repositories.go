@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"strings"
 	"unicode/utf8"
 
 	"boathook/internal/boathook"
@@ -36,10 +37,9 @@ func (r Repositories) Create(ctx context.Context, c Caller, owner, name string) 
 
 // checkPathName takes what can be a part of a path as it is.
 func checkPathName(field, name string) error {
-	for _, r := range name {
-		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.') {
-			return boathook.InvalidField(field, "must have letters, digits, -, _ and . only")
-		}
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+	if strings.Trim(name, allowed) != "" {
+		return boathook.InvalidField(field, "must have letters, digits, -, _ and . only")
 	}
 	if name == "" || name == "." || name == ".." || utf8.RuneCountInString(name) > boathook.MaxNameLength {
 		return boathook.InvalidField(field, "must have 1 to %d characters", boathook.MaxNameLength)

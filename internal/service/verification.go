@@ -42,40 +42,24 @@ func verifiedWebhook(w boathook.IncomingWebhook) verified {
 func (k *core) sealVerification(ctx context.Context, in Verification, of verified) (boathook.Verification, error) {
 	v := in.Verification
 	v.SealedSecret = nil
-	if in.Preset == "" {
-		return v, boathook.InvalidField("verification.preset", "is required: %s, for one", preset.GitHub)
-	}
-	for _, f := range []struct{ name, value string }{
-		{"header", in.Header}, {"timestamp_header", in.TimestampHeader}, {"delivery_header", in.DeliveryHeader}, {"event_header", in.EventHeader},
-	} {
-		if f.value != "" && (!isToken(f.value) || len(f.value) > maxHeaderName) {
-			return v, boathook.InvalidField("verification."+f.name, "must be a header's name of at most %d bytes", maxHeaderName)
-		}
-	}
-	if len(in.Prefix) > maxPrefix || strings.ContainsFunc(in.Prefix, isControl) {
-		return v, boathook.InvalidField("verification.prefix", "must have at most %d bytes, without control characters", maxPrefix)
-	}
-	if len(in.Separator) > maxSeparator || strings.ContainsFunc(in.Separator, isControl) {
-		return v, boathook.InvalidField("verification.separator", "must have at most %d bytes, without control characters", maxSeparator)
+	if err := checkVerification(v); err != nil {
+		return v, err
 	}
 	sender, err := preset.New(v)
 	if err != nil {
 		return v, err
 	}
-	can, must := sender.TakesSecret()
-	switch {
-	case !can && of.ownSecret && v.IsSet():
-		return v, boathook.InvalidField("verification.preset", "%s is not by a secret: an agent needs one that is", v.Preset)
-	case !can && in.Secret != nil:
-		return v, boathook.InvalidField("verification.secret", "the preset %s has none", v.Preset)
-	case !can:
-		return v, nil
-	case in.Secret == nil && v.Preset == of.now.Preset:
-		v.SealedSecret = of.now.SealedSecret
-		return v, nil
-	case in.Secret == nil && must && !(of.ownSecret && sender.CheckSecret(boathook.NewAgentSecret()) == nil):
-		return v, boathook.InvalidField("verification.secret", "is required: the one that the sender signs with")
-	case in.Secret == nil:
+	if can, must := sender.TakesSecret(); !can {
+		return v, wantNoSecret(in, of)
+	} else if in.Secret == nil {
+		if v.Preset == of.now.Preset {
+			v.SealedSecret = of.now.SealedSecret
+			return v, nil
+		}
+		bySecretOfItsOwn := of.ownSecret && sender.CheckSecret(boathook.NewAgentSecret()) == nil
+		if must && !bySecretOfItsOwn {
+			return v, boathook.InvalidField("verification.secret", "is required: the one that the sender signs with")
+		}
 		return v, nil
 	}
 	if err := checkSenderSecret(*in.Secret, sender); err != nil {
@@ -86,6 +70,42 @@ func (k *core) sealVerification(ctx context.Context, in Verification, of verifie
 		return v, fmt.Errorf("seal the secret of %s: %w", of.id, err)
 	}
 	return v, nil
+}
+
+// checkVerification checks what a verification says of the signature's form. Which of it a
+// preset takes is the preset's to say.
+func checkVerification(v boathook.Verification) error {
+	if v.Preset == "" {
+		return boathook.InvalidField("verification.preset", "is required: %s, for one", preset.GitHub)
+	}
+	for _, f := range []struct{ name, value string }{
+		{"header", v.Header}, {"timestamp_header", v.TimestampHeader}, {"delivery_header", v.DeliveryHeader}, {"event_header", v.EventHeader},
+	} {
+		if f.value != "" && (!isToken(f.value) || len(f.value) > maxHeaderName) {
+			return boathook.InvalidField("verification."+f.name, "must be a header's name of at most %d bytes", maxHeaderName)
+		}
+	}
+	for _, f := range []struct {
+		name, value string
+		most        int
+	}{{"prefix", v.Prefix, maxPrefix}, {"separator", v.Separator, maxSeparator}} {
+		if len(f.value) > f.most || strings.ContainsFunc(f.value, isControl) {
+			return boathook.InvalidField("verification."+f.name, "must have at most %d bytes, without control characters", f.most)
+		}
+	}
+	return nil
+}
+
+// wantNoSecret refuses a secret for a preset that has none, and such a preset for what
+// must be proven by a secret.
+func wantNoSecret(in Verification, of verified) error {
+	switch {
+	case of.ownSecret && in.IsSet():
+		return boathook.InvalidField("verification.preset", "%s is not by a secret: an agent needs one that is", in.Preset)
+	case in.Secret != nil:
+		return boathook.InvalidField("verification.secret", "the preset %s has none", in.Preset)
+	}
+	return nil
 }
 
 func checkSenderSecret(secret string, sender *preset.Sender) error {

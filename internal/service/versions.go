@@ -64,35 +64,9 @@ func (k *core) addVersion(ctx context.Context, s boathook.Source, env boathook.E
 // allowed here.
 func (k *core) target(in Target) (boathook.Target, error) {
 	t := boathook.Target{Type: in.Type, Headers: in.Headers, Argv: in.Argv}
-	fields := []struct {
-		name   string
-		given  bool
-		of     boathook.TargetType
-		needed bool
-	}{
-		{"url", in.URL != nil, boathook.TargetHTTP, true},
-		{"headers", in.Headers != nil, boathook.TargetHTTP, false},
-		{"function_arn", in.FunctionARN != nil, boathook.TargetLambda, true},
-		{"runtime_arn", in.RuntimeARN != nil, boathook.TargetAgentCore, true},
-		{"argv", in.Argv != nil, boathook.TargetCommand, true},
+	if err := in.checkFields(); err != nil {
+		return t, err
 	}
-	known := false
-	for _, f := range fields {
-		known = known || f.of == t.Type
-	}
-	if !known {
-		return t, boathook.InvalidField("type", "must be %s, %s, %s or %s",
-			boathook.TargetHTTP, boathook.TargetLambda, boathook.TargetAgentCore, boathook.TargetCommand)
-	}
-	for _, f := range fields {
-		if f.given && f.of != t.Type {
-			return t, boathook.InvalidField(f.name, "does not belong to a target of type %s", t.Type)
-		}
-		if f.needed && f.of == t.Type && !f.given {
-			return t, boathook.InvalidField(f.name, "is required")
-		}
-	}
-
 	if in.TimeoutSeconds != nil {
 		if err := checkSeconds("timeout_seconds", *in.TimeoutSeconds, 1, boathook.MaxRunTimeout); err != nil {
 			return t, err
@@ -118,6 +92,40 @@ func (k *core) target(in Target) (boathook.Target, error) {
 		}
 	}
 	return t, k.cfg.AllowTarget(t)
+}
+
+// checkFields refuses a target whose type is unknown, lacks a field or has one of
+// another type.
+func (in Target) checkFields() error {
+	fields := []struct {
+		name   string
+		given  bool
+		of     boathook.TargetType
+		needed bool
+	}{
+		{"url", in.URL != nil, boathook.TargetHTTP, true},
+		{"headers", in.Headers != nil, boathook.TargetHTTP, false},
+		{"function_arn", in.FunctionARN != nil, boathook.TargetLambda, true},
+		{"runtime_arn", in.RuntimeARN != nil, boathook.TargetAgentCore, true},
+		{"argv", in.Argv != nil, boathook.TargetCommand, true},
+	}
+	known := false
+	for _, f := range fields {
+		known = known || f.of == in.Type
+	}
+	if !known {
+		return boathook.InvalidField("type", "must be %s, %s, %s or %s",
+			boathook.TargetHTTP, boathook.TargetLambda, boathook.TargetAgentCore, boathook.TargetCommand)
+	}
+	for _, f := range fields {
+		if f.given && f.of != in.Type {
+			return boathook.InvalidField(f.name, "does not belong to a target of type %s", in.Type)
+		}
+		if f.needed && f.of == in.Type && !f.given {
+			return boathook.InvalidField(f.name, "is required")
+		}
+	}
+	return nil
 }
 
 // List gives the newest first, and which of them are live.

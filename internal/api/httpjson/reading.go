@@ -43,7 +43,8 @@ func (r *reading) object(body []byte, into any) error {
 	return nil
 }
 
-// value reads one JSON value, which is well-formed.
+// value reads one JSON value, which is well-formed: one case for each kind of type
+// that a body can be read into.
 func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
 	if self, ok := reflect.TypeAssert[json.Unmarshaler](v.Addr()); ok {
 		if err := self.UnmarshalJSON(text); err != nil {
@@ -82,31 +83,41 @@ func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
 		}
 		v.SetInt(whole)
 	case reflect.Slice:
-		var elements []json.RawMessage
-		if json.Unmarshal(text, &elements) != nil {
-			r.wrong(v.Type(), path)
-			return
-		}
-		v.Set(reflect.MakeSlice(v.Type(), len(elements), len(elements)))
-		for i, element := range elements {
-			r.value(element, v.Index(i), below(path, i))
-		}
+		r.elements(text, v, path)
 	case reflect.Map:
-		var entries map[string]json.RawMessage
-		if json.Unmarshal(text, &entries) != nil {
-			r.wrong(v.Type(), path)
-			return
-		}
-		v.Set(reflect.MakeMap(v.Type()))
-		for _, key := range slices.Sorted(maps.Keys(entries)) {
-			entry := reflect.New(v.Type().Elem()).Elem()
-			r.value(entries[key], entry, below(path, key))
-			v.SetMapIndex(reflect.ValueOf(key), entry)
-		}
+		r.entries(text, v, path)
 	default:
 		if json.Unmarshal(text, v.Addr().Interface()) != nil {
 			r.wrong(v.Type(), path)
 		}
+	}
+}
+
+// elements reads an array into a slice.
+func (r *reading) elements(text json.RawMessage, v reflect.Value, path []any) {
+	var elements []json.RawMessage
+	if json.Unmarshal(text, &elements) != nil {
+		r.wrong(v.Type(), path)
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(elements), len(elements)))
+	for i, element := range elements {
+		r.value(element, v.Index(i), below(path, i))
+	}
+}
+
+// entries reads an object into a map.
+func (r *reading) entries(text json.RawMessage, v reflect.Value, path []any) {
+	var entries map[string]json.RawMessage
+	if json.Unmarshal(text, &entries) != nil {
+		r.wrong(v.Type(), path)
+		return
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, key := range slices.Sorted(maps.Keys(entries)) {
+		entry := reflect.New(v.Type().Elem()).Elem()
+		r.value(entries[key], entry, below(path, key))
+		v.SetMapIndex(reflect.ValueOf(key), entry)
 	}
 }
 
