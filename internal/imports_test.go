@@ -74,7 +74,7 @@ var layout = []row{
 	{"internal/intake", and(tools, contracts, []string{"internal/run"})},
 	{"internal/run", and(tools, contracts, []string{"internal/run/target"})},
 	{"internal/run/target", []string{"internal/boathook", "internal/egress"}},
-	{"internal/run/target/agentcore", []string{"internal/egress", "internal/run/target", "internal/run/target/once", sdk}},
+	{"internal/run/target/agentcore", []string{"internal/boathook", "internal/egress", "internal/run/target", "internal/run/target/once", sdk}},
 	{"internal/run/target/lambda", []string{"internal/boathook", "internal/run/target", "internal/run/target/once", sdk}},
 	{"internal/run/target/once", []string{"internal/egress", sdk}},
 	{"internal/run/target/targettest", []string{sdk}},

@@ -15,6 +15,7 @@ import (
 	"boathook/functions/internal/queues"
 	"boathook/functions/internal/sealing"
 	"boathook/functions/internal/secret"
+	"boathook/internal/boathook"
 	"boathook/internal/delivery"
 	"boathook/internal/lambda/httpapi"
 	"boathook/internal/live"
@@ -58,8 +59,11 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Watchers:      &live.Log{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
 		CheckURL:      c.Client().CheckURL,
 		AllowTarget:   c.Check,
-		Now:           time.Now,
-		Log:           slog.Default(),
+		AllowDestination: func(boathook.Destination) error {
+			return boathook.InvalidField("destination.queue_arn", "no queue is allowed here")
+		},
+		Now: time.Now,
+		Log: slog.Default(),
 	}})
 	return httpapi.Handler(handler), nil
 }

@@ -146,10 +146,13 @@ type Attempt struct {
 	Number    int // counts from 1, across resends
 	SentAt    time.Time
 	Duration  time.Duration
-	URL       string // where it was sent
+	URL       string // where it was sent; empty: to its Destination
 	Signature string // the value of the dialect's signature header
 	Response  *Response
 	Error     string // why there is no response, or why it is not a success
+
+	// Destination is where it was sent, unless to a URL.
+	Destination Destination
 
 	// CutAt is when an earlier request of the same attempt was given up, to make
 	// room for others; zero for most. The receiver may have taken that one too.
@@ -162,6 +165,7 @@ type Response struct {
 	Headers   http.Header
 	Body      []byte // at most [MaxResponseBody] bytes
 	Truncated bool   // the receiver sent more, in body or headers, than is kept
+	MessageID string // that a queue gave to what was sent; empty for other receivers
 }
 
 // Summary is the attempt in short.

@@ -113,7 +113,8 @@ type OutgoingWebhook struct {
 	WorkspaceID string
 	SourceID    string
 	Name        string
-	URL         string
+	URL         string      // empty: it has a Destination
+	Destination Destination // zero: it has a URL
 	Events      []EventType
 	Environment Environment // empty: every environment
 	Dialect     string
@@ -152,16 +153,17 @@ const (
 func (f Format) Valid() bool { return f == Raw || f == Slack || f == Discord || f == Teams }
 
 // DisabledEvent tells the source's other webhooks that Boathook disables this
-// one. Of its URL it has the host alone, since the rest may hold a token. The same
-// disabling always gives the same event.
+// one. Of its URL it has the host alone, since the rest may hold a token; a queue's
+// ARN holds none. The same disabling always gives the same event.
 func (w *OutgoingWebhook) DisabledEvent(d Disabling) Event {
 	data, err := EncodeJSON(struct {
 		WebhookID  string `json:"webhook_id"`
 		Name       string `json:"name"`
-		Host       string `json:"host"`
+		Host       string `json:"host"` // empty: it has a queue
+		QueueARN   string `json:"queue_arn,omitempty"`
 		Reason     string `json:"reason"`
 		DisabledAt Time   `json:"disabled_at"`
-	}{w.ID, w.Name, hostOf(w.URL), d.Reason, Time{d.At}})
+	}{w.ID, w.Name, hostOf(w.URL), w.Destination.QueueARN, d.Reason, Time{d.At}})
 	if err != nil {
 		panic(err) // strings and times always encode
 	}

@@ -154,11 +154,13 @@ func noteDisabled(n *note, data []byte) {
 		ID     string `json:"webhook_id"`
 		Name   string `json:"name"`
 		Host   string `json:"host"`
+		Queue  string `json:"queue_arn"`
 		Reason string `json:"reason"`
 	}
 	_ = json.Unmarshal(data, &webhook)
 	n.title, n.outcome = "Webhook disabled: "+webhook.Name, bad
 	n.add("Host", webhook.Host)
+	n.add("Queue", webhook.Queue)
 	n.add("Webhook", webhook.ID)
 	n.detail = webhook.Reason
 }

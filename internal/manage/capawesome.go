@@ -99,6 +99,9 @@ func (h *Handler) appWebhook(ctx context.Context, c call) (boathook.OutgoingWebh
 		return err
 	}, func() (err error) {
 		w, err = h.cfg.Store.Outgoing(ctx, c.PathValue("app"), c.PathValue("webhook"))
+		if err == nil && !w.Destination.IsZero() {
+			err = boathook.Errorf(boathook.NotFound, "it has no URL") // which each webhook of Capawesome Cloud has
+		}
 		return called("Webhook", err)
 	})
 	return w, err
@@ -231,7 +234,7 @@ func (h *Handler) listAppWebhooks(ctx context.Context, c call, _ httpjson.None) 
 	}
 	views := []appWebhookView{}
 	query := strings.ToLower(c.URL.Query().Get("query"))
-	for _, w := range all {
+	for _, w := range withURL(all) {
 		if strings.Contains(strings.ToLower(w.Name), query) {
 			views = append(views, viewAppWebhook(w))
 		}

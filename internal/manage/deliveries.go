@@ -69,11 +69,12 @@ type deliveryDetail struct {
 	Attempts []attemptView `json:"attempts"`
 }
 
-// requestView is the request as the last attempt made it. URL and headers are null once the webhook is deleted, and the
-// headers before the first attempt.
+// requestView is the request as the last attempt made it. What was sent to a queue has no URL and a destination, and
+// its headers are the message's attributes. Headers are null once the webhook is deleted, and before the first attempt.
 type requestView struct {
 	Method      string            `json:"method"`
 	URL         *string           `json:"url"`
+	Destination *destinationView  `json:"destination,omitempty"`
 	Headers     map[string]string `json:"headers"`
 	Body        string            `json:"body"`
 	BodyMissing bool              `json:"body_missing,omitempty"` // the store has lost it
@@ -85,8 +86,9 @@ type attemptView struct {
 	DurationMS        int64             `json:"duration_ms"`
 	ResponseStatus    *int              `json:"response_status"`
 	ResponseHeaders   map[string]string `json:"response_headers"`
-	ResponseBody      *string           `json:"response_body"`      // as text: what is not UTF-8 is replaced
-	ResponseTruncated bool              `json:"response_truncated"` // the receiver sent more than is kept
+	ResponseBody      *string           `json:"response_body"`        // as text: what is not UTF-8 is replaced
+	ResponseTruncated bool              `json:"response_truncated"`   // the receiver sent more than is kept
+	MessageID         *string           `json:"message_id,omitempty"` // that a queue gave to it
 	Error             *string           `json:"error"`
 	CutAt             boathook.Time     `json:"cut_at"` // when an earlier request of it was given up; the receiver may have taken it
 }
@@ -100,6 +102,7 @@ func viewAttempt(a boathook.Attempt) attemptView {
 		body := strings.ToValidUTF8(string(r.Body), "\uFFFD")
 		view.ResponseStatus, view.ResponseHeaders = &r.Status, joined(r.Headers)
 		view.ResponseBody, view.ResponseTruncated = &body, r.Truncated
+		view.MessageID = httpjson.Nullable(r.MessageID)
 	}
 	return view
 }
@@ -140,7 +143,11 @@ func (h *Handler) getDelivery(ctx context.Context, c call, _ httpjson.None) (del
 	}
 	for i, a := range attempts {
 		detail.Attempts[i] = viewAttempt(a)
-		detail.Request.URL = httpjson.Nullable(a.URL) // the last attempt's: the webhook's may be another by now
+		// The last attempt's: the webhook's may be another by now.
+		detail.Request.URL, detail.Request.Destination = httpjson.Nullable(a.URL), viewDestination(a.Destination)
+	}
+	if detail.Request.Destination != nil {
+		detail.Request.Method = "SendMessage" // the action of Amazon SQS
 	}
 	w, err := h.cfg.Store.Outgoing(ctx, d.SourceID, d.WebhookID)
 	if boathook.IsKind(err, boathook.NotFound) {

@@ -82,6 +82,12 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 			}
 			return nil
 		},
+		AllowDestination: func(d boathook.Destination) error {
+			if strings.Contains(d.QueueARN, "forbidden") {
+				return boathook.InvalidField("destination.queue_arn", "not here")
+			}
+			return nil
+		},
 		Now: c.Now,
 		Log: slog.New(slog.NewTextHandler(a.log, nil)),
 	}, PublicURL: "https://hooks.example.com"}

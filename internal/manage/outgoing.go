@@ -23,7 +23,8 @@ type outgoingView struct {
 	ID string `json:"id"`
 	sourceRef
 	Name           string               `json:"name"`
-	URL            string               `json:"url"`
+	URL            *string              `json:"url"`                   // null: it has a destination
+	Destination    *destinationView     `json:"destination,omitempty"` // absent: it has a URL
 	Events         []boathook.EventType `json:"events"`
 	Environment    *string              `json:"environment"` // null: each
 	Dialect        string               `json:"dialect"`
@@ -42,6 +43,19 @@ type outgoingView struct {
 	CreatedAt      boathook.Time        `json:"created_at"`
 	UpdatedAt      boathook.Time        `json:"updated_at"`
 	SigningSecret  string               `json:"signing_secret,omitempty"` // once
+}
+
+// destinationView is where a webhook's deliveries go that has no URL.
+type destinationView struct {
+	Type     boathook.DestinationType `json:"type"`
+	QueueARN string                   `json:"queue_arn"`
+}
+
+func viewDestination(d boathook.Destination) *destinationView {
+	if d.IsZero() {
+		return nil
+	}
+	return new(destinationView(d))
 }
 
 type retry struct {
@@ -68,7 +82,8 @@ func (l *rateLimit) read() (perSecond int, err error) {
 
 func (h *Handler) viewOutgoing(w boathook.OutgoingWebhook) outgoingView {
 	view := outgoingView{
-		ID: w.ID, sourceRef: refTo(w.SourceID), Name: w.Name, URL: w.URL, Events: w.Events, Environment: httpjson.Nullable(string(w.Environment)),
+		ID: w.ID, sourceRef: refTo(w.SourceID), Name: w.Name, URL: httpjson.Nullable(w.URL), Destination: viewDestination(w.Destination),
+		Events: w.Events, Environment: httpjson.Nullable(string(w.Environment)),
 		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw), Headers: boathook.ShownHeaders(w), TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
 		DisabledReason: httpjson.Nullable(w.Disabled.Reason), DisabledAt: boathook.Time{Time: w.Disabled.At},
@@ -107,6 +122,7 @@ func (h *Handler) outgoing(ctx context.Context, c call) (boathook.Source, boatho
 type outgoingInput struct {
 	Name           *string               `json:"name"`
 	URL            *string               `json:"url"`
+	Destination    *destinationInput     `json:"destination"`
 	Events         []boathook.EventType  `json:"events"`
 	Environment    *boathook.Environment `json:"environment"`
 	Dialect        *string               `json:"dialect"`
@@ -119,6 +135,77 @@ type outgoingInput struct {
 	SigningSecret  *string               `json:"signing_secret"`
 }
 
+type destinationInput struct {
+	Type     *boathook.DestinationType `json:"type"`
+	QueueARN *string                   `json:"queue_arn"`
+}
+
+// read gives the destination that is asked for.
+func (in destinationInput) read() (d boathook.Destination, err error) {
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{{"destination.type", in.Type != nil}, {"destination.queue_arn", in.QueueARN != nil}} {
+		if !f.given {
+			return d, boathook.InvalidField(f.name, "is required")
+		}
+	}
+	d = boathook.Destination{Type: *in.Type, QueueARN: *in.QueueARN}
+	return d, d.Check()
+}
+
+// applyReceiver changes where a webhook's deliveries go: a URL takes the place of a
+// destination, and a destination that of a URL. What goes elsewhere loses its
+// headers. They are for the receiver before. Who may change a webhook may not read
+// them, and so not have them sent to a receiver of his own.
+func (h *Handler) applyReceiver(in outgoingInput, w *boathook.OutgoingWebhook) error {
+	moved := false
+	switch {
+	case in.URL != nil && in.Destination != nil:
+		return boathook.InvalidField("destination", "can't be given beside a url: a webhook has one of them")
+	case in.URL != nil:
+		if err := h.cfg.CheckURL("url", *in.URL); err != nil {
+			return err
+		}
+		moved = !w.Destination.IsZero() || !sameOrigin(w.URL, *in.URL)
+		w.URL, w.Destination = *in.URL, boathook.Destination{}
+	case in.Destination != nil:
+		to, err := in.Destination.read()
+		if err == nil {
+			err = h.cfg.AllowDestination(to)
+		}
+		if err != nil {
+			return err
+		}
+		moved = w.Destination != to
+		w.URL, w.Destination = "", to
+	}
+	if moved {
+		w.SealedHeaders, w.HeaderNames = nil, nil
+	}
+	return nil
+}
+
+// checkAttributes refuses headers that don't all fit into a message of a queue, beside
+// those of the webhook's dialect.
+func checkAttributes(w boathook.OutgoingWebhook) error {
+	d, ok := dialect.Lookup(w.Dialect)
+	if !ok || w.Destination.Type != boathook.DestinationSQS {
+		return nil
+	}
+	for _, name := range w.HeaderNames {
+		if fault := boathook.AttributeFault(name); fault != "" {
+			return boathook.InvalidField("headers", "%q is sent as the name of a message attribute, which %s", name, fault)
+		}
+	}
+	own := len(d.Header(dialect.Message{}, "signature"))
+	if own+len(w.HeaderNames) > boathook.MaxMessageAttributes {
+		return boathook.InvalidField("headers", "must be at most %d: a message of a queue has room for %d attributes, and the dialect %s has %d",
+			boathook.MaxMessageAttributes-own, boathook.MaxMessageAttributes, d.Name, own)
+	}
+	return nil
+}
+
 // applyOutgoing changes a webhook of a source of some kind, but for its secret.
 func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boathook.SourceKind, w *boathook.OutgoingWebhook) error {
 	if in.Name != nil {
@@ -127,16 +214,8 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 		}
 		w.Name = *in.Name
 	}
-	if in.URL != nil {
-		if err := h.cfg.CheckURL("url", *in.URL); err != nil {
-			return err
-		}
-		if !sameOrigin(w.URL, *in.URL) {
-			// They are for the receiver before. Who may change a webhook may not
-			// read them, and so not have them sent to a receiver of his own.
-			w.SealedHeaders, w.HeaderNames = nil, nil
-		}
-		w.URL = *in.URL
+	if err := h.applyReceiver(in, w); err != nil {
+		return err
 	}
 	if in.Events != nil {
 		if err := checkEvents(in.Events, kind); err != nil {
@@ -199,6 +278,9 @@ func (h *Handler) applyOutgoing(ctx context.Context, in outgoingInput, kind boat
 			return err
 		}
 		w.SealedHeaders, w.HeaderNames = sealed, slices.Sorted(maps.Keys(in.Headers))
+	}
+	if err := checkAttributes(*w); err != nil {
+		return err
 	}
 	w.UpdatedAt = h.cfg.Now()
 	return nil
@@ -286,10 +368,14 @@ func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) 
 		name  string
 		given bool
 	}{
-		{"name", in.Name != nil}, {"url", in.URL != nil}, {"events", in.Events != nil},
+		{"name", in.Name != nil}, {"url", in.URL != nil || in.Destination != nil}, {"events", in.Events != nil},
 		{"environment", in.Environment != nil || s.Kind != boathook.Deployment},
 	} {
-		if !f.given {
+		switch {
+		case f.given:
+		case f.name == "url":
+			return outgoingView{}, boathook.InvalidField(f.name, "is required, or a destination in its place")
+		default:
 			return outgoingView{}, boathook.InvalidField(f.name, "is required")
 		}
 	}
@@ -418,6 +504,11 @@ func (h *Handler) allOutgoing(ctx context.Context, sourceID string) ([]boathook.
 		err = nil
 	}
 	return all, err
+}
+
+// withURL are those that the documented systems know, whose webhooks all have a URL.
+func withURL(all []boathook.OutgoingWebhook) []boathook.OutgoingWebhook {
+	return slices.DeleteFunc(all, func(w boathook.OutgoingWebhook) bool { return !w.Destination.IsZero() })
 }
 
 func (h *Handler) listOutgoing(ctx context.Context, c call, _ httpjson.None) (httpjson.List[outgoingView], error) {

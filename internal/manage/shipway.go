@@ -177,13 +177,15 @@ func (h *Handler) viewHooks(ctx context.Context, c call, repository boathook.Sou
 // shipwayTime is without milliseconds, which some clients of GitHub's can't read.
 func shipwayTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// hooks are all webhooks of the repository that the path names, newest first.
+// hooks are the webhooks of the repository that the path names, newest first. Those
+// that send to a queue are not among them: each hook of Shipway has a URL.
 func (h *Handler) hooks(ctx context.Context, c call) (repository boathook.Source, hooks []boathook.OutgoingWebhook, err error) {
 	err = beside(func() (err error) {
 		repository, err = h.hookRepository(ctx, c)
 		return err
 	}, func() (err error) {
 		hooks, err = h.allOutgoing(ctx, repositoryID(c))
+		hooks = withURL(hooks)
 		return err
 	})
 	return repository, hooks, err

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"boathook/internal/boathook"
-	"boathook/internal/run/target"
 )
 
 // Targets is the part of a configuration that says how runs may be executed.
@@ -23,9 +22,9 @@ func (c Targets) Check(t boathook.Target) error {
 		return boathook.InvalidField("type", "command targets run on one machine only")
 	case !slices.Contains(c.AllowedTargets, t.Type):
 		return boathook.InvalidField("type", "not among the types that the stack's parameter AllowedTargets names")
-	case t.Type == boathook.TargetLambda && !target.AllowsARN(c.AllowedFunctionARNs, t.FunctionARN):
+	case t.Type == boathook.TargetLambda && !boathook.AllowsARN(c.AllowedFunctionARNs, t.FunctionARN):
 		return boathook.InvalidField("function_arn", "not among the functions that the stack's parameter AllowedFunctionArns names")
-	case t.Type == boathook.TargetAgentCore && !target.AllowsARN(c.AllowedRuntimeARNs, t.RuntimeARN):
+	case t.Type == boathook.TargetAgentCore && !boathook.AllowsARN(c.AllowedRuntimeARNs, t.RuntimeARN):
 		return boathook.InvalidField("runtime_arn", "not among the agent runtimes that the stack's parameter AllowedRuntimeArns names")
 	}
 	return nil

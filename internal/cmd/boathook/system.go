@@ -119,6 +119,9 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 			}
 			return nil
 		},
+		AllowDestination: func(boathook.Destination) error {
+			return boathook.InvalidField("destination.queue_arn", "no queue is allowed here")
+		},
 		Now: time.Now, Log: log,
 	}
 	api := manage.New(manage.Config{Config: operations, PublicURL: url})

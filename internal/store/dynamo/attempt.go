@@ -22,12 +22,20 @@ type attemptText struct {
 	Response  *responseText `json:"r,omitempty"`
 	Error     string        `json:"e,omitempty"`
 	CutAt     int64         `json:"c,omitempty"` // Unix milliseconds
+
+	Destination *destinationText `json:"w,omitempty"` // nil: it was sent to a URL
+}
+
+type destinationText struct {
+	Type     boathook.DestinationType `json:"t"`
+	QueueARN string                   `json:"q,omitempty"`
 }
 
 type responseText struct {
 	Status    int         `json:"s"`
 	Headers   http.Header `json:"h,omitempty"`
 	Truncated bool        `json:"t,omitempty"`
+	MessageID string      `json:"m,omitempty"`
 }
 
 func packAttempt(a boathook.Attempt) ([]byte, error) {
@@ -35,12 +43,15 @@ func packAttempt(a boathook.Attempt) ([]byte, error) {
 		Number: a.Number, SentAt: a.SentAt.UnixMilli(), Duration: a.Duration.Milliseconds(),
 		URL: a.URL, Signature: a.Signature, Error: a.Error,
 	}
+	if !a.Destination.IsZero() {
+		t.Destination = new(destinationText(a.Destination))
+	}
 	if !a.CutAt.IsZero() {
 		t.CutAt = a.CutAt.UnixMilli()
 	}
 	var body []byte
 	if r := a.Response; r != nil {
-		t.Response = &responseText{r.Status, r.Headers, r.Truncated}
+		t.Response = &responseText{r.Status, r.Headers, r.Truncated, r.MessageID}
 		body = r.Body
 	}
 	text, err := boathook.EncodeJSON(t)
@@ -67,11 +78,14 @@ func unpackAttempt(packed []byte) (a boathook.Attempt, err error) {
 		Number: t.Number, SentAt: time.UnixMilli(t.SentAt).UTC(), Duration: time.Duration(t.Duration) * time.Millisecond,
 		URL: t.URL, Signature: t.Signature, Error: t.Error,
 	}
+	if t.Destination != nil {
+		a.Destination = boathook.Destination(*t.Destination)
+	}
 	if t.CutAt != 0 {
 		a.CutAt = time.UnixMilli(t.CutAt).UTC()
 	}
 	if r := t.Response; r != nil {
-		a.Response = &boathook.Response{Status: r.Status, Headers: r.Headers, Body: body, Truncated: r.Truncated}
+		a.Response = &boathook.Response{Status: r.Status, Headers: r.Headers, Body: body, Truncated: r.Truncated, MessageID: r.MessageID}
 	}
 	return a, nil
 }

@@ -119,6 +119,12 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				Secrets: boathook.SealedSecrets{Current: []byte{1}, Previous: []byte{1}, PreviousUntil: now},
 			})
 		}},
+		{"outgoing webhook of a queue", func(s *dynamo.Store) error {
+			return s.PutOutgoing(ctx, boathook.OutgoingWebhook{
+				ID: "out_b", SourceID: "dep_a", CreatedAt: now, UpdatedAt: now,
+				Destination: boathook.Destination{Type: boathook.DestinationSQS, QueueARN: "arn:aws:sqs:eu-west-1:123456789012:q"},
+			})
+		}},
 		{"outgoing webhook disabled", func(s *dynamo.Store) error {
 			return s.DisableOutgoing(ctx, "dep_a", "out_a", boathook.Disabling{At: now, Reason: "gone"})
 		}},

@@ -97,6 +97,26 @@ type outgoingItem struct {
 	SealedHeaders []byte               `dynamodbav:"SealedHeaders"`
 	HeaderNames   []string             `dynamodbav:"HeaderNames"`
 	Disabled      disablingItem        `dynamodbav:"Disabled"`
+	Destination   *destinationItem     `dynamodbav:"Destination,omitempty"` // nil: it has a URL
+}
+
+type destinationItem struct {
+	Type     boathook.DestinationType `dynamodbav:"Type"`
+	QueueARN string                   `dynamodbav:"QueueARN"`
+}
+
+func newDestinationItem(d boathook.Destination) *destinationItem {
+	if d.IsZero() {
+		return nil
+	}
+	return new(destinationItem(d))
+}
+
+func (it *destinationItem) destination() boathook.Destination {
+	if it == nil {
+		return boathook.Destination{}
+	}
+	return boathook.Destination(*it)
 }
 
 type secretsItem struct {
@@ -116,6 +136,7 @@ func newOutgoingItem(w boathook.OutgoingWebhook) outgoingItem {
 		Events: w.Events, Environment: w.Environment, Dialect: w.Dialect, Format: w.Format, Timeout: w.Timeout, Retry: w.Retry,
 		RateLimit: w.RateLimit, Enabled: w.Enabled, Secrets: secretsItem(w.Secrets), CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
 		SealedHeaders: w.SealedHeaders, HeaderNames: w.HeaderNames, Disabled: disablingItem(w.Disabled),
+		Destination: newDestinationItem(w.Destination),
 	}
 }
 
@@ -125,6 +146,7 @@ func (it outgoingItem) outgoing() boathook.OutgoingWebhook {
 		Events: it.Events, Environment: it.Environment, Dialect: it.Dialect, Format: it.Format, Timeout: it.Timeout, Retry: it.Retry,
 		RateLimit: it.RateLimit, Enabled: it.Enabled, Secrets: boathook.SealedSecrets(it.Secrets), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 		SealedHeaders: it.SealedHeaders, HeaderNames: it.HeaderNames, Disabled: boathook.Disabling(it.Disabled),
+		Destination: it.Destination.destination(),
 	}
 }
 

@@ -470,6 +470,19 @@ func (s *suite) testOutgoing(t *testing.T) {
 			wantSame(t, "as it is listed", all[i], w)
 		}
 	}
+	t.Run("a webhook may have a queue in place of its URL", func(t *testing.T) {
+		url := w.URL
+		w.URL, w.Destination = "", boathook.Destination{
+			Type: boathook.DestinationSQS, QueueARN: "arn:aws:sqs:eu-west-1:123456789012:orders.fifo",
+		}
+		must(t, s.PutOutgoing(t.Context(), w))
+		w.Revision++
+		wantWebhook(t)
+		w.URL, w.Destination = url, boathook.Destination{}
+		must(t, s.PutOutgoing(t.Context(), w))
+		w.Revision++
+		wantWebhook(t)
+	})
 	t.Run("disabling is a change of nothing else, and may be repeated", func(t *testing.T) {
 		w.Enabled, w.Disabled = false, boathook.Disabling{At: s.clock.Now(), Reason: "gone"}
 		for range 2 {

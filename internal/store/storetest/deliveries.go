@@ -103,6 +103,12 @@ func (s *suite) testRecordAttempt(t *testing.T) {
 		long := s.newAttempt(1, http.StatusBadGateway)
 		long.Response.Body, long.Response.Truncated = printable(boathook.MaxResponseBody), true
 
+		queued := s.newAttempt(1, http.StatusOK)
+		queued.URL, queued.Destination = "", boathook.Destination{
+			Type: boathook.DestinationSQS, QueueARN: "arn:aws:sqs:eu-west-1:123456789012:orders.fifo",
+		}
+		queued.Response = &boathook.Response{Status: http.StatusOK, MessageID: "5fea7756-0ea4-451a-a703-a558b933e274"}
+
 		for _, c := range []struct {
 			name    string
 			attempt boathook.Attempt
@@ -113,6 +119,7 @@ func (s *suite) testRecordAttempt(t *testing.T) {
 			{"failed", s.newAttempt(1, http.StatusGone), boathook.DeliveryFailed},
 			{"no response", noResponse, boathook.DeliveryRetrying},
 			{"a response with nothing in it", bare, boathook.DeliverySucceeded},
+			{"a queue's response", queued, boathook.DeliverySucceeded},
 			{"a binary response", binary, boathook.DeliverySucceeded},
 			{"a long, truncated response", long, boathook.DeliveryFailed},
 		} {

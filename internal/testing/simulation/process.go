@@ -103,9 +103,10 @@ func (w *world) boot(k kind) *process {
 		p.serve = manage.New(manage.Config{Config: service.Config{
 			Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: unsealed{},
 			AdminToken: func(context.Context) (string, error) { return adminToken, nil }, Workspace: workspaceID,
-			CheckURL:    func(string, string) error { return nil },
-			AllowTarget: func(boathook.Target) error { return nil },
-			Now:         p.now, Log: silent,
+			AllowDestination: func(boathook.Destination) error { return nil },
+			CheckURL:         func(string, string) error { return nil },
+			AllowTarget:      func(boathook.Target) error { return nil },
+			Now:              p.now, Log: silent,
 		}})
 	case executeKind:
 		p.handle = run.New(run.Config{

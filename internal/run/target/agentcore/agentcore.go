@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockagentcore"
 
+	"boathook/internal/boathook"
 	"boathook/internal/egress"
 	"boathook/internal/run/target"
 	"boathook/internal/run/target/once"
@@ -22,7 +23,7 @@ import (
 // found as [target.ReadAnswer] says.
 type Target struct {
 	Client  Invoker
-	Allowed []string // patterns of [target.AllowsARN]
+	Allowed []string // patterns of [boathook.AllowsARN]
 }
 
 // Invoker is the part of the SDK's client that is used: see [NewClient].
@@ -39,7 +40,7 @@ func NewClient(cfg aws.Config) *bedrockagentcore.Client {
 // ends it with its session.
 func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.Result {
 	arn := job.Target.RuntimeARN
-	if !target.AllowsARN(t.Allowed, arn) {
+	if !boathook.AllowsARN(t.Allowed, arn) {
 		return target.Failed("agent runtime %s is not among those that this stack allows", arn)
 	}
 	payload, err := job.Payload()

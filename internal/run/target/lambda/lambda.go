@@ -24,7 +24,7 @@ import (
 // log is what Lambda hands back of it: its last 4 KiB.
 type Target struct {
 	Client  Invoker
-	Allowed []string // patterns of [target.AllowsARN]
+	Allowed []string // patterns of [boathook.AllowsARN]
 }
 
 // Invoker is the part of the SDK's client that is used: see [NewClient].
@@ -39,7 +39,7 @@ func NewClient(cfg aws.Config) *lambda.Client { return lambda.NewFromConfig(once
 // has no way to stop it.
 func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.Result {
 	arn := job.Target.FunctionARN
-	if !target.AllowsARN(t.Allowed, arn) {
+	if !boathook.AllowsARN(t.Allowed, arn) {
 		return target.Failed("function %s is not among those that this stack allows", arn)
 	}
 	payload, err := job.Payload()
