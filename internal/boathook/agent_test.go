@@ -60,16 +60,12 @@ func FuzzEveryPayloadHasAMessage(f *testing.F) {
 	})
 }
 
-func TestAnAgentsRunIsShownWithItsAgent(t *testing.T) {
+func TestAnAgentsRunIsToldOfWithItsAgent(t *testing.T) {
 	r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", SourceID: "agent_a", Status: boathook.RunTimedOut}, Input: boathook.EmptyInput}
 	event, ok := r.Event()
 	if !ok || event.Type != boathook.EventRunFailed ||
 		!strings.Contains(string(event.Data), `"agent_id":"agent_a"`) || strings.Contains(string(event.Data), "deployment_id") {
 		t.Errorf("the event is %s %s", event.Type, event.Data)
-	}
-	shown, err := boathook.EncodeJSON(r)
-	if err != nil || !strings.Contains(string(shown), `"agent_id":"agent_a"`) || strings.Contains(string(shown), "deployment_id") {
-		t.Errorf("shown as %s, %v", shown, err)
 	}
 }
 

@@ -142,22 +142,24 @@ type Run struct {
 }
 
 // IdempotencyKey is the header that makes a repeated request safe: its value
-// stands for the run or the events. See [ReadIdempotencyKey].
+// stands for the run or the events.
 const IdempotencyKey = "Idempotency-Key"
 
-// ReadIdempotencyKey gives a request's key; empty if it has none. [Invalid], about
-// the header: the key is longer than [MaxIdempotencyKey] bytes, or may be
-// several. API Gateway joins headers of one name by commas, so a key has none.
-func ReadIdempotencyKey(h http.Header) (string, error) {
-	keys := h.Values(IdempotencyKey)
-	key := strings.Join(keys, ",")
+// IdempotencyKeyOf gives a request's key, which [CheckIdempotencyKey] has yet to check;
+// empty if it has none. API Gateway joins headers of one name by commas, and so
+// does this.
+func IdempotencyKeyOf(h http.Header) string { return strings.Join(h.Values(IdempotencyKey), ",") }
+
+// CheckIdempotencyKey refuses a key that is longer than [MaxIdempotencyKey] bytes, or
+// has commas and so may be several. The error is [Invalid], about the header.
+func CheckIdempotencyKey(key string) error {
 	switch {
-	case len(keys) > 1 || strings.Contains(key, ","):
-		return "", InvalidField(IdempotencyKey, "must be given once, as a text without commas")
+	case strings.Contains(key, ","):
+		return InvalidField(IdempotencyKey, "must be given once, as a text without commas")
 	case len(key) > MaxIdempotencyKey:
-		return "", InvalidField(IdempotencyKey, "is longer than %d bytes", MaxIdempotencyKey)
+		return InvalidField(IdempotencyKey, "is longer than %d bytes", MaxIdempotencyKey)
 	}
-	return key, nil
+	return nil
 }
 
 // HashInput is what the run's record keeps of its input to tell a repeated
@@ -172,28 +174,6 @@ type Outcome struct {
 	ExitCode    *int
 	CompletedAt time.Time
 	LogLines    int
-}
-
-// runView is a run as Crewship's API shows it (wire formats, section 1). An
-// agent's run has the agent's id in place of the deployment's.
-type runView struct {
-	ID           string          `json:"id"`
-	VersionID    string          `json:"version_id"`
-	DeploymentID string          `json:"deployment_id,omitempty"`
-	AgentID      string          `json:"agent_id,omitempty"`
-	Environment  Environment     `json:"environment"`
-	Trigger      Trigger         `json:"trigger"`
-	Status       RunStatus       `json:"status"`
-	Input        json.RawMessage `json:"input"`
-	InputMissing bool            `json:"input_missing,omitempty"`
-	Output       json.RawMessage `json:"output"`
-	ErrorMessage *string         `json:"error_message"`
-	CreatedAt    Time            `json:"created_at"`
-	StartedAt    Time            `json:"started_at"`
-	CompletedAt  Time            `json:"completed_at"`
-
-	Details *TriggerDetails `json:"trigger_details,omitempty"`
-	RetryOf string          `json:"retry_of,omitempty"`
 }
 
 // runEventView is a run as its event carries it, in the document's order.
@@ -211,26 +191,6 @@ type runEventView struct {
 	CreatedAt     Time            `json:"created_at"`
 	StartedAt     Time            `json:"started_at"`
 	CompletedAt   Time            `json:"completed_at"`
-}
-
-// MarshalJSON shows the run as Crewship's runs API does.
-func (r Run) MarshalJSON() ([]byte, error) {
-	deploymentID, agentID := r.owner()
-	return EncodeJSON(runView{
-		ID: r.ID, VersionID: r.VersionID, DeploymentID: deploymentID, AgentID: agentID, Environment: r.Environment,
-		Trigger: r.Trigger, Status: r.Status, Input: r.Input, InputMissing: r.Input == nil, Output: r.Output,
-		ErrorMessage: nullable(r.Error), CreatedAt: Time{r.CreatedAt},
-		StartedAt: Time{r.StartedAt}, CompletedAt: Time{r.CompletedAt},
-		Details: r.details(), RetryOf: r.RetryOf,
-	})
-}
-
-// details are nil where the trigger said nothing.
-func (r *RunHead) details() *TriggerDetails {
-	if r.Details.IsZero() {
-		return nil
-	}
-	return &r.Details
 }
 
 // owner is the run's source, as a deployment or as an agent; the other is

@@ -114,7 +114,10 @@ type request struct {
 
 func read(r *http.Request, now time.Time) request {
 	req := request{Request: r, at: now.UTC().Truncate(time.Millisecond)}
-	req.key, req.keyErr = boathook.ReadIdempotencyKey(r.Header)
+	req.key = boathook.IdempotencyKeyOf(r.Header)
+	if req.keyErr = boathook.CheckIdempotencyKey(req.key); req.keyErr != nil {
+		req.key = ""
+	}
 	req.wire, req.body, req.bodyErr = readBody(r)
 	return req
 }

@@ -179,12 +179,6 @@ func (h *Handler) faces() []httpjson.Face {
 		on("GET /v1/admin/redrive", "Queues.List", httpjson.Serve(ok, h.listQueues)),
 		on("POST /v1/admin/redrive", "Queues.Redrive", httpjson.Serve(accepted, h.redrive)),
 
-		on("POST /v1/runs", "Runs.Start", h.startRun),
-		on("GET /v1/runs", "Runs.List", httpjson.Serve(ok, h.listRuns)),
-		on("GET /v1/runs/{run}", "Runs.Get", httpjson.Serve(ok, h.getRun)),
-		on("GET /v1/runs/{run}/events", "Runs.Events", h.runEvents),
-		on("POST /v1/runs/{run}/cancel", "Runs.Cancel", httpjson.Serve(accepted, h.cancelRun)),
-
 		on("GET /v1/deliveries/{delivery}", "Deliveries.Get", httpjson.Serve(ok, h.getDelivery)),
 		on("POST /v1/deliveries/{delivery}/resend", "Deliveries.Resend", httpjson.Serve(accepted, h.resendDelivery)),
 	}
@@ -235,7 +229,9 @@ func (h *Handler) faces() []httpjson.Face {
 		on("GET "+webhook+"/deliveries", "AppWebhooks.Deliveries", httpjson.Serve(ok, h.listAppDeliveries)),
 		on("POST "+webhook+"/deliveries/{delivery}/resend", "AppWebhooks.Resend", httpjson.Serve(accepted, h.resendAppDelivery)),
 	}
-	faces := crewship.New(crewship.Operations{Agents: h.service.Agents, AgentRuns: h.service.AgentRuns, Live: h.service.Live})
+	faces := crewship.New(crewship.Operations{
+		Runs: h.service.Runs, Agents: h.service.Agents, AgentRuns: h.service.AgentRuns, Live: h.service.Live,
+	}, ownStyle, h.cfg.Log)
 	return append(faces, httpjson.Face{Style: ownStyle, Routes: own}, httpjson.Face{Style: shipwayStyle, Routes: hooks}, httpjson.Face{Style: capawesomeStyle, Routes: apps})
 }
 

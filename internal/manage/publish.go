@@ -118,8 +118,8 @@ func (h *Handler) checkPublish(ctx context.Context, c call, in publishInput) (ev
 	if len(inputs) == 0 || len(inputs) > maxEvents {
 		return nil, nil, nil, boathook.InvalidField("events", "must have 1 to %d events", maxEvents)
 	}
-	key, err := boathook.ReadIdempotencyKey(c.Header)
-	if err != nil {
+	key := boathook.IdempotencyKeyOf(c.Header)
+	if err := boathook.CheckIdempotencyKey(key); err != nil {
 		return nil, nil, nil, err
 	}
 

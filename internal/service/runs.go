@@ -2,9 +2,147 @@ package service
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
 
 	"boathook/internal/boathook"
+	"boathook/internal/run"
+	"boathook/internal/store"
 )
+
+// Runs are those of deployments. One by its id may be an agent's, too.
+type Runs struct{ *core }
+
+// RunStart is a run that is asked for.
+type RunStart struct {
+	DeploymentID string
+	Input        json.RawMessage       // nil: [boathook.EmptyInput]
+	Environment  *boathook.Environment // nil: production
+	// IdempotencyKey stands for the run, so that a repeat starts no other; empty: each
+	// start is of its own.
+	IdempotencyKey string
+}
+
+// StartedRun is a run that was accepted.
+type StartedRun = run.Started
+
+// Start runs what is live. It gives the run when that is durable, and has started or
+// has been waited for.
+func (k Runs) Start(ctx context.Context, c Caller, in RunStart) (StartedRun, error) {
+	if err := c.May("Runs.Start"); err != nil {
+		return StartedRun{}, err
+	}
+	env, err := in.check()
+	if err != nil {
+		return StartedRun{}, err
+	}
+	s, err := k.source(ctx, c, boathook.Deployment, in.DeploymentID)
+	if err != nil {
+		return StartedRun{}, err
+	}
+	runID, wanted := boathook.NewID(boathook.RunID), ""
+	if in.IdempotencyKey != "" {
+		runID = boathook.DeriveID(boathook.RunID, string(boathook.TriggerAPI), s.ID, string(env), in.IdempotencyKey)
+		wanted = runID
+	}
+	view, err := k.cfg.Store.LookUpTrigger(ctx, s.ID, "", wanted)
+	if err != nil {
+		return StartedRun{}, err
+	}
+	live, ok := view.Live[env]
+	if !ok && view.Run == nil {
+		return StartedRun{}, boathook.NoRunningVersion(env)
+	}
+	return k.cfg.Runs.StartOnce(ctx, boathook.Run{
+		RunHead: boathook.RunHead{
+			ID: runID, WorkspaceID: s.WorkspaceID, SourceID: s.ID, VersionID: live.ID, VersionNumber: live.Number,
+			Environment: env, Trigger: boathook.TriggerAPI, InputHash: boathook.HashInput(in.Input),
+			CreatedAt: k.cfg.Now(), Status: boathook.RunPending,
+		},
+		Input: in.Input,
+	}, view.Run, run.Wait{Most: boathook.DefaultWaitForStart, Backlog: view.Backlog})
+}
+
+// check refuses what can't be started, sets the input that stands for none, and gives
+// the environment.
+func (in *RunStart) check() (boathook.Environment, error) {
+	if in.DeploymentID == "" {
+		return "", boathook.InvalidField("deployment_id", "is required")
+	}
+	env := boathook.Production
+	if in.Environment != nil {
+		env = *in.Environment
+	}
+	if err := checkEnvironment(env); err != nil {
+		return "", err
+	}
+	if in.Input == nil {
+		in.Input = boathook.EmptyInput
+	}
+	if len(in.Input) > boathook.MaxTriggerBody {
+		return "", &boathook.Error{Kind: boathook.TooLarge, Field: "input",
+			Message: fmt.Sprintf("is larger than %d KiB", boathook.MaxTriggerBody>>10)}
+	}
+	if err := boathook.CheckJSON(in.Input); err != nil {
+		return "", boathook.InvalidField("input", "%s", err)
+	}
+	return env, boathook.CheckIdempotencyKey(in.IdempotencyKey)
+}
+
+// RunFilter selects runs of deployments; what is empty selects any.
+type RunFilter struct {
+	DeploymentID string
+	Environment  boathook.Environment
+	Status       boathook.RunStatus
+}
+
+// deploymentStatuses are what a deployment's run can be.
+var deploymentStatuses = []boathook.RunStatus{
+	boathook.RunPending, boathook.RunRunning, boathook.RunSucceeded, boathook.RunFailed, boathook.RunCanceled,
+}
+
+// List gives the newest first.
+func (k Runs) List(ctx context.Context, c Caller, f RunFilter, p boathook.Page) (runs []boathook.Run, next string, err error) {
+	if err := c.May("Runs.List"); err != nil {
+		return nil, "", err
+	}
+	q := store.RunQuery{
+		WorkspaceID: c.Workspace, Kind: boathook.Deployment, SourceID: f.DeploymentID, Environment: f.Environment, Page: p,
+	}
+	if f.Environment != "" {
+		if err := checkEnvironment(f.Environment); err != nil {
+			return nil, "", err
+		}
+	}
+	if f.Status != "" {
+		if !slices.Contains(deploymentStatuses, f.Status) {
+			return nil, "", boathook.InvalidField("status", "must be one of %s", deploymentStatuses)
+		}
+		q.Statuses = []boathook.RunStatus{f.Status}
+	}
+	err = beside(func() error {
+		if f.DeploymentID == "" {
+			return nil
+		}
+		_, err := k.source(ctx, c, boathook.Deployment, f.DeploymentID)
+		return err
+	}, func() (err error) {
+		runs, next, err = k.cfg.Store.Runs(ctx, q)
+		return err
+	})
+	return runs, next, err
+}
+
+// Get finds a run by its id.
+func (k Runs) Get(ctx context.Context, c Caller, id string) (boathook.Run, error) {
+	if err := c.May("Runs.Get"); err != nil {
+		return boathook.Run{}, err
+	}
+	r, err := k.cfg.Store.Run(ctx, c.Workspace, id)
+	return r, missing("run", id, err)
+}
 
 // runHead is the caller's, of a run's id.
 func (k *core) runHead(ctx context.Context, c Caller, id string) (boathook.RunHead, error) {
@@ -13,4 +151,103 @@ func (k *core) runHead(ctx context.Context, c Caller, id string) (boathook.RunHe
 		err = noSuch("run", id)
 	}
 	return head, missing("run", id, err)
+}
+
+// Cancel ends a run that waits for its runner, and has the runner stop one that is
+// running: that one's status is still so until the runner has stopped it.
+func (k Runs) Cancel(ctx context.Context, c Caller, id string) (boathook.RunHead, error) {
+	if err := c.May("Runs.Cancel"); err != nil {
+		return boathook.RunHead{}, err
+	}
+	head, err := k.runHead(ctx, c, id)
+	if err != nil {
+		return boathook.RunHead{}, err
+	}
+	return k.cfg.Store.RequestCancel(ctx, head.ID, k.cfg.Now())
+}
+
+// RunEvent is something that happened to a run.
+type RunEvent struct {
+	Number int
+	Kind   RunEventKind
+	Line   boathook.LogLine // of [RunPrinted]
+	Run    boathook.Run     // of [RunEnded]: whole
+}
+
+// RunEventKind says what a run's event tells.
+type RunEventKind int
+
+// The kinds of a run's events.
+const (
+	RunStarted  RunEventKind = iota + 1
+	RunPrinted               // a line of its log
+	RunEnded                 // it succeeded or failed; a canceled run has none
+	RunComplete              // there are no more events
+)
+
+// The numbers of a run's events follow from the run, so that each look says the same:
+// its start is 1, the log's line k (from 0) is k+2, its end is the number of lines + 2,
+// and the event that there are no more is the number of lines + 3.
+const (
+	startNumber     = 1
+	firstLineNumber = 2
+)
+
+// Events gives what there is of a run's events after the last that the caller has, by
+// its number; 0 is none. They are read while they are ranged over, which whoever has
+// enough may break off. Unless they end with [RunComplete], there will be more: the
+// caller asks again. A nil sequence tells that the caller has all.
+func (k Runs) Events(ctx context.Context, c Caller, id string, last int) (boathook.RunHead, iter.Seq2[RunEvent, error], error) {
+	if err := c.May("Runs.Events"); err != nil {
+		return boathook.RunHead{}, nil, err
+	}
+	head, err := k.runHead(ctx, c, id)
+	if err != nil {
+		return boathook.RunHead{}, nil, err
+	}
+	if head.Status.Over() && last > firstLineNumber+head.LogLines {
+		return head, nil, nil
+	}
+	return head, func(yield func(RunEvent, error) bool) { k.events(ctx, head, last, yield) }, nil
+}
+
+// events gives a run's events after the last that is had.
+func (k *core) events(ctx context.Context, head boathook.RunHead, last int, yield func(RunEvent, error) bool) {
+	if last < startNumber && !head.StartedAt.IsZero() && !yield(RunEvent{Number: startNumber, Kind: RunStarted}, nil) {
+		return
+	}
+	next := max(last+1-firstLineNumber, 0) // the log's next line
+	first, lines, err := k.cfg.Store.Log(ctx, head.ID, next, maxLog)
+	if err != nil {
+		yield(RunEvent{}, fmt.Errorf("read the log of %s: %w", head.ID, err))
+		return
+	}
+	lines = lines[min(max(next-first, 0), len(lines)):]
+	if head.Status.Over() {
+		lines = lines[:min(len(lines), max(head.LogLines-next, 0))]
+	}
+	for _, l := range lines {
+		if !yield(RunEvent{Number: firstLineNumber + next, Kind: RunPrinted, Line: l}, nil) {
+			return
+		}
+		next++
+	}
+	// A log that has no more lines, though the run says so, must not hold the
+	// caller for ever.
+	atEnd := next >= head.LogLines || len(lines) == 0
+	if !head.Status.Over() || !atEnd {
+		return
+	}
+	end := firstLineNumber + head.LogLines
+	if last < end && head.Status != boathook.RunCanceled {
+		r, err := k.cfg.Store.Run(ctx, head.WorkspaceID, head.ID)
+		if err != nil {
+			yield(RunEvent{}, fmt.Errorf("read run %s: %w", head.ID, err))
+			return
+		}
+		if !yield(RunEvent{Number: end, Kind: RunEnded, Run: r}, nil) {
+			return
+		}
+	}
+	yield(RunEvent{Number: end + 1, Kind: RunComplete}, nil)
 }

@@ -143,6 +143,7 @@ type Service struct {
 	Repositories Repositories
 	Agents       Agents
 
+	Runs      Runs
 	AgentRuns AgentRuns
 	Live      Live
 }
@@ -169,6 +170,7 @@ func New(cfg Config) *Service {
 		Repositories: Repositories{c},
 		Agents:       Agents{c},
 
+		Runs:      Runs{c},
 		AgentRuns: AgentRuns{c},
 		Live:      Live{c},
 	}

@@ -1,9 +1,11 @@
-// Package crewship is the face that speaks as Crewship does: its API of agents, their
-// runs and their logs (wire formats, sections 2 and 3).
+// Package crewship is the face that speaks as Crewship does: its API of deployments' runs
+// (wire formats, section 1), and that of agents, their runs and their logs (section 2).
 package crewship
 
 import (
 	"context"
+	"iter"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -17,9 +19,19 @@ const InternalToken = "X-Internal-Token"
 
 // Operations are those that the face calls.
 type Operations struct {
+	Runs      Runs
 	Agents    Agents
 	AgentRuns AgentRuns
 	Live      Live
+}
+
+// Runs are operations on the runs of deployments; see [service.Runs].
+type Runs interface {
+	Start(ctx context.Context, c service.Caller, in service.RunStart) (service.StartedRun, error)
+	List(ctx context.Context, c service.Caller, f service.RunFilter, p boathook.Page) (runs []boathook.Run, next string, err error)
+	Get(ctx context.Context, c service.Caller, id string) (boathook.Run, error)
+	Events(ctx context.Context, c service.Caller, id string, last int) (boathook.RunHead, iter.Seq2[service.RunEvent, error], error)
+	Cancel(ctx context.Context, c service.Caller, id string) (boathook.RunHead, error)
 }
 
 // Agents are operations on agents; see [service.Agents].
@@ -43,13 +55,23 @@ type Live interface {
 	Token(ctx context.Context, c service.Caller) (string, error)
 }
 
-type face struct{ Operations }
+type face struct {
+	Operations
+	log *slog.Logger
+}
 
-// New makes the routes.
-func New(o Operations) []httpjson.Face {
-	f := face{o}
-	const ok = http.StatusOK
+// New makes the routes. The paths below /v1 are in the style of all that are there, v1.
+func New(o Operations, v1 httpjson.Style, log *slog.Logger) []httpjson.Face {
+	f := face{o, log}
+	const ok, accepted = http.StatusOK, http.StatusAccepted
 	on := httpjson.On
+	runs := []httpjson.Route{
+		on("POST /v1/runs", "Runs.Start", f.startRun),
+		on("GET /v1/runs", "Runs.List", httpjson.Serve(ok, f.listRuns)),
+		on("GET /v1/runs/{run}", "Runs.Get", httpjson.Serve(ok, f.getRun)),
+		on("GET /v1/runs/{run}/events", "Runs.Events", f.runEvents),
+		on("POST /v1/runs/{run}/cancel", "Runs.Cancel", httpjson.Serve(accepted, f.cancelRun)),
+	}
 	agents := []httpjson.Route{
 		on("GET /api/v1/agents", "Agents.All", httpjson.Serve(ok, f.allAgents)),
 		on("GET /api/v1/agents/{agent}", "Agents.Find", httpjson.Serve(ok, f.findAgent)),
@@ -67,6 +89,7 @@ func New(o Operations) []httpjson.Face {
 		on("GET /api/v1/internal/agents/{agent}/webhook-secret", "Agents.InternalSecret", httpjson.Serve(ok, f.internalSecret)),
 	}
 	return []httpjson.Face{
+		{Style: v1, Routes: runs},
 		{Style: style, Routes: agents},
 		{Style: style, Routes: internal, InternalToken: InternalToken},
 	}

@@ -1,0 +1,116 @@
+package crewship
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"boathook/internal/api/httpjson"
+	"boathook/internal/boathook"
+	"boathook/internal/service"
+)
+
+// runView is a run with its input and output. An agent's run has the agent's id in place
+// of the deployment's.
+type runView struct {
+	ID           string               `json:"id"`
+	VersionID    string               `json:"version_id"`
+	DeploymentID string               `json:"deployment_id,omitempty"`
+	AgentID      string               `json:"agent_id,omitempty"`
+	Environment  boathook.Environment `json:"environment"`
+	Trigger      boathook.Trigger     `json:"trigger"`
+	Status       boathook.RunStatus   `json:"status"`
+	Input        json.RawMessage      `json:"input"`
+	InputMissing bool                 `json:"input_missing,omitempty"`
+	Output       json.RawMessage      `json:"output"`
+	ErrorMessage *string              `json:"error_message"`
+	CreatedAt    boathook.Time        `json:"created_at"`
+	StartedAt    boathook.Time        `json:"started_at"`
+	CompletedAt  boathook.Time        `json:"completed_at"`
+
+	Details *boathook.TriggerDetails `json:"trigger_details,omitempty"` // nil where the trigger said nothing
+	RetryOf string                   `json:"retry_of,omitempty"`
+}
+
+func viewRun(r boathook.Run) runView {
+	view := runView{
+		ID: r.ID, VersionID: r.VersionID, Environment: r.Environment, Trigger: r.Trigger, Status: r.Status,
+		Input: r.Input, InputMissing: r.Input == nil, Output: r.Output, ErrorMessage: httpjson.Nullable(r.Error),
+		CreatedAt: boathook.Time{Time: r.CreatedAt}, StartedAt: boathook.Time{Time: r.StartedAt}, CompletedAt: boathook.Time{Time: r.CompletedAt},
+		RetryOf: r.RetryOf,
+	}
+	if r.OfAgent() {
+		view.AgentID = r.SourceID
+	} else {
+		view.DeploymentID = r.SourceID
+	}
+	if !r.Details.IsZero() {
+		view.Details = &r.Details
+	}
+	return view
+}
+
+type runInput struct {
+	DeploymentID string                `json:"deployment_id"`
+	Input        json.RawMessage       `json:"input"`
+	Environment  *boathook.Environment `json:"environment"`
+}
+
+// startedView is the answer to a trigger.
+type startedView struct {
+	RunID         string             `json:"run_id"`
+	VersionID     string             `json:"version_id"`
+	VersionNumber int                `json:"version_number"`
+	Status        boathook.RunStatus `json:"status"`
+}
+
+func (f face) startRun(w http.ResponseWriter, c httpjson.Call) error {
+	var in runInput
+	if err := httpjson.Decode(w, c, httpjson.MaxBody, &in); err != nil {
+		return err
+	}
+	started, err := f.Runs.Start(c.Context(), c.Caller, service.RunStart{
+		DeploymentID: in.DeploymentID, Input: in.Input, Environment: in.Environment, IdempotencyKey: boathook.IdempotencyKeyOf(c.Header),
+	})
+	if err != nil {
+		return err
+	}
+	if started.Unrecorded {
+		w.Header().Set("Retry-After", "1")
+	}
+	return httpjson.Answer(w, http.StatusAccepted, startedView{started.ID, started.VersionID, started.VersionNumber, started.Status})
+}
+
+// runList is Crewship's own form of a list.
+type runList struct {
+	Runs       []runView `json:"runs"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+func (f face) listRuns(ctx context.Context, c httpjson.Call, _ httpjson.None) (runList, error) {
+	params := c.URL.Query()
+	filter := service.RunFilter{
+		DeploymentID: params.Get("deployment_id"), Environment: boathook.Environment(params.Get("environment")),
+		Status: boathook.RunStatus(params.Get("status")),
+	}
+	list, err := httpjson.Listed(c, viewRun, func(p boathook.Page) ([]boathook.Run, string, error) {
+		return f.Runs.List(ctx, c.Caller, filter, p)
+	})
+	return runList{list.Data, list.NextCursor}, err
+}
+
+func (f face) getRun(ctx context.Context, c httpjson.Call, _ httpjson.None) (runView, error) {
+	r, err := f.Runs.Get(ctx, c.Caller, c.PathValue("run"))
+	return viewRun(r), err
+}
+
+// runStatus names a run and tells its status.
+type runStatus struct {
+	RunID  string             `json:"run_id"`
+	Status boathook.RunStatus `json:"status"`
+}
+
+func (f face) cancelRun(ctx context.Context, c httpjson.Call, _ httpjson.None) (runStatus, error) {
+	head, err := f.Runs.Cancel(ctx, c.Caller, c.PathValue("run"))
+	return runStatus{head.ID, head.Status}, err
+}
