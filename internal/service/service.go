@@ -143,6 +143,7 @@ type Service struct {
 	Repositories Repositories
 	Agents       Agents
 
+	Events    Events
 	Runs      Runs
 	AgentRuns AgentRuns
 	Live      Live
@@ -170,6 +171,7 @@ func New(cfg Config) *Service {
 		Repositories: Repositories{c},
 		Agents:       Agents{c},
 
+		Events:    Events{c},
 		Runs:      Runs{c},
 		AgentRuns: AgentRuns{c},
 		Live:      Live{c},

@@ -1,0 +1,313 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"boathook/internal/boathook"
+	"boathook/internal/catalogue"
+	"boathook/internal/store"
+)
+
+// Events are what happens to sources, told by users.
+type Events struct{ *core }
+
+// Limits of what is published at once.
+const (
+	maxEvents  = 100
+	maxEventID = 100 // characters of an id that the caller chooses
+)
+
+// NewEvent is an event as it is given. The hash of its JSON is stored, to tell a repeat
+// from another event of the same id: its fields, their names and their order stay.
+type NewEvent struct {
+	ID          string               `json:"id"`     // empty: it gets one
+	Source      string               `json:"source"` // its id
+	Type        boathook.EventType   `json:"type"`
+	Environment boathook.Environment `json:"environment"` // empty: of none in particular
+	Data        json.RawMessage      `json:"data"`
+}
+
+// PublishedEvent is an event whose deliveries are durable.
+type PublishedEvent struct {
+	ID         string
+	Deliveries int
+}
+
+// publishing is an event on its way out.
+type publishing struct {
+	boathook.Event
+	published bool // before
+	sent      PublishedEvent
+}
+
+// pin is what may be published again: an event that has an id of its own, or all
+// others of a request that has an idempotency key.
+type pin struct {
+	store.EventPin
+	by     string // the field or header that says so
+	events []*publishing
+}
+
+// Publish checks all events before it publishes any, and gives them in their order when
+// all their deliveries are durable. What failed in between may be repeated: with an
+// id or an idempotency key, which may be empty, it makes no second delivery. An error
+// about an event names a field by its JSON Pointer from the request on, as in
+// "/events/0/type".
+func (k Events) Publish(ctx context.Context, c Caller, in []NewEvent, idempotencyKey string) ([]PublishedEvent, error) {
+	if err := c.May("Events.Publish"); err != nil {
+		return nil, err
+	}
+	events, ids, byKey, err := k.checkPublish(ctx, c, in, idempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.pin(ctx, ids); err != nil {
+		return nil, err // which has not used up the key
+	}
+	if err := k.pin(ctx, byKey); err != nil {
+		return nil, err
+	}
+	if err := k.send(ctx, events, slices.Concat(ids, byKey)); err != nil {
+		return nil, err
+	}
+	sent := make([]PublishedEvent, len(events))
+	for i, e := range events {
+		sent[i] = e.sent
+	}
+	return sent, nil
+}
+
+// checkPublish makes the events that are asked for, and their pins: of those that
+// have ids of their own, and of all others by the idempotency key.
+func (k *core) checkPublish(ctx context.Context, c Caller, inputs []NewEvent, key string) (events []*publishing, ids, byKey []*pin, err error) {
+	if len(inputs) == 0 || len(inputs) > maxEvents {
+		return nil, nil, nil, boathook.InvalidField("events", "must have 1 to %d events", maxEvents)
+	}
+	if err := boathook.CheckIdempotencyKey(key); err != nil {
+		return nil, nil, nil, err
+	}
+	now := k.cfg.Now()
+	sources := make(map[string]boathook.Source, 1)
+	seen := make(map[string]bool, len(inputs))
+	var keyed []*publishing
+	for i, input := range inputs {
+		at := "/events/" + strconv.Itoa(i)
+		if err := k.checkEvent(ctx, c, input, sources); err != nil {
+			return nil, nil, nil, located(at, err)
+		}
+		e := &publishing{Event: boathook.Event{
+			ID: input.ID, WorkspaceID: c.Workspace, SourceID: input.Source, Environment: input.Environment,
+			Type: input.Type, Time: now, Data: input.Data,
+		}}
+		switch {
+		case input.ID != "":
+			ids = append(ids, &pin{by: at + "/id", events: []*publishing{e}, EventPin: store.EventPin{
+				WorkspaceID: c.Workspace, ID: e.ID, Hash: hashOf(input), Time: now,
+			}})
+		case key != "":
+			e.ID = boathook.DeriveID(boathook.EventID, c.Workspace, key, strconv.Itoa(i))
+			keyed = append(keyed, e)
+		default:
+			e.ID = boathook.NewID(boathook.EventID)
+		}
+		if seen[e.ID] {
+			return nil, nil, nil, located(at, boathook.InvalidField("id", "is another event's in this request"))
+		}
+		seen[e.ID] = true
+		e.sent.ID = e.ID
+		events = append(events, e)
+	}
+	if len(keyed) > 0 {
+		byKey = []*pin{{by: boathook.IdempotencyKey, events: keyed, EventPin: store.EventPin{ // it is for the request as a whole
+			WorkspaceID: c.Workspace, ID: keyed[0].ID, Hash: hashOf(inputs), Time: now,
+		}}}
+	}
+	return events, ids, byKey, nil
+}
+
+// hashOf tells content from other content, whatever white space is in it.
+func hashOf(content any) [sha256.Size]byte {
+	text, err := boathook.EncodeJSON(content)
+	if err != nil {
+		panic(err) // it was decoded from JSON
+	}
+	return sha256.Sum256(text)
+}
+
+// checkEvent refuses what is not in its source's catalogue. Of its data, the
+// error's field is the JSON Pointer from the event on.
+func (k *core) checkEvent(ctx context.Context, c Caller, in NewEvent, sources map[string]boathook.Source) error {
+	if string(in.Data) == "null" {
+		return boathook.InvalidField("data", "must be an object, not null")
+	}
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{{"source", in.Source != ""}, {"type", in.Type != ""}, {"data", in.Data != nil}} {
+		if !f.given {
+			return boathook.InvalidField(f.name, "is required")
+		}
+	}
+	if in.Type.Own() {
+		return &boathook.Error{Kind: boathook.Forbidden, Field: "type",
+			Message: fmt.Sprintf("%q is told of by Boathook alone, so that receivers can trust it", in.Type)}
+	}
+	if in.Environment != "" {
+		if err := checkEnvironment(in.Environment); err != nil {
+			return err
+		}
+	}
+	if len(in.ID) > maxEventID || !boathook.Printable(in.ID) {
+		return boathook.InvalidField("id", "must have at most %d printable ASCII characters, without spaces", maxEventID)
+	}
+	if len(in.Data) > boathook.MaxEventData {
+		return &boathook.Error{Kind: boathook.TooLarge, Field: "data",
+			Message: fmt.Sprintf("is larger than %d KiB", boathook.MaxEventData>>10)}
+	}
+	if err := boathook.CheckJSON(in.Data); err != nil {
+		return boathook.InvalidField("data", "%s", err)
+	}
+	s, known := sources[in.Source]
+	if !known {
+		var err error
+		s, err = k.cfg.Store.Source(ctx, c.Workspace, in.Source)
+		if boathook.IsKind(err, boathook.NotFound) {
+			return &boathook.Error{Kind: boathook.NotFound, Field: "source", Message: "there is no such source: give the id of a deployment, agent, repository or app"}
+		}
+		if err != nil {
+			return err
+		}
+		sources[in.Source] = s
+	}
+	t, ok := catalogue.Lookup(s.Kind, in.Type)
+	if !ok {
+		return boathook.InvalidField("type", "%s", eventOf(s.Kind))
+	}
+	err := t.Validate(in.Data)
+	if invalid, ok := errors.AsType[*boathook.Error](err); ok {
+		if invalid.Field == "" {
+			return boathook.InvalidField("data", "%s", invalid.Message)
+		}
+		return boathook.InvalidField("/data"+invalid.Field, "%s", invalid.Message)
+	}
+	return err
+}
+
+// eventOf says which events of a kind of source can be published.
+func eventOf(kind boathook.SourceKind) string {
+	types := publishable(kind)
+	if len(types) == 0 {
+		return fmt.Sprintf("no event of this source can be published: its kind is %s, and Boathook alone tells of those", kind)
+	}
+	return fmt.Sprintf("must be one of %s: the source's kind is %s", oneOf(types), kind)
+}
+
+// publishable are the events of a kind of source that others tell of.
+func publishable(kind boathook.SourceKind) []boathook.EventType {
+	return slices.DeleteFunc(slices.Clone(boathook.EventTypes[kind]), boathook.EventType.Own)
+}
+
+// located makes an error about a field of an event one about its place in the
+// request, by its JSON Pointer.
+func located(at string, err error) error {
+	e, ok := errors.AsType[*boathook.Error](err)
+	if !ok || e.Field == "" {
+		return err
+	}
+	return &boathook.Error{Kind: e.Kind, Field: at + "/" + strings.TrimPrefix(e.Field, "/"), Message: e.Message}
+}
+
+// parallel is how many calls of the store are under way at once.
+const parallel = 8
+
+// pin finds out which events were published before, and when they happened.
+func (k *core) pin(ctx context.Context, pins []*pin) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, p := range pins {
+		group.Go(func() (err error) {
+			p.EventPin, err = k.cfg.Store.PinEvent(ctx, p.EventPin)
+			if boathook.IsKind(err, boathook.Conflict) {
+				return &boathook.Error{Kind: boathook.Conflict, Field: p.by, Message: "was used with other content"}
+			}
+			for _, e := range p.events {
+				e.Time, e.published = p.Time, p.Published
+			}
+			for i, n := range p.Deliveries {
+				p.events[i].sent.Deliveries = n
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// send publishes what was not published before.
+func (k *core) send(ctx context.Context, events []*publishing, pins []*pin) error {
+	var unsent []*publishing
+	var plain []boathook.Event
+	for _, e := range events {
+		if !e.published {
+			unsent, plain = append(unsent, e), append(plain, e.Event)
+		}
+	}
+	if len(plain) == 0 {
+		return nil
+	}
+	deliveries, err := k.cfg.Publish.PublishAll(ctx, plain...)
+	if err != nil {
+		return err
+	}
+	for i, e := range unsent {
+		e.sent.Deliveries = deliveries[i]
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, p := range pins {
+		if p.Published {
+			continue
+		}
+		counts := make([]int, len(p.events))
+		for i, e := range p.events {
+			counts[i] = e.sent.Deliveries
+		}
+		group.Go(func() error { return k.cfg.Store.MarkEventPublished(ctx, p.WorkspaceID, p.ID, counts) })
+	}
+	if err := group.Wait(); err != nil {
+		// They are on their way, and that is what was asked for. A repeat sends
+		// them once more, under the same ids.
+		k.cfg.Log.WarnContext(ctx, "events published without a mark", "events", len(unsent), "error", err)
+	}
+	return nil
+}
+
+// EventType is a type of event that a kind of source can tell.
+type EventType struct {
+	Name        boathook.EventType
+	Source      boathook.SourceKind
+	Publishable bool            // others are Boathook's own
+	Schema      json.RawMessage // of its data, as JSON Schema
+	Example     json.RawMessage // of its data
+}
+
+// Types gives the catalogue whole: it is short.
+func (k Events) Types(_ context.Context, c Caller) ([]EventType, error) {
+	if err := c.May("Events.Types"); err != nil {
+		return nil, err
+	}
+	all := catalogue.All()
+	types := make([]EventType, len(all))
+	for i, t := range all {
+		types[i] = EventType{t.Name, t.Source, !t.Name.Own(), t.Schema, t.Example}
+	}
+	return types, nil
+}
