@@ -37,6 +37,9 @@ var tools = []string{
 	"internal/metrics", "internal/paths", "internal/preset", "internal/seal", "internal/signature", libraries,
 }
 
+// face is what a face imports: no store, no queue.
+var face = []string{"internal/api/httpjson", "internal/boathook", "internal/service"}
+
 // contracts are what a service knows of where things are kept and queued.
 var contracts = []string{"internal/store", "internal/queue"}
 
@@ -87,8 +90,9 @@ var layout = []row{
 	{"internal/live/wstoken", []string{"internal/boathook"}},
 
 	// Faces.
-	{"internal/manage", and(tools, contracts, []string{"internal/api/crewship", "internal/api/httpjson", "internal/api/openapi", "internal/run", "internal/service"})},
-	{"internal/api/crewship", []string{"internal/api/httpjson", "internal/boathook", "internal/service"}},
+	{"internal/manage", and(tools, contracts, []string{"internal/api/...", "internal/run", "internal/service"})},
+	{"internal/api/native", face},
+	{"internal/api/crewship", face},
 	{"internal/api/httpjson", []string{"internal/api/openapi", "internal/boathook", "internal/service"}},
 	{"internal/api/openapi", nil},
 

@@ -19,6 +19,7 @@ import (
 
 	"boathook/internal/api/crewship"
 	"boathook/internal/api/httpjson"
+	"boathook/internal/api/native"
 	"boathook/internal/api/openapi"
 	"boathook/internal/boathook"
 	"boathook/internal/paths"
@@ -96,7 +97,7 @@ func (h *Handler) callerOf(r *http.Request, face httpjson.Face) (service.Caller,
 	return h.service.Callers.Find(r.Context(), tokenOf(r, face.Style.Basic))
 }
 
-var ownStyle = httpjson.Style{StrictQuery: true, WriteError: writeError}
+var ownStyle = native.Style
 
 // styleOf is the style of a path that has no route.
 func styleOf(path string) httpjson.Style {
@@ -124,23 +125,6 @@ func (h *Handler) faces() []httpjson.Face {
 	on := httpjson.On
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
 	own := []httpjson.Route{
-		on("GET /v1/me", "Workspaces.Mine", httpjson.Serve(ok, h.me)),
-		on("POST /v1/workspaces", "Workspaces.Create", httpjson.Serve(created, h.createWorkspace)),
-		on("GET /v1/workspaces", "Workspaces.List", httpjson.Serve(ok, h.listWorkspaces)),
-		on("GET /v1/workspaces/{workspace}", "Workspaces.Get", httpjson.Serve(ok, h.getWorkspace)),
-		on("DELETE /v1/workspaces/{workspace}", "Workspaces.Delete", httpjson.Serve(gone, h.deleteWorkspace)),
-		on("POST /v1/workspaces/{workspace}/tokens", "Workspaces.CreateToken", httpjson.Serve(created, h.createTokenOf)),
-
-		on("POST /v1/tokens", "Tokens.Create", httpjson.Serve(created, h.createToken)),
-		on("GET /v1/tokens", "Tokens.List", httpjson.Serve(ok, h.listTokens)),
-		on("GET /v1/tokens/{token}", "Tokens.Get", httpjson.Serve(ok, h.getToken)),
-		on("DELETE /v1/tokens/{token}", "Tokens.Delete", httpjson.Serve(gone, h.deleteToken)),
-
-		on("POST /v1/deployments", "Deployments.Create", httpjson.Serve(created, h.createDeployment)),
-		on("GET /v1/deployments", "Deployments.List", httpjson.Serve(ok, h.listDeployments)),
-		on("GET "+deployment, "Deployments.Get", httpjson.Serve(ok, h.getDeployment)),
-		on("PATCH "+deployment, "Deployments.Rename", httpjson.Serve(ok, h.changeDeployment)),
-		on("DELETE "+deployment, "Deployments.Delete", httpjson.Serve(gone, h.deleteDeployment)),
 
 		on("POST "+deployment+"/versions", "Versions.Create", httpjson.Serve(created, h.createVersion)),
 		on("GET "+deployment+"/versions", "Versions.List", httpjson.Serve(ok, h.listVersions)),
@@ -154,12 +138,6 @@ func (h *Handler) faces() []httpjson.Face {
 		on("POST "+incoming+"/rotate", "Incoming.Rotate", httpjson.Serve(ok, h.rotateIncoming)),
 		on("GET "+incoming+"/requests", "Incoming.Requests", httpjson.Serve(ok, h.listRequests)),
 
-		on("POST /v1/crews", "Crews.Create", httpjson.Serve(created, h.createCrew)),
-		on("GET /v1/crews", "Crews.List", httpjson.Serve(ok, h.listCrews)),
-		on("GET "+crew, "Crews.Get", httpjson.Serve(ok, h.getCrew)),
-		on("PATCH "+crew, "Crews.Rename", httpjson.Serve(ok, h.changeCrew)),
-		on("DELETE "+crew, "Crews.Delete", httpjson.Serve(gone, h.deleteCrew)),
-
 		on("POST "+crew+"/agents", "Agents.Create", httpjson.Serve(created, h.createAgent)),
 		on("GET "+crew+"/agents", "Agents.List", httpjson.Serve(ok, h.listAgents)),
 		on("GET "+agent, "Agents.Get", httpjson.Serve(ok, h.getAgent)),
@@ -168,16 +146,8 @@ func (h *Handler) faces() []httpjson.Face {
 		on("GET "+agent+"/requests", "Agents.Requests", httpjson.Serve(ok, h.listAgentRequests)),
 		on("GET "+agent+"/webhook-secret", "Agents.Secret", httpjson.Serve(ok, h.showAgentSecret)),
 
-		on("POST /v1/repositories", "Repositories.Create", httpjson.Serve(created, h.createRepository)),
-		on("GET /v1/repositories", "Repositories.List", httpjson.Serve(ok, h.listRepositories)),
-		on("GET "+repository, "Repositories.Get", httpjson.Serve(ok, h.getRepository)),
-		on("DELETE "+repository, "Repositories.Delete", httpjson.Serve(gone, h.deleteRepository)),
-
 		on("POST /v1/events", "Events.Publish", h.publishEvents),
 		on("GET /v1/event-types", "Events.Types", httpjson.Serve(ok, h.listEventTypes)),
-
-		on("GET /v1/admin/redrive", "Queues.List", httpjson.Serve(ok, h.listQueues)),
-		on("POST /v1/admin/redrive", "Queues.Redrive", httpjson.Serve(accepted, h.redrive)),
 
 		on("GET /v1/deliveries/{delivery}", "Deliveries.Get", httpjson.Serve(ok, h.getDelivery)),
 		on("POST /v1/deliveries/{delivery}/resend", "Deliveries.Resend", httpjson.Serve(accepted, h.resendDelivery)),
@@ -229,10 +199,12 @@ func (h *Handler) faces() []httpjson.Face {
 		on("GET "+webhook+"/deliveries", "AppWebhooks.Deliveries", httpjson.Serve(ok, h.listAppDeliveries)),
 		on("POST "+webhook+"/deliveries/{delivery}/resend", "AppWebhooks.Resend", httpjson.Serve(accepted, h.resendAppDelivery)),
 	}
-	faces := crewship.New(crewship.Operations{
-		Runs: h.service.Runs, Agents: h.service.Agents, AgentRuns: h.service.AgentRuns, Live: h.service.Live,
-	}, ownStyle, h.cfg.Log)
-	return append(faces, httpjson.Face{Style: ownStyle, Routes: own}, httpjson.Face{Style: shipwayStyle, Routes: hooks}, httpjson.Face{Style: capawesomeStyle, Routes: apps})
+	s := h.service
+	faces := crewship.New(crewship.Operations{Runs: s.Runs, Agents: s.Agents, AgentRuns: s.AgentRuns, Live: s.Live}, ownStyle, h.cfg.Log)
+	return append(faces, native.New(native.Operations{
+		Workspaces: s.Workspaces, Tokens: s.Tokens, Queues: s.Queues,
+		Deployments: s.Deployments, Crews: s.Crews, Repositories: s.Repositories,
+	}), httpjson.Face{Style: ownStyle, Routes: own}, httpjson.Face{Style: shipwayStyle, Routes: hooks}, httpjson.Face{Style: capawesomeStyle, Routes: apps})
 }
 
 // ServeHTTP implements [http.Handler].
@@ -279,17 +251,4 @@ func requestID(r *http.Request) string {
 
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, s httpjson.Style, err error) {
 	httpjson.Fail(w, r, s, h.cfg.Log, err)
-}
-
-type errorBody struct {
-	Code      string `json:"code"`
-	Message   string `json:"message"`
-	Field     string `json:"field,omitempty"`
-	RequestID string `json:"request_id"`
-}
-
-func writeError(w http.ResponseWriter, status int, code, field, message string) {
-	httpjson.WriteError(w, status, map[string]errorBody{
-		"error": {code, message, field, w.Header().Get(httpjson.RequestIDHeader)},
-	})
 }

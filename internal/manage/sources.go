@@ -3,7 +3,6 @@ package manage
 import (
 	"context"
 
-	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 )
 
@@ -82,42 +81,6 @@ func refTo(sourceID string) sourceRef {
 		return sourceRef{AppID: sourceID}
 	}
 	return sourceRef{DeploymentID: sourceID}
-}
-
-type repositoryView struct {
-	ID        string        `json:"id"`
-	Owner     string        `json:"owner"`
-	Name      string        `json:"name"`
-	CreatedAt boathook.Time `json:"created_at"`
-}
-
-func viewRepository(s boathook.Source) repositoryView {
-	return repositoryView{s.ID, s.Owner, s.Name, boathook.Time{Time: s.CreatedAt}}
-}
-
-type repositoryInput struct {
-	Owner string `json:"owner"`
-	Name  string `json:"name"`
-}
-
-func (h *Handler) createRepository(ctx context.Context, c call, in repositoryInput) (repositoryView, error) {
-	s, err := h.service.Repositories.Create(ctx, c.Caller, in.Owner, in.Name)
-	return viewRepository(s), err
-}
-
-func (h *Handler) listRepositories(ctx context.Context, c call, _ httpjson.None) (httpjson.List[repositoryView], error) {
-	return httpjson.Listed(c, viewRepository, func(p boathook.Page) ([]boathook.Source, string, error) {
-		return h.service.Repositories.List(ctx, c.Caller, p)
-	})
-}
-
-func (h *Handler) getRepository(ctx context.Context, c call, _ httpjson.None) (repositoryView, error) {
-	s, err := h.service.Repositories.Get(ctx, c.Caller, c.PathValue("repository"))
-	return viewRepository(s), err
-}
-
-func (h *Handler) deleteRepository(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
-	return httpjson.None{}, h.service.Repositories.Delete(ctx, c.Caller, c.PathValue("repository"))
 }
 
 // deleteSource removes a source if its id is of a kind. One that was deleted by

@@ -1,4 +1,4 @@
-package manage
+package native
 
 import (
 	"context"
@@ -7,6 +7,12 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/service"
 )
+
+// Queues are described with [service.Queues].
+type Queues interface {
+	List(ctx context.Context, c service.Caller) ([]service.Queue, error)
+	Redrive(ctx context.Context, c service.Caller, name string) (service.Queue, error)
+}
 
 type queueView struct {
 	Queue string    `json:"queue"`
@@ -38,8 +44,8 @@ func viewQueue(q service.Queue) queueView {
 	return view
 }
 
-func (h *Handler) listQueues(ctx context.Context, c call, _ httpjson.None) (httpjson.List[queueView], error) {
-	queues, err := h.service.Queues.List(ctx, c.Caller)
+func (f face) listQueues(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[queueView], error) {
+	queues, err := f.Queues.List(ctx, c.Caller)
 	return httpjson.ViewList(queues, "", viewQueue), err
 }
 
@@ -47,7 +53,7 @@ type redrive struct {
 	Queue string `json:"queue"`
 }
 
-func (h *Handler) redrive(ctx context.Context, c call, in redrive) (queueView, error) {
-	q, err := h.service.Queues.Redrive(ctx, c.Caller, in.Queue)
+func (f face) redrive(ctx context.Context, c httpjson.Call, in redrive) (queueView, error) {
+	q, err := f.Queues.Redrive(ctx, c.Caller, in.Queue)
 	return viewQueue(q), err
 }
