@@ -83,7 +83,7 @@ var layout = []row{
 	{"internal/run/target/targettest", []string{sdk}},
 	{"internal/delivery", and(tools, contracts)},
 	{"internal/sweep", and(tools, contracts)},
-	{"internal/service", and(tools, contracts, []string{"internal/run", "internal/live/wstoken"})},
+	{"internal/service", and(tools, contracts, []string{"internal/delivery", "internal/run", "internal/live/wstoken"})},
 	{"internal/live", and(tools, contracts, []string{"internal/live/wstoken"})},
 	{"internal/live/apigateway", []string{"internal/boathook", "internal/egress", sdk}},
 	{"internal/live/websocket", []string{"internal/boathook", libraries}},
@@ -93,6 +93,8 @@ var layout = []row{
 	{"internal/manage", and(tools, contracts, []string{"internal/api/...", "internal/run", "internal/service"})},
 	{"internal/api/native", face},
 	{"internal/api/crewship", face},
+	{"internal/api/capawesome", face},
+	{"internal/api/shipway", face},
 	{"internal/api/httpjson", []string{"internal/api/openapi", "internal/boathook", "internal/service"}},
 	{"internal/api/openapi", nil},
 

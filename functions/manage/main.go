@@ -48,7 +48,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Store:   store,
 		Runs:    &run.Starter{Store: store, Queue: c.RunsQueue(client), Now: time.Now, Log: slog.Default()},
 		Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
-		Retries: c.RetriesQueue(client),
+		Resend:  &delivery.Resender{Store: store, Retries: c.RetriesQueue(client), Now: time.Now},
 		Queues:  c.Redrivers(client),
 		Seal:    c.Sealer(sdk, store),
 

@@ -56,6 +56,7 @@ type Error struct {
 	Kind    Kind
 	Field   string // the JSON field or parameter at fault, if one is
 	Message string // a sentence fragment that names the limit or the remedy
+	Absent  string // of a [NotFound] error: what there is none of, as in "app"; may be empty
 
 	// RetryAfter is when it makes sense to try again, of a [Limited] error.
 	RetryAfter time.Duration

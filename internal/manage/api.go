@@ -17,10 +17,12 @@ import (
 	"slices"
 	"strings"
 
+	"boathook/internal/api/capawesome"
 	"boathook/internal/api/crewship"
 	"boathook/internal/api/httpjson"
 	"boathook/internal/api/native"
 	"boathook/internal/api/openapi"
+	"boathook/internal/api/shipway"
 	"boathook/internal/boathook"
 	"boathook/internal/paths"
 	"boathook/internal/service"
@@ -40,6 +42,7 @@ type Handler struct {
 	cfg     Config
 	mux     *http.ServeMux
 	service *service.Service
+	all     []httpjson.Face
 }
 
 // New makes the API.
@@ -58,7 +61,8 @@ func New(cfg Config) *Handler {
 		})
 	}
 	h.mux.HandleFunc("GET /{$}", h.root)
-	for _, face := range h.faces() {
+	h.all = h.faces()
+	for _, face := range h.all {
 		for _, route := range face.Routes {
 			method, path, _ := strings.Cut(route.Pattern, " ")
 			for _, prefix := range append([]string{""}, face.Style.Prefixes...) {
@@ -100,10 +104,10 @@ func (h *Handler) callerOf(r *http.Request, face httpjson.Face) (service.Caller,
 var ownStyle = native.Style
 
 // styleOf is the style of a path that has no route.
-func styleOf(path string) httpjson.Style {
-	for _, s := range []httpjson.Style{shipwayStyle, capawesomeStyle} {
-		if slices.ContainsFunc(s.Below, func(prefix string) bool { return strings.HasPrefix(path+"/", prefix) }) {
-			return s
+func (h *Handler) styleOf(path string) httpjson.Style {
+	for _, face := range h.all {
+		if slices.ContainsFunc(face.Style.Below, func(prefix string) bool { return strings.HasPrefix(path+"/", prefix) }) {
+			return face.Style
 		}
 	}
 	return ownStyle
@@ -119,8 +123,6 @@ func (h *Handler) faces() []httpjson.Face {
 		agent      = crew + "/agents/{agent}"
 		repository = "/v1/repositories/{repository}"
 		app        = "/v1/apps/{app}"
-		hook       = "/repos/{owner}/{repo}/hooks/{hook}"
-		webhook    = "/v1/apps/{app}/webhooks/{webhook}"
 	)
 	on := httpjson.On
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
@@ -166,45 +168,17 @@ func (h *Handler) faces() []httpjson.Face {
 			on("GET "+outgoing+"/deliveries", "Deliveries.List", httpjson.Serve(ok, h.listDeliveries)),
 		)
 	}
-	hooks := []httpjson.Route{
-		on("GET /repos/{owner}/{repo}", "Repositories.Find", httpjson.Serve(ok, h.getHookRepository)),
-		on("GET /repos/{owner}/{repo}/hooks", "Hooks.List", h.listHooks),
-		on("POST /repos/{owner}/{repo}/hooks", "Hooks.Create", httpjson.Serve(created, h.createHook)),
-		on("GET "+hook, "Hooks.Get", httpjson.Serve(ok, h.getHook)),
-		on("PATCH "+hook, "Hooks.Change", httpjson.Serve(ok, h.changeHook)),
-		on("DELETE "+hook, "Hooks.Delete", httpjson.Serve(gone, h.deleteHook)),
-		on("GET "+hook+"/config", "Hooks.Get", httpjson.Serve(ok, h.getHookConfig)),
-		on("PATCH "+hook+"/config", "Hooks.Change", httpjson.Serve(ok, h.changeHookConfig)),
-		on("POST "+hook+"/pings", "Hooks.Ping", httpjson.Serve(gone, h.pingHook)),
-		on("POST "+hook+"/tests", "Hooks.Test", httpjson.Serve(gone, h.testHook)),
-		on("GET "+hook+"/deliveries", "Hooks.Deliveries", h.listHookDeliveries),
-		on("GET "+hook+"/deliveries/{delivery}", "Hooks.Delivery", httpjson.Serve(ok, h.getHookDelivery)),
-		on("POST "+hook+"/deliveries/{delivery}/attempts", "Hooks.Redeliver", httpjson.Serve(accepted, h.redeliverHook)),
-	}
-	apps := []httpjson.Route{
-		on("GET /v1/users/me", "Tokens.Mine", httpjson.Serve(ok, h.appUser)),
-
-		on("POST /v1/apps", "Apps.Create", httpjson.Serve(created, h.createApp)),
-		on("GET /v1/apps", "Apps.List", httpjson.Serve(ok, h.listApps)),
-		on("GET "+app, "Apps.Get", httpjson.Serve(ok, h.getApp)),
-		on("PATCH "+app, "Apps.Change", httpjson.Serve(ok, h.changeApp)),
-		on("DELETE "+app, "Apps.Delete", httpjson.Serve(gone, h.deleteApp)),
-
-		on("GET /v1/apps/{app}/webhooks", "AppWebhooks.List", httpjson.Serve(ok, h.listAppWebhooks)),
-		on("POST /v1/apps/{app}/webhooks", "AppWebhooks.Create", httpjson.Serve(created, h.createAppWebhook)),
-		on("GET "+webhook, "AppWebhooks.Get", httpjson.Serve(ok, h.getAppWebhook)),
-		on("PATCH "+webhook, "AppWebhooks.Change", httpjson.Serve(ok, h.changeAppWebhook)),
-		on("DELETE "+webhook, "AppWebhooks.Delete", httpjson.Serve(gone, h.deleteAppWebhook)),
-		on("POST "+webhook+"/test", "AppWebhooks.Test", httpjson.Serve(accepted, h.testAppWebhook)),
-		on("GET "+webhook+"/deliveries", "AppWebhooks.Deliveries", httpjson.Serve(ok, h.listAppDeliveries)),
-		on("POST "+webhook+"/deliveries/{delivery}/resend", "AppWebhooks.Resend", httpjson.Serve(accepted, h.resendAppDelivery)),
-	}
 	s := h.service
 	faces := crewship.New(crewship.Operations{Runs: s.Runs, Agents: s.Agents, AgentRuns: s.AgentRuns, Live: s.Live}, ownStyle, h.cfg.Log)
-	return append(faces, native.New(native.Operations{
-		Workspaces: s.Workspaces, Tokens: s.Tokens, Queues: s.Queues,
-		Deployments: s.Deployments, Crews: s.Crews, Repositories: s.Repositories,
-	}), httpjson.Face{Style: ownStyle, Routes: own}, httpjson.Face{Style: shipwayStyle, Routes: hooks}, httpjson.Face{Style: capawesomeStyle, Routes: apps})
+	return append(faces,
+		native.New(native.Operations{
+			Workspaces: s.Workspaces, Tokens: s.Tokens, Queues: s.Queues,
+			Deployments: s.Deployments, Crews: s.Crews, Repositories: s.Repositories,
+		}),
+		httpjson.Face{Style: ownStyle, Routes: own},
+		shipway.New(shipway.Operations{Repositories: s.Repositories, Hooks: s.Hooks}),
+		capawesome.New(capawesome.Operations{Apps: s.Apps, Webhooks: s.AppWebhooks, Tokens: s.Tokens}, h.cfg.Now),
+	)
 }
 
 // ServeHTTP implements [http.Handler].
@@ -223,7 +197,7 @@ func (h *Handler) serveClean(w http.ResponseWriter, r *http.Request) {
 	// in plain text.
 	said := statusOnly{ResponseWriter: w}
 	fallback.ServeHTTP(&said, r)
-	style := styleOf(r.URL.Path)
+	style := h.styleOf(r.URL.Path)
 	if said.status == http.StatusMethodNotAllowed {
 		style.WriteError(w, said.status, "method_not_allowed", "", "this path does not take the method "+r.Method)
 		return

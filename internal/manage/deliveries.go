@@ -1,20 +1,12 @@
 package manage
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"maps"
 	"net/http"
-	"slices"
-	"strings"
-	"time"
 
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
-	"boathook/internal/dialect"
-	"boathook/internal/queue"
-	"boathook/internal/store"
+	"boathook/internal/service"
 )
 
 type deliveryView struct {
@@ -99,49 +91,21 @@ func viewAttempt(a boathook.Attempt) attemptView {
 		CutAt: boathook.Time{Time: a.CutAt},
 	}
 	if r := a.Response; r != nil {
-		body := strings.ToValidUTF8(string(r.Body), "\uFFFD")
-		view.ResponseStatus, view.ResponseHeaders = &r.Status, joined(r.Headers)
+		body := httpjson.BodyText(r)
+		view.ResponseStatus, view.ResponseHeaders = &r.Status, boathook.JoinedHeaders(r.Headers)
 		view.ResponseBody, view.ResponseTruncated = &body, r.Truncated
 		view.MessageID = httpjson.Nullable(r.MessageID)
 	}
 	return view
 }
 
-// joined has one value for each name, as HTTP allows to write several.
-func joined(h http.Header) map[string]string {
-	m := make(map[string]string, len(h))
-	for name, values := range h {
-		m[name] = strings.Join(values, ", ")
-	}
-	return m
-}
-
-var errNoDelivery = boathook.Errorf(boathook.NotFound, "there is no such delivery")
-
-// deliveryID is the one that the path names.
-func deliveryID(c call) (boathook.DeliveryID, error) {
-	id, err := boathook.ParseDeliveryID(c.PathValue("delivery"))
-	if err != nil {
-		return id, noSuch("delivery", c.PathValue("delivery"))
-	}
-	return id, nil
-}
-
-func (h *Handler) getDelivery(ctx context.Context, c call, _ httpjson.None) (deliveryDetail, error) {
-	id, err := deliveryID(c)
-	if err != nil {
-		return deliveryDetail{}, err
-	}
-	d, attempts, err := h.cfg.Store.Attempts(ctx, c.Workspace, id)
-	if err != nil {
-		return deliveryDetail{}, missing("delivery", c.PathValue("delivery"), err)
-	}
+func viewDetail(d service.DeliveryDetail) deliveryDetail {
 	detail := deliveryDetail{
-		deliveryView: viewDelivery(d),
-		Request:      requestView{Method: http.MethodPost, Body: string(d.Body), BodyMissing: len(d.Body) == 0},
-		Attempts:     make([]attemptView, len(attempts)),
+		deliveryView: viewDelivery(d.Delivery),
+		Request:      requestView{Method: http.MethodPost, Headers: d.Headers, Body: string(d.Body), BodyMissing: len(d.Body) == 0},
+		Attempts:     make([]attemptView, len(d.Attempts)),
 	}
-	for i, a := range attempts {
+	for i, a := range d.Attempts {
 		detail.Attempts[i] = viewAttempt(a)
 		// The last attempt's: the webhook's may be another by now.
 		detail.Request.URL, detail.Request.Destination = httpjson.Nullable(a.URL), viewDestination(a.Destination)
@@ -149,104 +113,23 @@ func (h *Handler) getDelivery(ctx context.Context, c call, _ httpjson.None) (del
 	if detail.Request.Destination != nil {
 		detail.Request.Method = "SendMessage" // the action of Amazon SQS
 	}
-	w, err := h.cfg.Store.Outgoing(ctx, d.SourceID, d.WebhookID)
-	if boathook.IsKind(err, boathook.NotFound) {
-		return detail, nil
-	}
-	if err != nil {
-		return deliveryDetail{}, err
-	}
-	if len(attempts) > 0 {
-		detail.Request.Headers, err = sentHeaders(w, d, attempts[len(attempts)-1])
-	}
-	return detail, err
+	return detail
 }
 
-// sentHeaders recomputes the headers of an attempt, of which only the time and
-// the signature are kept.
-func sentHeaders(w boathook.OutgoingWebhook, d boathook.Delivery, a boathook.Attempt) (map[string]string, error) {
-	name := cmp.Or(d.Dialect, w.Dialect)
-	speaks, ok := dialect.Lookup(name)
-	if !ok {
-		return nil, fmt.Errorf("delivery %s has the unknown dialect %q", d.ID, name)
-	}
-	headers := boathook.ShownHeaders(w)
-	m := dialect.Message{DeliveryID: d.ID, EventType: d.EventType, SentAt: a.SentAt, Body: d.Body}
-	maps.Copy(headers, joined(speaks.Header(m, a.Signature)))
-	return headers, nil
+func (h *Handler) getDelivery(ctx context.Context, c call, _ httpjson.None) (deliveryDetail, error) {
+	d, err := h.service.Deliveries.Get(ctx, c.Caller, c.PathValue("delivery"))
+	return viewDetail(d), err
 }
 
 func (h *Handler) listDeliveries(ctx context.Context, c call, _ httpjson.None) (httpjson.List[deliveryView], error) {
-	s, w, err := h.outgoing(ctx, c)
-	if err != nil {
-		return httpjson.List[deliveryView]{}, err
-	}
-	p, err := c.Page()
-	if err != nil {
-		return httpjson.List[deliveryView]{}, err
-	}
 	params := c.URL.Query()
-	q := store.DeliveryQuery{
-		WorkspaceID: c.Workspace, WebhookID: w.ID, Page: p,
-		EventType: boathook.EventType(params.Get("event")),
-	}
-	if status := boathook.DeliveryStatus(params.Get("status")); status != "" {
-		if !status.Valid() {
-			return httpjson.List[deliveryView]{}, boathook.InvalidField("status", "must be %s, %s, %s or %s",
-				boathook.DeliverySucceeded, boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled)
-		}
-		q.Statuses = []boathook.DeliveryStatus{status}
-	}
-	if q.EventType != "" && !slices.Contains(boathook.EventTypes[s.Kind], q.EventType) {
-		return httpjson.List[deliveryView]{}, boathook.InvalidField("event", "a %s has no event %q", s.Kind, q.EventType)
-	}
-	deliveries, next, err := h.cfg.Store.Deliveries(ctx, q)
-	return httpjson.ViewList(deliveries, next, viewDelivery), err
+	only := service.DeliveryFilter{Status: boathook.DeliveryStatus(params.Get("status")), Event: boathook.EventType(params.Get("event"))}
+	return httpjson.Listed(c, viewDelivery, func(p boathook.Page) ([]boathook.Delivery, string, error) {
+		return h.service.Deliveries.List(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"), only, p)
+	})
 }
 
 func (h *Handler) resendDelivery(ctx context.Context, c call, _ httpjson.None) (queued, error) {
-	id, err := deliveryID(c)
-	if err != nil {
-		return queued{}, err
-	}
-	d, err := h.cfg.Store.Delivery(ctx, c.Workspace, id)
-	if err != nil {
-		return queued{}, missing("delivery", c.PathValue("delivery"), err)
-	}
-	w, err := h.cfg.Store.Outgoing(ctx, d.SourceID, d.WebhookID)
-	if boathook.IsKind(err, boathook.NotFound) {
-		return queued{}, boathook.Errorf(boathook.Conflict, "the delivery's webhook is deleted")
-	}
-	if err != nil {
-		return queued{}, err
-	}
-	return queued{d.ID.String()}, h.resend(ctx, w, d)
-}
-
-// resend queues one more attempt, with which the retry schedule starts again.
-// While the delivery is being retried, it only comes sooner: a queued attempt
-// of the same number finds itself made.
-func (h *Handler) resend(ctx context.Context, w boathook.OutgoingWebhook, d boathook.Delivery) error {
-	if !w.Enabled {
-		return errDisabled
-	}
-	m, err := queue.EncodeDelivery(resend(w, d, h.cfg.Now()))
-	if err != nil {
-		return err
-	}
-	if err := h.cfg.Retries.Send(ctx, m); err != nil {
-		return fmt.Errorf("queue a resend of %s: %w", d.ID, err)
-	}
-	return nil
-}
-
-// resend is one more attempt of a delivery, with which its retry schedule starts
-// again. One that has waited for its first counts as postponed until now, so that
-// the message that it waits with finds it made; but not past a rate limit.
-func resend(w boathook.OutgoingWebhook, d boathook.Delivery, now time.Time) queue.Delivery {
-	r := queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1}
-	if d.Attempts == 0 && w.RateLimit == 0 {
-		r.NotBefore = now
-	}
-	return r
+	id, err := h.service.Deliveries.Resend(ctx, c.Caller, c.PathValue("delivery"))
+	return queued{id.String()}, err
 }

@@ -14,6 +14,7 @@ import (
 
 	"boathook/internal/api/crewship"
 	"boathook/internal/boathook"
+	"boathook/internal/delivery"
 	"boathook/internal/manage"
 	"boathook/internal/service"
 	"boathook/internal/store"
@@ -209,6 +210,7 @@ func TestALookUpThatFailsHasNotFoundNothing(t *testing.T) {
 	a := newAPI(t)
 	part := &partly{Store: a.store}
 	a.config.Store = part
+	a.config.Resend = &delivery.Resender{Store: part, Retries: a.retries, Now: a.clock.Now}
 	a.handler = manage.New(a.config)
 	deployment := a.deployment()
 	a.version(deployment, "production")

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/delivery"
 	"boathook/internal/manage"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
@@ -63,7 +64,7 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 		queues[name] = a.queues[name]
 	}
 	a.config = manage.Config{Config: service.Config{
-		Store: s, Runs: a.runs, Publish: a.publish, Retries: a.retries, Queues: queues, Seal: sealer{},
+		Store: s, Runs: a.runs, Publish: a.publish, Queues: queues, Seal: sealer{},
 		AdminToken:    func(context.Context) (string, error) { return stackToken, nil },
 		InternalToken: func(context.Context) (string, error) { return internalToken, nil },
 		Workspace:     "ws_local",
@@ -94,6 +95,7 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 	for _, f := range change {
 		f(&a.config)
 	}
+	a.config.Resend = &delivery.Resender{Store: a.config.Store, Retries: a.retries, Now: c.Now}
 	a.handler = manage.New(a.config)
 	if err := service.New(a.config.Config).Callers.EnsureWorkspace(t.Context()); err != nil {
 		t.Fatal(err)

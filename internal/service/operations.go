@@ -104,16 +104,18 @@ var leastRoles = map[Operation]boathook.Role{
 
 	"Repositories.Find": boathook.Viewer,
 
-	"Hooks.List":       boathook.Viewer,
-	"Hooks.Create":     boathook.Member,
-	"Hooks.Get":        boathook.Viewer,
-	"Hooks.Change":     boathook.Member,
-	"Hooks.Delete":     boathook.Member,
-	"Hooks.Ping":       boathook.Member,
-	"Hooks.Test":       boathook.Member,
-	"Hooks.Deliveries": boathook.Viewer,
-	"Hooks.Delivery":   boathook.Viewer,
-	"Hooks.Redeliver":  boathook.Member,
+	"Hooks.List":         boathook.Viewer,
+	"Hooks.Create":       boathook.Member,
+	"Hooks.Get":          boathook.Viewer,
+	"Hooks.Config":       boathook.Viewer,
+	"Hooks.Change":       boathook.Member,
+	"Hooks.ChangeConfig": boathook.Member,
+	"Hooks.Delete":       boathook.Member,
+	"Hooks.Ping":         boathook.Member,
+	"Hooks.Test":         boathook.Member,
+	"Hooks.Deliveries":   boathook.Viewer,
+	"Hooks.Delivery":     boathook.Viewer,
+	"Hooks.Redeliver":    boathook.Member,
 
 	"Tokens.Mine": boathook.Viewer,
 

@@ -74,6 +74,13 @@ type Publisher interface {
 	PublishTo(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) error
 }
 
+// Resender queues attempts of deliveries that were made already;
+// [boathook/internal/delivery.Resender] does, and describes both.
+type Resender interface {
+	Resend(ctx context.Context, w boathook.OutgoingWebhook, d boathook.Delivery) error
+	ResendPage(ctx context.Context, w boathook.OutgoingWebhook, q store.DeliveryQuery, dryRun bool) (page []boathook.Delivery, next string, err error)
+}
+
 // Sealer encrypts what must not be stored in clear. What is sealed opens only
 // for the same workspace and subject: package seal has them.
 type Sealer interface {
@@ -95,7 +102,7 @@ type Config struct {
 	Store   Store
 	Runs    Starter
 	Publish Publisher
-	Retries queue.Sender              // the queue of later attempts: resends go there
+	Resend  Resender
 	Queues  map[string]queue.Redriver // by name: [queue.Runs], [queue.Deliveries], [queue.Retries]
 	Seal    Sealer
 
@@ -143,6 +150,12 @@ type Service struct {
 	Repositories Repositories
 	Agents       Agents
 
+	Outgoing    Outgoing
+	Deliveries  Deliveries
+	Hooks       Hooks
+	Apps        Apps
+	AppWebhooks AppWebhooks
+
 	Events    Events
 	Runs      Runs
 	AgentRuns AgentRuns
@@ -170,6 +183,12 @@ func New(cfg Config) *Service {
 		Crews:        Crews{c},
 		Repositories: Repositories{c},
 		Agents:       Agents{c},
+
+		Outgoing:    Outgoing{c},
+		Deliveries:  Deliveries{c},
+		Hooks:       Hooks{c},
+		Apps:        Apps{c},
+		AppWebhooks: AppWebhooks{c},
 
 		Events:    Events{c},
 		Runs:      Runs{c},

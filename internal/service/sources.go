@@ -56,7 +56,9 @@ func (k *core) source(ctx context.Context, c Caller, kind boathook.SourceKind, i
 // noSuch tells that there is nothing of a kind with an id that the caller gave.
 func noSuch(what, id string) error {
 	const maxNamed = 100 // bytes
-	return boathook.Errorf(boathook.NotFound, "there is no %s %q", what, boathook.Shorten(id, maxNamed))
+	err := boathook.Errorf(boathook.NotFound, "there is no %s %q", what, boathook.Shorten(id, maxNamed))
+	err.Absent = what
+	return err
 }
 
 // missing is an error of a look-up, in the caller's words where nothing was found.

@@ -56,6 +56,19 @@ func (k Tokens) Get(ctx context.Context, c Caller, id string) (boathook.Token, e
 	return t, missing("token", id, err)
 }
 
+// Mine is the token that the caller holds. That of the stack is not stored: it has no
+// id, and the time of the workspace that it belongs to.
+func (k Tokens) Mine(ctx context.Context, c Caller) (boathook.Token, error) {
+	if err := c.May("Tokens.Mine"); err != nil {
+		return boathook.Token{}, err
+	}
+	if c.Stack {
+		w, err := k.cfg.Store.Workspace(ctx, c.Workspace)
+		return boathook.Token{WorkspaceID: w.ID, Name: "The stack's admin token", Role: c.Role, CreatedAt: w.CreatedAt}, err
+	}
+	return k.cfg.Store.Token(ctx, c.Workspace, c.TokenID)
+}
+
 // Delete revokes a token, and ends the WebSockets that it opened.
 func (k Tokens) Delete(ctx context.Context, c Caller, id string) error {
 	if err := c.May("Tokens.Delete"); err != nil {

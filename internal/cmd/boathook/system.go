@@ -103,7 +103,8 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
 	}
 	operations := service.Config{
-		Store: records, Runs: starter, Publish: publisher, Retries: retries, Seal: sealer,
+		Store: records, Runs: starter, Publish: publisher, Seal: sealer,
+		Resend: &delivery.Resender{Store: records, Retries: retries, Now: time.Now},
 		Queues: map[string]queue.Redriver{
 			queue.Runs: runsQueue, queue.Deliveries: deliveries, queue.Retries: retries,
 		},

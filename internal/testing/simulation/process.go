@@ -101,7 +101,8 @@ func (w *world) boot(k kind) *process {
 		}
 	case manageKind:
 		p.serve = manage.New(manage.Config{Config: service.Config{
-			Store: store, Runs: starter, Publish: publisher, Retries: retries, Seal: unsealed{},
+			Store: store, Runs: starter, Publish: publisher, Seal: unsealed{},
+			Resend:     &delivery.Resender{Store: store, Retries: retries, Now: p.now},
 			AdminToken: func(context.Context) (string, error) { return adminToken, nil }, Workspace: workspaceID,
 			AllowDestination: func(boathook.Destination) error { return nil },
 			CheckURL:         func(string, string) error { return nil },

@@ -1,31 +1,23 @@
-package manage
+package shipway
 
 import (
 	"context"
 
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
+	"boathook/internal/service"
 )
 
 // Clients of GitHub's hooks API read a repository before they read its hooks, and
 // some refuse one that lacks a field of GitHub's. What Boathook does not know of a
 // repository is null, false or 0, and what a link of it leads to is not found.
 
-// hookRepository is the repository that the path names.
-func (h *Handler) hookRepository(ctx context.Context, c call) (boathook.Source, error) {
-	return h.source(ctx, c, boathook.Repository, repositoryID(c))
-}
-
-func repositoryID(c call) string {
-	return boathook.NewRepositoryID(c.Workspace, c.PathValue("owner"), c.PathValue("repo"))
-}
-
-// hooksURL is where the paths of GitHub's API begin: behind the prefix that the
+// baseURL is where the paths of GitHub's API begin: behind the prefix that the
 // request came with, since clients follow links below their own base URL only.
-func (h *Handler) hooksURL(c call) string { return c.PublicURL() + c.Prefix }
+func baseURL(c httpjson.Call) string { return c.PublicURL() + c.Prefix }
 
-func (h *Handler) repositoryURL(c call, s boathook.Source) string {
-	return h.hooksURL(c) + "/repos/" + s.Owner + "/" + s.Name
+func repositoryURL(c httpjson.Call, s boathook.Source) string {
+	return baseURL(c) + "/repos/" + s.Owner + "/" + s.Name
 }
 
 // repositoryName is what names a repository and its owner.
@@ -113,21 +105,21 @@ func (l links) addTo(view map[string]any, base string) {
 	}
 }
 
-func (h *Handler) viewHookRepository(c call, s boathook.Source) map[string]any {
+func viewRepository(c httpjson.Call, s boathook.Source) map[string]any {
 	names := nameRepository(s)
 	owner := map[string]any{
 		"id": names.Owner.ID, "login": names.Owner.Login, "type": "User", "site_admin": false, "avatar_url": "", "gravatar_id": "",
 	}
-	ownerLinks.addTo(owner, h.hooksURL(c)+"/users/"+s.Owner)
+	ownerLinks.addTo(owner, baseURL(c)+"/users/"+s.Owner)
 
 	mayChange := c.Role.Allows(boathook.Member)
 	view := map[string]any{
 		"id": names.ID, "name": names.Name, "full_name": names.FullName, "owner": owner,
-		"created_at": shipwayTime(s.CreatedAt), "updated_at": shipwayTime(s.CreatedAt), "pushed_at": nil,
+		"created_at": formatTime(s.CreatedAt), "updated_at": formatTime(s.CreatedAt), "pushed_at": nil,
 		"private": true, "visibility": "private",
 		"permissions": map[string]bool{"admin": mayChange, "push": mayChange, "pull": true},
 	}
-	repositoryLinks.addTo(view, h.repositoryURL(c, s))
+	repositoryLinks.addTo(view, repositoryURL(c, s))
 	for _, field := range []string{
 		"clone_url", "default_branch", "description", "git_url", "homepage", "language", "license", "mirror_url", "ssh_url", "svn_url",
 	} {
@@ -146,7 +138,11 @@ func (h *Handler) viewHookRepository(c call, s boathook.Source) map[string]any {
 	return view
 }
 
-func (h *Handler) getHookRepository(ctx context.Context, c call, _ httpjson.None) (map[string]any, error) {
-	s, err := h.hookRepository(ctx, c)
-	return h.viewHookRepository(c, s), err
+func (f face) getRepository(ctx context.Context, c httpjson.Call, _ httpjson.None) (map[string]any, error) {
+	s, err := f.Repositories.Find(ctx, c.Caller, repositoryInPath(c))
+	return viewRepository(c, s), err
+}
+
+func repositoryInPath(c httpjson.Call) service.Repository {
+	return service.Repository{Owner: c.PathValue("owner"), Name: c.PathValue("repo")}
 }

@@ -1,0 +1,575 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/catalogue"
+	"boathook/internal/dialect"
+	"boathook/internal/seal"
+	"boathook/internal/store"
+)
+
+// Outgoing are the outgoing webhooks of sources: URLs that are told of their events.
+type Outgoing struct{ *core }
+
+// OutgoingChange has what an outgoing webhook can be set to; nil leaves a field as it
+// is.
+type OutgoingChange struct {
+	Name           *string
+	URL            *string            // takes the place of a destination
+	Destination    *DestinationChange // takes the place of a URL
+	Events         []boathook.EventType
+	Environment    *boathook.Environment
+	Dialect        *string
+	Format         *boathook.Format
+	Headers        map[string]string // without any it has none
+	TimeoutSeconds *int
+	Retry          *RetrySchedule
+	RateLimit      *RateLimit
+	Enabled        *bool
+	SigningSecret  *string // of a new webhook only: see [Outgoing.RotateSecret]
+}
+
+// DestinationChange is a destination, of which each field must be given.
+type DestinationChange struct {
+	Type     *boathook.DestinationType
+	QueueARN *string
+}
+
+// RetrySchedule has the waits before the second, third, … attempt; none means no
+// retries, and nil is refused.
+type RetrySchedule struct{ Seconds []int }
+
+// RateLimit bounds how many requests a webhook is sent; 0 takes the limit away, and
+// nil is refused.
+type RateLimit struct{ PerSecond *int }
+
+// outgoing finds a webhook of a source, and the source.
+func (k *core) outgoing(ctx context.Context, c Caller, of SourceRef, id string) (s boathook.Source, w boathook.OutgoingWebhook, err error) {
+	err = beside(func() (err error) {
+		s, err = k.sourceOf(ctx, c, of)
+		return err
+	}, func() (err error) {
+		w, err = k.cfg.Store.Outgoing(ctx, of.ID, id)
+		return missing("outgoing webhook", id, err)
+	})
+	return s, w, err
+}
+
+// shown is a webhook without an overlap of secrets that is over.
+func (k *core) shown(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
+	if !w.Secrets.PreviousUntil.After(k.cfg.Now()) {
+		w.Secrets.Previous, w.Secrets.PreviousUntil = nil, time.Time{}
+	}
+	return w
+}
+
+// applyOutgoing changes a webhook of a source of some kind, but for its secret.
+func (k *core) applyOutgoing(ctx context.Context, in OutgoingChange, kind boathook.SourceKind, w *boathook.OutgoingWebhook) error {
+	for _, apply := range []func(OutgoingChange, boathook.SourceKind, *boathook.OutgoingWebhook) error{
+		applyName, k.applyReceiver, applyEvents, applyForm, applyPace,
+	} {
+		if err := apply(in, kind, w); err != nil {
+			return err
+		}
+	}
+	if in.Enabled != nil {
+		if err := k.enable(ctx, w, *in.Enabled); err != nil {
+			return err
+		}
+	}
+	if in.Headers != nil {
+		if err := checkHeaders(in.Headers); err != nil {
+			return err
+		}
+		sealed, err := k.sealHeaders(ctx, w.WorkspaceID, seal.OutgoingHeaders(w.ID), in.Headers)
+		if err != nil {
+			return err
+		}
+		w.SealedHeaders, w.HeaderNames = sealed, slices.Sorted(maps.Keys(in.Headers))
+	}
+	if err := checkAttributes(*w); err != nil {
+		return err
+	}
+	w.UpdatedAt = k.cfg.Now()
+	return nil
+}
+
+// applyName sets a webhook's name.
+func applyName(in OutgoingChange, _ boathook.SourceKind, w *boathook.OutgoingWebhook) error {
+	if in.Name != nil {
+		if err := checkName(*in.Name); err != nil {
+			return err
+		}
+		w.Name = *in.Name
+	}
+	return nil
+}
+
+// applyReceiver sets where a webhook's deliveries go: a URL takes the place of a
+// destination, and a destination that of a URL. What goes elsewhere loses its
+// headers. They are for the receiver before. Who may change a webhook may not read
+// them, and so not have them sent to a receiver of his own.
+func (k *core) applyReceiver(in OutgoingChange, _ boathook.SourceKind, w *boathook.OutgoingWebhook) error {
+	moved := false
+	switch {
+	case in.URL != nil && in.Destination != nil:
+		return boathook.InvalidField("destination", "can't be given beside a url: a webhook has one of them")
+	case in.URL != nil:
+		if err := k.cfg.CheckURL("url", *in.URL); err != nil {
+			return err
+		}
+		moved = !w.Destination.IsZero() || !sameOrigin(w.URL, *in.URL)
+		w.URL, w.Destination = *in.URL, boathook.Destination{}
+	case in.Destination != nil:
+		to, err := in.Destination.read()
+		if err == nil {
+			err = k.cfg.AllowDestination(to)
+		}
+		if err != nil {
+			return err
+		}
+		moved = w.Destination != to
+		w.URL, w.Destination = "", to
+	}
+	if moved {
+		w.SealedHeaders, w.HeaderNames = nil, nil
+	}
+	return nil
+}
+
+// read gives the destination that is asked for.
+func (in DestinationChange) read() (d boathook.Destination, err error) {
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{{"destination.type", in.Type != nil}, {"destination.queue_arn", in.QueueARN != nil}} {
+		if !f.given {
+			return d, boathook.InvalidField(f.name, "is required")
+		}
+	}
+	d = boathook.Destination{Type: *in.Type, QueueARN: *in.QueueARN}
+	return d, d.Check()
+}
+
+// checkAttributes refuses headers that don't all fit into a message of a queue, beside
+// those of the webhook's dialect.
+func checkAttributes(w boathook.OutgoingWebhook) error {
+	d, ok := dialect.Lookup(w.Dialect)
+	if !ok || w.Destination.Type != boathook.DestinationSQS {
+		return nil
+	}
+	for _, name := range w.HeaderNames {
+		if fault := boathook.AttributeFault(name); fault != "" {
+			return boathook.InvalidField("headers", "%q is sent as the name of a message attribute, which %s", name, fault)
+		}
+	}
+	own := len(d.Header(dialect.Message{}, "signature"))
+	if own+len(w.HeaderNames) > boathook.MaxMessageAttributes {
+		return boathook.InvalidField("headers", "must be at most %d: a message of a queue has room for %d attributes, and the dialect %s has %d",
+			boathook.MaxMessageAttributes-own, boathook.MaxMessageAttributes, d.Name, own)
+	}
+	return nil
+}
+
+// applyEvents sets which events a webhook wants.
+func applyEvents(in OutgoingChange, kind boathook.SourceKind, w *boathook.OutgoingWebhook) error {
+	if in.Events != nil {
+		if err := checkEvents(in.Events, kind); err != nil {
+			return err
+		}
+		w.Events = in.Events
+	}
+	if in.Environment != nil {
+		if err := checkEnvironment(*in.Environment); err != nil {
+			return err
+		}
+		if kind == boathook.Agent && *in.Environment != boathook.Production {
+			return boathook.InvalidField("environment", "must be %s: an agent runs nowhere else", boathook.Production)
+		}
+		w.Environment = *in.Environment
+	}
+	return nil
+}
+
+// applyForm sets how a webhook's requests are written.
+func applyForm(in OutgoingChange, _ boathook.SourceKind, w *boathook.OutgoingWebhook) error {
+	if in.Dialect != nil {
+		if _, ok := dialect.Lookup(*in.Dialect); !ok {
+			return boathook.InvalidField("dialect", "must be one of %s", oneOf(dialect.Names()))
+		}
+		w.Dialect = *in.Dialect
+	}
+	if in.Format != nil {
+		if !in.Format.Valid() {
+			return boathook.InvalidField("format", "must be %s, %s, %s or %s", boathook.Raw, boathook.Slack, boathook.Discord, boathook.Teams)
+		}
+		w.Format = *in.Format
+	}
+	return nil
+}
+
+// applyPace sets how long, how often and how fast a webhook is sent to.
+func applyPace(in OutgoingChange, _ boathook.SourceKind, w *boathook.OutgoingWebhook) error {
+	if in.TimeoutSeconds != nil {
+		if err := checkSeconds("timeout_seconds", *in.TimeoutSeconds, 1, boathook.MaxDeliveryTimeout); err != nil {
+			return err
+		}
+		w.Timeout = time.Duration(*in.TimeoutSeconds) * time.Second
+	}
+	if in.Retry != nil {
+		schedule, err := in.Retry.read()
+		if err != nil {
+			return err
+		}
+		w.Retry = schedule
+	}
+	if in.RateLimit != nil {
+		limit, err := in.RateLimit.read()
+		if err != nil {
+			return err
+		}
+		w.RateLimit = limit
+	}
+	return nil
+}
+
+func (r RetrySchedule) read() ([]time.Duration, error) {
+	if r.Seconds == nil {
+		return nil, boathook.InvalidField("retry.schedule_seconds", "is required; [] is for no retries")
+	}
+	if len(r.Seconds) > maxRetries {
+		return nil, boathook.InvalidField("retry.schedule_seconds", "must have at most %d entries", maxRetries)
+	}
+	schedule := make([]time.Duration, len(r.Seconds))
+	for i, n := range r.Seconds {
+		if err := checkSeconds("retry.schedule_seconds", n, 1, maxRetryWait); err != nil {
+			return nil, err
+		}
+		schedule[i] = time.Duration(n) * time.Second
+	}
+	return schedule, nil
+}
+
+func (l RateLimit) read() (perSecond int, err error) {
+	switch {
+	case l.PerSecond == nil:
+		return 0, boathook.InvalidField("rate_limit.per_second", "is required; a rate_limit of null is for no limit")
+	case *l.PerSecond < 0 || *l.PerSecond > boathook.MaxRateLimit:
+		return 0, boathook.InvalidField("rate_limit.per_second", "must be from 1 to %d, or 0 for no limit", boathook.MaxRateLimit)
+	}
+	return *l.PerSecond, nil
+}
+
+// enable enables or disables a webhook in its owner's name. One that is enabled
+// begins anew: what was held against it is forgotten.
+func (k *core) enable(ctx context.Context, w *boathook.OutgoingWebhook, enabled bool) error {
+	w.Enabled, w.Disabled = enabled, boathook.Disabling{}
+	if !enabled || w.Revision == 0 {
+		return nil
+	}
+	w.Health = boathook.Health{}
+	return k.cfg.Store.ClearHealth(ctx, w.ID, boathook.HealthFailures|boathook.HealthSlow|boathook.HealthProbe|boathook.HealthDisabling)
+}
+
+// sameOrigin reports whether requests to two URLs go to one server: by scheme,
+// host and port (RFC 6454, section 5).
+func sameOrigin(a, b string) bool {
+	one, err := url.Parse(a)
+	if err != nil {
+		return false
+	}
+	other, err := url.Parse(b)
+	return err == nil && one.Scheme == other.Scheme && strings.EqualFold(one.Hostname(), other.Hostname()) && portOf(one) == portOf(other)
+}
+
+func portOf(u *url.URL) string {
+	return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+}
+
+func checkEvents(events []boathook.EventType, kind boathook.SourceKind) error {
+	if len(events) == 0 {
+		return boathook.InvalidField("events", "must name at least one of %s", oneOf(boathook.EventTypes[kind]))
+	}
+	for i := range events {
+		if fault := eventFault(events, i, kind); fault != "" {
+			return boathook.InvalidField("events", "%s", fault)
+		}
+	}
+	return nil
+}
+
+// eventFault says what is wrong with one of the events that a webhook is to have;
+// empty: nothing is.
+func eventFault(events []boathook.EventType, i int, kind boathook.SourceKind) string {
+	allowed := boathook.EventTypes[kind]
+	if kind == boathook.Repository {
+		allowed = append(slices.Clip(allowed), boathook.AllEvents)
+	}
+	switch e := events[i]; {
+	case e == boathook.AllEvents && kind == boathook.Repository && len(events) > 1:
+		return fmt.Sprintf("%q is each event: it stands alone", e)
+	case !slices.Contains(allowed, e):
+		return fmt.Sprintf("must be one of %s, not %q", oneOf(allowed), e)
+	case slices.Contains(events[:i], e):
+		return fmt.Sprintf("%q is given twice", e)
+	}
+	return ""
+}
+
+// Create makes a webhook of a source, which needs a name, a URL or a destination,
+// events, and of a deployment an environment. Its secret is given this once.
+func (k Outgoing) Create(ctx context.Context, c Caller, of SourceRef, in OutgoingChange) (w boathook.OutgoingWebhook, secret string, err error) {
+	if err := c.May("Outgoing.Create"); err != nil {
+		return w, "", err
+	}
+	s, err := k.sourceOf(ctx, c, of)
+	if err != nil {
+		return w, "", err
+	}
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{"name", in.Name != nil}, {"url", in.URL != nil || in.Destination != nil}, {"events", in.Events != nil},
+		{"environment", in.Environment != nil || s.Kind != boathook.Deployment},
+	} {
+		switch {
+		case f.given:
+		case f.name == "url":
+			return w, "", boathook.InvalidField(f.name, "is required, or a destination in its place")
+		default:
+			return w, "", boathook.InvalidField(f.name, "is required")
+		}
+	}
+	secret = boathook.NewSigningSecret()
+	if in.SigningSecret != nil {
+		secret = *in.SigningSecret
+		if len(secret) < minSecret || len(secret) > maxSecret || !boathook.Printable(secret) {
+			return w, "", boathook.InvalidField(secretField,
+				"must have %d to %d printable ASCII characters, without spaces", minSecret, maxSecret)
+		}
+	}
+	w = k.newOutgoing(s)
+	if s.Kind == boathook.Agent {
+		w.Environment = boathook.Production
+	}
+	if err := k.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
+		return w, "", err
+	}
+	if err := checkSecret(w.Dialect, secret); err != nil {
+		return w, "", err
+	}
+	if err := k.sealSecret(ctx, &w, secret); err != nil {
+		return w, "", err
+	}
+	return w, secret, k.addOutgoing(ctx, w)
+}
+
+// newOutgoing is a source's webhook as far as nobody says otherwise.
+func (k *core) newOutgoing(s boathook.Source) boathook.OutgoingWebhook {
+	return boathook.OutgoingWebhook{
+		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: s.WorkspaceID, SourceID: s.ID,
+		Dialect: dialect.DefaultFor(s.Kind), Format: boathook.Raw,
+		Timeout: boathook.DefaultDeliveryTimeout, Retry: boathook.DefaultRetry,
+		Enabled: true, CreatedAt: k.cfg.Now(),
+	}
+}
+
+// addOutgoing stores a new webhook, unless its source has as many as it may.
+func (k *core) addOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
+	others, err := k.allOutgoing(ctx, w.SourceID)
+	if err != nil {
+		return err
+	}
+	if len(others) >= boathook.MaxWebhooks {
+		return boathook.Errorf(boathook.Invalid, "a source has at most %d outgoing webhooks", boathook.MaxWebhooks)
+	}
+	return k.cfg.Store.PutOutgoing(ctx, w)
+}
+
+// allOutgoing are a source's webhooks that can be read.
+func (k *core) allOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error) {
+	all, err := k.cfg.Store.AllOutgoing(ctx, sourceID)
+	if errors.Is(err, store.ErrIncomplete) {
+		err = nil
+	}
+	return all, err
+}
+
+// withURL are those that the documented systems know, whose webhooks all have a URL.
+func withURL(all []boathook.OutgoingWebhook) []boathook.OutgoingWebhook {
+	return slices.DeleteFunc(all, func(w boathook.OutgoingWebhook) bool { return !w.Destination.IsZero() })
+}
+
+// List gives the newest first.
+func (k Outgoing) List(ctx context.Context, c Caller, of SourceRef, p boathook.Page) (webhooks []boathook.OutgoingWebhook, next string, err error) {
+	if err := c.May("Outgoing.List"); err != nil {
+		return nil, "", err
+	}
+	var all []boathook.OutgoingWebhook
+	err = beside(func() error {
+		_, err := k.sourceOf(ctx, c, of)
+		return err
+	}, func() (err error) {
+		all, err = k.allOutgoing(ctx, of.ID)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	webhooks, next, err = cut(all, p, func(w boathook.OutgoingWebhook) place { return place{w.CreatedAt, w.ID} })
+	if err != nil {
+		return nil, "", err
+	}
+	for i, w := range webhooks {
+		webhooks[i] = k.shown(w)
+	}
+	return webhooks, next, k.addHealth(ctx, webhooks)
+}
+
+// addHealth gives webhooks of a list their health, which a list comes without.
+func (k *core) addHealth(ctx context.Context, webhooks []boathook.OutgoingWebhook) error {
+	ids := make([]string, len(webhooks))
+	for i, w := range webhooks {
+		ids[i] = w.ID
+	}
+	healths, err := k.cfg.Store.Health(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	for i, w := range webhooks {
+		webhooks[i].Health = healths[w.ID]
+	}
+	return nil
+}
+
+// Get finds one of a source.
+func (k Outgoing) Get(ctx context.Context, c Caller, of SourceRef, id string) (boathook.OutgoingWebhook, error) {
+	if err := c.May("Outgoing.Get"); err != nil {
+		return boathook.OutgoingWebhook{}, err
+	}
+	_, w, err := k.outgoing(ctx, c, of, id)
+	return k.shown(w), err
+}
+
+// Change sets what is given.
+func (k Outgoing) Change(ctx context.Context, c Caller, of SourceRef, id string, in OutgoingChange) (w boathook.OutgoingWebhook, err error) {
+	if err := c.May("Outgoing.Change"); err != nil {
+		return w, err
+	}
+	s, w, err := k.outgoing(ctx, c, of, id)
+	if err != nil {
+		return w, err
+	}
+	if in.SigningSecret != nil {
+		return w, boathook.InvalidField(secretField, "can't be changed: rotate-secret makes a new one")
+	}
+	before := w.Dialect
+	if err := k.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
+		return w, err
+	}
+	if w.Dialect != before {
+		if err := k.changeDialect(ctx, &w); err != nil {
+			return w, err
+		}
+	}
+	return k.shown(w), k.cfg.Store.PutOutgoing(ctx, w)
+}
+
+// Delete removes a webhook: what is on its way to it is canceled.
+func (k Outgoing) Delete(ctx context.Context, c Caller, of SourceRef, id string) error {
+	if err := c.May("Outgoing.Delete"); err != nil {
+		return err
+	}
+	s, err := k.sourceOf(ctx, c, of)
+	if err != nil {
+		return err
+	}
+	return missing("outgoing webhook", id, k.cfg.Store.DeleteOutgoing(ctx, s.ID, id))
+}
+
+// RotateSecret makes a new secret, or a webhook's first, and gives it this once. The
+// one before signs beside it while they overlap, for as long as the dialect has it
+// where nothing is given; a secret that overlapped already is dropped.
+func (k Outgoing) RotateSecret(ctx context.Context, c Caller, of SourceRef, id string, overlapSeconds *int) (w boathook.OutgoingWebhook, secret string, err error) {
+	if err := c.May("Outgoing.RotateSecret"); err != nil {
+		return w, "", err
+	}
+	if _, w, err = k.outgoing(ctx, c, of, id); err != nil {
+		return w, "", err
+	}
+	d, ok := dialect.Lookup(w.Dialect)
+	if !ok {
+		return w, "", fmt.Errorf("webhook %s has the unknown dialect %q", w.ID, w.Dialect)
+	}
+	overlap := d.DefaultOverlap
+	if n := overlapSeconds; n != nil {
+		if d.MaxOverlap == 0 && *n != 0 {
+			return w, "", boathook.InvalidField("overlap_seconds", "must be 0: the dialect %s has one signature at a time", d.Name)
+		}
+		if err := checkSeconds("overlap_seconds", *n, 0, d.MaxOverlap); err != nil {
+			return w, "", err
+		}
+		overlap = time.Duration(*n) * time.Second
+	}
+	w.UpdatedAt = k.cfg.Now()
+	previous := w.Secrets.Current
+	w.Secrets = boathook.SealedSecrets{}
+	if overlap > 0 && previous != nil {
+		w.Secrets.Previous = previous
+		w.Secrets.PreviousUntil = w.UpdatedAt.Add(overlap)
+	}
+	secret = boathook.NewSigningSecret()
+	if err := k.sealSecret(ctx, &w, secret); err != nil {
+		return w, "", err
+	}
+	return w, secret, k.cfg.Store.PutOutgoing(ctx, w)
+}
+
+// Test sends a webhook the catalogue's example of the first event that it wants.
+func (k Outgoing) Test(ctx context.Context, c Caller, of SourceRef, id string) (boathook.DeliveryID, error) {
+	if err := c.May("Outgoing.Test"); err != nil {
+		return boathook.DeliveryID{}, err
+	}
+	s, w, err := k.outgoing(ctx, c, of, id)
+	if err != nil {
+		return boathook.DeliveryID{}, err
+	}
+	return k.sendExample(ctx, s.Kind, w)
+}
+
+var errDisabled = boathook.Errorf(boathook.Conflict, "the webhook is disabled: nothing is sent to it")
+
+// sendExample sends a webhook of a kind of source the catalogue's example of
+// the first event that it wants.
+func (k *core) sendExample(ctx context.Context, kind boathook.SourceKind, w boathook.OutgoingWebhook) (boathook.DeliveryID, error) {
+	if !w.Enabled {
+		return boathook.DeliveryID{}, errDisabled
+	}
+	wanted := w.Events[0]
+	if wanted == boathook.AllEvents {
+		wanted = boathook.EventTypes[kind][0]
+	}
+	t, ok := catalogue.Lookup(kind, wanted)
+	if !ok {
+		return boathook.DeliveryID{}, fmt.Errorf("webhook %s wants the unknown event %q", w.ID, wanted)
+	}
+	event := boathook.Event{
+		ID: boathook.NewID(boathook.EventID), WorkspaceID: w.WorkspaceID, SourceID: w.SourceID,
+		Environment: w.Environment, Type: t.Name, Time: k.cfg.Now(), Data: t.Example,
+	}
+	if err := k.cfg.Publish.PublishTo(ctx, event, w); err != nil {
+		return boathook.DeliveryID{}, fmt.Errorf("publish a test to %s: %w", w.ID, err)
+	}
+	return boathook.NewDeliveryID(&event, w.ID), nil
+}
