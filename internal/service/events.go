@@ -143,9 +143,29 @@ func hashOf(content any) [sha256.Size]byte {
 	return sha256.Sum256(text)
 }
 
-// checkEvent refuses what is not in its source's catalogue. Of its data, the
-// error's field is the JSON Pointer from the event on.
+// checkEvent refuses what is not in its source's catalogue. sources has those that were
+// looked up for other events of the request.
 func (k *core) checkEvent(ctx context.Context, c Caller, in NewEvent, sources map[string]boathook.Source) error {
+	if err := in.check(); err != nil {
+		return err
+	}
+	s, known := sources[in.Source]
+	if !known {
+		var err error
+		s, err = k.cfg.Store.Source(ctx, c.Workspace, in.Source)
+		if boathook.IsKind(err, boathook.NotFound) {
+			return &boathook.Error{Kind: boathook.NotFound, Field: "source", Message: "there is no such source: give the id of a deployment, agent, repository or app"}
+		}
+		if err != nil {
+			return err
+		}
+		sources[in.Source] = s
+	}
+	return in.checkData(s.Kind)
+}
+
+// check refuses an event that is one of no source.
+func (in NewEvent) check() error {
 	if string(in.Data) == "null" {
 		return boathook.InvalidField("data", "must be an object, not null")
 	}
@@ -176,21 +196,15 @@ func (k *core) checkEvent(ctx context.Context, c Caller, in NewEvent, sources ma
 	if err := boathook.CheckJSON(in.Data); err != nil {
 		return boathook.InvalidField("data", "%s", err)
 	}
-	s, known := sources[in.Source]
-	if !known {
-		var err error
-		s, err = k.cfg.Store.Source(ctx, c.Workspace, in.Source)
-		if boathook.IsKind(err, boathook.NotFound) {
-			return &boathook.Error{Kind: boathook.NotFound, Field: "source", Message: "there is no such source: give the id of a deployment, agent, repository or app"}
-		}
-		if err != nil {
-			return err
-		}
-		sources[in.Source] = s
-	}
-	t, ok := catalogue.Lookup(s.Kind, in.Type)
+	return nil
+}
+
+// checkData refuses data that is not as the catalogue has it for a kind of source. The
+// error's field is the JSON Pointer from the event on.
+func (in NewEvent) checkData(kind boathook.SourceKind) error {
+	t, ok := catalogue.Lookup(kind, in.Type)
 	if !ok {
-		return boathook.InvalidField("type", "%s", eventOf(s.Kind))
+		return boathook.InvalidField("type", "%s", eventOf(kind))
 	}
 	err := t.Validate(in.Data)
 	if invalid, ok := errors.AsType[*boathook.Error](err); ok {
