@@ -91,7 +91,7 @@ var layout = []row{
 
 	// Faces.
 	{"internal/manage", and(tools, contracts, []string{"internal/api/...", "internal/run", "internal/service"})},
-	{"internal/api/native", face},
+	{"internal/api/native", and(face, []string{"internal/preset"})},
 	{"internal/api/crewship", face},
 	{"internal/api/capawesome", face},
 	{"internal/api/shipway", face},

@@ -117,8 +117,6 @@ func (h *Handler) styleOf(path string) httpjson.Style {
 func (h *Handler) faces() []httpjson.Face {
 	const (
 		deployment = "/v1/deployments/{deployment}"
-		version    = deployment + "/versions/{version}"
-		incoming   = deployment + "/incoming-webhooks/{incoming}"
 		crew       = "/v1/crews/{crew}"
 		agent      = crew + "/agents/{agent}"
 		repository = "/v1/repositories/{repository}"
@@ -127,30 +125,6 @@ func (h *Handler) faces() []httpjson.Face {
 	on := httpjson.On
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
 	own := []httpjson.Route{
-
-		on("POST "+deployment+"/versions", "Versions.Create", httpjson.Serve(created, h.createVersion)),
-		on("GET "+deployment+"/versions", "Versions.List", httpjson.Serve(ok, h.listVersions)),
-		on("POST "+version+"/activate", "Versions.Activate", httpjson.Serve(ok, h.activateVersion)),
-
-		on("POST "+deployment+"/incoming-webhooks", "Incoming.Create", httpjson.Serve(created, h.createIncoming)),
-		on("GET "+deployment+"/incoming-webhooks", "Incoming.List", httpjson.Serve(ok, h.listIncoming)),
-		on("GET "+incoming, "Incoming.Get", httpjson.Serve(ok, h.getIncoming)),
-		on("PATCH "+incoming, "Incoming.Change", httpjson.Serve(ok, h.changeIncoming)),
-		on("DELETE "+incoming, "Incoming.Delete", httpjson.Serve(gone, h.deleteIncoming)),
-		on("POST "+incoming+"/rotate", "Incoming.Rotate", httpjson.Serve(ok, h.rotateIncoming)),
-		on("GET "+incoming+"/requests", "Incoming.Requests", httpjson.Serve(ok, h.listRequests)),
-
-		on("POST "+crew+"/agents", "Agents.Create", httpjson.Serve(created, h.createAgent)),
-		on("GET "+crew+"/agents", "Agents.List", httpjson.Serve(ok, h.listAgents)),
-		on("GET "+agent, "Agents.Get", httpjson.Serve(ok, h.getAgent)),
-		on("PATCH "+agent, "Agents.Change", httpjson.Serve(ok, h.changeAgent)),
-		on("DELETE "+agent, "Agents.Delete", httpjson.Serve(gone, h.deleteAgent)),
-		on("GET "+agent+"/requests", "Agents.Requests", httpjson.Serve(ok, h.listAgentRequests)),
-		on("GET "+agent+"/webhook-secret", "Agents.Secret", httpjson.Serve(ok, h.showAgentSecret)),
-
-		on("POST /v1/events", "Events.Publish", h.publishEvents),
-		on("GET /v1/event-types", "Events.Types", httpjson.Serve(ok, h.listEventTypes)),
-
 		on("GET /v1/deliveries/{delivery}", "Deliveries.Get", httpjson.Serve(ok, h.getDelivery)),
 		on("POST /v1/deliveries/{delivery}/resend", "Deliveries.Resend", httpjson.Serve(accepted, h.resendDelivery)),
 	}
@@ -173,7 +147,8 @@ func (h *Handler) faces() []httpjson.Face {
 	return append(faces,
 		native.New(native.Operations{
 			Workspaces: s.Workspaces, Tokens: s.Tokens, Queues: s.Queues,
-			Deployments: s.Deployments, Crews: s.Crews, Repositories: s.Repositories,
+			Deployments: s.Deployments, Versions: s.Versions, Incoming: s.Incoming,
+			Crews: s.Crews, Agents: s.Agents, Repositories: s.Repositories, Events: s.Events,
 		}),
 		httpjson.Face{Style: ownStyle, Routes: own},
 		shipway.New(shipway.Operations{Repositories: s.Repositories, Hooks: s.Hooks}),

@@ -12,8 +12,12 @@ type Operations struct {
 	Workspaces   Workspaces
 	Tokens       Tokens
 	Deployments  Deployments
+	Versions     Versions
+	Incoming     Incoming
 	Crews        Crews
+	Agents       Agents
 	Repositories Repositories
+	Events       Events
 	Queues       Queues
 }
 
@@ -28,7 +32,10 @@ func New(o Operations) httpjson.Face {
 func (f face) routes() []httpjson.Route {
 	const (
 		deployment = "/v1/deployments/{deployment}"
+		version    = deployment + "/versions/{version}"
+		incoming   = deployment + "/incoming-webhooks/{incoming}"
 		crew       = "/v1/crews/{crew}"
+		agent      = crew + "/agents/{agent}"
 		repository = "/v1/repositories/{repository}"
 	)
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
@@ -40,24 +47,52 @@ func (f face) routes() []httpjson.Route {
 		on("GET /v1/workspaces/{workspace}", "Workspaces.Get", httpjson.Serve(ok, f.getWorkspace)),
 		on("DELETE /v1/workspaces/{workspace}", "Workspaces.Delete", httpjson.Serve(gone, f.deleteWorkspace)),
 		on("POST /v1/workspaces/{workspace}/tokens", "Workspaces.CreateToken", httpjson.Serve(created, f.createTokenOf)),
+
 		on("POST /v1/tokens", "Tokens.Create", httpjson.Serve(created, f.createToken)),
 		on("GET /v1/tokens", "Tokens.List", httpjson.Serve(ok, f.listTokens)),
 		on("GET /v1/tokens/{token}", "Tokens.Get", httpjson.Serve(ok, f.getToken)),
 		on("DELETE /v1/tokens/{token}", "Tokens.Delete", httpjson.Serve(gone, f.deleteToken)),
+
 		on("POST /v1/deployments", "Deployments.Create", httpjson.Serve(created, f.createDeployment)),
 		on("GET /v1/deployments", "Deployments.List", httpjson.Serve(ok, f.listDeployments)),
 		on("GET "+deployment, "Deployments.Get", httpjson.Serve(ok, f.getDeployment)),
 		on("PATCH "+deployment, "Deployments.Rename", httpjson.Serve(ok, f.changeDeployment)),
 		on("DELETE "+deployment, "Deployments.Delete", httpjson.Serve(gone, f.deleteDeployment)),
+
+		on("POST "+deployment+"/versions", "Versions.Create", httpjson.Serve(created, f.createVersion)),
+		on("GET "+deployment+"/versions", "Versions.List", httpjson.Serve(ok, f.listVersions)),
+		on("POST "+version+"/activate", "Versions.Activate", httpjson.Serve(ok, f.activateVersion)),
+
+		on("POST "+deployment+"/incoming-webhooks", "Incoming.Create", httpjson.Serve(created, f.createIncoming)),
+		on("GET "+deployment+"/incoming-webhooks", "Incoming.List", httpjson.Serve(ok, f.listIncoming)),
+		on("GET "+incoming, "Incoming.Get", httpjson.Serve(ok, f.getIncoming)),
+		on("PATCH "+incoming, "Incoming.Change", httpjson.Serve(ok, f.changeIncoming)),
+		on("DELETE "+incoming, "Incoming.Delete", httpjson.Serve(gone, f.deleteIncoming)),
+		on("POST "+incoming+"/rotate", "Incoming.Rotate", httpjson.Serve(ok, f.rotateIncoming)),
+		on("GET "+incoming+"/requests", "Incoming.Requests", httpjson.Serve(ok, f.listRequests)),
+
 		on("POST /v1/crews", "Crews.Create", httpjson.Serve(created, f.createCrew)),
 		on("GET /v1/crews", "Crews.List", httpjson.Serve(ok, f.listCrews)),
 		on("GET "+crew, "Crews.Get", httpjson.Serve(ok, f.getCrew)),
 		on("PATCH "+crew, "Crews.Rename", httpjson.Serve(ok, f.changeCrew)),
 		on("DELETE "+crew, "Crews.Delete", httpjson.Serve(gone, f.deleteCrew)),
+
+		on("POST "+crew+"/agents", "Agents.Create", httpjson.Serve(created, f.createAgent)),
+		on("GET "+crew+"/agents", "Agents.List", httpjson.Serve(ok, f.listAgents)),
+		on("GET "+agent, "Agents.Get", httpjson.Serve(ok, f.getAgent)),
+		on("PATCH "+agent, "Agents.Change", httpjson.Serve(ok, f.changeAgent)),
+		on("DELETE "+agent, "Agents.Delete", httpjson.Serve(gone, f.deleteAgent)),
+		on("GET "+agent+"/requests", "Agents.Requests", httpjson.Serve(ok, f.listAgentRequests)),
+		on("GET "+agent+"/webhook-secret", "Agents.Secret", httpjson.Serve(ok, f.showAgentSecret)),
+
 		on("POST /v1/repositories", "Repositories.Create", httpjson.Serve(created, f.createRepository)),
 		on("GET /v1/repositories", "Repositories.List", httpjson.Serve(ok, f.listRepositories)),
 		on("GET "+repository, "Repositories.Get", httpjson.Serve(ok, f.getRepository)),
 		on("DELETE "+repository, "Repositories.Delete", httpjson.Serve(gone, f.deleteRepository)),
+
+		on("POST /v1/events", "Events.Publish", f.publishEvents),
+		on("GET /v1/event-types", "Events.Types", httpjson.Serve(ok, f.listEventTypes)),
+
 		on("GET /v1/admin/redrive", "Queues.List", httpjson.Serve(ok, f.listQueues)),
 		on("POST /v1/admin/redrive", "Queues.Redrive", httpjson.Serve(accepted, f.redrive)),
 	}

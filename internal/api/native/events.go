@@ -1,4 +1,4 @@
-package manage
+package native
 
 import (
 	"context"
@@ -11,6 +11,12 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/service"
 )
+
+// Events are described with [service.Events].
+type Events interface {
+	Publish(ctx context.Context, c service.Caller, in []service.NewEvent, idempotencyKey string) ([]service.PublishedEvent, error)
+	Types(_ context.Context, c service.Caller) ([]service.EventType, error)
+}
 
 // maxEventsBody is how long a request may be that publishes events, in bytes: Lambda
 // takes 6 MB, with all that is around it.
@@ -62,7 +68,7 @@ type publishedEvent struct {
 	Deliveries int    `json:"deliveries"`
 }
 
-func (h *Handler) publishEvents(w http.ResponseWriter, c call) error {
+func (f face) publishEvents(w http.ResponseWriter, c httpjson.Call) error {
 	var in publishInput
 	err := httpjson.Decode(w, c, maxEventsBody, &in)
 	if boathook.IsKind(err, boathook.TooLarge) {
@@ -75,7 +81,7 @@ func (h *Handler) publishEvents(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	published, err := h.service.Events.Publish(c.Context(), c.Caller, events, boathook.IdempotencyKeyOf(c.Header))
+	published, err := f.Events.Publish(c.Context(), c.Caller, events, boathook.IdempotencyKeyOf(c.Header))
 	if alone {
 		err = ofBody(err)
 	}
@@ -114,8 +120,8 @@ type eventTypeView struct {
 	Example     json.RawMessage     `json:"example"`
 }
 
-func (h *Handler) listEventTypes(ctx context.Context, c call, _ httpjson.None) (httpjson.List[eventTypeView], error) {
-	types, err := h.service.Events.Types(ctx, c.Caller)
+func (f face) listEventTypes(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[eventTypeView], error) {
+	types, err := f.Events.Types(ctx, c.Caller)
 	return httpjson.ViewList(types, "", func(t service.EventType) eventTypeView {
 		return eventTypeView{t.Name, t.Source, t.Publishable, t.Schema, t.Example}
 	}), err

@@ -1,4 +1,4 @@
-package manage
+package native
 
 import (
 	"encoding/json"

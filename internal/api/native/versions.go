@@ -1,4 +1,4 @@
-package manage
+package native
 
 import (
 	"context"
@@ -7,6 +7,13 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/service"
 )
+
+// Versions are described with [service.Versions].
+type Versions interface {
+	Create(ctx context.Context, c service.Caller, deploymentID string, env boathook.Environment, target *service.Target) (boathook.Version, error)
+	List(ctx context.Context, c service.Caller, deploymentID string, p boathook.Page) (versions []boathook.Version, live service.LiveVersions, next string, err error)
+	Activate(ctx context.Context, c service.Caller, deploymentID, id string, env boathook.Environment) (boathook.Version, service.LiveVersions, error)
+}
 
 type versionView struct {
 	ID           string                 `json:"id"`
@@ -49,17 +56,17 @@ type targetInput struct {
 
 func (in *targetInput) read() *service.Target { return (*service.Target)(in) }
 
-func (h *Handler) createVersion(ctx context.Context, c call, in versionInput) (versionView, error) {
-	v, err := h.service.Versions.Create(ctx, c.Caller, c.PathValue("deployment"), in.Environment, in.Target.read())
+func (f face) createVersion(ctx context.Context, c httpjson.Call, in versionInput) (versionView, error) {
+	v, err := f.Versions.Create(ctx, c.Caller, c.PathValue("deployment"), in.Environment, in.Target.read())
 	return viewVersion(v, map[boathook.Environment]boathook.LiveVersion{v.Environment: {ID: v.ID}}), err
 }
 
-func (h *Handler) listVersions(ctx context.Context, c call, _ httpjson.None) (httpjson.List[versionView], error) {
+func (f face) listVersions(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[versionView], error) {
 	p, err := c.Page()
 	if err != nil {
 		return httpjson.List[versionView]{}, err
 	}
-	versions, live, next, err := h.service.Versions.List(ctx, c.Caller, c.PathValue("deployment"), p)
+	versions, live, next, err := f.Versions.List(ctx, c.Caller, c.PathValue("deployment"), p)
 	return httpjson.ViewList(versions, next, func(v boathook.Version) versionView { return viewVersion(v, live) }), err
 }
 
@@ -67,7 +74,7 @@ type activation struct {
 	Environment boathook.Environment `json:"environment"`
 }
 
-func (h *Handler) activateVersion(ctx context.Context, c call, in activation) (versionView, error) {
-	v, live, err := h.service.Versions.Activate(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("version"), in.Environment)
+func (f face) activateVersion(ctx context.Context, c httpjson.Call, in activation) (versionView, error) {
+	v, live, err := f.Versions.Activate(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("version"), in.Environment)
 	return viewVersion(v, live), err
 }

@@ -1,4 +1,4 @@
-package manage
+package native
 
 import (
 	"context"
@@ -7,6 +7,17 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/service"
 )
+
+// Agents are described with [service.Agents].
+type Agents interface {
+	Create(ctx context.Context, c service.Caller, crewID string, in service.AgentChange) (a service.LiveAgent, secret string, err error)
+	List(ctx context.Context, c service.Caller, crewID string, p boathook.Page) (agents []boathook.Source, next string, err error)
+	Get(ctx context.Context, c service.Caller, crewID, id string) (service.LiveAgent, error)
+	Change(ctx context.Context, c service.Caller, crewID, id string, in service.AgentChange) (service.LiveAgent, error)
+	Delete(ctx context.Context, c service.Caller, crewID, id string) error
+	Requests(ctx context.Context, c service.Caller, crewID, id string, outcome boathook.RequestOutcome, p boathook.Page) (requests []boathook.Request, next string, err error)
+	Secret(ctx context.Context, c service.Caller, crewID, id string) (string, error)
+}
 
 type agentView struct {
 	ID               string           `json:"id"`
@@ -28,7 +39,7 @@ type agentView struct {
 	WebhookSecret    string           `json:"webhook_secret,omitempty"` // once
 }
 
-func viewAgent(c call, s boathook.Source) agentView {
+func viewAgent(c httpjson.Call, s boathook.Source) agentView {
 	a := s.Agent
 	verification := viewVerification(a.Verification)
 	return agentView{
@@ -42,7 +53,7 @@ func viewAgent(c call, s boathook.Source) agentView {
 }
 
 // answerAgent shows what an operation gave: an agent with its live version.
-func answerAgent(c call, a service.LiveAgent, err error) (agentView, error) {
+func answerAgent(c httpjson.Call, a service.LiveAgent, err error) (agentView, error) {
 	if err != nil {
 		return agentView{}, err
 	}
@@ -74,37 +85,37 @@ func (in agentInput) read() service.AgentChange {
 	}
 }
 
-func (h *Handler) createAgent(ctx context.Context, c call, in agentInput) (agentView, error) {
-	a, secret, err := h.service.Agents.Create(ctx, c.Caller, c.PathValue("crew"), in.read())
+func (f face) createAgent(ctx context.Context, c httpjson.Call, in agentInput) (agentView, error) {
+	a, secret, err := f.Agents.Create(ctx, c.Caller, c.PathValue("crew"), in.read())
 	view, err := answerAgent(c, a, err)
 	view.WebhookSecret = secret
 	return view, err
 }
 
-func (h *Handler) listAgents(ctx context.Context, c call, _ httpjson.None) (httpjson.List[agentView], error) {
+func (f face) listAgents(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[agentView], error) {
 	view := func(s boathook.Source) agentView { return viewAgent(c, s) }
 	return httpjson.Listed(c, view, func(p boathook.Page) ([]boathook.Source, string, error) {
-		return h.service.Agents.List(ctx, c.Caller, c.PathValue("crew"), p)
+		return f.Agents.List(ctx, c.Caller, c.PathValue("crew"), p)
 	})
 }
 
-func (h *Handler) getAgent(ctx context.Context, c call, _ httpjson.None) (agentView, error) {
-	a, err := h.service.Agents.Get(ctx, c.Caller, c.PathValue("crew"), c.PathValue("agent"))
+func (f face) getAgent(ctx context.Context, c httpjson.Call, _ httpjson.None) (agentView, error) {
+	a, err := f.Agents.Get(ctx, c.Caller, c.PathValue("crew"), c.PathValue("agent"))
 	return answerAgent(c, a, err)
 }
 
-func (h *Handler) changeAgent(ctx context.Context, c call, in agentInput) (agentView, error) {
-	a, err := h.service.Agents.Change(ctx, c.Caller, c.PathValue("crew"), c.PathValue("agent"), in.read())
+func (f face) changeAgent(ctx context.Context, c httpjson.Call, in agentInput) (agentView, error) {
+	a, err := f.Agents.Change(ctx, c.Caller, c.PathValue("crew"), c.PathValue("agent"), in.read())
 	return answerAgent(c, a, err)
 }
 
-func (h *Handler) deleteAgent(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
-	return httpjson.None{}, h.service.Agents.Delete(ctx, c.Caller, c.PathValue("crew"), c.PathValue("agent"))
+func (f face) deleteAgent(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.None, error) {
+	return httpjson.None{}, f.Agents.Delete(ctx, c.Caller, c.PathValue("crew"), c.PathValue("agent"))
 }
 
-func (h *Handler) listAgentRequests(ctx context.Context, c call, _ httpjson.None) (httpjson.List[arrivalView], error) {
+func (f face) listAgentRequests(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[arrivalView], error) {
 	return httpjson.Listed(c, viewArrival, func(p boathook.Page) ([]boathook.Request, string, error) {
-		return h.service.Agents.Requests(ctx, c.Caller, c.PathValue("crew"), c.PathValue("agent"), outcome(c), p)
+		return f.Agents.Requests(ctx, c.Caller, c.PathValue("crew"), c.PathValue("agent"), outcome(c), p)
 	})
 }
 
@@ -112,7 +123,7 @@ type shownSecret struct {
 	WebhookSecret string `json:"webhook_secret"`
 }
 
-func (h *Handler) showAgentSecret(ctx context.Context, c call, _ httpjson.None) (shownSecret, error) {
-	secret, err := h.service.Agents.Secret(ctx, c.Caller, c.PathValue("crew"), c.PathValue("agent"))
+func (f face) showAgentSecret(ctx context.Context, c httpjson.Call, _ httpjson.None) (shownSecret, error) {
+	secret, err := f.Agents.Secret(ctx, c.Caller, c.PathValue("crew"), c.PathValue("agent"))
 	return shownSecret{secret}, err
 }

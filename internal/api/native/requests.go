@@ -1,4 +1,4 @@
-package manage
+package native
 
 import (
 	"context"
@@ -42,12 +42,12 @@ func viewArrival(r boathook.Request) arrivalView {
 	return view
 }
 
-func (h *Handler) listRequests(ctx context.Context, c call, _ httpjson.None) (httpjson.List[arrivalView], error) {
+func (f face) listRequests(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[arrivalView], error) {
 	return httpjson.Listed(c, viewArrival, func(p boathook.Page) ([]boathook.Request, string, error) {
-		return h.service.Incoming.Requests(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"), outcome(c), p)
+		return f.Incoming.Requests(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"), outcome(c), p)
 	})
 }
 
-func outcome(c call) boathook.RequestOutcome {
+func outcome(c httpjson.Call) boathook.RequestOutcome {
 	return boathook.RequestOutcome(c.URL.Query().Get("outcome"))
 }

@@ -1,4 +1,4 @@
-package manage
+package native
 
 import (
 	"context"
@@ -8,6 +8,17 @@ import (
 	"boathook/internal/preset"
 	"boathook/internal/service"
 )
+
+// Incoming are described with [service.Incoming].
+type Incoming interface {
+	Create(ctx context.Context, c service.Caller, deploymentID string, env boathook.Environment, in service.IncomingChange) (w boathook.IncomingWebhook, token boathook.URLToken, err error)
+	List(ctx context.Context, c service.Caller, deploymentID string, p boathook.Page) (webhooks []boathook.IncomingWebhook, next string, err error)
+	Get(ctx context.Context, c service.Caller, deploymentID, id string) (boathook.IncomingWebhook, error)
+	Change(ctx context.Context, c service.Caller, deploymentID, id string, in service.IncomingChange) (boathook.IncomingWebhook, error)
+	Delete(ctx context.Context, c service.Caller, deploymentID, id string) error
+	Rotate(ctx context.Context, c service.Caller, deploymentID, id string) (w boathook.IncomingWebhook, token boathook.URLToken, err error)
+	Requests(ctx context.Context, c service.Caller, deploymentID, id string, outcome boathook.RequestOutcome, p boathook.Page) (requests []boathook.Request, next string, err error)
+}
 
 type incomingView struct {
 	ID             string               `json:"id"`
@@ -42,28 +53,28 @@ type incomingInput struct {
 	Filter         *filterView          `json:"filter"`
 }
 
-func (h *Handler) createIncoming(ctx context.Context, c call, in incomingInput) (incomingView, error) {
-	w, token, err := h.service.Incoming.Create(ctx, c.Caller, c.PathValue("deployment"), in.Environment, service.IncomingChange{
+func (f face) createIncoming(ctx context.Context, c httpjson.Call, in incomingInput) (incomingView, error) {
+	w, token, err := f.Incoming.Create(ctx, c.Caller, c.PathValue("deployment"), in.Environment, service.IncomingChange{
 		Name: &in.Name, WaitForStartMS: in.WaitForStartMS, Verification: in.Verification.read(), RerunFailed: in.RerunFailed, Filter: in.Filter.read(),
 	})
 	return viewWithURL(c, w, token), err
 }
 
 // viewWithURL shows a webhook with its URL, this once.
-func viewWithURL(c call, w boathook.IncomingWebhook, token boathook.URLToken) incomingView {
+func viewWithURL(c httpjson.Call, w boathook.IncomingWebhook, token boathook.URLToken) incomingView {
 	view := viewIncoming(w)
 	view.URL = c.PublicURL() + "/webhooks/runs/" + token.Text
 	return view
 }
 
-func (h *Handler) listIncoming(ctx context.Context, c call, _ httpjson.None) (httpjson.List[incomingView], error) {
+func (f face) listIncoming(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[incomingView], error) {
 	return httpjson.Listed(c, viewIncoming, func(p boathook.Page) ([]boathook.IncomingWebhook, string, error) {
-		return h.service.Incoming.List(ctx, c.Caller, c.PathValue("deployment"), p)
+		return f.Incoming.List(ctx, c.Caller, c.PathValue("deployment"), p)
 	})
 }
 
-func (h *Handler) getIncoming(ctx context.Context, c call, _ httpjson.None) (incomingView, error) {
-	w, err := h.service.Incoming.Get(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"))
+func (f face) getIncoming(ctx context.Context, c httpjson.Call, _ httpjson.None) (incomingView, error) {
+	w, err := f.Incoming.Get(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"))
 	return viewIncoming(w), err
 }
 
@@ -77,19 +88,19 @@ type incomingChange struct {
 	Filter         *filterView        `json:"filter"` // {} ends it
 }
 
-func (h *Handler) changeIncoming(ctx context.Context, c call, in incomingChange) (incomingView, error) {
-	w, err := h.service.Incoming.Change(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"), service.IncomingChange{
+func (f face) changeIncoming(ctx context.Context, c httpjson.Call, in incomingChange) (incomingView, error) {
+	w, err := f.Incoming.Change(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"), service.IncomingChange{
 		Name: in.Name, Enabled: in.Enabled, WaitForStartMS: in.WaitForStartMS,
 		Verification: in.Verification.read(), RerunFailed: in.RerunFailed, Filter: in.Filter.read(),
 	})
 	return viewIncoming(w), err
 }
 
-func (h *Handler) deleteIncoming(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
-	return httpjson.None{}, h.service.Incoming.Delete(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"))
+func (f face) deleteIncoming(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.None, error) {
+	return httpjson.None{}, f.Incoming.Delete(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"))
 }
 
-func (h *Handler) rotateIncoming(ctx context.Context, c call, _ httpjson.None) (incomingView, error) {
-	w, token, err := h.service.Incoming.Rotate(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"))
+func (f face) rotateIncoming(ctx context.Context, c httpjson.Call, _ httpjson.None) (incomingView, error) {
+	w, token, err := f.Incoming.Rotate(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"))
 	return viewWithURL(c, w, token), err
 }
