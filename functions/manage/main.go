@@ -1,5 +1,5 @@
 // Command manage is the Lambda function of the management API. What it does is
-// in package manage.
+// in packages service and api.
 package main
 
 import (
@@ -15,12 +15,12 @@ import (
 	"boathook/functions/internal/queues"
 	"boathook/functions/internal/sealing"
 	"boathook/functions/internal/secret"
+	"boathook/internal/api"
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
 	"boathook/internal/lambda/httpapi"
 	"boathook/internal/live"
 	"boathook/internal/live/apigateway"
-	"boathook/internal/manage"
 	"boathook/internal/run"
 	"boathook/internal/service"
 )
@@ -44,7 +44,7 @@ func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, client, secrets := c.Store(sdk), sqs.NewFromConfig(sdk), secret.New(sdk)
-	handler := manage.New(manage.Config{PublicURL: c.PublicURL, Config: service.Config{
+	operations := service.New(service.Config{
 		Store:   store,
 		Runs:    &run.Starter{Store: store, Queue: c.RunsQueue(client), Now: time.Now, Log: slog.Default()},
 		Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
@@ -64,6 +64,6 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		},
 		Now: time.Now,
 		Log: slog.Default(),
-	}})
-	return httpapi.Handler(handler), nil
+	})
+	return httpapi.Handler(api.New(api.Config{Service: operations, PublicURL: c.PublicURL, Now: time.Now, Log: slog.Default()})), nil
 }

@@ -20,22 +20,22 @@ import (
 	"boathook/internal/testing/stack"
 )
 
-// api is the function behind its HTTP API, called by the stack's administrator.
-type api struct {
+// client is the function behind its HTTP API, called by the stack's administrator.
+type client struct {
 	*stack.Stack
 	t       *testing.T
 	handler any
 }
 
-func newAPI(t *testing.T) *api {
+func newAPI(t *testing.T) *client {
 	t.Helper()
-	a := &api{Stack: stack.New(t), t: t}
+	a := &client{Stack: stack.New(t), t: t}
 	a.build(nil)
 	return a
 }
 
 // build makes the function anew, with some variables that differ from the stack's.
-func (a *api) build(variables map[string]string) {
+func (a *client) build(variables map[string]string) {
 	a.t.Helper()
 	env := maps.Clone(a.Env)
 	maps.Copy(env, variables)
@@ -48,7 +48,7 @@ func (a *api) build(variables map[string]string) {
 
 // ask makes a request, and gives its answer's status and body. header has names
 // in small letters and values in turn.
-func (a *api) ask(method, path, body string, header ...string) (status int, answer string) {
+func (a *client) ask(method, path, body string, header ...string) (status int, answer string) {
 	a.t.Helper()
 	e := events.Load[awsevents.APIGatewayV2HTTPRequest](a.t, "manage/create-deployment")
 	e.RequestContext.HTTP.Method, e.RequestContext.HTTP.Path, e.RawPath, e.Body = method, path, path, body
@@ -62,7 +62,7 @@ func (a *api) ask(method, path, body string, header ...string) (status int, answ
 
 // made makes a request that must be answered with a status, and decodes its
 // answer.
-func (a *api) made(status int, method, path, body string, header ...string) (answer map[string]any) {
+func (a *client) made(status int, method, path, body string, header ...string) (answer map[string]any) {
 	a.t.Helper()
 	got, text := a.ask(method, path, body, header...)
 	if got != status {
@@ -141,7 +141,7 @@ func TestQueuesAreOperatedByTheirNames(t *testing.T) {
 
 // operated are the queues that were looked at since the last calls, and the ARN of
 // the one that messages were to be moved from.
-func (a *api) operated() (looked []string, moved string) {
+func (a *client) operated() (looked []string, moved string) {
 	a.t.Helper()
 	for _, c := range a.Calls() {
 		var in struct {

@@ -18,6 +18,8 @@ type Operations struct {
 	Agents       Agents
 	Repositories Repositories
 	Events       Events
+	Outgoing     Outgoing
+	Deliveries   Deliveries
 	Queues       Queues
 }
 
@@ -37,10 +39,11 @@ func (f face) routes() []httpjson.Route {
 		crew       = "/v1/crews/{crew}"
 		agent      = crew + "/agents/{agent}"
 		repository = "/v1/repositories/{repository}"
+		app        = "/v1/apps/{app}"
 	)
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
 	on := httpjson.On
-	return []httpjson.Route{
+	routes := []httpjson.Route{
 		on("GET /v1/me", "Workspaces.Mine", httpjson.Serve(ok, f.me)),
 		on("POST /v1/workspaces", "Workspaces.Create", httpjson.Serve(created, f.createWorkspace)),
 		on("GET /v1/workspaces", "Workspaces.List", httpjson.Serve(ok, f.listWorkspaces)),
@@ -95,5 +98,23 @@ func (f face) routes() []httpjson.Route {
 
 		on("GET /v1/admin/redrive", "Queues.List", httpjson.Serve(ok, f.listQueues)),
 		on("POST /v1/admin/redrive", "Queues.Redrive", httpjson.Serve(accepted, f.redrive)),
+
+		on("GET /v1/deliveries/{delivery}", "Deliveries.Get", httpjson.Serve(ok, f.getDelivery)),
+		on("POST /v1/deliveries/{delivery}/resend", "Deliveries.Resend", httpjson.Serve(accepted, f.resendDelivery)),
 	}
+	for _, source := range []string{deployment, agent, repository, app} {
+		outgoing := source + "/outgoing-webhooks/{outgoing}"
+		routes = append(routes,
+			on("POST "+source+"/outgoing-webhooks", "Outgoing.Create", httpjson.Serve(created, f.createOutgoing)),
+			on("GET "+source+"/outgoing-webhooks", "Outgoing.List", httpjson.Serve(ok, f.listOutgoing)),
+			on("GET "+outgoing, "Outgoing.Get", httpjson.Serve(ok, f.getOutgoing)),
+			on("PATCH "+outgoing, "Outgoing.Change", httpjson.Serve(ok, f.changeOutgoing)),
+			on("DELETE "+outgoing, "Outgoing.Delete", httpjson.Serve(gone, f.deleteOutgoing)),
+			on("POST "+outgoing+"/rotate-secret", "Outgoing.RotateSecret", httpjson.Serve(ok, f.rotateSecret)),
+			on("POST "+outgoing+"/test", "Outgoing.Test", httpjson.Serve(accepted, f.testOutgoing)),
+			on("POST "+outgoing+"/recover", "Outgoing.Recover", httpjson.Serve(accepted, f.recoverOutgoing)),
+			on("GET "+outgoing+"/deliveries", "Deliveries.List", httpjson.Serve(ok, f.listDeliveries)),
+		)
+	}
+	return routes
 }

@@ -11,13 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"boathook/internal/api"
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
 	"boathook/internal/egress"
 	"boathook/internal/intake"
 	"boathook/internal/live"
 	"boathook/internal/live/websocket"
-	"boathook/internal/manage"
 	"boathook/internal/paths"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
@@ -102,7 +102,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		Store: records, Runs: starter, Seal: sealer, PublicURL: url, Client: client, Now: time.Now, Log: log,
 		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
 	}
-	operations := service.Config{
+	operations := service.New(service.Config{
 		Store: records, Runs: starter, Publish: publisher, Seal: sealer,
 		Resend: &delivery.Resender{Store: records, Retries: retries, Now: time.Now},
 		Queues: map[string]queue.Redriver{
@@ -124,9 +124,9 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 			return boathook.InvalidField("destination.queue_arn", "no queue is allowed here")
 		},
 		Now: time.Now, Log: log,
-	}
-	api := manage.New(manage.Config{Config: operations, PublicURL: url})
-	if err := service.New(operations).Callers.EnsureWorkspace(ctx); err != nil {
+	})
+	management := api.New(api.Config{Service: operations, PublicURL: url, Now: time.Now, Log: log})
+	if err := operations.Callers.EnsureWorkspace(ctx); err != nil {
 		return nil, err
 	}
 	executor := run.New(run.Config{
@@ -151,7 +151,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	}
 	mux.Handle("GET /ws", sockets.Handler(liveLog))
 	mux.Handle("POST "+receiverPath, inbox)
-	mux.Handle("/", api)
+	mux.Handle("/", management)
 
 	s := &system{
 		log:     log,

@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"time"
 
+	"boathook/internal/api"
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
 	"boathook/internal/intake"
-	"boathook/internal/manage"
 	"boathook/internal/queue"
 	"boathook/internal/run"
 	"boathook/internal/service"
@@ -100,7 +100,7 @@ func (w *world) boot(k kind) *process {
 			p.serve = w.bug.Intake(p.serve)
 		}
 	case manageKind:
-		p.serve = manage.New(manage.Config{Config: service.Config{
+		operations := service.New(service.Config{
 			Store: store, Runs: starter, Publish: publisher, Seal: unsealed{},
 			Resend:     &delivery.Resender{Store: store, Retries: retries, Now: p.now},
 			AdminToken: func(context.Context) (string, error) { return adminToken, nil }, Workspace: workspaceID,
@@ -108,7 +108,8 @@ func (w *world) boot(k kind) *process {
 			CheckURL:         func(string, string) error { return nil },
 			AllowTarget:      func(boathook.Target) error { return nil },
 			Now:              p.now, Log: silent,
-		}})
+		})
+		p.serve = api.New(api.Config{Service: operations, Now: p.now, Log: silent})
 	case executeKind:
 		p.handle = run.New(run.Config{
 			Store: store, Targets: agent{p}, Keeper: keeper, Seal: unsealed{}, Stream: unwatched{}, Now: p.now, Log: silent,

@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"cmp"
@@ -15,7 +15,6 @@ import (
 	"boathook/internal/api/crewship"
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
-	"boathook/internal/manage"
 	"boathook/internal/service"
 	"boathook/internal/store"
 	"boathook/internal/store/dynamo"
@@ -49,7 +48,7 @@ func (k knowing) TokenByHash(ctx context.Context, hash [sha256.Size]byte) (boath
 // unavailable makes a request that is to be answered with a 503, and tells
 // nothing else: a 401 or a 404 would have its sender throw away a good token or
 // an object that exists.
-func (a *api) unavailable(token, pattern, path, body string, header ...string) {
+func (a *tester) unavailable(token, pattern, path, body string, header ...string) {
 	a.t.Helper()
 	method, _, _ := strings.Cut(pattern, " ")
 	w := a.request(token, method, path, body, header...)
@@ -59,9 +58,9 @@ func (a *api) unavailable(token, pattern, path, body string, header ...string) {
 }
 
 func TestACallerThatCanNotBeLookedUpIsA503(t *testing.T) {
-	for name, change := range map[string]func(*manage.Config){
-		"tokens can't be read": func(c *manage.Config) { c.Store = down() },
-		"the stack's token can't be read": func(c *manage.Config) {
+	for name, change := range map[string]func(*config){
+		"tokens can't be read": func(c *config) { c.Store = down() },
+		"the stack's token can't be read": func(c *config) {
 			c.AdminToken = func(context.Context) (string, error) { return "", errSecret }
 		},
 	} {
@@ -69,7 +68,7 @@ func TestACallerThatCanNotBeLookedUpIsA503(t *testing.T) {
 			a := newAPI(t)
 			objects := everything(a)
 			change(&a.config)
-			a.handler = manage.New(a.config)
+			a.handler = a.config.serve()
 			for _, pattern := range a.handler.Patterns() {
 				_, path := fill(pattern, objects)
 				a.unavailable("bh_that-nobody-knows", pattern, path, bodies[pattern])
@@ -103,7 +102,7 @@ func TestAStoreThatIsDownIsA503(t *testing.T) {
 	objects := everything(a)
 	admin := a.tokenFor(stackToken, boathook.Admin)
 	a.config.Store = knowing{down(), a.store}
-	a.handler = manage.New(a.config)
+	a.handler = a.config.serve()
 	for _, pattern := range a.handler.Patterns() {
 		if withoutStore[pattern] || roles[pattern] == "stack" {
 			continue
@@ -121,18 +120,18 @@ func TestAStoreThatIsDownIsA503(t *testing.T) {
 }
 
 func TestTheInternalEndpointsDependenciesThatAreDownAreA503(t *testing.T) {
-	for name, change := range map[string]func(*manage.Config){
-		"the token can't be read": func(c *manage.Config) {
+	for name, change := range map[string]func(*config){
+		"the token can't be read": func(c *config) {
 			c.InternalToken = func(context.Context) (string, error) { return "", errSecret }
 		},
-		"the agent can't be read":  func(c *manage.Config) { c.Store = down() },
-		"its secret can't be open": func(c *manage.Config) { c.Seal = sealed{c.Seal} },
+		"the agent can't be read":  func(c *config) { c.Store = down() },
+		"its secret can't be open": func(c *config) { c.Seal = sealed{c.Seal} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAPI(t)
 			path := "/api/v1/internal/agents/" + idOf(a.agent()) + "/webhook-secret"
 			change(&a.config)
-			a.handler = manage.New(a.config)
+			a.handler = a.config.serve()
 			a.unavailable("", "GET "+path, path, "", crewship.InternalToken, internalToken)
 		})
 	}
@@ -144,7 +143,7 @@ type sealed struct{ service.Sealer }
 func (sealed) Open(context.Context, string, string, []byte) ([]byte, error) { return nil, errSecret }
 
 func TestATokenOfTheWebSocketThatCanNotBeMadeIsA503(t *testing.T) {
-	a := newAPI(t, func(c *manage.Config) {
+	a := newAPI(t, func(c *config) {
 		c.StreamSecret = func(context.Context) (string, error) { return "", errSecret }
 	})
 	a.unavailable(stackToken, "GET /api/v1/ws-token", "/api/v1/ws-token", "")
@@ -211,7 +210,7 @@ func TestALookUpThatFailsHasNotFoundNothing(t *testing.T) {
 	part := &partly{Store: a.store}
 	a.config.Store = part
 	a.config.Resend = &delivery.Resender{Store: part, Retries: a.retries, Now: a.clock.Now}
-	a.handler = manage.New(a.config)
+	a.handler = a.config.serve()
 	deployment := a.deployment()
 	a.version(deployment, "production")
 	run := a.ask(202, "POST", "/v1/runs", `{"deployment_id":"`+idOf(deployment)+`"}`).text("run_id")
@@ -247,7 +246,7 @@ func TestAFirstWorkspaceThatCanNotBeMadeIsA503(t *testing.T) {
 		a := newAPI(t)
 		part := &partly{a.store, method}
 		a.config.Store, a.config.Workspace = part, "ws_fresh"
-		a.handler = manage.New(a.config)
+		a.handler = a.config.serve()
 		a.unavailable(stackToken, "GET /v1/deployments", "/v1/deployments", "")
 		part.down = ""
 		a.ask(200, "GET", "/v1/deployments", "") // and it is tried again

@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/live/wstoken"
-	"boathook/internal/manage"
 	"boathook/internal/service"
 )
 
@@ -35,7 +34,7 @@ func TestAnyTokenOfAWorkspaceGetsOneForItsWebSocket(t *testing.T) {
 }
 
 func TestWithoutItsSecretThereIsNoTokenForAWebSocket(t *testing.T) {
-	a := newAPI(t, func(c *manage.Config) {
+	a := newAPI(t, func(c *config) {
 		c.StreamSecret = func(context.Context) (string, error) { return "", errors.New("access denied to the secret") }
 	})
 	answer := a.ask(boathook.Unavailable.Status(), "GET", "/api/v1/ws-token", "")
@@ -73,7 +72,7 @@ func TestATokensDeletionClosesItsWebSocketsAndMayBeRepeated(t *testing.T) {
 }
 
 func TestATokenThatCanNotBeDeletedKeepsItsWebSockets(t *testing.T) {
-	a := newAPI(t, func(c *manage.Config) { c.Store = &immortal{Store: c.Store} })
+	a := newAPI(t, func(c *config) { c.Store = &immortal{Store: c.Store} })
 	id := a.ask(201, "POST", "/v1/tokens", `{"name":"v","role":"viewer"}`).text("id")
 	a.ask(boathook.Unavailable.Status(), "DELETE", "/v1/tokens/"+id, "")
 	if len(a.watchers.closed) != 0 {

@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"context"
@@ -10,12 +10,11 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/manage"
 	"boathook/internal/queue"
 )
 
 // bury has two messages of a queue end in its dead-letter queue.
-func (a *api) bury(name string) {
+func (a *tester) bury(name string) {
 	a.t.Helper()
 	q := a.queues[name]
 	err := q.Send(a.t.Context(), queue.Message{Body: "a"}, queue.Message{Body: "b"})
@@ -83,7 +82,7 @@ func TestARedriveThatDoesNotStartIsTold(t *testing.T) {
 		409: boathook.Errorf(boathook.Conflict, "a move is under way"),
 		503: errors.New("SQS is down"),
 	} {
-		a := newAPI(t, func(c *manage.Config) {
+		a := newAPI(t, func(c *config) {
 			c.Queues[queue.Retries] = stuck{c.Queues[queue.Retries], err}
 		})
 		a.refused(status, "", "POST", "/v1/admin/redrive", `{"queue":"retries"}`)

@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"net/http"
@@ -18,7 +18,7 @@ const (
 func toQueue(arn string) string { return `"destination":{"type":"sqs","queue_arn":"` + arn + `"}` }
 
 // newQueueWebhook makes an outgoing webhook that sends to a queue.
-func (a *api) newQueueWebhook(source, fields string) object {
+func (a *tester) newQueueWebhook(source, fields string) object {
 	a.t.Helper()
 	return a.ask(201, "POST", source+"/outgoing-webhooks",
 		`{"name":"orders","events":["run.succeeded"],"environment":"production",`+toQueue(queueARN)+fields+`}`)

@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"context"
@@ -11,13 +11,12 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/catalogue"
-	"boathook/internal/manage"
 	"boathook/internal/service"
 	"boathook/internal/store"
 )
 
 // newApp makes one through the API, and gives its id.
-func (a *api) newApp() (id string) {
+func (a *tester) newApp() (id string) {
 	a.t.Helper()
 	return a.ask(201, "POST", "/v1/apps", `{"name":"shop"}`).text("id")
 }
@@ -235,7 +234,7 @@ func (failingMark) MarkEventPublished(context.Context, string, string, []int) er
 }
 
 func TestEventsThatAreOnTheirWayAreAcceptedThoughTheMarkFails(t *testing.T) {
-	a := newAPI(t, func(c *manage.Config) { c.Store = failingMark{c.Store} })
+	a := newAPI(t, func(c *config) { c.Store = failingMark{c.Store} })
 	body := jobFinished(t, a.newApp(), `,"id":"x"`)
 	for range 2 { // the second finds no mark, and publishes under the same id
 		a.ask(202, "POST", "/v1/events", body)
@@ -266,7 +265,7 @@ func (p *pins) MarkEventPublished(ctx context.Context, workspaceID, id string, d
 
 func TestAKeyCostsTwoWritesHoweverManyEventsItIsFor(t *testing.T) {
 	var p *pins
-	a := newAPI(t, func(c *manage.Config) {
+	a := newAPI(t, func(c *config) {
 		p = &pins{Store: c.Store}
 		c.Store = p
 	})

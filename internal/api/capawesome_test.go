@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 )
 
 // app makes one, and gives its webhooks' path.
-func (a *api) app() (webhooks, id string) {
+func (a *tester) app() (webhooks, id string) {
 	a.t.Helper()
 	s := boathook.Source{ID: boathook.NewID(boathook.AppID), WorkspaceID: "ws_local", Kind: boathook.App, Name: "My app", CreatedAt: a.clock.Now()}
 	if err := a.store.PutSource(a.t.Context(), s); err != nil {
@@ -25,7 +25,7 @@ func (a *api) app() (webhooks, id string) {
 }
 
 // appWebhook makes one with a secret, and gives its path.
-func (a *api) appWebhook(webhooks string) string {
+func (a *tester) appWebhook(webhooks string) string {
 	a.t.Helper()
 	return webhooks + "/" + a.ask(201, "POST", webhooks,
 		`{"name":"CI","url":"https://example.com/hook","events":["job_finished","job_created"],"signingSecret":"app-secret"}`).text("id")

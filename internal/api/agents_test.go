@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"bytes"
@@ -14,7 +14,6 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/catalogue"
-	"boathook/internal/manage"
 	"boathook/internal/queue"
 	"boathook/internal/seal"
 	"boathook/internal/store"
@@ -231,7 +230,7 @@ func TestTheInternalEndpointTakesTheInternalTokenAlone(t *testing.T) {
 
 func TestWithoutAnInternalTokenTheInternalEndpointOpensForNobody(t *testing.T) {
 	for _, broken := range []error{nil, errors.New("the secret is gone")} {
-		a := newAPI(t, func(c *manage.Config) {
+		a := newAPI(t, func(c *config) {
 			c.InternalToken = func(context.Context) (string, error) { return "", broken }
 		})
 		want := map[bool]int{true: 401, false: 503}[broken == nil]
@@ -244,7 +243,7 @@ func TestWithoutAnInternalTokenTheInternalEndpointOpensForNobody(t *testing.T) {
 
 // agentRun stores a run of the agent at a path, of the time that it is, that
 // has ended with an outcome unless that is nil.
-func (a *api) agentRun(agent, id string, o *boathook.Outcome) {
+func (a *tester) agentRun(agent, id string, o *boathook.Outcome) {
 	a.t.Helper()
 	ctx, now := a.t.Context(), a.clock.Now()
 	r := boathook.Run{
@@ -270,7 +269,7 @@ func (a *api) agentRun(agent, id string, o *boathook.Outcome) {
 }
 
 // append stores lines that a run, which begins now, of the agent at a path prints.
-func (a *api) append(agent, id string, first int, lines []boathook.LogLine) {
+func (a *tester) append(agent, id string, first int, lines []boathook.LogLine) {
 	a.t.Helper()
 	if err := a.store.AppendLog(a.t.Context(), boathook.RunHead{ID: id, SourceID: idOf(agent), CreatedAt: a.clock.Now()}, first, lines); err != nil {
 		a.t.Fatal(err)

@@ -1,4 +1,4 @@
-package manage
+package native
 
 import (
 	"context"
@@ -47,12 +47,12 @@ type recovered struct {
 	NextCursor *string                         `json:"next_cursor"`
 }
 
-func (h *Handler) recoverOutgoing(ctx context.Context, c call, in recovery) (recovered, error) {
+func (f face) recoverOutgoing(ctx context.Context, c httpjson.Call, in recovery) (recovered, error) {
 	asked, err := in.read()
 	if err != nil {
 		return recovered{}, err
 	}
-	r, err := h.service.Outgoing.Recover(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"), asked)
+	r, err := f.Outgoing.Recover(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"), asked)
 	return recovered{
 		Queued: r.Queued, ByStatus: r.ByStatus, DryRun: in.DryRun, Until: boathook.Time{Time: r.Until}, NextCursor: httpjson.Nullable(r.Next),
 	}, err

@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ func failedAttempt(number int) boathook.Attempt {
 }
 
 // delivery is one of a webhook, for an event of now.
-func (a *api) delivery(deployment, webhook string) boathook.Delivery {
+func (a *tester) delivery(deployment, webhook string) boathook.Delivery {
 	e := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: a.clock.Now()}
 	return boathook.Delivery{
 		ID: boathook.NewDeliveryID(&e, webhook), WorkspaceID: "ws_local", SourceID: deployment, WebhookID: webhook,
@@ -36,7 +36,7 @@ func (a *api) delivery(deployment, webhook string) boathook.Delivery {
 }
 
 // record stores a delivery that is retried after its attempts.
-func (a *api) record(deployment, webhook string, attempts ...boathook.Attempt) boathook.DeliveryID {
+func (a *tester) record(deployment, webhook string, attempts ...boathook.Attempt) boathook.DeliveryID {
 	a.t.Helper()
 	d := a.delivery(deployment, webhook)
 	for _, attempt := range attempts {

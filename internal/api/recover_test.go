@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"context"
@@ -11,14 +11,13 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/manage"
 	"boathook/internal/queue"
 	"boathook/internal/service"
 	"boathook/internal/store"
 )
 
 // fail stores a delivery that failed at its second attempt.
-func (a *api) fail(deployment, webhook string) boathook.DeliveryID {
+func (a *tester) fail(deployment, webhook string) boathook.DeliveryID {
 	a.t.Helper()
 	d := a.delivery(deployment, webhook)
 	for n := range 2 {
@@ -32,7 +31,7 @@ func (a *api) fail(deployment, webhook string) boathook.DeliveryID {
 
 // resent are the deliveries in the retries queue, sorted. Each must be the third
 // attempt, with its body.
-func (a *api) resent() (ids []string) {
+func (a *tester) resent() (ids []string) {
 	a.t.Helper()
 	for _, m := range a.retries.messages {
 		d, err := queue.DecodeDelivery(m.Body)
@@ -46,7 +45,7 @@ func (a *api) resent() (ids []string) {
 }
 
 // wait stores a delivery that has failed once and waits for its next attempt.
-func (a *api) wait(deployment, webhook string, next time.Time) boathook.DeliveryID {
+func (a *tester) wait(deployment, webhook string, next time.Time) boathook.DeliveryID {
 	a.t.Helper()
 	d := a.delivery(deployment, webhook)
 	for n := range 2 {
@@ -59,7 +58,7 @@ func (a *api) wait(deployment, webhook string, next time.Time) boathook.Delivery
 }
 
 // cancel stores a delivery that was canceled after two attempts.
-func (a *api) cancel(deployment, webhook string) boathook.DeliveryID {
+func (a *tester) cancel(deployment, webhook string) boathook.DeliveryID {
 	a.t.Helper()
 	id := a.wait(deployment, webhook, a.clock.Now().Add(time.Hour))
 	d, err := a.store.Delivery(a.t.Context(), "ws_local", id)
@@ -173,7 +172,7 @@ func (b *brittle) ReopenDelivery(ctx context.Context, d boathook.Delivery, at ti
 }
 
 func TestARecoveryThatTakesLongIsCarriedOn(t *testing.T) {
-	a := newAPI(t, func(c *manage.Config) {
+	a := newAPI(t, func(c *config) {
 		b := &brittle{Store: c.Store}
 		b.left.Store(1 << 20)
 		c.Store = b
@@ -203,7 +202,7 @@ func TestARecoveryThatTakesLongIsCarriedOn(t *testing.T) {
 func TestARecoveryThatBrokeOffIsRepeated(t *testing.T) {
 	b := &brittle{}
 	b.left.Store(70)
-	a := newAPI(t, func(c *manage.Config) { b.Store, c.Store = c.Store, b })
+	a := newAPI(t, func(c *config) { b.Store, c.Store = c.Store, b })
 	b.clock = a.clock
 	deployment := a.deployment()
 	webhook := a.outgoing(deployment).text("id")

@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/live/wstoken"
-	"boathook/internal/manage"
 )
 
 // roles is the least role of each route; "stack" is the stack's own token.
@@ -246,7 +245,7 @@ func TestAnAdminTokenThatCanNotBeReadIsA503(t *testing.T) {
 	a := newAPI(t)
 	config := a.config
 	config.AdminToken = func(context.Context) (string, error) { return "", errors.New("secrets are down") }
-	a.handler = manage.New(config)
+	a.handler = config.serve()
 	if w := a.request("bh_x", "GET", "/v1/me", ""); w.Code != 503 || strings.Contains(w.Body.String(), "secrets") {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
@@ -256,7 +255,7 @@ func TestTheFirstWorkspaceIsMadeOnFirstUse(t *testing.T) {
 	a := newAPI(t)
 	config := a.config
 	config.Workspace = "ws_fresh"
-	a.handler = manage.New(config)
+	a.handler = config.serve()
 	if _, err := a.store.Workspace(t.Context(), "ws_fresh"); !boathook.IsKind(err, boathook.NotFound) {
 		t.Fatalf("before: %v", err)
 	}
@@ -266,7 +265,7 @@ func TestTheFirstWorkspaceIsMadeOnFirstUse(t *testing.T) {
 		t.Errorf("got %v, %v", w, err)
 	}
 	// Another process finds it made.
-	a.handler = manage.New(config)
+	a.handler = config.serve()
 	a.ask(200, "GET", "/v1/deployments", "")
 	again, err := a.store.Workspace(t.Context(), "ws_fresh")
 	if err != nil || !again.CreatedAt.Equal(w.CreatedAt) {
@@ -360,7 +359,7 @@ func TestTokensNeedANameAndARole(t *testing.T) {
 
 // everything is one object of each kind in the first workspace, by its
 // wildcard in the routes.
-func everything(a *api) map[string]string {
+func everything(a *tester) map[string]string {
 	a.t.Helper()
 	deployment := a.deployment()
 	objects := map[string]string{

@@ -1,13 +1,14 @@
-package manage
+package native
 
 import (
+	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/service"
 )
 
 // sourceInPath is the source that the path names, by a wildcard that is called as its
 // kind. An agent's path names its crew too. There may be none.
-func sourceInPath(c call) service.SourceRef {
+func sourceInPath(c httpjson.Call) service.SourceRef {
 	for kind := range boathook.EventTypes {
 		if id := c.PathValue(string(kind)); id != "" {
 			return service.SourceRef{Kind: kind, ID: id, Crew: c.PathValue(string(boathook.Crew))}

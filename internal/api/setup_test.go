@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"fmt"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/manage"
 	"boathook/internal/seal"
 )
 
@@ -227,7 +226,7 @@ func TestIncomingWebhooksAreChecked(t *testing.T) {
 }
 
 func TestWithoutAPublicURLIncomingWebhooksAreWhereTheRequestCame(t *testing.T) {
-	a := newAPI(t, func(c *manage.Config) { c.PublicURL = "" })
+	a := newAPI(t, func(c *config) { c.PublicURL = "" })
 	path := a.deployment() + "/incoming-webhooks"
 	for host, want := range map[string]string{
 		"api.example.com":      "https://api.example.com/",
@@ -290,7 +289,7 @@ func TestAnOutgoingWebhookHasDefaults(t *testing.T) {
 }
 
 // secrets are those in force: the current one, then the one before.
-func (a *api) secrets(deployment, id string) []string {
+func (a *tester) secrets(deployment, id string) []string {
 	a.t.Helper()
 	w, err := a.store.Outgoing(a.t.Context(), idOf(deployment), id)
 	if err != nil {

@@ -1,4 +1,4 @@
-package manage
+package native
 
 import (
 	"context"
@@ -8,6 +8,13 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/service"
 )
+
+// Deliveries are described with [service.Deliveries].
+type Deliveries interface {
+	Get(ctx context.Context, c service.Caller, id string) (service.DeliveryDetail, error)
+	List(ctx context.Context, c service.Caller, of service.SourceRef, webhookID string, only service.DeliveryFilter, p boathook.Page) (deliveries []boathook.Delivery, next string, err error)
+	Resend(ctx context.Context, c service.Caller, id string) (boathook.DeliveryID, error)
+}
 
 type deliveryView struct {
 	ID string `json:"id"`
@@ -116,20 +123,20 @@ func viewDetail(d service.DeliveryDetail) deliveryDetail {
 	return detail
 }
 
-func (h *Handler) getDelivery(ctx context.Context, c call, _ httpjson.None) (deliveryDetail, error) {
-	d, err := h.service.Deliveries.Get(ctx, c.Caller, c.PathValue("delivery"))
+func (f face) getDelivery(ctx context.Context, c httpjson.Call, _ httpjson.None) (deliveryDetail, error) {
+	d, err := f.Deliveries.Get(ctx, c.Caller, c.PathValue("delivery"))
 	return viewDetail(d), err
 }
 
-func (h *Handler) listDeliveries(ctx context.Context, c call, _ httpjson.None) (httpjson.List[deliveryView], error) {
+func (f face) listDeliveries(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[deliveryView], error) {
 	params := c.URL.Query()
 	only := service.DeliveryFilter{Status: boathook.DeliveryStatus(params.Get("status")), Event: boathook.EventType(params.Get("event"))}
 	return httpjson.Listed(c, viewDelivery, func(p boathook.Page) ([]boathook.Delivery, string, error) {
-		return h.service.Deliveries.List(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"), only, p)
+		return f.Deliveries.List(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"), only, p)
 	})
 }
 
-func (h *Handler) resendDelivery(ctx context.Context, c call, _ httpjson.None) (queued, error) {
-	id, err := h.service.Deliveries.Resend(ctx, c.Caller, c.PathValue("delivery"))
+func (f face) resendDelivery(ctx context.Context, c httpjson.Call, _ httpjson.None) (queued, error) {
+	id, err := f.Deliveries.Resend(ctx, c.Caller, c.PathValue("delivery"))
 	return queued{id.String()}, err
 }

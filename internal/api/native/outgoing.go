@@ -1,4 +1,4 @@
-package manage
+package native
 
 import (
 	"cmp"
@@ -9,6 +9,18 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/service"
 )
+
+// Outgoing are described with [service.Outgoing].
+type Outgoing interface {
+	Create(ctx context.Context, c service.Caller, of service.SourceRef, in service.OutgoingChange) (w boathook.OutgoingWebhook, secret string, err error)
+	List(ctx context.Context, c service.Caller, of service.SourceRef, p boathook.Page) (webhooks []boathook.OutgoingWebhook, next string, err error)
+	Get(ctx context.Context, c service.Caller, of service.SourceRef, id string) (boathook.OutgoingWebhook, error)
+	Change(ctx context.Context, c service.Caller, of service.SourceRef, id string, in service.OutgoingChange) (w boathook.OutgoingWebhook, err error)
+	Delete(ctx context.Context, c service.Caller, of service.SourceRef, id string) error
+	RotateSecret(ctx context.Context, c service.Caller, of service.SourceRef, id string, overlapSeconds *int) (w boathook.OutgoingWebhook, secret string, err error)
+	Test(ctx context.Context, c service.Caller, of service.SourceRef, id string) (boathook.DeliveryID, error)
+	Recover(ctx context.Context, c service.Caller, of service.SourceRef, id string, in service.Recovery) (service.Recovered, error)
+}
 
 type outgoingView struct {
 	ID string `json:"id"`
@@ -124,37 +136,37 @@ func (in outgoingInput) read() service.OutgoingChange {
 	return change
 }
 
-func (h *Handler) createOutgoing(ctx context.Context, c call, in outgoingInput) (outgoingView, error) {
-	w, secret, err := h.service.Outgoing.Create(ctx, c.Caller, sourceInPath(c), in.read())
+func (f face) createOutgoing(ctx context.Context, c httpjson.Call, in outgoingInput) (outgoingView, error) {
+	w, secret, err := f.Outgoing.Create(ctx, c.Caller, sourceInPath(c), in.read())
 	return viewWithSecret(w, secret), err
 }
 
-func (h *Handler) listOutgoing(ctx context.Context, c call, _ httpjson.None) (httpjson.List[outgoingView], error) {
+func (f face) listOutgoing(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[outgoingView], error) {
 	return httpjson.Listed(c, viewOutgoing, func(p boathook.Page) ([]boathook.OutgoingWebhook, string, error) {
-		return h.service.Outgoing.List(ctx, c.Caller, sourceInPath(c), p)
+		return f.Outgoing.List(ctx, c.Caller, sourceInPath(c), p)
 	})
 }
 
-func (h *Handler) getOutgoing(ctx context.Context, c call, _ httpjson.None) (outgoingView, error) {
-	w, err := h.service.Outgoing.Get(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"))
+func (f face) getOutgoing(ctx context.Context, c httpjson.Call, _ httpjson.None) (outgoingView, error) {
+	w, err := f.Outgoing.Get(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"))
 	return viewOutgoing(w), err
 }
 
-func (h *Handler) changeOutgoing(ctx context.Context, c call, in outgoingInput) (outgoingView, error) {
-	w, err := h.service.Outgoing.Change(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"), in.read())
+func (f face) changeOutgoing(ctx context.Context, c httpjson.Call, in outgoingInput) (outgoingView, error) {
+	w, err := f.Outgoing.Change(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"), in.read())
 	return viewOutgoing(w), err
 }
 
-func (h *Handler) deleteOutgoing(ctx context.Context, c call, _ httpjson.None) (httpjson.None, error) {
-	return httpjson.None{}, h.service.Outgoing.Delete(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"))
+func (f face) deleteOutgoing(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.None, error) {
+	return httpjson.None{}, f.Outgoing.Delete(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"))
 }
 
 type rotation struct {
 	OverlapSeconds *int `json:"overlap_seconds"` // nil: as the dialect has it
 }
 
-func (h *Handler) rotateSecret(ctx context.Context, c call, in rotation) (outgoingView, error) {
-	w, secret, err := h.service.Outgoing.RotateSecret(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"), in.OverlapSeconds)
+func (f face) rotateSecret(ctx context.Context, c httpjson.Call, in rotation) (outgoingView, error) {
+	w, secret, err := f.Outgoing.RotateSecret(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"), in.OverlapSeconds)
 	return viewWithSecret(w, secret), err
 }
 
@@ -162,7 +174,7 @@ type queued struct {
 	DeliveryID string `json:"delivery_id"`
 }
 
-func (h *Handler) testOutgoing(ctx context.Context, c call, _ httpjson.None) (queued, error) {
-	id, err := h.service.Outgoing.Test(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"))
+func (f face) testOutgoing(ctx context.Context, c httpjson.Call, _ httpjson.None) (queued, error) {
+	id, err := f.Outgoing.Test(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"))
 	return queued{id.String()}, err
 }

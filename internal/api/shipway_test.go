@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"encoding/json"
@@ -12,13 +12,12 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/manage"
 	"boathook/internal/queue"
 	"boathook/internal/seal"
 )
 
 // repository makes one of the owner grosskur, and gives its hooks' path.
-func (a *api) repository(name string) (hooks, id string) {
+func (a *tester) repository(name string) (hooks, id string) {
 	a.t.Helper()
 	s := boathook.Source{
 		ID: boathook.NewRepositoryID("ws_local", "grosskur", name), WorkspaceID: "ws_local",
@@ -31,7 +30,7 @@ func (a *api) repository(name string) (hooks, id string) {
 }
 
 // hook makes one with a secret, and gives its path.
-func (a *api) hook(hooks string) string {
+func (a *tester) hook(hooks string) string {
 	a.t.Helper()
 	made := a.ask(201, "POST", hooks, `{"name":"web","active":true,"events":["build_finish"],
 		"config":{"url":"https://example.com/hook","content_type":"json","insecure_ssl":"0","secret":"hook-secret"}}`)
@@ -39,7 +38,7 @@ func (a *api) hook(hooks string) string {
 }
 
 // webhookOf is the id of a source's newest outgoing webhook.
-func (a *api) webhookOf(source string) string {
+func (a *tester) webhookOf(source string) string {
 	a.t.Helper()
 	all, err := a.store.AllOutgoing(a.t.Context(), source)
 	if err != nil || len(all) == 0 {
@@ -49,7 +48,7 @@ func (a *api) webhookOf(source string) string {
 }
 
 // array makes a request that must be answered 200 with an array.
-func (a *api) array(path string) []object {
+func (a *tester) array(path string) []object {
 	a.t.Helper()
 	w := a.request(stackToken, "GET", path, "")
 	var items []object
@@ -244,7 +243,7 @@ func TestARepositoryHasAHundredHooksInPages(t *testing.T) {
 }
 
 func TestWithoutAPublicURLLinksLeadWhereTheRequestCame(t *testing.T) {
-	a := newAPI(t, func(c *manage.Config) { c.PublicURL = "" })
+	a := newAPI(t, func(c *config) { c.PublicURL = "" })
 	hooks, _ := a.repository("docker-hello")
 	a.hook(hooks)
 	a.ask(201, "POST", hooks, `{"config":{"url":"https://other.example"}}`)

@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"boathook/internal/boathook"
-	"boathook/internal/manage"
 	"boathook/internal/service"
 )
 
@@ -42,7 +41,7 @@ func (s *interrupted) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhoo
 // was deleted, by a change that began before.
 func TestAChangeThatBeganBeforeAnotherIsRefused(t *testing.T) {
 	store := &interrupted{}
-	a := newAPI(t, func(c *manage.Config) { store.Store, c.Store = c.Store, store })
+	a := newAPI(t, func(c *config) { store.Store, c.Store = c.Store, store })
 	deployment, agent := a.deployment(), a.agent()
 	hooks, repository := a.repository("docker-hello")
 	webhooks, app := a.app()

@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"encoding/json"
@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/manage"
 	"boathook/internal/store"
 )
 
@@ -172,7 +171,7 @@ func TestRunsAreListedByDeploymentEnvironmentAndStatus(t *testing.T) {
 }
 
 // succeed adds many newer runs to a source.
-func (a *api) succeed(source string, many int) {
+func (a *tester) succeed(source string, many int) {
 	a.t.Helper()
 	for range many {
 		a.clock.pass(time.Millisecond)
@@ -207,7 +206,7 @@ func TestARareRunIsFoundByGoingOnFromPagesThatHaveNone(t *testing.T) {
 }
 
 // pending starts a run, and gives its id.
-func (a *api) pending() string {
+func (a *tester) pending() string {
 	a.t.Helper()
 	deployment := a.deployment()
 	a.version(deployment, "production")
@@ -216,7 +215,7 @@ func (a *api) pending() string {
 
 var claim = boathook.Claim{ID: "c", LeaseUntil: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
 
-func (a *api) running() string {
+func (a *tester) running() string {
 	a.t.Helper()
 	id := a.pending()
 	if _, err := a.store.ClaimRun(a.t.Context(), id, claim, a.clock.Now()); err != nil {
@@ -225,7 +224,7 @@ func (a *api) running() string {
 	return id
 }
 
-func (a *api) print(run string, first int, texts ...string) {
+func (a *tester) print(run string, first int, texts ...string) {
 	a.t.Helper()
 	var lines []boathook.LogLine
 	for _, text := range texts {
@@ -236,7 +235,7 @@ func (a *api) print(run string, first int, texts ...string) {
 	}
 }
 
-func (a *api) finish(run string, o boathook.Outcome) {
+func (a *tester) finish(run string, o boathook.Outcome) {
 	a.t.Helper()
 	o.CompletedAt = a.clock.Now()
 	if _, err := a.store.FinishRun(a.t.Context(), run, claim, o); err != nil {
@@ -262,7 +261,7 @@ func TestARunIsCanceledUntilItIsOver(t *testing.T) {
 }
 
 // events reads a run's events after some id.
-func (a *api) events(run, last string) string {
+func (a *tester) events(run, last string) string {
 	a.t.Helper()
 	var header []string
 	if last != "" {
@@ -397,7 +396,7 @@ func TestEventsThatCanNotBeReadHaveTheClientAskAgain(t *testing.T) {
 	run := a.running()
 	config := a.config
 	config.Store = failing{a.store}
-	a.handler = manage.New(config)
+	a.handler = config.serve()
 	got := a.events(run, "1")
 	if !strings.HasPrefix(got, `data: {"type":"error","data":{"message":"the events can't be read for now"`) ||
 		!strings.HasSuffix(got, "retry: 1000\n\n") || strings.Contains(got, "cause") {

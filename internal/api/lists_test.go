@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"boathook/internal/boathook"
-	"boathook/internal/manage"
 	"boathook/internal/store"
 )
 
@@ -19,7 +18,7 @@ func (locked) Open(context.Context, string, string, []byte) ([]byte, error) {
 }
 
 func TestWebhooksAreListedThoughTheirHeadersCantBeOpened(t *testing.T) {
-	a := newAPI(t, func(c *manage.Config) { c.Seal = locked{} })
+	a := newAPI(t, func(c *config) { c.Seal = locked{} })
 	webhooks := a.deployment() + "/outgoing-webhooks"
 	made := a.ask(201, "POST", webhooks, `{"name":"x","url":"https://e.example","events":["run.failed"],"environment":"staging","headers":{"X-B":"1","x-a":"2"}}`)
 	want := map[string]any{"X-B": "********", "x-a": "********"}
@@ -43,7 +42,7 @@ func (s incomplete) AllOutgoing(ctx context.Context, sourceID string) ([]boathoo
 }
 
 func TestWebhooksAreListedThoughOneOfThemCantBeRead(t *testing.T) {
-	a := newAPI(t, func(c *manage.Config) { c.Store = incomplete{c.Store.(store.Store)} })
+	a := newAPI(t, func(c *config) { c.Store = incomplete{c.Store.(store.Store)} })
 	deployment := a.deployment()
 	a.outgoing(deployment)
 	if got := a.ask(200, "GET", deployment+"/outgoing-webhooks", "").list("data"); len(got) != 1 {

@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"boathook/internal/manage"
 	"boathook/internal/testing/openapitest"
 )
 
@@ -73,7 +72,7 @@ func TestEachRouteRefusesWhatCanNotBeReadAndFailsWithItsDependencies(t *testing.
 	}
 	config := a.config
 	config.AdminToken = func(context.Context) (string, error) { return "", errors.New("down") }
-	a.handler = manage.New(config)
+	a.handler = config.serve()
 	for _, pattern := range a.handler.Patterns() {
 		method, path := fill(pattern, objects)
 		a.ask(503, method, path, "")

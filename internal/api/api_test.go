@@ -1,4 +1,4 @@
-package manage_test
+package api_test
 
 import (
 	"bytes"
@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"boathook/internal/api"
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
-	"boathook/internal/manage"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/run"
@@ -33,11 +33,11 @@ const (
 
 const internalToken = "the-stack's-internal-token"
 
-// api is the API on the embedded store, with fakes for the rest.
-type api struct {
+// tester is the API on the embedded store, with fakes for the rest.
+type tester struct {
 	t        *testing.T
-	config   manage.Config
-	handler  *manage.Handler
+	config   config
+	handler  *api.Handler
 	store    store.Store
 	runs     *starter
 	publish  *publisher
@@ -49,11 +49,22 @@ type api struct {
 	host     string // that requests are sent to
 }
 
-func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
+// config is what an API is made of, with its operations.
+type config struct {
+	service.Config
+	PublicURL string
+}
+
+// serve makes the API of operations.
+func (c config) serve() *api.Handler {
+	return api.New(api.Config{Service: service.New(c.Config), PublicURL: c.PublicURL, Now: c.Now, Log: c.Log})
+}
+
+func newAPI(t *testing.T, change ...func(*config)) *tester {
 	t.Helper()
 	c := &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	s := mem.New(mem.Config{Retention: 30 * 24 * time.Hour, Now: c.Now})
-	a := &api{
+	a := &tester{
 		t: t, store: s, clock: c, log: new(bytes.Buffer),
 		runs: &starter{store: s}, publish: &publisher{}, retries: &sender{}, watchers: &watchers{},
 		queues: make(map[string]*queuemem.Queue),
@@ -63,7 +74,7 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 		a.queues[name] = queuemem.New(queuemem.Config{MaxReceives: 1, DeadLetter: queuemem.New(queuemem.Config{})})
 		queues[name] = a.queues[name]
 	}
-	a.config = manage.Config{Config: service.Config{
+	a.config = config{Config: service.Config{
 		Store: s, Runs: a.runs, Publish: a.publish, Queues: queues, Seal: sealer{},
 		AdminToken:    func(context.Context) (string, error) { return stackToken, nil },
 		InternalToken: func(context.Context) (string, error) { return internalToken, nil },
@@ -96,7 +107,7 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 		f(&a.config)
 	}
 	a.config.Resend = &delivery.Resender{Store: a.config.Store, Retries: a.retries, Now: c.Now}
-	a.handler = manage.New(a.config)
+	a.handler = a.config.serve()
 	if err := service.New(a.config.Config).Callers.EnsureWorkspace(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +115,7 @@ func newAPI(t *testing.T, change ...func(*manage.Config)) *api {
 }
 
 // request makes a request; header has names and values in turn.
-func (a *api) request(token, method, path, body string, header ...string) *httptest.ResponseRecorder {
+func (a *tester) request(token, method, path, body string, header ...string) *httptest.ResponseRecorder {
 	a.t.Helper()
 	r := httptest.NewRequestWithContext(a.t.Context(), method, path, strings.NewReader(body))
 	if a.host != "" {
@@ -126,7 +137,7 @@ func (a *api) request(token, method, path, body string, header ...string) *httpt
 }
 
 // as makes a request that must be answered with a status, and reads its answer.
-func (a *api) as(token string, status int, method, path, body string, header ...string) object {
+func (a *tester) as(token string, status int, method, path, body string, header ...string) object {
 	a.t.Helper()
 	w := a.request(token, method, path, body, header...)
 	if w.Code != status {
@@ -146,13 +157,13 @@ func (a *api) as(token string, status int, method, path, body string, header ...
 }
 
 // ask is as, by the first workspace's admin.
-func (a *api) ask(status int, method, path, body string, header ...string) object {
+func (a *tester) ask(status int, method, path, body string, header ...string) object {
 	a.t.Helper()
 	return a.as(stackToken, status, method, path, body, header...)
 }
 
 // refused makes a request that must fail about a field, and gives the message.
-func (a *api) refused(status int, field, method, path, body string, header ...string) string {
+func (a *tester) refused(status int, field, method, path, body string, header ...string) string {
 	a.t.Helper()
 	e := a.ask(status, method, path, body, header...).object("error")
 	if got, _ := e["field"].(string); got != field {
@@ -165,42 +176,42 @@ func (a *api) refused(status int, field, method, path, body string, header ...st
 }
 
 // tokenFor makes a token in the workspace of another.
-func (a *api) tokenFor(token string, role boathook.Role) string {
+func (a *tester) tokenFor(token string, role boathook.Role) string {
 	a.t.Helper()
 	return a.as(token, 201, "POST", "/v1/tokens", `{"name":"test","role":"`+string(role)+`"}`).text("token")
 }
 
 // otherWorkspace makes a second workspace and gives its admin's token.
-func (a *api) otherWorkspace() string {
+func (a *tester) otherWorkspace() string {
 	a.t.Helper()
 	return a.ask(201, "POST", "/v1/workspaces", `{"name":"other"}`).text("token")
 }
 
 // deployment makes one, and gives its path.
-func (a *api) deployment() (path string) {
+func (a *tester) deployment() (path string) {
 	a.t.Helper()
 	return "/v1/deployments/" + a.ask(201, "POST", "/v1/deployments", `{"name":"bot"}`).text("id")
 }
 
 // agent makes one of a new crew, and gives its path.
-func (a *api) agent() (path string) {
+func (a *tester) agent() (path string) {
 	a.t.Helper()
 	crew := "/v1/crews/" + a.ask(201, "POST", "/v1/crews", `{"name":"reviewers"}`).text("id")
 	return crew + "/agents/" + a.ask(201, "POST", crew+"/agents",
 		`{"name":"Reviewer","slug":"reviewer","target":{"type":"command","argv":["true"]}}`).text("id")
 }
 
-func (a *api) version(deployment, environment string) object {
+func (a *tester) version(deployment, environment string) object {
 	a.t.Helper()
 	return a.ask(201, "POST", deployment+"/versions", `{"environment":"`+environment+`","target":{"type":"command","argv":["true"]}}`)
 }
 
-func (a *api) incoming(deployment string) object {
+func (a *tester) incoming(deployment string) object {
 	a.t.Helper()
 	return a.ask(201, "POST", deployment+"/incoming-webhooks", `{"name":"ci","environment":"production"}`)
 }
 
-func (a *api) outgoing(deployment string) object {
+func (a *tester) outgoing(deployment string) object {
 	a.t.Helper()
 	return a.ask(201, "POST", deployment+"/outgoing-webhooks",
 		`{"name":"slack","url":"https://example.com/hook","events":["run.succeeded"],"environment":"production","headers":{"X-Key":"header-credential"}}`)
@@ -399,7 +410,7 @@ func (failing) Log(context.Context, string, int, int) (int, []boathook.LogLine, 
 }
 
 func TestAFailureOfTheStoreIsA503ThatHidesItsCause(t *testing.T) {
-	a := newAPI(t, func(c *manage.Config) { c.Store = failing{c.Store.(store.Store)} })
+	a := newAPI(t, func(c *config) { c.Store = failing{c.Store.(store.Store)} })
 	deployment := a.deployment()
 	for _, c := range []struct{ method, path, route string }{
 		{"GET", "/v1/deployments", "GET /v1/deployments"},
@@ -427,9 +438,9 @@ func TestWithoutSealsNothingIsStored(t *testing.T) {
 	before := a.request(stackToken, "GET", deployment+"/outgoing-webhooks", "").Body.String()
 	secrets := a.secrets(deployment, made)
 
-	config := a.config
-	config.Seal = brokenSealer{}
-	a.handler = manage.New(config)
+	broken := a.config
+	broken.Seal = brokenSealer{}
+	a.handler = broken.serve()
 	for _, c := range []struct{ method, path, body string }{
 		{"POST", "/v1/workspaces", `{"name":"x"}`},
 		{"POST", deployment + "/outgoing-webhooks", bodies["POST /v1/deployments/{deployment}/outgoing-webhooks"]},
@@ -442,7 +453,7 @@ func TestWithoutSealsNothingIsStored(t *testing.T) {
 		}
 	}
 
-	a.handler = manage.New(a.config)
+	a.handler = a.config.serve()
 	if after := a.request(stackToken, "GET", deployment+"/outgoing-webhooks", "").Body.String(); after != before {
 		t.Errorf("the webhooks changed from %s to %s", before, after)
 	}

@@ -1,0 +1,86 @@
+package httpjson
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"boathook/internal/service"
+)
+
+// Callers finds out who asks; see [service.Callers].
+type Callers interface {
+	Find(ctx context.Context, token string) (service.Caller, error)
+	FindInternal(ctx context.Context, token string) (service.Caller, error)
+}
+
+// Server serves the routes of faces.
+type Server struct {
+	Callers   Callers
+	PublicURL string // see [PublicURL]
+	Log       *slog.Logger
+}
+
+// Mount adds a face's routes to a mux, behind each prefix that its style has.
+func (s Server) Mount(mux *http.ServeMux, f Face) {
+	for _, route := range f.Routes {
+		method, path, _ := strings.Cut(route.Pattern, " ")
+		for _, prefix := range append([]string{""}, f.Style.Prefixes...) {
+			mux.HandleFunc(method+" "+prefix+path, func(w http.ResponseWriter, r *http.Request) {
+				if err := s.serve(w, r, f, route, prefix); err != nil {
+					s.Fail(w, r, f.Style, err)
+				}
+			})
+		}
+	}
+}
+
+// serve serves a request whose path is a route's behind a prefix. Who may not call its
+// operation learns nothing of what else is wrong.
+func (s Server) serve(w http.ResponseWriter, r *http.Request, f Face, route Route, prefix string) error {
+	caller, err := s.caller(r, f)
+	if err != nil {
+		return err
+	}
+	if err := caller.May(route.Operation); err != nil {
+		return err
+	}
+	if f.Style.StrictQuery {
+		if err := CheckQuery(r, route.Pattern); err != nil {
+			return err
+		}
+	}
+	return route.Handle(w, Call{Request: r, Caller: caller, Style: f.Style, Prefix: prefix, Published: s.PublicURL})
+}
+
+// caller finds who has sent a request to a face.
+func (s Server) caller(r *http.Request, f Face) (service.Caller, error) {
+	if f.InternalToken != "" {
+		return s.Callers.FindInternal(r.Context(), r.Header.Get(f.InternalToken))
+	}
+	return s.Callers.Find(r.Context(), tokenOf(r, f.Style.Basic))
+}
+
+// Fail answers an error in a style; see [Fail].
+func (s Server) Fail(w http.ResponseWriter, r *http.Request, style Style, err error) {
+	Fail(w, r, style, s.Log, err)
+}
+
+// tokenOf is the bearer token of a request, whose scheme clients of GitHub's
+// shapes call "token"; empty if there is none. With Basic authentication, where it
+// is taken, the token is the password. As GitHub takes it, a token may stand in
+// the user's place, beside no password or the word x-oauth-basic.
+func tokenOf(r *http.Request, basic bool) string {
+	if user, password, ok := r.BasicAuth(); ok && basic {
+		if password == "" || password == "x-oauth-basic" {
+			return user
+		}
+		return password
+	}
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "token") {
+		return ""
+	}
+	return text
+}
