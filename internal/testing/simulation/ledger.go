@@ -33,6 +33,7 @@ type ledger struct {
 	published  []publication
 	records    map[boathook.DeliveryID]recorded
 	runs       map[string]boathook.Run // in long worlds: as they were written last
+	expired    map[string]boathook.Run // runs that expired, and whose ids others have since
 	loads      map[string]*load        // by agent
 	arrivals   map[string][]arrival    // by webhook
 	successes  map[string][]time.Time  // by webhook: when what succeeded was sent
@@ -50,6 +51,7 @@ func (v Violation) String() string { return fmt.Sprintf("%s: %s: %s", v.Rule, v.
 
 // acceptance is a trigger that was answered 202.
 type acceptance struct {
+	at     time.Time
 	runID  string
 	scopes []string // what stands for the run: an idempotency key and the like
 }
@@ -80,7 +82,7 @@ func newLedger() *ledger {
 	return &ledger{
 		executions: make(map[string]int), requests: make(map[boathook.DeliveryID][]request),
 		history: make(map[string][]change), created: make(map[string]time.Time), finished: make(map[string]time.Time), marked: make(map[string]time.Time),
-		records: make(map[boathook.DeliveryID]recorded), runs: make(map[string]boathook.Run), loads: make(map[string]*load),
+		records: make(map[boathook.DeliveryID]recorded), runs: make(map[string]boathook.Run), loads: make(map[string]*load), expired: make(map[string]boathook.Run),
 		arrivals: make(map[string][]arrival), successes: make(map[string][]time.Time),
 	}
 }
@@ -119,6 +121,22 @@ func (l *ledger) begun(id string, retention time.Duration) {
 		delete(l.marked, id)
 	}
 	l.created[id] = time.Now()
+}
+
+// remember keeps a run as it was written last.
+func (l *ledger) remember(r boathook.Run) {
+	if known, ok := l.runs[r.ID]; ok && !known.CreatedAt.Equal(r.CreatedAt) {
+		l.expired[r.ID] = known
+	}
+	l.runs[r.ID] = r
+}
+
+// removedPending forgets a run that was not accepted. What was removed may not have been
+// written: a run that is over had its id before, and has expired.
+func (l *ledger) removedPending(id string) {
+	if l.runs[id].Status == boathook.RunPending {
+		delete(l.runs, id)
+	}
 }
 
 // before reports whether a delivery tells of a run that had the id before, and has
@@ -409,7 +427,7 @@ func (l *ledger) accept(runID string, scopes []string) {
 			}
 		}
 	}
-	l.accepted = append(l.accepted, acceptance{runID, scopes})
+	l.accepted = append(l.accepted, acceptance{time.Now(), runID, scopes})
 }
 
 // promise notes what a user was told of a delivery.

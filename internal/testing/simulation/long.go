@@ -138,7 +138,7 @@ func (s witness) wroteRun(ctx context.Context, id string) {
 	}
 	if r, err := s.Store.Run(ctx, workspaceID, id); err == nil {
 		s.w.mu.Lock()
-		s.w.ledger.runs[id] = r
+		s.w.ledger.remember(r)
 		s.w.mu.Unlock()
 	}
 }
@@ -160,7 +160,7 @@ func (s witness) RemovePending(ctx context.Context, id string) error {
 	err := s.Store.RemovePending(ctx, id)
 	if _, readErr := s.Store.RunHead(ctx, id); boathook.IsKind(readErr, boathook.NotFound) {
 		s.w.mu.Lock()
-		delete(s.w.ledger.runs, id)
+		s.w.ledger.removedPending(id)
 		s.w.mu.Unlock()
 	}
 	return err
