@@ -17,6 +17,7 @@ import (
 	"boathook/functions/internal/sealing"
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
+	"boathook/internal/delivery/destination"
 	"boathook/internal/lambda/sqsbatch"
 	"boathook/internal/metrics"
 )
@@ -46,16 +47,16 @@ func main() { boot.Run(build) }
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
 	worker := delivery.New(delivery.Config{
-		Store:   store,
-		Retries: c.RetriesQueue(client),
-		Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
-		Client:  c.Client(),
-		Seal:    c.Sealer(sdk, store),
-		Now:     time.Now,
-		Jitter:  rand.Float64,
-		Log:     slog.Default(),
-		Metrics: counters,
-		Leases:  leases(c.Concurrency),
+		Store:       store,
+		Retries:     c.RetriesQueue(client),
+		Publish:     &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
+		Destination: destination.Set{boathook.DestinationURL: destination.HTTP{Client: c.Client(), Now: time.Now}},
+		Seal:        c.Sealer(sdk, store),
+		Now:         time.Now,
+		Jitter:      rand.Float64,
+		Log:         slog.Default(),
+		Metrics:     counters,
+		Leases:      leases(c.Concurrency),
 	})
 	return metrics.Flushed(counters, sqsbatch.Handler(worker.Handle, sqsbatch.Options{Margin: margin})), nil
 }

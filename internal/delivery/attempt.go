@@ -1,20 +1,16 @@
 package delivery
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
-	"slices"
-	"time"
+	"net/textproto"
 
 	"boathook/internal/boathook"
+	"boathook/internal/delivery/destination"
 	"boathook/internal/dialect"
-	"boathook/internal/egress"
 	"boathook/internal/queue"
 	"boathook/internal/seal"
 )
@@ -22,32 +18,32 @@ import (
 // sent is an attempt that was made.
 type sent struct {
 	boathook.Attempt
-	retryAfter time.Duration // that the receiver asks for
-	timedOut   bool          // no answer came in time
-	cut        bool          // it was given up before: it is to be made again
+	result destination.Result // what came of it, of which the Attempt has a part
+	cut    bool               // it was given up before: it is to be made again
 }
 
-// attempt sends the request. What the receiver does wrong is in what is sent; an
+// attempt sends the message. What the receiver does wrong is in what is sent; an
 // error is ours, and nothing was sent.
 func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook) (s sent, err error) {
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
 	defer cancel()
-	s.Attempt = boathook.Attempt{Number: job.Attempt, SentAt: d.config.Now(), URL: w.URL, CutAt: job.CutAt}
-	req, err := d.request(ctx, job, w, &s.Attempt)
-	if err != nil || req == nil {
+	s.Attempt = boathook.Attempt{
+		Number: job.Attempt, SentAt: d.config.Now(), URL: w.URL, Destination: w.Destination, CutAt: job.CutAt,
+	}
+	m, err := d.message(ctx, job, w, &s.Attempt)
+	if err != nil || m == nil {
 		return s, err
 	}
 	answered := make(chan sent, 1)
-	go func() { answered <- d.exchange(req, s) }()
+	go func() { answered <- d.exchange(ctx, w, *m, s) }()
 	return d.await(ctx, job, w, answered, cut), nil
 }
 
-// request makes an attempt's request and signs it, in the dialect that its body is
-// of; nil for a webhook whose URL is none, or whose secret can't sign so, which the
-// attempt then says.
-func (d *Deliverer) request(ctx context.Context, job queue.Delivery, w *webhook, a *boathook.Attempt) (*http.Request, error) {
+// message makes an attempt's message and signs it, in the dialect that its body is
+// of; nil for a webhook whose secret can't sign so, which the attempt then says.
+func (d *Deliverer) message(ctx context.Context, job queue.Delivery, w *webhook, a *boathook.Attempt) (*destination.Message, error) {
 	// Of one from before deliveries had a dialect, it is the webhook's.
 	name := cmp.Or(job.Dialect, w.Dialect)
 	speaks, ok := dialect.Lookup(name)
@@ -70,47 +66,18 @@ func (d *Deliverer) request(ctx context.Context, job queue.Delivery, w *webhook,
 		a.Error = "the webhook's secret can't sign in the dialect " + name + ", which the delivery was made in"
 		return nil, nil
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(job.Body))
-	if err != nil {
-		a.Error = "the webhook's URL is not valid"
-		return nil, nil //nolint:nilerr // it is the attempt's failure, not ours
-	}
-	req.Header = speaks.Header(m, a.Signature)
+	header := textproto.MIMEHeader(speaks.Header(m, a.Signature))
 	for name, value := range custom {
-		req.Header.Set(name, value)
+		header.Set(name, value)
 	}
-	// A thawed Lambda function finds its kept connections dead. This header lets
-	// the transport send the request again on a new one; having no value, it is
-	// not sent itself (net/http, Transport).
-	if req.Header.Get(boathook.IdempotencyKey) == "" {
-		req.Header[boathook.IdempotencyKey] = nil
-	}
-	return req, nil
+	return &destination.Message{DeliveryID: job.ID, SourceID: job.SourceID, Headers: header, Body: job.Body, First: job.Series}, nil
 }
 
-// exchange sends an attempt's request and reads the answer.
-func (d *Deliverer) exchange(req *http.Request, s sent) sent {
-	begun := time.Now()
-	res, err := d.config.Client.Do(req)
-	if err != nil {
-		s.Duration = time.Since(begun)
-		s.cut = errors.Is(context.Cause(req.Context()), errMakeRoom)
-		s.timedOut = egress.IsTimeout(err)
-		s.Error = egress.Explain(err, s.Duration)
-		return s
-	}
-	defer res.Body.Close()
-	s.Response = response(res)
-	s.Duration = time.Since(begun)
-	switch status := res.StatusCode; {
-	case status >= 300 && status < 400:
-		s.Error = fmt.Sprintf("answered %d: redirects are not followed", status)
-	case status < 200 || status >= 300:
-		s.Error = fmt.Sprintf("answered %d", status)
-		if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-			s.retryAfter, _ = ParseRetryAfter(res.Header.Get("Retry-After"), d.config.Now())
-		}
-	}
+// exchange makes an attempt and waits for what comes of it.
+func (d *Deliverer) exchange(ctx context.Context, w *webhook, m destination.Message, s sent) sent {
+	s.result = d.config.Destination.Send(ctx, w.OutgoingWebhook, m)
+	s.Response, s.Duration, s.Error = s.result.Response, s.result.Duration, s.result.Error
+	s.cut = s.Response == nil && errors.Is(context.Cause(ctx), errMakeRoom)
 	return s
 }
 
@@ -147,45 +114,4 @@ func (d *Deliverer) customHeaders(ctx context.Context, w *webhook) (headers map[
 		return nil, fmt.Errorf("open the headers of webhook %s: %w", w.ID, err)
 	}
 	return headers, nil
-}
-
-// bodyPatience is how long a receiver's body is read once its status is known:
-// the status decides, the body is for the log.
-const bodyPatience = 5 * time.Second
-
-// response is what the log keeps of a receiver's answer.
-func response(res *http.Response) *boathook.Response {
-	slow := time.AfterFunc(bodyPatience, func() { res.Body.Close() })
-	defer slow.Stop()
-	body, truncated, err := egress.ReadBody(res, boathook.MaxResponseBody)
-	headers, cut := loggedHeaders(res.Header)
-	return &boathook.Response{
-		Status: res.StatusCode, Headers: headers,
-		Body: body, Truncated: truncated || cut || err != nil,
-	}
-}
-
-// maxHeaderBytes is how much the log keeps of a response's headers.
-const maxHeaderBytes = 2 << 10
-
-// loggedHeaders leaves out what is of no use to a reader or a secret of the
-// receiver's, and cuts what is beyond maxHeaderBytes.
-func loggedHeaders(h http.Header) (kept http.Header, cut bool) {
-	kept = make(http.Header, len(h))
-	size := 0
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		switch name {
-		case "Date", "Connection", "Content-Length", "Set-Cookie", "Alt-Svc", "Report-To", "Nel":
-			continue
-		}
-		for _, v := range h[name] {
-			if size+len(name)+len(v) > maxHeaderBytes {
-				cut = true
-				continue
-			}
-			size += len(name) + len(v)
-			kept[name] = append(kept[name], v)
-		}
-	}
-	return kept, cut
 }

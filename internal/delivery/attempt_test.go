@@ -10,6 +10,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
+	"boathook/internal/delivery/destination"
 	"boathook/internal/testing/fixture"
 )
 
@@ -68,7 +69,7 @@ func TestWaitsAreSpreadByTheJitter(t *testing.T) {
 			p := newPlace(t, status(500))
 			p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{100 * time.Second} })
 			p.Deliverer = delivery.New(delivery.Config{
-				Store: p.store, Retries: p.retries, Publish: p, Client: p, Seal: fixture.Unsealed{}, Now: time.Now,
+				Store: p.store, Retries: p.retries, Publish: p, Destination: destination.HTTP{Client: p, Now: time.Now}, Seal: fixture.Unsealed{}, Now: time.Now,
 				Jitter: func() float64 { return jitter }, Log: slog.New(slog.DiscardHandler),
 			})
 			job := p.job()
@@ -91,7 +92,7 @@ func (blind) Delivery(context.Context, string, boathook.DeliveryID) (boathook.De
 func TestARetryWhoseRecordCanNotBeReadIsNotMade(t *testing.T) {
 	p := newPlace(t, status(204))
 	p.Deliverer = delivery.New(delivery.Config{
-		Store: blind{p.store}, Retries: p.retries, Publish: p, Client: p, Seal: fixture.Unsealed{}, Now: time.Now,
+		Store: blind{p.store}, Retries: p.retries, Publish: p, Destination: destination.HTTP{Client: p, Now: time.Now}, Seal: fixture.Unsealed{}, Now: time.Now,
 		Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err := p.handle(t, p.job().Next()); !errors.Is(err, errDown) || p.sent != 0 {

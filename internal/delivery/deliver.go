@@ -20,12 +20,12 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
 	"boathook/internal/boathook"
+	"boathook/internal/delivery/destination"
 	"boathook/internal/metrics"
 	"boathook/internal/queue"
 	"boathook/internal/store"
@@ -61,11 +61,6 @@ type Opener interface {
 	Open(ctx context.Context, workspaceID, subject string, sealed []byte) ([]byte, error)
 }
 
-// Client sends requests past the guard; see package egress.
-type Client interface {
-	Do(*http.Request) (*http.Response, error)
-}
-
 // Deliverer makes attempts. Make it with [New].
 type Deliverer struct {
 	config   Config
@@ -74,15 +69,15 @@ type Deliverer struct {
 
 // Config is what a [Deliverer] works with. All fields but Metrics are required.
 type Config struct {
-	Store   Store
-	Retries queue.Sender
-	Publish EventPublisher // of the event that a webhook was disabled
-	Client  Client
-	Seal    Opener
-	Now     func() time.Time
-	Jitter  func() float64 // uniform in [0, 1)
-	Log     *slog.Logger
-	Metrics *metrics.Counters
+	Store       Store
+	Retries     queue.Sender
+	Publish     EventPublisher          // of the event that a webhook was disabled
+	Destination destination.Destination // what sends the deliveries
+	Seal        Opener
+	Now         func() time.Time
+	Jitter      func() float64 // uniform in [0, 1)
+	Log         *slog.Logger
+	Metrics     *metrics.Counters
 
 	// Leases is how many first attempts may take their full time-out, of all that
 	// are slow at a time and whatever process makes them. The others are given up
@@ -130,9 +125,11 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	if sent.cut {
 		return d.makeRoom(ctx, job)
 	}
-	disabled, err := d.note(ctx, w, sent)
-	if err != nil {
-		return err
+	disabled := false
+	if !sent.result.Unfit {
+		if disabled, err = d.note(ctx, w, sent); err != nil {
+			return err
+		}
 	}
 	delivery, err := d.record(ctx, &job, w, sent, disabled)
 	if err != nil {
@@ -263,18 +260,18 @@ func whyNot(job queue.Delivery, w *webhook) string {
 	return ""
 }
 
-// failed schedules the attempt after a failed one, if the webhook goes on and its
-// schedule has one, and sets the delivery's status.
+// failed schedules the attempt after a failed one, if the webhook goes on, its
+// schedule has one and another could succeed, and sets the delivery's status.
 func (d *Deliverer) failed(ctx context.Context, job queue.Delivery, w *webhook, s sent, disabled bool, delivery *boathook.Delivery) error {
 	delivery.Status = boathook.DeliveryFailed
-	if disabled {
+	if disabled || s.result.Unfit {
 		return nil
 	}
 	if !job.Since.IsZero() { // its schedule went on while it waited
 		passed := PassedWaits(w.Retry, s.SentAt.Sub(job.Since))
 		job.Skipped += max(0, 1+passed-job.Failures())
 	}
-	wait, ok := NextWait(w.Retry, job.Failures(), s.retryAfter, d.config.Jitter())
+	wait, ok := NextWait(w.Retry, job.Failures(), s.result.RetryAfter, d.config.Jitter())
 	if left := job.Since.Add(DueAfter(w.Retry, len(w.Retry))).Sub(d.config.Now()); !ok && job.Skipped > 0 && left > 0 {
 		wait, ok = left, true // duplicates have skipped too much
 	}

@@ -18,6 +18,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
+	"boathook/internal/delivery/destination"
 	"boathook/internal/dialect"
 	"boathook/internal/metrics"
 	"boathook/internal/queue"
@@ -233,7 +234,7 @@ func newPlace(t testing.TB, receive answers) *place {
 // process is one more process that makes attempts.
 func (p *place) process(leases int) *delivery.Deliverer {
 	return delivery.New(delivery.Config{
-		Store: p.store, Retries: p.retries, Client: p, Seal: fixture.Unsealed{}, Now: time.Now, Leases: leases,
+		Store: p.store, Retries: p.retries, Destination: destination.HTTP{Client: p, Now: time.Now}, Seal: fixture.Unsealed{}, Now: time.Now, Leases: leases,
 		Publish: p, Jitter: func() float64 { return 0.5 }, Log: slog.New(slog.NewTextHandler(p.log, nil)), Metrics: p.metrics,
 	})
 }

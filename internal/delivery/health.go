@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"boathook/internal/boathook"
@@ -76,25 +75,25 @@ func (d *Deliverer) note(ctx context.Context, w *webhook, s sent) (disabled bool
 	if s.Succeeded() {
 		return false, nil
 	}
-	return d.failing(ctx, w, s.Attempt)
+	return d.failing(ctx, w, s)
 }
 
 // failing counts a failed attempt and reports whether its webhook is disabled now,
 // so that no further attempt is to be made: the receiver said that it is gone for
 // good, or every attempt failed for too long.
-func (d *Deliverer) failing(ctx context.Context, w *webhook, a boathook.Attempt) (disabled bool, err error) {
-	if w.health.Counts(a.SentAt) {
-		health, err := d.config.Store.MarkFailure(ctx, w.ID, a.SentAt)
+func (d *Deliverer) failing(ctx context.Context, w *webhook, s sent) (disabled bool, err error) {
+	if w.health.Counts(s.SentAt) {
+		health, err := d.config.Store.MarkFailure(ctx, w.ID, s.SentAt)
 		if err != nil {
 			// The failure may be stored all the same. A success of this batch must clear it.
 			if w.health.FailingSince.IsZero() {
-				w.health.FailingSince = a.SentAt
+				w.health.FailingSince = s.SentAt
 			}
 			return false, err
 		}
 		w.health = health
 	}
-	if whyDisable(a, w.health) == "" {
+	if whyDisable(s, w.health) == "" {
 		return false, nil
 	}
 	// Another process may have seen it work, or have disabled it.
@@ -106,7 +105,7 @@ func (d *Deliverer) failing(ctx context.Context, w *webhook, a boathook.Attempt)
 		return false, err
 	}
 	w.health = fresh.Health
-	reason := whyDisable(a, fresh.Health)
+	reason := whyDisable(s, fresh.Health)
 	if fresh.Enabled && reason != "" {
 		return true, d.disable(ctx, fresh, reason)
 	}
@@ -114,11 +113,11 @@ func (d *Deliverer) failing(ctx context.Context, w *webhook, a boathook.Attempt)
 }
 
 // whyDisable is empty for a webhook that may go on.
-func whyDisable(a boathook.Attempt, h boathook.Health) string {
+func whyDisable(s sent, h boathook.Health) string {
 	switch {
-	case a.Response != nil && a.Response.Status == http.StatusGone:
-		return "the receiver answered 410 Gone"
-	case h.Hopeless(a.SentAt):
+	case s.result.Gone != "":
+		return s.result.Gone
+	case h.Hopeless(s.SentAt):
 		return "failing since " + h.FailingSince.UTC().Format(time.RFC3339)
 	}
 	return ""

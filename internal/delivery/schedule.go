@@ -1,27 +1,23 @@
 package delivery
 
 import (
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
-)
 
-// MaxRetryAfter is the longest wait that a receiver can ask for.
-const MaxRetryAfter = 24 * time.Hour
+	"boathook/internal/delivery/destination"
+)
 
 // NextWait is the wait before the next attempt, after so many failures (at least
 // 1) in a row; false when waits, one for each retry, are used up.
 //
 // jitter in [0, 1) spreads the wait evenly over ±20 %. retryAfter, 0 for none,
 // is the receiver's own wish: the wait is no shorter, though a wish counts for
-// [MaxRetryAfter] at most.
+// [destination.MaxRetryAfter] at most.
 func NextWait(waits []time.Duration, failures int, retryAfter time.Duration, jitter float64) (wait time.Duration, ok bool) {
 	if failures < 1 || failures > len(waits) {
 		return 0, false
 	}
 	wait = time.Duration(float64(waits[failures-1]) * (0.8 + 0.4*jitter))
-	return max(wait, min(retryAfter, MaxRetryAfter)), true
+	return max(wait, min(retryAfter, destination.MaxRetryAfter)), true
 }
 
 // PassedWaits is how many of the waits have passed when a time has, counted from the
@@ -43,21 +39,4 @@ func DueAfter(waits []time.Duration, failures int) (after time.Duration) {
 		after += wait
 	}
 	return after
-}
-
-// ParseRetryAfter reads a Retry-After header, in seconds or as an HTTP date
-// (RFC 9110, section 10.2.3); false when it is neither. The wait is between 0,
-// also for a date that is past, and [MaxRetryAfter].
-func ParseRetryAfter(header string, now time.Time) (time.Duration, bool) {
-	header = strings.TrimSpace(header)
-	if header != "" && strings.Trim(header, "0123456789") == "" {
-		// A number that is out of range parses as the largest one.
-		seconds, _ := strconv.ParseUint(header, 10, 64)
-		return time.Duration(min(seconds, uint64(MaxRetryAfter/time.Second))) * time.Second, true
-	}
-	at, err := http.ParseTime(header)
-	if err != nil {
-		return 0, false
-	}
-	return min(max(at.Sub(now), 0), MaxRetryAfter), true
 }

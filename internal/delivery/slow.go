@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/delivery/destination"
 	"boathook/internal/metrics"
 	"boathook/internal/queue"
 	"boathook/internal/store"
@@ -110,7 +111,7 @@ func (d *Deliverer) takeLease(ctx context.Context, w *webhook) (l store.Lease, t
 	ctx, cancel := context.WithTimeout(ctx, cutAfter-slowAfter)
 	defer cancel()
 	now := d.config.Now()
-	l, taken, err := d.config.Store.TakeLease(ctx, leaseName, d.config.Leases, now, now.Add(w.Timeout+bodyPatience))
+	l, taken, err := d.config.Store.TakeLease(ctx, leaseName, d.config.Leases, now, now.Add(w.Timeout+destination.Patience))
 	if err != nil {
 		d.config.Log.WarnContext(ctx, "no lease for a slow request", "webhook_id", w.ID, "error", err)
 	}
@@ -173,7 +174,7 @@ func (d *Deliverer) beginProbing(ctx context.Context, w *webhook) error {
 func (d *Deliverer) noteSpeed(ctx context.Context, w *webhook, s sent) (over boathook.HealthPart, err error) {
 	h := &w.health
 	switch {
-	case s.timedOut:
+	case s.result.TimedOut:
 		if h.SlowSince.IsZero() { // its own time-out is shorter than slowAfter
 			h.SlowSince = d.config.Now()
 			if _, err := d.config.Store.MarkSlow(ctx, w.ID, h.SlowSince); err != nil {

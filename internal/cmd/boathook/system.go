@@ -14,6 +14,7 @@ import (
 	"boathook/internal/api"
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
+	"boathook/internal/delivery/destination"
 	"boathook/internal/egress"
 	"boathook/internal/intake"
 	"boathook/internal/live"
@@ -139,8 +140,9 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
 	})
 	deliverer := delivery.New(delivery.Config{
-		Store: records, Retries: retries, Publish: publisher, Client: client, Seal: sealer,
-		Now: time.Now, Jitter: mathrand.Float64, Log: log, Leases: leases,
+		Store: records, Retries: retries, Publish: publisher, Seal: sealer,
+		Destination: destination.Set{boathook.DestinationURL: destination.HTTP{Client: client, Now: time.Now}},
+		Now:         time.Now, Jitter: mathrand.Float64, Log: log, Leases: leases,
 	})
 
 	mux := http.NewServeMux()

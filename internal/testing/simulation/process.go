@@ -10,6 +10,7 @@ import (
 	"boathook/internal/api"
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
+	"boathook/internal/delivery/destination"
 	"boathook/internal/intake"
 	"boathook/internal/queue"
 	"boathook/internal/run"
@@ -116,13 +117,14 @@ func (w *world) boot(k kind) *process {
 			Heartbeat: 20 * time.Second,
 		}).Handle
 	case deliverKind:
-		var endpoints delivery.Client = client{p}
+		var endpoints destination.Client = client{p}
 		if w.client != nil {
 			endpoints = w.client
 		}
 		p.handle = delivery.New(delivery.Config{
-			Store: store, Retries: retries, Publish: publisher, Client: endpoints, Seal: unsealed{}, Now: p.now,
-			Jitter: func() float64 { return w.chance("jitter", p.name).Float64() }, Log: silent, Leases: w.leases,
+			Store: store, Retries: retries, Publish: publisher, Seal: unsealed{}, Now: p.now,
+			Destination: destination.HTTP{Client: endpoints, Now: p.now},
+			Jitter:      func() float64 { return w.chance("jitter", p.name).Float64() }, Log: silent, Leases: w.leases,
 		}).Handle
 	case sweepKind:
 		p.sweep = (&sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Now: p.now, Log: silent, PageSize: w.plan.dueRows}).Sweep

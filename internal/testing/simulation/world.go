@@ -13,6 +13,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
+	"boathook/internal/delivery/destination"
 	"boathook/internal/queue"
 	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/store"
@@ -89,9 +90,9 @@ type world struct {
 	plan    plan
 	began   time.Time
 
-	leases int             // of first attempts that take their time
-	client delivery.Client // to endpoints, in the place of each process's own
-	quiet  bool            // without a trace
+	leases int                // of first attempts that take their time
+	client destination.Client // to endpoints, in the place of each process's own
+	quiet  bool               // without a trace
 
 	store                     witness
 	runs, deliveries, retries *line
