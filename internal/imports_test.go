@@ -83,6 +83,7 @@ var layout = []row{
 	{"internal/run/target/targettest", []string{sdk}},
 	{"internal/delivery", and(tools, contracts, []string{"internal/delivery/destination"})},
 	{"internal/delivery/destination", []string{"internal/boathook", "internal/egress"}},
+	{"internal/delivery/destination/sqs", []string{"internal/boathook", "internal/delivery/destination", "internal/egress", sdk}},
 	{"internal/sweep", and(tools, contracts)},
 	{"internal/service", and(tools, contracts, []string{"internal/delivery", "internal/run", "internal/live/wstoken"})},
 	{"internal/live", and(tools, contracts, []string{"internal/live/wstoken"})},
@@ -107,7 +108,7 @@ var layout = []row{
 	// Mains, which wire the rest, and what is theirs alone.
 	{"functions/...", []string{"functions/internal/...", "internal/...", sdk, lambda, libraries}},
 	{"internal/cmd/...", []string{"events", "internal/...", sdk, lambda, libraries}},
-	{"internal/cmd/boathook", []string{"internal/...", libraries}},
+	{"internal/cmd/boathook", []string{"internal/...", sdk, libraries}},
 
 	// Tests, and what developers' commands share with them.
 	{"internal", nil},

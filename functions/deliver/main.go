@@ -18,6 +18,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
 	"boathook/internal/delivery/destination"
+	destinationsqs "boathook/internal/delivery/destination/sqs"
 	"boathook/internal/lambda/sqsbatch"
 	"boathook/internal/metrics"
 )
@@ -26,6 +27,7 @@ type config struct {
 	boot.Logging
 	boot.Tables
 	allow.Egress
+	allow.Queues
 	queues.Deliveries
 	queues.Retries
 	sealing.Key
@@ -47,16 +49,19 @@ func main() { boot.Run(build) }
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
 	worker := delivery.New(delivery.Config{
-		Store:       store,
-		Retries:     c.RetriesQueue(client),
-		Publish:     &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
-		Destination: destination.Set{boathook.DestinationURL: destination.HTTP{Client: c.Client(), Now: time.Now}},
-		Seal:        c.Sealer(sdk, store),
-		Now:         time.Now,
-		Jitter:      rand.Float64,
-		Log:         slog.Default(),
-		Metrics:     counters,
-		Leases:      leases(c.Concurrency),
+		Store:   store,
+		Retries: c.RetriesQueue(client),
+		Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
+		Destination: destination.Set{
+			boathook.DestinationURL: destination.HTTP{Client: c.Client(), Now: time.Now},
+			boathook.DestinationSQS: destinationsqs.New(sdk, c.AllowedQueueARNs),
+		},
+		Seal:    c.Sealer(sdk, store),
+		Now:     time.Now,
+		Jitter:  rand.Float64,
+		Log:     slog.Default(),
+		Metrics: counters,
+		Leases:  leases(c.Concurrency),
 	})
 	return metrics.Flushed(counters, sqsbatch.Handler(worker.Handle, sqsbatch.Options{Margin: margin})), nil
 }

@@ -16,7 +16,6 @@ import (
 	"boathook/functions/internal/sealing"
 	"boathook/functions/internal/secret"
 	"boathook/internal/api"
-	"boathook/internal/boathook"
 	"boathook/internal/delivery"
 	"boathook/internal/lambda/httpapi"
 	"boathook/internal/live"
@@ -30,6 +29,7 @@ type config struct {
 	boot.Tables
 	allow.Egress
 	allow.Targets
+	allow.Queues
 	queues.All
 	sealing.Key
 	AdminSecretID    string `env:"BOATHOOK_ADMIN_SECRET_ID,required,notEmpty"`
@@ -52,18 +52,16 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Queues:  c.Redrivers(client),
 		Seal:    c.Sealer(sdk, store),
 
-		AdminToken:    secrets.Text(c.AdminSecretID),
-		InternalToken: secrets.Text(c.InternalSecretID),
-		Workspace:     "ws_default", // always: what is stored says so
-		StreamSecret:  secrets.Text(c.StreamSecretID),
-		Watchers:      &live.Log{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
-		CheckURL:      c.Client().CheckURL,
-		AllowTarget:   c.Check,
-		AllowDestination: func(boathook.Destination) error {
-			return boathook.InvalidField("destination.queue_arn", "no queue is allowed here")
-		},
-		Now: time.Now,
-		Log: slog.Default(),
+		AdminToken:       secrets.Text(c.AdminSecretID),
+		InternalToken:    secrets.Text(c.InternalSecretID),
+		Workspace:        "ws_default", // always: what is stored says so
+		StreamSecret:     secrets.Text(c.StreamSecretID),
+		Watchers:         &live.Log{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
+		CheckURL:         c.Client().CheckURL,
+		AllowTarget:      c.Check,
+		AllowDestination: c.CheckDestination,
+		Now:              time.Now,
+		Log:              slog.Default(),
 	})
 	return httpapi.Handler(api.New(api.Config{Service: operations, PublicURL: c.PublicURL, Now: time.Now, Log: slog.Default()})), nil
 }

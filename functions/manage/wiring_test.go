@@ -202,6 +202,8 @@ func TestOnlyWhatIsAllowedIsTaken(t *testing.T) {
 	agentcore := fmt.Sprintf(version, `{"type":"agentcore","runtime_arn":"`+runtime+`"}`)
 	server := fmt.Sprintf(version, `{"type":"http","url":"https://target.example"}`)
 	command := fmt.Sprintf(version, `{"type":"command","argv":["true"]}`)
+	const queue = "arn:aws:sqs:eu-west-1:123456789012:orders"
+	toQueue := `{"name":"orders","events":["run.succeeded"],"environment":"production","destination":{"type":"sqs","queue_arn":"` + queue + `"}}`
 	loopback := fmt.Sprintf(webhook, "http://127.0.0.1:8080/")
 	a := newAPI(t)
 	path := "/v1/deployments/" + a.made(201, "POST", "/v1/deployments", `{"name":"reports"}`)["id"].(string)
@@ -218,6 +220,9 @@ func TestOnlyWhatIsAllowedIsTaken(t *testing.T) {
 		{nil, "/versions", server, 201},
 		{nil, "/versions", command, 400},
 		{map[string]string{"BOATHOOK_ALLOWED_TARGETS": "http,command"}, "/versions", command, 400}, // it would have the function's own credentials
+		{map[string]string{"BOATHOOK_ALLOWED_QUEUE_ARNS": queue}, "/outgoing-webhooks", toQueue, 201},
+		{map[string]string{"BOATHOOK_ALLOWED_QUEUE_ARNS": queue + "-2"}, "/outgoing-webhooks", toQueue, 400},
+		{nil, "/outgoing-webhooks", toQueue, 400},
 		{nil, "/outgoing-webhooks", loopback, 201},
 		{map[string]string{"BOATHOOK_ALLOWED_EGRESS": ""}, "/outgoing-webhooks", loopback, 400},
 		{map[string]string{"BOATHOOK_ALLOW_HTTP": "false"}, "/outgoing-webhooks", loopback, 400},

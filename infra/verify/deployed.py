@@ -30,6 +30,7 @@ from view import View
 # What users name in parameters.
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:report"
 RUNTIME = "arn:aws:bedrock-agentcore:eu-central-1:123456789012:runtime/reviewer-AbCdEf1234"
+QUEUE = "arn:aws:sqs:eu-central-1:123456789012:orders"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:pager"
 
 

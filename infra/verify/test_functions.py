@@ -4,12 +4,12 @@ import unittest
 
 import boto3
 
-from deployed import FUNCTION, ROOT, RUNTIME, DeployedTest
+from deployed import FUNCTION, QUEUE, ROOT, RUNTIME, DeployedTest
 from samtranslator.yaml_helper import yaml_parse
 
 
 class FunctionsTest(DeployedTest):
-    parameters = {"AllowedFunctionArns": FUNCTION, "AllowedRuntimeArns": RUNTIME}
+    parameters = {"AllowedFunctionArns": FUNCTION, "AllowedRuntimeArns": RUNTIME, "AllowedQueueArns": QUEUE}
 
     def test_the_stack_is_created_whole(self):
         self.assertEqual(self.stack.status, "CREATE_COMPLETE")
@@ -36,6 +36,7 @@ class FunctionsTest(DeployedTest):
             "ALLOWED_TARGETS": "http,lambda,agentcore",
             "ALLOWED_FUNCTION_ARNS": FUNCTION,
             "ALLOWED_RUNTIME_ARNS": RUNTIME,
+            "ALLOWED_QUEUE_ARNS": QUEUE,
             "PUBLIC_URL": "",
             "ALLOWED_EGRESS": "",
             "ALLOW_HTTP": "false",

@@ -5,7 +5,7 @@ import json
 import re
 import unittest
 
-from deployed import FUNCTION, RUNTIME, TOPIC, translate
+from deployed import FUNCTION, QUEUE, RUNTIME, TOPIC, translate
 from view import View
 
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/3f5c1f0e-1f44-4c39-9c5c-0a4e1f4b8a2e"
@@ -21,6 +21,7 @@ VALUES = {
     "AllowedTargets": (["", "http", "http,lambda,agentcore"], ["ftp", "http, lambda", "http;lambda"]),
     "AllowedFunctionArns": (["", FUNCTION, FUNCTION + "," + FUNCTION + ":live"], ["report", "*", FUNCTION + "*", FUNCTION + ",", RUNTIME]),
     "AllowedRuntimeArns": (["", RUNTIME, RUNTIME + "," + RUNTIME], ["*", RUNTIME + "/*", "," + RUNTIME, FUNCTION]),
+    "AllowedQueueArns": (["", QUEUE, QUEUE + "," + QUEUE + ".fifo"], ["orders", "*", QUEUE + "*", QUEUE + ",", "," + QUEUE, QUEUE + ".fif", FUNCTION]),
     "AgentExecution": (["true", "false"], ["", "yes"]),
     "AllowedEgress": (["", "10.0.0.0/8", "10.0.0.0/8,fd00::/8", "192.168.255.0/32,::1/128"],
                       ["10.0.0.1", "10.0.0.0/8 ", "10.0.0.0/33", "999.1.1.1/8", "fd00::/129", "10.0.0.0/8,", "internal"]),
@@ -121,6 +122,7 @@ class ParametersTest(unittest.TestCase):
             [{}, {"PublicUrl": "https://front.example.com"}],
             [{}, {"AllowedFunctionArns": FUNCTION + "," + FUNCTION + ":live"}],
             [{}, {"AllowedRuntimeArns": RUNTIME}],
+            [{}, {"AllowedQueueArns": QUEUE + "," + QUEUE + ".fifo"}],
             [{}, {"AlarmEmail": "a@example.com"}, {"AlarmTopicArn": TOPIC}],
             [{}, {"Dashboard": "false"}],
         ]

@@ -66,6 +66,19 @@ class RolesTest(DeployedTest):
             "InvokeTheirDefaultEndpoints": [arn + "/runtime-endpoint/DEFAULT" for arn in arns],
         })
 
+    def test_webhooks_send_only_to_queues_that_are_allowed(self):
+        self.assertEqual(self.template["Parameters"]["AllowedQueueArns"]["Default"], "")
+        self.assertNotIn("SendToAllowedQueues", json.dumps(self.view.resources))
+        arns = ["arn:aws:sqs:eu-central-1:123456789012:" + name for name in ("orders", "orders.fifo")]
+        view = View(self.template, {"AllowedQueueArns": ",".join(arns)})
+        allowed = {
+            (role, s["Action"]): s["Resource"]
+            for role, resource in view.resources.items() if resource["Type"] == "AWS::IAM::Role"
+            for policy in resource["Properties"]["Policies"]
+            for s in policy["PolicyDocument"]["Statement"] if s["Sid"] == "SendToAllowedQueues"
+        }
+        self.assertEqual(allowed, {("DeliverRole", "sqs:SendMessage"): arns})
+
     def statements_of_tables(self):
         return {
             (function, sid): statement

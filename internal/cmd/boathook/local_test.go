@@ -371,6 +371,7 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 		"an odd token":           {"BOATHOOK_ADMIN_TOKEN=with a space in the middle", "BOATHOOK_ADMIN_TOKEN"},
 		"a short internal token": {"BOATHOOK_INTERNAL_TOKEN=short", "BOATHOOK_INTERNAL_TOKEN: at least 16"},
 		"an odd log level":       {"BOATHOOK_LOG_LEVEL=loud", "LOG_LEVEL"},
+		"a queue by its name":    {"BOATHOOK_ALLOWED_QUEUE_ARNS=arn:aws:sqs:eu-west-1:123456789012:a,orders", `BOATHOOK_ALLOWED_QUEUE_ARNS: "orders" is not`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer

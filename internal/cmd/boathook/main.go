@@ -3,8 +3,10 @@
 // memory and gone when it stops.
 //
 // It reads PORT (8080), BOATHOOK_ADMIN_TOKEN and BOATHOOK_INTERNAL_TOKEN (made
-// if unset), and BOATHOOK_LOG_LEVEL (warn) from the environment; the tokens it
-// keeps from the command targets that it starts. It exits with 0
+// if unset), BOATHOOK_LOG_LEVEL (warn) and BOATHOOK_ALLOWED_QUEUE_ARNS (none) from
+// the environment; the tokens it keeps from the command targets that it starts.
+// Where queues are allowed, it looks for AWS credentials as every program on the AWS
+// SDK does. It exits with 0
 // after SIGINT or SIGTERM, once what was in flight is finished, and with 1 if it
 // can't start.
 package main
@@ -33,6 +35,7 @@ type config struct {
 	adminToken    string
 	internalToken string
 	logLevel      slog.Level
+	queueARNs     []string // of Amazon SQS, that webhooks may send to
 }
 
 func readConfig(getenv func(string) string) (c config, err error) {
@@ -52,8 +55,20 @@ func readConfig(getenv func(string) string) (c config, err error) {
 	if err := c.logLevel.UnmarshalText([]byte(cmp.Or(getenv("BOATHOOK_LOG_LEVEL"), "warn"))); err != nil {
 		return c, fmt.Errorf("BOATHOOK_LOG_LEVEL: %q is none of debug, info, warn and error", getenv("BOATHOOK_LOG_LEVEL"))
 	}
+	if arns := getenv(queueARNsVariable); arns != "" {
+		c.queueARNs = strings.Split(arns, ",")
+	}
+	for _, arn := range c.queueARNs {
+		if _, ok := boathook.ParseQueueARN(arn); !ok {
+			return c, fmt.Errorf("%s: %q is not the ARN of an SQS queue; several are separated by commas", queueARNsVariable, arn)
+		}
+	}
 	return c, nil
 }
+
+// queueARNsVariable names the queues that webhooks may send to, as it does for the
+// functions on AWS.
+const queueARNsVariable = "BOATHOOK_ALLOWED_QUEUE_ARNS"
 
 const usage = `Usage:
   boathook            serve everything on this machine, from memory

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -11,10 +12,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
 	"boathook/internal/api"
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
 	"boathook/internal/delivery/destination"
+	destinationsqs "boathook/internal/delivery/destination/sqs"
 	"boathook/internal/egress"
 	"boathook/internal/intake"
 	"boathook/internal/live"
@@ -121,8 +125,11 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 			}
 			return nil
 		},
-		AllowDestination: func(boathook.Destination) error {
-			return boathook.InvalidField("destination.queue_arn", "no queue is allowed here")
+		AllowDestination: func(d boathook.Destination) error {
+			if !boathook.AllowsARN(c.queueARNs, d.QueueARN) {
+				return boathook.InvalidField("destination.queue_arn", "not among the queues that the variable %s names", queueARNsVariable)
+			}
+			return nil
 		},
 		Now: time.Now, Log: log,
 	})
@@ -139,9 +146,17 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		Stream:    live.NewBroadcast(records, sockets, time.Now, log),
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
 	})
+	destinations := destination.Set{boathook.DestinationURL: destination.HTTP{Client: client, Now: time.Now}}
+	if len(c.queueARNs) > 0 {
+		sdk, err := awsconfig.LoadDefaultConfig(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("the AWS SDK, which sends to queues: %w", err)
+		}
+		destinations[boathook.DestinationSQS] = destinationsqs.New(sdk, c.queueARNs)
+	}
 	deliverer := delivery.New(delivery.Config{
 		Store: records, Retries: retries, Publish: publisher, Seal: sealer,
-		Destination: destination.Set{boathook.DestinationURL: destination.HTTP{Client: client, Now: time.Now}},
+		Destination: destinations,
 		Now:         time.Now, Jitter: mathrand.Float64, Log: log, Leases: leases,
 	})
 

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"boathook/internal/boathook"
 )
 
 // Access is what a call needs its function's role to allow.
@@ -50,8 +52,22 @@ func (d *Cloud) Accesses(c Call) ([]Access, error) {
 	if err := json.Unmarshal(c.Request, &on); err != nil {
 		return nil, fmt.Errorf("%s: %w", action, err)
 	}
+	if arn := d.allowedQueue(on.QueueURL); arn != "" {
+		return []Access{{Action: action, Resource: arn}}, nil
+	}
 	_, r, err := d.named(on.QueueURL + on.SourceARN + on.KeyID + on.SecretID)
 	return []Access{{Action: action, Resource: r.arn()}}, err
+}
+
+// allowedQueue is the ARN of the queue at a URL, if the stack's parameter names it and
+// it is none of the stack's own.
+func (d *Cloud) allowedQueue(url string) string {
+	for arn := range strings.SplitSeq(d.config.Parameters["AllowedQueueArns"], ",") {
+		if q, ok := boathook.ParseQueueARN(arn); ok && strings.HasSuffix(url, "/"+q.Account+"/"+q.Name) {
+			return arn
+		}
+	}
+	return ""
 }
 
 // named is the resource that a reference or an ARN stands for, with its logical

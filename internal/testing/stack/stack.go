@@ -118,6 +118,7 @@ func New(t testing.TB) *Stack {
 		"BOATHOOK_ALLOWED_TARGETS":                  "http,lambda,agentcore",
 		"BOATHOOK_ALLOWED_FUNCTION_ARNS":            "",
 		"BOATHOOK_ALLOWED_RUNTIME_ARNS":             "",
+		"BOATHOOK_ALLOWED_QUEUE_ARNS":               "",
 		"BOATHOOK_ALLOWED_EGRESS":                   "127.0.0.0/8",
 		"BOATHOOK_ALLOW_HTTP":                       "true",
 		"BOATHOOK_DELIVERY_CONCURRENCY":             "20",
