@@ -3,9 +3,9 @@
 // that AWS calls, `make invoke-<function> CASE=<case>` through the real binaries;
 // `sam local invoke -e` takes them too, with the file of `make env-vars`.
 //
-// They tell one story: the workspace's deployment has a live version, an
+// They are about one workspace, the fixture, whose deployment has a live version, an
 // incoming webhook in production that starts runs of it, and an outgoing one
-// that wants to know how they end. [Tell] puts them into a store.
+// that wants to know how they end. [Put] puts it into a store.
 //
 // The files are written by the package's test: go test ./events -update.
 package events

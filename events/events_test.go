@@ -158,7 +158,7 @@ func TestTheStreamsTokenIsGoodUntilTheEndOf2099(t *testing.T) {
 	}
 }
 
-// The story.
+// The fixture.
 
 const (
 	account = "123456789012"
@@ -408,7 +408,7 @@ func (r request) event() object {
 	return e
 }
 
-// socket is what happens to the story's WebSocket.
+// socket is what happens to the fixture's WebSocket.
 type socket struct {
 	kind   string // CONNECT, MESSAGE or DISCONNECT
 	token  string // in the query
@@ -500,7 +500,7 @@ func cut(m queue.Message) queue.Message {
 	return m
 }
 
-// must gives a message of the story, whose parts are all valid.
+// must gives a message of the fixture, whose parts are all valid.
 func must(m queue.Message, err error) queue.Message {
 	if err != nil {
 		panic(err)

@@ -24,7 +24,7 @@ func newHandler(t *testing.T, receiver http.HandlerFunc) (*stack.Stack, any) {
 	server := httptest.NewServer(receiver)
 	t.Cleanup(server.Close)
 	s := stack.New(t)
-	s.Tell(t, events.Servers{Target: "https://target.example", Receiver: server.URL})
+	s.Put(t, events.Servers{Target: "https://target.example", Receiver: server.URL})
 	handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
 	if err != nil {
 		t.Fatal(err)

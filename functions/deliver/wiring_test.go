@@ -18,7 +18,7 @@ import (
 	"boathook/internal/testing/stack"
 )
 
-// batch is an event of first attempts of new deliveries to the story's webhook.
+// batch is an event of first attempts of new deliveries to the fixture's webhook.
 func batch(t *testing.T, n int) (e awsevents.SQSEvent) {
 	t.Helper()
 	for range n {
@@ -43,7 +43,7 @@ func answers(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 }
 
-// change changes the story's webhook.
+// change changes the fixture's webhook.
 func change(t *testing.T, s *stack.Stack, change func(*boathook.OutgoingWebhook)) {
 	t.Helper()
 	w, err := s.Store.Outgoing(t.Context(), events.DeploymentID, events.OutgoingID)

@@ -23,7 +23,7 @@ func newHandler(t *testing.T, target http.HandlerFunc) (*stack.Stack, any) {
 	server := httptest.NewServer(target)
 	t.Cleanup(server.Close)
 	s := stack.New(t)
-	s.Tell(t, events.Servers{Target: server.URL, Receiver: "https://receiver.example"})
+	s.Put(t, events.Servers{Target: server.URL, Receiver: "https://receiver.example"})
 	handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestAMessageThatCanNotBeReadIsLeftForTheDeadLetterQueue(t *testing.T) {
 }
 
 // What a run costs, from first message to acknowledgement, where intake has
-// written the record. Each is one request; the due row, the claim, the outcome
+// written the record. Each is one request; the scheduled check, the claim, the outcome
 // and the mark are what at-most-once execution takes.
 func TestTheCallsOfARun(t *testing.T) {
 	s, handler := newHandler(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -78,7 +78,7 @@ func TestTheCallsOfARun(t *testing.T) {
 	stack.Invoke[awsevents.SQSEvent, awsevents.SQSEventResponse](t, handler, event)
 	want := []string{
 		"GetItem",          // the version, once in a process's life
-		"PutItem",          // the due row
+		"PutItem",          // the scheduled check
 		"UpdateItem",       // claim
 		"PutItem",          // the log's chunk
 		"PutItem",          // the output
@@ -86,7 +86,7 @@ func TestTheCallsOfARun(t *testing.T) {
 		"Query",            // the webhooks
 		"SendMessageBatch", // their deliveries
 		"UpdateItem",       // published
-		"DeleteItem",       // the due row
+		"DeleteItem",       // the scheduled check
 	}
 	if got := stack.Actions(s.Calls()); !slices.Equal(got, want) {
 		t.Errorf("the calls are\n%v, want\n%v", got, want)

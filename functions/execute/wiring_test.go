@@ -19,7 +19,7 @@ import (
 	"boathook/internal/testing/stack"
 )
 
-// message is an event of a new run of the story's deployment, of one version.
+// message is an event of a new run of the fixture's deployment, of one version.
 func message(t *testing.T, versionID string) (runID string, e awsevents.SQSEvent) {
 	t.Helper()
 	runID = boathook.NewID(boathook.RunID)
@@ -54,7 +54,7 @@ func executed(t *testing.T, s *stack.Stack, handler any, versionID string) boath
 func TestEachRunHasAConnectionOfItsOwn(t *testing.T) {
 	url, connections := targettest.Connections(t)
 	s := stack.New(t)
-	s.Tell(t, events.Servers{Target: url, Receiver: "https://receiver.example"})
+	s.Put(t, events.Servers{Target: url, Receiver: "https://receiver.example"})
 	handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestOnlyWhatIsAllowedIsExecuted(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }))
 	t.Cleanup(server.Close)
 	s := stack.New(t)
-	s.Tell(t, events.Servers{Target: server.URL, Receiver: "https://receiver.example"})
+	s.Put(t, events.Servers{Target: server.URL, Receiver: "https://receiver.example"})
 	versions := make(map[boathook.TargetType]string)
 	for _, target := range []boathook.Target{
 		{Type: boathook.TargetHTTP, URL: server.URL},

@@ -26,7 +26,7 @@ import (
 func newHandler(t *testing.T) (*stack.Stack, any) {
 	t.Helper()
 	s := stack.New(t)
-	s.Tell(t, events.Servers{Target: "https://target.example", Receiver: "https://receiver.example"})
+	s.Put(t, events.Servers{Target: "https://target.example", Receiver: "https://receiver.example"})
 	handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +230,7 @@ func TestATimestampedTriggerIsKnownByItsSignature(t *testing.T) {
 
 func TestWithoutExecutionThereIsNoTriggerOfAgents(t *testing.T) {
 	s := stack.New(t)
-	s.Tell(t, events.Servers{Target: "https://target.example", Receiver: "https://receiver.example"})
+	s.Put(t, events.Servers{Target: "https://target.example", Receiver: "https://receiver.example"})
 	for variable, value := range map[string]string{
 		"BOATHOOK_AGENT_EXECUTION": "false", "BOATHOOK_ALLOWED_TARGETS": "", "BOATHOOK_INTERNAL_SECRET_ID": "",
 	} {

@@ -17,7 +17,7 @@ import (
 func newHandler(t *testing.T) (s *stack.Stack, send func(name string, status int)) {
 	t.Helper()
 	s = stack.New(t)
-	s.Tell(t, events.Servers{})
+	s.Put(t, events.Servers{})
 	handler, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
 	if err != nil {
 		t.Fatal(err)

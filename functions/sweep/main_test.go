@@ -20,7 +20,7 @@ import (
 // lost, and closes a WebSocket that has not authenticated.
 func TestAScheduledMinute(t *testing.T) {
 	s := stack.New(t)
-	s.Tell(t, events.Servers{Target: "https://target.example", Receiver: "https://receiver.example"})
+	s.Put(t, events.Servers{Target: "https://target.example", Receiver: "https://receiver.example"})
 	built, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
 	if err != nil {
 		t.Fatal(err)

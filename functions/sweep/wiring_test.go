@@ -40,7 +40,7 @@ func TestASweepEndsBeforeItsFunctionDoes(t *testing.T) {
 func TestWhatIsCountedIsPrinted(t *testing.T) {
 	printed := stack.Output(t)
 	s := stack.New(t)
-	s.Tell(t, events.Servers{Target: "https://target.example", Receiver: "https://receiver.example"})
+	s.Put(t, events.Servers{Target: "https://target.example", Receiver: "https://receiver.example"})
 	built, err := build(t.Context(), stack.Config[config](t, s), s.SDK)
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 // document is what every answer of the tests is held to.
 var document = openapitest.Load()
 
-// documented are the operations that are this room's.
+// documented are the operations that this handler serves.
 func documented() []string {
 	return slices.DeleteFunc(document.Patterns(), func(pattern string) bool {
 		return slices.Contains(document.Patterns("Triggers"), pattern)

@@ -1,6 +1,7 @@
 package boathook_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func TestWhatIsNoQueuesARNIsRefused(t *testing.T) {
 			t.Errorf("%q is taken for %+v", arn, got)
 		}
 		err := boathook.Destination{Type: boathook.DestinationSQS, QueueARN: arn}.Check()
-		if e, ok := err.(*boathook.Error); !ok || e.Field != "destination.queue_arn" || e.Kind != boathook.Invalid {
+		if e, ok := errors.AsType[*boathook.Error](err); !ok || e.Field != "destination.queue_arn" || e.Kind != boathook.Invalid {
 			t.Errorf("%q: got %v", arn, err)
 		}
 	}

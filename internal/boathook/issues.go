@@ -15,7 +15,7 @@ type Issue struct {
 
 // Issues are all faults of a request: an error of the kind [Invalid], which is about
 // the first to those that want one.
-type Issues []Issue
+type Issues []Issue //nolint:errname // it is what it lists, and an error besides
 
 func (all Issues) Error() string {
 	texts := make([]string, len(all))

@@ -402,10 +402,10 @@ func TestAWebhookThatIsDeletedWhileItFailsIsLeftAlone(t *testing.T) {
 }
 
 func TestTheEventOfADisabledWebhookIsAsTheDialectSays(t *testing.T) {
-	speech, _ := dialect.Lookup(dialect.Crewship)
+	speaks, _ := dialect.Lookup(dialect.Crewship)
 	w := boathook.OutgoingWebhook{ID: "out_a", Name: "a", URL: "https://a.example:8443/services/token?key=secret"}
 	event := w.DisabledEvent(boathook.Disabling{At: time.UnixMilli(1_771_143_284_003), Reason: "why"})
-	body, err := speech.Body(boathook.Raw, event)
+	body, err := speaks.Body(boathook.Raw, event)
 	want := `{"event":"webhook.disabled","webhook_id":"out_a","name":"a","host":"a.example:8443","reason":"why","disabled_at":"2026-02-15T08:14:44.003Z"}`
 	if err != nil || string(body) != want {
 		t.Errorf("got %s, %v; want %s", body, err, want)

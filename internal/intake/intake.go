@@ -47,7 +47,7 @@ type Starter interface {
 	StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait run.Wait) (run.Started, error)
 }
 
-// Intake is the room. Exported fields are required unless they say otherwise.
+// Intake takes triggers. Exported fields are required unless they say otherwise.
 type Intake struct {
 	Store Store
 	Runs  Starter

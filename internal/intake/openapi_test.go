@@ -7,7 +7,7 @@ import (
 	"boathook/internal/testing/openapitest"
 )
 
-// routes are those of this room.
+// routes are those of this handler.
 var routes = []string{
 	"GET /api/v1/webhooks/{crew}/{agent}/trigger", "GET /webhooks/runs/{token}",
 	"HEAD /api/v1/webhooks/{crew}/{agent}/trigger", "HEAD /webhooks/runs/{token}",

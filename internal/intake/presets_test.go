@@ -153,14 +153,14 @@ func TestACertificateThatCannotBeHadIsA503(t *testing.T) {
 		g := newGuarded(t, boathook.Verification{Preset: preset.AWSSNS, TopicARN: topic}, boathook.Filter{})
 		client := &fetcher{answer: tc.answer}
 		log := slog.New(slog.DiscardHandler)
-		room := &intake.Intake{
+		in := &intake.Intake{
 			Store: g, Seal: g, Client: client, Now: func() time.Time { return g.now }, Log: log,
 			Runs: &run.Starter{Store: g.store, Queue: g, Now: func() time.Time { return g.now }, Log: log},
 		}
 		if name == "no client is here" {
-			room.Client = nil
+			in.Client = nil
 		}
-		g.handler = room.Handler()
+		g.handler = in.Handler()
 		body := message
 		if name == "another topic's" {
 			body = strings.Replace(body, "alarms", "others", 1)

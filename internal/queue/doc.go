@@ -1,4 +1,4 @@
-// Package queue is the contract of the queues between the rooms, and of the
+// Package queue is the contract of the queues between the services, and of the
 // envelopes that travel in them. Package sqs is Amazon SQS standard queues,
 // package mem their embedded twin; queuetest holds both to the same behaviour.
 //

@@ -223,7 +223,7 @@ func TestARunIsExecutedAndItsEndDelivered(t *testing.T) {
 			}
 		}
 		if rows := p.dueRows(t); len(rows) != 0 {
-			t.Errorf("due rows left: %+v", rows)
+			t.Errorf("scheduled checks left: %+v", rows)
 		}
 	})
 }
@@ -446,7 +446,7 @@ func TestAnOutcomeIsKeptThroughAFailingStore(t *testing.T) {
 	}
 }
 
-// A runner that dies leaves a due row, whatever step it dies before.
+// A runner that dies leaves a scheduled check, whatever step it dies before.
 func TestACrashLeavesARowForSweep(t *testing.T) {
 	for _, call := range []string{"ClaimRun", "FinishRun", "after FinishRun"} {
 		synctest.Test(t, func(t *testing.T) {

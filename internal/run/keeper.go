@@ -28,7 +28,7 @@ type Publisher interface {
 	Publish(ctx context.Context, e boathook.Event) error
 }
 
-// Keeper brings runs to their end. Each claimed run has a due row, written
+// Keeper brings runs to their end. Each claimed run has a scheduled check, written
 // before the claim and deleted when its event is published, so that none is
 // forgotten whatever crashes.
 type Keeper struct {
@@ -48,7 +48,7 @@ const Grace = 15 * time.Second
 const pendingLook = time.Hour
 
 // Finish frees the place of an agent's run that is over, publishes its event,
-// records that, and deletes its due row, in this order. It may be repeated.
+// records that, and deletes its scheduled check, in this order. It may be repeated.
 func (k *Keeper) Finish(ctx context.Context, r boathook.Run, due store.Due) error {
 	if err := k.release(ctx, r.RunHead); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (k *Keeper) release(ctx context.Context, head boathook.RunHead) error {
 }
 
 // CheckLease does what a run's state asks for: a run that is over is settled; one
-// whose runner is lost fails, and is settled; the due row of any other moves to
+// whose runner is lost fails, and is settled; the scheduled check of any other moves to
 // when it must be looked at again. due is the row that brought the run up.
 func (k *Keeper) CheckLease(ctx context.Context, head boathook.RunHead, due store.Due) error {
 	now := k.Now()

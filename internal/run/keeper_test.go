@@ -64,7 +64,7 @@ func (k *kept) tend(t *testing.T) error {
 	return k.CheckLease(t.Context(), head, k.due)
 }
 
-// rows are all due rows of the store.
+// rows are all scheduled checks of the store.
 func (k *kept) rows(t *testing.T) (rows []store.Due) {
 	t.Helper()
 	for shard := range store.DueShards {

@@ -12,7 +12,7 @@ import (
 
 // sealHeaders encrypts headers, which often hold a credential. No headers seal
 // to nil.
-func (s *core) sealHeaders(ctx context.Context, workspaceID, subject string, headers map[string]string) ([]byte, error) {
+func (k *core) sealHeaders(ctx context.Context, workspaceID, subject string, headers map[string]string) ([]byte, error) {
 	if len(headers) == 0 {
 		return nil, nil
 	}
@@ -20,7 +20,7 @@ func (s *core) sealHeaders(ctx context.Context, workspaceID, subject string, hea
 	if err != nil {
 		return nil, fmt.Errorf("encode the headers of %s: %w", subject, err)
 	}
-	sealed, err := s.cfg.Seal.Seal(ctx, workspaceID, subject, plain)
+	sealed, err := k.cfg.Seal.Seal(ctx, workspaceID, subject, plain)
 	if err != nil {
 		return nil, fmt.Errorf("seal the headers of %s: %w", subject, err)
 	}
@@ -28,8 +28,8 @@ func (s *core) sealHeaders(ctx context.Context, workspaceID, subject string, hea
 }
 
 // sealSecret gives a webhook its current secret.
-func (s *core) sealSecret(ctx context.Context, w *boathook.OutgoingWebhook, secret string) error {
-	sealed, err := s.cfg.Seal.Seal(ctx, w.WorkspaceID, seal.OutgoingSecret(w.ID), []byte(secret))
+func (k *core) sealSecret(ctx context.Context, w *boathook.OutgoingWebhook, secret string) error {
+	sealed, err := k.cfg.Seal.Seal(ctx, w.WorkspaceID, seal.OutgoingSecret(w.ID), []byte(secret))
 	if err != nil {
 		return fmt.Errorf("seal the secret of %s: %w", w.ID, err)
 	}
@@ -39,7 +39,7 @@ func (s *core) sealSecret(ctx context.Context, w *boathook.OutgoingWebhook, secr
 
 // setSecret gives a webhook the secret that its user brings, or none if that is
 // empty. A secret of before is gone at once.
-func (s *core) setSecret(ctx context.Context, w *boathook.OutgoingWebhook, secret string) error {
+func (k *core) setSecret(ctx context.Context, w *boathook.OutgoingWebhook, secret string) error {
 	if len(secret) > maxSecret {
 		return boathook.InvalidField(secretField, "must have at most %d bytes", maxSecret)
 	}
@@ -50,7 +50,7 @@ func (s *core) setSecret(ctx context.Context, w *boathook.OutgoingWebhook, secre
 	if secret == "" {
 		return nil
 	}
-	return s.sealSecret(ctx, w, secret)
+	return k.sealSecret(ctx, w, secret)
 }
 
 const secretField = "signing_secret"
@@ -76,12 +76,12 @@ func checkSecret(name, secret string) error {
 
 // changeDialect checks that the webhook's secret can sign in the dialect that
 // it has now, and ends an overlap: the secret before may not.
-func (s *core) changeDialect(ctx context.Context, w *boathook.OutgoingWebhook) error {
+func (k *core) changeDialect(ctx context.Context, w *boathook.OutgoingWebhook) error {
 	w.Secrets = boathook.SealedSecrets{Current: w.Secrets.Current}
 	var secret []byte
 	if w.Secrets.Current != nil {
 		var err error
-		if secret, err = s.cfg.Seal.Open(ctx, w.WorkspaceID, seal.OutgoingSecret(w.ID), w.Secrets.Current); err != nil {
+		if secret, err = k.cfg.Seal.Open(ctx, w.WorkspaceID, seal.OutgoingSecret(w.ID), w.Secrets.Current); err != nil {
 			return fmt.Errorf("open the secret of %s: %w", w.ID, err)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"boathook/internal/boathook"
 )
 
-// Store is the whole contract. Rooms name the part they use as an interface
+// Store is the whole contract. Services name the part they use as an interface
 // of their own.
 //
 // Errors: an absent object, an expired one, or another workspace's is a
@@ -18,7 +18,7 @@ import (
 // [boathook.Conflict]; a malformed cursor is a [boathook.Invalid] about the
 // field "cursor". Ids may come from outside as they are: under what is no
 // [boathook.IsID] nothing is found, at no cost, and nothing can be stored, which
-// is a [boathook.Invalid] (events', connections' and due rows' ids have the form
+// is a [boathook.Invalid] (events', connections' and scheduled items' ids have the form
 // of [boathook.IsForeignID]). Any other error is the store's own failure: the step may or
 // may not have taken effect, and may be repeated.
 //
@@ -459,7 +459,7 @@ type Due struct {
 // DueKind says what is due.
 type DueKind string
 
-// The kinds of due rows.
+// The kinds of scheduled items.
 const (
 	DueRun        DueKind = "run"        // see whether its runner is alive and its event published
 	DueDelivery   DueKind = "delivery"   // send its next attempt

@@ -38,7 +38,7 @@ type Connections interface {
 	CloseUnauthenticated(ctx context.Context, id string) error
 }
 
-// Sweeper is the room. All fields but PageSize are required.
+// Sweeper does what is due. All fields but PageSize are required.
 type Sweeper struct {
 	Store       Store
 	Keeper      Keeper
@@ -162,7 +162,7 @@ func (s *Sweeper) row(ctx context.Context, row store.Due) (retry *queue.Message,
 	if s.Now().Sub(row.At) < missingPatience {
 		return nil, nil
 	}
-	s.Log.WarnContext(ctx, "due row dropped: its record is gone", "id", row.ID, "kind", row.Kind)
+	s.Log.WarnContext(ctx, "scheduled item dropped: its record is gone", "id", row.ID, "kind", row.Kind)
 	return nil, s.Store.DeleteDue(ctx, row)
 }
 

@@ -1,5 +1,5 @@
 // Package openapi describes the whole API, triggers included, as OpenAPI 3.1.
-// The document is written by hand. The tests of the rooms hold their answers to
+// The document is written by hand. The tests of the handlers hold their answers to
 // it: see openapitest.
 package openapi
 

@@ -1,4 +1,4 @@
-// Command boathook is the whole of Boathook on one machine: the same rooms as on
+// Command boathook is the whole of Boathook on one machine: the same services as on
 // AWS, on the embedded twins of the store and the queues. Everything is in
 // memory and gone when it stops.
 //

@@ -55,7 +55,7 @@ const (
 	leases = workers * 2 / 5
 )
 
-// system is all rooms on the embedded store and queues.
+// system is all services on the embedded store and queues.
 type system struct {
 	http.Handler
 	work    []worker

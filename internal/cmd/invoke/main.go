@@ -5,7 +5,7 @@
 //	make invoke-manage                          # lists the cases
 //
 // The function is built for this machine, told what the template tells it, and
-// uses tables, queues, a key and secrets on emulators, which hold what the story
+// uses tables, queues, a key and secrets on emulators, which hold what the fixture
 // of the events begins with. Whatever it sends a request to answers 200. It is
 // run by the command emulators, at the root of the checkout.
 package main
@@ -127,8 +127,8 @@ func run(ctx context.Context, file, function, name string, stdout, stderr io.Wri
 		return err
 	}
 	defer stack.Close()
-	if err := tell(ctx, stack, stderr); err != nil {
-		return fmt.Errorf("tell the story: %w", err)
+	if err := putFixture(ctx, stack, stderr); err != nil {
+		return fmt.Errorf("put the fixture: %w", err)
 	}
 	answer, err := stack.Invoke(ctx, functions[i], payload)
 	if err != nil {
@@ -142,9 +142,9 @@ func run(ctx context.Context, file, function, name string, stdout, stderr io.Wri
 	return err
 }
 
-// tell puts the story into the stack's tables. All whom it sends requests to are
+// putFixture puts the fixture into the stack's tables. All whom it sends requests to are
 // one server, which writes them down.
-func tell(ctx context.Context, stack *localaws.Cloud, requests io.Writer) error {
+func putFixture(ctx context.Context, stack *localaws.Cloud, requests io.Writer) error {
 	var names [3]string
 	for i, id := range []string{"ConfigTable", "RecordsTable", "Key"} {
 		var err error
@@ -167,5 +167,5 @@ func tell(ctx context.Context, stack *localaws.Cloud, requests io.Writer) error 
 	})}
 	go server.Serve(listener) //nolint:errcheck // it ends with the command
 	url := "http://" + listener.Addr().String()
-	return events.Tell(ctx, store, sealer, time.Now(), events.Servers{Target: url + "/target", Receiver: url + "/receiver"})
+	return events.Put(ctx, store, sealer, time.Now(), events.Servers{Target: url + "/target", Receiver: url + "/receiver"})
 }

@@ -34,7 +34,7 @@ func (s *Store) PutDue(ctx context.Context, d store.Due) error {
 	// The retention begins when the row is due, not when it is written.
 	expires := max(s.expiry(), d.At.Add(s.config.Retention).Unix())
 	if _, err := s.putRecord(ctx, newDueItem(d, expires), "", nil); err != nil {
-		return fmt.Errorf("put due row %s: %w", d.ID, err)
+		return fmt.Errorf("put scheduled item %s: %w", d.ID, err)
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func (s *Store) Due(ctx context.Context, shard int, after store.Due, until time.
 // DeleteDue implements [store.DueRows].
 func (s *Store) DeleteDue(ctx context.Context, d store.Due) error {
 	if err := s.deleteRecord(ctx, dueKey(d)); err != nil {
-		return fmt.Errorf("delete due row %s: %w", d.ID, err)
+		return fmt.Errorf("delete scheduled item %s: %w", d.ID, err)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func TestNoRequestHoldsAnIDThatIsNone(t *testing.T) {
 		}
 		for _, r := range w.requests {
 			for _, k := range keysIn(r.input) {
-				// Only the ids of events, connections and due rows may look like that.
+				// Only the ids of events, connections and scheduled items may look like that.
 				if k == "" || len(k) > 1024 || strings.Contains(k, id) && !boathook.IsForeignID(id) {
 					t.Errorf("%.40q: the request %s has the key %.100q", id, r.operation, k)
 				}

@@ -329,15 +329,15 @@ func TestADeliverysFirstAttemptIsOneWriteOfOneUnit(t *testing.T) {
 
 func wantOneUnit(t *testing.T, e boathook.Event, name string, format boathook.Format) {
 	t.Helper()
-	speech, _ := dialect.Lookup(name)
-	body, err := speech.Body(format, e)
+	speaks, _ := dialect.Lookup(name)
+	body, err := speaks.Body(format, e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d, a := delivery(body), attempt(1)
 	d.SourceID, d.WebhookID, d.WorkspaceID = boathook.NewID(boathook.RepositoryID), boathook.NewID(boathook.OutgoingID), boathook.NewID(boathook.WorkspaceID)
 	d.EventID, d.EventType, d.Environment = e.ID, e.Type, e.Environment
-	a.Signature, err = speech.Sign(dialect.Message{DeliveryID: d.ID, EventType: e.Type, SentAt: now, Body: body}, boathook.NewSigningSecret())
+	a.Signature, err = speaks.Sign(dialect.Message{DeliveryID: d.ID, EventType: e.Type, SentAt: now, Body: body}, boathook.NewSigningSecret())
 	if err != nil {
 		t.Fatal(err)
 	}

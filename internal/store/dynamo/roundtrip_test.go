@@ -149,7 +149,7 @@ func TestEveryFieldIsStored(t *testing.T) {
 		}
 		return load, view.Load, err
 	})
-	check("due row", func(ctx context.Context, s *dynamo.Store, f *filler) (put, got any, err error) {
+	check("scheduled item", func(ctx context.Context, s *dynamo.Store, f *filler) (put, got any, err error) {
 		d := filled[store.Due](f)
 		for shard := range store.DueShards {
 			if err := s.PutDue(ctx, d); err != nil {

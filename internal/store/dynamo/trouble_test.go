@@ -106,7 +106,7 @@ func TestAStoreInTroubleIsAStore(t *testing.T) {
 
 // A conditional write whose answer is lost is made again by the SDK, and finds
 // its own effect: a Conflict, with everything as if the answer had come. That is
-// what the rooms rely on when they treat one as done.
+// what the services rely on when they treat one as done.
 func TestAConditionalWriteWhoseAnswerIsLostIsAConflictWithItsEffect(t *testing.T) {
 	claim := boathook.Claim{ID: "claim_a", LeaseUntil: now.Add(time.Minute)}
 	running := func(ctx context.Context, s *dynamo.Store, r boathook.Run) error {

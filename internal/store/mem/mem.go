@@ -1,5 +1,5 @@
 // Package mem is the embedded twin of package dynamo: a [store.Store] in the
-// memory of one process, for `make run`, the rooms' tests and the simulation.
+// memory of one process, for `make run`, the services' tests and the simulation.
 //
 // One mutex guards maps by id and lists in the order they are read. What goes
 // in and what comes out is copied, so a caller's later changes to its slices
@@ -7,7 +7,7 @@
 // the millisecond.
 //
 // Records are dropped when they expire, before any method looks: see
-// [Store.lock]. Due rows don't expire; sweep deletes them. Connections, which
+// [Store.lock]. Scheduled items don't expire; sweep deletes them. Connections, which
 // their server deletes, are dropped when somebody looks for them too late.
 package mem
 

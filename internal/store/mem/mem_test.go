@@ -171,7 +171,7 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 	}
 }
 
-// shard is the one that has a due row.
+// shard is the one that has a scheduled item.
 func shard(t *testing.T, s *mem.Store) int {
 	for shard := range store.DueShards {
 		if rows, _ := s.Due(t.Context(), shard, store.Due{}, at, 1); len(rows) > 0 {

@@ -1,4 +1,4 @@
-// Package openapitest holds what a room answers to the OpenAPI document: each
+// Package openapitest holds what a handler answers to the OpenAPI document: each
 // answer is documented, with its body's schema, and each that is documented is
 // given in some test.
 package openapitest

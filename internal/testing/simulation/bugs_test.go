@@ -23,7 +23,7 @@ import (
 // it.
 const enough = 500
 
-// TestPlantedBugsAreFound breaks the rooms' wiring, one promise at a time, and
+// TestPlantedBugsAreFound breaks the services' wiring, one promise at a time, and
 // sees that the simulation tells which.
 func TestPlantedBugsAreFound(t *testing.T) {
 	for _, tc := range []struct {
@@ -38,7 +38,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{Bug{Name: "recover skips a page", Store: func(s store.Store) store.Store { return skipping{s} }}, rulePromise, false},
 		{Bug{Name: "sweep misses the last row of a page", Store: func(s store.Store) store.Store { return shortsighted{s} }}, ruleRest, false},
 		{Bug{Name: "a run is marked published before it is", Keeper: marksFirst}, ruleDelivery, false},
-		{Bug{Name: "a due row is deleted before its run is published", Keeper: deletesFirst}, rulePublished, false},
+		{Bug{Name: "a scheduled item is deleted before its run is published", Keeper: deletesFirst}, rulePublished, false},
 		{Bug{Name: "a body is rendered anew for a retry", Store: func(s store.Store) store.Store { return rendering{s} }}, ruleSameBody, false},
 		{Bug{Name: "a webhook is remembered for an hour", Store: func(s store.Store) store.Store { return &forgetless{Store: s} }}, ruleEnabled, false},
 		{Bug{Name: "a row is dropped after its retry was sent in part", Retries: halfHearted}, ruleSettled, false},

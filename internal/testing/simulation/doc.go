@@ -1,22 +1,22 @@
 // Package simulation simulates Boathook under trouble. One seed is one world: all
-// rooms on the embedded store and queues, in the fake time of a
+// services on the embedded store and queues, in the fake time of a
 // testing/synctest bubble, with users who trigger, cancel, resend and rotate,
-// and with everything between the rooms failing as the seed says. When the
+// and with everything between the services failing as the seed says. When the
 // users are done the trouble ends, days pass, and nothing may be lost.
 //
 //	user ─► intake, manage ─► [runs] ─► execute ─► [deliveries] ─► deliver ─► endpoint
 //	                                      │  target      [retries] ◄──┤
-//	                                      └───► due rows ◄────────────┘
+//	                                      └──► scheduled items ◄────────┘
 //	                                        sweep, each minute
 //
-// A room runs in a process (process.go) and reaches the store, the queues, the
+// A service runs in a process (process.go) and reaches the store, the queues, the
 // target and the endpoints only through calls that go wrong (faults.go,
 // calls.go): refused before they have an effect, answered by nothing after it,
 // slow, or the last that the process does, for it crashes or is frozen for
 // minutes. Queues duplicate and delay what is sent. Endpoints (outside.go) are
 // flaky, slow, dead. Clocks differ, and step back.
 //
-// The ledger (ledger.go) keeps what really happened, beside what the rooms
+// The ledger (ledger.go) keeps what really happened, beside what the services
 // believe; invariants.go compares the two. The trace (trace.go) is what a
 // failing seed prints.
 //

@@ -70,11 +70,11 @@ func (m *mapping) work() {
 			timer.Stop()
 			continue
 		}
-		room := m.size
+		free := m.size
 		if i < len(m.filling) {
-			room -= len(m.filling[i].messages)
+			free -= len(m.filling[i].messages)
 		}
-		received, err := m.line.Receive(m.w.ctx, room, wait)
+		received, err := m.line.Receive(m.w.ctx, free, wait)
 		if m.w.ctx.Err() != nil {
 			return
 		}

@@ -19,7 +19,7 @@ type plan struct {
 	long bool
 
 	lag     time.Duration // how far the lists by status are behind
-	dueRows int           // how many due rows sweep reads at once
+	dueRows int           // how many scheduled items sweep reads at once
 }
 
 // planOf is the plan of a seed's world.

@@ -37,14 +37,14 @@ var timeouts = map[kind]time.Duration{
 }
 
 // process is a running function, with memory and a clock of its own. A dead one
-// has no effect on anything any more: its rooms run off in vain, every call
+// has no effect on anything any more: its services run off in vain, every call
 // failing, and nobody hears what they say.
 type process struct {
 	world *world
 	kind  kind
 	name  string
 
-	// What its room does when it is called, by kind.
+	// What its service does when it is called, by kind.
 	serve  http.Handler
 	handle func(ctx context.Context, body string) error
 	sweep  func(ctx context.Context) error
@@ -56,7 +56,7 @@ type process struct {
 }
 
 // maxSkew is how far a clock is off at most: two differ by less than
-// [run.Grace], which the rooms count on.
+// [run.Grace], which the services count on.
 const maxSkew = 5 * time.Second
 
 // Keeper is what executing and sweeping know of run.Keeper.
@@ -65,7 +65,7 @@ type Keeper interface {
 	sweep.Keeper
 }
 
-// boot starts a process and wires its room as the function's main does.
+// boot starts a process and wires its service as the function's main does.
 func (w *world) boot(k kind) *process {
 	w.mu.Lock()
 	w.booted[k]++
@@ -150,7 +150,7 @@ func (unsealed) Open(_ context.Context, _, _ string, sealed []byte) ([]byte, err
 	return sealed, nil
 }
 
-// invocation makes the context of a call of the process's room.
+// invocation makes the context of a call of the process's service.
 func (p *process) invocation() (context.Context, context.CancelFunc) {
 	ctx := context.WithValue(context.Background(), begunKey{}, time.Now())
 	return context.WithTimeout(ctx, timeouts[p.kind])

@@ -36,7 +36,7 @@ const (
 	patience = 40 * 24 * time.Hour
 )
 
-// Bug is a fault in a room's wiring, planted to see that it is found. Each
+// Bug is a fault in a service's wiring, planted to see that it is found. Each
 // field that is set takes the place of what it is given.
 type Bug struct {
 	Name       string
@@ -114,7 +114,7 @@ type world struct {
 	trace     trace
 	counts    map[string]int
 	halves    map[tornAt]half
-	dueAt     map[dueKey]time.Time // when each due row is due
+	dueAt     map[dueKey]time.Time // when each scheduled item is due
 	invoked   int                  // invocations that go on
 }
 
@@ -255,7 +255,7 @@ func (w *world) sweepEachMinute() {
 	}
 }
 
-// dueKey tells a due row from others.
+// dueKey tells a scheduled item from others.
 type dueKey struct {
 	id string
 	at int64 // in milliseconds
@@ -275,7 +275,7 @@ func (w *world) anyDue(by time.Time) bool {
 	return false
 }
 
-// due are the due rows until a time.
+// due are the scheduled items until a time.
 func (w *world) due(until time.Time) (rows []store.Due) {
 	for shard := range store.DueShards {
 		found, err := w.store.Store.Due(context.Background(), shard, store.Due{}, until, 1000)

@@ -132,10 +132,10 @@ func New(t testing.TB) *Stack {
 	return s
 }
 
-// Tell tells the store the story of package events.
-func (s *Stack) Tell(t testing.TB, servers events.Servers) {
+// Put puts the fixture of package events into the store.
+func (s *Stack) Put(t testing.TB, servers events.Servers) {
 	t.Helper()
-	must(t, events.Tell(t.Context(), s.Store, s.Seal, time.Now(), servers))
+	must(t, events.Put(t.Context(), s.Store, s.Seal, time.Now(), servers))
 	s.Calls()
 }
 

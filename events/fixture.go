@@ -11,10 +11,10 @@ import (
 	"boathook/internal/store"
 )
 
-// OutgoingSecret signs the story's outgoing webhook.
+// OutgoingSecret signs the fixture's outgoing webhook.
 const OutgoingSecret = "whsec_dGhlIHN0b3J5J3Mgd2ViaG9vaw=="
 
-// Store is what the story is told to.
+// Store is where the fixture is put.
 type Store interface {
 	store.Workspaces
 	store.Tokens
@@ -22,21 +22,21 @@ type Store interface {
 	store.Webhooks
 }
 
-// Servers are the URLs of those that the story sends requests to.
+// Servers are the URLs of those that the fixture sends requests to.
 type Servers struct {
 	Target   string // executes its runs
 	Receiver string // is told by its outgoing webhook
 }
 
-// Tell puts what the story begins with into a store, as made at a time: its
+// Put puts what the events need into a store, as made at a time: its
 // workspace, deployment, versions, webhooks, agent, and the API token of those who
 // watch.
-func Tell(ctx context.Context, s Store, sealer *seal.Sealer, at time.Time, servers Servers) error {
+func Put(ctx context.Context, s Store, sealer *seal.Sealer, at time.Time, servers Servers) error {
 	dataKey, err := sealer.NewDataKey(ctx, WorkspaceID)
 	if err != nil {
 		return err
 	}
-	if err := s.PutWorkspace(ctx, boathook.Workspace{ID: WorkspaceID, Name: "story", DataKey: dataKey, CreatedAt: at}); err != nil {
+	if err := s.PutWorkspace(ctx, boathook.Workspace{ID: WorkspaceID, Name: "fixture", DataKey: dataKey, CreatedAt: at}); err != nil {
 		return err
 	}
 	if err := s.PutToken(ctx, boathook.Token{
@@ -55,7 +55,7 @@ func Tell(ctx context.Context, s Store, sealer *seal.Sealer, at time.Time, serve
 	}
 	token, ok := boathook.ParseURLToken(TriggerToken)
 	if !ok {
-		return errors.New("the story's token is none")
+		return errors.New("the fixture's token is none")
 	}
 
 	for _, source := range []boathook.Source{
