@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 // The first byte of what [Compress] returns.
@@ -47,8 +48,17 @@ var readers = sync.Pool{New: func() any {
 	return flate.NewReaderDict(bytes.NewReader(nil), dictionary)
 }}
 
+var compressed, decompressed atomic.Int64
+
+// Counts tells how often this process has called [Compress] and [Decompress]: a
+// test holds the road of a body to its count.
+func Counts() (compressions, decompressions int64) {
+	return compressed.Load(), decompressed.Load()
+}
+
 // Compress gives text's compressed form: never more than one byte longer.
 func Compress(text []byte) []byte {
+	compressed.Add(1)
 	buf := bytes.NewBuffer(make([]byte, 0, 64+len(text)/2))
 	buf.WriteByte(deflated)
 	w := writers.Get().(*flate.Writer)
@@ -68,6 +78,7 @@ var ErrCorrupt = errors.New("deflate: corrupt")
 // Decompress gives back the text that [Compress] took, and an error where it
 // would be longer than limit bytes: what is packed may come from a queue.
 func Decompress(packed []byte, limit int) ([]byte, error) {
+	decompressed.Add(1)
 	if len(packed) == 0 {
 		return nil, fmt.Errorf("%w: empty", ErrCorrupt)
 	}
