@@ -193,7 +193,7 @@ func pendingRun() boathook.Run {
 			Trigger: boathook.TriggerWebhook, WebhookID: IncomingID,
 			InputHash: boathook.HashInput([]byte(input)), CreatedAt: start, Status: boathook.RunPending,
 		},
-		Input: json.RawMessage(input),
+		Input: boathook.NewBody(json.RawMessage(input)),
 	}
 }
 
@@ -225,7 +225,7 @@ func firstDelivery(t *testing.T, r boathook.Run) queue.Delivery {
 		Delivery: boathook.Delivery{
 			ID: boathook.NewDeliveryID(&event, OutgoingID), WorkspaceID: WorkspaceID, SourceID: DeploymentID,
 			WebhookID: OutgoingID, EventID: event.ID, EventType: event.Type, Environment: event.Environment,
-			Body: fmt.Appendf(nil, `{"event":%q,%s`, event.Type, event.Data[1:]),
+			Body: boathook.NewBody(fmt.Appendf(nil, `{"event":%q,%s`, event.Type, event.Data[1:])),
 		},
 		Attempt: 1, Series: 1,
 	}

@@ -53,7 +53,7 @@ var layout = []row{
 	// Tables and tools.
 	{"internal/cache", []string{libraries}},
 	{"internal/catalogue", []string{"internal/boathook"}},
-	{"internal/compress", nil},
+	{"internal/compress", []string{"internal/boathook"}},
 	{"internal/dialect", []string{"internal/boathook", "internal/signature"}},
 	{"internal/egress", []string{"internal/boathook", libraries}},
 	{"internal/metrics", nil},

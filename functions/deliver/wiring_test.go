@@ -27,7 +27,7 @@ func batch(t *testing.T, n int) (e awsevents.SQSEvent) {
 			Delivery: boathook.Delivery{
 				ID: boathook.NewDeliveryID(&happened, events.OutgoingID), WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID,
 				WebhookID: events.OutgoingID, EventID: happened.ID, EventType: boathook.EventRunSucceeded,
-				Environment: boathook.Production, Body: []byte(`{}`),
+				Environment: boathook.Production, Body: boathook.NewBody([]byte(`{}`)),
 			},
 			Attempt: 1, Series: 1,
 		})

@@ -105,7 +105,7 @@ func TestALeaseOutlivesTwoHeartbeatsThatFail(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		const length = 10 * time.Minute
-		d := &dynamoDB{target: target.URL, input: triggered.Input, storing: length}
+		d := &dynamoDB{target: target.URL, input: triggered.Input.Bytes(), storing: length}
 		env := map[string]string{
 			"BOATHOOK_LOG_LEVEL": "error", "BOATHOOK_METRICS_NAMESPACE": "test", "BOATHOOK_CONFIG_TABLE": "config", "BOATHOOK_RECORDS_TABLE": "records",
 			"BOATHOOK_RETENTION_DAYS": "30", "BOATHOOK_DELIVERIES_QUEUE_URL": "https://sqs.example/deliveries", "BOATHOOK_KEY_ID": "key",

@@ -116,7 +116,7 @@ func TestAnAgentsLinesAreShownToItsWatchers(t *testing.T) {
 			Environment: boathook.Production, Trigger: boathook.TriggerWebhook, Status: boathook.RunPending, CreatedAt: time.Now(),
 			InputHash: boathook.HashInput(boathook.EmptyInput),
 		},
-		Input: boathook.EmptyInput,
+		Input: boathook.NewBody(boathook.EmptyInput),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func message(t *testing.T, versionID string) (runID string, e awsevents.SQSEvent
 			Environment: boathook.Production, Trigger: boathook.TriggerWebhook, Status: boathook.RunPending, CreatedAt: time.Now(),
 			InputHash: boathook.HashInput(boathook.EmptyInput),
 		},
-		Input: boathook.EmptyInput,
+		Input: boathook.NewBody(boathook.EmptyInput),
 	})
 	if err != nil {
 		t.Fatal(err)

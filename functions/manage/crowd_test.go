@@ -259,15 +259,15 @@ func (c *crowd) fillRuns(t *testing.T, b *bulk, many *dynamo.Store, ago func(int
 				Environment: boathook.Production, Trigger: boathook.TriggerWebhook, WebhookID: boathook.NewID(boathook.IncomingID),
 				CreatedAt: ago(i), StartedAt: ago(i), CompletedAt: ago(i), Status: boathook.RunSucceeded,
 			},
-			Input: []byte(fmt.Sprintf(`{"number":%d}`, i)), Output: []byte(`{"ok":true}`),
+			Input: boathook.NewBody([]byte(fmt.Sprintf(`{"number":%d}`, i))), Output: []byte(`{"ok":true}`),
 		}
 		if last := of - 1 - i; last < len(rare) {
 			r.Status, r.Environment, r.WebhookID, r.Output = rare[last], boathook.Staging, c.paths["incoming"], nil
 		}
 		if i%80 == 0 {
-			r.Input = []byte(`"` + strings.Repeat("x", 200<<10) + `"`)
+			r.Input = boathook.NewBody([]byte(`"` + strings.Repeat("x", 200<<10) + `"`))
 		}
-		r.InputHash = boathook.HashInput(r.Input)
+		r.InputHash = boathook.HashInput(r.Input.Bytes())
 		return r
 	}
 	for i := range manyRuns {
@@ -327,7 +327,7 @@ func (c *crowd) fillWebhooks(t *testing.T, many *dynamo.Store, kind boathook.Sou
 		e := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: ago(i)}
 		d := boathook.Delivery{
 			ID: boathook.NewDeliveryID(&e, w.ID), WorkspaceID: firstWorkspace, SourceID: sourceID, WebhookID: w.ID, EventID: e.ID, EventType: types[0],
-			Environment: boathook.Production, Body: body, Status: boathook.DeliverySucceeded, Attempts: 1,
+			Environment: boathook.Production, Body: boathook.NewBody(body), Status: boathook.DeliverySucceeded, Attempts: 1,
 		}
 		if last := n - 1 - i; last < 4*len(statuses) {
 			d.Status, d.EventType = statuses[last%len(statuses)], types[len(types)-1]
@@ -358,7 +358,7 @@ func (c *crowd) retry(t *testing.T, s *dynamo.Store, ago func(int) time.Time) {
 		e := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: ago(-i - 1)}
 		d := boathook.Delivery{
 			ID: boathook.NewDeliveryID(&e, c.paths["outgoing of app"]), WorkspaceID: firstWorkspace, SourceID: c.paths["app"], WebhookID: c.paths["outgoing of app"],
-			EventID: e.ID, EventType: boathook.EventTypes[boathook.App][0], Body: []byte(strings.Repeat("z", 40<<10)), Status: boathook.DeliveryRetrying,
+			EventID: e.ID, EventType: boathook.EventTypes[boathook.App][0], Body: boathook.NewBody([]byte(strings.Repeat("z", 40<<10))), Status: boathook.DeliveryRetrying,
 		}
 		for d.Attempts = 1; d.Attempts <= 3; d.Attempts++ {
 			if err := s.RecordAttempt(t.Context(), d, boathook.Attempt{Number: d.Attempts, SentAt: e.Time, Error: "x"}); err != nil {

@@ -30,7 +30,7 @@ func TestThePayloadsAreAnswered(t *testing.T) {
 			Environment: boathook.Production, Trigger: boathook.TriggerWebhook, Status: boathook.RunSucceeded,
 			CreatedAt: time.Now(), StartedAt: time.Now(), CompletedAt: time.Now(),
 		},
-		Input: []byte(`{"build":18446744073709551617}`),
+		Input: boathook.NewBody([]byte(`{"build":18446744073709551617}`)),
 	}
 	if err := s.Store.CreateRun(t.Context(), run); err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func TestWhatIsStartedAndPublishedGoesToItsQueue(t *testing.T) {
 	happened := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: time.Now()}
 	failed := boathook.Delivery{
 		ID: boathook.NewDeliveryID(&happened, webhook), WorkspaceID: firstWorkspace, SourceID: deployment, WebhookID: webhook, EventID: happened.ID,
-		EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Body: []byte(`{}`), Status: boathook.DeliveryFailed, Attempts: 1,
+		EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Body: boathook.NewBody([]byte(`{}`)), Status: boathook.DeliveryFailed, Attempts: 1,
 	}
 	if err := a.Store.RecordAttempt(t.Context(), failed, boathook.Attempt{Number: 1, SentAt: time.Now(), Error: "answered 500"}); err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func TestAScheduledMinute(t *testing.T) {
 	e := boathook.Event{ID: "evt_a", Time: past}
 	d := boathook.Delivery{
 		ID: boathook.NewDeliveryID(&e, events.OutgoingID), WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID,
-		WebhookID: events.OutgoingID, EventID: e.ID, EventType: boathook.EventRunSucceeded, Body: []byte(`{"a":1}`),
+		WebhookID: events.OutgoingID, EventID: e.ID, EventType: boathook.EventRunSucceeded, Body: boathook.NewBody([]byte(`{"a":1}`)),
 		Status: boathook.DeliveryRetrying, Attempts: 1, NextAttemptAt: past,
 	}
 	must(s.Store.RecordAttempt(ctx, d, boathook.Attempt{Number: 1, SentAt: past, Error: "answered 500"}))
@@ -50,7 +50,7 @@ func TestAScheduledMinute(t *testing.T) {
 			Environment: boathook.Production, Status: boathook.RunRunning, CreatedAt: past, StartedAt: past,
 			Claim: boathook.Claim{ID: "claim_a", LeaseUntil: past},
 		},
-		Input: []byte(`{}`),
+		Input: boathook.NewBody([]byte(`{}`)),
 	}))
 	must(s.Store.PutDue(ctx, store.DueRunRow(events.RunID, past)))
 
@@ -69,7 +69,7 @@ func TestAScheduledMinute(t *testing.T) {
 	if len(retries) != 1 {
 		t.Fatalf("%d retries are queued", len(retries))
 	}
-	if got, err := queue.DecodeDelivery(retries[0].Body); err != nil || got.ID != d.ID || got.Attempt != 2 || string(got.Body) != `{"a":1}` {
+	if got, err := queue.DecodeDelivery(retries[0].Body); err != nil || got.ID != d.ID || got.Attempt != 2 || got.Body.String() != `{"a":1}` {
 		t.Errorf("queued %+v, %v", got, err)
 	}
 	if !s.WebSockets.Gone(events.ConnectionID) {

@@ -52,7 +52,7 @@ func TestWhatIsCountedIsPrinted(t *testing.T) {
 			Environment: boathook.Production, Status: boathook.RunRunning, CreatedAt: past, StartedAt: past,
 			Claim: boathook.Claim{ID: "claim_a", LeaseUntil: past},
 		},
-		Input: []byte(`{}`),
+		Input: boathook.NewBody([]byte(`{}`)),
 	}
 	err = s.Store.CreateRun(t.Context(), run)
 	if err == nil {

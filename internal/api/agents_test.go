@@ -252,7 +252,7 @@ func (a *tester) agentRun(agent, id string, o *boathook.Outcome) {
 			Trigger: boathook.TriggerWebhook, CreatedAt: now, Status: boathook.RunPending, EventName: "push", EventSource: "github",
 			Details: boathook.TriggerDetails{Event: "push", DeliveryID: "72d3162e", Query: "env=prod"},
 		},
-		Input: boathook.EmptyInput,
+		Input: boathook.NewBody(boathook.EmptyInput),
 	}
 	err := a.store.CreateRun(ctx, r)
 	if err == nil && o != nil {
@@ -670,7 +670,7 @@ func TestTheEventsOfAnAgentAreItsOwn(t *testing.T) {
 		run := boathook.Run{RunHead: boathook.RunHead{
 			ID: "run_a", SourceID: "agent_a", VersionID: "ver_a", VersionNumber: 1, Environment: boathook.Production, Status: status,
 			CreatedAt: now, CompletedAt: now,
-		}, Input: boathook.EmptyInput}
+		}, Input: boathook.NewBody(boathook.EmptyInput)}
 		e, _ := run.Event()
 		if own, ok := catalogue.Lookup(boathook.Agent, e.Type); !ok || own.Validate(e.Data) != nil {
 			t.Errorf("the event of a run that %s is none of an agent's: %s", status, e.Data)

@@ -31,7 +31,7 @@ func (a *tester) delivery(deployment, webhook string) boathook.Delivery {
 	return boathook.Delivery{
 		ID: boathook.NewDeliveryID(&e, webhook), WorkspaceID: "ws_local", SourceID: deployment, WebhookID: webhook,
 		EventID: e.ID, EventType: boathook.EventRunSucceeded, Environment: boathook.Production,
-		Body: []byte(`{"event":"run.succeeded","n":12345678901234567890}`),
+		Body: boathook.NewBody([]byte(`{"event":"run.succeeded","n":12345678901234567890}`)),
 	}
 }
 
@@ -121,7 +121,7 @@ func TestADeliveryCanceledBeforeItsFirstAttemptHasNoHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := a.ask(200, "GET", "/v1/deliveries/"+d.ID.String(), "")
-	if got.text("status") != "canceled" || got.text("reason") != d.Reason || got.object("request")["headers"] != nil || got.object("request").text("body") != string(d.Body) || got["next_attempt_at"] != nil {
+	if got.text("status") != "canceled" || got.text("reason") != d.Reason || got.object("request")["headers"] != nil || got.object("request").text("body") != d.Body.String() || got["next_attempt_at"] != nil {
 		t.Errorf("got %v", got)
 	}
 }
@@ -175,7 +175,7 @@ func TestAResendQueuesTheNextAttemptOfTheSameDelivery(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d.ID != id || d.Attempt != 3 || d.Series != 3 || d.WebhookID != webhook ||
-		string(d.Body) != `{"event":"run.succeeded","n":12345678901234567890}` || a.retries.messages[0].Group != webhook {
+		d.Body.String() != `{"event":"run.succeeded","n":12345678901234567890}` || a.retries.messages[0].Group != webhook {
 		t.Errorf("queued %+v", d)
 	}
 

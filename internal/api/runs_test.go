@@ -29,14 +29,14 @@ func TestARunIsStartedWithItsInputUnharmed(t *testing.T) {
 		if !reflect.DeepEqual(started, want) {
 			t.Errorf("%s: got %v, want %v", name, started, want)
 		}
-		if got := string(a.runs.run.Input); got != input {
+		if got := a.runs.run.Input.String(); got != input {
 			t.Errorf("%s: the input is %s", name, got)
 		}
 	}
 	a.ask(202, "POST", "/v1/runs", `{"deployment_id":"`+idOf(deployment)+`","environment":"staging"}`)
 	r := a.runs.run
-	if string(r.Input) != `{}` || r.InputHash != boathook.HashInput([]byte(`{}`)) {
-		t.Errorf("without an input it is %s", r.Input)
+	if r.Input.String() != `{}` || r.InputHash != boathook.HashInput([]byte(`{}`)) {
+		t.Errorf("without an input it is %s", r.Input.Bytes())
 	}
 	if r.Trigger != boathook.TriggerAPI || r.WorkspaceID != "ws_local" || r.WebhookID != "" || r.Status != boathook.RunPending ||
 		!r.CreatedAt.Equal(a.clock.Now()) || a.runs.wait.Most != 2*time.Second {
@@ -180,7 +180,7 @@ func (a *tester) succeed(source string, many int) {
 				ID: boathook.NewID(boathook.RunID), WorkspaceID: "ws_local", SourceID: source, Environment: boathook.Production,
 				Trigger: boathook.TriggerWebhook, Status: boathook.RunSucceeded, CreatedAt: a.clock.Now(),
 			},
-			Input: boathook.EmptyInput,
+			Input: boathook.NewBody(boathook.EmptyInput),
 		}); err != nil {
 			a.t.Fatal(err)
 		}

@@ -160,7 +160,7 @@ func TestTheRequestsOfAnIncomingWebhook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := boathook.Run{Input: boathook.EmptyInput, RunHead: boathook.RunHead{
+	run := boathook.Run{Input: boathook.NewBody(boathook.EmptyInput), RunHead: boathook.RunHead{
 		ID: boathook.NewID(boathook.RunID), WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, WebhookID: w.ID,
 		CreatedAt: a.clock.Now(), Status: boathook.RunPending,
 	}}

@@ -162,7 +162,7 @@ func oneLine(s string) string {
 // AgentPayload is what an agent's run tells it. The event and the source that the
 // run was accepted with count: they may be its preset's.
 func (r Run) AgentPayload() AgentPayload {
-	p := ParseAgentPayload(r.Input)
+	p := ParseAgentPayload(r.Input.Bytes())
 	for _, told := range []struct {
 		accepted string
 		into     *string

@@ -61,7 +61,7 @@ func FuzzEveryPayloadHasAMessage(f *testing.F) {
 }
 
 func TestAnAgentsRunIsToldOfWithItsAgent(t *testing.T) {
-	r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", SourceID: "agent_a", Status: boathook.RunTimedOut}, Input: boathook.EmptyInput}
+	r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", SourceID: "agent_a", Status: boathook.RunTimedOut}, Input: boathook.NewBody(boathook.EmptyInput)}
 	event, ok := r.Event()
 	if !ok || event.Type != boathook.EventRunFailed ||
 		!strings.Contains(string(event.Data), `"agent_id":"agent_a"`) || strings.Contains(string(event.Data), "deployment_id") {

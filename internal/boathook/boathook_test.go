@@ -240,7 +240,7 @@ func TestCheckJSON(t *testing.T) {
 // What CheckJSON lets in can be carried in an event.
 func TestTheDeepestInputFitsARunAndItsEvent(t *testing.T) {
 	deepest := json.RawMessage(strings.Repeat("[", boathook.MaxJSONDepth) + strings.Repeat("]", boathook.MaxJSONDepth))
-	r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", Status: boathook.RunSucceeded}, Input: deepest, Output: deepest}
+	r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", Status: boathook.RunSucceeded}, Input: boathook.NewBody(deepest), Output: deepest}
 	event, ok := r.Event()
 	if !ok || !json.Valid(event.Data) || strings.Count(string(event.Data), string(deepest)) != 2 {
 		t.Errorf("the event does not hold the input and the output: %.100s", event.Data)
@@ -299,7 +299,7 @@ func FuzzCheckJSONLetsNothingInThatCanNotBeCarried(f *testing.F) {
 		if boathook.CheckJSON(body) != nil {
 			return
 		}
-		r := boathook.Run{RunHead: boathook.RunHead{Status: boathook.RunFailed}, Input: body}
+		r := boathook.Run{RunHead: boathook.RunHead{Status: boathook.RunFailed}, Input: boathook.NewBody(body)}
 		if event, _ := r.Event(); !json.Valid(event.Data) {
 			t.Errorf("the event's data is not JSON: %q", event.Data)
 		}

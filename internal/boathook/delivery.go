@@ -122,7 +122,7 @@ type Delivery struct {
 	EventType   EventType
 	Environment Environment
 	Dialect     string // that its body was made for, whatever the webhook speaks by now; empty in lists
-	Body        []byte // exactly what is sent, the same on every attempt; empty if the store has lost it
+	Body        Body   // exactly what is sent, the same on every attempt
 
 	Status        DeliveryStatus
 	Attempts      int       // how many were made

@@ -137,7 +137,7 @@ func NoRunningVersion(env Environment) *Error {
 // Run is a run with its input and output, each as raw JSON.
 type Run struct {
 	RunHead
-	Input  json.RawMessage // nil if the store has lost it
+	Input  Body            // lost where the store has lost it
 	Output json.RawMessage // nil until it succeeded with one
 }
 
@@ -217,7 +217,7 @@ func (r Run) Event() (Event, bool) {
 	deploymentID, agentID := r.owner()
 	data, err := EncodeJSON(runEventView{
 		RunID: r.ID, DeploymentID: deploymentID, AgentID: agentID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
-		Environment: r.Environment, Status: r.Status, Input: r.Input, Output: r.Output,
+		Environment: r.Environment, Status: r.Status, Input: r.Input.Bytes(), Output: r.Output,
 		ErrorMessage: nullable(r.Error), CreatedAt: Time{r.CreatedAt},
 		StartedAt: Time{r.StartedAt}, CompletedAt: Time{r.CompletedAt},
 	})

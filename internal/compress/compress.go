@@ -12,15 +12,17 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+
+	"boathook/internal/boathook"
 )
 
 // The first byte of what [Compress] returns.
 const (
-	stored   = 0 // the rest is the text itself
-	deflated = 1 // the rest is compressed with dictionary 1
+	stored     = 0 // the rest is the text itself
+	compressed = 1 // the rest is compressed with dictionary 1
 )
 
-// dictionary is part of the format of [deflated]: never change it, add another
+// dictionary is part of the format of [compressed]: never change it, add another
 // format beside it. What is likeliest stands last, where it is cheapest to
 // refer to.
 var dictionary = []byte(`{"error":{"message":"invalid"}}{"ok":true}{"message":"ok","id":"status":"ok"` +
@@ -48,19 +50,19 @@ var readers = sync.Pool{New: func() any {
 	return flate.NewReaderDict(bytes.NewReader(nil), dictionary)
 }}
 
-var compressed, decompressed atomic.Int64
+var compressions, decompressions atomic.Int64
 
 // Counts tells how often this process has called [Compress] and [Decompress]: a
 // test holds the road of a body to its count.
-func Counts() (compressions, decompressions int64) {
-	return compressed.Load(), decompressed.Load()
+func Counts() (compressed, decompressed int64) {
+	return compressions.Load(), decompressions.Load()
 }
 
 // Compress gives text's compressed form: never more than one byte longer.
 func Compress(text []byte) []byte {
-	compressed.Add(1)
+	compressions.Add(1)
 	buf := bytes.NewBuffer(make([]byte, 0, 64+len(text)/2))
-	buf.WriteByte(deflated)
+	buf.WriteByte(compressed)
 	w := writers.Get().(*flate.Writer)
 	defer writers.Put(w)
 	w.Reset(buf)
@@ -73,12 +75,12 @@ func Compress(text []byte) []byte {
 }
 
 // ErrCorrupt is what [Decompress] wraps when packed is not of its making.
-var ErrCorrupt = errors.New("deflate: corrupt")
+var ErrCorrupt = errors.New("compressed text is corrupt")
 
 // Decompress gives back the text that [Compress] took, and an error where it
 // would be longer than limit bytes: what is packed may come from a queue.
 func Decompress(packed []byte, limit int) ([]byte, error) {
-	decompressed.Add(1)
+	decompressions.Add(1)
 	if len(packed) == 0 {
 		return nil, fmt.Errorf("%w: empty", ErrCorrupt)
 	}
@@ -86,7 +88,7 @@ func Decompress(packed []byte, limit int) ([]byte, error) {
 	switch packed[0] {
 	case stored:
 		text = packed[1:]
-	case deflated:
+	case compressed:
 		r := readers.Get().(io.ReadCloser)
 		defer readers.Put(r)
 		if err := r.(flate.Resetter).Reset(bytes.NewReader(packed[1:]), dictionary); err != nil {
@@ -103,4 +105,33 @@ func Decompress(packed []byte, limit int) ([]byte, error) {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrCorrupt, limit)
 	}
 	return text, nil
+}
+
+// Pack gives a body's compressed form. It is made at most once, and not at all where
+// the body comes from [Open] or [Unopened].
+func Pack(b boathook.Body) []byte { return b.Packed(Compress) }
+
+// Open makes the body of which packed is the compressed form. The errors are those
+// of [Decompress].
+func Open(packed []byte, limit int) (boathook.Body, error) {
+	text, err := Decompress(packed, limit)
+	if err != nil {
+		return boathook.Body{}, err
+	}
+	if len(packed) > len(text)+1 {
+		return boathook.NewBody(text), nil // Compress would not have made it, and who stores it counts on that
+	}
+	return boathook.PackedBody(packed, func([]byte) []byte { return text }), nil
+}
+
+// Unopened is [Open] for what [Pack] has made and the store has kept: it is opened
+// when somebody asks for its bytes. It is lost if [Decompress] has an error.
+func Unopened(packed []byte, limit int) boathook.Body {
+	return boathook.PackedBody(packed, func(packed []byte) []byte {
+		text, err := Decompress(packed, limit)
+		if err != nil {
+			return nil
+		}
+		return text
+	})
 }

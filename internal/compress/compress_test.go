@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"boathook/internal/boathook"
 	"boathook/internal/compress"
 )
 
@@ -45,5 +46,47 @@ func TestHostilePackedBytesAreAnError(t *testing.T) {
 		if _, err := compress.Decompress(packed, 1<<20); !errors.Is(err, compress.ErrCorrupt) {
 			t.Errorf("%s: got %v, want ErrCorrupt", name, err)
 		}
+	}
+}
+
+func TestABodyKeepsTheBytesItCameIn(t *testing.T) {
+	text := []byte(`{"event":"run.succeeded","run_id":"run_abc"}`)
+	packed := compress.Pack(boathook.NewBody(text))
+	opened, err := compress.Open(packed, len(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string]boathook.Body{"opened": opened, "not opened yet": compress.Unopened(packed, len(text))} {
+		before, _ := compress.Counts()
+		if again := compress.Pack(b); !bytes.Equal(again, packed) || b.String() != string(text) {
+			t.Errorf("%s: %q is packed as %x, want %x", name, b, again, packed)
+		}
+		if after, _ := compress.Counts(); after != before {
+			t.Errorf("%s: it was compressed again", name)
+		}
+	}
+}
+
+// The store knows from a text's length how much room its compressed form may take.
+func TestABodyThatCameInTooManyBytesIsPackedAnew(t *testing.T) {
+	text := []byte(`{"event":"run.succeeded"}`)
+	padded := append(compress.Compress(text), make([]byte, 1000)...)
+	b, err := compress.Open(padded, len(text))
+	if err != nil || b.String() != string(text) {
+		t.Fatalf("%q, %v", b, err)
+	}
+	if got := compress.Pack(b); !bytes.Equal(got, compress.Compress(text)) {
+		t.Errorf("it is passed on in %d bytes", len(got))
+	}
+}
+
+func TestABodyThatIsCorruptIsRefusedOrLost(t *testing.T) {
+	packed := []byte{1, 0xff, 0xff, 0xff}
+	if b, err := compress.Open(packed, 1<<20); !errors.Is(err, compress.ErrCorrupt) || !b.Lost() {
+		t.Errorf("opened as %q, %v", b, err)
+	}
+	b := compress.Unopened(packed, 1<<20)
+	if got := compress.Pack(b); !b.Lost() || !bytes.Equal(got, compress.Compress(nil)) {
+		t.Errorf("it is passed on as %x", got)
 	}
 }

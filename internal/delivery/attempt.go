@@ -58,7 +58,7 @@ func (d *Deliverer) message(ctx context.Context, job queue.Delivery, w *webhook,
 	if err != nil {
 		return nil, err
 	}
-	m := dialect.Message{DeliveryID: job.ID, EventType: job.EventType, SentAt: a.SentAt, Body: job.Body}
+	m := dialect.Message{DeliveryID: job.ID, EventType: job.EventType, SentAt: a.SentAt, Body: job.Body.Bytes()}
 	if a.Signature, err = speaks.Sign(m, secrets...); err != nil {
 		if name == w.Dialect {
 			return nil, err
@@ -70,7 +70,7 @@ func (d *Deliverer) message(ctx context.Context, job queue.Delivery, w *webhook,
 	for name, value := range custom {
 		header.Set(name, value)
 	}
-	return &destination.Message{DeliveryID: job.ID, SourceID: job.SourceID, Headers: header, Body: job.Body, First: job.Series}, nil
+	return &destination.Message{DeliveryID: job.ID, SourceID: job.SourceID, Headers: header, Body: job.Body.Bytes(), First: job.Series}, nil
 }
 
 // exchange makes an attempt and waits for what comes of it.

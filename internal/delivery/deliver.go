@@ -250,7 +250,7 @@ func (d *Deliverer) webhook(ctx context.Context, job queue.Delivery) (*webhook, 
 
 func whyNot(job queue.Delivery, w *webhook) string {
 	switch {
-	case len(job.Body) == 0:
+	case job.Body.Len() == 0:
 		return "its body is lost"
 	case w == nil:
 		return "the webhook was deleted"

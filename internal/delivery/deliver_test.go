@@ -247,7 +247,7 @@ func (p *place) job() queue.Delivery {
 	return queue.Delivery{
 		Delivery: boathook.Delivery{
 			ID: boathook.NewDeliveryID(&e, p.Outgoing.ID), WorkspaceID: p.Source.WorkspaceID, SourceID: p.Source.ID, WebhookID: p.Outgoing.ID,
-			EventID: e.ID, EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Body: []byte(payload),
+			EventID: e.ID, EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Body: boathook.NewBody([]byte(payload)),
 		},
 		Attempt: 1, Series: 1,
 	}
@@ -334,7 +334,7 @@ func TestADeliveryIsSentSignedAndRecorded(t *testing.T) {
 			t.Errorf("the signature %q does not verify", got.Header.Get(dialect.CrewshipSignature))
 		}
 		d, attempts := p.record(t, job)
-		if d.Status != boathook.DeliverySucceeded || d.Attempts != 1 || string(d.Body) != payload || !d.NextAttemptAt.IsZero() {
+		if d.Status != boathook.DeliverySucceeded || d.Attempts != 1 || d.Body.String() != payload || !d.NextAttemptAt.IsZero() {
 			t.Errorf("recorded %+v", d)
 		}
 		want := []boathook.Attempt{{
@@ -503,7 +503,7 @@ func TestRetriesFollowTheScheduleToItsEnd(t *testing.T) {
 
 		begun := time.Now()
 		second := p.next(t, time.Minute)
-		if waited := time.Since(begun); waited != 5*time.Second || second.Attempt != 2 || second.ID != first.ID || !bytes.Equal(second.Body, first.Body) {
+		if waited := time.Since(begun); waited != 5*time.Second || second.Attempt != 2 || second.ID != first.ID || !bytes.Equal(second.Body.Bytes(), first.Body.Bytes()) {
 			t.Errorf("after %s came %+v", waited, second)
 		}
 		must(t, p.handle(t, second))
@@ -535,7 +535,7 @@ func TestAWaitThatTheQueueCanNotHoldIsADueRow(t *testing.T) {
 		due, err := queue.DecodeWaiting(rows[0].Payload)
 		must(t, err)
 		want := job.Next()
-		want.Body = nil
+		want.Body = boathook.Body{}
 		if diff := cmp.Diff(want, due); diff != "" {
 			t.Errorf("the row holds (-want +got):\n%s", diff)
 		}
@@ -610,7 +610,7 @@ func TestADeliveryWhoseWebhookIsGoneIsCanceled(t *testing.T) {
 func TestADeliveryThatHasLostItsBodyIsCanceled(t *testing.T) {
 	p := newPlace(t, status(200))
 	job := p.job()
-	job.Body = nil
+	job.Body = boathook.Body{}
 	must(t, p.handle(t, job))
 	if d, _ := p.record(t, job); d.Status != boathook.DeliveryCanceled || d.Reason != "its body is lost" || p.sent != 0 {
 		t.Errorf("recorded %+v; sent %d", d, p.sent)

@@ -27,7 +27,7 @@ func bodies(t *testing.T, messages []queue.Message) map[string]string {
 		if _, twice := found[d.WebhookID]; twice {
 			t.Errorf("%s has two deliveries", d.WebhookID)
 		}
-		found[d.WebhookID] = string(d.Body)
+		found[d.WebhookID] = d.Body.String()
 	}
 	return found
 }

@@ -108,7 +108,7 @@ func TestGoneDisablesTheWebhook(t *testing.T) {
 			t.Fatalf("published %+v", jobs)
 		}
 		var body map[string]string
-		must(t, json.Unmarshal(jobs[0].Body, &body))
+		must(t, json.Unmarshal(jobs[0].Body.Bytes(), &body))
 		want := map[string]string{
 			"event": "webhook.disabled", "webhook_id": p.Outgoing.ID, "name": "fixture", "host": "receiver.example",
 			"reason": "the receiver answered 410 Gone", "disabled_at": w.Disabled.At.Format(boathook.TimeLayout),
@@ -273,10 +273,10 @@ func TestDisablingSurvivesACrashAtAnyPoint(t *testing.T) {
 				}
 				ids := map[boathook.DeliveryID]string{}
 				for _, j := range p.published(t) {
-					if body, seen := ids[j.ID]; j.WebhookID != listener.ID || seen && body != string(j.Body) {
+					if body, seen := ids[j.ID]; j.WebhookID != listener.ID || seen && body != j.Body.String() {
 						t.Errorf("published %+v", j)
 					}
-					ids[j.ID] = string(j.Body)
+					ids[j.ID] = j.Body.String()
 				}
 				w := p.webhook(t)
 				if len(ids) != 1 || w.Enabled || w.Disabled.At.Sub(begun) > 13*time.Minute {
@@ -379,7 +379,7 @@ func TestASuccessCallsOffADisablingThatBrokeOff(t *testing.T) {
 		if w.Disabled.Reason != "the receiver answered 410 Gone" || w.Disabled.At.Before(gone.Truncate(time.Millisecond)) {
 			t.Errorf("it is disabled at %s: %q", w.Disabled.At, w.Disabled.Reason)
 		}
-		if len(before) != 1 || len(after) != 1 || before[0].ID == after[0].ID || string(before[0].Body) == string(after[0].Body) {
+		if len(before) != 1 || len(after) != 1 || before[0].ID == after[0].ID || before[0].Body.String() == after[0].Body.String() {
 			t.Errorf("published %d events, then %d, or the same", len(before), len(after))
 		}
 	})

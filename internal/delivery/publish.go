@@ -116,13 +116,17 @@ func (p *Publisher) add(ctx context.Context, b *batch, e boathook.Event, webhook
 				return n, err
 			}
 		}
-		body, err := d.Body(s.format, e)
+		text, err := d.Body(s.format, e)
 		if err != nil {
 			return n, fmt.Errorf("render: %w", err)
 		}
-		messages, err := queue.EncodeFirst(body, deliveries...)
-		if err != nil {
-			return n, err
+		body := boathook.NewBody(text)
+		messages := make([]queue.Message, len(deliveries))
+		for i, to := range deliveries {
+			to.Body = body
+			if messages[i], err = queue.EncodeDelivery(queue.Delivery{Delivery: to, Attempt: 1, Series: 1}); err != nil {
+				return n, err
+			}
 		}
 		if err := b.add(ctx, messages); err != nil {
 			return n, err

@@ -81,7 +81,7 @@ func TestEachWebhookThatWantsTheEventGetsOneDelivery(t *testing.T) {
 			}
 			if d.WebhookID != want || d.ID != boathook.NewDeliveryID(&e, want) || d.Attempt != 1 || d.Series != 1 ||
 				d.EventID != e.ID || d.EventType != e.Type || d.WorkspaceID != e.WorkspaceID || d.SourceID != e.SourceID ||
-				string(d.Body) != `{"event":"run.succeeded","run_id":"run_a"}` {
+				d.Body.String() != `{"event":"run.succeeded","run_id":"run_a"}` {
 				t.Errorf("delivery %d is %+v", i, d)
 			}
 			if q.messages[i].Group != want {

@@ -19,7 +19,7 @@ func SentHeaders(w boathook.OutgoingWebhook, d boathook.Delivery, a boathook.Att
 		return nil, fmt.Errorf("delivery %s has the unknown dialect %q", d.ID, name)
 	}
 	headers := boathook.ShownHeaders(w)
-	m := dialect.Message{DeliveryID: d.ID, EventType: d.EventType, SentAt: a.SentAt, Body: d.Body}
+	m := dialect.Message{DeliveryID: d.ID, EventType: d.EventType, SentAt: a.SentAt, Body: d.Body.Bytes()}
 	maps.Copy(headers, boathook.JoinedHeaders(speaks.Header(m, a.Signature)))
 	return headers, nil
 }

@@ -23,7 +23,7 @@ func finishedRun() boathook.Run {
 			Environment: boathook.Production, Trigger: boathook.TriggerWebhook, Status: boathook.RunSucceeded,
 			CreatedAt: at, StartedAt: at.Add(time.Second), CompletedAt: at.Add(2 * time.Second),
 		},
-		Input:  json.RawMessage(`{"z":12345678901234567890123,"a":"<&>"}`),
+		Input:  boathook.NewBody(json.RawMessage(`{"z":12345678901234567890123,"a":"<&>"}`)),
 		Output: json.RawMessage(`{"ok":true}`),
 	}
 }

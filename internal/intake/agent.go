@@ -199,7 +199,7 @@ func (in *Intake) acceptAgent(answer http.Header, r request, view store.AgentVie
 			EventName: boathook.Label(told.event), EventSource: boathook.Label(told.source), Fenced: agent.Agent.FencePayload,
 			Details: told.details,
 		},
-		Input: told.input,
+		Input: boathook.NewBody(told.input),
 	}, view, told.byDelivery(r.key))
 	if err != nil {
 		return result{}, err

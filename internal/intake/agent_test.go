@@ -83,8 +83,8 @@ func TestASignedTriggerStartsTheAgent(t *testing.T) {
 	}
 	run := found[0]
 	if run.SourceID != p.agent.Source.ID || run.VersionID != p.agent.Version.ID || run.Trigger != boathook.TriggerWebhook ||
-		run.EventName != "pull_request.opened" || run.EventSource != "github" || string(run.Input) != body {
-		t.Errorf("queued %+v with input %s", run.RunHead, run.Input)
+		run.EventName != "pull_request.opened" || run.EventSource != "github" || run.Input.String() != body {
+		t.Errorf("queued %+v with input %s", run.RunHead, run.Input.Bytes())
 	}
 }
 
@@ -187,7 +187,7 @@ func TestWhatAnAgentsTriggerMayLookLike(t *testing.T) {
 			p := newAgentPlace(t, nil)
 			wantAnswer(t, p.post(p.path, tc.body, tc.headers...), http.StatusAccepted, agentAccepted)
 			found := p.queued(t)
-			if len(found) != 1 || string(found[0].Input) != tc.input || found[0].EventName != tc.event || found[0].EventSource != "unknown" {
+			if len(found) != 1 || found[0].Input.String() != tc.input || found[0].EventName != tc.event || found[0].EventSource != "unknown" {
 				t.Errorf("queued %+v", found)
 			}
 		})

@@ -49,7 +49,7 @@ func TestGitHubsOwnWebhookTriggersAnAgent(t *testing.T) {
 				"X-GitHub-Delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958", "Content-Type", tc.contentType)
 			wantAnswer(t, w, http.StatusAccepted, agentAccepted)
 			found := p.queued(t)
-			if len(found) != 1 || found[0].EventName != "pull_request.opened" || found[0].EventSource != "github" || string(found[0].Input) != body {
+			if len(found) != 1 || found[0].EventName != "pull_request.opened" || found[0].EventSource != "github" || found[0].Input.String() != body {
 				t.Fatalf("queued %+v", found)
 			}
 			want := "Webhook event received:\nEvent: pull_request.opened\nSource: github\nData: {action: opened, number: 42, repository: {full_name: org/repo}}"

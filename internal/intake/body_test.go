@@ -80,8 +80,8 @@ func TestABodyIsReadHoweverItsSenderWritesIt(t *testing.T) {
 		} {
 			g := newGuarded(t, v, boathook.Filter{})
 			runID(t, g.trigger(tc.body, append(tc.headers, "X-Sig", hexSum(secret, tc.body))...))
-			if queued := g.queued(t); len(queued) != 1 || string(queued[0].Input) != tc.want {
-				t.Errorf("%s, %s: queued %q", name, v.Preset, queued[0].Input)
+			if queued := g.queued(t); len(queued) != 1 || queued[0].Input.String() != tc.want {
+				t.Errorf("%s, %s: queued %q", name, v.Preset, queued[0].Input.Bytes())
 			}
 		}
 	}
@@ -195,7 +195,7 @@ func TestSlacksFormsAreAnsweredAsSlackWants(t *testing.T) {
 			g.wantKept(boathook.RequestAnswered, 200, "")
 			continue
 		}
-		if len(queued) != 1 || string(queued[0].Input) != tc.input || w.Header().Get("X-Run-Id") != queued[0].ID {
+		if len(queued) != 1 || queued[0].Input.String() != tc.input || w.Header().Get("X-Run-Id") != queued[0].ID {
 			t.Errorf("%s: queued %+v; X-Run-Id is %q", name, queued, w.Header().Get("X-Run-Id"))
 		}
 	}

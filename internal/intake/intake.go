@@ -350,7 +350,7 @@ func (in *Intake) start(r request, view store.TriggerView, reading preset.Readin
 		return result{}, boathook.NoRunningVersion(webhook.Environment)
 	}
 
-	pending := boathook.Run{Input: input, RunHead: boathook.RunHead{
+	pending := boathook.Run{Input: boathook.NewBody(input), RunHead: boathook.RunHead{
 		ID: id, WorkspaceID: webhook.WorkspaceID, SourceID: webhook.SourceID,
 		VersionID: live.ID, VersionNumber: live.Number, Environment: webhook.Environment,
 		Trigger: boathook.TriggerWebhook, WebhookID: webhook.ID,

@@ -246,12 +246,12 @@ func TestTheBodyIsTheInputUnharmed(t *testing.T) {
 			p := newPlace(t)
 			id := runID(t, p.trigger(tc.body, "Content-Type", tc.contentType))
 			queued := p.queued(t)
-			if len(queued) != 1 || string(queued[0].Input) != tc.want {
-				t.Errorf("queued %.200s", queued[0].Input)
+			if len(queued) != 1 || queued[0].Input.String() != tc.want {
+				t.Errorf("queued %.200s", queued[0].Input.Bytes())
 			}
 			kept, err := p.store.Run(t.Context(), p.Source.WorkspaceID, id)
-			if err != nil || string(kept.Input) != tc.want {
-				t.Errorf("stored %.200s, %v", kept.Input, err)
+			if err != nil || kept.Input.String() != tc.want {
+				t.Errorf("stored %.200s, %v", kept.Input.Bytes(), err)
 			}
 		})
 	}

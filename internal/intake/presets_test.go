@@ -111,8 +111,8 @@ func TestCloudEventsAskForLeaveAndBringAToken(t *testing.T) {
 	if again := runID(t, g.post(url+"?access_token="+strings.ReplaceAll(secret, " ", "+"), `{"n":1}`, event...)); again != first {
 		t.Errorf("the same event got run %s, the first %s", again, first)
 	}
-	if queued := g.queued(t); string(queued[0].Input) != `{"data":{"n":1},"datacontenttype":"application/json","id":"1","source":"/a","specversion":"1.0","type":"com.example.done"}` {
-		t.Errorf("queued %s", queued[0].Input)
+	if queued := g.queued(t); queued[0].Input.String() != `{"data":{"n":1},"datacontenttype":"application/json","id":"1","source":"/a","specversion":"1.0","type":"com.example.done"}` {
+		t.Errorf("queued %s", queued[0].Input.Bytes())
 	}
 }
 

@@ -295,7 +295,7 @@ func TestEachProvidersRequestsAreVerified(t *testing.T) {
 			}
 			first := runID(t, g.trigger(s.body, signed()...))
 			queued := g.queued(t)
-			if len(queued) != 1 || string(queued[0].Input) != s.body {
+			if len(queued) != 1 || queued[0].Input.String() != s.body {
 				t.Errorf("queued %+v", queued)
 			}
 			g.t = t
@@ -412,8 +412,8 @@ func TestFormsAreReadWhereTheProviderSendsThem(t *testing.T) {
 		if w.Code >= 300 {
 			t.Fatalf("%s: answered %d %s", name, w.Code, w.Body)
 		}
-		if queued := g.queued(t); len(queued) != 1 || string(queued[0].Input) != input {
-			t.Errorf("%s: queued %s", name, queued[0].Input)
+		if queued := g.queued(t); len(queued) != 1 || queued[0].Input.String() != input {
+			t.Errorf("%s: queued %s", name, queued[0].Input.Bytes())
 		}
 		refused := map[string]string{
 			"payload=%zz":   "the form is malformed",

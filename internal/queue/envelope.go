@@ -47,7 +47,7 @@ func EncodeRun(r boathook.Run) (Message, error) {
 		ID: r.ID, WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID,
 		VersionNumber: r.VersionNumber, Environment: r.Environment, Trigger: r.Trigger,
 		WebhookID: r.WebhookID, CreatedAt: r.CreatedAt.UnixMilli(),
-		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: compress.Compress(r.Input),
+		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: compress.Pack(r.Input),
 		RetryOf: r.RetryOf,
 	}
 	if !r.Details.IsZero() {
@@ -68,7 +68,7 @@ func DecodeRun(body string) (boathook.Run, error) {
 	if err := json.Unmarshal([]byte(body), &e); err != nil {
 		return boathook.Run{}, fmt.Errorf("decode run: %w", err)
 	}
-	input, err := compress.Decompress(e.Input, boathook.MaxTriggerBody)
+	input, err := compress.Open(e.Input, boathook.MaxTriggerBody)
 	if err != nil {
 		return boathook.Run{}, fmt.Errorf("decode run %q: input: %w", e.ID, err)
 	}
@@ -83,7 +83,7 @@ func DecodeRun(body string) (boathook.Run, error) {
 		RunHead: boathook.RunHead{
 			ID: e.ID, WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, VersionID: e.VersionID,
 			VersionNumber: e.VersionNumber, Environment: e.Environment, Trigger: e.Trigger,
-			WebhookID: e.WebhookID, InputHash: boathook.HashInput(input),
+			WebhookID: e.WebhookID, InputHash: boathook.HashInput(input.Bytes()),
 			CreatedAt: time.UnixMilli(e.CreatedAt).UTC(), Status: boathook.RunPending,
 			EventName: e.EventName, EventSource: e.EventSource, Fenced: e.Fenced, Details: details, RetryOf: e.RetryOf,
 		},
@@ -146,25 +146,9 @@ type deliveryEnvelope struct {
 }
 
 // EncodeDelivery makes the message of an attempt.
-func EncodeDelivery(d Delivery) (Message, error) { return encodeDelivery(d, compress.Compress(d.Body)) }
-
-// EncodeFirst makes the messages of the first attempts of deliveries that all
-// send one body, which is compressed once. The deliveries' own are not looked at.
-func EncodeFirst(body []byte, deliveries ...boathook.Delivery) ([]Message, error) {
-	packed := compress.Compress(body)
-	messages := make([]Message, len(deliveries))
-	for i, d := range deliveries {
-		var err error
-		if messages[i], err = encodeDelivery(Delivery{Delivery: d, Attempt: 1, Series: 1}, packed); err != nil {
-			return nil, err
-		}
-	}
-	return messages, nil
-}
-
-func encodeDelivery(d Delivery, packed []byte) (Message, error) {
-	body, err := encodeEnvelope(d, packed)
-	return Message{Body: string(body), Group: d.WebhookID}, err
+func EncodeDelivery(d Delivery) (Message, error) {
+	text, err := encodeEnvelope(d, compress.Pack(d.Body))
+	return Message{Body: string(text), Group: d.WebhookID}, err
 }
 
 func encodeEnvelope(d Delivery, packed []byte) ([]byte, error) {
@@ -199,7 +183,7 @@ func DecodeDelivery(body string) (Delivery, error) {
 	if err != nil {
 		return Delivery{}, err
 	}
-	if d.Body, err = compress.Decompress(packed, MaxDeliveryBody); err != nil {
+	if d.Body, err = compress.Open(packed, MaxDeliveryBody); err != nil {
 		return Delivery{}, fmt.Errorf("decode delivery %s: body: %w", d.ID, err)
 	}
 	return d, nil

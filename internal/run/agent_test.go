@@ -61,7 +61,7 @@ func TestAnAgentGetsItsMessageInItsSession(t *testing.T) {
 	if n := p.inFlight(t, agent.Source.ID); n != 0 {
 		t.Errorf("%d runs are in flight after the end", n)
 	}
-	if d := p.delivered(t); len(d) != 1 || !strings.Contains(string(d[0].Body), `"agent_id":"`+agent.Source.ID+`"`) {
+	if d := p.delivered(t); len(d) != 1 || !strings.Contains(d[0].Body.String(), `"agent_id":"`+agent.Source.ID+`"`) {
 		t.Errorf("delivered %+v", d)
 	}
 }

@@ -224,7 +224,7 @@ func (x *Executor) run(ctx context.Context, run boathook.Run, version *boathook.
 
 // execute gives the target its job, and the outcome its words.
 func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boathook.Version, log target.Log) boathook.Outcome {
-	if run.Input == nil {
+	if run.Input.Lost() {
 		return failed("the run's input is lost")
 	}
 	if version == nil {
@@ -234,7 +234,7 @@ func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boath
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	job := target.Job{RunID: run.ID, Input: run.Input, Target: version.Target, Details: run.Details}
+	job := target.Job{RunID: run.ID, Input: run.Input.Bytes(), Target: version.Target, Details: run.Details}
 	if run.OfAgent() {
 		payload := run.AgentPayload()
 		job.Message, job.SessionTitle = payload.Message(), payload.Title()

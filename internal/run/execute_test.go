@@ -218,8 +218,8 @@ func TestARunIsExecutedAndItsEndDelivered(t *testing.T) {
 			t.Fatalf("delivered %+v", deliveries)
 		}
 		for _, part := range []string{`"input":{"in":12345678901234567890}`, `"output":{"out":98765432109876543210}`} {
-			if !strings.Contains(string(deliveries[0].Body), part) {
-				t.Errorf("the delivery lacks %s: %s", part, deliveries[0].Body)
+			if !strings.Contains(deliveries[0].Body.String(), part) {
+				t.Errorf("the delivery lacks %s: %s", part, deliveries[0].Body.Bytes())
 			}
 		}
 		if rows := p.dueRows(t); len(rows) != 0 {
@@ -302,8 +302,8 @@ func TestARunWithoutARecordIsCreatedFromItsMessage(t *testing.T) {
 		r := p.Run(`{"in":1}`, time.Now())
 		must(t, p.Handle(t.Context(), message(t, r)))
 		run := p.get(t, r.ID)
-		if run.Status != boathook.RunSucceeded || string(run.Input) != `{"in":1}` || !run.CreatedAt.Equal(r.CreatedAt) || run.Trigger != r.Trigger {
-			t.Errorf("the run is %+v with input %s", run.RunHead, run.Input)
+		if run.Status != boathook.RunSucceeded || run.Input.String() != `{"in":1}` || !run.CreatedAt.Equal(r.CreatedAt) || run.Trigger != r.Trigger {
+			t.Errorf("the run is %+v with input %s", run.RunHead, run.Input.Bytes())
 		}
 	})
 }
@@ -386,7 +386,7 @@ func TestARunThatHasLostItsInputFails(t *testing.T) {
 			return target.Result{}
 		})
 		accepted := p.Run(`{"accepted":true}`, time.Now())
-		accepted.Input = nil
+		accepted.Input = boathook.Body{}
 		must(t, p.store.CreateRun(t.Context(), accepted))
 		refused := p.Run(`{"accepted":false}`, time.Now())
 		refused.ID = accepted.ID

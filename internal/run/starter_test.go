@@ -69,7 +69,7 @@ func pendingRun(input string) boathook.Run {
 			Environment: boathook.Production, Trigger: boathook.TriggerWebhook, InputHash: boathook.HashInput([]byte(input)),
 			CreatedAt: time.Now().UTC().Truncate(time.Millisecond), Status: boathook.RunPending,
 		},
-		Input: []byte(input),
+		Input: boathook.NewBody([]byte(input)),
 	}
 }
 
@@ -103,10 +103,10 @@ func TestAStartedRunIsStoredAndQueued(t *testing.T) {
 		t.Fatalf("got %+v, %v", head, err)
 	}
 	kept, err := store.Run(t.Context(), "ws_a", r.ID)
-	if err != nil || string(kept.Input) != string(r.Input) {
-		t.Errorf("stored %q, %v", kept.Input, err)
+	if err != nil || kept.Input.String() != r.Input.String() {
+		t.Errorf("stored %q, %v", kept.Input.Bytes(), err)
 	}
-	if got := queued(t, q); len(got) != 1 || got[0].ID != r.ID || string(got[0].Input) != string(r.Input) || got[0].InputHash != r.InputHash {
+	if got := queued(t, q); len(got) != 1 || got[0].ID != r.ID || got[0].Input.String() != r.Input.String() || got[0].InputHash != r.InputHash {
 		t.Errorf("queued %+v", got)
 	}
 }
@@ -224,8 +224,8 @@ func TestARepeatWithAnotherInputIsAConflict(t *testing.T) {
 			if _, err := starter.StartOnce(t.Context(), second, existing, run.Wait{}); !boathook.IsKind(err, boathook.Conflict) {
 				t.Errorf("got %v, want a conflict", err)
 			}
-			if kept, _ := store.Run(t.Context(), "ws_a", first.ID); string(kept.Input) != `{"a":1}` {
-				t.Errorf("the stored input is %s", kept.Input)
+			if kept, _ := store.Run(t.Context(), "ws_a", first.ID); kept.Input.String() != `{"a":1}` {
+				t.Errorf("the stored input is %s", kept.Input.Bytes())
 			}
 		})
 	}

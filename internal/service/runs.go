@@ -61,7 +61,7 @@ func (k Runs) Start(ctx context.Context, c Caller, in RunStart) (StartedRun, err
 			Environment: env, Trigger: boathook.TriggerAPI, InputHash: boathook.HashInput(in.Input),
 			CreatedAt: k.cfg.Now(), Status: boathook.RunPending,
 		},
-		Input: in.Input,
+		Input: boathook.NewBody(in.Input),
 	}, view.Run, run.Wait{Most: boathook.DefaultWaitForStart, Backlog: view.Backlog})
 }
 

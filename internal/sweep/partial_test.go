@@ -56,7 +56,7 @@ func TestOfAPartialSendExactlyTheRowsOfWhatWasSentAreDeleted(t *testing.T) {
 			id := boathook.NewID(boathook.RunID)
 			must(t, p.store.CreateRun(t.Context(), boathook.Run{RunHead: boathook.RunHead{
 				ID: id, WorkspaceID: "ws_a", SourceID: "dep_a", Environment: boathook.Production, Status: boathook.RunRunning, CreatedAt: p.now,
-			}, Input: []byte(`{}`)}))
+			}, Input: boathook.NewBody([]byte(`{}`))}))
 			must(t, p.store.PutDue(t.Context(), store.DueRunRow(id, at)))
 			stay[id] = true
 		case i%11 == 0: // its delivery's record is still to come
@@ -115,7 +115,7 @@ func TestARetryIsSentWithItsNumberAndWhereItsScheduleBegan(t *testing.T) {
 	for attempt := 2; attempt <= 12; attempt++ {
 		for series := 1; series <= attempt; series++ {
 			d := p.unrecorded().Delivery
-			d.Body, d.Status, d.Attempts, d.NextAttemptAt = []byte(`{}`), boathook.DeliveryRetrying, attempt-1, p.now
+			d.Body, d.Status, d.Attempts, d.NextAttemptAt = boathook.NewBody([]byte(`{}`)), boathook.DeliveryRetrying, attempt-1, p.now
 			must(t, p.store.RecordAttempt(t.Context(), d, boathook.Attempt{Number: attempt - 1, SentAt: p.now, Error: "answered 500"}))
 			j := job{attempt, series, attempt % 3, p.now.Add(-time.Duration(series) * time.Hour)}
 			must(t, p.store.PutDue(t.Context(), waiting(t, queue.Delivery{Delivery: d, Attempt: j.attempt, Series: j.series, Skipped: j.skipped, Since: j.since}, p.now)))
@@ -158,7 +158,7 @@ func TestWhatSweepCanNotDoIsAnError(t *testing.T) {
 			p := newPlace(t)
 			must(t, p.store.CreateRun(t.Context(), boathook.Run{RunHead: boathook.RunHead{
 				ID: "run_a", WorkspaceID: "ws_a", SourceID: "dep_a", Environment: boathook.Production, Status: boathook.RunRunning, CreatedAt: p.now,
-			}, Input: []byte(`{}`)}))
+			}, Input: boathook.NewBody([]byte(`{}`))}))
 			p.keeper.err = errDown
 			row.At = p.now.Add(-time.Second)
 			must(t, p.store.PutDue(t.Context(), row))

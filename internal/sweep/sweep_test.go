@@ -103,7 +103,7 @@ func (p *place) retrying(t *testing.T, at time.Time) boathook.DeliveryID {
 	e := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: p.now}
 	d := boathook.Delivery{
 		ID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "out_a", EventID: e.ID,
-		EventType: boathook.EventRunSucceeded, Body: []byte(`{"a":1}`), Status: boathook.DeliveryRetrying, Attempts: 1, NextAttemptAt: at,
+		EventType: boathook.EventRunSucceeded, Body: boathook.NewBody([]byte(`{"a":1}`)), Status: boathook.DeliveryRetrying, Attempts: 1, NextAttemptAt: at,
 	}
 	must(t, p.store.RecordAttempt(t.Context(), d, boathook.Attempt{Number: 1, SentAt: p.now, Error: "answered 500"}))
 	must(t, p.store.PutDue(t.Context(), waiting(t, queue.Delivery{Delivery: d, Attempt: 2, Series: 1}, at)))
@@ -145,7 +145,7 @@ func TestADueRetryIsSentWithItsBodyAndItsRowDeleted(t *testing.T) {
 		t.Fatalf("sent %+v", p.sent.deliveries)
 	}
 	got := p.sent.deliveries[0]
-	if got.ID != due || got.Attempt != 2 || got.Series != 1 || string(got.Body) != `{"a":1}` || got.WebhookID != "out_a" || got.EventType != boathook.EventRunSucceeded {
+	if got.ID != due || got.Attempt != 2 || got.Series != 1 || got.Body.String() != `{"a":1}` || got.WebhookID != "out_a" || got.EventType != boathook.EventRunSucceeded {
 		t.Errorf("sent %+v", got)
 	}
 	if n := p.rows(t); n != 1 {
@@ -255,7 +255,7 @@ func TestADueRunIsTended(t *testing.T) {
 		want = append(want, id)
 		must(t, p.store.CreateRun(t.Context(), boathook.Run{RunHead: boathook.RunHead{
 			ID: id, WorkspaceID: "ws_a", SourceID: "dep_a", Environment: boathook.Production, Status: boathook.RunRunning, CreatedAt: p.now,
-		}, Input: []byte(`{}`)}))
+		}, Input: boathook.NewBody([]byte(`{}`))}))
 		must(t, p.store.PutDue(t.Context(), store.DueRunRow(id, p.now)))
 	}
 	must(t, p.Sweep(t.Context()))

@@ -2,7 +2,6 @@ package crewship_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"iter"
 	"log/slog"
@@ -74,7 +73,7 @@ func TestARunIsShownAsCrewshipDoes(t *testing.T) {
 			ID: "run_a", SourceID: "dep_a", VersionID: "ver_a", Environment: boathook.Staging,
 			Trigger: boathook.TriggerAPI, Status: boathook.RunPending, CreatedAt: at,
 		},
-		Input: json.RawMessage(`{"b":1e400,"a":"<script>&\u2028"}`),
+		Input: boathook.NewBody([]byte(`{"b":1e400,"a":"<script>&\u2028"}`)),
 	}
 	want := `{"id":"run_a","version_id":"ver_a","deployment_id":"dep_a","environment":"staging","trigger":"api","status":"pending",` +
 		`"input":{"b":1e400,"a":"<script>&\u2028"},"output":null,"error_message":null,` +
@@ -90,7 +89,7 @@ func TestARunIsShownAsCrewshipDoes(t *testing.T) {
 func TestARunShowsWhatItsTriggerSaid(t *testing.T) {
 	r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", RetryOf: "run_b", Details: boathook.TriggerDetails{
 		Event: "push", ContentType: "text/plain", Query: "a=1&b=2&b=%C3%BC",
-	}}, Input: json.RawMessage(`{}`)}
+	}}, Input: boathook.NewBody([]byte(`{}`))}
 	const want = `"trigger_details":{"event":"push","delivery_id":null,"content_type":"text/plain","query":{"a":"1","b":["2","ü"]}},"retry_of":"run_b"}`
 	if got := ask(t, crewship.Operations{Runs: runs{run: r}}, "/v1/runs/run_a").Body.String(); !strings.HasSuffix(got, want) {
 		t.Errorf("shown as %s", got)

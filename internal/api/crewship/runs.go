@@ -35,7 +35,7 @@ type runView struct {
 func viewRun(r boathook.Run) runView {
 	view := runView{
 		ID: r.ID, VersionID: r.VersionID, Environment: r.Environment, Trigger: r.Trigger, Status: r.Status,
-		Input: r.Input, InputMissing: r.Input == nil, Output: r.Output, ErrorMessage: httpjson.Nullable(r.Error),
+		Input: r.Input.Bytes(), InputMissing: r.Input.Lost(), Output: r.Output, ErrorMessage: httpjson.Nullable(r.Error),
 		CreatedAt: boathook.Time{Time: r.CreatedAt}, StartedAt: boathook.Time{Time: r.StartedAt}, CompletedAt: boathook.Time{Time: r.CompletedAt},
 		RetryOf: r.RetryOf,
 	}

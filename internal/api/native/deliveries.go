@@ -109,7 +109,7 @@ func viewAttempt(a boathook.Attempt) attemptView {
 func viewDetail(d service.DeliveryDetail) deliveryDetail {
 	detail := deliveryDetail{
 		deliveryView: viewDelivery(d.Delivery),
-		Request:      requestView{Method: http.MethodPost, Headers: d.Headers, Body: string(d.Body), BodyMissing: len(d.Body) == 0},
+		Request:      requestView{Method: http.MethodPost, Headers: d.Headers, Body: d.Body.String(), BodyMissing: d.Body.Len() == 0},
 		Attempts:     make([]attemptView, len(d.Attempts)),
 	}
 	for i, a := range d.Attempts {

@@ -85,7 +85,7 @@ func (f face) getDelivery(ctx context.Context, c httpjson.Call, _ httpjson.None)
 	}
 	view := viewDelivery(d.Delivery)
 	view.URL = h.URL
-	view.Request, view.Response = &requestView{Headers: d.Headers, Payload: d.Body}, &responseView{}
+	view.Request, view.Response = &requestView{Headers: d.Headers, Payload: d.Body.Bytes()}, &responseView{}
 	if len(d.Attempts) == 0 {
 		return view, nil
 	}

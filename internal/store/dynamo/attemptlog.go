@@ -52,7 +52,7 @@ func (s *Store) AttemptLog(ctx context.Context, q store.AttemptQuery) ([]store.A
 		if size >= store.MaxPageBytes {
 			break
 		}
-		size += len(a.Delivery.Body)
+		size += a.Delivery.Body.Len()
 		if a.Attempt.Response != nil {
 			size += len(a.Attempt.Response.Body)
 		}
@@ -116,8 +116,10 @@ func (s *Store) attempted(ctx context.Context, found map[key]item, row attemptRo
 		s.unreadable(ctx, fmt.Errorf("attempt %d of delivery %s: %w", row.number, row.id, err))
 		return a, false
 	}
-	if a.Delivery.Body, err = join(row.of.key, record.content, found); err != nil {
+	body, err := openAmong(found, row.of.key, record.content)
+	if err != nil {
 		s.unreadable(ctx, err) // shown without it
 	}
+	a.Delivery.Body = boathook.NewBody(body)
 	return a, true
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"boathook/internal/boathook"
+	"boathook/internal/compress"
 	"boathook/internal/store"
 )
 
@@ -108,13 +109,13 @@ func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliv
 	it := deliveryItem{
 		record:   record{deliveryKey(d.WorkspaceID, d.ID), s.deliveryExpiry(d.ID, d.NextAttemptAt)},
 		SourceID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect,
-		BodySize: len(d.Body), Reason: d.Reason, Last: newSummaryItem(d.Last), state: newState(d),
+		BodySize: d.Body.Len(), Reason: d.Reason, Last: newSummaryItem(d.Last), state: newState(d),
 	}
 	if it.Parent = parentOf(d); it.Parent != "" {
 		it.Place = d.ID.String()
 	}
 	var err error
-	it.content, err = s.pack(ctx, it.key, d.Body, maxInlineBody, it.Expires)
+	it.content, err = s.split(ctx, it.key, compress.Pack(d.Body), maxInlineBody, it.Expires)
 	if it.Parts > 0 {
 		it.BodyExpires = it.Expires
 	}
@@ -142,7 +143,7 @@ func (s *Store) keepBody(ctx context.Context, d boathook.Delivery, record item, 
 	if err != nil || it.Parts == 0 || next.Add(store.UnsettledLife).Unix() < it.BodyExpires {
 		return err
 	}
-	if _, err := s.pack(ctx, it.key, d.Body, maxInlineBody, it.Expires); err != nil {
+	if _, err := s.split(ctx, it.key, compress.Pack(d.Body), maxInlineBody, it.Expires); err != nil {
 		return err
 	}
 	_, err = s.changeRecord(ctx, it.key, "SET bx = :x", "", map[string]any{":x": it.Expires})
@@ -375,7 +376,11 @@ func (s *Store) delivery(ctx context.Context, workspaceID string, id boathook.De
 	if d, err = it.delivery(workspaceID); err != nil {
 		return d, it, err
 	}
-	if d.Body, err = s.unpack(ctx, it.key, it.content); err != nil && !errors.Is(err, errLost) {
+	packed, err := s.joined(ctx, it.key, it.content)
+	switch {
+	case err == nil:
+		d.Body = compress.Unopened(packed, maxText)
+	case !errors.Is(err, errLost):
 		return d, it, fmt.Errorf("get the body of delivery %s: %w", id, err)
 	}
 	return d, it, nil

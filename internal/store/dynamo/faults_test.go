@@ -64,7 +64,7 @@ func TestADeliveryThatHasLostAPartOfItsBodyIsReadWithoutIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, attempts, err := s.Attempts(t.Context(), d.WorkspaceID, d.ID)
-	d.Body, d.Last = nil, got.Last
+	d.Body, d.Last = boathook.Body{}, got.Last
 	if diff := cmp.Diff(d, got); diff != "" || len(attempts) != 1 || err != nil {
 		t.Errorf("got %d attempts, %v, and the delivery (-want +got):\n%s", len(attempts), err, diff)
 	}
@@ -89,7 +89,7 @@ func TestARunThatHasLostItsInputDoesNotSpoilAList(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			bare.Input = nil
+			bare.Input = boathook.Body{}
 			listed, _, err := s.Runs(t.Context(), store.RunQuery{WorkspaceID: bare.WorkspaceID, SourceID: bare.SourceID, Page: boathook.Page{Limit: 10}})
 			if diff := cmp.Diff([]boathook.Run{bare, whole}, listed); diff != "" || err != nil {
 				t.Errorf("%v, listed (-want +got):\n%s", err, diff)

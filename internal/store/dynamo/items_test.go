@@ -28,7 +28,7 @@ func run() boathook.Run {
 		VersionID: "ver_dddddddddddddddddddddddd", VersionNumber: 5, Environment: boathook.Production,
 		Trigger: boathook.TriggerWebhook, WebhookID: "in_eeeeeeeeeeeeeeeeeeeeeeee",
 		InputHash: boathook.HashInput(input), CreatedAt: now, Status: boathook.RunPending,
-	}, Input: input}
+	}, Input: boathook.NewBody(input)}
 }
 
 func delivery(body []byte) boathook.Delivery {
@@ -36,7 +36,7 @@ func delivery(body []byte) boathook.Delivery {
 	return boathook.Delivery{
 		ID: boathook.NewDeliveryID(&e, "out_gggggggggggggggggggggggg"), WorkspaceID: "ws_bbbbbbbbbbbbbbbbbbbbbbbb",
 		SourceID: "dep_cccccccccccccccccccccccc", WebhookID: "out_gggggggggggggggggggggggg",
-		EventID: e.ID, EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Dialect: "crewship", Body: body,
+		EventID: e.ID, EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Dialect: "crewship", Body: boathook.NewBody(body),
 		Status: boathook.DeliverySucceeded, Attempts: 1,
 	}
 }

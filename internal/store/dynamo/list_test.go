@@ -116,7 +116,7 @@ func TestARunThatEndsWhileItIsListedIsListedWithItsOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	runs, _, err := s.Runs(t.Context(), store.RunQuery{WorkspaceID: over.WorkspaceID, SourceID: over.SourceID, Page: boathook.Page{Limit: 10}})
-	if err != nil || len(runs) != 1 || string(runs[0].Output) != string(over.Output) || string(runs[0].Input) != string(over.Input) {
+	if err != nil || len(runs) != 1 || string(runs[0].Output) != string(over.Output) || runs[0].Input.String() != over.Input.String() {
 		t.Errorf("listed %+v, %v, by %v", runs, err, w.operations())
 	}
 }

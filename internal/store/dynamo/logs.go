@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"boathook/internal/boathook"
+	"boathook/internal/compress"
 	"boathook/internal/store"
 )
 
@@ -64,7 +65,7 @@ func (s *Store) AppendLog(ctx context.Context, run boathook.RunHead, first int, 
 	if err != nil {
 		return fmt.Errorf("encode the log of run %s: %w", run.ID, err)
 	}
-	if it.content, err = s.pack(ctx, it.key, text, maxPart, it.Expires); err == nil {
+	if it.content, err = s.split(ctx, it.key, compress.Compress(text), maxPart, it.Expires); err == nil {
 		_, err = s.putRecord(ctx, it, "", nil)
 	}
 	if err != nil {

@@ -228,6 +228,9 @@ func (f *filler) fill(v reflect.Value) {
 	case json.RawMessage:
 		v.SetBytes([]byte(strconv.Itoa(f.n)))
 		return
+	case boathook.Body:
+		v.Set(reflect.ValueOf(boathook.NewBody([]byte(strconv.Itoa(f.n)))))
+		return
 	case http.Header:
 		v.Set(reflect.ValueOf(http.Header{"X-" + strconv.Itoa(f.n): {strconv.Itoa(f.n)}}))
 		return
@@ -276,10 +279,12 @@ func (f *filler) wantFull(v any) {
 			f.t.Errorf("%s is not filled", path)
 			return
 		}
-		switch _, isTime := reflect.TypeAssert[time.Time](v); {
+		_, isTime := reflect.TypeAssert[time.Time](v)
+		_, isBody := reflect.TypeAssert[boathook.Body](v)
+		switch {
 		case v.Kind() == reflect.Pointer:
 			walk(path, v.Elem())
-		case v.Kind() == reflect.Struct && !isTime:
+		case v.Kind() == reflect.Struct && !isTime && !isBody:
 			for field, value := range v.Fields() {
 				walk(path+"."+field.Name, value)
 			}

@@ -111,7 +111,7 @@ func (s *Store) Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run
 		return nil, "", fmt.Errorf("list runs: %w", err)
 	}
 	for _, h := range heads {
-		r := boathook.Run{RunHead: h.head(), Input: s.listedText(ctx, found, h.input())}
+		r := boathook.Run{RunHead: h.head(), Input: boathook.NewBody(s.listedText(ctx, found, h.input()))}
 		if h.OutputHash != nil {
 			r.Output = s.listedText(ctx, found, h.output())
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"boathook/internal/boathook"
+	"boathook/internal/compress"
 	"boathook/internal/store"
 )
 
@@ -91,7 +92,7 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 		Place:       position(r.CreatedAt, r.ID),
 		WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
 		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID,
-		InputHash: r.InputHash[:], InputSize: len(r.Input), CreatedAt: r.CreatedAt,
+		InputHash: r.InputHash[:], InputSize: r.Input.Len(), CreatedAt: r.CreatedAt,
 		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Details: details, RetryOf: r.RetryOf,
 		Status: status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
 		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output), OutputSize: len(r.Output),
@@ -200,11 +201,11 @@ func (s *Store) CreateRun(ctx context.Context, r boathook.Run) error {
 
 func (s *Store) createRun(ctx context.Context, r boathook.Run) (created bool, err error) {
 	head := newHeadItem(r, s.expiry())
-	if err := s.putText(ctx, head.input(), r.Input); err != nil {
+	if err := s.putText(ctx, head.input(), compress.Pack(r.Input)); err != nil {
 		return false, err
 	}
 	if head.OutputHash != nil {
-		if err := s.putText(ctx, head.output(), r.Output); err != nil {
+		if err := s.putText(ctx, head.output(), compress.Compress(r.Output)); err != nil {
 			return false, err
 		}
 	}
@@ -269,9 +270,11 @@ func (s *Store) withTexts(ctx context.Context, h headItem) (r boathook.Run, err 
 		return r, err
 	}
 	r.RunHead = h.head()
-	if r.Input, err = s.textOf(ctx, found[h.input()]); err != nil {
+	input, err := s.textOf(ctx, found[h.input()])
+	if err != nil {
 		return r, err
 	}
+	r.Input = boathook.NewBody(input)
 	r.Output, err = s.textOf(ctx, found[h.output()])
 	return r, err
 }
@@ -319,7 +322,7 @@ func (s *Store) RenewLease(ctx context.Context, id string, c boathook.Claim) (ca
 func (s *Store) FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error) {
 	hash := outputHash(o.Output)
 	if hash != nil {
-		if err := s.putText(ctx, outputKey(id, hash), o.Output); err != nil {
+		if err := s.putText(ctx, outputKey(id, hash), compress.Compress(o.Output)); err != nil {
 			return boathook.RunHead{}, fmt.Errorf("store the output of run %s: %w", id, err)
 		}
 	}

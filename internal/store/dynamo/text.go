@@ -33,10 +33,9 @@ type textItem struct {
 	content
 }
 
-// pack compresses a text for the item at k. Above limit bytes it is written
-// here, in further items, before the item that refers to them.
-func (s *Store) pack(ctx context.Context, k key, text []byte, limit int, expires int64) (content, error) {
-	packed := compress.Compress(text)
+// split makes the content of the item at k of a compressed text. Above limit bytes
+// it is written here, in further items, before the item that refers to them.
+func (s *Store) split(ctx context.Context, k key, packed []byte, limit int, expires int64) (content, error) {
 	if len(packed) <= limit {
 		return content{Packed: packed}, nil
 	}
@@ -54,11 +53,11 @@ func (s *Store) pack(ctx context.Context, k key, text []byte, limit int, expires
 // errLost is of a text that can't be read any more, whenever it is tried.
 var errLost = errors.New("its text is lost")
 
-// unpack gives back the text of the item at k. The error is errLost if a part of
-// it is missing, or is not what was stored.
-func (s *Store) unpack(ctx context.Context, k key, c content) ([]byte, error) {
+// joined gives back the compressed text of the item at k. The error is errLost if a part
+// of it is missing.
+func (s *Store) joined(ctx context.Context, k key, c content) (packed []byte, err error) {
 	if c.Parts == 0 {
-		return join(k, c, nil)
+		return c.Packed, nil
 	}
 	parts, err := s.readBatch(ctx, s.partKeys(k, c.Parts)...)
 	if err != nil {
@@ -75,7 +74,7 @@ func (s *Store) partKeys(k key, parts int) []tableKey {
 	return keys
 }
 
-// join makes the text of the item at k of what it holds itself and its parts.
+// join makes the compressed text of the item at k of what it holds itself and its parts.
 func join(k key, c content, parts map[key]item) ([]byte, error) {
 	packed := c.Packed
 	for i := range c.Parts {
@@ -90,6 +89,12 @@ func join(k key, c content, parts map[key]item) ([]byte, error) {
 		}
 		packed = append(packed, p.Packed...)
 	}
+	return packed, nil
+}
+
+// open decompresses the text of the item at k. The error is errLost if it is not what
+// was stored.
+func open(k key, packed []byte) ([]byte, error) {
 	text, err := compress.Decompress(packed, maxText)
 	if err != nil {
 		return nil, fmt.Errorf("item %s: %w: %w", k, errLost, err)
@@ -97,10 +102,10 @@ func join(k key, c content, parts map[key]item) ([]byte, error) {
 	return text, nil
 }
 
-// putText stores a text at k. The same text again changes nothing.
-func (s *Store) putText(ctx context.Context, k key, text []byte) error {
+// putText stores a compressed text at k. The same text again changes nothing.
+func (s *Store) putText(ctx context.Context, k key, packed []byte) error {
 	r := s.record(k)
-	c, err := s.pack(ctx, k, text, maxPart, r.Expires)
+	c, err := s.split(ctx, k, packed, maxPart, r.Expires)
 	if err != nil {
 		return err
 	}
@@ -129,15 +134,16 @@ func textAmong(found map[key]item, k key) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return join(k, t.content, found)
+	return openAmong(found, k, t.content)
 }
 
-// orLost has a text that is lost be nil.
-func orLost(text []byte, err error) ([]byte, error) {
-	if errors.Is(err, errLost) {
-		return nil, nil
+// openAmong gives back the text of the item at k, of what was read with its parts.
+func openAmong(found map[key]item, k key, c content) ([]byte, error) {
+	packed, err := join(k, c, found)
+	if err != nil {
+		return nil, err
 	}
-	return text, err
+	return open(k, packed)
 }
 
 // textOf gives back what [Store.putText] stored; nil if it is not there, or lost.
@@ -149,5 +155,12 @@ func (s *Store) textOf(ctx context.Context, it item) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return orLost(s.unpack(ctx, t.key, t.content))
+	packed, err := s.joined(ctx, t.key, t.content)
+	if err == nil {
+		packed, err = open(t.key, packed)
+	}
+	if errors.Is(err, errLost) {
+		return nil, nil
+	}
+	return packed, err
 }

@@ -45,8 +45,8 @@ var (
 func deaths() []death {
 	type s = *dynamo.Store
 	long := func(r boathook.Run) boathook.Run {
-		r.Input = jsonText(700 << 10)
-		r.InputHash = boathook.HashInput(r.Input)
+		r.Input = boathook.NewBody(jsonText(700 << 10))
+		r.InputHash = boathook.HashInput(r.Input.Bytes())
 		return r
 	}
 	output := jsonText(500 << 10)

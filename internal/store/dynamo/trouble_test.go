@@ -130,7 +130,7 @@ func TestAConditionalWriteWhoseAnswerIsLostIsAConflictWithItsEffect(t *testing.T
 			call: func(ctx context.Context, s *dynamo.Store) error { return s.CreateRun(ctx, run()) },
 			done: func(ctx context.Context, s *dynamo.Store) bool {
 				r, err := s.Run(ctx, run().WorkspaceID, run().ID)
-				return err == nil && r.Status == boathook.RunPending && string(r.Input) == string(run().Input)
+				return err == nil && r.Status == boathook.RunPending && r.Input.String() == run().Input.String()
 			},
 		},
 		"ClaimRun": {

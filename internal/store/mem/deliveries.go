@@ -177,7 +177,7 @@ func (s *Store) AttemptLog(_ context.Context, q store.AttemptQuery) (log []store
 				return log, nil
 			}
 			a := store.Attempted{Delivery: cloneDelivery(e.value.Delivery), Attempt: cloneAttempt(e.value.attempts[i])}
-			size += len(a.Delivery.Body)
+			size += a.Delivery.Body.Len()
 			if a.Attempt.Response != nil {
 				size += len(a.Attempt.Response.Body)
 			}
@@ -207,13 +207,12 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook
 	deliveries := make([]boathook.Delivery, len(records))
 	for i, rec := range records {
 		deliveries[i] = rec.Delivery
-		deliveries[i].Body, deliveries[i].Resend, deliveries[i].Dialect = nil, 0, ""
+		deliveries[i].Body, deliveries[i].Resend, deliveries[i].Dialect = boathook.Body{}, 0, ""
 	}
 	return deliveries, next, nil
 }
 
 func cloneDelivery(d boathook.Delivery) boathook.Delivery {
-	d.Body = bytes.Clone(d.Body)
 	d.NextAttemptAt = stored(d.NextAttemptAt)
 	return d
 }

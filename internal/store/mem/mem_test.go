@@ -40,10 +40,10 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 	newRun := func() boathook.Run {
 		return boathook.Run{
 			RunHead: boathook.RunHead{ID: "run_1", WorkspaceID: "ws_1", SourceID: "dep_1", Status: boathook.RunFailed, ExitCode: new(1)},
-			Input:   []byte("input"),
+			Output:  []byte("output"),
 		}
 	}
-	spoilRun := func(r boathook.Run) { *r.ExitCode, r.Input[0] = 2, 'X' }
+	spoilRun := func(r boathook.Run) { *r.ExitCode, r.Output[0] = 2, 'X' }
 	newVersion := func() boathook.Version {
 		return boathook.Version{ID: "ver_1", SourceID: "dep_1", Number: 1, SealedHeaders: []byte("sealed"), Target: boathook.Target{
 			Argv: []string{"true"}, Headers: map[string]string{"X-Key": ""},
@@ -62,7 +62,7 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 		w.Events[0], w.Retry[0], w.Secrets.Current[0], w.Secrets.Previous[0], w.SealedHeaders[0], w.HeaderNames[0] = "", 2, 'X', 'X', 'X', "spoiled"
 	}
 	newDelivery := func() boathook.Delivery {
-		return boathook.Delivery{WorkspaceID: "ws_1", WebhookID: "out_1", Body: []byte("body")}
+		return boathook.Delivery{WorkspaceID: "ws_1", WebhookID: "out_1", Body: boathook.NewBody([]byte("body"))}
 	}
 	newAttempt := func() boathook.Attempt {
 		return boathook.Attempt{Number: 1, Response: &boathook.Response{Headers: http.Header{"X": {"1"}}, Body: []byte("body")}}
@@ -92,7 +92,7 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 	spoilVersion(added)
 	spoilWebhook(webhook)
 	spoilAttempt(attempt)
-	delivery.Body[0], lines[0].Text, due.Payload[0], workspace.DataKey[0] = 'X', "spoiled", 'X', 'X'
+	lines[0].Text, due.Payload[0], workspace.DataKey[0] = "spoiled", 'X', 'X'
 
 	for name, look := range map[string]func() (got, want any, spoil func()){
 		"Workspace": func() (any, any, func()) {
@@ -144,11 +144,11 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 			got, _ := s.Delivery(ctx, "ws_1", boathook.DeliveryID{})
 			want, a := newDelivery(), newAttempt()
 			want.Last = a.Summary()
-			return got, want, func() { got.Body[0] = 'X' }
+			return got, want, func() {} // its body never changes
 		},
 		"Attempts": func() (any, any, func()) {
-			got, attempts, _ := s.Attempts(ctx, "ws_1", boathook.DeliveryID{})
-			return attempts, []boathook.Attempt{newAttempt()}, func() { spoilAttempt(attempts[0]); got.Body[0] = 'X' }
+			_, attempts, _ := s.Attempts(ctx, "ws_1", boathook.DeliveryID{})
+			return attempts, []boathook.Attempt{newAttempt()}, func() { spoilAttempt(attempts[0]) }
 		},
 		"Log": func() (any, any, func()) {
 			_, got, _ := s.Log(ctx, "run_1", 0, 1)
@@ -215,7 +215,7 @@ func use(t *testing.T, s *mem.Store, id string) {
 	_, _, err = s.Runs(ctx, store.RunQuery{SourceID: "dep_1", Page: boathook.Page{Limit: 5}})
 	check(err)
 
-	d := boathook.Delivery{WorkspaceID: "ws_1", WebhookID: "out_1", EventID: id, Body: []byte("body")}
+	d := boathook.Delivery{WorkspaceID: "ws_1", WebhookID: "out_1", EventID: id, Body: boathook.NewBody([]byte("body"))}
 	d.ID = boathook.NewDeliveryID(&boathook.Event{ID: id, Time: now}, d.WebhookID)
 	check(s.RecordAttempt(ctx, d, boathook.Attempt{Number: 1}))
 	_, _, err = s.Deliveries(ctx, store.DeliveryQuery{WorkspaceID: d.WorkspaceID, WebhookID: d.WebhookID, Page: boathook.Page{Limit: 5}})

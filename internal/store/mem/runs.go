@@ -129,7 +129,7 @@ func (s *Store) Runs(_ context.Context, q store.RunQuery) ([]boathook.Run, strin
 			return runs, page[i-1].cursor(), nil
 		}
 		runs = append(runs, cloneRun(*e.value))
-		size += len(e.value.Input) + len(e.value.Output)
+		size += e.value.Input.Len() + len(e.value.Output)
 	}
 	return runs, next, nil
 }
@@ -317,7 +317,6 @@ func (s *Store) RequestCancel(_ context.Context, id string, now time.Time) (boat
 
 func cloneRun(r boathook.Run) boathook.Run {
 	r.RunHead = cloneHead(r.RunHead)
-	r.Input = bytes.Clone(r.Input)
 	r.Output = bytes.Clone(r.Output)
 	return r
 }

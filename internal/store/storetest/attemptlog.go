@@ -66,7 +66,7 @@ func (s *suite) testAttemptLog(t *testing.T) {
 		bodies := printable(length)
 		for i := range n {
 			d := more(w, s.clock.Now().Add(time.Duration(i)*time.Second))
-			d.Body = bodies
+			d.Body = boathook.NewBody(bodies)
 			s.record(t, d, 1, boathook.DeliverySucceeded)
 		}
 		first := log(w, 0, 100)
@@ -74,8 +74,8 @@ func (s *suite) testAttemptLog(t *testing.T) {
 			t.Fatalf("the first part has %d of %d attempts", len(first), n)
 		}
 		for i, a := range first {
-			if string(a.Delivery.Body) != string(bodies) {
-				t.Errorf("attempt %d has a body of %d bytes", i, len(a.Delivery.Body))
+			if a.Delivery.Body.String() != string(bodies) {
+				t.Errorf("attempt %d has a body of %d bytes", i, a.Delivery.Body.Len())
 			}
 		}
 		if rest := log(w, len(first), 100); len(first)+len(rest) != n {

@@ -20,7 +20,7 @@ func (s *suite) newDelivery(webhookID string, at time.Time) boathook.Delivery {
 		ID: boathook.NewDeliveryID(&e, webhookID), WorkspaceID: boathook.NewID(boathook.WorkspaceID),
 		SourceID: boathook.NewID(boathook.DeploymentID), WebhookID: webhookID, EventID: e.ID,
 		EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Dialect: "crewship",
-		Body: []byte(`{"event":"run.succeeded","input":{"id":123456789012345678901234567890}}`),
+		Body: boathook.NewBody([]byte(`{"event":"run.succeeded","input":{"id":123456789012345678901234567890}}`)),
 	}
 }
 
@@ -224,13 +224,13 @@ func (s *suite) testRecordAttempt(t *testing.T) {
 	} {
 		t.Run("a body keeps its bytes: "+name, func(t *testing.T) {
 			d := newDelivery()
-			d.Body = body
+			d.Body = boathook.NewBody(body)
 			d = s.record(t, d, 1, boathook.DeliveryRetrying)
 			s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable))
 			d = s.record(t, d, 2, boathook.DeliveryFailed)
 			s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable), s.newAttempt(2, http.StatusServiceUnavailable))
 			listed := d
-			listed.Body, listed.Dialect = nil, ""
+			listed.Body, listed.Dialect = boathook.Body{}, ""
 			for _, status := range []boathook.DeliveryStatus{"", boathook.DeliveryFailed} {
 				wantSame(t, "the webhook's", s.deliveriesOf(d, status, "").all(t, boathook.Page{Limit: 10}), []boathook.Delivery{listed})
 			}
@@ -238,7 +238,7 @@ func (s *suite) testRecordAttempt(t *testing.T) {
 	}
 	t.Run("a later attempt makes the record of a long body", func(t *testing.T) {
 		d := newDelivery()
-		d.Body = printable(512 << 10)
+		d.Body = boathook.NewBody(printable(512 << 10))
 		d = s.record(t, d, 2, boathook.DeliveryRetrying)
 		s.wantDelivery(t, d, s.newAttempt(2, http.StatusServiceUnavailable))
 	})
@@ -438,13 +438,13 @@ func (s *suite) testPostponeDelivery(t *testing.T) {
 	t.Run("one without a record gets one, and then its first attempt", func(t *testing.T) {
 		for _, body := range [][]byte{[]byte(`{}`), printable(512 << 10)} {
 			d := newDelivery()
-			d.Body = body
+			d.Body = boathook.NewBody(body)
 			for range 2 {
 				must(t, s.PostponeDelivery(t.Context(), d, at))
 				s.wantDelivery(t, postponed(d))
 			}
 			listed := postponed(d)
-			listed.Body, listed.Dialect = nil, ""
+			listed.Body, listed.Dialect = boathook.Body{}, ""
 			wantSame(t, "the webhook's", s.deliveriesOf(d, boathook.DeliveryRetrying, "").all(t, boathook.Page{Limit: 10}), []boathook.Delivery{listed})
 			d = s.record(t, d, 1, boathook.DeliverySucceeded)
 			s.wantDelivery(t, d, s.newAttempt(1, http.StatusOK))
@@ -545,7 +545,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 			} else {
 				d = s.record(t, d, 1, status)
 			}
-			d.Body, d.Dialect = nil, ""
+			d.Body, d.Dialect = boathook.Body{}, ""
 			all = slices.Insert(all, 0, d)
 		}
 		for _, status := range append(statuses, "") {
@@ -603,7 +603,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 			default:
 				d = s.record(t, d, 1, boathook.DeliverySucceeded)
 			}
-			d.Body, d.Dialect = nil, ""
+			d.Body, d.Dialect = boathook.Body{}, ""
 			want[d.Status] = d
 		}
 		delete(want, boathook.DeliverySucceeded)
@@ -624,7 +624,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 			d := s.newDelivery(w.WebhookID, start.Add(time.Duration(i/2)*time.Millisecond))
 			d.WorkspaceID = w.WorkspaceID
 			d = s.record(t, d, 1, boathook.DeliveryFailed)
-			d.Body, d.Dialect = nil, ""
+			d.Body, d.Dialect = boathook.Body{}, ""
 			all = slices.Insert(all, 0, d)
 		}
 		slices.SortFunc(all, func(a, b boathook.Delivery) int { return strings.Compare(b.ID.String(), a.ID.String()) })
@@ -691,7 +691,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 		} {
 			happens()
 			listed := d
-			listed.Body, listed.Reason, listed.Resend, listed.Dialect = nil, "", 0, ""
+			listed.Body, listed.Reason, listed.Resend, listed.Dialect = boathook.Body{}, "", 0, ""
 			if d.Status == boathook.DeliveryCanceled {
 				listed.Reason = d.Reason
 			}
@@ -719,7 +719,7 @@ func (s *suite) testDeliveries(t *testing.T) {
 			d.WorkspaceID = workspaceID
 			d = s.record(t, d, 1, boathook.DeliveryFailed)
 			s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable))
-			d.Body, d.Dialect = nil, ""
+			d.Body, d.Dialect = boathook.Body{}, ""
 			want[webhookID] = slices.Insert(want[webhookID], 0, d)
 		}
 		for webhookID, want := range want {

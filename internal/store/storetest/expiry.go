@@ -203,7 +203,7 @@ func (s *suite) testExpiry(t *testing.T) {
 func (s *suite) testUnsettled(t *testing.T) {
 	webhookID := boathook.NewID(boathook.OutgoingID)
 	small, large := s.newDelivery(webhookID, s.clock.Now()), s.newDelivery(webhookID, s.clock.Now().Add(time.Millisecond))
-	large.Body = printable(512 << 10)
+	large.Body = boathook.NewBody(printable(512 << 10))
 	read(s.MarkFailure(t.Context(), webhookID, s.clock.Now()))(t)
 	deliveries := []boathook.Delivery{small, large}
 	first := make([]boathook.Attempt, len(deliveries))

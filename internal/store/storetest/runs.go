@@ -25,7 +25,7 @@ func (s *suite) newRun() boathook.Run {
 }
 
 func withInput(r boathook.Run, input string) boathook.Run {
-	r.Input, r.InputHash = json.RawMessage(input), boathook.HashInput([]byte(input))
+	r.Input, r.InputHash = boathook.NewBody(json.RawMessage(input)), boathook.HashInput([]byte(input))
 	return r
 }
 
@@ -560,8 +560,8 @@ func (s *suite) testRuns(t *testing.T) {
 		for i := range n {
 			r := s.newRun()
 			r.WorkspaceID, r.SourceID, r.CreatedAt = workspaceID, sourceID, s.clock.Now().Add(time.Duration(i)*time.Second)
-			r.Input = []byte(`"` + strings.Repeat("x", length-2) + `"`)
-			r.InputHash = boathook.HashInput(r.Input)
+			r.Input = boathook.NewBody([]byte(`"` + strings.Repeat("x", length-2) + `"`))
+			r.InputHash = boathook.HashInput(r.Input.Bytes())
 			must(t, s.CreateRun(t.Context(), r))
 		}
 		long := s.runsWhere(store.RunQuery{WorkspaceID: workspaceID, SourceID: sourceID})

@@ -309,7 +309,7 @@ type rendering struct{ store.Store }
 
 func (s rendering) Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
 	d, err := s.Store.Delivery(ctx, workspaceID, id)
-	d.Body = append(bytes.Clone(d.Body), ' ')
+	d.Body = boathook.NewBody(append(bytes.Clone(d.Body.Bytes()), ' '))
 	return d, err
 }
 

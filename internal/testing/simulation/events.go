@@ -171,7 +171,7 @@ func (c checker) publication(p publication) {
 		}
 		d := deliveries[0]
 		c.delivery(d)
-		if w := c.last(id); w.Format == boathook.Raw && !bytes.Contains(c.records[d].Body, []byte(p.mark)) {
+		if w := c.last(id); w.Format == boathook.Raw && !bytes.Contains(c.records[d].Body.Bytes(), []byte(p.mark)) {
 			c.violated(ruleContent, d.String(), "%s is not in %s", p.mark, c.records[d].Body)
 		}
 	}

@@ -187,7 +187,7 @@ func (c checker) delivery(id boathook.DeliveryID) {
 	if len(requests) < len(attempts) {
 		c.violated(ruleAttempts, id.String(), "%d attempts, %d requests", len(attempts), len(requests))
 	}
-	if len(requests) > 0 && string(requests[0].body) != string(d.Body) {
+	if len(requests) > 0 && string(requests[0].body) != d.Body.String() {
 		c.violated(ruleBody, id.String(), "sent %s, recorded %s", requests[0].body, d.Body)
 	}
 	webhook := c.last(d.WebhookID)
