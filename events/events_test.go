@@ -227,7 +227,7 @@ func firstDelivery(t *testing.T, r boathook.Run) queue.Delivery {
 			WebhookID: OutgoingID, EventID: event.ID, EventType: event.Type, Environment: event.Environment,
 			Body: boathook.NewBody(fmt.Appendf(nil, `{"event":%q,%s`, event.Type, event.Data[1:])),
 		},
-		Attempt: 1, Series: 1,
+		Attempt: 1, First: 1,
 	}
 }
 

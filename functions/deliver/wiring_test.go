@@ -29,7 +29,7 @@ func batch(t *testing.T, n int) (e awsevents.SQSEvent) {
 				WebhookID: events.OutgoingID, EventID: happened.ID, EventType: boathook.EventRunSucceeded,
 				Environment: boathook.Production, Body: boathook.NewBody([]byte(`{}`)),
 			},
-			Attempt: 1, Series: 1,
+			Attempt: 1, First: 1,
 		})
 		if err != nil {
 			t.Fatal(err)

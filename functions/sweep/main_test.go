@@ -40,7 +40,7 @@ func TestAScheduledMinute(t *testing.T) {
 		Status: boathook.DeliveryRetrying, Attempts: 1, NextAttemptAt: past,
 	}
 	must(s.Store.RecordAttempt(ctx, d, boathook.Attempt{Number: 1, SentAt: past, Error: "answered 500"}))
-	payload, err := queue.EncodeWaiting(queue.Delivery{Delivery: d, Attempt: 2, Series: 1})
+	payload, err := queue.EncodeWaiting(queue.Delivery{Delivery: d, Attempt: 2, First: 1})
 	must(err)
 	must(s.Store.PutDue(ctx, store.DueDeliveryRow(d.ID, 2, past, payload)))
 

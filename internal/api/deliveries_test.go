@@ -174,7 +174,7 @@ func TestAResendQueuesTheNextAttemptOfTheSameDelivery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.ID != id || d.Attempt != 3 || d.Series != 3 || d.WebhookID != webhook ||
+	if d.ID != id || d.Attempt != 3 || d.First != 3 || d.WebhookID != webhook ||
 		d.Body.String() != `{"event":"run.succeeded","n":12345678901234567890}` || a.retries.messages[0].Group != webhook {
 		t.Errorf("queued %+v", d)
 	}

@@ -35,7 +35,7 @@ func (a *tester) resent() (ids []string) {
 	a.t.Helper()
 	for _, m := range a.retries.messages {
 		d, err := queue.DecodeDelivery(m.Body)
-		if err != nil || d.Attempt != 3 || d.Series != 3 || d.Body.Len() == 0 {
+		if err != nil || d.Attempt != 3 || d.First != 3 || d.Body.Len() == 0 {
 			a.t.Errorf("queued %+v, %v", d, err)
 		}
 		ids = append(ids, d.ID.String())

@@ -329,7 +329,7 @@ func TestAHooksDeliveryIsSentAgain(t *testing.T) {
 		if len(a.retries.messages) != 1 {
 			t.Fatalf("queued %v", a.retries.messages)
 		}
-		if d, err := queue.DecodeDelivery(a.retries.messages[0].Body); err != nil || d.ID != id || d.Attempt != 2 || d.Series != 2 {
+		if d, err := queue.DecodeDelivery(a.retries.messages[0].Body); err != nil || d.ID != id || d.Attempt != 2 || d.First != 2 {
 			t.Errorf("queued %+v, %v", d, err)
 		}
 	}

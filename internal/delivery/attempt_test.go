@@ -53,7 +53,7 @@ func TestAnAttemptLastsAsLongAsItsWebhookWaits(t *testing.T) {
 			p.change(t, func(w *boathook.OutgoingWebhook) { w.Timeout, w.Retry = timeout, nil })
 			job := p.job()
 			must(t, p.handle(t, job))
-			d, attempts := p.settle(t, job)
+			d, attempts := p.finish(t, job)
 			if want := "timed out after " + timeout.String(); d.Status != boathook.DeliveryFailed || attempts[0].Error != want || attempts[0].Duration != timeout {
 				t.Errorf("it is %s with %+v, want one attempt that %s", d.Status, attempts, want)
 			}

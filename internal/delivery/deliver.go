@@ -146,16 +146,16 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 // record schedules what follows an attempt, and records it. On Conflict its number is
 // recorded already, mostly by a duplicate of its message, and nothing is left to do.
 //
-// The number of a resend may have been used by an attempt of the series before it: one
+// The number of a resend may have been used by an attempt before it: one
 // that was under way, or whose process died between the writes of its record. Then the
-// resend is recorded by the next number. It must be: that series' messages are dropped
+// resend is recorded by the next number. It must be: messages from before it are dropped
 // once a resend is accepted, so nobody else goes on with the delivery.
 func (d *Deliverer) record(ctx context.Context, job *queue.Delivery, w *webhook, s sent, disabled bool) (boathook.Delivery, error) {
 	for {
 		delivery := job.Delivery
 		delivery.Attempts = job.Attempt
-		if job.Series > 1 {
-			delivery.Resend = job.Series
+		if job.First > 1 {
+			delivery.Resend = job.First
 		}
 		s.Number = job.Attempt
 		if s.Succeeded() {
@@ -167,7 +167,7 @@ func (d *Deliverer) record(ctx context.Context, job *queue.Delivery, w *webhook,
 		if !boathook.IsKind(err, boathook.Conflict) {
 			return delivery, err
 		}
-		if job.Series == 1 {
+		if job.First == 1 {
 			return delivery, nil
 		}
 		found, err := d.config.Store.Delivery(ctx, job.WorkspaceID, job.ID)
@@ -190,12 +190,12 @@ func (d *Deliverer) count(status boathook.DeliveryStatus) {
 }
 
 // alreadyMade reports whether an attempt must not be made: it or a later one is
-// recorded, or its delivery is settled, or a resend goes on in its place. Of one
+// recorded, or its delivery is over, or a resend goes on in its place. Of one
 // that is recorded the scheduling is repeated: that may be where the first time
 // broke off.
 //
-// A resend whose number was used up meanwhile, by the series before it, is given
-// the next: else that series would decide when the delivery has failed.
+// A resend whose number was used up meanwhile, by an attempt from before it, is given
+// the next: else that attempt would decide when the delivery has failed.
 func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (_ queue.Delivery, made bool, err error) {
 	record, err := d.config.Store.Delivery(ctx, job.WorkspaceID, job.ID)
 	job.Dialect = cmp.Or(job.Dialect, record.Dialect)
@@ -205,12 +205,12 @@ func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (_ queu
 		return job, false, nil // the attempt before was made and not recorded
 	case err != nil:
 		return job, false, err
-	case record.Resend > job.Series:
+	case record.Resend > job.First:
 		return job, true, nil
 	case record.Attempts < job.Attempt:
-		// A record from before a resend says nothing of the series that it
+		// A record from before a resend says nothing of the attempts that it
 		// began: the one of its first attempt may be late.
-		return job, !open && record.Attempts >= job.Series, nil
+		return job, !open && record.Attempts >= job.First, nil
 	case overtaken(job, record):
 		return again(job, record), false, nil
 	case record.Attempts == job.Attempt && open:
@@ -219,16 +219,16 @@ func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (_ queu
 	return job, true, nil
 }
 
-// overtaken reports whether a resend's number was used up by the series before it,
-// which has left the delivery unsettled or failed.
+// overtaken reports whether a resend's number was used up by an attempt before it,
+// which has left the delivery unfinished or failed.
 func overtaken(job queue.Delivery, record boathook.Delivery) bool {
-	return record.Attempts >= job.Attempt && job.Series > max(record.Resend, 1) &&
+	return record.Attempts >= job.Attempt && job.First > max(record.Resend, 1) &&
 		(record.Status == boathook.DeliveryRetrying || record.Status == boathook.DeliveryFailed)
 }
 
 // again is a resend by the number after those that are recorded.
 func again(job queue.Delivery, record boathook.Delivery) queue.Delivery {
-	job.Attempt, job.Series = record.Attempts+1, record.Attempts+1
+	job.Attempt, job.First = record.Attempts+1, record.Attempts+1
 	return job
 }
 

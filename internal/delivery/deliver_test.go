@@ -249,7 +249,7 @@ func (p *place) job() queue.Delivery {
 			ID: boathook.NewDeliveryID(&e, p.Outgoing.ID), WorkspaceID: p.Source.WorkspaceID, SourceID: p.Source.ID, WebhookID: p.Outgoing.ID,
 			EventID: e.ID, EventType: boathook.EventRunSucceeded, Environment: boathook.Production, Body: boathook.NewBody([]byte(payload)),
 		},
-		Attempt: 1, Series: 1,
+		Attempt: 1, First: 1,
 	}
 }
 
@@ -670,7 +670,7 @@ func TestASecondMessageOfARecordedAttemptSendsNothing(t *testing.T) {
 	})
 }
 
-func TestARetryOfASettledDeliverySendsNothing(t *testing.T) {
+func TestARetryOfAFinishedDeliverySendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, status(200))
 		job := p.job()
@@ -684,7 +684,7 @@ func TestARetryOfASettledDeliverySendsNothing(t *testing.T) {
 	})
 }
 
-func TestAResendReopensASettledDelivery(t *testing.T) {
+func TestAResendReopensAFinishedDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, status(500))
 		p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{5 * time.Second} })
@@ -695,10 +695,10 @@ func TestAResendReopensASettledDelivery(t *testing.T) {
 			t.Fatalf("recorded %s", d.Status)
 		}
 		resend := job
-		resend.Attempt, resend.Series = 3, 3
+		resend.Attempt, resend.First = 3, 3
 		must(t, p.handle(t, resend)) // fails, and starts the schedule again
 		fourth := p.next(t, time.Minute)
-		if fourth.Attempt != 4 || fourth.Series != 3 {
+		if fourth.Attempt != 4 || fourth.First != 3 {
 			t.Errorf("the retry is %+v", fourth)
 		}
 		p.receive = status(204)
@@ -720,7 +720,7 @@ func TestTheRetryOfAResendDoesNotWaitForItsRecord(t *testing.T) {
 			t.Fatalf("recorded %s", d.Status)
 		}
 		retry := job
-		retry.Attempt, retry.Series = 3, 2
+		retry.Attempt, retry.First = 3, 2
 		must(t, p.handle(t, retry))
 		if p.sent != 2 {
 			t.Errorf("sent %d requests", p.sent)
@@ -740,7 +740,7 @@ func TestAResendOfADeliveryThatWaitsTakesItsPlace(t *testing.T) {
 				must(t, p.handle(t, job))
 				time.Sleep(time.Minute)
 				resend := job
-				resend.Attempt, resend.Series = 2, 2
+				resend.Attempt, resend.First = 2, 2
 				if reopened {
 					d, _ := p.record(t, job)
 					must(t, p.store.ReopenDelivery(t.Context(), d, time.Now()))
@@ -771,7 +771,7 @@ func TestAResendWhoseNumberIsUsedUpHasTheNext(t *testing.T) {
 				job := p.job()
 				must(t, p.handle(t, job))
 				resend := job
-				resend.Attempt, resend.Series = 2, 2
+				resend.Attempt, resend.First = 2, 2
 				must(t, p.handle(t, p.next(t, time.Minute))) // the second
 				must(t, p.handle(t, resend))
 				must(t, p.handle(t, resend)) // a duplicate
@@ -791,7 +791,7 @@ func TestAResendWhoseNumberIsUsedUpHasTheNext(t *testing.T) {
 		job := p.job()
 		must(t, p.handle(t, job))
 		resend := job
-		resend.Attempt, resend.Series = 2, 2
+		resend.Attempt, resend.First = 2, 2
 		p.receive = status(204)
 		must(t, p.handle(t, p.next(t, time.Minute)))
 		must(t, p.handle(t, resend))
@@ -888,7 +888,7 @@ func TestADeliveryThatWaitsKeepsTheDialectThatItWasMadeIn(t *testing.T) {
 			t.Errorf("recorded %+v, %+v", d, attempts)
 		}
 		// A resend knows it from the record.
-		again := queue.Delivery{Delivery: d, Attempt: 3, Series: 3}
+		again := queue.Delivery{Delivery: d, Attempt: 3, First: 3}
 		again.Dialect = ""
 		must(t, p.handle(t, again))
 		if len(got) != 3 || got[2].Get(dialect.CrewshipEvent) == "" {

@@ -103,7 +103,7 @@ func TestAttemptsSinceAResendShareTheFirstOnesNumber(t *testing.T) {
 	job := p.job()
 	must(t, p.handle(t, job))
 	must(t, p.handle(t, job.Next()))
-	resend := queue.Delivery{Delivery: job.Delivery, Attempt: 3, Series: 3}
+	resend := queue.Delivery{Delivery: job.Delivery, Attempt: 3, First: 3}
 	must(t, p.handle(t, resend))
 	must(t, p.handle(t, resend.Next()))
 	var firsts []int

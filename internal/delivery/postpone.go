@@ -109,7 +109,7 @@ func (d *Deliverer) nextProbe(ctx context.Context, w *webhook, now time.Time) (b
 }
 
 // park has an attempt wait in the store until a time. Its delivery may have no
-// record yet. A resend that waits takes the place of the series before it. Otherwise a
+// record yet. A resend that waits takes the place of the attempts before it. Otherwise a
 // duplicate of an earlier message would take the resend's time for its own.
 func (d *Deliverer) park(ctx context.Context, job queue.Delivery, at time.Time) error {
 	if err := d.wait(ctx, job, at); err != nil {
@@ -117,8 +117,8 @@ func (d *Deliverer) park(ctx context.Context, job queue.Delivery, at time.Time) 
 	}
 	delivery := job.Delivery
 	delivery.Attempts = job.Attempt - 1
-	if job.Series > 1 && job.Attempt == job.Series {
-		delivery.Resend = job.Series
+	if job.First > 1 && job.Attempt == job.First {
+		delivery.Resend = job.First
 	}
 	return d.config.Store.PostponeDelivery(ctx, delivery, at)
 }

@@ -124,7 +124,7 @@ func (p *Publisher) add(ctx context.Context, b *batch, e boathook.Event, webhook
 		messages := make([]queue.Message, len(deliveries))
 		for i, to := range deliveries {
 			to.Body = body
-			if messages[i], err = queue.EncodeDelivery(queue.Delivery{Delivery: to, Attempt: 1, Series: 1}); err != nil {
+			if messages[i], err = queue.EncodeDelivery(queue.Delivery{Delivery: to, Attempt: 1, First: 1}); err != nil {
 				return n, err
 			}
 		}

@@ -79,7 +79,7 @@ func TestEachWebhookThatWantsTheEventGetsOneDelivery(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d.WebhookID != want || d.ID != boathook.NewDeliveryID(&e, want) || d.Attempt != 1 || d.Series != 1 ||
+			if d.WebhookID != want || d.ID != boathook.NewDeliveryID(&e, want) || d.Attempt != 1 || d.First != 1 ||
 				d.EventID != e.ID || d.EventType != e.Type || d.WorkspaceID != e.WorkspaceID || d.SourceID != e.SourceID ||
 				d.Body.String() != `{"event":"run.succeeded","run_id":"run_a"}` {
 				t.Errorf("delivery %d is %+v", i, d)

@@ -53,7 +53,7 @@ func (r *Resender) Resend(ctx context.Context, w boathook.OutgoingWebhook, d boa
 // again. One that has waited for its first counts as postponed until now, so that
 // the message that it waits with finds it made; but not past a rate limit.
 func resend(w boathook.OutgoingWebhook, d boathook.Delivery, now time.Time) queue.Delivery {
-	r := queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, Series: d.Attempts + 1}
+	r := queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, First: d.Attempts + 1}
 	if d.Attempts == 0 && w.RateLimit == 0 {
 		r.NotBefore = now
 	}

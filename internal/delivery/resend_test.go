@@ -11,9 +11,9 @@ import (
 	"boathook/internal/sweep"
 )
 
-// settle lets the queue of retries and sweep do their work until a delivery is
-// settled.
-func (p *place) settle(t *testing.T, job queue.Delivery) (boathook.Delivery, []boathook.Attempt) {
+// finish lets the queue of retries and sweep do their work until a delivery is
+// over.
+func (p *place) finish(t *testing.T, job queue.Delivery) (boathook.Delivery, []boathook.Attempt) {
 	t.Helper()
 	sweeper := sweep.Sweeper{Store: p.store, Retries: p.retries, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 	for range 7 * 24 * 60 {
@@ -21,7 +21,7 @@ func (p *place) settle(t *testing.T, job queue.Delivery) (boathook.Delivery, []b
 		if err == nil && d.Status != boathook.DeliveryRetrying {
 			return d, attempts
 		}
-		if err != nil && !boathook.IsKind(err, boathook.NotFound) { // its first attempt was put off
+		if err != nil && !boathook.IsKind(err, boathook.NotFound) { // its first attempt was postponed
 			t.Fatal(err)
 		}
 		messages, err := p.retries.Receive(t.Context(), 10, time.Minute)
@@ -32,7 +32,7 @@ func (p *place) settle(t *testing.T, job queue.Delivery) (boathook.Delivery, []b
 		}
 		must(t, sweeper.Sweep(t.Context()))
 	}
-	t.Fatal("it is not settled within a week")
+	t.Fatal("it is not over within a week")
 	return boathook.Delivery{}, nil
 }
 
@@ -52,7 +52,7 @@ func TestEachResendHasAllTheRetriesOfTheSchedule(t *testing.T) {
 				job := p.job()
 				for _, want := range []int{4, 8, 12} {
 					must(t, p.handle(t, job))
-					d, attempts := p.settle(t, job)
+					d, attempts := p.finish(t, job)
 					if d.Status != boathook.DeliveryFailed || d.Attempts != want || len(attempts) != want {
 						t.Fatalf("it is %s after %d attempts, want %d", d.Status, d.Attempts, want)
 					}
@@ -62,7 +62,7 @@ func TestEachResendHasAllTheRetriesOfTheSchedule(t *testing.T) {
 							t.Errorf("attempt %d was made %s after it was due", want-3+i, late)
 						}
 					}
-					job.Attempt, job.Series = want+1, want+1
+					job.Attempt, job.First = want+1, want+1
 				}
 			})
 		})
@@ -71,7 +71,7 @@ func TestEachResendHasAllTheRetriesOfTheSchedule(t *testing.T) {
 
 // Of the attempt before a resend, the process may have died between the two writes of
 // its record. The delivery's record tells of it only once the resend is to be recorded,
-// by the number that it has used. The messages of the attempt's own series are dropped,
+// by the number that it has used. The messages that follow the attempt are dropped,
 // so it is the resend that goes on with the delivery.
 func TestAResendWhoseNumberIsUsedWhileItIsMadeGoesOn(t *testing.T) {
 	const wait = time.Minute
@@ -113,9 +113,9 @@ func TestAResendWhoseNumberIsUsedWhileItIsMadeGoesOn(t *testing.T) {
 					}
 					return p.store.Store.RecordAttempt(t.Context(), torn, boathook.Attempt{Number: 2, SentAt: time.Now(), Error: "answered 503"})
 				}
-				must(t, p.handle(t, queue.Delivery{Delivery: job.Delivery, Attempt: 2, Series: 2}))
+				must(t, p.handle(t, queue.Delivery{Delivery: job.Delivery, Attempt: 2, First: 2}))
 
-				d, attempts := p.settle(t, job)
+				d, attempts := p.finish(t, job)
 				if d.Status != test.want || d.Attempts != test.number || len(attempts) != test.number {
 					t.Fatalf("it is %s after %d attempts, of which %d are recorded; want %s after %d", d.Status, d.Attempts, len(attempts), test.want, test.number)
 				}
@@ -133,7 +133,7 @@ func TestAResendWhoseNumberIsUsedWhileItIsMadeGoesOn(t *testing.T) {
 }
 
 // A resend that waits has its time in the delivery's record. A duplicate of the
-// attempt before does not take it for the time of its own series' next attempt.
+// attempt before does not take it for the time of its own next attempt.
 func TestAResendThatWaitsTakesThePlaceOfTheSeriesBeforeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, status(500))
@@ -147,7 +147,7 @@ func TestAResendThatWaitsTakesThePlaceOfTheSeriesBeforeIt(t *testing.T) {
 			_, err := p.store.Store.ReserveSlot(t.Context(), p.Outgoing.ID, time.Second, time.Now())
 			must(t, err)
 		}
-		must(t, p.handle(t, queue.Delivery{Delivery: job.Delivery, Attempt: 2, Series: 2}))
+		must(t, p.handle(t, queue.Delivery{Delivery: job.Delivery, Attempt: 2, First: 2}))
 
 		duplicate := job
 		duplicate.NotBefore = time.Now()
@@ -156,7 +156,7 @@ func TestAResendThatWaitsTakesThePlaceOfTheSeriesBeforeIt(t *testing.T) {
 		if d, _ := p.record(t, job); p.sent != 2 || d.Attempts != 2 || d.Resend != 2 {
 			t.Errorf("%d requests, and %d attempts with the resend %d; want the first attempt and the resend", p.sent, d.Attempts, d.Resend)
 		}
-		if d, _ := p.settle(t, job); d.Attempts != 4 {
+		if d, _ := p.finish(t, job); d.Attempts != 4 {
 			t.Errorf("%d attempts in the end, want the first and the resend's three", d.Attempts)
 		}
 	})

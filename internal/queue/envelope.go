@@ -101,7 +101,7 @@ const MaxDeliveryBody = boathook.MaxTriggerBody + boathook.MaxRunOutput + 16<<10
 type Delivery struct {
 	boathook.Delivery     // its identity and body; the rest is the record's to know
 	Attempt           int // the number of the attempt to make, from 1
-	Series            int // the attempt at which the retry schedule (re)started: 1, or a resend's
+	First             int // the attempt at which the retry schedule (re)started: 1, or a resend's
 	Skipped           int // waits of the schedule that passed without an attempt: see Since
 
 	// NotBefore is set while the attempt is postponed, and is then when it is made
@@ -120,11 +120,11 @@ func (d Delivery) Postponed() bool { return !d.NotBefore.IsZero() }
 
 // Failures is how many waits of the retry schedule are used up if the attempt
 // fails.
-func (d Delivery) Failures() int { return d.Attempt - d.Series + 1 + d.Skipped }
+func (d Delivery) Failures() int { return d.Attempt - d.First + 1 + d.Skipped }
 
 // Next is the attempt after d.
 func (d Delivery) Next() Delivery {
-	return Delivery{Delivery: d.Delivery, Attempt: d.Attempt + 1, Series: d.Series, Skipped: d.Skipped, Since: d.Since}
+	return Delivery{Delivery: d.Delivery, Attempt: d.Attempt + 1, First: d.First, Skipped: d.Skipped, Since: d.Since}
 }
 
 type deliveryEnvelope struct {
@@ -137,7 +137,7 @@ type deliveryEnvelope struct {
 	Environment boathook.Environment `json:"e,omitempty"`
 	Dialect     string               `json:"l,omitempty"`
 	Attempt     int                  `json:"a"`
-	Series      int                  `json:"f"`
+	First       int                  `json:"f"`
 	Skipped     int                  `json:"k,omitempty"`
 	NotBefore   int64                `json:"q,omitempty"` // Unix milliseconds, as the others
 	Since       int64                `json:"p,omitempty"`
@@ -155,7 +155,7 @@ func encodeEnvelope(d Delivery, packed []byte) ([]byte, error) {
 	text, err := json.Marshal(deliveryEnvelope{
 		ID: d.ID.String(), WorkspaceID: d.WorkspaceID, SourceID: d.SourceID, WebhookID: d.WebhookID,
 		EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect,
-		Attempt: d.Attempt, Series: d.Series, Skipped: d.Skipped,
+		Attempt: d.Attempt, First: d.First, Skipped: d.Skipped,
 		NotBefore: millis(d.NotBefore), Since: millis(d.Since), CutAt: millis(d.CutAt), Body: packed,
 	})
 	if err != nil {
@@ -198,7 +198,7 @@ func decodeEnvelope(text []byte) (d Delivery, packed []byte, err error) {
 	if err != nil {
 		return d, nil, fmt.Errorf("decode delivery %q: %w", e.ID, err)
 	}
-	if e.WorkspaceID == "" || e.SourceID == "" || e.WebhookID == "" || e.Attempt < 1 || e.Series < 1 || e.Series > e.Attempt || e.Skipped < 0 {
+	if e.WorkspaceID == "" || e.SourceID == "" || e.WebhookID == "" || e.Attempt < 1 || e.First < 1 || e.First > e.Attempt || e.Skipped < 0 {
 		return d, nil, fmt.Errorf("decode delivery %s: incomplete", id)
 	}
 	return Delivery{
@@ -206,7 +206,7 @@ func decodeEnvelope(text []byte) (d Delivery, packed []byte, err error) {
 			ID: id, WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: e.WebhookID,
 			EventID: e.EventID, EventType: e.EventType, Environment: e.Environment, Dialect: e.Dialect,
 		},
-		Attempt: e.Attempt, Series: e.Series, Skipped: e.Skipped,
+		Attempt: e.Attempt, First: e.First, Skipped: e.Skipped,
 		NotBefore: atMillis(e.NotBefore), Since: atMillis(e.Since), CutAt: atMillis(e.CutAt),
 	}, e.Body, nil
 }

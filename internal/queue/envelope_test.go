@@ -19,7 +19,7 @@ func TestADeliveryComesBackFromItsMessage(t *testing.T) {
 			ID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "out_a",
 			EventID: e.ID, EventType: boathook.EventRunFailed, Environment: boathook.Staging, Body: boathook.NewBody([]byte(`{}`)),
 		},
-		Attempt: 7, Series: 5,
+		Attempt: 7, First: 5,
 	}
 	postponed := job
 	postponed.Skipped, postponed.NotBefore = 2, e.Time.UTC()
@@ -50,7 +50,7 @@ func TestADeliveryComesBackFromItsMessage(t *testing.T) {
 			t.Error("what waits is taken with a body")
 		}
 	}
-	want := queue.Delivery{Delivery: job.Delivery, Attempt: 8, Series: 5, Skipped: 2, Since: postponed.Since}
+	want := queue.Delivery{Delivery: job.Delivery, Attempt: 8, First: 5, Skipped: 2, Since: postponed.Since}
 	if diff := cmp.Diff(want, postponed.Next()); diff != "" {
 		t.Errorf("the attempt after it (-want +got):\n%s", diff)
 	}
@@ -87,7 +87,7 @@ func noise(n int) string {
 func TestTheLongestAndWorstThereIsFitsAMessage(t *testing.T) {
 	e := boathook.Event{ID: "evt_a", Time: time.UnixMilli(1_771_143_284_003)}
 	body := noise(queue.MaxDeliveryBody)
-	first, err := queue.EncodeDelivery(queue.Delivery{Attempt: 1, Series: 1, Delivery: boathook.Delivery{
+	first, err := queue.EncodeDelivery(queue.Delivery{Attempt: 1, First: 1, Delivery: boathook.Delivery{
 		ID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "out_a",
 		EventID: e.ID, EventType: boathook.EventRunFailed, Environment: boathook.Staging, Body: boathook.NewBody([]byte(body)),
 	}})

@@ -83,8 +83,8 @@ func (k *Keeper) release(ctx context.Context, head boathook.RunHead) error {
 	return k.Store.Release(ctx, head.SourceID, head.ID, time.Time{})
 }
 
-// CheckLease does what a run's state asks for: a run that is over is settled; one
-// whose runner is lost fails, and is settled; the scheduled check of any other moves to
+// CheckLease does what a run's state asks for: a run that is over is finished; one
+// whose runner is lost fails, and is finished; the scheduled check of any other moves to
 // when it must be looked at again. due is the row that brought the run up.
 func (k *Keeper) CheckLease(ctx context.Context, head boathook.RunHead, due store.Due) error {
 	now := k.Now()

@@ -57,7 +57,7 @@ func keep(t *testing.T, claimed bool) *kept {
 	return k
 }
 
-func (k *kept) tend(t *testing.T) error {
+func (k *kept) checkLease(t *testing.T) error {
 	t.Helper()
 	head, err := k.store.RunHead(t.Context(), k.run.ID)
 	must(t, err)
@@ -75,13 +75,13 @@ func (k *kept) rows(t *testing.T) (rows []store.Due) {
 	return rows
 }
 
-func TestASettledRunIsPublishedOnceAndItsRowDeleted(t *testing.T) {
+func TestAFinishedRunIsPublishedOnceAndItsRowDeleted(t *testing.T) {
 	k := keep(t, true)
 	_, err := k.store.FinishRun(t.Context(), k.run.ID, claimA, boathook.Outcome{Status: boathook.RunSucceeded, Output: []byte(`{"out":2}`), CompletedAt: k.now})
 	must(t, err)
 
-	must(t, k.tend(t))
-	must(t, k.tend(t))
+	must(t, k.checkLease(t))
+	must(t, k.checkLease(t))
 
 	if len(k.published.events) != 1 || k.published.events[0].Type != boathook.EventRunSucceeded {
 		t.Fatalf("published %+v", k.published.events)
@@ -97,7 +97,7 @@ func TestTheRowStaysUntilTheEventIsPublished(t *testing.T) {
 	must(t, err)
 
 	k.published.err = errDown
-	if err := k.tend(t); err == nil {
+	if err := k.checkLease(t); err == nil {
 		t.Error("the failure to publish is not told")
 	}
 	if rows := k.rows(t); len(rows) != 1 {
@@ -105,7 +105,7 @@ func TestTheRowStaysUntilTheEventIsPublished(t *testing.T) {
 	}
 	k.published.err = nil
 	k.now = k.now.Add(time.Hour) // the event's time must not move with it
-	must(t, k.tend(t))
+	must(t, k.checkLease(t))
 	if len(k.published.events) != 1 || !k.published.events[0].Time.Equal(k.now.Add(-time.Hour)) {
 		t.Errorf("published %+v", k.published.events)
 	}
@@ -114,7 +114,7 @@ func TestTheRowStaysUntilTheEventIsPublished(t *testing.T) {
 func TestARunWhoseRunnerIsLostFailsAndIsPublished(t *testing.T) {
 	k := keep(t, true)
 	k.now = k.now.Add(90 * time.Second)
-	must(t, k.tend(t))
+	must(t, k.checkLease(t))
 
 	r, err := k.store.Run(t.Context(), "ws_a", k.run.ID)
 	must(t, err)
@@ -135,7 +135,7 @@ func TestALivingRunIsLookedAtAgainAfterItsLease(t *testing.T) {
 	_, err := k.store.RenewLease(t.Context(), k.run.ID, boathook.Claim{ID: claimA.ID, LeaseUntil: lease})
 	must(t, err)
 	k.now = k.due.At
-	must(t, k.tend(t))
+	must(t, k.checkLease(t))
 
 	rows := k.rows(t)
 	if len(rows) != 1 || !rows[0].At.Equal(lease.Add(run.Grace)) {
@@ -167,7 +167,7 @@ func TestALateLookDoesNotEndARunWhoseLeaseWasRenewed(t *testing.T) {
 func TestAPendingRunKeepsARow(t *testing.T) {
 	k := keep(t, false)
 	k.now = k.due.At
-	must(t, k.tend(t))
+	must(t, k.checkLease(t))
 	if rows := k.rows(t); len(rows) != 1 || !rows[0].At.After(k.now) {
 		t.Errorf("rows: %+v", rows)
 	}
@@ -177,7 +177,7 @@ func TestACanceledRunHasNoEvent(t *testing.T) {
 	k := keep(t, true)
 	_, err := k.store.FinishRun(t.Context(), k.run.ID, claimA, boathook.Outcome{Status: boathook.RunCanceled, CompletedAt: k.now})
 	must(t, err)
-	must(t, k.tend(t))
+	must(t, k.checkLease(t))
 	if len(k.published.events) != 0 || len(k.rows(t)) != 0 {
 		t.Errorf("published %d, rows %d", len(k.published.events), len(k.rows(t)))
 	}
@@ -189,12 +189,12 @@ func TestTheEndsOfRunsAreCountedOnce(t *testing.T) {
 	k.Metrics = metrics.New("test", &out, func() time.Time { return k.now })
 	k.now = k.due.At // its runner is lost
 	k.published.err = errors.New("down")
-	if k.tend(t) == nil {
-		t.Fatal("what could not be published counts as settled")
+	if k.checkLease(t) == nil {
+		t.Fatal("what could not be published counts as finished")
 	}
 	k.published.err = nil
 	for range 2 {
-		must(t, k.tend(t))
+		must(t, k.checkLease(t))
 	}
 	k.Metrics.Flush()
 	var counts map[string]any
@@ -210,7 +210,7 @@ func TestAnAgentsRunThatTookTooLongCountsAsFailed(t *testing.T) {
 	k.Metrics = metrics.New("test", &out, func() time.Time { return k.now })
 	_, err := k.store.FinishRun(t.Context(), k.run.ID, claimA, boathook.Outcome{Status: boathook.RunTimedOut, Error: "x", CompletedAt: k.now})
 	must(t, err)
-	must(t, k.tend(t))
+	must(t, k.checkLease(t))
 	k.Metrics.Flush()
 	var counts map[string]any
 	must(t, json.Unmarshal(out.Bytes(), &counts))

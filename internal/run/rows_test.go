@@ -23,7 +23,7 @@ func TestARowThatIsNotToMoveStays(t *testing.T) {
 				k.due = store.DueRunRow(k.run.ID, k.now.Add(24*time.Hour))
 				must(t, k.store.PutDue(t.Context(), k.due))
 			}
-			must(t, k.tend(t))
+			must(t, k.checkLease(t))
 			if rows := k.rows(t); len(rows) != 1 || !rows[0].At.Equal(k.due.At) {
 				t.Errorf("rows: %+v, want the one of %s", rows, k.due.At)
 			}
@@ -37,7 +37,7 @@ func TestALostRunTellsHowLongItsLogIs(t *testing.T) {
 	must(t, k.store.AppendLog(t.Context(), k.run.RunHead, 0, []boathook.LogLine{line, line}))
 	must(t, k.store.AppendLog(t.Context(), k.run.RunHead, 2, []boathook.LogLine{line}))
 	k.now = k.due.At
-	must(t, k.tend(t))
+	must(t, k.checkLease(t))
 	head, err := k.store.RunHead(t.Context(), k.run.ID)
 	must(t, err)
 	if head.Error != "runner lost" || head.LogLines != 3 {
@@ -104,7 +104,7 @@ func TestALostRunThatCanNotBeEndedIsAnErrorAndKeepsItsRow(t *testing.T) {
 	k := keep(t, true)
 	k.now = k.due.At
 	k.Keeper.Store = unfinished{k.store}
-	if err := k.tend(t); !errors.Is(err, errDown) || len(k.rows(t)) != 1 {
+	if err := k.checkLease(t); !errors.Is(err, errDown) || len(k.rows(t)) != 1 {
 		t.Errorf("got %v, rows %v", err, k.rows(t))
 	}
 }

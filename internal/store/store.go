@@ -398,13 +398,13 @@ type Attempted struct {
 	Attempt  boathook.Attempt
 }
 
-// UnsettledLife is how long a delivery's record outlives the time of its next
+// UnfinishedLife is how long a delivery's record outlives the time of its next
 // attempt at least, whatever the retention: as long as a message lives in a queue
 // and its dead-letter queue.
-const UnsettledLife = 14 * 24 * time.Hour
+const UnfinishedLife = 14 * 24 * time.Hour
 
 // Deliveries are the delivery log. A record expires with the retention, counted
-// from its first write, unless an attempt is still to come: see [UnsettledLife].
+// from its first write, unless an attempt is still to come: see [UnfinishedLife].
 type Deliveries interface {
 	// RecordAttempt stores an attempt, and the delivery as it is after it
 	// (status, attempts, next attempt), with the attempt's summary. A first attempt
@@ -418,7 +418,7 @@ type Deliveries interface {
 	// and one that failed with no more than d's attempts: the one after them,
 	// a resend, is what is canceled. Those attempts count as made, so that one
 	// whose record comes late does not turn the delivery back. Any other that
-	// is settled is left alone.
+	// is over is left alone.
 	CancelDelivery(ctx context.Context, d boathook.Delivery) error
 	// PostponeDelivery makes a delivery retrying whose next attempt, the one after
 	// d's attempts, waits until a time. It creates the record if there is none. One

@@ -33,7 +33,7 @@ func (p *place) unrecorded() queue.Delivery {
 	e := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: p.now}
 	return queue.Delivery{Delivery: boathook.Delivery{
 		ID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "out_a", EventID: e.ID, EventType: boathook.EventRunSucceeded,
-	}, Attempt: 2, Series: 1}
+	}, Attempt: 2, First: 1}
 }
 
 // closing closes every connection.
@@ -108,24 +108,24 @@ func TestOfAPartialSendExactlyTheRowsOfWhatWasSentAreDeleted(t *testing.T) {
 func TestARetryIsSentWithItsNumberAndWhereItsScheduleBegan(t *testing.T) {
 	p := newPlace(t)
 	type job struct {
-		attempt, series, skipped int
-		since                    time.Time
+		attempt, first, skipped int
+		since                   time.Time
 	}
 	want := map[boathook.DeliveryID]job{}
 	for attempt := 2; attempt <= 12; attempt++ {
-		for series := 1; series <= attempt; series++ {
+		for first := 1; first <= attempt; first++ {
 			d := p.unrecorded().Delivery
 			d.Body, d.Status, d.Attempts, d.NextAttemptAt = boathook.NewBody([]byte(`{}`)), boathook.DeliveryRetrying, attempt-1, p.now
 			must(t, p.store.RecordAttempt(t.Context(), d, boathook.Attempt{Number: attempt - 1, SentAt: p.now, Error: "answered 500"}))
-			j := job{attempt, series, attempt % 3, p.now.Add(-time.Duration(series) * time.Hour)}
-			must(t, p.store.PutDue(t.Context(), waiting(t, queue.Delivery{Delivery: d, Attempt: j.attempt, Series: j.series, Skipped: j.skipped, Since: j.since}, p.now)))
+			j := job{attempt, first, attempt % 3, p.now.Add(-time.Duration(first) * time.Hour)}
+			must(t, p.store.PutDue(t.Context(), waiting(t, queue.Delivery{Delivery: d, Attempt: j.attempt, First: j.first, Skipped: j.skipped, Since: j.since}, p.now)))
 			want[d.ID] = j
 		}
 	}
 	must(t, p.Sweep(t.Context()))
 	got := map[boathook.DeliveryID]job{}
 	for _, d := range p.sent.deliveries {
-		got[d.ID] = job{d.Attempt, d.Series, d.Skipped, d.Since}
+		got[d.ID] = job{d.Attempt, d.First, d.Skipped, d.Since}
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("sent %v, want %v", got, want)

@@ -20,14 +20,14 @@ import (
 
 var errDown = errors.New("down")
 
-// tended remembers the runs that the keeper was asked to look after.
-type tended struct {
+// keeper remembers the runs that the keeper was asked to look after.
+type keeper struct {
 	mu   sync.Mutex
 	runs []string
 	err  error
 }
 
-func (k *tended) CheckLease(_ context.Context, head boathook.RunHead, _ store.Due) error {
+func (k *keeper) CheckLease(_ context.Context, head boathook.RunHead, _ store.Due) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.runs = append(k.runs, head.ID)
@@ -79,7 +79,7 @@ func (s *sent) Send(_ context.Context, messages ...queue.Message) error {
 type place struct {
 	*sweep.Sweeper
 	store  *storemem.Store
-	keeper *tended
+	keeper *keeper
 	sent   *sent
 	closed *closed
 	now    time.Time
@@ -87,7 +87,7 @@ type place struct {
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	p := &place{keeper: &tended{}, sent: &sent{}, closed: &closed{}, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
+	p := &place{keeper: &keeper{}, sent: &sent{}, closed: &closed{}, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return p.now }
 	p.store = storemem.New(storemem.Config{Retention: 30 * 24 * time.Hour, Now: now})
 	p.Sweeper = &sweep.Sweeper{
@@ -106,7 +106,7 @@ func (p *place) retrying(t *testing.T, at time.Time) boathook.DeliveryID {
 		EventType: boathook.EventRunSucceeded, Body: boathook.NewBody([]byte(`{"a":1}`)), Status: boathook.DeliveryRetrying, Attempts: 1, NextAttemptAt: at,
 	}
 	must(t, p.store.RecordAttempt(t.Context(), d, boathook.Attempt{Number: 1, SentAt: p.now, Error: "answered 500"}))
-	must(t, p.store.PutDue(t.Context(), waiting(t, queue.Delivery{Delivery: d, Attempt: 2, Series: 1}, at)))
+	must(t, p.store.PutDue(t.Context(), waiting(t, queue.Delivery{Delivery: d, Attempt: 2, First: 1}, at)))
 	return d.ID
 }
 
@@ -145,7 +145,7 @@ func TestADueRetryIsSentWithItsBodyAndItsRowDeleted(t *testing.T) {
 		t.Fatalf("sent %+v", p.sent.deliveries)
 	}
 	got := p.sent.deliveries[0]
-	if got.ID != due || got.Attempt != 2 || got.Series != 1 || got.Body.String() != `{"a":1}` || got.WebhookID != "out_a" || got.EventType != boathook.EventRunSucceeded {
+	if got.ID != due || got.Attempt != 2 || got.First != 1 || got.Body.String() != `{"a":1}` || got.WebhookID != "out_a" || got.EventType != boathook.EventRunSucceeded {
 		t.Errorf("sent %+v", got)
 	}
 	if n := p.rows(t); n != 1 {
@@ -261,7 +261,7 @@ func TestADueRunIsTended(t *testing.T) {
 	must(t, p.Sweep(t.Context()))
 	slices.Sort(p.keeper.runs)
 	if !slices.Equal(p.keeper.runs, want) {
-		t.Errorf("tended %v", p.keeper.runs)
+		t.Errorf("looked after %v", p.keeper.runs)
 	}
 }
 
@@ -271,7 +271,7 @@ func TestARowWithoutARecordWaitsForItAndIsDroppedInTheEnd(t *testing.T) {
 	p := newPlace(t)
 	e := boathook.Event{ID: "evt_a", Time: p.now}
 	d := boathook.Delivery{ID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "out_a"}
-	must(t, p.store.PutDue(t.Context(), waiting(t, queue.Delivery{Delivery: d, Attempt: 2, Series: 1}, p.now)))
+	must(t, p.store.PutDue(t.Context(), waiting(t, queue.Delivery{Delivery: d, Attempt: 2, First: 1}, p.now)))
 	must(t, p.store.PutDue(t.Context(), store.DueRunRow("run_a", p.now)))
 
 	must(t, p.Sweep(t.Context()))

@@ -183,8 +183,8 @@ func (p *program) deployment(script string) (path, trigger string) {
 	return path, trigger
 }
 
-// settled awaits that a webhook's first delivery is settled, and gives it.
-func (p *program) settled(webhook string) map[string]any {
+// finished awaits that a webhook's first delivery is over, and gives it.
+func (p *program) finished(webhook string) map[string]any {
 	p.t.Helper()
 	for ctx := patience(p.t); ctx.Err() == nil; {
 		list := p.call("GET", webhook+"/deliveries", "", 200)["data"].([]any)
@@ -442,7 +442,7 @@ func TestTheDocumentsReceivers(t *testing.T) {
 					`{"name":%q,"url":"http://%s/","events":["run.succeeded"],"environment":"production","retry":{"schedule_seconds":[]},"signing_secret":%q}`,
 					name, address, webhook.secret), 201)["id"].(string)
 				p.call("POST", trigger, `{"n":12345678901234567890,"text":"é <&>"}`, 202)
-				delivery := p.settled(path + "/outgoing-webhooks/" + out)
+				delivery := p.finished(path + "/outgoing-webhooks/" + out)
 				attempt := delivery["attempts"].([]any)[0].(map[string]any)
 				if attempt["response_status"] != webhook.want {
 					t.Errorf("%s the receiver answered %v, want %v", name, attempt, webhook.want)

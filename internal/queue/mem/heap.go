@@ -19,24 +19,24 @@ func (h *hiddenHeap) Push(x any) {
 
 func (h *hiddenHeap) Pop() any { return pop((*[]*message)(h)) }
 
-// turnHeap holds tenants, the one with the oldest ready message on top.
-type turnHeap []*tenant
+// tenantHeap holds tenants, the one with the oldest ready message on top.
+type tenantHeap []*tenant
 
-func (h turnHeap) Len() int           { return len(h) }
-func (h turnHeap) Less(i, j int) bool { return h[i].oldest().order < h[j].oldest().order }
+func (h tenantHeap) Len() int           { return len(h) }
+func (h tenantHeap) Less(i, j int) bool { return h[i].oldest().order < h[j].oldest().order }
 
-func (h turnHeap) Swap(i, j int) {
+func (h tenantHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j
 }
 
-func (h *turnHeap) Push(x any) {
+func (h *tenantHeap) Push(x any) {
 	t := x.(*tenant)
 	t.index = len(*h)
 	*h = append(*h, t)
 }
 
-func (h *turnHeap) Pop() any { return pop((*[]*tenant)(h)) }
+func (h *tenantHeap) Pop() any { return pop((*[]*tenant)(h)) }
 
 // pop takes the last element, and lets go of it.
 func pop[T any](s *[]*T) *T {

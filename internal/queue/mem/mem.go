@@ -75,7 +75,7 @@ type Queue struct {
 	changed   chan struct{} // closed when a waiting Receive should look again; nil until one waits
 	hidden    hiddenHeap
 	tenants   map[string]*tenant // those with any message
-	turns     turnHeap           // those with a ready message that may be received
+	waiting   tenantHeap         // those with a ready message that may be received
 	byReceipt map[string]*message
 	inFlight  int
 	ready     int
@@ -122,7 +122,7 @@ type tenant struct {
 	messages int       // all of them in this queue
 	inFlight int       // of these
 	ready    list.List // of *message, oldest first
-	index    int       // its place among the turns; -1 while it is not there
+	index    int       // its place among those that wait; -1 while it is not there
 }
 
 func (t *tenant) oldest() *message { return t.ready.Front().Value.(*message) }
@@ -232,7 +232,7 @@ func (q *Queue) Stats() Stats {
 // take puts up to limit ready messages in flight.
 func (q *Queue) take(limit int, now time.Time) []queue.Received {
 	var received []queue.Received
-	for len(q.turns) > 0 && q.inFlight < maxInFlight && len(received) < limit {
+	for len(q.waiting) > 0 && q.inFlight < maxInFlight && len(received) < limit {
 		m := q.pick()
 		m.tenant.inFlight++
 		q.inFlight++
@@ -254,17 +254,17 @@ func (q *Queue) take(limit int, now time.Time) []queue.Received {
 // each, so it sets few aside.
 func (q *Queue) pick() *message {
 	var noisy []*tenant
-	for len(q.turns) > 0 && q.noisy(q.turns[0]) {
-		noisy = append(noisy, heap.Pop(&q.turns).(*tenant))
+	for len(q.waiting) > 0 && q.noisy(q.waiting[0]) {
+		noisy = append(noisy, heap.Pop(&q.waiting).(*tenant))
 	}
 	var first *tenant
-	if len(q.turns) > 0 {
-		first = q.turns[0]
+	if len(q.waiting) > 0 {
+		first = q.waiting[0]
 	} else {
 		first = noisy[0]
 	}
 	for _, t := range noisy {
-		heap.Push(&q.turns, t)
+		heap.Push(&q.waiting, t)
 	}
 	return first.oldest()
 }
@@ -335,16 +335,16 @@ func (q *Queue) show(m *message) {
 	q.wake()
 }
 
-// line brings a tenant to its place among the turns, or takes it away from there.
+// line brings a tenant to its place among those that wait, or takes it away from there.
 func (q *Queue) line(t *tenant) {
 	in := t.ready.Len() > 0 && (q.groupLimit == 0 || t.inFlight < q.groupLimit)
 	switch {
 	case in && t.index < 0:
-		heap.Push(&q.turns, t)
+		heap.Push(&q.waiting, t)
 	case in:
-		heap.Fix(&q.turns, t.index)
+		heap.Fix(&q.waiting, t.index)
 	case t.index >= 0:
-		heap.Remove(&q.turns, t.index)
+		heap.Remove(&q.waiting, t.index)
 		t.index = -1
 	}
 }

@@ -49,7 +49,7 @@ func (q *Queue) release(now time.Time) (messages []*message) {
 	defer q.mu.Unlock()
 	q.surface(now)
 	for q.ready > 0 {
-		m := q.turns[0].oldest()
+		m := q.waiting[0].oldest()
 		q.unready(m)
 		q.leave(m)
 		messages = append(messages, m)

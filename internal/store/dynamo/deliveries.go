@@ -90,7 +90,7 @@ const deliveryColumns = "pk, sk, x, so, w, i, t, e, s, n, u, er, l"
 // lives reports whether a delivery's record lives long enough for an attempt at a
 // time, whatever became of it so far: it was written after its event happened.
 func (s *Store) lives(id boathook.DeliveryID, next time.Time) bool {
-	return next.Add(store.UnsettledLife).Before(id.Time().Add(s.config.Retention))
+	return next.Add(store.UnfinishedLife).Before(id.Time().Add(s.config.Retention))
 }
 
 // deliveryExpiry is when the record of a delivery expires that is written now, and
@@ -140,7 +140,7 @@ func (s *Store) updateDelivery(ctx context.Context, d boathook.Delivery, next ti
 // expire before an attempt at a time.
 func (s *Store) keepBody(ctx context.Context, d boathook.Delivery, record item, next time.Time) error {
 	it, err := decode[deliveryItem](record)
-	if err != nil || it.Parts == 0 || next.Add(store.UnsettledLife).Unix() < it.BodyExpires {
+	if err != nil || it.Parts == 0 || next.Add(store.UnfinishedLife).Unix() < it.BodyExpires {
 		return err
 	}
 	if _, err := s.split(ctx, it.key, compress.Pack(d.Body), maxInlineBody, it.Expires); err != nil {

@@ -25,11 +25,11 @@ type delivery struct {
 	expires  time.Time
 }
 
-// settle brings a delivery to a state, and gives it the time that its next attempt
+// move brings a delivery to a state, and gives it the time that its next attempt
 // needs.
-func (s *Store) settle(d *delivery, status boathook.DeliveryStatus, next time.Time) {
+func (s *Store) move(d *delivery, status boathook.DeliveryStatus, next time.Time) {
 	d.Status, d.NextAttemptAt = status, stored(next)
-	if d.expires.Before(next.Add(store.UnsettledLife)) {
+	if d.expires.Before(next.Add(store.UnfinishedLife)) {
 		d.expires = next.Add(s.config.Retention)
 	}
 }
@@ -72,7 +72,7 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 	if !exists || a.Number > rec.Attempts {
 		rec.Attempts, rec.Reason, rec.Resend, rec.Last = d.Attempts, "", d.Resend, a.Summary()
 		rec.Last.SentAt = stored(rec.Last.SentAt)
-		s.settle(rec, d.Status, d.NextAttemptAt)
+		s.move(rec, d.Status, d.NextAttemptAt)
 	}
 	rec.attempts = slices.Insert(rec.attempts, i, cloneAttempt(a))
 	return nil
@@ -113,7 +113,7 @@ func (s *Store) PostponeDelivery(_ context.Context, d boathook.Delivery, at time
 		status, rec.Reason = boathook.DeliveryRetrying, ""
 		rec.Resend = cmp.Or(d.Resend, rec.Resend)
 	}
-	s.settle(rec, status, at)
+	s.move(rec, status, at)
 	if status == boathook.DeliverySucceeded {
 		rec.NextAttemptAt = time.Time{}
 	}
@@ -127,7 +127,7 @@ func (s *Store) ReopenDelivery(_ context.Context, d boathook.Delivery, at time.T
 	if exists && (d.Status == boathook.DeliveryFailed || d.Status == boathook.DeliveryRetrying) &&
 		rec.Status == d.Status && rec.Attempts == d.Attempts && rec.NextAttemptAt.Equal(stored(d.NextAttemptAt)) {
 		rec.Resend = rec.Attempts + 1
-		s.settle(rec, boathook.DeliveryRetrying, at)
+		s.move(rec, boathook.DeliveryRetrying, at)
 	}
 	return nil
 }

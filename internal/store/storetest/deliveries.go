@@ -264,7 +264,7 @@ func (s *suite) testCancelDelivery(t *testing.T) {
 			s.wantDelivery(t, s.after(d, 1, boathook.DeliveryCanceled), s.newAttempt(1, http.StatusServiceUnavailable))
 		}
 	})
-	t.Run("one that is settled is left alone", func(t *testing.T) {
+	t.Run("one that is over is left alone", func(t *testing.T) {
 		for status, response := range map[boathook.DeliveryStatus]int{
 			boathook.DeliverySucceeded: http.StatusOK,
 			boathook.DeliveryFailed:    http.StatusServiceUnavailable,
@@ -406,7 +406,7 @@ func (s *suite) testReopenDelivery(t *testing.T) {
 		must(t, s.ReopenDelivery(t.Context(), d, at))
 		wantSame(t, "delivery", s.delivery(t, d), d)
 		// Its resend is on its way, and may have been canceled once more: nobody
-		// would settle it then.
+		// would end it then.
 		must(t, s.CancelDelivery(t.Context(), newDelivery()))
 		canceled := s.record(t, newDelivery(), 1, boathook.DeliveryRetrying)
 		must(t, s.CancelDelivery(t.Context(), canceled))
@@ -479,7 +479,7 @@ func (s *suite) testPostponeDelivery(t *testing.T) {
 			}
 			s.record(t, d, 2, boathook.DeliveryFailed)
 			if got := s.delivery(t, d); got.Resend != 0 {
-				t.Errorf("after an attempt of the series before, the resend is %d", got.Resend)
+				t.Errorf("after an attempt from before it, the resend is %d", got.Resend)
 			}
 		}
 	})

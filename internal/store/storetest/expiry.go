@@ -198,9 +198,9 @@ func (s *suite) testExpiry(t *testing.T) {
 	})
 }
 
-// testUnsettled has deliveries whose next attempt is far away, and the health of a
+// testUnfinished has deliveries whose next attempt is far away, and the health of a
 // webhook, be there when the retention of their first writes is over.
-func (s *suite) testUnsettled(t *testing.T) {
+func (s *suite) testUnfinished(t *testing.T) {
 	webhookID := boathook.NewID(boathook.OutgoingID)
 	small, large := s.newDelivery(webhookID, s.clock.Now()), s.newDelivery(webhookID, s.clock.Now().Add(time.Millisecond))
 	large.Body = boathook.NewBody(printable(512 << 10))

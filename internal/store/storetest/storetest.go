@@ -77,7 +77,7 @@ func Run(t *testing.T, open Open) {
 		{"backlogs", (*suite).testBacklogs},
 		{"connections", (*suite).testConnections},
 		{"expiry", (*suite).testExpiry},
-		{"what outlives the retention", (*suite).testUnsettled},
+		{"what outlives the retention", (*suite).testUnfinished},
 	} {
 		t.Run(part.what, func(t *testing.T) { part.test(newSuite(t, open), t) })
 	}

@@ -23,7 +23,7 @@ import (
 // type names.
 func (s *stack) publish(source, file string, deliveries float64) (data string) {
 	s.t.Helper()
-	text, err := os.ReadFile("../catalogue/examples/" + file + ".json")
+	text, err := os.ReadFile("../../catalogue/examples/" + file + ".json")
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	}{
 		{Bug{Name: "a message is acknowledged before it is handled", EarlyAck: true}, ruleRun, false},
 		{Bug{Name: "a publish that fails is taken for done", Deliveries: heedless}, ruleDelivery, false},
-		{Bug{Name: "a retry that can't be queued is taken for queued", Retries: heedless}, ruleSettled, false},
+		{Bug{Name: "a retry that can't be queued is taken for queued", Retries: heedless}, ruleOver, false},
 		{Bug{Name: "every claim succeeds", Store: func(s store.Store) store.Store { return generous{s} }}, ruleOnce, false},
 		{Bug{Name: "recover skips a page", Store: func(s store.Store) store.Store { return skipping{s} }}, rulePromise, false},
 		{Bug{Name: "sweep misses the last row of a page", Store: func(s store.Store) store.Store { return shortsighted{s} }}, ruleRest, false},
@@ -41,10 +41,10 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{Bug{Name: "a scheduled item is deleted before its run is published", Keeper: deletesFirst}, rulePublished, false},
 		{Bug{Name: "a body is rendered anew for a retry", Store: func(s store.Store) store.Store { return rendering{s} }}, ruleSameBody, false},
 		{Bug{Name: "a webhook is remembered for an hour", Store: func(s store.Store) store.Store { return &forgetless{Store: s} }}, ruleEnabled, false},
-		{Bug{Name: "a row is dropped after its retry was sent in part", Retries: halfHearted}, ruleSettled, false},
+		{Bug{Name: "a row is dropped after its retry was sent in part", Retries: halfHearted}, ruleOver, false},
 		{Bug{Name: "recover misses what was canceled", Store: func(s store.Store) store.Store { return choosy{s} }}, rulePromise, false},
 		{Bug{Name: "two failures are enough to disable", Store: func(s store.Store) store.Store { return hasty{s} }}, ruleDisabled, true},
-		{Bug{Name: "a record is kept for the retention from its first attempt on", Store: func(s store.Store) store.Store { return forgetful{s} }}, ruleSettled, true},
+		{Bug{Name: "a record is kept for the retention from its first attempt on", Store: func(s store.Store) store.Store { return forgetful{s} }}, ruleOver, true},
 		{Bug{Name: "a provider's id is not read", Intake: unnamed}, ruleSameKey, false},
 		{Bug{Name: "signatures are not checked", Intake: trusting}, ruleProven, false},
 		{Bug{Name: "the limits of agents are not looked at", Store: func(s store.Store) store.Store { return unlimited{s} }}, ruleInFlight, false},
@@ -267,16 +267,16 @@ func (s shortsighted) Due(ctx context.Context, shard int, after store.Due, until
 	return rows[:max(0, len(rows)-1)], err
 }
 
-// wrongOrder is a keeper that settles runs in an order of its own.
+// wrongOrder is a keeper that ends runs in an order of its own.
 type wrongOrder struct {
 	Keeper
 	store   store.Store
 	publish *delivery.Publisher
-	settle  func(k wrongOrder, ctx context.Context, r boathook.Run, due store.Due) error
+	finish  func(k wrongOrder, ctx context.Context, r boathook.Run, due store.Due) error
 }
 
 func (k wrongOrder) Finish(ctx context.Context, r boathook.Run, due store.Due) error {
-	return k.settle(k, ctx, r, due)
+	return k.finish(k, ctx, r, due)
 }
 
 func marksFirst(k Keeper, s store.Store, p *delivery.Publisher) Keeper {

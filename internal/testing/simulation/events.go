@@ -150,7 +150,7 @@ func (p *publishing) accepted(w *world) bool {
 
 // What must hold of published events once the world is at rest.
 const (
-	rulePublication = "an accepted event has a settled delivery for each webhook, or a dead message"
+	rulePublication = "an accepted event has a finished delivery for each webhook, or a dead message"
 	ruleContent     = "a raw body holds what was published"
 )
 

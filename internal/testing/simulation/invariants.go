@@ -17,8 +17,8 @@ const (
 	ruleRest      = "the world comes to rest"
 	ruleRun       = "an accepted trigger has a run that is over, or a dead message"
 	rulePublished = "a run that is over is published"
-	ruleDelivery  = "a run's end has a settled delivery for each webhook, or a dead message"
-	ruleSettled   = "a delivery is settled, or has a dead message"
+	ruleDelivery  = "a run's end has a finished delivery for each webhook, or a dead message"
+	ruleOver      = "a delivery is over, or has a dead message"
 	ruleReceived  = "a delivery that succeeded was received"
 	ruleSchedule  = "a delivery fails after its whole schedule, or with its webhook"
 	ruleCanceled  = "a delivery is canceled because its webhook is disabled or deleted"
@@ -180,7 +180,7 @@ func (c checker) delivery(id boathook.DeliveryID) {
 		return
 	}
 	if err != nil {
-		c.violated(ruleSettled, id.String(), "%s", err)
+		c.violated(ruleOver, id.String(), "%s", err)
 		return
 	}
 	requests := c.requests[id]
@@ -209,7 +209,7 @@ func (c checker) delivery(id boathook.DeliveryID) {
 			c.violated(ruleCanceled, id.String(), "for the reason %q", d.Reason)
 		}
 	default:
-		c.violated(ruleSettled, id.String(), "it is %s, the next attempt at %s", d.Status, d.NextAttemptAt)
+		c.violated(ruleOver, id.String(), "it is %s, the next attempt at %s", d.Status, d.NextAttemptAt)
 	}
 }
 

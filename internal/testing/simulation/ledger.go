@@ -225,7 +225,7 @@ func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body 
 func (l *ledger) early(job queue.Delivery, earlier []request) {
 	before := slices.IndexFunc(earlier, func(r request) bool { return r.attempt == job.Attempt-1 })
 	schedule, wait := l.last(job.WebhookID).Retry, job.Attempt-2
-	if job.Series > 1 || !job.Since.IsZero() || before < 0 || wait >= len(schedule) ||
+	if job.First > 1 || !job.Since.IsZero() || before < 0 || wait >= len(schedule) ||
 		slices.ContainsFunc(earlier, func(r request) bool { return r.waited || r.attempt == job.Attempt }) {
 		return
 	}

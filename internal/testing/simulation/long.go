@@ -18,11 +18,11 @@ var longSchedules = [][]time.Duration{
 	slices.Repeat([]time.Duration{24 * time.Hour}, 20),
 }
 
-// settleDaily waits until nothing is left to do in a long world, while an operator
+// restDaily waits until nothing is left to do in a long world, while an operator
 // redrives what is dead each day: dead messages are not kept for longer than records.
-func (w *world) settleDaily() {
+func (w *world) restDaily() {
 	for range patience / (24 * time.Hour) {
-		w.settleFor(24 * time.Hour)
+		w.restFor(24 * time.Hour)
 		if w.redrive() == 0 && w.atRest() {
 			return
 		}
@@ -84,7 +84,7 @@ func (l *ledger) disabled(id, reason string) {
 }
 
 // record is a delivery with its attempts, as it is or, once it has expired, as it was
-// written last. Only one that is settled may expire, and not before the retention.
+// written last. Only one that is over may expire, and not before the retention.
 func (c checker) record(id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error) {
 	d, attempts, err := c.store.Attempts(c.ctx, workspaceID, id)
 	known, written := c.records[id]

@@ -66,13 +66,13 @@ func Run(t *testing.T, seed uint64, bug Bug) (result Result) {
 		w.live(t)
 		w.setCalm()
 		if w.plan.long {
-			w.settleDaily()
+			w.restDaily()
 			w.check(true)
 		} else {
-			w.settleFor(patience)
+			w.restFor(patience)
 			w.check(false)
 			if w.redrive() > 0 {
-				w.settleFor(patience)
+				w.restFor(patience)
 				w.check(true)
 			}
 		}
@@ -309,8 +309,8 @@ func (w *world) setCalm() {
 	}
 }
 
-// settleFor waits until nothing is left to do, or for so long.
-func (w *world) settleFor(most time.Duration) {
+// restFor waits until nothing is left to do, or for so long.
+func (w *world) restFor(most time.Duration) {
 	for limit := time.Now().Add(most); time.Now().Before(limit); time.Sleep(10 * time.Minute) {
 		if w.atRest() {
 			return

@@ -163,7 +163,7 @@ class Triggers(unittest.TestCase):
         gate.open()
         for run in agent.runs():
             agent.finished(run["id"])
-        # A place is free when its run is settled.
+        # A place is free when its run is over.
         eventually(lambda: agent.post(body, {"X-Signature": sign(agent.secret, body)})[0] == 202, "a place comes free")
 
     def test_a_rate(self):

@@ -101,7 +101,7 @@ class WebSocket:
         self.socket.close()
         return struct.unpack(">H", data[:2])[0]
 
-    def settle(self):
+    def come_to_rest(self):
         """Returns when what was sent before has had its effect, and nothing else came."""
         self.send({"type": "ping"})
         answer = self.receive()
@@ -115,7 +115,7 @@ CHANNEL = f"workspace:{WORKSPACE}"
 def watch(token=None):
     ws = WebSocket(token or ws_token())
     ws.send({"type": "subscribe", "channel": CHANNEL})
-    ws.settle()
+    ws.come_to_rest()
     return ws
 
 
@@ -242,7 +242,7 @@ class Access(unittest.TestCase):
         ws = WebSocket()
         ws.send({"type": "auth", "token": ws_token()})
         ws.send({"type": "subscribe", "channel": CHANNEL})
-        ws.settle()
+        ws.come_to_rest()
         agent.trigger()
         agent.seen(ws, "last")
 
@@ -252,28 +252,28 @@ class Access(unittest.TestCase):
         stranger.send({"type": "subscribe", "channel": CHANNEL})
         self.assertEqual(stranger.receive(), {"type": "error", "channel": CHANNEL, "payload": {"error": "access denied", "message": "access denied"}})
         stranger.send({"type": "subscribe", "channel": f"workspace:{other['id']}"})
-        stranger.settle()
+        stranger.come_to_rest()
         agent = Agent("private", "cat >/dev/null; echo last")
         ws = watch()
         agent.trigger()
         agent.seen(ws, "last")
-        stranger.settle()
+        stranger.come_to_rest()
 
     def test_who_has_unsubscribed_sees_nothing(self):
         silent, ws = watch(), watch()
         silent.send({"type": "unsubscribe", "channel": CHANNEL})
-        silent.settle()
+        silent.come_to_rest()
         agent = Agent("unsubscribed", "cat >/dev/null; echo last")
         agent.trigger()
         agent.seen(ws, "last")
-        silent.settle()
+        silent.come_to_rest()
 
     def test_who_has_not_subscribed_sees_nothing(self):
         silent, ws = WebSocket(ws_token()), watch()
         agent = Agent("unseen", "cat >/dev/null; echo last")
         agent.trigger()
         agent.seen(ws, "last")
-        silent.settle()
+        silent.come_to_rest()
 
     def test_without_a_good_token_nothing_opens(self):
         good = ws_token()
@@ -292,7 +292,7 @@ class Access(unittest.TestCase):
 
     def test_before_authentication(self):
         ws = WebSocket()
-        ws.settle()
+        ws.come_to_rest()
         ws.send({"type": "subscribe", "channel": CHANNEL})
         self.assertEqual(ws.receive(), {"type": "error", "channel": CHANNEL, "payload": {"error": "not authenticated", "message": "not authenticated"}})
         ws.send("garbage")
@@ -312,7 +312,7 @@ class Access(unittest.TestCase):
             self.assertEqual(ws.receive()["type"], "error", message[:80])
         ws.send_frame(2, b"\x00\xff\xfe")
         self.assertEqual(ws.receive()["type"], "error")
-        ws.settle()
+        ws.come_to_rest()
 
     def test_a_frame_that_is_too_large_ends_the_connection(self):
         ws = watch()
