@@ -55,7 +55,7 @@ func TestTheStack(t *testing.T) {
 		Template: template, Binaries: binaries, Emulators: emulators, Haste: haste,
 		Parameters: map[string]string{
 			"AllowedEgress": "127.0.0.0/8", "AllowHttp": "true", "LogLevel": "info",
-			"AllowedFunctionArns": reportARN, "AllowedRuntimeArns": reviewerARN,
+			"AllowedFunctionArns": reportARN, "AllowedRuntimeArns": reviewerARN, "AllowedQueueArns": ordersARN + "," + eventsARN,
 		},
 		Outside: outside,
 	}}
@@ -83,6 +83,7 @@ func TestTheStack(t *testing.T) {
 		"while runs don't start, triggers don't wait for them":                     backlog,
 		"a rate limit is kept":                                                     limited,
 		"an event that is published again under its id is delivered once":          published,
+		"webhooks send to the queues that the stack allows, and to no others":      toQueues,
 		"a health that has expired begins anew":                                    expired,
 		"a key that two requests pin at once stands for one run":                   pinned,
 		"an agent's place is free when its runner is lost":                         lostAgent,
