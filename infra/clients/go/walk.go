@@ -50,7 +50,7 @@ func walk(ctx context.Context, url, token, receiver string) error {
 		return fmt.Errorf("a version: %w %s", err, version.Body)
 	}
 	outgoing, err := client.CreateOutgoingWithResponse(ctx, deployment, api.CreateOutgoingJSONRequestBody{
-		Name: "told", Url: receiver + "/hook", Events: []api.Event{"run.succeeded"}, Environment: "production",
+		Name: "told", Url: new(receiver + "/hook"), Events: []api.Event{"run.succeeded"}, Environment: "production",
 	})
 	if err != nil || outgoing.JSON201 == nil || outgoing.JSON201.SigningSecret == nil {
 		return fmt.Errorf("an outgoing webhook: %w %s", err, outgoing.Body)
