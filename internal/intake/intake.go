@@ -328,23 +328,11 @@ func (in *Intake) urlsOf(r request) (urls []string) {
 // beside one where it is signed: the key is not, and so can't tell a repeated
 // request from one that was captured.
 func (in *Intake) start(r request, view store.TriggerView, reading preset.Reading) (result, error) {
-	webhook, existing, input := view.Webhook, view.Run, reading.Input
+	webhook, input := view.Webhook, reading.Input
 	live, isLive := view.Live[webhook.Environment]
-	byDelivery := reading.Key != "" && (reading.KeySigned || r.key == "")
-	id := r.run(webhook.ID)
-	switch {
-	case byDelivery:
-		id, existing = boathook.DeriveID(boathook.RunID, webhook.ID, "delivery", reading.Key), nil
-	case id == "":
-		id = boathook.NewID(boathook.RunID)
-	}
-	if !isLive && byDelivery {
-		// Nothing can be started, but the delivery may have been before.
-		again, err := in.Store.LookUpTrigger(r.Context(), webhook.SourceID, webhook.ID, id)
-		if err != nil {
-			return result{}, fmt.Errorf("look up run: %w", err)
-		}
-		existing = again.Run
+	id, existing, byDelivery, err := in.identify(r, view, reading)
+	if err != nil {
+		return result{}, err
 	}
 	if !isLive && existing == nil {
 		return result{}, boathook.NoRunningVersion(webhook.Environment)
@@ -363,11 +351,8 @@ func (in *Intake) start(r request, view store.TriggerView, reading preset.Readin
 		return result{outcome: boathook.RequestAccepted, run: started, answer: reading.Accepted}, err
 	}
 	started, err := in.startOnce(r.Context(), pending, existing, wait, byDelivery)
-	if byDelivery && isLive && preset.RerunsFailed(*webhook) {
-		for repeat := 1; err == nil && repeated(started, pending) && failed(started) && repeat <= maxReruns; repeat++ {
-			pending.ID, pending.RetryOf = boathook.DeriveID(boathook.RunID, webhook.ID, "delivery", reading.Key, strconv.Itoa(repeat)), started.ID
-			started, err = in.startOnce(r.Context(), pending, nil, wait, true)
-		}
+	if err == nil && byDelivery && isLive && preset.RerunsFailed(*webhook) {
+		started, err = in.rerun(r.Context(), pending, reading.Key, started, wait)
 	}
 	if err != nil {
 		return result{}, err
@@ -379,9 +364,50 @@ func (in *Intake) start(r request, view store.TriggerView, reading preset.Readin
 	return result{outcome: outcome, run: started, answer: reading.Accepted}, nil
 }
 
+// identify gives the id of the run that a trigger stands for, and that run where it is
+// known to exist. byDelivery: the id follows from the sender's own id of the delivery.
+func (in *Intake) identify(r request, view store.TriggerView, reading preset.Reading) (id string, existing *boathook.RunHead, byDelivery bool, err error) {
+	webhook := view.Webhook
+	if reading.Key == "" || r.key != "" && !reading.KeySigned {
+		if id = r.run(webhook.ID); id == "" {
+			id = boathook.NewID(boathook.RunID)
+		}
+		return id, view.Run, false, nil
+	}
+	id = runOfDelivery(webhook.ID, reading.Key)
+	if _, isLive := view.Live[webhook.Environment]; isLive {
+		return id, nil, true, nil
+	}
+	// No run can be started, but the same delivery may have started one before.
+	again, err := in.Store.LookUpTrigger(r.Context(), webhook.SourceID, webhook.ID, id)
+	if err != nil {
+		return "", nil, true, fmt.Errorf("look up run: %w", err)
+	}
+	return id, again.Run, true, nil
+}
+
+// runOfDelivery is the id of the run that a sender's delivery starts; repeat tells
+// those apart that it starts when it comes again.
+func runOfDelivery(webhookID, delivery string, repeat ...string) string {
+	return boathook.DeriveID(boathook.RunID, append([]string{webhookID, "delivery", delivery}, repeat...)...)
+}
+
 // maxReruns is how often one delivery starts another run. Each repeat looks at all
 // before.
 const maxReruns = 50
+
+// rerun starts a run in place of the one that a delivery has started before, if that
+// one failed. Otherwise it gives that one.
+func (in *Intake) rerun(ctx context.Context, pending boathook.Run, delivery string, started run.Started, wait run.Wait) (run.Started, error) {
+	for repeat := 1; repeated(started, pending) && failed(started) && repeat <= maxReruns; repeat++ {
+		pending.ID, pending.RetryOf = runOfDelivery(pending.WebhookID, delivery, strconv.Itoa(repeat)), started.ID
+		var err error
+		if started, err = in.startOnce(ctx, pending, nil, wait, true); err != nil {
+			return started, err
+		}
+	}
+	return started, nil
+}
 
 // repeated reports whether a run is not the one that was to start, but one that was
 // there.

@@ -30,7 +30,8 @@ var fields = []field{
 	{"topic_arn", func(v boathook.Verification) string { return v.TopicARN }, "the topic whose messages are taken"},
 }
 
-// checkSettings holds the fields beside the preset to what it takes.
+// checkSettings holds the fields beside the preset to what it takes. It is one list of
+// refusals: the first that applies is told.
 func (p *Sender) checkSettings() error {
 	for _, f := range fields {
 		name, value := "verification."+f.name, f.value(p.settings)

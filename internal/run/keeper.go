@@ -28,9 +28,9 @@ type Publisher interface {
 	Publish(ctx context.Context, e boathook.Event) error
 }
 
-// Keeper brings runs to their end. Each claimed run has a scheduled check, written
-// before the claim and deleted when its event is published, so that none is
-// forgotten whatever crashes.
+// Keeper brings runs to their end. Each claimed run has a scheduled check. It is
+// written before the claim, and deleted when the run's event is published. So no run
+// is forgotten, whatever crashes.
 type Keeper struct {
 	Store   KeepStore
 	Publish Publisher
@@ -39,16 +39,17 @@ type Keeper struct {
 	Metrics *metrics.Counters // may be nil
 }
 
-// Grace is how long after its runner's lease a run is looked after: clocks of
+// Grace is how long after the end of a run's lease the run is checked. The clocks of
 // two machines differ.
 const Grace = 15 * time.Second
 
-// pendingLook is how long until another look at a run that waits for its
-// runner: its message is in the queue, or in the dead-letter queue.
+// pendingLook is how long until a pending run is checked again: its message is in the
+// queue, or in the dead-letter queue.
 const pendingLook = time.Hour
 
-// Finish frees the place of an agent's run that is over, publishes its event,
-// records that, and deletes its scheduled check, in this order. It may be repeated.
+// Finish ends the work on a run that is over. It frees the place of an agent's run,
+// publishes the run's event, records that, and deletes the scheduled check, in this
+// order. It may be repeated.
 func (k *Keeper) Finish(ctx context.Context, r boathook.Run, due store.Due) error {
 	if err := k.release(ctx, r.RunHead); err != nil {
 		return err
@@ -83,41 +84,22 @@ func (k *Keeper) release(ctx context.Context, head boathook.RunHead) error {
 	return k.Store.Release(ctx, head.SourceID, head.ID, time.Time{})
 }
 
-// CheckLease does what a run's state asks for: a run that is over is finished; one
-// whose runner is lost fails, and is finished; the scheduled check of any other moves to
-// when it must be looked at again. due is the row that brought the run up.
+// CheckLease does what a run's state asks for. A run that is over is finished. A run
+// whose runner is lost fails, and is finished. The check of any other run moves to
+// when the run must be checked again. due is the check that has come up.
 func (k *Keeper) CheckLease(ctx context.Context, head boathook.RunHead, due store.Due) error {
-	now := k.Now()
-	switch {
-	case head.Lost(now):
-		lines, err := k.Store.LogLines(ctx, head.ID)
-		if err != nil {
-			return err
-		}
-		finished, err := k.Store.FinishRun(ctx, head.ID, head.Claim, boathook.Outcome{
-			Status: boathook.RunFailed, Error: "runner lost", CompletedAt: now, LogLines: lines,
-		})
+	if head.Lost(k.Now()) {
+		failed, err := k.failLost(ctx, head)
 		if boathook.IsKind(err, boathook.Conflict) {
-			return nil // its runner lives after all, or another look was faster: the row stays for the next
+			return nil // its runner lives after all, or another check was faster: this one stays
 		}
 		if err != nil {
 			return err
 		}
-		k.Metrics.Count(metrics.RunsLost)
-		k.Log.WarnContext(ctx, "runner lost", "run_id", head.ID, "source_id", head.SourceID, "lease_until", head.Claim.LeaseUntil)
-		head = finished
-	case !head.Status.Over():
-		next := now.Add(pendingLook)
-		if head.Status == boathook.RunRunning {
-			next = head.Claim.LeaseUntil.Add(Grace)
-		}
-		if !next.After(due.At) {
-			return nil
-		}
-		if err := k.Store.PutDue(ctx, store.DueRunRow(head.ID, next)); err != nil {
-			return err
-		}
-		return k.Store.DeleteDue(ctx, due)
+		head = failed
+	}
+	if !head.Status.Over() {
+		return k.checkAgain(ctx, head, due)
 	}
 	if head.Published {
 		if err := k.release(ctx, head); err != nil { // it was canceled while pending
@@ -130,4 +112,38 @@ func (k *Keeper) CheckLease(ctx context.Context, head boathook.RunHead, due stor
 		return err
 	}
 	return k.Finish(ctx, run, due)
+}
+
+// failLost fails a run whose runner let its lease run out. Conflict: the lease was
+// renewed, or the run is over.
+func (k *Keeper) failLost(ctx context.Context, head boathook.RunHead) (boathook.RunHead, error) {
+	lines, err := k.Store.LogLines(ctx, head.ID)
+	if err != nil {
+		return head, err
+	}
+	failed, err := k.Store.FinishRun(ctx, head.ID, head.Claim, boathook.Outcome{
+		Status: boathook.RunFailed, Error: "runner lost", CompletedAt: k.Now(), LogLines: lines,
+	})
+	if err != nil {
+		return head, err
+	}
+	k.Metrics.Count(metrics.RunsLost)
+	k.Log.WarnContext(ctx, "runner lost", "run_id", head.ID, "source_id", head.SourceID, "lease_until", head.Claim.LeaseUntil)
+	return failed, nil
+}
+
+// checkAgain moves the check of a run that is not over to when its lease may have run
+// out.
+func (k *Keeper) checkAgain(ctx context.Context, head boathook.RunHead, due store.Due) error {
+	next := k.Now().Add(pendingLook)
+	if head.Status == boathook.RunRunning {
+		next = head.Claim.LeaseUntil.Add(Grace)
+	}
+	if !next.After(due.At) {
+		return nil
+	}
+	if err := k.Store.PutDue(ctx, store.DueRunRow(head.ID, next)); err != nil {
+		return err
+	}
+	return k.Store.DeleteDue(ctx, due)
 }

@@ -22,8 +22,9 @@ const (
 	longestLook = 500 * time.Millisecond // between two looks
 )
 
-// waitForStart looks at the run's head at growing intervals. What fails meanwhile
-// is no reason to refuse a run that is accepted.
+// waitForStart looks at the run's head at growing intervals. A look that fails is
+// no reason to refuse a run that is accepted. It is one loop, since each way out of it
+// depends on who holds the source's mark.
 func (s *Starter) waitForStart(ctx context.Context, head boathook.RunHead, wait Wait) boathook.RunHead {
 	mark, ours := wait.Backlog, false
 	if wait.Most <= 0 || s.Now().Before(mark) {

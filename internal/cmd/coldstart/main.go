@@ -43,6 +43,8 @@ func main() {
 	}
 }
 
+// run builds, measures and prints. It is a list of steps, most of whose branches are
+// what may fail.
 func run(ctx context.Context, file string, starts int) error {
 	template, err := localaws.ReadTemplate(file)
 	if err != nil {

@@ -152,7 +152,8 @@ func newCapacity(indexes map[string][]index) *capacity {
 // units are what a call costs: writes in whole units, reads in halves. Calls
 // that are refused cost nothing, but for a condition that does not hold. Nor do
 // they cost more for a condition, or for what they return. The error is of an
-// action that is not counted yet, such as a transaction.
+// action that is not counted yet, such as a transaction. It is a switch with a case for
+// each action.
 func (c *capacity) units(call localaws.Call) (writes, reads float64, err error) {
 	var in struct {
 		TableName      string

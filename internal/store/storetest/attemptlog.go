@@ -9,6 +9,8 @@ import (
 	"boathook/internal/store"
 )
 
+// testAttemptLog is about the log of a webhook's attempts. Each subtest stands for itself;
+// together they count as one function.
 func (s *suite) testAttemptLog(t *testing.T) {
 	log := func(d boathook.Delivery, skip, limit int) []store.Attempted {
 		t.Helper()

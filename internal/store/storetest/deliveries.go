@@ -494,6 +494,8 @@ func (s *suite) testPostponeDelivery(t *testing.T) {
 	})
 }
 
+// testDeliveries is about the list of a webhook's deliveries. Each subtest stands for itself;
+// together they count as one function.
 func (s *suite) testDeliveries(t *testing.T) {
 	newWebhook := func() boathook.Delivery {
 		return s.newDelivery(boathook.NewID(boathook.OutgoingID), s.clock.Now())

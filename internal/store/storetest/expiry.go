@@ -11,7 +11,8 @@ import (
 )
 
 // testExpiry lets records reach their end. A store may delete them late, and
-// with a resolution of seconds: what counts is that nothing sees them.
+// with a resolution of seconds: what counts is that nothing sees them. Each subtest
+// stands for itself; together they count as one function.
 func (s *suite) testExpiry(t *testing.T) {
 	source := s.newSource(boathook.NewID(boathook.WorkspaceID))
 	token := boathook.Token{

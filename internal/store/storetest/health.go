@@ -8,6 +8,8 @@ import (
 	"boathook/internal/boathook"
 )
 
+// testHealth is about a webhook's health. Each subtest stands for itself;
+// together they count as one function.
 func (s *suite) testHealth(t *testing.T) {
 	id, other := boathook.NewID(boathook.OutgoingID), boathook.NewID(boathook.OutgoingID)
 	at := s.clock.Now().Truncate(time.Hour).Add(10 * time.Minute) // so that no hour ends between two failures

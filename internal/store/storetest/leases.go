@@ -9,6 +9,8 @@ import (
 	"boathook/internal/store"
 )
 
+// testLeases is about leases. Each subtest stands for itself;
+// together they count as one function.
 func (s *suite) testLeases(t *testing.T) {
 	name := boathook.NewID("lease") // of this test alone
 	now := s.clock.Now()

@@ -520,6 +520,8 @@ func (s *suite) runsWhere(q store.RunQuery) list[boathook.Run] {
 	}
 }
 
+// testRuns is about runs of a deployment. Each subtest stands for itself;
+// together they count as one function.
 func (s *suite) testRuns(t *testing.T) {
 	workspaceID, sourceID := boathook.NewID(boathook.WorkspaceID), boathook.NewID(boathook.DeploymentID)
 	one := s.runsWhere(store.RunQuery{WorkspaceID: workspaceID, SourceID: sourceID})
@@ -793,6 +795,8 @@ func (s *suite) testAnyActive(t *testing.T) {
 	}
 }
 
+// testLogs is about logs of runs. Each subtest stands for itself;
+// together they count as one function.
 func (s *suite) testLogs(t *testing.T) {
 	lines := func(first int, texts ...string) (lines []boathook.LogLine) {
 		for i, text := range texts {

@@ -84,7 +84,8 @@ func (d *Cloud) named(name string) (id string, r resource, err error) {
 // attributes are an item's, or a key's, as DynamoDB's protocol writes them.
 type attributes map[string]struct{ S string }
 
-// tableAccesses are what a request to DynamoDB needs.
+// tableAccesses are what a request to DynamoDB needs. The shape of the request decides
+// how its table and its keys are found; the shapes are read here in turn.
 func (d *Cloud) tableAccesses(action string, request []byte) (accesses []Access, err error) {
 	var in struct {
 		TableName, IndexName      string

@@ -173,7 +173,8 @@ func (r *resolver) value(v any) (any, error) {
 	return v, nil
 }
 
-// call is the value of an intrinsic function.
+// call is the value of an intrinsic function. It is a switch with a case for each that
+// the template uses.
 func (r *resolver) call(name string, argument any) (any, error) {
 	list, _ := argument.([]any)
 	switch name {

@@ -64,7 +64,8 @@ func (d *Cloud) WebSocketAPI(id string) *WebSocketAPI {
 	return d.webSockets[fmt.Sprint(ref)]
 }
 
-// webSocketAPIs makes the stack's WebSocket APIs from their resources.
+// webSocketAPIs makes the stack's WebSocket APIs from their resources: a loop for each
+// type, in the order in which they refer to each other.
 func (d *Cloud) webSocketAPIs() error {
 	d.webSockets = make(map[string]*WebSocketAPI)
 	for _, id := range d.resolver.resources("AWS::ApiGatewayV2::Api") {

@@ -169,7 +169,8 @@ func (c checker) forget(r boathook.Run) {
 	}
 }
 
-// delivery checks one that is known.
+// delivery checks a delivery that is known. It is a list of rules, which share what is
+// known of the delivery.
 func (c checker) delivery(id boathook.DeliveryID) {
 	if c.done[id] {
 		return

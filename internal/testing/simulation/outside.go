@@ -43,7 +43,8 @@ type endpoint struct {
 // client is the HTTP client of a deliver process.
 type client struct{ p *process }
 
-// Do makes a request to the endpoint that its host names.
+// Do makes a request to the endpoint that its host names. What becomes of it is drawn
+// in this order, which a seed's replay depends on; so it is one function.
 func (c client) Do(req *http.Request) (*http.Response, error) {
 	ctx, w, p, signed := req.Context(), c.p.world, c.p, time.Now()
 	body, err := io.ReadAll(req.Body)

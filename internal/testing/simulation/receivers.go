@@ -73,7 +73,8 @@ func field(name string) func([]byte) string {
 var common = []string{"Content-Type", "User-Agent", boathook.IdempotencyKey}
 
 // check reports what is wrong with a request of a delivery to a webhook as it was
-// at some time, signed at another: nil, if it is right for one of its secrets.
+// at some time, signed at another: nil, if it is right for one of its secrets. It is the
+// list of what a receiver checks, from the headers to the signature.
 func (rc receiver) check(req *http.Request, body []byte, job queue.Delivery, w *boathook.OutgoingWebhook, secrets []string, signed time.Time) error {
 	own := []string{rc.delivery, rc.event, rc.timestamp, rc.signature}
 	for name, values := range req.Header {
