@@ -61,7 +61,7 @@ func (f Filter) Check() error {
 // Refuse says in words why an input starts no run; empty if it does. names are
 // those of its event, of which the filter may name any; the first is told. What
 // the input holds is not in the words. f must pass [Filter.Check].
-func (f Filter) Refuse(names []string, input []byte) string {
+func (f Filter) Refuse(names []string, input *Document) string {
 	wanted := func(name string) bool { return slices.Contains(f.Events, name) }
 	if len(f.Events) > 0 && !slices.ContainsFunc(names, wanted) {
 		if len(names) == 0 {
@@ -72,7 +72,7 @@ func (f Filter) Refuse(names []string, input []byte) string {
 	if f.Pointer == "" {
 		return ""
 	}
-	got, ok := ValueAt(input, f.Pointer)
+	got, ok := input.ValueAt(f.Pointer)
 	if !ok {
 		return f.Pointer + " is not in the input"
 	}
@@ -82,18 +82,31 @@ func (f Filter) Refuse(names []string, input []byte) string {
 	return ""
 }
 
-// ValueAt is the value at a JSON Pointer (RFC 6901) in a JSON text: a string, a
-// [json.Number] as it is written, a bool, nil, a []any or a map[string]any.
-// False: the text has no such value, or one of the two is malformed.
-func ValueAt(text []byte, pointer string) (value any, ok bool) {
+// Document is a JSON text in which values are looked up. It is decoded once, when the
+// first is asked for. It is for one goroutine.
+type Document struct {
+	Text    []byte
+	decoded bool
+	value   any
+	err     error
+}
+
+// ValueAt is the value at a JSON Pointer (RFC 6901): a string, a [json.Number] as it
+// is written, a bool, nil, a []any or a map[string]any. False: the text has no such
+// value, or one of the two is malformed.
+func (d *Document) ValueAt(pointer string) (value any, ok bool) {
 	tokens, ok := parsePointer(pointer)
 	if !ok {
 		return nil, false
 	}
-	value, err := decodeNumbers(text)
-	if err != nil {
+	if !d.decoded {
+		d.value, d.err = decodeNumbers(d.Text)
+		d.decoded = true
+	}
+	if d.err != nil {
 		return nil, false
 	}
+	value = d.value
 	for _, token := range tokens {
 		switch v := value.(type) {
 		case map[string]any:

@@ -20,17 +20,17 @@ func TestValueAtFollowsJSONPointers(t *testing.T) {
 		`/i\j`: json.Number("5"), `/k"l`: json.Number("6"), "/ ": json.Number("7"), "/m~0n": json.Number("8"),
 		"/big": json.Number("12345678901234567890123"),
 	} {
-		if got, ok := boathook.ValueAt([]byte(document), pointer); !ok || fmt.Sprint(got) != fmt.Sprint(want) {
+		if got, ok := (&boathook.Document{Text: []byte(document)}).ValueAt(pointer); !ok || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: got %v, %v, want %v", pointer, got, ok, want)
 		}
 	}
 	for _, pointer := range []string{"foo", "/none", "/foo/2", "/foo/-", "/foo/-1", "/foo/01", "/foo/0/x", "/~", "/~2", "/m~n", "\xff"} {
-		if got, ok := boathook.ValueAt([]byte(document), pointer); ok {
+		if got, ok := (&boathook.Document{Text: []byte(document)}).ValueAt(pointer); ok {
 			t.Errorf("%q: got %v", pointer, got)
 		}
 	}
 	for _, text := range []string{``, `{`, `{"a":1} 2`} {
-		if got, ok := boathook.ValueAt([]byte(text), "/a"); ok {
+		if got, ok := (&boathook.Document{Text: []byte(text)}).ValueAt("/a"); ok {
 			t.Errorf("in %s: got %v", text, got)
 		}
 	}
@@ -77,11 +77,11 @@ func TestAFilterRefusesInWords(t *testing.T) {
 		if tc.event != "" {
 			names = strings.Split(tc.event, " ")
 		}
-		if got := tc.filter.Refuse(names, []byte(tc.input)); got != tc.want {
+		if got := tc.filter.Refuse(names, &boathook.Document{Text: []byte(tc.input)}); got != tc.want {
 			t.Errorf("%+v of %q %s: %q, want %q", tc.filter, tc.event, tc.input, got, tc.want)
 		}
 	}
-	long := boathook.Filter{Events: []string{"push"}}.Refuse([]string{strings.Repeat("ü", 10_000)}, nil)
+	long := boathook.Filter{Events: []string{"push"}}.Refuse([]string{strings.Repeat("ü", 10_000)}, &boathook.Document{})
 	if len(long) > 300 || !utf8.ValidString(long) {
 		t.Errorf("a long event's name is shown in %d bytes: %s", len(long), long)
 	}
@@ -117,12 +117,23 @@ func FuzzValueAt(f *testing.F) {
 	f.Add([]byte(`{"~":{"/":null}}`), "/~0/~1")
 	f.Add([]byte("\xff"), "/~")
 	f.Fuzz(func(t *testing.T, text []byte, pointer string) {
-		if _, ok := boathook.ValueAt(text, pointer); ok && boathook.CheckJSON(text) != nil && !strings.Contains(boathook.CheckJSON(text).Error(), "deeper") && utf8.Valid(text) {
+		if _, ok := (&boathook.Document{Text: text}).ValueAt(pointer); ok && boathook.CheckJSON(text) != nil && !strings.Contains(boathook.CheckJSON(text).Error(), "deeper") && utf8.Valid(text) {
 			t.Errorf("found %q in what is not JSON: %s", pointer, text)
 		}
 		filter := boathook.Filter{Pointer: pointer, Equals: json.RawMessage(`1`)}
-		if filter.Check() == nil && !utf8.ValidString(filter.Refuse(nil, text)) {
+		if filter.Check() == nil && !utf8.ValidString(filter.Refuse(nil, &boathook.Document{Text: text})) {
 			t.Error("the reason is not text")
 		}
 	})
+}
+
+func TestADocumentIsDecodedOnce(t *testing.T) {
+	d := boathook.Document{Text: []byte(`{"a":1,"b":"two"}`)}
+	if got, ok := d.ValueAt("/a"); !ok || fmt.Sprint(got) != "1" {
+		t.Fatalf("got %v, %v", got, ok)
+	}
+	clear(d.Text) // what is not JSON any more is not looked at
+	if got, ok := d.ValueAt("/b"); !ok || got != "two" {
+		t.Errorf("the second value is %v, %v", got, ok)
+	}
 }

@@ -298,7 +298,7 @@ func (in *Intake) accept(r request, view store.TriggerView) (result, error) {
 		return result{outcome: boathook.RequestAnswered, answer: reading.Handshake}, nil
 	}
 	if !webhook.Filter.IsZero() {
-		if reason := webhook.Filter.Refuse(reading.Names, reading.Input); reason != "" {
+		if reason := webhook.Filter.Refuse(reading.Names, reading.Document); reason != "" {
 			return result{outcome: boathook.RequestIgnored, reason: reason}, nil
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 
-	"boathook/internal/boathook"
 	"boathook/internal/signature"
 )
 
@@ -76,8 +75,8 @@ const (
 func isInteraction(m *message) bool { return m.at("/token") != "" }
 
 func discordPing(m *message) (*Answer, error) {
-	value, _ := boathook.ValueAt(m.input, "/type")
-	_, isEvent := boathook.ValueAt(m.input, "/event")
+	value, _ := m.document(m.input).ValueAt("/type")
+	_, isEvent := m.document(m.input).ValueAt("/event")
 	kind, _ := value.(json.Number)
 	switch {
 	case kind == json.Number(fmt.Sprint(webhookPing)) && !isInteraction(m):

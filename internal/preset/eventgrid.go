@@ -2,8 +2,6 @@ package preset
 
 import (
 	"net/http"
-
-	"boathook/internal/boathook"
 )
 
 // AzureEventGrid is the name of a preset.
@@ -20,7 +18,7 @@ var azureEventGrid = preset{
 	verify:  verifyToken,
 	events:  oneOf(inInput("/0/eventType"), inInput("/0/type"), inInput("/type")),
 	id: func(m *message) string {
-		if _, more := boathook.ValueAt(m.input, "/1"); more {
+		if _, more := m.document(m.input).ValueAt("/1"); more {
 			return "" // of several events
 		}
 		return firstOf(inInput("/0/id"), inInput("/id"))(m)

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"boathook/internal/boathook"
 	"boathook/internal/signature"
 )
 
@@ -31,7 +30,7 @@ func verifyLinear(m *message, body []byte) error {
 	if err != nil {
 		return err
 	}
-	value, _ := boathook.ValueAt(body, "/webhookTimestamp")
+	value, _ := m.document(body).ValueAt("/webhookTimestamp")
 	number, _ := value.(json.Number)
 	millis, err := strconv.ParseUint(number.String(), 10, 63)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 
-	"boathook/internal/boathook"
 	"boathook/internal/signature"
 )
 
@@ -20,7 +19,7 @@ var msGraph = preset{
 	verify: verifyClientState,
 	events: oneOf(inInput("/value/0/changeType"), inInput("/value/0/lifecycleEvent")),
 	id: func(m *message) string {
-		if _, more := boathook.ValueAt(m.input, "/value/1"); more {
+		if _, more := m.document(m.input).ValueAt("/value/1"); more {
 			return "" // of several notifications
 		}
 		return m.at("/value/0/id")

@@ -8,6 +8,7 @@
 package preset
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 	"slices"
@@ -182,7 +183,8 @@ type Request struct {
 
 // Reading is what a request says.
 type Reading struct {
-	Input []byte // JSON, checked
+	Input    []byte             // JSON, checked
+	Document *boathook.Document // the input, for what looks values up in it; nil in a handshake
 
 	Event      string   // what happened; empty if the request names nothing
 	Names      []string // all names of it
@@ -225,7 +227,7 @@ func (p *Sender) Read(r Request) (Reading, error) {
 			return Reading{Handshake: answer}, err
 		}
 	}
-	reading := Reading{Input: m.input}
+	reading := Reading{Input: m.input, Document: m.document(m.input)}
 	if p.events != nil {
 		reading.Names = slices.DeleteFunc(p.events(m), func(name string) bool { return name == "" })
 	}
@@ -276,6 +278,17 @@ type message struct {
 	Request
 	settings boathook.Verification
 	input    []byte // once it is known
+
+	last *boathook.Document // see document
+}
+
+// document is a text's: the last one asked for is kept, since most of what is asked is
+// about one text, the input.
+func (m *message) document(text []byte) *boathook.Document {
+	if m.last == nil || !bytes.Equal(m.last.Text, text) {
+		m.last = &boathook.Document{Text: text}
+	}
+	return m.last
 }
 
 // header is a header's value.
@@ -283,7 +296,7 @@ func (m *message) header(name string) string { return m.Header.Get(name) }
 
 // at is the text at a JSON Pointer of the input; empty if no text is there.
 func (m *message) at(pointer string) string {
-	value, _ := boathook.ValueAt(m.input, pointer)
+	value, _ := m.document(m.input).ValueAt(pointer)
 	text, _ := value.(string)
 	return text
 }
@@ -291,7 +304,7 @@ func (m *message) at(pointer string) string {
 // ofBody is the text at a JSON Pointer of the body, for what is asked before the
 // input is known.
 func (m *message) ofBody(pointer string) string {
-	value, _ := boathook.ValueAt(m.Body, pointer)
+	value, _ := m.document(m.Body).ValueAt(pointer)
 	text, _ := value.(string)
 	return text
 }

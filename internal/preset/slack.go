@@ -1,7 +1,6 @@
 package preset
 
 import (
-	"boathook/internal/boathook"
 	"boathook/internal/signature"
 )
 
@@ -34,7 +33,7 @@ func slackAsks(m *message) (*Answer, error) {
 	if m.at("/type") != "url_verification" {
 		return nil, nil
 	}
-	challenge, _ := boathook.ValueAt(m.input, "/challenge")
+	challenge, _ := m.document(m.input).ValueAt("/challenge")
 	text, ok := challenge.(string)
 	if !ok {
 		return nil, nil
