@@ -56,7 +56,7 @@ func TestWhatIsCountedIsPrinted(t *testing.T) {
 	}
 	err = s.Store.CreateRun(t.Context(), run)
 	if err == nil {
-		err = s.Store.PutDue(t.Context(), store.DueRunRow(events.RunID, past))
+		err = s.Store.PutDue(t.Context(), store.ScheduledCheck(events.RunID, past))
 	}
 	if err == nil {
 		err = built.(func(context.Context) error)(t.Context())

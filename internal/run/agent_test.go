@@ -143,7 +143,7 @@ func TestAnAgentWhoseRunnerIsLostFreesItsPlaceOnceItIsLookedAfter(t *testing.T) 
 	head, err := p.store.ClaimRun(t.Context(), r.ID, past, time.Now())
 	must(t, err)
 	keeper := run.Keeper{Store: p.store, Publish: nobody{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
-	must(t, keeper.CheckLease(t.Context(), head, store.DueRunRow(r.ID, time.Now())))
+	must(t, keeper.CheckLease(t.Context(), head, store.ScheduledCheck(r.ID, time.Now())))
 	if run := p.get(t, r.ID); run.Status != boathook.RunFailed || run.Error != "runner lost" {
 		t.Errorf("the run is %s: %s", run.Status, run.Error)
 	}

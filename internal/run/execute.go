@@ -103,7 +103,7 @@ func (x *Executor) Handle(ctx context.Context, body string) error {
 
 	now := x.config.Now()
 	claim := boathook.Claim{ID: boathook.NewID("claim"), LeaseUntil: now.Add(Lease)}
-	due := store.DueRunRow(run.ID, claim.LeaseUntil.Add(Grace))
+	due := store.ScheduledCheck(run.ID, claim.LeaseUntil.Add(Grace))
 	if err := x.config.Store.PutDue(ctx, due); err != nil {
 		return err
 	}

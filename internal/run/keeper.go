@@ -142,7 +142,7 @@ func (k *Keeper) checkAgain(ctx context.Context, head boathook.RunHead, due stor
 	if !next.After(due.At) {
 		return nil
 	}
-	if err := k.Store.PutDue(ctx, store.DueRunRow(head.ID, next)); err != nil {
+	if err := k.Store.PutDue(ctx, store.ScheduledCheck(head.ID, next)); err != nil {
 		return err
 	}
 	return k.Store.DeleteDue(ctx, due)

@@ -52,7 +52,7 @@ func keep(t *testing.T, claimed bool) *kept {
 		_, err := k.store.ClaimRun(t.Context(), k.run.ID, boathook.Claim{ID: claimA.ID, LeaseUntil: lease}, k.now)
 		must(t, err)
 	}
-	k.due = store.DueRunRow(k.run.ID, lease.Add(run.Grace))
+	k.due = store.ScheduledCheck(k.run.ID, lease.Add(run.Grace))
 	must(t, k.store.PutDue(t.Context(), k.due))
 	return k
 }

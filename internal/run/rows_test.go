@@ -20,7 +20,7 @@ func TestARowThatIsNotToMoveStays(t *testing.T) {
 			k := keep(t, claimed)
 			if !claimed {
 				must(t, k.store.DeleteDue(t.Context(), k.due))
-				k.due = store.DueRunRow(k.run.ID, k.now.Add(24*time.Hour))
+				k.due = store.ScheduledCheck(k.run.ID, k.now.Add(24*time.Hour))
 				must(t, k.store.PutDue(t.Context(), k.due))
 			}
 			must(t, k.checkLease(t))

@@ -39,7 +39,7 @@ type Store interface {
 	Logs
 	Events
 	Deliveries
-	DueRows
+	Schedule
 	Slots
 	Leases
 	Connections
@@ -443,12 +443,11 @@ type Deliveries interface {
 	Deliveries(ctx context.Context, q DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
 }
 
-// DueShards is how many partitions what is due is spread over.
+// DueShards is how many partitions the schedule is spread over.
 const DueShards = 16
 
-// Due is a small row that waits until its time: a run to be looked after, a
-// delivery's next attempt, or a connection that must have authenticated. It
-// never changes; to move it, put another and delete it.
+// Due is a scheduled item: a retry of a delivery, or a check of a run or of a
+// connection. It never changes. To move it, put another and delete it.
 type Due struct {
 	At      time.Time
 	ID      string // of what is due, and what else makes it one: the shard follows from it
@@ -466,11 +465,11 @@ const (
 	DueConnection DueKind = "connection" // close it unless it has authenticated
 )
 
-// DueRows are what sweep empties.
-type DueRows interface {
+// Schedule is what sweep works through.
+type Schedule interface {
 	PutDue(ctx context.Context, d Due) error
-	// Due lists one shard's rows until a time, that time included, soonest
-	// first; only those behind the row after, unless it is the zero Due.
+	// Due lists one shard's items until a time, that time included, soonest
+	// first; only those behind the item after, unless it is the zero Due.
 	Due(ctx context.Context, shard int, after Due, until time.Time, limit int) ([]Due, error)
 	DeleteDue(ctx context.Context, d Due) error
 }

@@ -57,7 +57,7 @@ func TestOfAPartialSendExactlyTheRowsOfWhatWasSentAreDeleted(t *testing.T) {
 			must(t, p.store.CreateRun(t.Context(), boathook.Run{RunHead: boathook.RunHead{
 				ID: id, WorkspaceID: "ws_a", SourceID: "dep_a", Environment: boathook.Production, Status: boathook.RunRunning, CreatedAt: p.now,
 			}, Input: boathook.NewBody([]byte(`{}`))}))
-			must(t, p.store.PutDue(t.Context(), store.DueRunRow(id, at)))
+			must(t, p.store.PutDue(t.Context(), store.ScheduledCheck(id, at)))
 			stay[id] = true
 		case i%11 == 0: // its delivery's record is still to come
 			row := waiting(t, p.unrecorded(), at)
@@ -137,7 +137,7 @@ func TestARetryIsSentWithItsNumberAndWhereItsScheduleBegan(t *testing.T) {
 func TestARowWaitsForItsRecordLongerThanAMessageLives(t *testing.T) {
 	p := newPlace(t)
 	must(t, p.store.PutDue(t.Context(), waiting(t, p.unrecorded(), p.now)))
-	must(t, p.store.PutDue(t.Context(), store.DueRunRow("run_a", p.now)))
+	must(t, p.store.PutDue(t.Context(), store.ScheduledCheck("run_a", p.now)))
 	p.now = p.now.Add(5*24*time.Hour - time.Second)
 	must(t, p.Sweep(t.Context()))
 	if n := p.rows(t); n != 2 {
@@ -148,7 +148,7 @@ func TestARowWaitsForItsRecordLongerThanAMessageLives(t *testing.T) {
 // What a row asks for and is not done is told: sweep's failures raise an alarm.
 func TestWhatSweepCanNotDoIsAnError(t *testing.T) {
 	for name, row := range map[string]store.Due{
-		"a run that can't be looked after": store.DueRunRow("run_a", time.Time{}),
+		"a run that can't be looked after": store.ScheduledCheck("run_a", time.Time{}),
 		"a kind of a later version":        {ID: "x", Kind: "later"},
 		"a payload that can't be read":     {ID: strings.Repeat("x", 36) + "#2", Kind: store.DueDelivery, Payload: []byte("{")},
 		"an id that is no delivery's":      {ID: strings.Repeat("x", 36) + "#2", Kind: store.DueDelivery, Payload: []byte("{}")},

@@ -1,7 +1,7 @@
 // Package sweep does each minute what is due: it sends the retries whose time
 // has come, many in a request, looks after the runs that should be over, and
 // closes the connections that have not authenticated. Whatever it does, it does
-// before it deletes the row that asked for it, so that a crash repeats a step and
+// before it deletes the item that asked for it, so that a crash repeats a step and
 // loses none.
 package sweep
 
@@ -46,15 +46,15 @@ type Sweeper struct {
 	Connections Connections
 	Now         func() time.Time
 	Log         *slog.Logger
-	PageSize    int // how many rows of a shard are read at once; 0: 100
+	PageSize    int // how many items of a shard are read at once; 0: 100
 }
 
 const (
 	defaultPageSize = 100
-	atOnce          = 20 // rows of one shard in work, with their deliveries' bodies: two full requests to the queue
+	atOnce          = 20 // items of one shard in work, with their deliveries' bodies: two full requests to the queue
 )
 
-// Sweep does everything that is due. A row that fails stays for the next
+// Sweep does everything that is due. An item that fails stays for the next
 // minute and does not stop the others; the error joins what failed. When ctx
 // ends, the rest waits for the next minute too.
 func (s *Sweeper) Sweep(ctx context.Context) error {
@@ -67,34 +67,34 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// shard walks the shard's rows once. Rows that stay are passed by, so that a
+// shard walks the shard's items once. Items that stay are passed by, so that a
 // hundred that fail don't stand before one that does not.
 func (s *Sweeper) shard(ctx context.Context, shard int) error {
 	until, pageSize := s.Now(), cmp.Or(s.PageSize, defaultPageSize)
 	var failures []error
 	var last store.Due
 	for ctx.Err() == nil {
-		rows, err := s.Store.Due(ctx, shard, last, until, pageSize)
+		items, err := s.Store.Due(ctx, shard, last, until, pageSize)
 		if err != nil {
 			return errors.Join(append(failures, err)...)
 		}
-		for some := range slices.Chunk(rows, atOnce) {
-			failures = append(failures, s.rows(ctx, some))
+		for some := range slices.Chunk(items, atOnce) {
+			failures = append(failures, s.items(ctx, some))
 		}
-		if len(rows) < pageSize {
+		if len(items) < pageSize {
 			break
 		}
-		last = rows[len(rows)-1]
+		last = items[len(items)-1]
 	}
 	return errors.Join(failures...)
 }
 
-// rows does what a few rows ask for: side by side, but for the retries, which are
+// items does what a few items ask for: side by side, but for the retries, which are
 // sent together.
-func (s *Sweeper) rows(ctx context.Context, rows []store.Due) error {
-	retries := make([]*queue.Message, len(rows)) // nil where there is none to send
-	failure := each(rows, func(i int, row store.Due) (err error) {
-		retries[i], err = s.row(ctx, row)
+func (s *Sweeper) items(ctx context.Context, items []store.Due) error {
+	retries := make([]*queue.Message, len(items)) // nil where there is none to send
+	failure := each(items, func(i int, item store.Due) (err error) {
+		retries[i], err = s.item(ctx, item)
 		return err
 	})
 	var (
@@ -103,7 +103,7 @@ func (s *Sweeper) rows(ctx context.Context, rows []store.Due) error {
 	)
 	for i, m := range retries {
 		if m != nil {
-			messages, sent = append(messages, *m), append(sent, rows[i])
+			messages, sent = append(messages, *m), append(sent, items[i])
 		}
 	}
 	if len(messages) == 0 {
@@ -120,18 +120,18 @@ func (s *Sweeper) rows(ctx context.Context, rows []store.Due) error {
 	if sendFailure != nil {
 		sendFailure = fmt.Errorf("send %d retries: %w", len(messages), sendFailure)
 	}
-	return errors.Join(failure, sendFailure, each(sent, func(_ int, row store.Due) error { return s.Store.DeleteDue(ctx, row) }))
+	return errors.Join(failure, sendFailure, each(sent, func(_ int, item store.Due) error { return s.Store.DeleteDue(ctx, item) }))
 }
 
-// each does something with every row at once. A row's failure does not stop the
+// each does something with every item at once. An item's failure does not stop the
 // others.
-func each(rows []store.Due, do func(i int, row store.Due) error) error {
-	failures := make([]error, len(rows))
+func each(items []store.Due, do func(i int, item store.Due) error) error {
+	failures := make([]error, len(items))
 	var work sync.WaitGroup
-	for i, row := range rows {
+	for i, item := range items {
 		work.Go(func() {
-			if err := do(i, row); err != nil {
-				failures[i] = fmt.Errorf("due %s %s: %w", row.Kind, row.ID, err)
+			if err := do(i, item); err != nil {
+				failures[i] = fmt.Errorf("due %s %s: %w", item.Kind, item.ID, err)
 			}
 		})
 	}
@@ -139,43 +139,43 @@ func each(rows []store.Due, do func(i int, row store.Due) error) error {
 	return errors.Join(failures...)
 }
 
-// missingPatience is how long a row waits for the record that it is about: its
+// missingPatience is how long an item waits for the record that it is about: its
 // writer crashed before it, and the message that repeats the step is still to
 // come.
 const missingPatience = 5 * 24 * time.Hour
 
-// row does what a row asks for, but for sending its retry, which it gives.
-func (s *Sweeper) row(ctx context.Context, row store.Due) (retry *queue.Message, err error) {
-	switch row.Kind {
+// item does what an item asks for, but for sending its retry, which it gives.
+func (s *Sweeper) item(ctx context.Context, item store.Due) (retry *queue.Message, err error) {
+	switch item.Kind {
 	case store.DueRun:
-		err = s.run(ctx, row)
+		err = s.run(ctx, item)
 	case store.DueDelivery:
-		retry, err = s.retry(ctx, row)
+		retry, err = s.retry(ctx, item)
 	case store.DueConnection:
-		err = s.connection(ctx, row)
+		err = s.connection(ctx, item)
 	default:
 		err = errors.New("unknown kind")
 	}
 	if !boathook.IsKind(err, boathook.NotFound) {
 		return retry, err
 	}
-	if s.Now().Sub(row.At) < missingPatience {
+	if s.Now().Sub(item.At) < missingPatience {
 		return nil, nil
 	}
-	s.Log.WarnContext(ctx, "scheduled item dropped: its record is gone", "id", row.ID, "kind", row.Kind)
-	return nil, s.Store.DeleteDue(ctx, row)
+	s.Log.WarnContext(ctx, "scheduled item dropped: its record is gone", "id", item.ID, "kind", item.Kind)
+	return nil, s.Store.DeleteDue(ctx, item)
 }
 
-func (s *Sweeper) run(ctx context.Context, row store.Due) error {
-	head, err := s.Store.RunHead(ctx, row.ID)
+func (s *Sweeper) run(ctx context.Context, item store.Due) error {
+	head, err := s.Store.RunHead(ctx, item.ID)
 	if err != nil {
 		return err
 	}
-	return s.Keeper.CheckLease(ctx, head, row)
+	return s.Keeper.CheckLease(ctx, head, item)
 }
 
-func (s *Sweeper) retry(ctx context.Context, row store.Due) (*queue.Message, error) {
-	job, err := queue.DecodeWaiting(row.Payload)
+func (s *Sweeper) retry(ctx context.Context, item store.Due) (*queue.Message, error) {
+	job, err := queue.DecodeWaiting(item.Payload)
 	if err != nil {
 		return nil, err
 	}
@@ -188,9 +188,9 @@ func (s *Sweeper) retry(ctx context.Context, row store.Due) (*queue.Message, err
 	return &message, err
 }
 
-func (s *Sweeper) connection(ctx context.Context, row store.Due) error {
-	if err := s.Connections.CloseUnauthenticated(ctx, row.ID); err != nil {
+func (s *Sweeper) connection(ctx context.Context, item store.Due) error {
+	if err := s.Connections.CloseUnauthenticated(ctx, item.ID); err != nil {
 		return err
 	}
-	return s.Store.DeleteDue(ctx, row)
+	return s.Store.DeleteDue(ctx, item)
 }

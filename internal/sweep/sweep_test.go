@@ -115,7 +115,7 @@ func waiting(t *testing.T, job queue.Delivery, at time.Time) store.Due {
 	t.Helper()
 	payload, err := queue.EncodeWaiting(job)
 	must(t, err)
-	return store.DueDeliveryRow(job.ID, job.Attempt, at, payload)
+	return store.ScheduledRetry(job.ID, job.Attempt, at, payload)
 }
 
 func (p *place) rows(t *testing.T) (n int) {
@@ -256,7 +256,7 @@ func TestADueRunIsTended(t *testing.T) {
 		must(t, p.store.CreateRun(t.Context(), boathook.Run{RunHead: boathook.RunHead{
 			ID: id, WorkspaceID: "ws_a", SourceID: "dep_a", Environment: boathook.Production, Status: boathook.RunRunning, CreatedAt: p.now,
 		}, Input: boathook.NewBody([]byte(`{}`))}))
-		must(t, p.store.PutDue(t.Context(), store.DueRunRow(id, p.now)))
+		must(t, p.store.PutDue(t.Context(), store.ScheduledCheck(id, p.now)))
 	}
 	must(t, p.Sweep(t.Context()))
 	slices.Sort(p.keeper.runs)
@@ -272,7 +272,7 @@ func TestARowWithoutARecordWaitsForItAndIsDroppedInTheEnd(t *testing.T) {
 	e := boathook.Event{ID: "evt_a", Time: p.now}
 	d := boathook.Delivery{ID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "out_a"}
 	must(t, p.store.PutDue(t.Context(), waiting(t, queue.Delivery{Delivery: d, Attempt: 2, First: 1}, p.now)))
-	must(t, p.store.PutDue(t.Context(), store.DueRunRow("run_a", p.now)))
+	must(t, p.store.PutDue(t.Context(), store.ScheduledCheck("run_a", p.now)))
 
 	must(t, p.Sweep(t.Context()))
 	if n := p.rows(t); n != 2 {

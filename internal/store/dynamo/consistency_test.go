@@ -214,7 +214,7 @@ func TestADueRowLivesARetentionFromItsTimeOn(t *testing.T) {
 		"overdue":                 {now.Add(-retention), now.Add(retention)},
 	} {
 		s, w := onWire(func(request) *reply { return ok(`{}`) })
-		if err := s.PutDue(t.Context(), store.DueRunRow("run_a", c.at)); err != nil {
+		if err := s.PutDue(t.Context(), store.ScheduledCheck("run_a", c.at)); err != nil {
 			t.Fatal(err)
 		}
 		if got := w.requests[0].input["Item"].(attributes)["x"].(attributes)["N"]; got != fmt.Sprint(c.lives.Unix()) {

@@ -29,7 +29,7 @@ func (it dueItem) due() store.Due {
 	return store.Due{At: it.At, ID: id, Kind: it.Kind, Payload: it.Payload}
 }
 
-// PutDue implements [store.DueRows].
+// PutDue implements [store.Schedule].
 func (s *Store) PutDue(ctx context.Context, d store.Due) error {
 	// The retention begins when the row is due, not when it is written.
 	expires := max(s.expiry(), d.At.Add(s.config.Retention).Unix())
@@ -39,7 +39,7 @@ func (s *Store) PutDue(ctx context.Context, d store.Due) error {
 	return nil
 }
 
-// Due implements [store.DueRows].
+// Due implements [store.Schedule].
 func (s *Store) Due(ctx context.Context, shard int, after store.Due, until time.Time, limit int) (rows []store.Due, err error) {
 	first, last := dueAfter(after), position(until, highest)
 	if first > last {
@@ -70,7 +70,7 @@ func (s *Store) Due(ctx context.Context, shard int, after store.Due, until time.
 	return rows, nil
 }
 
-// DeleteDue implements [store.DueRows].
+// DeleteDue implements [store.Schedule].
 func (s *Store) DeleteDue(ctx context.Context, d store.Due) error {
 	if err := s.deleteRecord(ctx, dueKey(d)); err != nil {
 		return fmt.Errorf("delete scheduled item %s: %w", d.ID, err)

@@ -15,7 +15,7 @@ func shardOf(d store.Due) int {
 	return int(h.Sum32() % store.DueShards)
 }
 
-// PutDue implements [store.DueRows].
+// PutDue implements [store.Schedule].
 func (s *Store) PutDue(_ context.Context, d store.Due) error {
 	if err := refuseForeign(d.ID); err != nil {
 		return err
@@ -25,7 +25,7 @@ func (s *Store) PutDue(_ context.Context, d store.Due) error {
 	return nil
 }
 
-// Due implements [store.DueRows].
+// Due implements [store.Schedule].
 func (s *Store) Due(_ context.Context, shard int, after store.Due, until time.Time, limit int) ([]store.Due, error) {
 	defer s.lock()()
 	i, found := s.due.search(shard, positionOf(after.At, after.ID))
@@ -42,7 +42,7 @@ func (s *Store) Due(_ context.Context, shard int, after store.Due, until time.Ti
 	return rows, nil
 }
 
-// DeleteDue implements [store.DueRows].
+// DeleteDue implements [store.Schedule].
 func (s *Store) DeleteDue(_ context.Context, d store.Due) error {
 	defer s.lock()()
 	s.due.remove(shardOf(d), positionOf(d.At, d.ID))

@@ -43,7 +43,7 @@ func (s *suite) testDue(t *testing.T) {
 	}
 
 	t.Run("a row is due from its time on, and not before", func(t *testing.T) {
-		d := store.DueRunRow(boathook.NewID(boathook.RunID), now)
+		d := store.ScheduledCheck(boathook.NewID(boathook.RunID), now)
 		must(t, s.PutDue(t.Context(), d))
 		shard := s.shardOf(t, d.ID, now)
 		wantSame(t, "a millisecond before", s.dueOf(t, d.ID, shard, now.Add(-time.Millisecond), 100), []store.Due(nil))
@@ -53,7 +53,7 @@ func (s *suite) testDue(t *testing.T) {
 	})
 	t.Run("rows read back as they were put, once, however often they are put", func(t *testing.T) {
 		delivery := s.newDelivery(boathook.NewID(boathook.OutgoingID), now)
-		attempt := store.DueDeliveryRow(delivery.ID, 10, now, []byte(`{"a":10}`))
+		attempt := store.ScheduledRetry(delivery.ID, 10, now, []byte(`{"a":10}`))
 		binary := store.Due{At: now, ID: boathook.NewID(boathook.RunID), Kind: store.DueRun, Payload: append(printable(1<<10-2), 0, 0xff)}
 		for _, d := range []store.Due{attempt, binary} {
 			for range 2 {
@@ -67,7 +67,7 @@ func (s *suite) testDue(t *testing.T) {
 		id := boathook.NewID(boathook.RunID)
 		var rows []store.Due
 		for _, at := range []time.Duration{5, 1, 3, 4, 2} {
-			d := store.DueRunRow(id, now.Add(at*time.Second))
+			d := store.ScheduledCheck(id, now.Add(at*time.Second))
 			must(t, s.PutDue(t.Context(), d))
 			rows = append(rows, d)
 		}
@@ -87,7 +87,7 @@ func (s *suite) testDue(t *testing.T) {
 		id := boathook.NewID(boathook.RunID)
 		var rows []store.Due
 		for i := range 4 {
-			rows = append(rows, store.DueRunRow(id, now.Add(time.Duration(i)*time.Millisecond)))
+			rows = append(rows, store.ScheduledCheck(id, now.Add(time.Duration(i)*time.Millisecond)))
 			must(t, s.PutDue(t.Context(), rows[i]))
 		}
 		shard := s.shardOf(t, id, rows[3].At)
@@ -103,7 +103,7 @@ func (s *suite) testDue(t *testing.T) {
 	t.Run("rows of one time are told apart by their ids, and read on one by one", func(t *testing.T) {
 		want := map[string]store.Due{}
 		for range store.DueShards + 4 { // so that some share a shard
-			d := store.DueRunRow(boathook.NewID(boathook.RunID), now)
+			d := store.ScheduledCheck(boathook.NewID(boathook.RunID), now)
 			want[d.ID] = d
 			must(t, s.PutDue(t.Context(), d))
 		}
@@ -126,7 +126,7 @@ func (s *suite) testDue(t *testing.T) {
 		wantSame(t, "rows", got, want)
 	})
 	t.Run("times are kept in UTC to the millisecond", func(t *testing.T) {
-		want := store.DueRunRow(boathook.NewID(boathook.RunID), now)
+		want := store.ScheduledCheck(boathook.NewID(boathook.RunID), now)
 		d := want
 		d.At = now.Add(999_999 * time.Nanosecond).In(time.FixedZone("", 3600))
 		must(t, s.PutDue(t.Context(), d))

@@ -13,8 +13,8 @@ import (
 // there.
 func (s *suite) testDueLife(t *testing.T) {
 	began := s.clock.Now()
-	far := store.DueRunRow(boathook.NewID(boathook.RunID), began.Add(2*retention))
-	past := store.DueRunRow(boathook.NewID(boathook.RunID), began.Add(-2*retention))
+	far := store.ScheduledCheck(boathook.NewID(boathook.RunID), began.Add(2*retention))
+	past := store.ScheduledCheck(boathook.NewID(boathook.RunID), began.Add(-2*retention))
 	for _, d := range []store.Due{far, past} {
 		must(t, s.PutDue(t.Context(), d))
 	}

@@ -49,7 +49,7 @@ func (s *suite) newVictims() (v victims) {
 	v.pin.WorkspaceID = v.workspace.ID
 	v.delivery = s.after(s.newDelivery(v.out.ID, now), 1, boathook.DeliveryFailed)
 	v.delivery.WorkspaceID = v.workspace.ID
-	v.due = store.DueRunRow(v.run.ID, now)
+	v.due = store.ScheduledCheck(v.run.ID, now)
 	v.connection = boathook.Connection{ID: boathook.NewID("L0SM9cOFvHcCIhw="), WorkspaceID: v.workspace.ID, TokenID: v.token.ID, ConnectedAt: now}
 	return v
 }

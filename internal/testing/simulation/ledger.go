@@ -361,7 +361,7 @@ func (s witness) ReopenDelivery(ctx context.Context, d boathook.Delivery, at tim
 	return s.wrote(ctx, d, s.Store.ReopenDelivery(ctx, d, at))
 }
 
-// PutDue implements [store.DueRows].
+// PutDue implements [store.Schedule].
 func (s witness) PutDue(ctx context.Context, d store.Due) error {
 	err := s.Store.PutDue(ctx, d)
 	s.w.mu.Lock()
@@ -370,7 +370,7 @@ func (s witness) PutDue(ctx context.Context, d store.Due) error {
 	return err
 }
 
-// DeleteDue implements [store.DueRows].
+// DeleteDue implements [store.Schedule].
 func (s witness) DeleteDue(ctx context.Context, d store.Due) error {
 	err := s.Store.DeleteDue(ctx, d)
 	s.w.mu.Lock()
