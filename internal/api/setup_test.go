@@ -416,6 +416,10 @@ func TestAWebhookSaysWhyItWasDisabledUntilItIsEnabled(t *testing.T) {
 	wantHealth(text, text, "gone")
 	a.ask(200, "PATCH", path, `{"name":"renamed"}`)
 	wantHealth(text, text, "gone")
+	// What is refused forgets nothing.
+	a.refused(400, "headers", "PATCH", path, `{"enabled":true,"headers":{"a header":"x"}}`)
+	a.refused(400, "dialect", "PATCH", path, `{"enabled":true,"dialect":"no such"}`)
+	wantHealth(text, text, "gone")
 	a.ask(200, "PATCH", path, `{"enabled":true}`)
 	wantHealth(nil, nil, nil)
 	a.ask(200, "PATCH", path, `{"enabled":false}`)

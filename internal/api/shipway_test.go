@@ -583,9 +583,16 @@ func TestAHookTellsWhatCameOfItsNewestDelivery(t *testing.T) {
 func TestAListOfHooksTellsWhichFail(t *testing.T) {
 	a := newAPI(t)
 	hooks, repository := a.repository("docker-hello")
-	a.hook(hooks)
+	path := a.hook(hooks)
 	webhook := a.webhookOf(repository)
-	status := func() string { return a.array(hooks)[0].object("last_response").text("status") }
+	status := func() string {
+		for _, hook := range a.array(hooks) {
+			if strings.HasSuffix(path, fmt.Sprintf("/%.0f", hook["id"])) {
+				return hook.object("last_response").text("status")
+			}
+		}
+		return "not in the list"
+	}
 	if got := status(); got != "active" {
 		t.Errorf("before the first failure it is %s", got)
 	}
@@ -594,6 +601,12 @@ func TestAListOfHooksTellsWhichFail(t *testing.T) {
 	}
 	if got := status(); got != "failed" {
 		t.Errorf("it is %s", got)
+	}
+	// A change that is refused forgets nothing: another hook sends these events already.
+	a.ask(201, "POST", hooks, `{"config":{"url":"https://example.com/other","content_type":"json"}}`)
+	a.ask(422, "PATCH", path, `{"active":true,"config":{"url":"https://example.com/other"}}`)
+	if got := status(); got != "failed" {
+		t.Errorf("after a change that was refused it is %s", got)
 	}
 }
 

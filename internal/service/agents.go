@@ -59,15 +59,8 @@ func (k Agents) Create(ctx context.Context, c Caller, crewID string, in AgentCha
 	if err != nil {
 		return LiveAgent{}, "", err
 	}
-	for _, f := range []struct {
-		name  string
-		given bool
-	}{
-		{"name", in.Name != nil}, {"slug", in.Slug != nil}, {"target", in.Target != nil},
-	} {
-		if !f.given {
-			return LiveAgent{}, "", boathook.InvalidField(f.name, "is required")
-		}
+	if err := required(wanted{"name", in.Name != nil}, wanted{"slug", in.Slug != nil}, wanted{"target", in.Target != nil}); err != nil {
+		return LiveAgent{}, "", err
 	}
 	s := boathook.Source{
 		ID: boathook.NewID(boathook.AgentID), WorkspaceID: c.Workspace, Kind: boathook.Agent, CreatedAt: k.cfg.Now(),

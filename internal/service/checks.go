@@ -20,6 +20,22 @@ const (
 	maxSecret    = 128
 )
 
+// wanted is one of what a user gives, by the name that errors have for it.
+type wanted struct {
+	name  string
+	given bool
+}
+
+// required refuses what lacks one of some fields: the first that is not given.
+func required(fields ...wanted) error {
+	for _, f := range fields {
+		if !f.given {
+			return boathook.InvalidField(f.name, "is required")
+		}
+	}
+	return nil
+}
+
 // checkName refuses a name that is not what it seems to a reader: names are shown
 // in lists, terminals and log lines.
 func checkName(name string) error {

@@ -22,7 +22,7 @@ func (w Crews) List(ctx context.Context, c Caller, p boathook.Page) (crews []boa
 	if err := c.May("Crews.List"); err != nil {
 		return nil, "", err
 	}
-	return w.listSources(ctx, c, boathook.Crew, p)
+	return w.cfg.Store.Sources(ctx, c.Workspace, boathook.Crew, p)
 }
 
 // Get finds one by its id.

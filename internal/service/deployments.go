@@ -22,7 +22,7 @@ func (d Deployments) List(ctx context.Context, c Caller, p boathook.Page) (deplo
 	if err := c.May("Deployments.List"); err != nil {
 		return nil, "", err
 	}
-	return d.listSources(ctx, c, boathook.Deployment, p)
+	return d.cfg.Store.Sources(ctx, c.Workspace, boathook.Deployment, p)
 }
 
 // Get finds one by its id.

@@ -169,13 +169,8 @@ func (in NewEvent) check() error {
 	if string(in.Data) == "null" {
 		return boathook.InvalidField("data", "must be an object, not null")
 	}
-	for _, f := range []struct {
-		name  string
-		given bool
-	}{{"source", in.Source != ""}, {"type", in.Type != ""}, {"data", in.Data != nil}} {
-		if !f.given {
-			return boathook.InvalidField(f.name, "is required")
-		}
+	if err := required(wanted{"source", in.Source != ""}, wanted{"type", in.Type != ""}, wanted{"data", in.Data != nil}); err != nil {
+		return err
 	}
 	if in.Type.Own() {
 		return &boathook.Error{Kind: boathook.Forbidden, Field: "type",

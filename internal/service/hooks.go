@@ -153,9 +153,13 @@ func (k Hooks) Create(ctx context.Context, c Caller, of Repository, name string,
 	if err := checkUnique(w, hooks); err != nil {
 		return Hook{}, err
 	}
+	if err := k.enableHook(ctx, in, &w); err != nil {
+		return Hook{}, err
+	}
 	return Hook{Repository: repository, OutgoingWebhook: w}, k.addOutgoing(ctx, w)
 }
 
+// applyHook changes a hook, but for whether it is enabled: [core.enableHook] comes last.
 func (k *core) applyHook(ctx context.Context, in HookChange, w *boathook.OutgoingWebhook) error {
 	if err := k.applyOutgoing(ctx, OutgoingChange{URL: in.URL}, boathook.Repository, w); err != nil {
 		return err
@@ -169,7 +173,13 @@ func (k *core) applyHook(ctx context.Context, in HookChange, w *boathook.Outgoin
 	case w.Secrets.Current == nil:
 		return boathook.InvalidField(secretField, "is a mask, and the hook has no secret")
 	}
-	return k.applyOutgoing(ctx, OutgoingChange{Events: in.events(w.Events), Enabled: in.Enabled}, boathook.Repository, w)
+	return k.applyOutgoing(ctx, OutgoingChange{Events: in.events(w.Events)}, boathook.Repository, w)
+}
+
+// enableHook comes when nothing else of a change can be refused: what was held against
+// the hook is forgotten in the store.
+func (k *core) enableHook(ctx context.Context, in HookChange, w *boathook.OutgoingWebhook) error {
+	return k.applyOutgoing(ctx, OutgoingChange{Enabled: in.Enabled}, boathook.Repository, w)
 }
 
 // events are those that a hook is to have; nil: as it has them.
@@ -267,6 +277,9 @@ func (k *core) changeHook(ctx context.Context, c Caller, of Repository, number i
 		if err := checkUnique(w, hooks); err != nil {
 			return Hook{}, err
 		}
+	}
+	if err := k.enableHook(ctx, in, &w); err != nil {
+		return Hook{}, err
 	}
 	return Hook{Repository: repository, OutgoingWebhook: w}, k.cfg.Store.PutOutgoing(ctx, w)
 }

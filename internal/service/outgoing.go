@@ -73,17 +73,14 @@ func (k *core) shown(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
 	return w
 }
 
-// applyOutgoing changes a webhook of a source of some kind, but for its secret.
+// applyOutgoing changes a webhook of a source of some kind, but for its secret. What is
+// refused changes nothing in the store.
 func (k *core) applyOutgoing(ctx context.Context, in OutgoingChange, kind boathook.SourceKind, w *boathook.OutgoingWebhook) error {
+	before := w.Dialect
 	for _, apply := range []func(OutgoingChange, boathook.SourceKind, *boathook.OutgoingWebhook) error{
 		applyName, k.applyReceiver, applyEvents, applyForm, applyPace,
 	} {
 		if err := apply(in, kind, w); err != nil {
-			return err
-		}
-	}
-	if in.Enabled != nil {
-		if err := k.enable(ctx, w, *in.Enabled); err != nil {
 			return err
 		}
 	}
@@ -99,6 +96,16 @@ func (k *core) applyOutgoing(ctx context.Context, in OutgoingChange, kind boatho
 	}
 	if err := checkAttributes(*w); err != nil {
 		return err
+	}
+	if w.Dialect != before && w.Revision > 0 { // a new one gets its secret next
+		if err := k.changeDialect(ctx, w); err != nil {
+			return err
+		}
+	}
+	if in.Enabled != nil { // last: a change that is refused forgets nothing
+		if err := k.enable(ctx, w, *in.Enabled); err != nil {
+			return err
+		}
 	}
 	w.UpdatedAt = k.cfg.Now()
 	return nil
@@ -149,13 +156,8 @@ func (k *core) applyReceiver(in OutgoingChange, _ boathook.SourceKind, w *boatho
 
 // read gives the destination that is asked for.
 func (in DestinationChange) read() (d boathook.Destination, err error) {
-	for _, f := range []struct {
-		name  string
-		given bool
-	}{{"destination.type", in.Type != nil}, {"destination.queue_arn", in.QueueARN != nil}} {
-		if !f.given {
-			return d, boathook.InvalidField(f.name, "is required")
-		}
+	if err := required(wanted{"destination.type", in.Type != nil}, wanted{"destination.queue_arn", in.QueueARN != nil}); err != nil {
+		return d, err
 	}
 	d = boathook.Destination{Type: *in.Type, QueueARN: *in.QueueARN}
 	return d, d.Check()
@@ -336,20 +338,14 @@ func (k Outgoing) Create(ctx context.Context, c Caller, of SourceRef, in Outgoin
 	if err != nil {
 		return w, "", err
 	}
-	for _, f := range []struct {
-		name  string
-		given bool
-	}{
-		{"name", in.Name != nil}, {"url", in.URL != nil || in.Destination != nil}, {"events", in.Events != nil},
-		{"environment", in.Environment != nil || s.Kind != boathook.Deployment},
-	} {
-		switch {
-		case f.given:
-		case f.name == "url":
-			return w, "", boathook.InvalidField(f.name, "is required, or a destination in its place")
-		default:
-			return w, "", boathook.InvalidField(f.name, "is required")
-		}
+	if err := required(wanted{"name", in.Name != nil}); err != nil {
+		return w, "", err
+	}
+	if in.URL == nil && in.Destination == nil {
+		return w, "", boathook.InvalidField("url", "is required, or a destination in its place")
+	}
+	if err := required(wanted{"events", in.Events != nil}, wanted{"environment", in.Environment != nil || s.Kind != boathook.Deployment}); err != nil {
+		return w, "", err
 	}
 	secret = boathook.NewSigningSecret()
 	if in.SigningSecret != nil {
@@ -474,14 +470,8 @@ func (k Outgoing) Change(ctx context.Context, c Caller, of SourceRef, id string,
 	if in.SigningSecret != nil {
 		return w, boathook.InvalidField(secretField, "can't be changed: rotate-secret makes a new one")
 	}
-	before := w.Dialect
 	if err := k.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
 		return w, err
-	}
-	if w.Dialect != before {
-		if err := k.changeDialect(ctx, &w); err != nil {
-			return w, err
-		}
 	}
 	return k.shown(w), k.cfg.Store.PutOutgoing(ctx, w)
 }

@@ -52,7 +52,7 @@ func (r Repositories) List(ctx context.Context, c Caller, p boathook.Page) (repo
 	if err := c.May("Repositories.List"); err != nil {
 		return nil, "", err
 	}
-	return r.listSources(ctx, c, boathook.Repository, p)
+	return r.cfg.Store.Sources(ctx, c.Workspace, boathook.Repository, p)
 }
 
 // Get finds one by its id.

@@ -115,10 +115,6 @@ func (k *core) deleteIdle(ctx context.Context, c Caller, kind boathook.SourceKin
 	return k.cfg.Store.DeleteSource(ctx, c.Workspace, s.ID)
 }
 
-func (k *core) listSources(ctx context.Context, c Caller, kind boathook.SourceKind, p boathook.Page) (sources []boathook.Source, next string, err error) {
-	return k.cfg.Store.Sources(ctx, c.Workspace, kind, p)
-}
-
 // rename gives a source another name; nil leaves it.
 func (k *core) rename(ctx context.Context, s boathook.Source, name *string) (boathook.Source, error) {
 	if name != nil {
