@@ -2,9 +2,6 @@ package capawesome_test
 
 import (
 	"context"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +12,7 @@ import (
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/service"
+	"boathook/internal/testing/facetest"
 )
 
 // webhooks are operations that note what they are asked for.
@@ -63,18 +61,9 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // ask sends a request to the face, as the API does, and gives what is answered.
 func ask(t *testing.T, ops capawesome.Operations, method, path, body string) (status int, answer string) {
 	t.Helper()
+	admin := service.Caller{Workspace: "ws_1", Role: boathook.Admin}
 	face := capawesome.New(ops, func() time.Time { return now })
-	mux := http.NewServeMux()
-	for _, route := range face.Routes {
-		mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
-			call := httpjson.Call{Request: r, Caller: service.Caller{Workspace: "ws_1", Role: boathook.Admin}, Style: face.Style}
-			if err := route.Handle(w, call); err != nil {
-				httpjson.Fail(w, r, face.Style, slog.New(slog.DiscardHandler), err)
-			}
-		})
-	}
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body)))
+	w := facetest.Ask(t, []httpjson.Face{face}, admin, method, path, body)
 	return w.Code, strings.TrimSpace(w.Body.String())
 }
 

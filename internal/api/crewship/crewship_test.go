@@ -15,6 +15,7 @@ import (
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/service"
+	"boathook/internal/testing/facetest"
 )
 
 var caller = service.Caller{Workspace: "ws_a", Role: boathook.Viewer}
@@ -23,27 +24,10 @@ var caller = service.Caller{Workspace: "ws_a", Role: boathook.Viewer}
 // error as the face does.
 func ask(t *testing.T, o crewship.Operations, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
-	mux := http.NewServeMux()
-	log := slog.New(slog.DiscardHandler)
 	v1 := httpjson.Style{WriteError: func(w http.ResponseWriter, status int, code, _, _ string) {
 		httpjson.WriteError(w, status, code)
 	}}
-	for _, face := range crewship.New(o, v1, log) {
-		for _, route := range face.Routes {
-			mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
-				if err := route.Handle(w, httpjson.Call{Request: r, Caller: caller, Style: face.Style}); err != nil {
-					httpjson.Fail(w, r, face.Style, log, err)
-				}
-			})
-		}
-	}
-	r := httptest.NewRequestWithContext(t.Context(), "GET", path, nil)
-	for i := 0; i+1 < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, r)
-	return w
+	return facetest.Ask(t, crewship.New(o, v1, slog.New(slog.DiscardHandler)), caller, "GET", path, "", header...)
 }
 
 // runs has one run, and what Events gives.

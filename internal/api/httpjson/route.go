@@ -4,8 +4,6 @@
 package httpjson
 
 import (
-	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -87,28 +85,4 @@ func PublicURL(r *http.Request, configured string) string {
 		return "http://" + r.Host
 	}
 	return "https://" + r.Host
-}
-
-// Fail answers an error. What has no kind is a dependency's failure: its text goes to
-// the log only.
-func Fail(w http.ResponseWriter, r *http.Request, s Style, log *slog.Logger, err error) {
-	if all := (boathook.Issues)(nil); s.WriteIssues != nil && errors.As(err, &all) {
-		s.WriteIssues(w, all)
-		return
-	}
-	var e *boathook.Error
-	if !errors.As(err, &e) {
-		e = &boathook.Error{Kind: boathook.Unavailable}
-	}
-	status := e.Kind.Status()
-	message := e.Message
-	if status >= 500 {
-		log.ErrorContext(r.Context(), "request failed", "request_id", w.Header().Get(RequestIDHeader),
-			"route", r.Pattern, "status", status, "error", err)
-		message = "Boathook can't answer for now: try again"
-	}
-	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	}
-	s.WriteError(w, status, string(e.Kind), e.Field, message)
 }

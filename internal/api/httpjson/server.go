@@ -2,10 +2,12 @@ package httpjson
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
 
+	"boathook/internal/boathook"
 	"boathook/internal/service"
 )
 
@@ -62,9 +64,28 @@ func (s Server) caller(r *http.Request, f Face) (service.Caller, error) {
 	return s.Callers.Find(r.Context(), tokenOf(r, f.Style.Basic))
 }
 
-// Fail answers an error in a style; see [Fail].
+// Fail answers an error in a style. What has no kind is a dependency's failure: its text goes to
+// the log only.
 func (s Server) Fail(w http.ResponseWriter, r *http.Request, style Style, err error) {
-	Fail(w, r, style, s.Log, err)
+	if all := (boathook.Issues)(nil); style.WriteIssues != nil && errors.As(err, &all) {
+		style.WriteIssues(w, all)
+		return
+	}
+	var e *boathook.Error
+	if !errors.As(err, &e) {
+		e = &boathook.Error{Kind: boathook.Unavailable}
+	}
+	status := e.Kind.Status()
+	message := e.Message
+	if status >= 500 {
+		s.Log.ErrorContext(r.Context(), "request failed", "request_id", w.Header().Get(RequestIDHeader),
+			"route", r.Pattern, "status", status, "error", err)
+		message = "Boathook can't answer for now: try again"
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	style.WriteError(w, status, string(e.Kind), e.Field, message)
 }
 
 // tokenOf is the bearer token of a request, whose scheme clients of GitHub's

@@ -5,16 +5,17 @@ import (
 	"net/http"
 
 	"boathook/internal/api/httpjson"
+	"boathook/internal/boathook"
 )
 
 // Operations are what the face calls, by noun. Package service has them all.
 type Operations struct {
 	Workspaces   Workspaces
 	Tokens       Tokens
-	Deployments  Deployments
+	Deployments  Named
 	Versions     Versions
 	Incoming     Incoming
-	Crews        Crews
+	Crews        Named
 	Agents       Agents
 	Repositories Repositories
 	Events       Events
@@ -56,12 +57,6 @@ func (f face) routes() []httpjson.Route {
 		on("GET /v1/tokens/{token}", "Tokens.Get", httpjson.Serve(ok, f.getToken)),
 		on("DELETE /v1/tokens/{token}", "Tokens.Delete", httpjson.Serve(gone, f.deleteToken)),
 
-		on("POST /v1/deployments", "Deployments.Create", httpjson.Serve(created, f.createDeployment)),
-		on("GET /v1/deployments", "Deployments.List", httpjson.Serve(ok, f.listDeployments)),
-		on("GET "+deployment, "Deployments.Get", httpjson.Serve(ok, f.getDeployment)),
-		on("PATCH "+deployment, "Deployments.Rename", httpjson.Serve(ok, f.changeDeployment)),
-		on("DELETE "+deployment, "Deployments.Delete", httpjson.Serve(gone, f.deleteDeployment)),
-
 		on("POST "+deployment+"/versions", "Versions.Create", httpjson.Serve(created, f.createVersion)),
 		on("GET "+deployment+"/versions", "Versions.List", httpjson.Serve(ok, f.listVersions)),
 		on("POST "+version+"/activate", "Versions.Activate", httpjson.Serve(ok, f.activateVersion)),
@@ -73,12 +68,6 @@ func (f face) routes() []httpjson.Route {
 		on("DELETE "+incoming, "Incoming.Delete", httpjson.Serve(gone, f.deleteIncoming)),
 		on("POST "+incoming+"/rotate", "Incoming.Rotate", httpjson.Serve(ok, f.rotateIncoming)),
 		on("GET "+incoming+"/requests", "Incoming.Requests", httpjson.Serve(ok, f.listRequests)),
-
-		on("POST /v1/crews", "Crews.Create", httpjson.Serve(created, f.createCrew)),
-		on("GET /v1/crews", "Crews.List", httpjson.Serve(ok, f.listCrews)),
-		on("GET "+crew, "Crews.Get", httpjson.Serve(ok, f.getCrew)),
-		on("PATCH "+crew, "Crews.Rename", httpjson.Serve(ok, f.changeCrew)),
-		on("DELETE "+crew, "Crews.Delete", httpjson.Serve(gone, f.deleteCrew)),
 
 		on("POST "+crew+"/agents", "Agents.Create", httpjson.Serve(created, f.createAgent)),
 		on("GET "+crew+"/agents", "Agents.List", httpjson.Serve(ok, f.listAgents)),
@@ -102,6 +91,8 @@ func (f face) routes() []httpjson.Route {
 		on("GET /v1/deliveries/{delivery}", "Deliveries.Get", httpjson.Serve(ok, f.getDelivery)),
 		on("POST /v1/deliveries/{delivery}/resend", "Deliveries.Resend", httpjson.Serve(accepted, f.resendDelivery)),
 	}
+	routes = append(routes, named{f.Deployments, boathook.Deployment}.routes("Deployments")...)
+	routes = append(routes, named{f.Crews, boathook.Crew}.routes("Crews")...)
 	for _, source := range []string{deployment, agent, repository, app} {
 		outgoing := source + "/outgoing-webhooks/{outgoing}"
 		routes = append(routes,

@@ -2,28 +2,19 @@ package native_test
 
 import (
 	"context"
-	"log/slog"
-	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"boathook/internal/api/httpjson"
 	"boathook/internal/api/native"
 	"boathook/internal/boathook"
 	"boathook/internal/service"
+	"boathook/internal/testing/facetest"
 )
-
-// everyone is a member of the workspace, whatever token they hold.
-type everyone struct{ httpjson.Callers }
-
-func (everyone) Find(context.Context, string) (service.Caller, error) {
-	return service.Caller{Workspace: "ws_1", Role: boathook.Member}, nil
-}
 
 // deployments are operations with nothing behind them.
 type deployments struct {
-	native.Deployments
+	native.Named
 	renamed *string
 	refusal error
 }
@@ -35,12 +26,8 @@ func (d *deployments) Rename(_ context.Context, c service.Caller, id string, nam
 
 func ask(t *testing.T, d *deployments, method, path, body string) *httptest.ResponseRecorder {
 	t.Helper()
-	mux := http.NewServeMux()
-	server := httpjson.Server{Callers: everyone{}, Log: slog.New(slog.DiscardHandler)}
-	server.Mount(mux, native.New(native.Operations{Deployments: d}))
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body)))
-	return w
+	member := service.Caller{Workspace: "ws_1", Role: boathook.Member}
+	return facetest.Ask(t, []httpjson.Face{native.New(native.Operations{Deployments: d})}, member, method, path, body)
 }
 
 func TestAFaceNeedsNoStore(t *testing.T) {

@@ -3,8 +3,6 @@ package shipway_test
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -15,6 +13,7 @@ import (
 	"boathook/internal/api/shipway"
 	"boathook/internal/boathook"
 	"boathook/internal/service"
+	"boathook/internal/testing/facetest"
 )
 
 // hooks are operations that note what they are asked for.
@@ -56,19 +55,8 @@ func (h *hooks) List(_ context.Context, _ service.Caller, of service.Repository,
 // ask sends a request to the face, as the API does.
 func ask(t *testing.T, h *hooks, method, path, body string) *httptest.ResponseRecorder {
 	t.Helper()
-	face := shipway.New(shipway.Operations{Hooks: h})
-	mux := http.NewServeMux()
-	for _, route := range face.Routes {
-		mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
-			call := httpjson.Call{Request: r, Caller: service.Caller{Workspace: "ws_1", Role: boathook.Admin}, Style: face.Style, Published: "https://hooks.example.com"}
-			if err := route.Handle(w, call); err != nil {
-				httpjson.Fail(w, r, face.Style, slog.New(slog.DiscardHandler), err)
-			}
-		})
-	}
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body)))
-	return w
+	admin := service.Caller{Workspace: "ws_1", Role: boathook.Admin}
+	return facetest.Ask(t, []httpjson.Face{shipway.New(shipway.Operations{Hooks: h})}, admin, method, path, body)
 }
 
 func TestAChangeReachesTheOperation(t *testing.T) {
