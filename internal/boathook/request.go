@@ -45,6 +45,15 @@ type Sender struct {
 	BodySHA256  string   // lower-case hex; empty for a body that is too large
 }
 
+// CutReason is the beginning of what another says of a failure, of at most so many bytes
+// of UTF-8. What is left out is marked.
+func CutReason(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + " … [cut]"
+}
+
 // Shorten cuts a text to at most so many bytes of UTF-8, and marks that it did.
 func Shorten(s string, most int) string {
 	const mark = "…"

@@ -186,7 +186,7 @@ func explain(err error, r *destination.Result) {
 		// SQS's own words name the stack's role.
 		r.Error = "Amazon SQS: access denied: the policies of this stack, of the queue or of its key don't allow to send to it"
 	default:
-		r.Error = "Amazon SQS: " + short(code+": "+refusal.ErrorMessage())
+		r.Error = "Amazon SQS: " + boathook.CutReason(code+": "+refusal.ErrorMessage(), maxReason)
 	}
 }
 
@@ -197,13 +197,5 @@ func unanswered(err error, elapsed time.Duration) string {
 	if sending || reading || egress.IsTimeout(err) || errors.Is(err, context.Canceled) {
 		return "Amazon SQS: " + egress.Explain(err, elapsed)
 	}
-	return "Amazon SQS: " + short(err.Error()) // of the SDK's configuration or credentials
-}
-
-// short is the beginning of a text.
-func short(text string) string {
-	if len(text) <= maxReason {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxReason], "") + " … [cut]"
+	return "Amazon SQS: " + boathook.CutReason(err.Error(), maxReason) // of the SDK's configuration or credentials
 }

@@ -91,11 +91,8 @@ func reason(out *lambda.InvokeOutput) string {
 	}
 	_ = json.Unmarshal(out.Payload, &report)
 	words := strings.Trim(report.Type+": "+report.Message, ": ")
-	switch {
-	case words == "":
+	if words == "" {
 		return *out.FunctionError // "Handled" or "Unhandled"
-	case len(words) > maxReason:
-		return strings.ToValidUTF8(words[:maxReason], "") + " … [cut]"
 	}
-	return words
+	return boathook.CutReason(words, maxReason)
 }
