@@ -91,7 +91,8 @@ func New(c Config) *Deliverer {
 }
 
 // Handle makes the attempt of one message. Nil acknowledges it: the attempt is
-// recorded, or is not to be made, or waits elsewhere.
+// recorded, or is not to be made, or waits elsewhere. The steps stand in one function,
+// since their order is what loses no delivery.
 func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	job, err := queue.DecodeDelivery(body)
 	if err != nil {

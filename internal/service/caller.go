@@ -102,8 +102,8 @@ func (k Callers) EnsureWorkspace(ctx context.Context) error {
 	return nil
 }
 
-// operator refuses who is none: the queues hold every workspace's messages, and
-// whoever sees all workspaces can let themselves into each.
+// operator refuses whoever is not of the first workspace. The queues hold the messages
+// of every workspace, and whoever sees all workspaces can let themselves into each.
 func (k *core) operator(c Caller) error {
 	if c.Workspace != k.cfg.Workspace {
 		return boathook.Errorf(boathook.Forbidden, "this needs an admin of the stack's first workspace")

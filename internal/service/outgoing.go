@@ -65,7 +65,8 @@ func (k *core) outgoing(ctx context.Context, c Caller, of SourceRef, id string) 
 	return s, w, err
 }
 
-// shown is a webhook without an overlap of secrets that is over.
+// shown is a webhook as its users see it: a previous secret is hidden once its overlap
+// is over.
 func (k *core) shown(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
 	if !w.Secrets.PreviousUntil.After(k.cfg.Now()) {
 		w.Secrets.Previous, w.Secrets.PreviousUntil = nil, time.Time{}
@@ -347,13 +348,8 @@ func (k Outgoing) Create(ctx context.Context, c Caller, of SourceRef, in Outgoin
 	if err := required(wanted{"events", in.Events != nil}, wanted{"environment", in.Environment != nil || s.Kind != boathook.Deployment}); err != nil {
 		return w, "", err
 	}
-	secret = boathook.NewSigningSecret()
-	if in.SigningSecret != nil {
-		secret = *in.SigningSecret
-		if len(secret) < minSecret || len(secret) > maxSecret || !boathook.Printable(secret) {
-			return w, "", boathook.InvalidField(secretField,
-				"must have %d to %d printable ASCII characters, without spaces", minSecret, maxSecret)
-		}
+	if secret, err = firstSecret(in.SigningSecret); err != nil {
+		return w, "", err
 	}
 	w = k.newOutgoing(s)
 	if s.Kind == boathook.Agent {
@@ -369,6 +365,18 @@ func (k Outgoing) Create(ctx context.Context, c Caller, of SourceRef, in Outgoin
 		return w, "", err
 	}
 	return w, secret, k.addOutgoing(ctx, w)
+}
+
+// firstSecret is the secret that a webhook begins with: the user's own, or a new one.
+func firstSecret(own *string) (string, error) {
+	if own == nil {
+		return boathook.NewSigningSecret(), nil
+	}
+	if len(*own) < minSecret || len(*own) > maxSecret || !boathook.Printable(*own) {
+		return "", boathook.InvalidField(secretField,
+			"must have %d to %d printable ASCII characters, without spaces", minSecret, maxSecret)
+	}
+	return *own, nil
 }
 
 // newOutgoing is a source's webhook as far as nobody says otherwise.

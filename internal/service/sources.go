@@ -86,8 +86,8 @@ func (k *core) deleteSource(ctx context.Context, c Caller, kind boathook.SourceK
 	return missing(string(kind), id, k.cfg.Store.DeleteSource(ctx, c.Workspace, id))
 }
 
-// deleteIdle deletes a source, if it is the one that is meant, and nothing runs
-// on it.
+// deleteIdle deletes a source on which nothing runs. check refuses a source that is not
+// the one that the caller means.
 func (k *core) deleteIdle(ctx context.Context, c Caller, kind boathook.SourceKind, idKind, id string, check func(boathook.Source) error) error {
 	var s boathook.Source
 	var active bool

@@ -73,8 +73,8 @@ func Decode(w http.ResponseWriter, c Call, most int64, into any) error {
 	return r.issues.Or()
 }
 
-// Found takes part in a struct that a body is decoded into: the body's faults are
-// kept, to be told with those that its values have.
+// Found is embedded in what a body is decoded into. It keeps the body's faults, so that
+// an operation can tell them together with its own.
 type Found struct{ Issues boathook.Issues }
 
 func (f *Found) keep(all boathook.Issues) { f.Issues = all }

@@ -46,8 +46,8 @@ func ViewList[T, V any](items []T, next string, view func(T) V) List[V] {
 	return l
 }
 
-// Clamped is a number of the query: where it is none, the default one, and
-// where it is out of range, the nearest that is not, as GitHub and Crewship take it.
+// Clamped is a number of the query, as GitHub and Crewship take it. Where the query has
+// no number, it is otherwise. Where the number is out of range, it is the nearest bound.
 func (c Call) Clamped(name string, least, most, otherwise int) int {
 	n, err := strconv.Atoi(c.URL.Query().Get(name))
 	if err != nil && !errors.Is(err, strconv.ErrRange) { // of a number out of an int's range, the nearest int
