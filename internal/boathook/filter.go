@@ -14,7 +14,7 @@ import (
 // Filter says which requests to an incoming webhook start runs. All its
 // conditions must hold; the zero value has none.
 type Filter struct {
-	Events  []string        // one of the provider's events; empty: any
+	Events  []string        // one of the sender's events; empty: any
 	Pointer string          // a JSON Pointer into the input; empty: none
 	Equals  json.RawMessage // the string, number, boolean or null that stands there
 }

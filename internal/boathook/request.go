@@ -13,7 +13,7 @@ const (
 	RequestAccepted RequestOutcome = "accepted" // it started a run
 	RequestRepeated RequestOutcome = "repeated" // a run had been started by an earlier request with its key
 	RequestIgnored  RequestOutcome = "ignored"  // the webhook's filter does not want it
-	RequestAnswered RequestOutcome = "answered" // it was the provider's handshake
+	RequestAnswered RequestOutcome = "answered" // it was the sender's handshake
 	RequestRejected RequestOutcome = "rejected"
 )
 

@@ -80,8 +80,8 @@ type RunHead struct {
 // TriggerDetails are what a trigger said beside its body. Each may be empty; none
 // is a secret or a signature.
 type TriggerDetails struct {
-	Event       string // what happened, by its provider's name
-	DeliveryID  string // the provider's own
+	Event       string // what happened, by its sender's name
+	DeliveryID  string // the sender's own
 	ContentType string
 	Query       string // of the URL, encoded, as [url.ParseQuery] reads it
 }

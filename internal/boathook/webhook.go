@@ -33,7 +33,7 @@ type IncomingWebhook struct {
 }
 
 // Verification says how the senders of an incoming webhook prove themselves,
-// besides the token in its URL. Package provider knows the presets and which
+// besides the token in its URL. Package preset knows the presets and which
 // fields each has; the zero value is that of no verification.
 type Verification struct {
 	Preset       string // empty or "none": the token alone

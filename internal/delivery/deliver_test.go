@@ -288,7 +288,7 @@ func (p *place) noRetry(t testing.TB) {
 	}
 }
 
-func (p *place) dueRows(t testing.TB) (rows []store.Due) {
+func (p *place) scheduled(t testing.TB) (rows []store.Due) {
 	t.Helper()
 	for shard := range store.DueShards {
 		page, err := p.store.Due(t.Context(), shard, store.Due{}, time.Now().Add(100*24*time.Hour), 100)
@@ -528,7 +528,7 @@ func TestAWaitThatTheQueueCanNotHoldIsADueRow(t *testing.T) {
 		job := p.job()
 		must(t, p.handle(t, job))
 		p.noRetry(t)
-		rows := p.dueRows(t)
+		rows := p.scheduled(t)
 		if len(rows) != 1 || rows[0].Kind != store.DueDelivery || time.Until(rows[0].At).Round(time.Second) != 2*time.Hour {
 			t.Fatalf("rows: %+v", rows)
 		}
@@ -830,7 +830,7 @@ func TestWhatBecomesOfAttemptsIsCounted(t *testing.T) {
 		must(t, p.handle(t, p.job()))
 		wantCounts(map[string]float64{"AttemptsFailed": 1})
 		must(t, p.handle(t, p.job()))
-		wantCounts(map[string]float64{"AttemptsPutOff": 1})
+		wantCounts(map[string]float64{"AttemptsPostponed": 1})
 		p.receive = status(410)
 		time.Sleep(time.Minute)
 		must(t, p.handle(t, p.next(t, 0)))

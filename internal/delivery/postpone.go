@@ -36,10 +36,10 @@ func (d *Deliverer) postpone(ctx context.Context, job queue.Delivery, w *webhook
 	case err != nil:
 		return false, err
 	case wait > queue.MaxDelay:
-		d.config.Metrics.Count(metrics.AttemptsPutOff)
+		d.config.Metrics.Count(metrics.AttemptsPostponed)
 		return true, d.park(ctx, job, job.NotBefore)
 	case wait > 0, first && !slow.SlowSince.IsZero():
-		d.config.Metrics.Count(metrics.AttemptsPutOff)
+		d.config.Metrics.Count(metrics.AttemptsPostponed)
 		return true, d.send(ctx, job, wait)
 	case first || slow.Probe == (boathook.Probe{}):
 		return false, nil
@@ -71,7 +71,7 @@ func (d *Deliverer) spare(ctx context.Context, job queue.Delivery, w *webhook) (
 	}
 	// Behind the next probe, each at a time of its own.
 	job.NotBefore = next.At.Add(time.Duration(share(job.ID) * float64(next.Wait) / 4))
-	d.config.Metrics.Count(metrics.AttemptsPutOff)
+	d.config.Metrics.Count(metrics.AttemptsPostponed)
 	if wait := job.NotBefore.Sub(now); wait < shortWait {
 		return true, d.send(ctx, job, wait)
 	}

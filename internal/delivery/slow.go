@@ -145,7 +145,7 @@ func (d *Deliverer) holdOthers(ctx context.Context, w *webhook) {
 func (d *Deliverer) makeRoom(ctx context.Context, job queue.Delivery) error {
 	job.NotBefore = d.config.Now()
 	job.CutAt = job.NotBefore
-	d.config.Metrics.Count(metrics.AttemptsPutOff)
+	d.config.Metrics.Count(metrics.AttemptsPostponed)
 	d.config.Log.InfoContext(ctx, "request given up to make room: it is made again among the retries",
 		"delivery_id", job.ID, "webhook_id", job.WebhookID)
 	return d.send(ctx, job, 0)

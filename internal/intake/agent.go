@@ -125,8 +125,8 @@ func (in *Intake) checkAgent(w http.ResponseWriter, r *http.Request) {
 	in.answerCheck(w, r, sender, err, refuseAgent)
 }
 
-// senderOfAgent is the provider that an agent names. An error is no fault of the
-// request's sender: an agent is stored with a provider that there is.
+// senderOfAgent is the preset that an agent names, with its settings. An error is no
+// fault of the request: an agent is stored with a preset that exists.
 func senderOfAgent(agentID string, v boathook.Verification) (*preset.Sender, error) {
 	sender, err := preset.New(v)
 	if err != nil {
@@ -217,7 +217,7 @@ type told struct {
 	event, source string
 	details       boathook.TriggerDetails
 	handshake     *preset.Answer // the answer to one that only asks whether somebody is there
-	accepted      *preset.Answer // what its provider wants to be told; nil: the usual
+	accepted      *preset.Answer // what its sender wants to be told; nil: the usual
 	delivery      string         // a preset's own id of the delivery; empty if it has none
 	signed        bool           // the signature covers that id
 }
@@ -367,7 +367,7 @@ func fresh(timestamp string, required bool, now time.Time) error {
 // admit starts a run if the agent's limits allow it. A trigger that is repeated
 // counts once: its run has a place already. Only one that still waits may have none,
 // if its first trigger was refused and its record could not be removed. byDelivery: a
-// repetition may have another body, as providers' may.
+// repetition may have another body, as senders' may.
 func (in *Intake) admit(ctx context.Context, m match, pending boathook.Run, view store.AgentView, byDelivery bool) (run.Started, error) {
 	waits := m.existing == nil || m.existing.Status == boathook.RunPending
 	var made time.Time

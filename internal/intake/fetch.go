@@ -13,7 +13,7 @@ import (
 	"boathook/internal/egress"
 )
 
-// Client fetches what a provider's signatures need; see [egress.Client].
+// Client fetches what a sender's signatures need; see [egress.Client].
 type Client interface {
 	Do(req *http.Request) (*http.Response, error)
 }
@@ -32,7 +32,7 @@ const (
 // certificates remembers what URLs of certificates hold.
 type certificates = cache.Cache[[]byte]
 
-// fetch gets what a URL of a provider's holds. Certificates are kept.
+// fetch gets what a URL of a sender's holds. Certificates are kept.
 func (in *Intake) fetch(ctx context.Context, url string) ([]byte, error) {
 	if !strings.HasSuffix(url, ".pem") {
 		return in.get(ctx, url)

@@ -136,7 +136,7 @@ type result struct {
 	outcome boathook.RequestOutcome
 	run     run.Started    // of one accepted or repeated
 	reason  string         // of one ignored
-	answer  *preset.Answer // what its provider wants to be told; nil: the usual
+	answer  *preset.Answer // what its sender wants to be told; nil: the usual
 }
 
 func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
@@ -184,7 +184,7 @@ func (r result) status() int {
 	}
 }
 
-// writeAnswer answers as a provider wants it.
+// writeAnswer answers as a sender wants it.
 func writeAnswer(w http.ResponseWriter, a *preset.Answer) {
 	for name, value := range a.Header {
 		w.Header().Set(name, value)
@@ -231,8 +231,8 @@ func (in *Intake) answerCheck(w http.ResponseWriter, r *http.Request, sender *pr
 	w.WriteHeader(http.StatusOK)
 }
 
-// senderOfWebhook is the provider that a webhook names. An error is no fault of the
-// request's sender: a webhook is stored with a provider that there is.
+// senderOfWebhook is the preset that a webhook names, with its settings. An error is
+// no fault of the request: a webhook is stored with a preset that exists.
 func senderOfWebhook(webhook *boathook.IncomingWebhook) (*preset.Sender, error) {
 	sender, err := preset.New(webhook.Verification)
 	if err != nil {
@@ -324,7 +324,7 @@ func (in *Intake) urlsOf(r request) (urls []string) {
 }
 
 // start starts the run, or finds the one that the same key or delivery has
-// started. The provider's own id of the delivery counts without a key, and
+// started. The sender's own id of the delivery counts without a key, and
 // beside one where it is signed: the key is not, and so can't tell a repeated
 // request from one that was captured.
 func (in *Intake) start(r request, view store.TriggerView, reading preset.Reading) (result, error) {
@@ -425,7 +425,7 @@ func failed(run run.Started) bool {
 func (in *Intake) startOnce(ctx context.Context, run boathook.Run, existing *boathook.RunHead, wait run.Wait, byDelivery bool) (run.Started, error) {
 	started, err := in.Runs.StartOnce(ctx, run, existing, wait)
 	if byDelivery && boathook.IsKind(err, boathook.Conflict) {
-		// A provider that repeats a delivery may have changed details of its
+		// A sender that repeats a delivery may have changed details of its
 		// body since. To refuse it would only make it repeat again.
 		run.InputHash = started.InputHash
 		started, err = in.Runs.StartOnce(ctx, run, &started.RunHead, wait)
@@ -433,7 +433,7 @@ func (in *Intake) startOnce(ctx context.Context, run boathook.Run, existing *boa
 	return started, err
 }
 
-// ignored is the answer to what the filter does not want: providers take any
+// ignored is the answer to what the filter does not want: senders take any
 // 2xx for delivered, and don't repeat it.
 type ignored struct {
 	Status boathook.RequestOutcome `json:"status"`

@@ -199,7 +199,7 @@ func TestATimestampIsGoodFor300Seconds(t *testing.T) {
 	}
 }
 
-// A provider's repeat may have another body, but a failure is not such a repeat.
+// A sender's repeat may have another body, but a failure is not such a repeat.
 func TestADeliveryThatCanNotBeQueuedIsA503(t *testing.T) {
 	p := newPlace(t)
 	w := p.Incoming

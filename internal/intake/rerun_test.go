@@ -78,7 +78,7 @@ func TestARedeliveryOfAFailedRunStartsAnother(t *testing.T) {
 	}
 }
 
-func TestOtherProvidersRepeatOfThemselves(t *testing.T) {
+func TestOtherSendersRepeatOfThemselves(t *testing.T) {
 	s := senders()["Stripe"]
 	for name, setting := range map[string]*bool{"unless it is set": nil, "set": new(true)} {
 		g := newGuarded(t, s.verification, boathook.Filter{})

@@ -112,7 +112,7 @@ func base64Sum(key, message string) string {
 	return base64.StdEncoding.EncodeToString(sum(key, message))
 }
 
-// sender makes requests as a provider does.
+// sender makes requests as a real one does.
 type sender struct {
 	verification boathook.Verification
 	body         string
@@ -123,8 +123,8 @@ type sender struct {
 	timestamped  bool
 	bodyUnsigned bool
 	idInBody     func(body string) string // gives the body another delivery id; nil: the id is in a header
-	idHeader     string                   // empty and idInBody nil: the provider has no ids
-	idSigned     bool                     // nobody but the provider can give the request another id
+	idHeader     string                   // empty and idInBody nil: the sender has no ids
+	idSigned     bool                     // nobody but the sender can give the request another id
 }
 
 func senders() map[string]sender {
@@ -249,7 +249,7 @@ func with(headers []string, name, value string) []string {
 	return append(without(headers, name), name, value)
 }
 
-func TestEachProvidersRequestsAreVerified(t *testing.T) {
+func TestEachSendersRequestsAreVerified(t *testing.T) {
 	for name, s := range senders() {
 		g := newGuarded(t, s.verification, boathook.Filter{})
 		refused := func(t *testing.T, body, reason string, headers []string) {
@@ -355,7 +355,7 @@ func TestOneSecretOpensNoOtherWebhook(t *testing.T) {
 }
 
 // Stripe counts the webhooks that are still to be delivered, in the event.
-func TestAProvidersRepeatMayHaveAnotherBody(t *testing.T) {
+func TestASendersRepeatMayHaveAnotherBody(t *testing.T) {
 	g := newGuarded(t, boathook.Verification{Preset: preset.Stripe}, boathook.Filter{})
 	send := func(body string) *httptest.ResponseRecorder {
 		return g.trigger(body, senders()["Stripe"].sign(secret, body, g.now)...)
@@ -374,7 +374,7 @@ func TestAProvidersRepeatMayHaveAnotherBody(t *testing.T) {
 	}
 }
 
-func TestAProvidersRepeatIsAnsweredThoughNothingIsLiveAnymore(t *testing.T) {
+func TestASendersRepeatIsAnsweredThoughNothingIsLiveAnymore(t *testing.T) {
 	g := newGuarded(t, boathook.Verification{Preset: preset.Stripe}, boathook.Filter{})
 	body := `{"id":"evt_1"}`
 	send := func() *httptest.ResponseRecorder {
@@ -394,7 +394,7 @@ func TestAProvidersRepeatIsAnsweredThoughNothingIsLiveAnymore(t *testing.T) {
 	g.wantKept(boathook.RequestRejected, 409, "No running version found for staging environment")
 }
 
-func TestFormsAreReadWhereTheProviderSendsThem(t *testing.T) {
+func TestFormsAreReadWhereTheSenderSendsThem(t *testing.T) {
 	const input = `{"action":"opened","title":"a+b & c=d"}`
 	form := "payload=" + url.QueryEscape(input)
 	const formType = "application/x-www-form-urlencoded; charset=utf-8"
@@ -492,7 +492,7 @@ func TestWhatTheFilterDoesNotWantIsIgnored(t *testing.T) {
 	}
 }
 
-func TestEventsAreFilteredByEachProvidersNames(t *testing.T) {
+func TestEventsAreFilteredByEachSendersNames(t *testing.T) {
 	for name, event := range map[string]string{
 		"GitHub": "pull_request", "GitLab": "Push Hook", "Stripe": "invoice.paid", "Slack": "app_mention", "Shopify": "orders/create",
 		"Standard Webhooks": "invoice.paid", "Grafana": "firing", "a sender of one's own": "deployed",

@@ -70,10 +70,10 @@ type passage struct {
 	text  string
 }
 
-// passages joins lines of one level that follow one another, as many as have
-// room in so many bytes of JSON. A line for which there is not enough room, as
-// one of control characters may be, is a passage for each part.
-func passages(lines []boathook.LogLine, room int) iter.Seq[passage] {
+// passages joins lines of one level that follow one another, as many as fit limit
+// bytes of JSON. A line that is longer is cut, and each part is a passage: control
+// characters take six bytes each there.
+func passages(lines []boathook.LogLine, limit int) iter.Seq[passage] {
 	return func(yield func(passage) bool) {
 		var open passage
 		var parts []string
@@ -83,8 +83,8 @@ func passages(lines []boathook.LogLine, room int) iter.Seq[passage] {
 			for rest, begins := line.Text, true; begins || rest != ""; begins = false {
 				var part string
 				var width int
-				part, rest, width = cut(rest, room)
-				if begins && len(parts) > 0 && level == open.level && size+len(`\n`)+width <= room {
+				part, rest, width = cut(rest, limit)
+				if begins && len(parts) > 0 && level == open.level && size+len(`\n`)+width <= limit {
 					parts = append(parts, part)
 					size += len(`\n`) + width
 					continue
@@ -105,13 +105,13 @@ func passages(lines []boathook.LogLine, room int) iter.Seq[passage] {
 	}
 }
 
-// cut splits a text where it would be longer than room in JSON, and tells how
+// cut splits a text where it would be longer than limit in JSON, and tells how
 // long the first part is there.
-func cut(text string, room int) (part, rest string, width int) {
+func cut(text string, limit int) (part, rest string, width int) {
 	for i := 0; i < len(text); {
 		char, size := utf8.DecodeRuneInString(text[i:])
 		n := widthInJSON(char, size)
-		if width+n > room {
+		if width+n > limit {
 			return text[:i], text[i:], width
 		}
 		width += n

@@ -61,8 +61,8 @@ type Store interface {
 type Log struct {
 	Store   Store
 	Sockets Sockets
-	// Secret gives the secret that signs tokens, never empty. It is asked at
-	// each authentication, so its provider caches it.
+	// Secret gives the secret that signs tokens, never empty. It is called
+	// at each authentication, so it should keep what it has read.
 	Secret func(context.Context) (string, error)
 	Now    func() time.Time
 }

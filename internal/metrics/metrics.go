@@ -24,7 +24,7 @@ type Metric string
 const (
 	AttemptsSucceeded   Metric = "AttemptsSucceeded"
 	AttemptsFailed      Metric = "AttemptsFailed"
-	AttemptsPutOff      Metric = "AttemptsPutOff"      // for a rate limit or a breaker
+	AttemptsPostponed   Metric = "AttemptsPostponed"   // for a rate limit or a breaker
 	DeliveriesExhausted Metric = "DeliveriesExhausted" // failed for good, until somebody resends them
 	DeliveriesCanceled  Metric = "DeliveriesCanceled"
 	WebhooksDisabled    Metric = "WebhooksDisabled"

@@ -68,7 +68,7 @@ type preset struct {
 	// events are the names of what happened, the one that is shown first. A filter
 	// may name any.
 	events func(*message) []string
-	// id is the provider's own id of the delivery, the same when it is repeated.
+	// id is the sender's own id of the delivery, the same when it is repeated.
 	id func(*message) string
 	// idSigned: the signature covers the id, so that who has captured a request
 	// can't change it.
@@ -78,7 +78,7 @@ type preset struct {
 
 	// handshake answers a request that is verified and starts no run.
 	handshake func(*message) (*Answer, error)
-	// accepted is the answer to a request that started a run, of a provider that
+	// accepted is the answer to a request that started a run, of a sender that
 	// takes no other for a good one.
 	accepted func(*message) *Answer
 
@@ -127,7 +127,7 @@ func New(v boathook.Verification) (*Sender, error) {
 	return p, p.checkSettings()
 }
 
-// TakesSecret reports whether the provider's requests can prove themselves by a
+// TakesSecret reports whether the sender's requests can prove themselves by a
 // secret, and whether they must.
 func (p *Sender) TakesSecret() (can, must bool) { return p.secret != noSecret, p.secret == hasSecret }
 
@@ -136,7 +136,7 @@ func (p *Sender) Verifies() bool {
 	return p.secret == hasSecret || p.secret == maySecret && len(p.settings.SealedSecret) > 0
 }
 
-// CheckSecret says what a secret must be for this provider, if it is not.
+// CheckSecret says what a secret must be for this sender, if it is not.
 func (p *Sender) CheckSecret(secret string) error {
 	if p.checkSecret == nil {
 		return nil
@@ -176,7 +176,7 @@ type Request struct {
 	Secret string // of the webhook; empty if it has none
 	At     time.Time
 
-	// Fetch gets what a URL of the provider's holds, which its preset has checked to
+	// Fetch gets what a URL of the sender's holds, which its preset has checked to
 	// be one. What it answers may be kept.
 	Fetch func(url string) ([]byte, error)
 }
@@ -188,9 +188,9 @@ type Reading struct {
 
 	Event      string   // what happened; empty if the request names nothing
 	Names      []string // all names of it
-	DeliveryID string   // the provider's own; empty if it has none
+	DeliveryID string   // the sender's own; empty if it has none
 	// Key is the same when the delivery is repeated, and another otherwise; empty
-	// if nothing tells. KeySigned: nobody but the provider can change it.
+	// if nothing tells. KeySigned: nobody but the sender can change it.
 	Key       string
 	KeySigned bool
 

@@ -26,7 +26,7 @@ import (
 	"boathook/internal/preset"
 )
 
-// vector is a request that a provider's own documentation or library says is well
+// vector is a request that a sender's own documentation or library says is well
 // signed, or that one of them has taken.
 type vector struct {
 	settings boathook.Verification
@@ -37,7 +37,7 @@ type vector struct {
 	at       int64
 
 	event, id string
-	notJSON   bool // the provider's example is none
+	notJSON   bool // the sender's example is none
 	unsigned  bool // the body is not covered
 	noSecret  bool
 	fetch     func(string) ([]byte, error)
@@ -267,7 +267,7 @@ func (v vector) read(t testing.TB, name, secret, body string) (preset.Reading, e
 	})
 }
 
-func TestEachPresetTakesWhatItsProviderSends(t *testing.T) {
+func TestEachPresetTakesWhatItsSenderSends(t *testing.T) {
 	all := vectors(t)
 	for _, name := range preset.Presets {
 		if len(all[name]) == 0 {
@@ -341,7 +341,7 @@ func TestTheKeyIsWhatIsSigned(t *testing.T) {
 	}
 }
 
-func TestWhatProvidersAskIsAnswered(t *testing.T) {
+func TestWhatSendersAskIsAnswered(t *testing.T) {
 	discordKey := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	discord := func(body string) vector {
 		return vector{

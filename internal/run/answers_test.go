@@ -86,7 +86,7 @@ func (p *place) wantSuccess(t *testing.T, r boathook.Run) {
 	if d := p.delivered(t); len(d) != 1 || d[0].EventType != boathook.EventRunSucceeded {
 		t.Errorf("delivered %+v", d)
 	}
-	if rows := p.dueRows(t); len(rows) != 0 {
+	if rows := p.scheduled(t); len(rows) != 0 {
 		t.Errorf("rows are left: %v", rows)
 	}
 }

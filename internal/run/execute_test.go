@@ -161,7 +161,7 @@ func (p *place) delivered(t *testing.T) (found []queue.Delivery) {
 	return found
 }
 
-func (p *place) dueRows(t *testing.T) (rows []store.Due) {
+func (p *place) scheduled(t *testing.T) (rows []store.Due) {
 	t.Helper()
 	for shard := range store.DueShards {
 		page, err := p.store.Due(t.Context(), shard, store.Due{}, time.Now().Add(24*time.Hour), 100)
@@ -222,7 +222,7 @@ func TestARunIsExecutedAndItsEndDelivered(t *testing.T) {
 				t.Errorf("the delivery lacks %s: %s", part, deliveries[0].Body.Bytes())
 			}
 		}
-		if rows := p.dueRows(t); len(rows) != 0 {
+		if rows := p.scheduled(t); len(rows) != 0 {
 			t.Errorf("scheduled checks left: %+v", rows)
 		}
 	})
@@ -462,7 +462,7 @@ func TestACrashLeavesARowForSweep(t *testing.T) {
 				defer func() { _ = recover() }()
 				_ = p.Handle(t.Context(), body)
 			}()
-			rows := p.dueRows(t)
+			rows := p.scheduled(t)
 			if len(rows) != 1 || rows[0].ID != r.ID || rows[0].Kind != store.DueRun {
 				t.Errorf("crash at %s: rows %+v", call, rows)
 			}
@@ -503,8 +503,8 @@ func TestARunThatWasCanceledBeforeItStartedIsNotExecuted(t *testing.T) {
 		_, err := p.store.RequestCancel(t.Context(), r.ID, time.Now())
 		must(t, err)
 		must(t, p.Handle(t.Context(), body))
-		if p.executions.Load() != 0 || len(p.dueRows(t)) != 0 {
-			t.Errorf("executed %d times, rows %+v", p.executions.Load(), p.dueRows(t))
+		if p.executions.Load() != 0 || len(p.scheduled(t)) != 0 {
+			t.Errorf("executed %d times, rows %+v", p.executions.Load(), p.scheduled(t))
 		}
 	})
 }

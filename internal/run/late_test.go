@@ -49,8 +49,8 @@ func TestARunThatIsClaimedTooLateIsNotExecuted(t *testing.T) {
 					must(t, p.Handle(t.Context(), message(t, r)))
 					p.sweepAll(t)
 					run := p.get(t, r.ID)
-					if !run.Status.Over() || !run.Published || p.executions.Load() != tc.executed || len(p.dueRows(t)) != 0 {
-						t.Errorf("the run is %s after %d executions; rows %v", run.Status, p.executions.Load(), p.dueRows(t))
+					if !run.Status.Over() || !run.Published || p.executions.Load() != tc.executed || len(p.scheduled(t)) != 0 {
+						t.Errorf("the run is %s after %d executions; rows %v", run.Status, p.executions.Load(), p.scheduled(t))
 					}
 					if d := p.delivered(t); len(d) != 1 {
 						t.Errorf("%d deliveries tell of its end", len(d))

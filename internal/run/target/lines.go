@@ -60,8 +60,8 @@ type excerpt struct {
 }
 
 func (e *excerpt) Write(p []byte) (int, error) {
-	room := boathook.MaxRunOutput - len(e.kept)
-	e.kept = append(e.kept, p[:min(room, len(p))]...)
+	free := boathook.MaxRunOutput - len(e.kept)
+	e.kept = append(e.kept, p[:min(free, len(p))]...)
 	e.size += len(p)
 	return len(p), nil
 }

@@ -111,7 +111,7 @@ const (
 	ruleProven    = "who can't prove himself starts no run"
 )
 
-// begun notes that the store has a run. A key or a provider's id stands for one run
+// begun notes that the store has a run. A key or a sender's id stands for one run
 // within the retention: once the run has expired, it is as if it had never been, and a
 // repeat is a new run, by the same id. It executes once too.
 func (l *ledger) begun(id string, retention time.Duration) {

@@ -18,8 +18,8 @@ type plan struct {
 	// long enough for webhooks to be disabled, and for records to expire.
 	long bool
 
-	lag     time.Duration // how far the lists by status are behind
-	dueRows int           // how many scheduled items sweep reads at once
+	lag       time.Duration // how far the lists by status are behind
+	scheduled int           // how many scheduled items sweep reads at once
 }
 
 // planOf is the plan of a seed's world.
@@ -33,7 +33,7 @@ func planOf(seed uint64) plan {
 		staging:     r.IntN(4) == 0,
 		long:        r.IntN(8) == 0,
 		lag:         pick(r, []time.Duration{0, 0, time.Second, time.Minute}),
-		dueRows:     pick(r, []int{1, 2, 100}),
+		scheduled:   pick(r, []int{1, 2, 100}),
 	}
 	if p.agents || p.events {
 		p.deployments = 1

@@ -127,7 +127,7 @@ func (w *world) boot(k kind) *process {
 			Jitter:      func() float64 { return w.chance("jitter", p.name).Float64() }, Log: silent, Leases: w.leases,
 		}).Handle
 	case sweepKind:
-		p.sweep = (&sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Now: p.now, Log: silent, PageSize: w.plan.dueRows}).Sweep
+		p.sweep = (&sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Now: p.now, Log: silent, PageSize: w.plan.scheduled}).Sweep
 	}
 	return p
 }

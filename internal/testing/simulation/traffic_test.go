@@ -26,6 +26,9 @@ var allIncidents = flag.Bool("all-incidents", false, "simulate all incidents, no
 // TestIsolation holds for how long healthy webhooks wait, whatever the others do.
 // make isolation prints the figures.
 func TestIsolation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("simulates hours of traffic, which takes a quarter of a minute: run it without -short")
+	}
 	for _, i := range incidents {
 		if !*allIncidents && i.burst*i.bursting+i.flow*int(i.length.Seconds()) > 4000 {
 			continue
