@@ -42,7 +42,7 @@ func TestAScheduledMinute(t *testing.T) {
 	must(s.Store.RecordAttempt(ctx, d, boathook.Attempt{Number: 1, SentAt: past, Error: "answered 500"}))
 	payload, err := queue.EncodeWaiting(queue.Delivery{Delivery: d, Attempt: 2, First: 1})
 	must(err)
-	must(s.Store.PutDue(ctx, store.ScheduledRetry(d.ID, 2, past, payload)))
+	must(s.Store.PutDue(ctx, store.ScheduledRetry(d.ID, 2, 1, past, payload)))
 
 	must(s.Store.CreateRun(ctx, boathook.Run{
 		RunHead: boathook.RunHead{

@@ -301,7 +301,7 @@ func (d *Deliverer) wait(ctx context.Context, job queue.Delivery, at time.Time) 
 	if err != nil {
 		return err
 	}
-	return d.config.Store.PutDue(ctx, store.ScheduledRetry(job.ID, job.Attempt, at, payload))
+	return d.config.Store.PutDue(ctx, store.ScheduledRetry(job.ID, job.Attempt, job.First, at, payload))
 }
 
 // send queues an attempt among the retries.

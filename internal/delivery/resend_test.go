@@ -161,3 +161,34 @@ func TestAResendThatWaitsTakesThePlaceOfTheSeriesBeforeIt(t *testing.T) {
 		}
 	})
 }
+
+// A retry and a resend of one number may be postponed to the same instant, by a probe
+// that both wait for. Each has an item of its own in the schedule: in the resend's place
+// the retry would be dropped as outdated, and nothing be sent.
+func TestARetryDoesNotTakeTheItemOfAResendOfItsNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		p.change(t, func(w *boathook.OutgoingWebhook) { w.Retry = []time.Duration{24 * time.Hour, 24 * time.Hour} })
+		job := p.job()
+		must(t, p.handle(t, job))
+		probe := boathook.Probe{At: time.Now().Add(30 * time.Minute), Wait: time.Minute}
+		if moved, err := p.store.Store.MoveProbe(t.Context(), p.Outgoing.ID, boathook.Probe{}, probe); err != nil || !moved {
+			t.Fatalf("the probe was not set: %v", err)
+		}
+
+		// The resend is postponed when the retry has been found to be due, and is about to
+		// be postponed.
+		p.store.fail = func(call string) error {
+			if call == "PutDue" {
+				p.store.fail = nil
+				must(t, p.handle(t, queue.Delivery{Delivery: job.Delivery, Attempt: 2, First: 2}))
+			}
+			return nil
+		}
+		must(t, p.handle(t, job.Next()))
+		p.sweep(t, 2*time.Hour)
+		if d, _ := p.record(t, job); p.sent != 2 || d.Attempts != 2 || d.Resend != 2 {
+			t.Errorf("%d requests, and %d attempts with the resend %d; want the first attempt and the resend", p.sent, d.Attempts, d.Resend)
+		}
+	})
+}

@@ -13,7 +13,13 @@ func ScheduledCheck(runID string, at time.Time) Due {
 }
 
 // ScheduledRetry is the item that has a delivery's attempt made at a time. What
-// sweep sends then is in the payload.
-func ScheduledRetry(id boathook.DeliveryID, attempt int, at time.Time, payload []byte) Due {
-	return Due{At: at, ID: id.String() + "#" + strconv.Itoa(attempt), Kind: DueDelivery, Payload: payload}
+// sweep sends then is in the payload. first is the attempt that the last resend before
+// it began with, or 1. A retry and a resend may have one number and one time: they are
+// two items, or the retry would stand in the resend's place and be dropped as outdated.
+func ScheduledRetry(id boathook.DeliveryID, attempt, first int, at time.Time, payload []byte) Due {
+	what := id.String() + "#" + strconv.Itoa(attempt)
+	if first > 1 {
+		what += "#" + strconv.Itoa(first)
+	}
+	return Due{At: at, ID: what, Kind: DueDelivery, Payload: payload}
 }

@@ -115,7 +115,7 @@ func waiting(t *testing.T, job queue.Delivery, at time.Time) store.Due {
 	t.Helper()
 	payload, err := queue.EncodeWaiting(job)
 	must(t, err)
-	return store.ScheduledRetry(job.ID, job.Attempt, at, payload)
+	return store.ScheduledRetry(job.ID, job.Attempt, job.First, at, payload)
 }
 
 func (p *place) rows(t *testing.T) (n int) {

@@ -53,7 +53,7 @@ func (s *suite) testDue(t *testing.T) {
 	})
 	t.Run("rows read back as they were put, once, however often they are put", func(t *testing.T) {
 		delivery := s.newDelivery(boathook.NewID(boathook.OutgoingID), now)
-		attempt := store.ScheduledRetry(delivery.ID, 10, now, []byte(`{"a":10}`))
+		attempt := store.ScheduledRetry(delivery.ID, 10, 1, now, []byte(`{"a":10}`))
 		binary := store.Due{At: now, ID: boathook.NewID(boathook.RunID), Kind: store.DueRun, Payload: append(printable(1<<10-2), 0, 0xff)}
 		for _, d := range []store.Due{attempt, binary} {
 			for range 2 {
