@@ -66,7 +66,8 @@ var layout = []row{
 	// Contracts, and what implements them.
 	{"internal/store", []string{"internal/boathook"}},
 	{"internal/store/dynamo", []string{"internal/boathook", "internal/compress", "internal/store", sdk, libraries}},
-	{"internal/store/mem", []string{"internal/boathook", "internal/store"}},
+	{"internal/store/mem", []string{"internal/boathook", "internal/store", "internal/store/paging"}},
+	{"internal/store/paging", []string{"internal/boathook", "internal/store"}},
 	{"internal/store/storetest", []string{"internal/boathook", "internal/store", libraries}},
 	{"internal/queue", []string{"internal/boathook", "internal/compress"}},
 	{"internal/queue/mem", []string{"internal/queue"}},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"boathook/internal/boathook"
+	"boathook/internal/store/paging"
 )
 
 // kindOf is what a list of sources belongs to.
@@ -62,7 +63,7 @@ func (s *Store) PutWorkspace(_ context.Context, w boathook.Workspace) error {
 	}
 	w = cloneWorkspace(w)
 	s.workspaces[w.ID] = w
-	s.allWorkspaces.put(struct{}{}, positionOf(w.CreatedAt, w.ID), w.ID)
+	s.allWorkspaces.put(struct{}{}, paging.PositionOf(w.CreatedAt, w.ID), w.ID)
 	return nil
 }
 
@@ -79,11 +80,11 @@ func (s *Store) Workspace(_ context.Context, id string) (boathook.Workspace, err
 // Workspaces implements [store.Workspaces].
 func (s *Store) Workspaces(_ context.Context, p boathook.Page) ([]boathook.Workspace, string, error) {
 	defer s.lock()()
-	from, err := parseCursor(p.Cursor)
+	from, err := paging.ParseCursor(p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	ids, next := page(s.allWorkspaces.before(struct{}{}, from), p, all)
+	ids, next := paging.Page(s.allWorkspaces.before(struct{}{}, from), p, all)
 	var workspaces []boathook.Workspace
 	for _, id := range ids {
 		workspaces = append(workspaces, cloneWorkspace(s.workspaces[id]))
@@ -98,7 +99,7 @@ func (s *Store) DeleteWorkspace(_ context.Context, id string) error {
 	if !ok {
 		return notFound("workspace")
 	}
-	for range s.tokensOf.before(id, end) {
+	for range s.tokensOf.before(id, paging.End) {
 		return notEmpty(id)
 	}
 	for _, src := range s.sources {
@@ -107,7 +108,7 @@ func (s *Store) DeleteWorkspace(_ context.Context, id string) error {
 		}
 	}
 	delete(s.workspaces, id)
-	s.allWorkspaces.remove(struct{}{}, positionOf(w.CreatedAt, id))
+	s.allWorkspaces.remove(struct{}{}, paging.PositionOf(w.CreatedAt, id))
 	return nil
 }
 
@@ -129,7 +130,7 @@ func (s *Store) PutToken(_ context.Context, t boathook.Token) error {
 	defer s.lock()()
 	t.CreatedAt = stored(t.CreatedAt)
 	s.tokens[t.Hash] = t
-	s.tokensOf.put(t.WorkspaceID, positionOf(t.CreatedAt, t.ID), t)
+	s.tokensOf.put(t.WorkspaceID, paging.PositionOf(t.CreatedAt, t.ID), t)
 	return nil
 }
 
@@ -146,11 +147,11 @@ func (s *Store) TokenByHash(_ context.Context, hash [sha256.Size]byte) (boathook
 // Tokens implements [store.Tokens].
 func (s *Store) Tokens(_ context.Context, workspaceID string, p boathook.Page) ([]boathook.Token, string, error) {
 	defer s.lock()()
-	from, err := parseCursor(p.Cursor)
+	from, err := paging.ParseCursor(p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	tokens, next := page(s.tokensOf.before(workspaceID, from), p, all)
+	tokens, next := paging.Page(s.tokensOf.before(workspaceID, from), p, all)
 	return tokens, next, nil
 }
 
@@ -158,16 +159,16 @@ func (s *Store) Tokens(_ context.Context, workspaceID string, p boathook.Page) (
 func (s *Store) Token(_ context.Context, workspaceID, id string) (boathook.Token, error) {
 	defer s.lock()()
 	t, err := s.token(workspaceID, id)
-	return t.value, err
+	return t.Value, err
 }
 
-func (s *Store) token(workspaceID, id string) (entry[boathook.Token], error) {
-	for t := range s.tokensOf.before(workspaceID, end) {
-		if t.id == id {
+func (s *Store) token(workspaceID, id string) (paging.Entry[boathook.Token], error) {
+	for t := range s.tokensOf.before(workspaceID, paging.End) {
+		if t.ID == id {
 			return t, nil
 		}
 	}
-	return entry[boathook.Token]{}, notFound("token")
+	return paging.Entry[boathook.Token]{}, notFound("token")
 }
 
 // DeleteToken implements [store.Tokens].
@@ -175,8 +176,8 @@ func (s *Store) DeleteToken(_ context.Context, workspaceID, id string) error {
 	defer s.lock()()
 	t, err := s.token(workspaceID, id)
 	if err == nil {
-		delete(s.tokens, t.value.Hash)
-		s.tokensOf.remove(workspaceID, t.position)
+		delete(s.tokens, t.Value.Hash)
+		s.tokensOf.remove(workspaceID, t.Position)
 	}
 	return err
 }
@@ -198,7 +199,7 @@ func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
 	src = cloneSource(src)
 	src.Revision++
 	s.sources[src.ID] = src
-	s.sourcesOf.put(kindOf{src.WorkspaceID, src.Kind}, positionOf(src.CreatedAt, src.ID), src)
+	s.sourcesOf.put(kindOf{src.WorkspaceID, src.Kind}, paging.PositionOf(src.CreatedAt, src.ID), src)
 	return nil
 }
 
@@ -230,11 +231,11 @@ func cloneSource(src boathook.Source) boathook.Source {
 // Sources implements [store.Sources].
 func (s *Store) Sources(_ context.Context, workspaceID string, kind boathook.SourceKind, p boathook.Page) ([]boathook.Source, string, error) {
 	defer s.lock()()
-	from, err := parseCursor(p.Cursor)
+	from, err := paging.ParseCursor(p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	sources, next := page(s.sourcesOf.before(kindOf{workspaceID, kind}, from), p, all)
+	sources, next := paging.Page(s.sourcesOf.before(kindOf{workspaceID, kind}, from), p, all)
 	for i, src := range sources {
 		sources[i] = cloneSource(src)
 	}
@@ -244,11 +245,11 @@ func (s *Store) Sources(_ context.Context, workspaceID string, kind boathook.Sou
 // CrewAgents implements [store.Sources].
 func (s *Store) CrewAgents(_ context.Context, workspaceID, crewID string, p boathook.Page) ([]boathook.Source, string, error) {
 	defer s.lock()()
-	from, err := parseCursor(p.Cursor)
+	from, err := paging.ParseCursor(p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	agents, next := page(s.agentsOf(workspaceID, crewID, from), p, all)
+	agents, next := paging.Page(s.agentsOf(workspaceID, crewID, from), p, all)
 	for i, agent := range agents {
 		agents[i] = cloneSource(agent)
 	}
@@ -258,8 +259,8 @@ func (s *Store) CrewAgents(_ context.Context, workspaceID, crewID string, p boat
 // Agents implements [store.Sources].
 func (s *Store) Agents(_ context.Context, workspaceID string, limit int) (agents []boathook.Source, err error) {
 	defer s.lock()()
-	for e := range s.sourcesOf.before(kindOf{workspaceID, boathook.Agent}, end) {
-		agents = append(agents, e.value)
+	for e := range s.sourcesOf.before(kindOf{workspaceID, boathook.Agent}, paging.End) {
+		agents = append(agents, e.Value)
 	}
 	slices.SortStableFunc(agents, func(a, b boathook.Source) int { return strings.Compare(b.Agent.CrewID, a.Agent.CrewID) })
 	agents = agents[:min(limit, len(agents))]
@@ -270,7 +271,7 @@ func (s *Store) Agents(_ context.Context, workspaceID string, limit int) (agents
 }
 
 // agentsOf are a crew's agents before a position.
-func (s *Store) agentsOf(workspaceID, crewID string, from position) iter.Seq[entry[boathook.Source]] {
+func (s *Store) agentsOf(workspaceID, crewID string, from paging.Position) iter.Seq[paging.Entry[boathook.Source]] {
 	return only(s.sourcesOf.before(kindOf{workspaceID, boathook.Agent}, from), func(a boathook.Source) bool { return a.Agent.CrewID == crewID })
 }
 
@@ -284,9 +285,9 @@ func (s *Store) AgentBySlug(_ context.Context, workspaceID, crewID, slug string)
 }
 
 func (s *Store) agentBySlug(workspaceID, crewID, slug string) (id string, ok bool) {
-	for e := range s.agentsOf(workspaceID, crewID, end) {
-		if e.value.Agent.Slug == slug {
-			return e.value.ID, true
+	for e := range s.agentsOf(workspaceID, crewID, paging.End) {
+		if e.Value.Agent.Slug == slug {
+			return e.Value.ID, true
 		}
 	}
 	return "", false
@@ -303,7 +304,7 @@ func (s *Store) DeleteSource(_ context.Context, workspaceID, id string) error {
 		delete(s.healths, webhookID)
 	}
 	delete(s.sources, id)
-	s.sourcesOf.remove(kindOf{workspaceID, src.Kind}, positionOf(src.CreatedAt, id))
+	s.sourcesOf.remove(kindOf{workspaceID, src.Kind}, paging.PositionOf(src.CreatedAt, id))
 	delete(s.below, id)
 	delete(s.versionsOf, id)
 	return nil
@@ -321,7 +322,7 @@ func (s *Store) AddVersion(_ context.Context, v boathook.Version) (boathook.Vers
 	v = cloneVersion(v)
 	b.versions[v.ID] = v
 	b.live[v.Environment] = boathook.LiveVersion{ID: v.ID, Number: v.Number}
-	s.versionsOf.put(v.SourceID, position{int64(v.Number), v.ID}, v)
+	s.versionsOf.put(v.SourceID, paging.Position{At: int64(v.Number), ID: v.ID}, v)
 	return cloneVersion(v), nil
 }
 
@@ -354,11 +355,11 @@ func (s *Store) Version(_ context.Context, sourceID, id string) (boathook.Versio
 // Versions implements [store.Sources].
 func (s *Store) Versions(_ context.Context, sourceID string, p boathook.Page) ([]boathook.Version, string, error) {
 	defer s.lock()()
-	from, err := parseCursor(p.Cursor)
+	from, err := paging.ParseCursor(p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	versions, next := page(s.versionsOf.before(sourceID, from), p, all)
+	versions, next := paging.Page(s.versionsOf.before(sourceID, from), p, all)
 	for i, v := range versions {
 		versions[i] = cloneVersion(v)
 	}
@@ -406,7 +407,7 @@ func (s *Store) AllIncoming(_ context.Context, sourceID string) ([]boathook.Inco
 	for _, w := range s.under(sourceID).incoming {
 		webhooks = append(webhooks, cloneIncoming(w))
 	}
-	return newestFirst(webhooks, func(w boathook.IncomingWebhook) position { return positionOf(w.CreatedAt, w.ID) }), nil
+	return newestFirst(webhooks, func(w boathook.IncomingWebhook) paging.Position { return paging.PositionOf(w.CreatedAt, w.ID) }), nil
 }
 
 // DeleteIncoming implements [store.Webhooks].
@@ -474,7 +475,7 @@ func (s *Store) AllOutgoing(_ context.Context, sourceID string) ([]boathook.Outg
 	for _, w := range s.under(sourceID).outgoing {
 		webhooks = append(webhooks, cloneOutgoing(w))
 	}
-	return newestFirst(webhooks, func(w boathook.OutgoingWebhook) position { return positionOf(w.CreatedAt, w.ID) }), nil
+	return newestFirst(webhooks, func(w boathook.OutgoingWebhook) paging.Position { return paging.PositionOf(w.CreatedAt, w.ID) }), nil
 }
 
 // DeleteOutgoing implements [store.Webhooks].

@@ -9,6 +9,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/store"
+	"boathook/internal/store/paging"
 )
 
 type deliveryKey struct {
@@ -35,8 +36,8 @@ func (s *Store) move(d *delivery, status boathook.DeliveryStatus, next time.Time
 }
 
 // place is where a delivery stands among its webhook's.
-func place(d boathook.Delivery) (of webhookKey, at position) {
-	return webhookKey{d.WorkspaceID, d.WebhookID}, positionOf(d.ID.Time(), d.ID.String())
+func place(d boathook.Delivery) (of webhookKey, at paging.Position) {
+	return webhookKey{d.WorkspaceID, d.WebhookID}, paging.PositionOf(d.ID.Time(), d.ID.String())
 }
 
 // create makes the record of a delivery.
@@ -160,23 +161,23 @@ func (s *Store) Attempts(_ context.Context, workspaceID string, id boathook.Deli
 func (s *Store) AttemptLog(_ context.Context, q store.AttemptQuery) (log []store.Attempted, _ error) {
 	defer s.lock()()
 	looked, skip, size := 0, q.Skip, 0
-	for e := range s.deliveriesOf.before(webhookKey{q.WorkspaceID, q.WebhookID}, end) {
+	for e := range s.deliveriesOf.before(webhookKey{q.WorkspaceID, q.WebhookID}, paging.End) {
 		if looked++; looked > store.MaxCounted {
 			break
 		}
-		for number := e.value.Attempts; number > 0; number-- {
+		for number := e.Value.Attempts; number > 0; number-- {
 			if skip > 0 {
 				skip--
 				continue
 			}
-			i, made := slices.BinarySearchFunc(e.value.attempts, number, func(a boathook.Attempt, n int) int { return cmp.Compare(a.Number, n) })
+			i, made := slices.BinarySearchFunc(e.Value.attempts, number, func(a boathook.Attempt, n int) int { return cmp.Compare(a.Number, n) })
 			if !made {
 				continue
 			}
 			if len(log) == q.Limit || size >= store.MaxPageBytes {
 				return log, nil
 			}
-			a := store.Attempted{Delivery: cloneDelivery(e.value.Delivery), Attempt: cloneAttempt(e.value.attempts[i])}
+			a := store.Attempted{Delivery: cloneDelivery(e.Value.Delivery), Attempt: cloneAttempt(e.Value.attempts[i])}
 			size += a.Delivery.Body.Len()
 			if a.Attempt.Response != nil {
 				size += len(a.Attempt.Response.Body)
@@ -190,7 +191,7 @@ func (s *Store) AttemptLog(_ context.Context, q store.AttemptQuery) (log []store
 // Deliveries implements [store.Deliveries].
 func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook.Delivery, string, error) {
 	defer s.lock()()
-	from, err := parseCursor(q.Cursor)
+	from, err := paging.ParseCursor(q.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -199,11 +200,12 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook
 	if !slices.Contains(q.Statuses, boathook.DeliverySucceeded) {
 		all = only(all, wanted) // package dynamo has an index of them
 	}
-	records, next := page(all, q.Page, func(d *delivery) bool {
+	records, next := paging.Page(all, q.Page, func(d *delivery) bool {
 		at := d.ID.Time()
 		return wanted(d) && (q.EventType == "" || d.EventType == q.EventType) &&
 			!at.Before(stored(q.Since)) && (q.Until.IsZero() || at.Before(stored(q.Until)))
 	})
+
 	deliveries := make([]boathook.Delivery, len(records))
 	for i, rec := range records {
 		deliveries[i] = rec.Delivery

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"boathook/internal/store"
+	"boathook/internal/store/paging"
 )
 
 func shardOf(d store.Due) int {
@@ -21,23 +22,23 @@ func (s *Store) PutDue(_ context.Context, d store.Due) error {
 		return err
 	}
 	defer s.lock()()
-	s.due.put(shardOf(d), positionOf(d.At, d.ID), cloneDue(d))
+	s.due.put(shardOf(d), paging.PositionOf(d.At, d.ID), cloneDue(d))
 	return nil
 }
 
 // Due implements [store.Schedule].
 func (s *Store) Due(_ context.Context, shard int, after store.Due, until time.Time, limit int) ([]store.Due, error) {
 	defer s.lock()()
-	i, found := s.due.search(shard, positionOf(after.At, after.ID))
+	i, found := s.due.search(shard, paging.PositionOf(after.At, after.ID))
 	if found {
 		i++
 	}
 	var rows []store.Due
 	for _, e := range s.due[shard][i:] {
-		if len(rows) == limit || e.at > until.UnixMilli() {
+		if len(rows) == limit || e.At > until.UnixMilli() {
 			break
 		}
-		rows = append(rows, cloneDue(e.value))
+		rows = append(rows, cloneDue(e.Value))
 	}
 	return rows, nil
 }
@@ -45,7 +46,7 @@ func (s *Store) Due(_ context.Context, shard int, after store.Due, until time.Ti
 // DeleteDue implements [store.Schedule].
 func (s *Store) DeleteDue(_ context.Context, d store.Due) error {
 	defer s.lock()()
-	s.due.remove(shardOf(d), positionOf(d.At, d.ID))
+	s.due.remove(shardOf(d), paging.PositionOf(d.At, d.ID))
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/store"
+	"boathook/internal/store/paging"
 )
 
 // Config is what a [Store] is made with.
@@ -189,7 +190,7 @@ var errNoID = boathook.Errorf(boathook.Invalid, "not an id")
 func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // newestFirst sorts what has no pages.
-func newestFirst[V any](values []V, at func(V) position) []V {
-	slices.SortFunc(values, func(a, b V) int { return at(b).compare(at(a)) })
+func newestFirst[V any](values []V, at func(V) paging.Position) []V {
+	slices.SortFunc(values, func(a, b V) int { return at(b).Compare(at(a)) })
 	return values
 }

@@ -7,6 +7,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/store"
+	"boathook/internal/store/paging"
 )
 
 // slot is a place for a request that started no run.
@@ -39,29 +40,30 @@ func (s *Store) PutRequest(_ context.Context, number int, r boathook.Request) er
 // Requests implements [store.Requests].
 func (s *Store) Requests(_ context.Context, q store.RequestQuery) ([]boathook.Request, string, error) {
 	defer s.lock()()
-	from, err := parseCursor(q.Cursor)
+	from, err := paging.ParseCursor(q.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
 	wanted := func(r *boathook.Request) bool {
 		return r.WorkspaceID == q.WorkspaceID && (q.Outcome == "" || r.Outcome == q.Outcome)
 	}
-	var found []entry[*boathook.Request]
+	var found []paging.Entry[*boathook.Request]
 	for _, r := range s.requests[q.WebhookID] {
-		if p := positionOf(r.At, r.ID); p.compare(from) < 0 && wanted(r) {
-			found = append(found, entry[*boathook.Request]{p, r})
+		if p := paging.PositionOf(r.At, r.ID); p.Compare(from) < 0 && wanted(r) {
+			found = append(found, paging.Entry[*boathook.Request]{Position: p, Value: r})
 		}
 	}
-	started, edge := look(s.runsOf.before(q.SourceID, from), store.Share(q.Page, 1), func(r *boathook.Run) bool {
+	started, edge := paging.Look(s.runsOf.before(q.SourceID, from), store.Share(q.Page, 1), func(r *boathook.Run) bool {
 		return q.Started(r.WebhookID) && wanted(accepted(r, q.WebhookID))
 	})
+
 	for _, e := range started {
-		found = append(found, entry[*boathook.Request]{e.position, accepted(e.value, q.WebhookID)})
+		found = append(found, paging.Entry[*boathook.Request]{Position: e.Position, Value: accepted(e.Value, q.WebhookID)})
 	}
-	page, next := cut(found, edge, q.Limit)
+	page, next := paging.Cut(found, edge, q.Limit)
 	requests := make([]boathook.Request, len(page))
 	for i, e := range page {
-		requests[i] = cloneRequest(*e.value)
+		requests[i] = cloneRequest(*e.Value)
 	}
 	return requests, next, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/store"
+	"boathook/internal/store/paging"
 )
 
 // chunk is a part of a run's log.
@@ -50,8 +51,8 @@ func (s *Store) CreateRun(_ context.Context, r boathook.Run) error {
 	}
 	r = cloneRun(r)
 	s.runs[r.ID] = &r
-	s.runsOf.put(r.SourceID, positionOf(r.CreatedAt, r.ID), &r)
-	s.runsIn.put(runsLike(&r), positionOf(r.CreatedAt, r.ID), &r)
+	s.runsOf.put(r.SourceID, paging.PositionOf(r.CreatedAt, r.ID), &r)
+	s.runsIn.put(runsLike(&r), paging.PositionOf(r.CreatedAt, r.ID), &r)
 	s.expire(func() { s.dropRun(&r) })
 	return nil
 }
@@ -69,8 +70,8 @@ func runsLike(r *boathook.Run) kindOf {
 func (s *Store) dropRun(r *boathook.Run) {
 	if s.runs[r.ID] == r {
 		delete(s.runs, r.ID)
-		s.runsOf.remove(r.SourceID, positionOf(r.CreatedAt, r.ID))
-		s.runsIn.remove(runsLike(r), positionOf(r.CreatedAt, r.ID))
+		s.runsOf.remove(r.SourceID, paging.PositionOf(r.CreatedAt, r.ID))
+		s.runsIn.remove(runsLike(r), paging.PositionOf(r.CreatedAt, r.ID))
 	}
 }
 
@@ -126,10 +127,10 @@ func (s *Store) Runs(_ context.Context, q store.RunQuery) ([]boathook.Run, strin
 	size := 0
 	for i, e := range page {
 		if size >= store.MaxPageBytes {
-			return runs, page[i-1].cursor(), nil
+			return runs, page[i-1].Cursor(), nil
 		}
-		runs = append(runs, cloneRun(*e.value))
-		size += e.value.Input.Len() + len(e.value.Output)
+		runs = append(runs, cloneRun(*e.Value))
+		size += e.Value.Input.Len() + len(e.Value.Output)
 	}
 	return runs, next, nil
 }
@@ -143,7 +144,7 @@ func (s *Store) RunHeads(_ context.Context, q store.RunQuery) ([]boathook.RunHea
 	}
 	var heads []boathook.RunHead
 	for _, e := range page {
-		heads = append(heads, cloneHead(e.value.RunHead))
+		heads = append(heads, cloneHead(e.Value.RunHead))
 	}
 	return heads, next, nil
 }
@@ -156,25 +157,25 @@ func (s *Store) CountedRuns(_ context.Context, q store.CountQuery) (heads []boat
 	inPage.Statuses = q.Statuses
 	counts.ByStatus = make(map[boathook.RunStatus]int)
 	counted, selected := 0, 0
-	for e := range s.listed(all, end) {
+	for e := range s.listed(all, paging.End) {
 		if counted == store.MaxCounted {
 			break
 		}
-		if !runWanted(all)(e.value) {
+		if !runWanted(all)(e.Value) {
 			continue
 		}
 		counted++
-		status := e.value.Status
+		status := e.Value.Status
 		if !status.Over() {
 			status = boathook.RunPending
 		}
 		counts.ByStatus[status]++
-		if !e.value.CreatedAt.Before(stored(q.Since)) {
+		if !e.Value.CreatedAt.Before(stored(q.Since)) {
 			counts.Since++
 		}
-		if runWanted(inPage)(e.value) {
+		if runWanted(inPage)(e.Value) {
 			if selected++; selected > q.Skip && len(heads) < q.Limit {
-				heads = append(heads, cloneHead(e.value.RunHead))
+				heads = append(heads, cloneHead(e.Value.RunHead))
 			}
 		}
 	}
@@ -182,7 +183,7 @@ func (s *Store) CountedRuns(_ context.Context, q store.CountQuery) (heads []boat
 }
 
 // listed are the runs before a position of what a query names.
-func (s *Store) listed(q store.RunQuery, from position) iter.Seq[entry[*boathook.Run]] {
+func (s *Store) listed(q store.RunQuery, from paging.Position) iter.Seq[paging.Entry[*boathook.Run]] {
 	if q.SourceID != "" {
 		return s.runsOf.before(q.SourceID, from)
 	}
@@ -199,8 +200,8 @@ func runWanted(q store.RunQuery) func(*boathook.Run) bool {
 }
 
 // selected is the page of runs that q asks for.
-func (s *Store) selected(q store.RunQuery) (page []entry[*boathook.Run], next string, err error) {
-	from, err := parseCursor(q.Cursor)
+func (s *Store) selected(q store.RunQuery) (page []paging.Entry[*boathook.Run], next string, err error) {
+	from, err := paging.ParseCursor(q.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -208,16 +209,16 @@ func (s *Store) selected(q store.RunQuery) (page []entry[*boathook.Run], next st
 	if q.SourceID != "" && len(q.Statuses) > 0 && !slices.ContainsFunc(q.Statuses, boathook.RunStatus.Over) {
 		listed = only(listed, func(r *boathook.Run) bool { return !r.Status.Over() }) // package dynamo has an index of them
 	}
-	found, edge := look(listed, store.Share(q.Page, 1), runWanted(q))
-	page, next = cut(found, edge, q.Limit)
+	found, edge := paging.Look(listed, store.Share(q.Page, 1), runWanted(q))
+	page, next = paging.Cut(found, edge, q.Limit)
 	return page, next, nil
 }
 
 // AnyActive implements [store.Runs].
 func (s *Store) AnyActive(_ context.Context, sourceID string) (bool, error) {
 	defer s.lock()()
-	for e := range s.runsOf.before(sourceID, end) {
-		if !e.value.Status.Over() {
+	for e := range s.runsOf.before(sourceID, paging.End) {
+		if !e.Value.Status.Over() {
 			return true, nil
 		}
 	}
@@ -357,8 +358,8 @@ func (s *Store) AppendLog(_ context.Context, run boathook.RunHead, first int, li
 }
 
 // place is where a chunk of a run stands in its agent's log.
-func (c chunk) place(run boathook.RunHead) position {
-	return positionOf(run.CreatedAt, fmt.Sprintf("%s#%09d", run.ID, c.first))
+func (c chunk) place(run boathook.RunHead) paging.Position {
+	return paging.PositionOf(run.CreatedAt, fmt.Sprintf("%s#%09d", run.ID, c.first))
 }
 
 func (s *Store) dropLog(run boathook.RunHead) {
@@ -374,11 +375,11 @@ func (s *Store) dropLog(run boathook.RunHead) {
 func (s *Store) AgentLog(_ context.Context, q store.AgentLogQuery) (log []boathook.AgentLine, _ error) {
 	defer s.lock()()
 	looked, skip, size := 0, q.Skip, 0
-	for e := range s.agentLogs.before(q.AgentID, end) {
+	for e := range s.agentLogs.before(q.AgentID, paging.End) {
 		if looked++; looked > store.MaxChunks {
 			break
 		}
-		for _, line := range slices.Backward(e.value.lines) {
+		for _, line := range slices.Backward(e.Value.lines) {
 			if skip > 0 {
 				skip--
 				continue
@@ -387,7 +388,7 @@ func (s *Store) AgentLog(_ context.Context, q store.AgentLogQuery) (log []boatho
 				return log, nil
 			}
 			size += line.Size()
-			log = append(log, boathook.AgentLine{LogLine: line, RunID: e.value.runID})
+			log = append(log, boathook.AgentLine{LogLine: line, RunID: e.Value.runID})
 		}
 	}
 	return log, nil
