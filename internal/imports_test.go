@@ -64,13 +64,16 @@ var layout = []row{
 	{"internal/signature", []string{"internal/boathook"}},
 
 	// Contracts, and what implements them.
+	{"internal/database", []string{libraries}},
 	{"internal/store", []string{"internal/boathook"}},
 	{"internal/store/dynamo", []string{"internal/boathook", "internal/compress", "internal/store", sdk, libraries}},
 	{"internal/store/mem", []string{"internal/boathook", "internal/store", "internal/store/paging"}},
 	{"internal/store/paging", []string{"internal/boathook", "internal/store"}},
+	{"internal/store/sqlite", []string{"internal/boathook", "internal/compress", "internal/database", "internal/store", "internal/store/paging"}},
 	{"internal/store/storetest", []string{"internal/boathook", "internal/store", libraries}},
 	{"internal/queue", []string{"internal/boathook", "internal/compress"}},
 	{"internal/queue/mem", []string{"internal/queue"}},
+	{"internal/queue/sqlite", []string{"internal/database", "internal/queue", "internal/queue/mem"}},
 	{"internal/queue/queuetest", []string{"internal/queue"}},
 	{"internal/queue/sqs", []string{"internal/boathook", "internal/queue", sdk, libraries}},
 

@@ -1,6 +1,7 @@
 // Package queue is the contract of the queues between the services, and of the
 // envelopes that travel in them. Package sqs is Amazon SQS standard queues,
-// package mem their embedded twin; queuetest holds both to the same behaviour.
+// package sqlite and, for tests in memory, package mem are their embedded twins;
+// queuetest holds all to the same behaviour.
 //
 // A message is delivered at least once, in no promised order. It stays in
 // flight for the queue's visibility timeout after each receive; one that was

@@ -1,6 +1,6 @@
 // Package store is the contract of what Boathook remembers. Package dynamo
-// keeps it in DynamoDB, package mem in memory; storetest holds both to the
-// same behaviour.
+// keeps it in DynamoDB, package sqlite in a file on one machine, package mem
+// in memory, for tests; storetest holds all to the same behaviour.
 //
 // There are no transactions. Each method is one conditional write, or several
 // in an order in which a crash between any two leaves nothing wrong, only

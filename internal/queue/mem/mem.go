@@ -1,6 +1,12 @@
 // Package mem is the embedded twin of Amazon SQS standard queues: the same
 // contract, kept in memory, for one process. Nothing in it outlives the
-// process, and no message expires.
+// process, unless a [File] keeps it, as that of package queue/sqlite does. No message
+// expires.
+//
+// The file holds the messages. Memory holds their order, who has which in flight, and
+// the bodies of as many as fit: so sending and deleting are a write each, and receiving
+// is none. After a restart whatever was not deleted is ready again, or delayed until its
+// time: who had it in flight is gone. How often it was received counts anew.
 //
 // # How a message moves
 //
@@ -33,6 +39,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -52,6 +59,32 @@ const (
 // is not to wait. Where it is to wait it finds nothing instead, as on SQS.
 var ErrOverLimit = errors.New("120,000 messages are in flight")
 
+// keptBytes is how much of the bodies that wait a queue with a file holds in memory.
+// Beyond it a body is read when its message is received.
+const keptBytes = 32 << 20
+
+// File keeps the messages of queues for the next process. What a method does is on disk
+// when it returns nil.
+type File interface {
+	// Put stores messages of a queue, each visible from a time on, and numbers them.
+	Put(queue string, messages []queue.Message, visibleAt []time.Time) (numbers []int64, err error)
+	// Delete removes messages. One that is not there is no error.
+	Delete(numbers []int64) error
+	// Move makes messages another queue's, and gives the numbers of those that were there.
+	Move(numbers []int64, to string) (moved []int64, err error)
+	// Bodies reads the bodies of messages.
+	Bodies(numbers []int64) ([]string, error)
+	// Waiting gives the messages of a queue, in the order in which they were put.
+	Waiting(queue string) ([]Waiting, error)
+}
+
+// Waiting is a message of a [File], without its body.
+type Waiting struct {
+	Number    int64
+	Group     string
+	VisibleAt time.Time
+}
+
 // Config describes a queue.
 type Config struct {
 	Visibility  time.Duration // how long a received message stays in flight; 0 is SQS's default, 30 s
@@ -62,14 +95,19 @@ type Config struct {
 	// no group takes all that its consumer can do at a time. 0: as many as there are.
 	// SQS has nothing like it.
 	GroupLimit int
+
+	File File   // that of the dead-letter queue too; nil: the messages are gone with the process
+	Name string // of the queue in the file
 }
 
 // Queue is a standard queue in memory. It is safe for concurrent use.
 type Queue struct {
 	visibility  time.Duration
-	deadLetter  *Queue // its lock is taken while this queue's is held
+	deadLetter  *Queue
 	maxReceives int
 	groupLimit  int
+	file        File // nil: there is none
+	name        string
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed when a waiting Receive should look again; nil until one waits
@@ -79,16 +117,17 @@ type Queue struct {
 	byReceipt map[string]*message
 	inFlight  int
 	ready     int
+	kept      int         // bytes of bodies in memory
 	shown     uint64      // how many times a message became ready, which gives them their order
 	lastMove  *queue.Move // from the dead-letter queue back; nil if there was none
 }
 
 var _ queue.Queue = (*Queue)(nil)
 
-// New makes an empty queue.
+// New makes an empty queue, without a file.
 func New(c Config) *Queue {
 	q := &Queue{
-		visibility: c.Visibility, deadLetter: c.DeadLetter, maxReceives: c.MaxReceives, groupLimit: c.GroupLimit,
+		visibility: c.Visibility, deadLetter: c.DeadLetter, maxReceives: c.MaxReceives, groupLimit: c.GroupLimit, file: c.File, name: c.Name,
 		tenants: make(map[string]*tenant), byReceipt: make(map[string]*message),
 	}
 	if q.visibility == 0 {
@@ -100,11 +139,35 @@ func New(c Config) *Queue {
 	return q
 }
 
+// Open makes a queue with what its file has of it. Whoever had a message in flight is
+// gone.
+func Open(c Config) (*Queue, error) {
+	q := New(c)
+	waiting, err := c.File.Waiting(c.Name)
+	if err != nil {
+		return nil, fmt.Errorf("open queue %s: %w", q.name, err)
+	}
+	now := time.Now()
+	for _, w := range waiting {
+		m := &message{id: idOf(w.Number), number: w.Number, group: w.Group}
+		q.join(m)
+		if w.VisibleAt.After(now) {
+			q.hide(m, w.VisibleAt)
+		} else {
+			q.show(m)
+		}
+	}
+	return q, nil
+}
+
+func idOf(number int64) string { return strconv.FormatInt(number, 10) }
+
 // message is either hidden or ready. Hidden with a receipt, it is in flight;
 // hidden without one, it is delayed.
 type message struct {
 	id       string
-	body     string
+	number   int64  // in the file
+	body     string // empty: it is to be read from the file
 	group    string
 	receives int
 	receipt  string // of the last receive
@@ -127,6 +190,9 @@ type tenant struct {
 
 func (t *tenant) oldest() *message { return t.ready.Front().Value.(*message) }
 
+// DeadLetter is the queue of what was received too often; nil if there is none.
+func (q *Queue) DeadLetter() *Queue { return q.deadLetter }
+
 // Send implements [queue.Sender]. It accepts all messages or none.
 func (q *Queue) Send(ctx context.Context, messages ...queue.Message) error {
 	if err := ctx.Err(); err != nil {
@@ -137,16 +203,34 @@ func (q *Queue) Send(ctx context.Context, messages ...queue.Message) error {
 			return fmt.Errorf("send message %d: %w", i, err)
 		}
 	}
+	if len(messages) == 0 {
+		return nil
+	}
+	now := time.Now()
+	sent := make([]*message, len(messages))
+	visibleAt := make([]time.Time, len(messages))
+	for i, m := range messages {
+		visibleAt[i] = now.Add(time.Duration(m.DelaySeconds()) * time.Second)
+		sent[i] = &message{id: rand.Text(), body: m.Body, group: m.Group}
+	}
+	if q.file != nil {
+		numbers, err := q.file.Put(q.name, messages, visibleAt)
+		if err != nil {
+			return fmt.Errorf("send to queue %s: %w", q.name, err)
+		}
+		for i, n := range numbers {
+			sent[i].id, sent[i].number = idOf(n), n
+		}
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := time.Now()
-	for _, m := range messages {
-		sent := &message{id: rand.Text(), body: m.Body, group: m.Group}
-		q.join(sent)
-		if delay := m.DelaySeconds(); delay > 0 {
-			q.hide(sent, now.Add(time.Duration(delay)*time.Second))
+	for i, m := range sent {
+		q.join(m)
+		q.keep(m)
+		if visibleAt[i].After(now) {
+			q.hide(m, visibleAt[i])
 		} else {
-			q.show(sent)
+			q.show(m)
 		}
 	}
 	return nil
@@ -164,14 +248,17 @@ func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]q
 		}
 		q.mu.Lock()
 		now := time.Now()
-		q.surface(now)
-		received := q.take(limit, now)
+		dead := q.surface(now)
+		taken := q.take(limit, now)
 		full := q.inFlight == maxInFlight
 		next, changed := q.next(deadline)
 		q.mu.Unlock()
+		if err := q.bury(dead); err != nil {
+			return nil, err
+		}
 		switch {
-		case len(received) > 0:
-			return received, nil
+		case len(taken) > 0:
+			return q.read(taken)
 		case wait <= 0 && full:
 			return nil, ErrOverLimit
 		case !now.Before(deadline):
@@ -187,26 +274,58 @@ func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]q
 	}
 }
 
+// read gives messages that were taken as they are received. What can't be read comes
+// back after its visibility timeout.
+func (q *Queue) read(taken []taking) ([]queue.Received, error) {
+	received := make([]queue.Received, len(taken))
+	var lacking []int64
+	for i, t := range taken {
+		received[i] = t.Received
+		if t.Body == "" {
+			lacking = append(lacking, t.number)
+		}
+	}
+	if len(lacking) == 0 {
+		return received, nil
+	}
+	bodies, err := q.file.Bodies(lacking)
+	if err != nil {
+		return nil, fmt.Errorf("receive from queue %s: %w", q.name, err)
+	}
+	for i := range received {
+		if received[i].Body == "" {
+			received[i].Body, bodies = bodies[0], bodies[1:]
+		}
+	}
+	return received, nil
+}
+
 // Delete implements [queue.Queue]. A receipt that is not a message's last one
 // is ignored.
 func (q *Queue) Delete(ctx context.Context, receipts ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	var deleted []*message
+	q.mu.Lock()
+	for _, receipt := range receipts {
+		if m := q.byReceipt[receipt]; m != nil {
+			deleted = append(deleted, m)
+		}
+	}
+	q.mu.Unlock()
+	if len(deleted) == 0 {
+		return nil
+	}
+	if q.file != nil {
+		if err := q.file.Delete(numbersOf(deleted)); err != nil {
+			return fmt.Errorf("delete from queue %s: %w", q.name, err)
+		}
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, receipt := range receipts {
-		m := q.byReceipt[receipt]
-		if m == nil {
-			continue
-		}
-		if m.element != nil {
-			q.unready(m)
-		} else {
-			heap.Remove(&q.hidden, m.index)
-			q.land(m)
-		}
-		q.leave(m)
+	for _, m := range deleted {
+		q.remove(m)
 	}
 	return nil
 }
@@ -222,17 +341,26 @@ type Stats struct {
 // stats of the dead-letter queue, of which it is ready.
 func (q *Queue) Stats() Stats {
 	q.mu.Lock()
+	dead := q.surface(time.Now())
+	q.mu.Unlock()
+	_ = q.bury(dead) // those that can't be moved are delayed here, and counted so
+	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.surface(time.Now())
 	return Stats{Ready: q.ready, InFlight: q.inFlight, Delayed: len(q.hidden) - q.inFlight}
 }
 
 // The methods below are called with the lock held.
 
+// taking is a message that was put in flight. Its body is empty if it is to be read.
+type taking struct {
+	queue.Received
+	number int64
+}
+
 // take puts up to limit ready messages in flight.
-func (q *Queue) take(limit int, now time.Time) []queue.Received {
-	var received []queue.Received
-	for len(q.waiting) > 0 && q.inFlight < maxInFlight && len(received) < limit {
+func (q *Queue) take(limit int, now time.Time) []taking {
+	var taken []taking
+	for len(q.waiting) > 0 && q.inFlight < maxInFlight && len(taken) < limit {
 		m := q.pick()
 		m.tenant.inFlight++
 		q.inFlight++
@@ -242,11 +370,19 @@ func (q *Queue) take(limit int, now time.Time) []queue.Received {
 		m.receipt = m.id + "." + strconv.Itoa(m.receives)
 		q.byReceipt[m.receipt] = m
 		q.hide(m, now.Add(q.visibility))
-		received = append(received, queue.Received{
+		taken = append(taken, taking{queue.Received{
 			ID: m.id, Body: m.body, Group: m.group, Receives: m.receives, Receipt: m.receipt,
-		})
+		}, m.number})
 	}
-	return received
+	return taken
+}
+
+// keep holds the body of a message in memory if there is space.
+func (q *Queue) keep(m *message) {
+	if q.file != nil && q.kept+len(m.body) > keptBytes {
+		m.body = ""
+	}
+	q.kept += len(m.body)
 }
 
 // pick chooses the oldest ready message of a quiet tenant or, if there is
@@ -292,8 +428,9 @@ func (q *Queue) wake() {
 	}
 }
 
-// surface brings up every message whose time has come: it is ready, or dead.
-func (q *Queue) surface(now time.Time) {
+// surface brings up every message whose time has come: it is ready, or dead. Those
+// that are dead have left this queue; see [Queue.bury].
+func (q *Queue) surface(now time.Time) (dead []*message) {
 	for len(q.hidden) > 0 && !q.hidden[0].until.After(now) {
 		m := heap.Pop(&q.hidden).(*message)
 		if m.receipt != "" {
@@ -301,19 +438,65 @@ func (q *Queue) surface(now time.Time) {
 		}
 		if q.deadLetter != nil && m.receives >= q.maxReceives {
 			q.leave(m)
-			q.deadLetter.adopt(m)
+			dead = append(dead, m)
 		} else {
 			q.show(m)
 		}
 	}
+	return dead
 }
 
-// adopt takes a message from another queue. It takes the lock itself.
-func (q *Queue) adopt(m *message) {
+// bury moves messages that have left this queue to its dead-letter queue. If it can't,
+// they are back in this one, and tried again after the visibility timeout. It takes the
+// locks itself.
+func (q *Queue) bury(dead []*message) error {
+	if len(dead) == 0 {
+		return nil
+	}
+	moved, err := q.deadLetter.move(dead)
+	if err == nil {
+		q.deadLetter.adopt(moved)
+		return nil
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.join(m)
-	q.show(m)
+	until := time.Now().Add(q.visibility)
+	for _, m := range dead {
+		m.receipt = ""
+		q.join(m)
+		q.keep(m)
+		q.hide(m, until)
+	}
+	return fmt.Errorf("move to the dead-letter queue of %s: %w", q.name, err)
+}
+
+// move makes messages this queue's in the file, and gives those that were still there.
+func (q *Queue) move(messages []*message) ([]*message, error) {
+	if q.file == nil {
+		return messages, nil
+	}
+	moved, err := q.file.Move(numbersOf(messages), q.name)
+	return slices.DeleteFunc(messages, func(m *message) bool { return err == nil && !slices.Contains(moved, m.number) }), err
+}
+
+func numbersOf(messages []*message) []int64 {
+	numbers := make([]int64, len(messages))
+	for i, m := range messages {
+		numbers[i] = m.number
+	}
+	return numbers
+}
+
+// adopt takes messages from another queue. It takes the lock itself.
+func (q *Queue) adopt(messages []*message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, m := range messages {
+		m.receipt = ""
+		q.join(m)
+		q.keep(m)
+		q.show(m)
+	}
 }
 
 // hide keeps m from being received until a time.
@@ -385,8 +568,26 @@ func (q *Queue) join(m *message) {
 // leave undoes join, and forgets m's receipt.
 func (q *Queue) leave(m *message) {
 	delete(q.byReceipt, m.receipt)
+	q.kept -= len(m.body)
 	m.tenant.messages--
 	if m.tenant.messages == 0 {
 		delete(q.tenants, m.tenant.name)
 	}
+	m.tenant = nil
+}
+
+// remove takes m out of the queue, wherever it is there.
+func (q *Queue) remove(m *message) {
+	switch {
+	case m.tenant == nil:
+		return // it was removed already, or is on its way to the dead-letter queue, which will not find it
+	case m.element != nil:
+		q.unready(m)
+	default:
+		heap.Remove(&q.hidden, m.index)
+		if m.receipt != "" {
+			q.land(m)
+		}
+	}
+	q.leave(m)
 }

@@ -2,6 +2,7 @@ package mem
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"boathook/internal/queue"
@@ -15,15 +16,19 @@ func (q *Queue) Redrive(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	now := time.Now()
+	released := q.deadLetter.release(now)
+	moved, err := q.move(released)
+	if err != nil {
+		q.deadLetter.adopt(released)
+		return fmt.Errorf("redrive queue %s: %w", q.name, err)
+	}
+	for _, m := range moved {
+		m.receives = 0
+	}
+	q.adopt(moved)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := time.Now()
-	moved := q.deadLetter.release(now)
-	for _, m := range moved {
-		m.receives, m.receipt = 0, ""
-		q.join(m)
-		q.show(m)
-	}
 	q.lastMove = &queue.Move{Status: queue.MoveCompleted, Moved: len(moved), Total: len(moved), StartedAt: now.UTC()}
 	return nil
 }

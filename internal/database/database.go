@@ -1,0 +1,369 @@
+package database
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+)
+
+// Memory is the path of a database that is in memory, and gone when it is closed.
+const Memory = ":memory:"
+
+// readers is how many reads of a file run side by side.
+const readers = 4
+
+// DB is an open database. It is safe for concurrent use.
+type DB struct {
+	path   string
+	unlock func() error
+
+	// pool has the connections that read; nil in memory, where there is one
+	// connection for all.
+	pool chan *conn
+
+	writing sync.Mutex // guards writer
+	writer  *conn
+
+	mu      sync.Mutex // guards what follows
+	waiting []*write
+	busy    bool // somebody commits
+}
+
+// Open opens a database, and makes it where there is none. Its errors are lines for the
+// operator: they name the file and what to do.
+func Open(path string) (db *DB, err error) {
+	db = &DB{path: path, unlock: func() error { return nil }}
+	defer func() {
+		if err != nil {
+			_ = db.Close()
+		}
+	}()
+	if path != Memory {
+		if db.unlock, err = lock(filepath.Join(filepath.Dir(path), "lock")); err != nil {
+			return db, err
+		}
+		// SQLite would make it readable by others.
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return db, fmt.Errorf("the database can't be opened for writing: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return db, err
+		}
+	}
+	if db.writer, err = connect(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE); err != nil {
+		return db, db.explain(err)
+	}
+	if err := db.migrate(); err != nil {
+		return db, db.explain(err)
+	}
+	if path == Memory {
+		return db, nil
+	}
+	db.pool = make(chan *conn, readers)
+	for range readers {
+		c, err := connect(path, sqlite3.OPEN_READONLY)
+		if err != nil {
+			return db, db.explain(err)
+		}
+		db.pool <- c
+	}
+	return db, nil
+}
+
+// conn is a connection, with the statements that it has prepared.
+type conn struct {
+	*sqlite3.Conn
+	statements map[string]*sqlite3.Stmt
+}
+
+// connect opens a connection.
+func connect(path string, mode sqlite3.OpenFlag) (*conn, error) {
+	opened, err := sqlite3.OpenFlags(path, mode)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{opened, make(map[string]*sqlite3.Stmt)}
+	pragmas := "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;" // 16 MiB
+	if mode&sqlite3.OPEN_READWRITE != 0 {
+		pragmas += "PRAGMA auto_vacuum = INCREMENTAL;" + // before the first table
+			"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;" // 64 MiB
+	}
+	// A plan must not depend on the arguments: SQLite would make it anew for each.
+	_, err = c.Config(sqlite3.DBCONFIG_ENABLE_QPSG, true)
+	if err := errors.Join(err, c.BusyTimeout(10*time.Second), c.Exec(pragmas)); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// prepare gives a statement that is ready for use.
+func (c *conn) prepare(query string) (*sqlite3.Stmt, error) {
+	if stmt := c.statements[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, _, err := c.PrepareFlags(query, sqlite3.PREPARE_PERSISTENT)
+	if err == nil {
+		c.statements[query] = stmt
+	}
+	return stmt, err
+}
+
+// Close closes the statements too.
+func (c *conn) Close() error {
+	var errs []error
+	for _, stmt := range c.statements {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, c.Conn.Close())...)
+}
+
+// Close closes the database. No call may follow or be under way.
+func (db *DB) Close() error {
+	var errs []error
+	for range len(db.pool) {
+		errs = append(errs, (<-db.pool).Close())
+	}
+	if db.writer != nil {
+		errs = append(errs, db.writer.Close())
+	}
+	return errors.Join(append(errs, db.unlock())...)
+}
+
+// write is what one caller of [DB.Write] wants done.
+type write struct {
+	do   func(*Tx) error
+	err  error
+	turn chan bool // true: it is done; false: its caller is to commit for all that wait
+}
+
+// Write calls do in a transaction, and returns when that is on disk. The transaction
+// may have other callers' writes in it, before and after. If do has an error, what it
+// has done is undone and the error returned. Any other error is the database's: nothing
+// of do is kept, but where a commit's own answer was lost.
+func (db *DB) Write(do func(*Tx) error) error {
+	w := &write{do: do, turn: make(chan bool, 1)}
+	db.mu.Lock()
+	db.waiting = append(db.waiting, w)
+	if db.busy {
+		db.mu.Unlock()
+		if done := <-w.turn; done {
+			return w.err
+		}
+		db.mu.Lock()
+	}
+	db.busy = true
+	batch := db.waiting
+	db.waiting = nil
+	db.mu.Unlock()
+
+	db.commit(batch)
+	for _, other := range batch {
+		if other != w {
+			other.turn <- true
+		}
+	}
+
+	db.mu.Lock()
+	if len(db.waiting) > 0 {
+		db.waiting[0].turn <- false
+	} else {
+		db.busy = false
+	}
+	db.mu.Unlock()
+	return w.err
+}
+
+// commit does what a batch wants in one transaction.
+func (db *DB) commit(batch []*write) {
+	db.writing.Lock()
+	defer db.writing.Unlock()
+	tx := &Tx{db.writer}
+	err := tx.Exec("BEGIN IMMEDIATE")
+	for _, w := range batch {
+		if err != nil {
+			break
+		}
+		if w.err = tx.savepoint(w.do); w.err == nil {
+			continue
+		}
+		if db.writer.GetAutocommit() {
+			err = w.err // SQLite has undone everything, as it does when the disk is full
+		}
+		w.err = db.explain(w.err)
+	}
+	if err == nil {
+		err = tx.Exec("COMMIT")
+	}
+	if err == nil {
+		return
+	}
+	if !db.writer.GetAutocommit() {
+		err = errors.Join(err, tx.Exec("ROLLBACK"))
+	}
+	err = db.explain(err)
+	for _, w := range batch {
+		w.err = err
+	}
+}
+
+// Read calls do with what has been committed by now. do must not write.
+func (db *DB) Read(do func(*Tx) error) error {
+	if db.pool == nil {
+		db.writing.Lock()
+		defer db.writing.Unlock()
+		return db.explain(do(&Tx{db.writer}))
+	}
+	c := <-db.pool
+	defer func() { db.pool <- c }()
+	tx := &Tx{c}
+	if err := tx.Exec("BEGIN"); err != nil {
+		return db.explain(err)
+	}
+	err := do(tx)
+	return db.explain(errors.Join(err, tx.Exec("ROLLBACK")))
+}
+
+// Tx is a transaction, for as long as the function lives that was given it.
+type Tx struct{ conn *conn }
+
+// savepoint calls do, and undoes what it has done if it has an error.
+func (tx *Tx) savepoint(do func(*Tx) error) error {
+	if err := tx.Exec("SAVEPOINT w"); err != nil {
+		return err
+	}
+	err := tx.try(do)
+	switch {
+	case tx.conn.GetAutocommit():
+		return err // nothing is left to be undone
+	case err != nil:
+		err = errors.Join(err, tx.Exec("ROLLBACK TO w"))
+	}
+	return errors.Join(err, tx.Exec("RELEASE w"))
+}
+
+// try calls do. A panic becomes an error: the other callers' writes must not hang.
+func (tx *Tx) try(do func(*Tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do(tx)
+}
+
+// Row is a row of an answer, until the next is asked for. Its columns count from 0.
+type Row struct{ stmt *sqlite3.Stmt }
+
+// Text is a column's text.
+func (r Row) Text(column int) string { return r.stmt.ColumnText(column) }
+
+// Int is a column's number.
+func (r Row) Int(column int) int64 { return r.stmt.ColumnInt64(column) }
+
+// Bytes are a copy of a column's bytes; nil for none.
+func (r Row) Bytes(column int) []byte {
+	raw := r.stmt.ColumnRawBlob(column)
+	if len(raw) == 0 {
+		return nil
+	}
+	return bytes.Clone(raw)
+}
+
+// Time is a column that [Tx] was given a time for: in UTC, to the millisecond.
+func (r Row) Time(column int) time.Time { return time.UnixMilli(r.Int(column)).UTC() }
+
+// Exec executes a statement. An argument is a string, bytes, an int, an int64, a bool,
+// a time, which is stored in Unix milliseconds, or nil.
+func (tx *Tx) Exec(query string, args ...any) error {
+	for _, err := range tx.Query(query, args...) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Change is [Tx.Exec] that tells whether a row was changed.
+func (tx *Tx) Change(query string, args ...any) (changed bool, err error) {
+	err = tx.Exec(query, args...)
+	return err == nil && tx.Changes() > 0, err
+}
+
+// Changes is how many rows the last statement has changed.
+func (tx *Tx) Changes() int { return int(tx.conn.Changes()) }
+
+// LastInsertID is the number of the row that was inserted last.
+func (tx *Tx) LastInsertID() int64 { return tx.conn.LastInsertRowID() }
+
+// Exists tells whether a query has a row.
+func (tx *Tx) Exists(query string, args ...any) (bool, error) {
+	return tx.First(func(Row) error { return nil }, query, args...)
+}
+
+// First gives a query's first row to scan, and tells whether there is one.
+func (tx *Tx) First(scan func(Row) error, query string, args ...any) (found bool, err error) {
+	for row, err := range tx.Query(query, args...) {
+		if err != nil {
+			return false, err
+		}
+		return true, scan(row)
+	}
+	return false, nil
+}
+
+// Query yields a query's rows. The same query must not begin again before they are
+// at an end. After an error nothing follows.
+func (tx *Tx) Query(query string, args ...any) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		stmt, err := tx.conn.prepare(query)
+		if err != nil {
+			yield(Row{}, err)
+			return
+		}
+		for i, arg := range args {
+			err = errors.Join(err, bind(stmt, i+1, arg))
+		}
+		if err != nil {
+			yield(Row{}, errors.Join(err, stmt.ClearBindings()))
+			return
+		}
+		more := true
+		for more && stmt.Step() {
+			more = yield(Row{stmt}, nil)
+		}
+		err = stmt.Err()
+		_ = stmt.Reset() // its error is that of the step
+		if err = errors.Join(err, stmt.ClearBindings()); err != nil && more {
+			yield(Row{}, err)
+		}
+	}
+}
+
+func bind(stmt *sqlite3.Stmt, i int, arg any) error {
+	switch arg := arg.(type) {
+	case string:
+		return stmt.BindText(i, arg)
+	case []byte:
+		return stmt.BindBlob(i, arg)
+	case int:
+		return stmt.BindInt64(i, int64(arg))
+	case int64:
+		return stmt.BindInt64(i, arg)
+	case bool:
+		return stmt.BindBool(i, arg)
+	case time.Time:
+		return stmt.BindInt64(i, arg.UnixMilli())
+	case nil:
+		return stmt.BindNull(i)
+	}
+	return fmt.Errorf("database: an argument is a %T", arg)
+}
