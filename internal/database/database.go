@@ -92,7 +92,7 @@ func connect(path string, mode sqlite3.OpenFlag) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{opened, make(map[string]*sqlite3.Stmt)}
-	pragmas := "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;" // 16 MiB
+	pragmas := "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096;" // 4 MiB for each connection
 	if mode&sqlite3.OPEN_READWRITE != 0 {
 		pragmas += "PRAGMA auto_vacuum = INCREMENTAL;" + // before the first table
 			"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;" // 64 MiB

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"boathook/internal/database"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -122,7 +123,7 @@ func start(t *testing.T, variables ...string) *program {
 	go func() {
 		defer close(p.stderr.over)
 		defer close(p.stdout.over)
-		p.done <- serve(ctx, environment(variables...), p.stdout, p.stderr)
+		p.done <- execute(ctx, environment(variables...), []string{"serve", "--dev", "--data", database.Memory}, p.stdout, p.stderr)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -375,7 +376,7 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := serve(t.Context(), environment(tc.variable, "PORT=0"), &out, &out)
+			err := execute(t.Context(), environment(tc.variable, "PORT=0"), []string{"serve", "--data", database.Memory}, &out, &out)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one line with %q", err, tc.want)
 			}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +15,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
 	"boathook/internal/queue"
+	"boathook/internal/seal"
 	"boathook/internal/signature"
 )
 
@@ -28,8 +32,11 @@ type receiver struct {
 	out io.Writer
 }
 
-func newReceiver(out io.Writer) *receiver {
-	return &receiver{secret: boathook.NewSigningSecret(), out: out}
+// newReceiver's secret follows from a key, so that it is the same after a restart.
+func newReceiver(out io.Writer, key seal.LocalKey) *receiver {
+	mac := hmac.New(sha256.New, key[:])
+	mac.Write([]byte(receiverPath))
+	return &receiver{secret: boathook.SigningSecretPrefix + base64.StdEncoding.EncodeToString(mac.Sum(nil)), out: out}
 }
 
 func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -16,6 +16,7 @@ import (
 
 	"boathook/internal/api"
 	"boathook/internal/boathook"
+	"boathook/internal/database"
 	"boathook/internal/delivery"
 	"boathook/internal/delivery/destination"
 	destinationsqs "boathook/internal/delivery/destination/sqs"
@@ -25,13 +26,14 @@ import (
 	"boathook/internal/live/websocket"
 	"boathook/internal/paths"
 	"boathook/internal/queue"
-	queuemem "boathook/internal/queue/mem"
+	"boathook/internal/queue/mem"
+	queuesqlite "boathook/internal/queue/sqlite"
 	"boathook/internal/run"
 	"boathook/internal/run/target"
 	"boathook/internal/seal"
 	"boathook/internal/service"
 	"boathook/internal/store"
-	storemem "boathook/internal/store/mem"
+	storesqlite "boathook/internal/store/sqlite"
 	"boathook/internal/sweep"
 )
 
@@ -47,6 +49,9 @@ const (
 	// workers is how many messages of one queue are in work at once. Waiting
 	// costs nothing here, so there are enough for many slow receivers.
 	workers = 1024
+	// forgottenAtOnce is how many records of a kind one transaction removes: others
+	// wait for it.
+	forgottenAtOnce = 500
 	// perWebhook is how many of a webhook's first attempts, or retries, are among
 	// them: an endpoint that hangs does not take them all.
 	perWebhook = 64
@@ -68,33 +73,40 @@ type system struct {
 	running sync.WaitGroup
 	failed  atomic.Int64 // messages in flight that nobody handles: they come back
 	closing atomic.Bool  // nothing more is accepted
-	store   *storemem.Store
+	store   *storesqlite.Store
+	db      *database.DB
+	durable bool // what waits need not be waited for
 }
 
 // worker is a queue and what handles its messages.
 type worker struct {
-	queue  *queuemem.Queue
+	queue  *mem.Queue
 	handle func(ctx context.Context, body string) error
 }
 
-func newSystem(ctx context.Context, c config, url string, inbox http.Handler, log *slog.Logger) (*system, error) {
-	records := storemem.New(storemem.Config{Retention: retention})
-	newQueue := func(visibility time.Duration, groupLimit int) *queuemem.Queue {
-		return queuemem.New(queuemem.Config{
-			Visibility: visibility, DeadLetter: queuemem.New(queuemem.Config{Visibility: visibility}), GroupLimit: groupLimit,
-		})
+func newSystem(ctx context.Context, c config, d data, inbox http.Handler, log *slog.Logger) (*system, error) {
+	records := storesqlite.New(storesqlite.Config{DB: d.db, Retention: retention, Log: log})
+	runsQueue, err := queuesqlite.Open(d.db, queue.Runs, mem.Config{Visibility: runsVisibility})
+	if err != nil {
+		return nil, err
 	}
-	runsQueue := newQueue(runsVisibility, 0)
-	deliveries, retries := newQueue(deliveriesVisibility, perWebhook), newQueue(deliveriesVisibility, perWebhook)
+	deliveries, err := queuesqlite.Open(d.db, queue.Deliveries, mem.Config{Visibility: deliveriesVisibility, GroupLimit: perWebhook})
+	if err != nil {
+		return nil, err
+	}
+	retries, err := queuesqlite.Open(d.db, queue.Retries, mem.Config{Visibility: deliveriesVisibility, GroupLimit: perWebhook})
+	if err != nil {
+		return nil, err
+	}
 
-	loopback := egress.Config{
-		AllowPrefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
-		AllowHTTP:     true,
+	outbound := egress.Config{AllowPrefixes: c.egress, AllowHTTP: c.dev || len(c.egress) > 0}
+	if c.dev {
+		outbound.AllowPrefixes = append(outbound.AllowPrefixes, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 	}
-	client := egress.New(loopback)
-	loopback.NoReuse = true // as on AWS: a run can't be repeated, so its connection must not have died unused
-	once := egress.New(loopback)
-	sealer := seal.New(seal.NewLocalKey(), records)
+	client := egress.New(outbound)
+	outbound.NoReuse = true // as on AWS: a run can't be repeated, so its connection must not have died unused
+	once := egress.New(outbound)
+	sealer := seal.New(d.key, records)
 	publisher := &delivery.Publisher{Webhooks: records, Queue: deliveries, Log: log}
 	keeper := &run.Keeper{Store: records, Publish: publisher, Now: time.Now, Log: log}
 	starter := &run.Starter{Store: records, Queue: runsQueue, Now: time.Now, Log: log}
@@ -104,7 +116,7 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 	liveLog := &live.Log{Store: records, Sockets: sockets, Secret: streamSecret, Now: time.Now}
 
 	triggers := &intake.Intake{
-		Store: records, Runs: starter, Seal: sealer, PublicURL: url, Client: client, Now: time.Now, Log: log,
+		Store: records, Runs: starter, Seal: sealer, PublicURL: c.publicURL, Client: client, Now: time.Now, Log: log,
 		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
 	}
 	operations := service.New(service.Config{
@@ -113,15 +125,18 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		Queues: map[string]queue.Redriver{
 			queue.Runs: runsQueue, queue.Deliveries: deliveries, queue.Retries: retries,
 		},
-		AdminToken:    fixed(c.adminToken),
-		InternalToken: fixed(c.internalToken),
+		AdminToken:    fixed(d.adminToken),
+		InternalToken: fixed(d.internalToken),
 		Workspace:     firstWorkspace,
 		StreamSecret:  streamSecret,
 		Watchers:      liveLog,
 		CheckURL:      client.CheckURL,
 		AllowTarget: func(t boathook.Target) error {
-			if t.Type == boathook.TargetLambda || t.Type == boathook.TargetAgentCore {
+			switch {
+			case t.Type == boathook.TargetLambda || t.Type == boathook.TargetAgentCore:
 				return boathook.InvalidField("type", "%s targets run on AWS only", t.Type)
+			case t.Type == boathook.TargetCommand && !c.dev:
+				return boathook.InvalidField("type", "command targets are allowed by boathook serve --dev only")
 			}
 			return nil
 		},
@@ -133,16 +148,17 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		},
 		Now: time.Now, Log: log,
 	})
-	management := api.New(api.Config{Service: operations, PublicURL: url, Now: time.Now, Log: log})
+	management := api.New(api.Config{Service: operations, PublicURL: c.publicURL, Now: time.Now, Log: log})
 	if err := operations.Callers.EnsureWorkspace(ctx); err != nil {
 		return nil, err
 	}
+	targets := target.Set{boathook.TargetHTTP: target.HTTP{Client: once, UserAgent: boathook.UserAgent()}}
+	if c.dev {
+		targets[boathook.TargetCommand] = target.Command{Grace: 5 * time.Second}
+	}
 	executor := run.New(run.Config{
 		Store: records, Keeper: keeper, Seal: sealer, Now: time.Now, Log: log,
-		Targets: target.Set{
-			boathook.TargetHTTP:    target.HTTP{Client: once, UserAgent: boathook.UserAgent()},
-			boathook.TargetCommand: target.Command{Grace: 5 * time.Second},
-		},
+		Targets:   targets,
 		Stream:    live.NewBroadcast(records, sockets, time.Now, log),
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
 	})
@@ -167,12 +183,16 @@ func newSystem(ctx context.Context, c config, url string, inbox http.Handler, lo
 		mux.Handle(path, triggers.Handler())
 	}
 	mux.Handle("GET /ws", sockets.Handler(liveLog))
-	mux.Handle("POST "+receiverPath, inbox)
+	if c.dev {
+		mux.Handle("POST "+receiverPath, inbox)
+	}
 	mux.Handle("/", management)
 
 	s := &system{
 		log:     log,
 		store:   records,
+		db:      d.db,
+		durable: !c.inMemory(),
 		sweep:   &sweep.Sweeper{Store: records, Keeper: keeper, Retries: retries, Connections: liveLog, Now: time.Now, Log: log},
 		sockets: sockets,
 		work: []worker{
@@ -213,9 +233,26 @@ func (s *system) start() {
 				if err := s.sweep.Sweep(s.workCtx); err != nil {
 					s.log.Error("sweep failed", "error", err)
 				}
+				if err := s.forget(); err != nil {
+					s.log.Error("what has expired can't be removed", "error", err)
+				}
 			}
 		}
 	})
+}
+
+// forget removes what has expired, and gives back its place in the file.
+func (s *system) forget() error {
+	for s.workCtx.Err() == nil {
+		more, err := s.store.Expire(forgottenAtOnce)
+		if err == nil {
+			err = s.db.Reclaim()
+		}
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // handle handles one of w's messages. One that fails comes back after its
@@ -235,16 +272,18 @@ func (s *system) handle(w worker, m queue.Received) {
 	}
 }
 
-// drain accepts nothing more, waits until the runs that were accepted are over and
-// the deliveries that are due made, and stops the workers. Deliveries to this very
-// program arrive meanwhile. It tells how many wait for their time: they are lost,
-// as all that this process holds.
+// drain accepts nothing more and stops the workers, once what they have begun is
+// finished. In memory it waits until the runs that were accepted are over too, and the
+// deliveries that are due made: what is not is lost. Deliveries to this very program
+// arrive meanwhile. It tells how many wait.
 func (s *system) drain() (waiting int) {
 	s.closing.Store(true)
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for !s.idle() {
-		<-look.C
+	if !s.durable {
+		look := time.NewTicker(20 * time.Millisecond)
+		defer look.Stop()
+		for !s.idle() {
+			<-look.C
+		}
 	}
 	s.stop()
 	s.running.Wait()
@@ -259,7 +298,10 @@ func (s *system) waiting() (n int) {
 	}
 	const most, farAway = 1_000_000, 100 * 365 * 24 * time.Hour
 	for shard := range store.DueShards {
-		rows, _ := s.store.Due(context.Background(), shard, store.Due{}, time.Now().Add(farAway), most) // in memory it can't fail
+		rows, err := s.store.Due(context.Background(), shard, store.Due{}, time.Now().Add(farAway), most)
+		if err != nil {
+			s.log.Error("what waits can't be counted", "error", err)
+		}
 		for _, row := range rows {
 			if row.Kind == store.DueDelivery {
 				n++

@@ -10,12 +10,6 @@ import (
 	"syscall"
 )
 
-// The variables that hold tokens.
-const (
-	adminTokenVariable    = "BOATHOOK_ADMIN_TOKEN"
-	internalTokenVariable = "BOATHOOK_INTERNAL_TOKEN"
-)
-
 // pipeVariable names the descriptor of the pipe that the tokens come through.
 const pipeVariable = "BOATHOOK_TOKENS_PIPE"
 
@@ -29,7 +23,7 @@ const maxPipe = 4096
 // with an environment without them, and hands them to itself by a pipe.
 func hideTokens() (getenv func(string) string, err error) {
 	tokens := make(map[string]string)
-	for _, name := range []string{adminTokenVariable, internalTokenVariable} {
+	for _, name := range []string{adminTokenVariable, internalTokenVariable, keyVariable} {
 		if token, ok := os.LookupEnv(name); ok {
 			tokens[name] = token
 		}

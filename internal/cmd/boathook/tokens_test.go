@@ -1,6 +1,7 @@
 package main
 
 import (
+	"boathook/internal/database"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,7 +29,7 @@ func binary(t *testing.T) string {
 // process's none but those that it needs.
 func process(t *testing.T, program string, variables ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(program)
+	cmd := exec.Command(program, "serve", "--dev", "--data", database.Memory)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PORT=0"}, variables...)
 	cmd.Stdout, cmd.Stderr = newOutput(), newOutput()
 	return cmd
@@ -37,6 +38,14 @@ func process(t *testing.T, program string, variables ...string) *exec.Cmd {
 // running starts it, and gives it as a program to call.
 func running(t *testing.T, cmd *exec.Cmd) *program {
 	t.Helper()
+	p := started(t, cmd)
+	p.url = p.stdout.await(t, `Boathook is at (http://127\.0\.0\.1:\d+)`)[1]
+	return p
+}
+
+// started starts it, and ends it with the test.
+func started(t *testing.T, cmd *exec.Cmd) *program {
+	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +53,7 @@ func running(t *testing.T, cmd *exec.Cmd) *program {
 		_ = cmd.Process.Kill() // where the test has not ended it
 		_ = cmd.Wait()
 	})
-	p := &program{t: t, stdout: cmd.Stdout.(*output), stderr: cmd.Stderr.(*output)}
-	p.url = p.stdout.await(t, `Boathook is at (http://127\.0\.0\.1:\d+)`)[1]
-	return p
+	return &program{t: t, stdout: cmd.Stdout.(*output), stderr: cmd.Stderr.(*output)}
 }
 
 // spy prints the environment that the server began with, in the ways there are.

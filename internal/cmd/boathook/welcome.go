@@ -2,15 +2,28 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"path/filepath"
 	"text/template"
 )
 
-// welcome prints lines to paste that show the whole way through.
-func welcome(w io.Writer, url string, c config, secret string) error {
+// welcome says where everything is and, for development, prints lines to paste that show
+// the whole way through.
+func welcome(w io.Writer, c config, d data, secret string) error {
 	var text bytes.Buffer
-	if err := lines.Execute(&text, map[string]string{
-		"URL": url, "Token": c.adminToken, "Internal": c.internalToken, "Secret": secret,
+	fmt.Fprintf(&text, "Boathook is at %s; ", c.publicURL)
+	if c.inMemory() {
+		fmt.Fprintln(&text, "everything is in memory.")
+	} else {
+		fmt.Fprintf(&text, "its data is in %s.\n", c.data)
+	}
+	if !c.dev {
+		if c.adminToken == "" && !c.inMemory() {
+			fmt.Fprintf(&text, "The admin token is in %s.\n", filepath.Join(c.data, adminTokenFile))
+		}
+	} else if err := lines.Execute(&text, map[string]string{
+		"URL": c.publicURL, "Token": d.adminToken, "Internal": d.internalToken, "Secret": secret,
 	}); err != nil {
 		return err
 	}
@@ -18,8 +31,8 @@ func welcome(w io.Writer, url string, c config, secret string) error {
 	return err
 }
 
-var lines = template.Must(template.New("welcome").Parse(`Boathook is at {{.URL}}; everything is in memory. Command targets and loopback
-URLs are allowed here, and only here. Paste these lines into another terminal:
+var lines = template.Must(template.New("welcome").Parse(`Command targets and loopback URLs are allowed here (--dev), and only here. Paste these
+lines into another terminal:
 
 echo '== A deployment, and a version of it that answers with its input.'
 export BOATHOOK={{.URL}} AUTH='Authorization: Bearer {{.Token}}'

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+// newServer bounds how long a client may take for its request, and for reading the
+// answer, as API Gateway does. Neither bound is a handler's, which may wait for a
+// run's start, nor a WebSocket's, whose connection the server gives away.
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute, // from the request's header on: the handler's time is within it
+		IdleTimeout:       time.Minute,
+	}
+}
+
+// serve runs the whole until ctx ends and what is in flight is finished.
+func serve(ctx context.Context, c config, stdout, stderr io.Writer) (err error) {
+	if c.cert != "" {
+		if _, err := tls.LoadX509KeyPair(c.cert, c.key); err != nil {
+			return fmt.Errorf("--tls-cert: %w", err)
+		}
+	}
+	listener, err := c.openListener(ctx)
+	if err != nil {
+		return err
+	}
+	if c.publicURL == "" {
+		scheme := "http://"
+		if c.cert != "" {
+			scheme = "https://"
+		}
+		c.publicURL = scheme + listener.Addr().String()
+	}
+	d, err := openData(c)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, d.db.Close()) }()
+
+	inbox := newReceiver(stdout, d.key)
+	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.logLevel}))
+	s, err := newSystem(ctx, c, d, inbox, logger)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	// net/http's lines, those of its clients too, are debug: strangers have it
+	// write as many as they like.
+	slog.SetDefault(logger)
+	slog.SetLogLoggerLevel(slog.LevelDebug)
+	server := newServer(s)
+	serving := make(chan error, 1)
+	go func() {
+		if c.cert != "" {
+			serving <- server.ServeTLS(listener, c.cert, c.key)
+		} else {
+			serving <- server.Serve(listener)
+		}
+	}()
+	s.start()
+	if err := welcome(stdout, c, d, inbox.secret); err != nil {
+		return err
+	}
+
+	select {
+	case err := <-serving: // it can't serve, as without certificates
+		s.drain()
+		return err
+	case <-ctx.Done():
+	}
+	fmt.Fprintln(stdout, "\nFinishing what is in flight (interrupt again to end at once) …")
+	switch n := s.drain(); {
+	case n > 0 && c.inMemory():
+		fmt.Fprintf(stdout, "%d that wait for their time are lost with the memory: retries, and what a rate limit holds back.\n", n)
+	case n > 0:
+		fmt.Fprintf(stdout, "%d that wait are kept: they go on at the next start.\n", n)
+	}
+	err = server.Shutdown(context.Background())
+	s.sockets.Shutdown()
+	return err
+}
+
+// openListener listens at the address.
+func (c config) openListener(ctx context.Context) (net.Listener, error) {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", c.listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		_, port, _ := net.SplitHostPort(c.listen)
+		return nil, fmt.Errorf("%s: %s is in use; choose another, as in: PORT=18080 make run", c.listenBy, port)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.listenBy, err)
+	}
+	return listener, nil
+}
