@@ -250,7 +250,7 @@ func (p *agentPlace) requests(t *testing.T) []boathook.Request {
 }
 
 func TestARefusedTriggerOfAnAgentLeavesATraceWithTheReason(t *testing.T) {
-	now := time.Now()
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // as in every synctest
 	old, ahead := strconv.FormatInt(now.Add(-400*time.Second).Unix(), 10), strconv.FormatInt(now.Add(time.Hour).Unix(), 10)
 	for name, tc := range map[string]struct {
 		change  func(*boathook.AgentSettings)
@@ -275,18 +275,20 @@ func TestARefusedTriggerOfAnAgentLeavesATraceWithTheReason(t *testing.T) {
 		"the preset's":         {byPreset(boathook.Verification{Preset: "github"}), `{}`, nil, 401, "X-Hub-Signature-256"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newAgentPlace(t, tc.change)
-			if w := p.post(p.path, tc.body, tc.headers...); w.Code != tc.status || w.Body.Len() > 30 {
-				t.Errorf("answered %d %s", w.Code, w.Body)
-			}
-			kept := p.requests(t)
-			if len(kept) != 1 || kept[0].Outcome != boathook.RequestRejected || kept[0].Status != tc.status || kept[0].Sender == nil ||
-				!strings.HasPrefix(kept[0].Reason, tc.reason) {
-				t.Errorf("kept %+v, want the reason %q", kept, tc.reason)
-			}
-			if strings.Contains(fmt.Sprint(kept), fixture.AgentSecret) {
-				t.Error("the trace holds the secret")
-			}
+			synctest.Test(t, func(t *testing.T) {
+				p := newAgentPlace(t, tc.change)
+				if w := p.post(p.path, tc.body, tc.headers...); w.Code != tc.status || w.Body.Len() > 30 {
+					t.Errorf("answered %d %s", w.Code, w.Body)
+				}
+				kept := p.requests(t)
+				if len(kept) != 1 || kept[0].Outcome != boathook.RequestRejected || kept[0].Status != tc.status || kept[0].Sender == nil ||
+					!strings.HasPrefix(kept[0].Reason, tc.reason) {
+					t.Errorf("kept %+v, want the reason %q", kept, tc.reason)
+				}
+				if strings.Contains(fmt.Sprint(kept), fixture.AgentSecret) {
+					t.Error("the trace holds the secret")
+				}
+			})
 		})
 	}
 }
