@@ -56,7 +56,7 @@ func (s *Store) DeleteWorkspace(_ context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		deleted := false
+		var deleted bool
 		if !used {
 			deleted, err = tx.Change("DELETE FROM workspaces WHERE id = ?", id)
 		} else {
