@@ -2,9 +2,9 @@ EMULATORS := go run ./internal/cmd/emulators
 GOLANGCI  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION   := $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
 STAMP     := -X boathook/internal/boathook.Release=$(VERSION)
-# Not with the race detector: what does one thing after another and takes six times as
+# Not with the race detector: what does one thing after another and takes several times as
 # long, and what has SQLite, whose C was translated to Go and takes minutes to compile.
-UNRACED    = $(shell go list ./... | grep -e /testing/simulation$$ -e /store/dynamo$$ -e /sqlite$$ -e /internal/database$$ -e /cmd/boathook$$)
+UNRACED    = $(shell go list ./... | grep -e /testing/simulation$$ -e /store/dynamo$$ -e /functions/manage$$ -e /sqlite$$ -e /internal/database$$ -e /cmd/boathook$$)
 RACED      = $(filter-out $(UNRACED),$(shell go list ./...))
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
