@@ -73,7 +73,7 @@ var layout = []row{
 	{"internal/store/storetest", []string{"internal/boathook", "internal/store", libraries}},
 	{"internal/queue", []string{"internal/boathook", "internal/compress"}},
 	{"internal/queue/mem", []string{"internal/queue"}},
-	{"internal/queue/sqlite", []string{"internal/database", "internal/queue", "internal/queue/mem"}},
+	{"internal/queue/sqlite", []string{"internal/database", "internal/queue/mem"}},
 	{"internal/queue/queuetest", []string{"internal/queue"}},
 	{"internal/queue/sqs", []string{"internal/boathook", "internal/queue", sdk, libraries}},
 

@@ -66,8 +66,8 @@ const keptBytes = 32 << 20
 // File keeps the messages of queues for the next process. What a method does is on disk
 // when it returns nil.
 type File interface {
-	// Put stores messages of a queue, each visible from a time on, and numbers them.
-	Put(queue string, messages []queue.Message, visibleAt []time.Time) (numbers []int64, err error)
+	// Put stores messages of a queue, and numbers them.
+	Put(queue string, messages []Put) (numbers []int64, err error)
 	// Delete removes messages. One that is not there is no error.
 	Delete(numbers []int64) error
 	// Move makes messages another queue's, and gives the numbers of those that were there.
@@ -76,6 +76,13 @@ type File interface {
 	Bodies(numbers []int64) ([]string, error)
 	// Waiting gives the messages of a queue, in the order in which they were put.
 	Waiting(queue string) ([]Waiting, error)
+}
+
+// Put is a message for a [File].
+type Put struct {
+	Group     string
+	VisibleAt time.Time
+	Body      string
 }
 
 // Waiting is a message of a [File], without its body.
@@ -208,30 +215,44 @@ func (q *Queue) Send(ctx context.Context, messages ...queue.Message) error {
 	}
 	now := time.Now()
 	sent := make([]*message, len(messages))
-	visibleAt := make([]time.Time, len(messages))
 	for i, m := range messages {
-		visibleAt[i] = now.Add(time.Duration(m.DelaySeconds()) * time.Second)
-		sent[i] = &message{id: rand.Text(), body: m.Body, group: m.Group}
+		sent[i] = &message{body: m.Body, group: m.Group, until: now.Add(time.Duration(m.DelaySeconds()) * time.Second)}
 	}
-	if q.file != nil {
-		numbers, err := q.file.Put(q.name, messages, visibleAt)
-		if err != nil {
-			return fmt.Errorf("send to queue %s: %w", q.name, err)
-		}
-		for i, n := range numbers {
-			sent[i].id, sent[i].number = idOf(n), n
-		}
+	if err := q.number(sent); err != nil {
+		return fmt.Errorf("send to queue %s: %w", q.name, err)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, m := range sent {
+	for _, m := range sent {
 		q.join(m)
 		q.keep(m)
-		if visibleAt[i].After(now) {
-			q.hide(m, visibleAt[i])
+		if m.until.After(now) {
+			q.hide(m, m.until)
 		} else {
 			q.show(m)
 		}
+	}
+	return nil
+}
+
+// number gives messages their ids, once they are in the file if there is one.
+func (q *Queue) number(sent []*message) error {
+	if q.file == nil {
+		for _, m := range sent {
+			m.id = rand.Text()
+		}
+		return nil
+	}
+	put := make([]Put, len(sent))
+	for i, m := range sent {
+		put[i] = Put{m.group, m.until, m.body}
+	}
+	numbers, err := q.file.Put(q.name, put)
+	if err != nil {
+		return err
+	}
+	for i, n := range numbers {
+		sent[i].id, sent[i].number = idOf(n), n
 	}
 	return nil
 }
@@ -249,7 +270,7 @@ func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]q
 		q.mu.Lock()
 		now := time.Now()
 		dead := q.surface(now)
-		taken := q.take(limit, now)
+		received, unread := q.take(limit, now)
 		full := q.inFlight == maxInFlight
 		next, changed := q.next(deadline)
 		q.mu.Unlock()
@@ -257,8 +278,8 @@ func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]q
 			return nil, err
 		}
 		switch {
-		case len(taken) > 0:
-			return q.read(taken)
+		case len(received) > 0:
+			return q.read(received, unread)
 		case wait <= 0 && full:
 			return nil, ErrOverLimit
 		case !now.Before(deadline):
@@ -274,21 +295,13 @@ func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]q
 	}
 }
 
-// read gives messages that were taken as they are received. What can't be read comes
-// back after its visibility timeout.
-func (q *Queue) read(taken []taking) ([]queue.Received, error) {
-	received := make([]queue.Received, len(taken))
-	var lacking []int64
-	for i, t := range taken {
-		received[i] = t.Received
-		if t.Body == "" {
-			lacking = append(lacking, t.number)
-		}
-	}
-	if len(lacking) == 0 {
+// read gives received messages the bodies that they lack, in their order. What can't be
+// read comes back after its visibility timeout.
+func (q *Queue) read(received []queue.Received, unread []int64) ([]queue.Received, error) {
+	if len(unread) == 0 {
 		return received, nil
 	}
-	bodies, err := q.file.Bodies(lacking)
+	bodies, err := q.file.Bodies(unread)
 	if err != nil {
 		return nil, fmt.Errorf("receive from queue %s: %w", q.name, err)
 	}
@@ -351,16 +364,10 @@ func (q *Queue) Stats() Stats {
 
 // The methods below are called with the lock held.
 
-// taking is a message that was put in flight. Its body is empty if it is to be read.
-type taking struct {
-	queue.Received
-	number int64
-}
-
-// take puts up to limit ready messages in flight.
-func (q *Queue) take(limit int, now time.Time) []taking {
-	var taken []taking
-	for len(q.waiting) > 0 && q.inFlight < maxInFlight && len(taken) < limit {
+// take puts up to limit ready messages in flight. unread are the numbers of those whose
+// bodies are in the file.
+func (q *Queue) take(limit int, now time.Time) (received []queue.Received, unread []int64) {
+	for len(q.waiting) > 0 && q.inFlight < maxInFlight && len(received) < limit {
 		m := q.pick()
 		m.tenant.inFlight++
 		q.inFlight++
@@ -370,11 +377,14 @@ func (q *Queue) take(limit int, now time.Time) []taking {
 		m.receipt = m.id + "." + strconv.Itoa(m.receives)
 		q.byReceipt[m.receipt] = m
 		q.hide(m, now.Add(q.visibility))
-		taken = append(taken, taking{queue.Received{
+		received = append(received, queue.Received{
 			ID: m.id, Body: m.body, Group: m.group, Receives: m.receives, Receipt: m.receipt,
-		}, m.number})
+		})
+		if m.body == "" {
+			unread = append(unread, m.number)
+		}
 	}
-	return taken
+	return received, unread
 }
 
 // keep holds the body of a message in memory if there is space.

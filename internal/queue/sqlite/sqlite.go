@@ -2,10 +2,7 @@
 package sqlite
 
 import (
-	"time"
-
 	"boathook/internal/database"
-	"boathook/internal/queue"
 	"boathook/internal/queue/mem"
 )
 
@@ -26,11 +23,11 @@ func Open(db *database.DB, name string, c mem.Config) (*mem.Queue, error) {
 type file struct{ db *database.DB }
 
 // Put implements [mem.File].
-func (f file) Put(name string, messages []queue.Message, visibleAt []time.Time) ([]int64, error) {
+func (f file) Put(name string, messages []mem.Put) ([]int64, error) {
 	numbers := make([]int64, len(messages))
 	err := f.db.Write(func(tx *database.Tx) error {
 		for i, m := range messages {
-			if err := tx.Exec("INSERT INTO messages (queue, message_group, visible_at, body) VALUES (?, ?, ?, ?)", name, m.Group, visibleAt[i], m.Body); err != nil {
+			if err := tx.Exec("INSERT INTO messages (queue, message_group, visible_at, body) VALUES (?, ?, ?, ?)", name, m.Group, m.VisibleAt, m.Body); err != nil {
 				return err
 			}
 			numbers[i] = tx.LastInsertID()
