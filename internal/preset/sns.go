@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"boathook/internal/boathook"
 	"boathook/internal/signature"
@@ -37,10 +38,12 @@ var awsSNS = preset{
 	handshake: confirmSubscription,
 }
 
-var topicARN = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]{1,256}$`)
+var topicARN = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]{1,256}$`)
+}) // compiling it takes a millisecond of a cold start
 
 func checkTopic(v boathook.Verification) error {
-	if !topicARN.MatchString(v.TopicARN) {
+	if !topicARN().MatchString(v.TopicARN) {
 		return boathook.InvalidField("verification.topic_arn", "must be a topic's ARN, such as arn:aws:sns:eu-central-1:123456789012:alarms")
 	}
 	return nil
@@ -115,12 +118,14 @@ func sha256Of(text string) []byte {
 }
 
 // snsHost are the hosts that serve SNS.
-var snsHost = regexp.MustCompile(`^sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?$`)
+var snsHost = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?$`)
+})
 
 // ofSNS reports whether a URL is one of SNS's own.
 func ofSNS(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && u.Scheme == "https" && u.User == nil && snsHost.MatchString(u.Host)
+	return err == nil && u.Scheme == "https" && u.User == nil && snsHost().MatchString(u.Host)
 }
 
 // snsKey is the public key of the certificate at a URL.
