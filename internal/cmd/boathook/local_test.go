@@ -387,6 +387,9 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 // TestOutsideClients runs clients that share no code with Boathook: those of each
 // system walk its wire format, trouble has receivers that misbehave.
 func TestOutsideClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for retries for more than a minute: run it without -short")
+	}
 	need(t, "python3")
 	for _, client := range []string{"crewship", "agents", "stream", "shipway", "capawesome", "standard", "presets", "trouble"} {
 		t.Run(client, func(t *testing.T) {
