@@ -84,6 +84,8 @@ type worker struct {
 	handle func(ctx context.Context, body string) error
 }
 
+// newSystem wires the services onto a database. It is a list of what there is, most of
+// whose branches are what may fail.
 func newSystem(ctx context.Context, c config, d data, inbox http.Handler, log *slog.Logger) (*system, error) {
 	records := storesqlite.New(storesqlite.Config{DB: d.db, Retention: retention, Log: log})
 	runsQueue, err := queuesqlite.Open(d.db, queue.Runs, mem.Config{Visibility: runsVisibility})
