@@ -50,13 +50,8 @@ func Open(path string) (db *DB, err error) {
 		if db.unlock, err = lock(filepath.Join(filepath.Dir(path), "lock")); err != nil {
 			return db, err
 		}
-		// SQLite would make it readable by others.
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-		if err != nil {
+		if err := ownersOnly(path); err != nil {
 			return db, fmt.Errorf("the database can't be opened for writing: %w", err)
-		}
-		if err := f.Close(); err != nil {
-			return db, err
 		}
 	}
 	if db.writer, err = connect(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE); err != nil {
@@ -68,6 +63,9 @@ func Open(path string) (db *DB, err error) {
 	if path == Memory {
 		return db, nil
 	}
+	if err := ownersOnly(path+"-wal", path+"-shm"); err != nil { // SQLite has just made them
+		return db, fmt.Errorf("the database can't be opened for writing: %w", err)
+	}
 	db.pool = make(chan *conn, readers)
 	for range readers {
 		c, err := connect(path, sqlite3.OPEN_READONLY)
@@ -77,6 +75,21 @@ func Open(path string) (db *DB, err error) {
 		db.pool <- c
 	}
 	return db, nil
+}
+
+// ownersOnly makes files that their owner alone can read. SQLite would make them readable
+// by others.
+func ownersOnly(paths ...string) error {
+	for _, path := range paths {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // conn is a connection, with the statements that it has prepared.

@@ -87,6 +87,29 @@ func TestWhatManyWriteAtOnceIsAllThere(t *testing.T) {
 	}
 }
 
+func TestNobodyElseReadsTheFiles(t *testing.T) {
+	path := file(t)
+	for range 2 { // the second time after the server was killed, with files as SQLite makes them
+		db := open(t, path)
+		if err := db.Write(func(tx *database.Tx) error {
+			return tx.Exec("INSERT OR REPLACE INTO settings (name, value) VALUES ('a', 'a')")
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{path, path + "-wal", path + "-shm"} {
+			if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%s: %v, %v", name, info, err)
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+"-wal", nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestAStatementThatIsWrongIsUndoneAlone(t *testing.T) {
 	db := open(t, database.Memory)
 	if err := db.Write(put("a")); err != nil {
