@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -54,16 +55,14 @@ type settings struct {
 
 // of gives a setting, and what it was set by.
 func (s settings) of(flag, variable string) (value, by string) {
-	if f := s.flags.Lookup(flag); f != nil && f.Changed {
-		return f.Value.String(), "--" + flag
-	}
-	if value := s.getenv(variable); value != "" {
+	f := s.flags.Lookup(flag)
+	if value := s.getenv(variable); value != "" && !f.Changed {
 		return value, variable
 	}
-	return s.flags.Lookup(flag).DefValue, "--" + flag
+	return f.Value.String(), "--" + flag
 }
 
-// addServeFlags adds those of serve.
+// addServeFlags adds the flags of serve.
 func addServeFlags(flags *pflag.FlagSet) {
 	addDataFlag(flags)
 	flags.String("listen", "127.0.0.1:8080", "address to listen at (BOATHOOK_LISTEN; PORT alone is one of 127.0.0.1)")
@@ -87,13 +86,12 @@ func readConfig(s settings) (c config, err error) {
 		return c, err
 	}
 	c.data, _ = s.of("data", "BOATHOOK_DATA")
-	c.publicURL, _ = s.of("public-url", "BOATHOOK_PUBLIC_URL")
 	c.cert, _ = s.of("tls-cert", "BOATHOOK_TLS_CERT")
 	c.key, _ = s.of("tls-key", "BOATHOOK_TLS_KEY")
 	if (c.cert == "") != (c.key == "") {
 		return c, errors.New("--tls-cert and --tls-key: one needs the other")
 	}
-	return c, errors.Join(c.readListen(s), c.readPublicURL(), c.readEgress(s), c.readLogLevel(s), c.readQueues(s), c.readSecrets(s))
+	return c, cmp.Or(c.readListen(s), c.readPublicURL(s), c.readEgress(s), c.readLogLevel(s), c.readQueues(s), c.readSecrets(s))
 }
 
 func (c *config) readListen(s settings) error {
@@ -116,15 +114,16 @@ func (c *config) readListen(s settings) error {
 	return nil
 }
 
-func (c *config) readPublicURL() error {
-	if c.publicURL == "" {
+func (c *config) readPublicURL(s settings) error {
+	text, by := s.of("public-url", "BOATHOOK_PUBLIC_URL")
+	if text == "" {
 		return nil
 	}
-	u, err := url.Parse(c.publicURL)
+	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.User != nil {
-		return fmt.Errorf("--public-url: %q is not an http or https URL without a query", c.publicURL)
+		return fmt.Errorf("%s: %q is not an http or https URL without a query", by, text)
 	}
-	c.publicURL = strings.TrimSuffix(c.publicURL, "/")
+	c.publicURL = strings.TrimSuffix(text, "/")
 	return nil
 }
 

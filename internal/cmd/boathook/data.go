@@ -73,43 +73,50 @@ func (c config) openKey(db *database.DB) (key seal.LocalKey, err error) {
 	if err != nil {
 		return key, err
 	}
-	file := keyPath(c.data)
+	by := keyPath(c.data)
 	switch {
 	case c.sealingKey != nil:
-		key = *c.sealingKey
+		key, by = *c.sealingKey, keyVariable
 	case c.inMemory():
 		key = seal.NewLocalKey()
 	default:
-		text, err := os.ReadFile(file)
-		switch {
-		case err == nil:
-			if key, err = parseKey(string(text)); err != nil {
-				return key, fmt.Errorf("%s: %w", file, err)
-			}
-		case !errors.Is(err, fs.ErrNotExist):
-			return key, fmt.Errorf("the sealing key: %w", err)
-		case check != nil:
-			return key, fmt.Errorf("%s is gone, the key that the database's secrets are sealed with: restore it from a backup, or set %s", file, keyVariable)
-		default:
-			key = seal.NewLocalKey()
-			if err := writeSecret(file, base64.StdEncoding.EncodeToString(key[:])); err != nil {
-				return key, err
-			}
+		if key, err = keyOfFile(by, check == nil); err != nil {
+			return key, err
 		}
 	}
-	mac := hmac.New(sha256.New, key[:])
-	mac.Write([]byte(keyCheck))
-	switch own := mac.Sum(nil); {
+	switch own := derived(key, keyCheck); {
 	case check == nil:
 		return key, db.PutSetting(keyCheck, own)
 	case !hmac.Equal(check, own):
-		by := file
-		if c.sealingKey != nil {
-			by = keyVariable
-		}
 		return key, fmt.Errorf("%s: it is not the key that the database's secrets are sealed with", by)
 	}
 	return key, nil
+}
+
+// keyOfFile reads the key from its file. For a new database it makes one where there is
+// none.
+func keyOfFile(file string, isNew bool) (key seal.LocalKey, err error) {
+	text, err := os.ReadFile(file)
+	switch {
+	case err == nil:
+		if key, err = parseKey(string(text)); err != nil {
+			err = fmt.Errorf("%s: %w", file, err)
+		}
+		return key, err
+	case !errors.Is(err, fs.ErrNotExist):
+		return key, fmt.Errorf("the sealing key: %w", err)
+	case !isNew:
+		return key, fmt.Errorf("%s is gone, the key that the database's secrets are sealed with: restore it from a backup, or set %s", file, keyVariable)
+	}
+	key = seal.NewLocalKey()
+	return key, writeSecret(file, base64.StdEncoding.EncodeToString(key[:]))
+}
+
+// derived is what follows from a key for one purpose, and tells nothing of the key.
+func derived(key seal.LocalKey, purpose string) []byte {
+	mac := hmac.New(sha256.New, key[:])
+	mac.Write([]byte(purpose))
+	return mac.Sum(nil)
 }
 
 // openToken gives a token: the one it was told, that of the folder, or a new one.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -34,9 +32,7 @@ type receiver struct {
 
 // newReceiver's secret follows from a key, so that it is the same after a restart.
 func newReceiver(out io.Writer, key seal.LocalKey) *receiver {
-	mac := hmac.New(sha256.New, key[:])
-	mac.Write([]byte(receiverPath))
-	return &receiver{secret: boathook.SigningSecretPrefix + base64.StdEncoding.EncodeToString(mac.Sum(nil)), out: out}
+	return &receiver{secret: boathook.SigningSecretPrefix + base64.StdEncoding.EncodeToString(derived(key, receiverPath)), out: out}
 }
 
 func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {

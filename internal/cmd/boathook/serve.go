@@ -71,7 +71,8 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) (err error) 
 	}()
 	s.start()
 	if err := welcome(stdout, c, d, inbox.secret); err != nil {
-		return err
+		s.drain()
+		return errors.Join(err, server.Close())
 	}
 
 	select {

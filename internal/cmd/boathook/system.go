@@ -75,7 +75,7 @@ type system struct {
 	closing atomic.Bool  // nothing more is accepted
 	store   *storesqlite.Store
 	db      *database.DB
-	durable bool // what waits need not be waited for
+	durable bool // what waits outlives the process
 }
 
 // worker is a queue and what handles its messages.
