@@ -56,6 +56,18 @@ type Probe struct {
 	Wait time.Duration // from the next probe to the one after it
 }
 
+// Failed is the health after an attempt that failed at a time.
+func (h Health) Failed(at time.Time) Health {
+	if h.FailingSince.IsZero() {
+		h.FailingSince = at
+	}
+	h.Failures++
+	if i, found := slices.BinarySearch(h.FailingHours, Hour(at)); !found {
+		h.FailingHours = slices.Insert(slices.Clone(h.FailingHours), i, Hour(at))
+	}
+	return h
+}
+
 // HealthPart is a part of a [Health], or several.
 type HealthPart uint8
 

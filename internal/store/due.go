@@ -1,11 +1,19 @@
 package store
 
 import (
+	"hash/fnv"
 	"strconv"
 	"time"
 
 	"boathook/internal/boathook"
 )
+
+// Shard is the shard of the item, which follows from its id.
+func (d Due) Shard() int {
+	h := fnv.New32a()
+	h.Write([]byte(d.ID))
+	return int(h.Sum32() % DueShards)
+}
 
 // ScheduledCheck is the item that has a run checked at a time.
 func ScheduledCheck(runID string, at time.Time) Due {

@@ -45,6 +45,29 @@ type Store interface {
 	Connections
 }
 
+// ErrNoID is the error of what is to be kept under an id that is none. It does not repeat
+// the id, which may be of any length.
+var ErrNoID = boathook.Errorf(boathook.Invalid, "not an id: it must have 1 to %d lower-case letters, digits, _ and -", boathook.MaxIDLength)
+
+// CheckIDs gives [ErrNoID] unless each is a [boathook.IsID].
+func CheckIDs(ids ...string) error {
+	for _, id := range ids {
+		if !boathook.IsID(id) {
+			return ErrNoID
+		}
+	}
+	return nil
+}
+
+// CheckForeignID gives [ErrNoID] unless an id that others have chosen is a
+// [boathook.IsForeignID].
+func CheckForeignID(id string) error {
+	if !boathook.IsForeignID(id) {
+		return ErrNoID
+	}
+	return nil
+}
+
 // MaxPageBytes is about how much text one page holds: a page of runs ends
 // early, with a cursor, once its inputs and outputs are so long. Lambda answers
 // with 6 MB at most, of JSON that is escaped once more.

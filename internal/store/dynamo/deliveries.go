@@ -104,7 +104,7 @@ func (s *Store) deliveryExpiry(id boathook.DeliveryID, next time.Time) int64 {
 
 func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliveryItem, error) {
 	if !boathook.IsID(d.WebhookID) {
-		return deliveryItem{}, errNoID // its key does not show that
+		return deliveryItem{}, store.ErrNoID // its key does not show that
 	}
 	it := deliveryItem{
 		record:   record{deliveryKey(d.WorkspaceID, d.ID), s.deliveryExpiry(d.ID, d.NextAttemptAt)},

@@ -1,24 +1,20 @@
 package dynamo
 
 import (
+	"boathook/internal/store"
 	"context"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
-	"boathook/internal/boathook"
 )
 
 // guarded is DynamoDB for keys that may be such as no item can have, because an
 // id from outside is no id (see [part]). A request for one is not made: a read
 // finds nothing, a change or a deletion finds nothing to change or delete, and
-// what would create an item is refused with [errNoID].
+// what would create an item is refused with [store.ErrNoID].
 type guarded struct{ *dynamodb.Client }
-
-// errNoID does not repeat the id, which may be of any length.
-var errNoID = boathook.Errorf(boathook.Invalid, "not an id: it must have 1 to %d lower-case letters, digits, _ and -", boathook.MaxIDLength)
 
 // hasNone reports whether one of the attributes of a key that are there is one
 // that no item has.
@@ -74,7 +70,7 @@ func (g guarded) Query(ctx context.Context, in *dynamodb.QueryInput, options ...
 // PutItem is DynamoDB's, guarded.
 func (g guarded) PutItem(ctx context.Context, in *dynamodb.PutItemInput, options ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
 	if hasNone(in.Item) {
-		return nil, errNoID
+		return nil, store.ErrNoID
 	}
 	return g.Client.PutItem(ctx, in, options...)
 }
@@ -91,7 +87,7 @@ func (g guarded) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, o
 	case none && in.ConditionExpression != nil:
 		return nil, &types.ConditionalCheckFailedException{Message: aws.String("there can be no such item")}
 	case none, moved && hasNone(item{parentAttr: parent}):
-		return nil, errNoID
+		return nil, store.ErrNoID
 	}
 	return g.Client.UpdateItem(ctx, in, options...)
 }
@@ -112,7 +108,7 @@ func (g guarded) BatchWriteItem(ctx context.Context, in *dynamodb.BatchWriteItem
 	for _, writes := range in.RequestItems {
 		for _, w := range writes {
 			if w.PutRequest != nil && hasNone(w.PutRequest.Item) || w.DeleteRequest != nil && hasNone(w.DeleteRequest.Key) {
-				return nil, errNoID
+				return nil, store.ErrNoID
 			}
 		}
 	}

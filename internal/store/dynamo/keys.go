@@ -248,7 +248,7 @@ func attemptKey(id boathook.DeliveryID, number int) key {
 
 // What is due has an id that is made of others, or a connection's.
 func dueKey(d store.Due) key {
-	return key{duePartition(shardOf(d.ID, store.DueShards)), joined(position(d.At, ""), foreign(d.ID))}
+	return key{duePartition(d.Shard()), joined(position(d.At, ""), foreign(d.ID))}
 }
 
 // dueAfter is the position behind which the rows after one stand: at a time

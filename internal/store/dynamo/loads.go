@@ -86,7 +86,7 @@ type pinnedRunItem struct {
 func (s *Store) PinRun(ctx context.Context, id, runID string) (pinned string, err error) {
 	it := pinnedRunItem{s.record(pinnedRunKey(id)), part("", runID)}
 	if it.RunID == "" {
-		return "", errNoID
+		return "", store.ErrNoID
 	}
 	for {
 		put, err := s.putRecord(ctx, it, absent, nil)

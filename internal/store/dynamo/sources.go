@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"boathook/internal/boathook"
+	"boathook/internal/store"
 )
 
 // sourceItem is a source, to be listed or by its id.
@@ -338,7 +339,7 @@ func (s *Store) Activate(ctx context.Context, v boathook.Version, env boathook.E
 
 func (s *Store) updateLive(ctx context.Context, v boathook.Version, change string, values map[string]any) (live liveItem, err error) {
 	if versionKey(v.SourceID, v.ID).isNone() {
-		return live, errNoID
+		return live, store.ErrNoID
 	}
 	values[":ws"] = v.WorkspaceID
 	attrs, err := encode(values)

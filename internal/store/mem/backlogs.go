@@ -29,7 +29,7 @@ func (s *Store) LookUpStart(_ context.Context, sourceID, runID string) (run *boa
 
 // MoveBacklog implements [store.Backlogs].
 func (s *Store) MoveBacklog(_ context.Context, sourceID string, from, to time.Time) (moved bool, err error) {
-	if err := refuse(sourceID); err != nil {
+	if err := store.CheckIDs(sourceID); err != nil {
 		return false, err
 	}
 	defer s.lock()()

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"boathook/internal/boathook"
+	"boathook/internal/store"
 	"boathook/internal/store/paging"
 )
 
@@ -54,7 +55,7 @@ func (s *Store) underToChange(sourceID string) *below {
 
 // PutWorkspace implements [store.Workspaces].
 func (s *Store) PutWorkspace(_ context.Context, w boathook.Workspace) error {
-	if err := refuse(w.ID); err != nil {
+	if err := store.CheckIDs(w.ID); err != nil {
 		return err
 	}
 	defer s.lock()()
@@ -124,7 +125,7 @@ func cloneWorkspace(w boathook.Workspace) boathook.Workspace {
 
 // PutToken implements [store.Tokens].
 func (s *Store) PutToken(_ context.Context, t boathook.Token) error {
-	if err := refuse(t.WorkspaceID, t.ID); err != nil {
+	if err := store.CheckIDs(t.WorkspaceID, t.ID); err != nil {
 		return err
 	}
 	defer s.lock()()
@@ -184,7 +185,7 @@ func (s *Store) DeleteToken(_ context.Context, workspaceID, id string) error {
 
 // PutSource implements [store.Sources].
 func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
-	if err := refuse(src.WorkspaceID, src.ID); err != nil {
+	if err := store.CheckIDs(src.WorkspaceID, src.ID); err != nil {
 		return err
 	}
 	defer s.lock()()
@@ -312,7 +313,7 @@ func (s *Store) DeleteSource(_ context.Context, workspaceID, id string) error {
 
 // AddVersion implements [store.Sources].
 func (s *Store) AddVersion(_ context.Context, v boathook.Version) (boathook.Version, error) {
-	if err := refuse(v.SourceID, v.ID); err != nil {
+	if err := store.CheckIDs(v.SourceID, v.ID); err != nil {
 		return boathook.Version{}, err
 	}
 	defer s.lock()()
@@ -328,7 +329,7 @@ func (s *Store) AddVersion(_ context.Context, v boathook.Version) (boathook.Vers
 
 // Activate implements [store.Sources].
 func (s *Store) Activate(_ context.Context, v boathook.Version, env boathook.Environment) error {
-	if err := refuse(v.SourceID, v.ID); err != nil {
+	if err := store.CheckIDs(v.SourceID, v.ID); err != nil {
 		return err
 	}
 	defer s.lock()()
@@ -376,7 +377,7 @@ func cloneVersion(v boathook.Version) boathook.Version {
 
 // PutIncoming implements [store.Webhooks].
 func (s *Store) PutIncoming(_ context.Context, w boathook.IncomingWebhook) error {
-	if err := refuse(w.SourceID, w.ID); err != nil {
+	if err := store.CheckIDs(w.SourceID, w.ID); err != nil {
 		return err
 	}
 	defer s.lock()()
@@ -431,7 +432,7 @@ func cloneIncoming(w boathook.IncomingWebhook) boathook.IncomingWebhook {
 
 // PutOutgoing implements [store.Webhooks].
 func (s *Store) PutOutgoing(_ context.Context, w boathook.OutgoingWebhook) error {
-	if err := refuse(w.SourceID, w.ID); err != nil {
+	if err := store.CheckIDs(w.SourceID, w.ID); err != nil {
 		return err
 	}
 	defer s.lock()()

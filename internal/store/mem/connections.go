@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"boathook/internal/boathook"
+	"boathook/internal/store"
 )
 
 // expired reports whether a connection counts as absent.
@@ -13,7 +14,7 @@ func (s *Store) expired(c boathook.Connection) bool { return !s.config.Now().Bef
 
 // PutConnection implements [store.Connections].
 func (s *Store) PutConnection(_ context.Context, c boathook.Connection) error {
-	if err := refuseForeign(c.ID); err != nil {
+	if err := store.CheckForeignID(c.ID); err != nil {
 		return err
 	}
 	defer s.lock()()
@@ -50,7 +51,7 @@ func (s *Store) unwatch(c boathook.Connection) {
 
 // Watch implements [store.Connections].
 func (s *Store) Watch(_ context.Context, c boathook.Connection) error {
-	if err := cmp.Or(refuse(c.WorkspaceID), refuseForeign(c.ID)); err != nil {
+	if err := cmp.Or(store.CheckIDs(c.WorkspaceID), store.CheckForeignID(c.ID)); err != nil {
 		return err
 	}
 	defer s.lock()()

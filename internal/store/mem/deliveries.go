@@ -58,7 +58,7 @@ func (s *Store) create(d boathook.Delivery) *delivery {
 // RecordAttempt implements [store.Deliveries]. An attempt that is recorded
 // after a later one does not turn the delivery back.
 func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook.Attempt) error {
-	if err := refuse(d.WorkspaceID, d.WebhookID); err != nil {
+	if err := store.CheckIDs(d.WorkspaceID, d.WebhookID); err != nil {
 		return err
 	}
 	defer s.lock()()
@@ -81,7 +81,7 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 
 // CancelDelivery implements [store.Deliveries].
 func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
-	if err := refuse(d.WorkspaceID, d.WebhookID); err != nil {
+	if err := store.CheckIDs(d.WorkspaceID, d.WebhookID); err != nil {
 		return err
 	}
 	defer s.lock()()
@@ -98,7 +98,7 @@ func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
 
 // PostponeDelivery implements [store.Deliveries].
 func (s *Store) PostponeDelivery(_ context.Context, d boathook.Delivery, at time.Time) error {
-	if err := refuse(d.WorkspaceID, d.WebhookID); err != nil {
+	if err := store.CheckIDs(d.WorkspaceID, d.WebhookID); err != nil {
 		return err
 	}
 	defer s.lock()()

@@ -3,26 +3,19 @@ package mem
 import (
 	"bytes"
 	"context"
-	"hash/fnv"
 	"time"
 
 	"boathook/internal/store"
 	"boathook/internal/store/paging"
 )
 
-func shardOf(d store.Due) int {
-	h := fnv.New32a()
-	h.Write([]byte(d.ID))
-	return int(h.Sum32() % store.DueShards)
-}
-
 // PutDue implements [store.Schedule].
 func (s *Store) PutDue(_ context.Context, d store.Due) error {
-	if err := refuseForeign(d.ID); err != nil {
+	if err := store.CheckForeignID(d.ID); err != nil {
 		return err
 	}
 	defer s.lock()()
-	s.due.put(shardOf(d), paging.PositionOf(d.At, d.ID), cloneDue(d))
+	s.due.put(d.Shard(), paging.PositionOf(d.At, d.ID), cloneDue(d))
 	return nil
 }
 
@@ -46,7 +39,7 @@ func (s *Store) Due(_ context.Context, shard int, after store.Due, until time.Ti
 // DeleteDue implements [store.Schedule].
 func (s *Store) DeleteDue(_ context.Context, d store.Due) error {
 	defer s.lock()()
-	s.due.remove(shardOf(d), paging.PositionOf(d.At, d.ID))
+	s.due.remove(d.Shard(), paging.PositionOf(d.At, d.ID))
 	return nil
 }
 

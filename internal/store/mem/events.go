@@ -13,7 +13,7 @@ type pinKey struct{ workspaceID, id string }
 
 // PinEvent implements [store.Events].
 func (s *Store) PinEvent(_ context.Context, p store.EventPin) (store.EventPin, error) {
-	if err := cmp.Or(refuse(p.WorkspaceID), refuseForeign(p.ID)); err != nil {
+	if err := cmp.Or(store.CheckIDs(p.WorkspaceID), store.CheckForeignID(p.ID)); err != nil {
 		return p, err
 	}
 	defer s.lock()()

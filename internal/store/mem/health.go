@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/store"
 )
 
 // health is an outgoing webhook's, with when it expires.
@@ -55,25 +56,17 @@ func (s *Store) Health(_ context.Context, webhookIDs ...string) (map[string]boat
 
 // MarkFailure implements [store.Healths].
 func (s *Store) MarkFailure(_ context.Context, webhookID string, at time.Time) (boathook.Health, error) {
-	if err := refuse(webhookID); err != nil {
+	if err := store.CheckIDs(webhookID); err != nil {
 		return boathook.Health{}, err
 	}
 	defer s.lock()()
-	s.changeHealth(webhookID, func(h *boathook.Health) {
-		if h.FailingSince.IsZero() {
-			h.FailingSince = stored(at)
-		}
-		h.Failures++
-		if i, found := slices.BinarySearch(h.FailingHours, boathook.Hour(at)); !found {
-			h.FailingHours = slices.Insert(h.FailingHours, i, boathook.Hour(at))
-		}
-	})
+	s.changeHealth(webhookID, func(h *boathook.Health) { *h = h.Failed(stored(at)) })
 	return s.health(webhookID), nil
 }
 
 // MarkSlow implements [store.Healths].
 func (s *Store) MarkSlow(_ context.Context, webhookID string, at time.Time) (first bool, err error) {
-	if err := refuse(webhookID); err != nil {
+	if err := store.CheckIDs(webhookID); err != nil {
 		return false, err
 	}
 	defer s.lock()()
@@ -86,7 +79,7 @@ func (s *Store) MarkSlow(_ context.Context, webhookID string, at time.Time) (fir
 
 // MoveProbe implements [store.Healths].
 func (s *Store) MoveProbe(_ context.Context, webhookID string, from, to boathook.Probe) (moved bool, err error) {
-	if err := refuse(webhookID); err != nil {
+	if err := store.CheckIDs(webhookID); err != nil {
 		return false, err
 	}
 	defer s.lock()()
@@ -99,7 +92,7 @@ func (s *Store) MoveProbe(_ context.Context, webhookID string, from, to boathook
 
 // MarkDisabling implements [store.Healths].
 func (s *Store) MarkDisabling(_ context.Context, webhookID string, d boathook.Disabling) (boathook.Disabling, error) {
-	if err := refuse(webhookID); err != nil {
+	if err := store.CheckIDs(webhookID); err != nil {
 		return d, err
 	}
 	defer s.lock()()

@@ -14,7 +14,7 @@ type leaseKey struct {
 
 // TakeLease implements [store.Leases].
 func (s *Store) TakeLease(_ context.Context, name string, places int, now, until time.Time) (l store.Lease, taken bool, err error) {
-	if err := refuseForeign(name); err != nil {
+	if err := store.CheckForeignID(name); err != nil {
 		return l, false, err
 	}
 	defer s.lock()()

@@ -34,7 +34,7 @@ func (s *Store) LookUpAgent(_ context.Context, agentID string, runIDs ...string)
 
 // PinRun implements [store.Runs].
 func (s *Store) PinRun(_ context.Context, id, runID string) (pinned string, err error) {
-	if err := refuse(id, runID); err != nil {
+	if err := store.CheckIDs(id, runID); err != nil {
 		return "", err
 	}
 	defer s.lock()()
@@ -48,7 +48,7 @@ func (s *Store) PinRun(_ context.Context, id, runID string) (pinned string, err 
 
 // Admit implements [store.Loads]. It knows the load better than its caller.
 func (s *Store) Admit(_ context.Context, agentID, runID string, limit store.Limit, _ store.Load, now time.Time) (made time.Time, err error) {
-	if err := refuse(agentID); err != nil {
+	if err := store.CheckIDs(agentID); err != nil {
 		return made, err
 	}
 	defer s.lock()()

@@ -167,25 +167,6 @@ func (s *Store) expireLater(until func() time.Time, drop func()) {
 
 func notFound(what string) error { return boathook.Errorf(boathook.NotFound, "%s not found", what) }
 
-// refuse gives the error of what is to be kept under an id that is none. Where it
-// is to be found, it is not there.
-func refuse(ids ...string) error {
-	if i := slices.IndexFunc(ids, func(id string) bool { return !boathook.IsID(id) }); i >= 0 {
-		return errNoID
-	}
-	return nil
-}
-
-// refuseForeign is [refuse] of an id that others have chosen.
-func refuseForeign(id string) error {
-	if !boathook.IsForeignID(id) {
-		return errNoID
-	}
-	return nil
-}
-
-var errNoID = boathook.Errorf(boathook.Invalid, "not an id")
-
 // stored is a time as it is kept.
 func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 

@@ -18,7 +18,7 @@ type slot struct {
 
 // PutRequest implements [store.Requests].
 func (s *Store) PutRequest(_ context.Context, number int, r boathook.Request) error {
-	if err := refuse(r.WebhookID); err != nil {
+	if err := store.CheckIDs(r.WebhookID); err != nil {
 		return err
 	}
 	defer s.lock()()

@@ -42,7 +42,7 @@ func (s *Store) LookUpTrigger(_ context.Context, sourceID, webhookID, runID stri
 
 // CreateRun implements [store.Runs].
 func (s *Store) CreateRun(_ context.Context, r boathook.Run) error {
-	if err := refuse(r.ID, r.SourceID); err != nil {
+	if err := store.CheckIDs(r.ID, r.SourceID); err != nil {
 		return err
 	}
 	defer s.lock()()
@@ -153,31 +153,15 @@ func (s *Store) RunHeads(_ context.Context, q store.RunQuery) ([]boathook.RunHea
 func (s *Store) CountedRuns(_ context.Context, q store.CountQuery) (heads []boathook.RunHead, counts boathook.RunCounts, err error) {
 	defer s.lock()()
 	all := store.RunQuery{WorkspaceID: q.WorkspaceID, Kind: q.Kind, SourceID: q.SourceID}
-	inPage := all
-	inPage.Statuses = q.Statuses
-	counts.ByStatus = make(map[boathook.RunStatus]int)
-	counted, selected := 0, 0
-	for e := range s.listed(all, paging.End) {
-		if counted == store.MaxCounted {
-			break
-		}
-		if !runWanted(all)(e.Value) {
-			continue
-		}
-		counted++
-		status := e.Value.Status
-		if !status.Over() {
-			status = boathook.RunPending
-		}
-		counts.ByStatus[status]++
-		if !e.Value.CreatedAt.Before(stored(q.Since)) {
-			counts.Since++
-		}
-		if runWanted(inPage)(e.Value) {
-			if selected++; selected > q.Skip && len(heads) < q.Limit {
-				heads = append(heads, cloneHead(e.Value.RunHead))
+	heads, counts = paging.CountRuns(func(yield func(boathook.RunHead) bool) {
+		for e := range s.listed(all, paging.End) {
+			if !yield(e.Value.RunHead) {
+				return
 			}
 		}
+	}, q)
+	for i, head := range heads {
+		heads[i] = cloneHead(head)
 	}
 	return heads, counts, nil
 }
@@ -333,7 +317,7 @@ func cloneHead(h boathook.RunHead) boathook.RunHead {
 
 // AppendLog implements [store.Logs].
 func (s *Store) AppendLog(_ context.Context, run boathook.RunHead, first int, lines []boathook.LogLine) error {
-	if err := refuse(run.ID); err != nil {
+	if err := store.CheckIDs(run.ID); err != nil {
 		return err
 	}
 	defer s.lock()()
@@ -372,26 +356,15 @@ func (s *Store) dropLog(run boathook.RunHead) {
 }
 
 // AgentLog implements [store.Logs].
-func (s *Store) AgentLog(_ context.Context, q store.AgentLogQuery) (log []boathook.AgentLine, _ error) {
+func (s *Store) AgentLog(_ context.Context, q store.AgentLogQuery) ([]boathook.AgentLine, error) {
 	defer s.lock()()
-	looked, skip, size := 0, q.Skip, 0
-	for e := range s.agentLogs.before(q.AgentID, paging.End) {
-		if looked++; looked > store.MaxChunks {
-			break
-		}
-		for _, line := range slices.Backward(e.Value.lines) {
-			if skip > 0 {
-				skip--
-				continue
+	return paging.NewestLines(func(yield func(paging.Chunk) bool) {
+		for e := range s.agentLogs.before(q.AgentID, paging.End) {
+			if !yield(paging.Chunk{RunID: e.Value.runID, Lines: e.Value.lines}) {
+				return
 			}
-			if len(log) == q.Limit || size >= q.MaxBytes {
-				return log, nil
-			}
-			size += line.Size()
-			log = append(log, boathook.AgentLine{LogLine: line, RunID: e.Value.runID})
 		}
-	}
-	return log, nil
+	}, q), nil
 }
 
 // LogLines implements [store.Logs].

@@ -1,6 +1,7 @@
 package mem
 
 import (
+	"boathook/internal/store"
 	"context"
 	"time"
 )
@@ -12,7 +13,7 @@ type slotKey struct {
 
 // ReserveSlot implements [store.Slots].
 func (s *Store) ReserveSlot(_ context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error) {
-	if err := refuse(webhookID); err != nil {
+	if err := store.CheckIDs(webhookID); err != nil {
 		return time.Time{}, err
 	}
 	defer s.lock()()

@@ -7,6 +7,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/database"
+	"boathook/internal/store"
 )
 
 type connectionItem struct {
@@ -25,7 +26,7 @@ func (it connectionItem) connection() boathook.Connection { return boathook.Conn
 
 // PutConnection implements [store.Connections].
 func (s *Store) PutConnection(_ context.Context, c boathook.Connection) error {
-	if err := refuseForeign(c.ID); err != nil {
+	if err := store.CheckForeignID(c.ID); err != nil {
 		return err
 	}
 	return s.config.DB.Write(func(tx *database.Tx) error {
@@ -35,13 +36,7 @@ func (s *Store) PutConnection(_ context.Context, c boathook.Connection) error {
 
 // Connection implements [store.Connections].
 func (s *Store) Connection(_ context.Context, id string) (boathook.Connection, error) {
-	return read(s, func(tx *database.Tx) (boathook.Connection, error) {
-		item, found, err := first[connectionItem](tx, "SELECT item FROM connections WHERE id = ? AND expires > ?", id, s.now())
-		if err == nil && !found {
-			err = notFound("connection")
-		}
-		return item.connection(), err
-	})
+	return one(s, "connection", connectionItem.connection, "SELECT item FROM connections WHERE id = ? AND expires > ?", id, s.now())
 }
 
 // DeleteConnection implements [store.Connections].
@@ -60,7 +55,7 @@ func unwatch(tx *database.Tx, c boathook.Connection) error {
 
 // Watch implements [store.Connections].
 func (s *Store) Watch(_ context.Context, c boathook.Connection) error {
-	if err := cmp.Or(refuse(c.WorkspaceID), refuseForeign(c.ID)); err != nil {
+	if err := cmp.Or(store.CheckIDs(c.WorkspaceID), store.CheckForeignID(c.ID)); err != nil {
 		return err
 	}
 	return s.config.DB.Write(func(tx *database.Tx) error {

@@ -181,7 +181,7 @@ func (s *Store) changeDelivery(d boathook.Delivery, change func(*database.Tx, *r
 // RecordAttempt implements [store.Deliveries]. An attempt that is recorded after a
 // later one does not turn the delivery back.
 func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook.Attempt) error {
-	if err := refuse(d.WorkspaceID, d.WebhookID); err != nil {
+	if err := store.CheckIDs(d.WorkspaceID, d.WebhookID); err != nil {
 		return err
 	}
 	d.Last = a.Summary()
@@ -209,7 +209,7 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 
 // CancelDelivery implements [store.Deliveries].
 func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
-	if err := refuse(d.WorkspaceID, d.WebhookID); err != nil {
+	if err := store.CheckIDs(d.WorkspaceID, d.WebhookID); err != nil {
 		return err
 	}
 	return s.changeDelivery(d, func(tx *database.Tx, rec *record) (*record, error) {
@@ -229,7 +229,7 @@ func (s *Store) CancelDelivery(_ context.Context, d boathook.Delivery) error {
 
 // PostponeDelivery implements [store.Deliveries].
 func (s *Store) PostponeDelivery(_ context.Context, d boathook.Delivery, at time.Time) error {
-	if err := refuse(d.WorkspaceID, d.WebhookID); err != nil {
+	if err := store.CheckIDs(d.WorkspaceID, d.WebhookID); err != nil {
 		return err
 	}
 	return s.changeDelivery(d, func(tx *database.Tx, rec *record) (*record, error) {

@@ -24,7 +24,7 @@ func (s *Store) pin(tx *database.Tx, workspaceID, id string) (item pinItem, foun
 
 // PinEvent implements [store.Events].
 func (s *Store) PinEvent(_ context.Context, p store.EventPin) (store.EventPin, error) {
-	if err := cmp.Or(refuse(p.WorkspaceID), refuseForeign(p.ID)); err != nil {
+	if err := cmp.Or(store.CheckIDs(p.WorkspaceID), store.CheckForeignID(p.ID)); err != nil {
 		return p, err
 	}
 	return write(s, func(tx *database.Tx) (store.EventPin, error) {

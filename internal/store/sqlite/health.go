@@ -2,11 +2,11 @@ package sqlite
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"boathook/internal/boathook"
 	"boathook/internal/database"
+	"boathook/internal/store"
 )
 
 type healthItem struct {
@@ -48,7 +48,7 @@ func (s *Store) putHealth(tx *database.Tx, webhookID string, h boathook.Health) 
 // changeHealth gives a webhook's health to change, and stores what it makes of it if
 // it says so. It gives the health as it is afterwards.
 func (s *Store) changeHealth(webhookID string, change func(*boathook.Health) (changed bool)) (boathook.Health, error) {
-	if err := refuse(webhookID); err != nil {
+	if err := store.CheckIDs(webhookID); err != nil {
 		return boathook.Health{}, err
 	}
 	return write(s, func(tx *database.Tx) (boathook.Health, error) {
@@ -80,13 +80,7 @@ func (s *Store) Health(_ context.Context, webhookIDs ...string) (map[string]boat
 // MarkFailure implements [store.Healths].
 func (s *Store) MarkFailure(_ context.Context, webhookID string, at time.Time) (boathook.Health, error) {
 	return s.changeHealth(webhookID, func(h *boathook.Health) bool {
-		if h.FailingSince.IsZero() {
-			h.FailingSince = stored(at)
-		}
-		h.Failures++
-		if i, found := slices.BinarySearch(h.FailingHours, boathook.Hour(at)); !found {
-			h.FailingHours = slices.Insert(h.FailingHours, i, boathook.Hour(at))
-		}
+		*h = h.Failed(stored(at))
 		return true
 	})
 }

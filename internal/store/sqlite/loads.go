@@ -65,7 +65,7 @@ func (s *Store) LookUpAgent(_ context.Context, agentID string, runIDs ...string)
 
 // Admit implements [store.Loads]. It knows the load better than its caller.
 func (s *Store) Admit(_ context.Context, agentID, runID string, limit store.Limit, _ store.Load, now time.Time) (made time.Time, err error) {
-	if err := refuse(agentID); err != nil {
+	if err := store.CheckIDs(agentID); err != nil {
 		return made, err
 	}
 	return write(s, func(tx *database.Tx) (made time.Time, err error) {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"boathook/internal/boathook"
 	"boathook/internal/compress"
 	"boathook/internal/database"
 	"boathook/internal/store"
+	"boathook/internal/store/paging"
 )
 
 // lineItem is a line of a chunk of a run's log.
@@ -18,12 +18,6 @@ type lineItem struct {
 	Time   time.Time `json:"t"`
 	Stream string    `json:"s"`
 	Text   string    `json:"x"`
-}
-
-// chunk are lines of a run's log that were stored as one.
-type chunk struct {
-	runID string
-	lines []boathook.LogLine
 }
 
 func packLines(lines []boathook.LogLine) []byte {
@@ -44,7 +38,7 @@ func unpackLines(packed []byte) ([]boathook.LogLine, error) {
 
 // AppendLog implements [store.Logs].
 func (s *Store) AppendLog(_ context.Context, run boathook.RunHead, first int, lines []boathook.LogLine) error {
-	if err := refuse(run.ID); err != nil {
+	if err := store.CheckIDs(run.ID); err != nil {
 		return err
 	}
 	var agentID any
@@ -97,30 +91,15 @@ func (s *Store) LogLines(_ context.Context, runID string) (int, error) {
 }
 
 // AgentLog implements [store.Logs].
-func (s *Store) AgentLog(_ context.Context, q store.AgentLogQuery) ([]boathook.AgentLine, error) {
-	return read(s, func(tx *database.Tx) (log []boathook.AgentLine, err error) {
-		scan := func(row database.Row) (chunk, error) {
-			lines, err := unpackLines(row.Bytes(2))
-			return chunk{row.Text(1), lines}, err
-		}
-		looked, skip, size := 0, q.Skip, 0
-		for e := range entries(s, tx, &err, scan, `SELECT created_at, run_id, lines FROM logs WHERE agent_id = ? AND expires > ?
-			ORDER BY created_at DESC, run_id DESC, first DESC`, q.AgentID, s.now()) {
-			if looked++; looked > store.MaxChunks {
-				break
-			}
-			for _, line := range slices.Backward(e.Value.lines) {
-				if skip > 0 {
-					skip--
-					continue
-				}
-				if len(log) == q.Limit || size >= q.MaxBytes {
-					return log, nil
-				}
-				size += line.Size()
-				log = append(log, boathook.AgentLine{LogLine: line, RunID: e.Value.runID})
-			}
-		}
-		return log, err
+func (s *Store) AgentLog(_ context.Context, q store.AgentLogQuery) (log []boathook.AgentLine, err error) {
+	scan := func(row database.Row) (paging.Chunk, error) {
+		lines, err := unpackLines(row.Bytes(2))
+		return paging.Chunk{RunID: row.Text(1), Lines: lines}, err
+	}
+	err = s.config.DB.Read(func(tx *database.Tx) (failed error) {
+		log = paging.NewestLines(paging.Values(entries(s, tx, &failed, scan, `SELECT created_at, run_id, lines FROM logs WHERE agent_id = ? AND expires > ?
+			ORDER BY created_at DESC, run_id DESC, first DESC`, q.AgentID, s.now())), q)
+		return failed
 	})
+	return log, err
 }

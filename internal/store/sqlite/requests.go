@@ -46,7 +46,7 @@ func (it requestItem) request() boathook.Request {
 
 // PutRequest implements [store.Requests].
 func (s *Store) PutRequest(_ context.Context, slot int, r boathook.Request) error {
-	if err := refuse(r.WebhookID); err != nil {
+	if err := store.CheckIDs(r.WebhookID); err != nil {
 		return err
 	}
 	return s.config.DB.Write(func(tx *database.Tx) error {

@@ -98,11 +98,6 @@ func (s *Store) headThere(tx *database.Tx, id string) (*boathook.RunHead, error)
 	return head, err
 }
 
-// putHead writes a head that was changed.
-func putHead(tx *database.Tx, h boathook.RunHead) error {
-	return tx.Exec("UPDATE runs SET active = ?, item = ? WHERE id = ?", !h.Status.Over(), encode(newHeadItem(h)), h.ID)
-}
-
 // The kinds of a run's texts.
 const (
 	input  = "input"
@@ -159,7 +154,7 @@ func (s *Store) LookUpTrigger(_ context.Context, sourceID, webhookID, runID stri
 
 // CreateRun implements [store.Runs].
 func (s *Store) CreateRun(_ context.Context, r boathook.Run) error {
-	if err := refuse(r.ID, r.SourceID); err != nil {
+	if err := store.CheckIDs(r.ID, r.SourceID); err != nil {
 		return err
 	}
 	return s.config.DB.Write(func(tx *database.Tx) error {
@@ -246,7 +241,7 @@ func (s *Store) changeRun(id string, change func(*database.Tx, *boathook.RunHead
 			return *head, err
 		}
 		item := newHeadItem(*head)
-		return item.head(), putHead(tx, *head)
+		return item.head(), tx.Exec("UPDATE runs SET active = ?, item = ? WHERE id = ?", !head.Status.Over(), encode(item), id)
 	})
 }
 
@@ -329,7 +324,7 @@ func (s *Store) AnyActive(_ context.Context, sourceID string) (bool, error) {
 
 // PinRun implements [store.Runs].
 func (s *Store) PinRun(_ context.Context, id, runID string) (pinned string, err error) {
-	if err := refuse(id, runID); err != nil {
+	if err := store.CheckIDs(id, runID); err != nil {
 		return "", err
 	}
 	return write(s, func(tx *database.Tx) (string, error) {
@@ -368,7 +363,7 @@ func (s *Store) LookUpStart(_ context.Context, sourceID, runID string) (run *boa
 
 // MoveBacklog implements [store.Backlogs].
 func (s *Store) MoveBacklog(_ context.Context, sourceID string, from, to time.Time) (moved bool, err error) {
-	if err := refuse(sourceID); err != nil {
+	if err := store.CheckIDs(sourceID); err != nil {
 		return false, err
 	}
 	return write(s, func(tx *database.Tx) (bool, error) {
@@ -427,32 +422,9 @@ func (s *Store) RunHeads(_ context.Context, q store.RunQuery) (heads []boathook.
 
 // CountedRuns implements [store.Runs].
 func (s *Store) CountedRuns(_ context.Context, q store.CountQuery) (heads []boathook.RunHead, counts boathook.RunCounts, err error) {
-	counts.ByStatus = make(map[boathook.RunStatus]int)
 	all := store.RunQuery{WorkspaceID: q.WorkspaceID, Kind: q.Kind, SourceID: q.SourceID}
 	err = s.config.DB.Read(func(tx *database.Tx) (failed error) {
-		counted, selected := 0, 0
-		for e := range s.listed(tx, &failed, all, paging.End) {
-			if counted == store.MaxCounted {
-				break
-			}
-			if !wanted(all)(e.Value) {
-				continue
-			}
-			counted++
-			status := e.Value.Status
-			if !status.Over() {
-				status = boathook.RunPending
-			}
-			counts.ByStatus[status]++
-			if !e.Value.CreatedAt.Before(stored(q.Since)) {
-				counts.Since++
-			}
-			if len(q.Statuses) == 0 || slices.Contains(q.Statuses, e.Value.Status) {
-				if selected++; selected > q.Skip && len(heads) < q.Limit {
-					heads = append(heads, e.Value)
-				}
-			}
-		}
+		heads, counts = paging.CountRuns(paging.Values(s.listed(tx, &failed, all, paging.End)), q)
 		return failed
 	})
 	return heads, counts, err

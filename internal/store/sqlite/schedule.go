@@ -2,26 +2,19 @@ package sqlite
 
 import (
 	"context"
-	"hash/fnv"
 	"time"
 
 	"boathook/internal/database"
 	"boathook/internal/store"
 )
 
-func shardOf(d store.Due) int {
-	h := fnv.New32a()
-	h.Write([]byte(d.ID))
-	return int(h.Sum32() % store.DueShards)
-}
-
 // PutDue implements [store.Schedule].
 func (s *Store) PutDue(_ context.Context, d store.Due) error {
-	if err := refuseForeign(d.ID); err != nil {
+	if err := store.CheckForeignID(d.ID); err != nil {
 		return err
 	}
 	return s.config.DB.Write(func(tx *database.Tx) error {
-		return tx.Exec("INSERT OR REPLACE INTO schedule (shard, due_at, id, kind, payload) VALUES (?, ?, ?, ?, ?)", shardOf(d), d.At, d.ID, string(d.Kind), d.Payload)
+		return tx.Exec("INSERT OR REPLACE INTO schedule (shard, due_at, id, kind, payload) VALUES (?, ?, ?, ?, ?)", d.Shard(), d.At, d.ID, string(d.Kind), d.Payload)
 	})
 }
 
@@ -45,13 +38,13 @@ func (s *Store) Due(_ context.Context, shard int, after store.Due, until time.Ti
 // DeleteDue implements [store.Schedule].
 func (s *Store) DeleteDue(_ context.Context, d store.Due) error {
 	return s.config.DB.Write(func(tx *database.Tx) error {
-		return tx.Exec("DELETE FROM schedule WHERE shard = ? AND due_at = ? AND id = ?", shardOf(d), d.At, d.ID)
+		return tx.Exec("DELETE FROM schedule WHERE shard = ? AND due_at = ? AND id = ?", d.Shard(), d.At, d.ID)
 	})
 }
 
 // ReserveSlot implements [store.Slots].
 func (s *Store) ReserveSlot(_ context.Context, webhookID string, interval time.Duration, now time.Time) (time.Time, error) {
-	if err := refuse(webhookID); err != nil {
+	if err := store.CheckIDs(webhookID); err != nil {
 		return time.Time{}, err
 	}
 	return write(s, func(tx *database.Tx) (free time.Time, err error) {
@@ -70,7 +63,7 @@ func (s *Store) ReserveSlot(_ context.Context, webhookID string, interval time.D
 
 // TakeLease implements [store.Leases].
 func (s *Store) TakeLease(_ context.Context, name string, places int, now, until time.Time) (l store.Lease, taken bool, err error) {
-	if err := refuseForeign(name); err != nil {
+	if err := store.CheckForeignID(name); err != nil {
 		return l, false, err
 	}
 	err = s.config.DB.Write(func(tx *database.Tx) error {

@@ -6,6 +6,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/database"
+	"boathook/internal/store"
 )
 
 type sourceItem struct {
@@ -72,7 +73,7 @@ func (it sourceItem) source() boathook.Source {
 
 // PutSource implements [store.Sources].
 func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
-	if err := refuse(src.WorkspaceID, src.ID); err != nil {
+	if err := store.CheckIDs(src.WorkspaceID, src.ID); err != nil {
 		return err
 	}
 	return s.config.DB.Write(func(tx *database.Tx) error {
@@ -104,13 +105,7 @@ func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
 
 // Source implements [store.Sources].
 func (s *Store) Source(_ context.Context, workspaceID, id string) (boathook.Source, error) {
-	return read(s, func(tx *database.Tx) (boathook.Source, error) {
-		item, found, err := first[sourceItem](tx, "SELECT item FROM sources WHERE id = ? AND workspace_id = ?", id, workspaceID)
-		if err == nil && !found {
-			err = notFound("source")
-		}
-		return item.source(), err
-	})
+	return one(s, "source", sourceItem.source, "SELECT item FROM sources WHERE id = ? AND workspace_id = ?", id, workspaceID)
 }
 
 // Sources implements [store.Sources].
@@ -208,7 +203,7 @@ func (it versionItem) version() boathook.Version {
 
 // AddVersion implements [store.Sources].
 func (s *Store) AddVersion(_ context.Context, v boathook.Version) (boathook.Version, error) {
-	if err := refuse(v.SourceID, v.ID); err != nil {
+	if err := store.CheckIDs(v.SourceID, v.ID); err != nil {
 		return boathook.Version{}, err
 	}
 	return write(s, func(tx *database.Tx) (boathook.Version, error) {
@@ -229,7 +224,7 @@ func (s *Store) AddVersion(_ context.Context, v boathook.Version) (boathook.Vers
 
 // Activate implements [store.Sources].
 func (s *Store) Activate(_ context.Context, v boathook.Version, env boathook.Environment) error {
-	if err := refuse(v.SourceID, v.ID); err != nil {
+	if err := store.CheckIDs(v.SourceID, v.ID); err != nil {
 		return err
 	}
 	return s.config.DB.Write(func(tx *database.Tx) error { return activate(tx, v, env) })
@@ -259,13 +254,7 @@ func live(tx *database.Tx, sourceID string) (map[boathook.Environment]boathook.L
 
 // Version implements [store.Sources].
 func (s *Store) Version(_ context.Context, sourceID, id string) (boathook.Version, error) {
-	return read(s, func(tx *database.Tx) (boathook.Version, error) {
-		item, found, err := first[versionItem](tx, "SELECT item FROM versions WHERE source_id = ? AND id = ?", sourceID, id)
-		if err == nil && !found {
-			err = notFound("version")
-		}
-		return item.version(), err
-	})
+	return one(s, "version", versionItem.version, "SELECT item FROM versions WHERE source_id = ? AND id = ?", sourceID, id)
 }
 
 // Versions implements [store.Sources].

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"slices"
 	"time"
 
 	"boathook/internal/boathook"
@@ -47,26 +46,7 @@ func (s *Store) expiry() time.Time { return s.now().Add(s.config.Retention) }
 
 func notFound(what string) error { return boathook.Errorf(boathook.NotFound, "%s not found", what) }
 
-var (
-	errNoID    = boathook.Errorf(boathook.Invalid, "not an id")
-	errChanged = boathook.Errorf(boathook.Conflict, "it was changed or deleted meanwhile, look again")
-)
-
-// refuse gives the error of what is to be kept under an id that is none.
-func refuse(ids ...string) error {
-	if slices.ContainsFunc(ids, func(id string) bool { return !boathook.IsID(id) }) {
-		return errNoID
-	}
-	return nil
-}
-
-// refuseForeign is [refuse] of an id that others have chosen.
-func refuseForeign(id string) error {
-	if !boathook.IsForeignID(id) {
-		return errNoID
-	}
-	return nil
-}
+var errChanged = boathook.Errorf(boathook.Conflict, "it was changed or deleted meanwhile, look again")
 
 // stored is a time as it is kept: in UTC, to the millisecond.
 func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
@@ -95,6 +75,18 @@ func first[T any](tx *database.Tx, query string, args ...any) (item T, found boo
 		return err
 	}, query, args...)
 	return item, found, err
+}
+
+// one reads the object whose item is in a query's only column. what names it where it is
+// not there.
+func one[T, V any](s *Store, what string, object func(T) V, query string, args ...any) (V, error) {
+	return read(s, func(tx *database.Tx) (V, error) {
+		item, found, err := first[T](tx, query, args...)
+		if err == nil && !found {
+			err = notFound(what)
+		}
+		return object(item), err
+	})
 }
 
 // all reads the items in a query's only column. One that can't be read is left out and

@@ -7,6 +7,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/database"
+	"boathook/internal/store"
 )
 
 type incomingItem struct {
@@ -137,7 +138,7 @@ func (it outgoingItem) outgoing() boathook.OutgoingWebhook {
 
 // PutIncoming implements [store.Webhooks].
 func (s *Store) PutIncoming(_ context.Context, w boathook.IncomingWebhook) error {
-	if err := refuse(w.SourceID, w.ID); err != nil {
+	if err := store.CheckIDs(w.SourceID, w.ID); err != nil {
 		return err
 	}
 	return s.config.DB.Write(func(tx *database.Tx) error {
@@ -156,13 +157,7 @@ func (s *Store) PutIncoming(_ context.Context, w boathook.IncomingWebhook) error
 
 // Incoming implements [store.Webhooks].
 func (s *Store) Incoming(_ context.Context, sourceID, id string) (boathook.IncomingWebhook, error) {
-	return read(s, func(tx *database.Tx) (boathook.IncomingWebhook, error) {
-		item, found, err := first[incomingItem](tx, "SELECT item FROM incoming WHERE source_id = ? AND id = ?", sourceID, id)
-		if err == nil && !found {
-			err = notFound("incoming webhook")
-		}
-		return item.incoming(), err
-	})
+	return one(s, "incoming webhook", incomingItem.incoming, "SELECT item FROM incoming WHERE source_id = ? AND id = ?", sourceID, id)
 }
 
 // AllIncoming implements [store.Webhooks].
@@ -191,7 +186,7 @@ func putOutgoing(tx *database.Tx, item outgoingItem) error {
 
 // PutOutgoing implements [store.Webhooks].
 func (s *Store) PutOutgoing(_ context.Context, w boathook.OutgoingWebhook) error {
-	if err := refuse(w.SourceID, w.ID); err != nil {
+	if err := store.CheckIDs(w.SourceID, w.ID); err != nil {
 		return err
 	}
 	return s.config.DB.Write(func(tx *database.Tx) error {

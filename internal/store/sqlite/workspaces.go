@@ -7,6 +7,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/database"
+	"boathook/internal/store"
 )
 
 type workspaceItem struct {
@@ -16,9 +17,11 @@ type workspaceItem struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+func (it workspaceItem) workspace() boathook.Workspace { return boathook.Workspace(it) }
+
 // PutWorkspace implements [store.Workspaces].
 func (s *Store) PutWorkspace(_ context.Context, w boathook.Workspace) error {
-	if err := refuse(w.ID); err != nil {
+	if err := store.CheckIDs(w.ID); err != nil {
 		return err
 	}
 	w.CreatedAt = stored(w.CreatedAt)
@@ -34,18 +37,12 @@ func (s *Store) PutWorkspace(_ context.Context, w boathook.Workspace) error {
 
 // Workspace implements [store.Workspaces].
 func (s *Store) Workspace(_ context.Context, id string) (boathook.Workspace, error) {
-	return read(s, func(tx *database.Tx) (boathook.Workspace, error) {
-		item, found, err := first[workspaceItem](tx, "SELECT item FROM workspaces WHERE id = ?", id)
-		if err == nil && !found {
-			err = notFound("workspace")
-		}
-		return boathook.Workspace(item), err
-	})
+	return one(s, "workspace", workspaceItem.workspace, "SELECT item FROM workspaces WHERE id = ?", id)
 }
 
 // Workspaces implements [store.Workspaces].
 func (s *Store) Workspaces(_ context.Context, p boathook.Page) ([]boathook.Workspace, string, error) {
-	return list(s, p, func(it workspaceItem) boathook.Workspace { return boathook.Workspace(it) },
+	return list(s, p, workspaceItem.workspace,
 		"SELECT created_at, id, item FROM workspaces WHERE (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC")
 }
 
@@ -91,7 +88,7 @@ func (it tokenItem) token() boathook.Token {
 
 // PutToken implements [store.Tokens].
 func (s *Store) PutToken(_ context.Context, t boathook.Token) error {
-	if err := refuse(t.WorkspaceID, t.ID); err != nil {
+	if err := store.CheckIDs(t.WorkspaceID, t.ID); err != nil {
 		return err
 	}
 	item := tokenItem{t.ID, t.WorkspaceID, t.Name, t.Role, t.Hash[:], stored(t.CreatedAt)}
@@ -112,13 +109,7 @@ func (s *Store) Token(_ context.Context, workspaceID, id string) (boathook.Token
 }
 
 func (s *Store) token(query string, args ...any) (boathook.Token, error) {
-	return read(s, func(tx *database.Tx) (boathook.Token, error) {
-		item, found, err := first[tokenItem](tx, query, args...)
-		if err == nil && !found {
-			err = notFound("token")
-		}
-		return item.token(), err
-	})
+	return one(s, "token", tokenItem.token, query, args...)
 }
 
 // Tokens implements [store.Tokens].
