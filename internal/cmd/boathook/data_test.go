@@ -127,6 +127,7 @@ func TestARestartGoesOnWhereItWas(t *testing.T) {
 		"half of TLS":         {string(key), []string{"BOATHOOK_TLS_CERT=none.pem"}, "one needs the other"},
 		"an address in words": {string(key), []string{"PORT=", "BOATHOOK_LISTEN=here"}, "BOATHOOK_LISTEN"},
 		"a range in words":    {string(key), []string{"BOATHOOK_ALLOWED_EGRESS=10.0.0.0/8,there"}, "BOATHOOK_ALLOWED_EGRESS: \"there\""},
+		"two at once":         {string(key), []string{"BOATHOOK_PUBLIC_URL=there", "BOATHOOK_LOG_LEVEL=loud"}, "BOATHOOK_PUBLIC_URL: \"there\""},
 		"a token that is bad": {string(key), []string{"BOATHOOK_ADMIN_TOKEN=short"}, "BOATHOOK_ADMIN_TOKEN"},
 	} {
 		if err := os.Remove(file); err != nil && !os.IsNotExist(err) {
