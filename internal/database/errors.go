@@ -21,6 +21,8 @@ func (db *DB) explain(err error) error {
 	switch code {
 	case sqlite3.FULL:
 		what = "the disk is full"
+	case sqlite3.IOERR: // a full disk too, where it is the write-ahead log that can't grow
+		what = "the disk is full, or fails"
 	case sqlite3.READONLY, sqlite3.PERM, sqlite3.CANTOPEN:
 		what = "the file can't be written"
 	case sqlite3.CORRUPT, sqlite3.NOTADB:
