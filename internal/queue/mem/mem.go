@@ -274,12 +274,12 @@ func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]q
 		full := q.inFlight == maxInFlight
 		next, changed := q.next(deadline)
 		q.mu.Unlock()
-		if err := q.bury(dead); err != nil {
-			return nil, err
-		}
+		err := q.bury(dead)
 		switch {
 		case len(received) > 0:
-			return q.read(received, unread)
+			return q.read(received, unread) // what could not be buried is tried again, and told of then
+		case err != nil:
+			return nil, err
 		case wait <= 0 && full:
 			return nil, ErrOverLimit
 		case !now.Before(deadline):

@@ -121,6 +121,23 @@ func TestBodiesThatDoNotFitMemoryAreRead(t *testing.T) {
 	}
 }
 
+// A message that can't be moved to the dead-letter queue does not take those along that
+// are received with it.
+func TestAMessageThatCanNotBeBuriedHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, db := open(t, database.Memory, mem.Config{Visibility: time.Minute, MaxReceives: 1})
+		send(t, q, queue.Message{Body: "dead"}, queue.Message{Body: "well"})
+		receive(t, q, 1, 0)
+		time.Sleep(time.Minute)
+		if err := db.Read(func(tx *database.Tx) error { return tx.Exec("PRAGMA query_only = ON") }); err != nil {
+			t.Fatal(err)
+		}
+		if m := receive(t, q, 1, 0)[0]; m.Body != "well" {
+			t.Errorf("received %q", m.Body)
+		}
+	})
+}
+
 // A file that can't be written takes nothing, and gives out what it has.
 func TestAQueueWhoseFileFailsLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
