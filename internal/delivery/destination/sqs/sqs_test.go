@@ -39,25 +39,27 @@ type sent struct {
 	DelaySeconds, MessageSystemAttributes, Other any
 }
 
-// newQueues sends through the SDK's real client to a server in AWS's place.
-func newQueues(t *testing.T, answer http.HandlerFunc) (d *sqs.Destination, last *sent) {
+// newQueues sends through the SDK's real client to a server in AWS's place. A
+// request may be repeated, so two handlers may run at a time.
+func newQueues(t *testing.T, answer http.HandlerFunc) (d *sqs.Destination, last func() sent) {
 	t.Helper()
-	last = &sent{}
+	var kept atomic.Pointer[sent]
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if target := r.Header.Get("X-Amz-Target"); target != "AmazonSQS.SendMessage" {
 			t.Errorf("called %s", target)
 		}
 		body, _ := io.ReadAll(r.Body)
-		*last = sent{authorization: r.Header.Get("Authorization")}
-		if err := json.Unmarshal(body, last); err != nil {
+		got := sent{authorization: r.Header.Get("Authorization")}
+		if err := json.Unmarshal(body, &got); err != nil {
 			t.Error(err)
 		}
+		kept.Store(&got)
 		answer(w, r)
 	}))
 	t.Cleanup(server.Close)
 	return sqs.New(aws.Config{
 		BaseEndpoint: &server.URL, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-	}, []string{orders, fifo, "arn:aws:sqs:*:123456789012:any-*"}), last
+	}, []string{orders, fifo, "arn:aws:sqs:*:123456789012:any-*"}), func() sent { return *kept.Load() }
 }
 
 func taken(w http.ResponseWriter, _ *http.Request) {
@@ -94,11 +96,11 @@ func TestTheBodyIsTheMessageAndTheHeadersAreItsAttributes(t *testing.T) {
 	if r.Error != "" || r.Response == nil || r.Response.Status != 200 || r.Response.MessageID != "5fea7756-0ea4-451a-a703-a558b933e274" {
 		t.Fatalf("got %+v with %+v", r, r.Response)
 	}
-	if last.MessageBody != string(m.Body) || !strings.HasSuffix(last.QueueURL, "/123456789012/orders") {
-		t.Errorf("sent %q to %s", last.MessageBody, last.QueueURL)
+	if last().MessageBody != string(m.Body) || !strings.HasSuffix(last().QueueURL, "/123456789012/orders") {
+		t.Errorf("sent %q to %s", last().MessageBody, last().QueueURL)
 	}
 	got := map[string]string{}
-	for name, value := range last.MessageAttributes {
+	for name, value := range last().MessageAttributes {
 		if value.DataType != "String" {
 			t.Errorf("%s is of type %s", name, value.DataType)
 		}
@@ -108,8 +110,8 @@ func TestTheBodyIsTheMessageAndTheHeadersAreItsAttributes(t *testing.T) {
 	if !maps.Equal(got, want) {
 		t.Errorf("the attributes are %v, want %v", got, want)
 	}
-	if last.MessageGroupID != "" || last.MessageDeduplicationID != "" {
-		t.Errorf("a standard queue gets the group %q and the id %q", last.MessageGroupID, last.MessageDeduplicationID)
+	if last().MessageGroupID != "" || last().MessageDeduplicationID != "" {
+		t.Errorf("a standard queue gets the group %q and the id %q", last().MessageGroupID, last().MessageDeduplicationID)
 	}
 }
 
@@ -119,8 +121,8 @@ func TestAQueueIsAskedInItsOwnRegion(t *testing.T) {
 		if r := d.Send(t.Context(), to(arn), message()); r.Error != "" {
 			t.Fatal(r.Error)
 		}
-		if queue, _ := boathook.ParseQueueARN(arn); !strings.Contains(last.authorization, "/"+queue.Region+"/sqs/") {
-			t.Errorf("%s: signed %s", arn, last.authorization)
+		if queue, _ := boathook.ParseQueueARN(arn); !strings.Contains(last().authorization, "/"+queue.Region+"/sqs/") {
+			t.Errorf("%s: signed %s", arn, last().authorization)
 		}
 	}
 }
@@ -135,14 +137,14 @@ func TestAFIFOQueueDropsRepeatedAttemptsAndNoResend(t *testing.T) {
 		if r := d.Send(t.Context(), to(fifo), m); r.Error != "" {
 			t.Fatal(r.Error)
 		}
-		if last.MessageGroupID != m.SourceID {
-			t.Errorf("the group is %q, want the source", last.MessageGroupID)
+		if last().MessageGroupID != m.SourceID {
+			t.Errorf("the group is %q, want the source", last().MessageGroupID)
 		}
-		if id := last.MessageDeduplicationID; id == "" || len(id) > 128 {
+		if id := last().MessageDeduplicationID; id == "" || len(id) > 128 {
 			t.Errorf("the deduplication id is %q", id)
 		}
-		ids[last.MessageDeduplicationID] = true
-		return last.MessageDeduplicationID
+		ids[last().MessageDeduplicationID] = true
+		return last().MessageDeduplicationID
 	}
 	m := message()
 	first := send(m)
@@ -222,7 +224,7 @@ func TestAMessageThatSQSDoesNotTakeIsUnfit(t *testing.T) {
 	} {
 		m := message()
 		change(&m)
-		if r := d.Send(t.Context(), to(orders), m); r.Error != "" || last.MessageBody != string(m.Body) {
+		if r := d.Send(t.Context(), to(orders), m); r.Error != "" || last().MessageBody != string(m.Body) {
 			t.Errorf("%s: got %+v", name, r)
 		}
 	}
@@ -287,29 +289,39 @@ func TestADeadConnectionIsNotTheAttemptsEnd(t *testing.T) {
 	}
 }
 
+// overdue is a context whose deadline passes when its parent is cancelled, so
+// that a test needs no clock.
+type overdue struct{ context.Context }
+
+func (c overdue) Err() error {
+	if c.Context.Err() != nil {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
 func TestAnAttemptEndsWithItsContext(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
-		ctx      func(ctx context.Context) (context.Context, context.CancelFunc)
+		cause    error
 		want     string
 		timedOut bool
 	}{
-		{"in time", func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, 50*time.Millisecond)
-		}, "timed out after", true},
-		{"given up", context.WithCancel, "canceled", false},
+		{"in time", context.DeadlineExceeded, "timed out after", true},
+		{"given up", context.Canceled, "canceled", false},
 	} {
-		ctx, cancel := tt.ctx(t.Context())
+		parent, end := context.WithCancelCause(t.Context())
+		ctx := parent
+		if tt.timedOut {
+			ctx = overdue{parent}
+		}
 		var calls atomic.Int32
 		d, _ := newQueues(t, func(_ http.ResponseWriter, r *http.Request) {
 			calls.Add(1)
-			if !tt.timedOut {
-				cancel()
-			}
+			end(tt.cause)
 			<-r.Context().Done()
 		})
 		r := d.Send(ctx, to(orders), message())
-		cancel()
 		if !strings.Contains(r.Error, tt.want) || r.TimedOut != tt.timedOut || r.Response != nil || r.Unfit {
 			t.Errorf("%s: got %+v", tt.name, r)
 		}
