@@ -1,0 +1,58 @@
+// Package cli is Boathook's command line: every command but those that serve. It talks to
+// any Boathook, on AWS or on one machine, through package client.
+package cli
+
+import (
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Environment is what a command has around it.
+type Environment struct {
+	Getenv         func(string) string
+	ConfigDir      string // where profiles are kept; empty: nowhere
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// What a command exits with, besides 0. `boathook runs watch` exits with the run's own code.
+const (
+	Failed      = 1 // it was understood, and did not succeed
+	Usage       = 2 // an argument or a flag is wrong, or the server refuses a value
+	Denied      = 3 // there is no token, or it may not do this
+	Absent      = 4 // there is no such thing
+	Unreachable = 5 // the server can't be reached, or fails
+)
+
+// Error is an error that has an exit code of its own.
+type Error struct {
+	Code int
+	Err  error // nil: all is said
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// ExitCode is what a process exits with after an error of a command; 0 for none.
+func ExitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return Failed
+}
+
+// Commands are all commands of this package.
+func Commands(env Environment) []*cobra.Command {
+	return []*cobra.Command{}
+}
