@@ -32,8 +32,10 @@ type Config struct {
 	// PublicURL is where the API and incoming webhooks are reached, without a
 	// trailing slash. Empty: where the request came to.
 	PublicURL string
-	Now       func() time.Time
-	Log       *slog.Logger
+	// WebSocketURL is where watchers connect. Empty: /ws below the public URL.
+	WebSocketURL string
+	Now          func() time.Time
+	Log          *slog.Logger
 }
 
 // Handler serves the API.
@@ -90,7 +92,7 @@ func faces(c Config) []httpjson.Face {
 			Deployments: s.Deployments, Versions: s.Versions, Incoming: s.Incoming,
 			Crews: s.Crews, Agents: s.Agents, Repositories: s.Repositories, Events: s.Events,
 			Outgoing: s.Outgoing, Deliveries: s.Deliveries,
-		}),
+		}, c.WebSocketURL),
 		shipway.New(shipway.Operations{Repositories: s.Repositories, Hooks: s.Hooks}),
 		capawesome.New(capawesome.Operations{Apps: s.Apps, Webhooks: s.AppWebhooks, Tokens: s.Tokens}, c.Now),
 	)

@@ -24,11 +24,16 @@ type Operations struct {
 	Queues       Queues
 }
 
-type face struct{ Operations }
+type face struct {
+	Operations
 
-// New makes the face.
-func New(o Operations) httpjson.Face {
-	f := face{o}
+	webSocketURL string
+}
+
+// New makes the face. webSocketURL is where watchers connect; empty: /ws below the public
+// URL.
+func New(o Operations, webSocketURL string) httpjson.Face {
+	f := face{o, webSocketURL}
 	return httpjson.Face{Style: Style, Routes: f.routes()}
 }
 

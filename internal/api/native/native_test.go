@@ -27,7 +27,7 @@ func (d *deployments) Rename(_ context.Context, c service.Caller, id string, nam
 func ask(t *testing.T, d *deployments, method, path, body string) *httptest.ResponseRecorder {
 	t.Helper()
 	member := service.Caller{Workspace: "ws_1", Role: boathook.Member}
-	return facetest.Ask(t, []httpjson.Face{native.New(native.Operations{Deployments: d})}, member, method, path, body)
+	return facetest.Ask(t, []httpjson.Face{native.New(native.Operations{Deployments: d}, "")}, member, method, path, body)
 }
 
 func TestAFaceNeedsNoStore(t *testing.T) {

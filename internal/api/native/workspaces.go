@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"strings"
 
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
@@ -30,13 +31,22 @@ func viewWorkspace(w boathook.Workspace) workspaceView {
 }
 
 type meView struct {
-	Workspace workspaceView `json:"workspace"`
-	Role      boathook.Role `json:"role"`
+	Workspace    workspaceView `json:"workspace"`
+	Role         boathook.Role `json:"role"`
+	WebSocketURL string        `json:"websocket_url"`
 }
 
 func (f face) me(ctx context.Context, c httpjson.Call, _ httpjson.None) (meView, error) {
 	w, err := f.Workspaces.Mine(ctx, c.Caller)
-	return meView{viewWorkspace(w), c.Role}, err
+	return meView{viewWorkspace(w), c.Role, f.watchersURL(c)}, err
+}
+
+// watchersURL is where watchers connect: as configured, or beside the API.
+func (f face) watchersURL(c httpjson.Call) string {
+	if f.webSocketURL != "" {
+		return f.webSocketURL
+	}
+	return "ws" + strings.TrimPrefix(c.PublicURL(), "http") + "/ws"
 }
 
 type workspaceInput struct {
