@@ -104,6 +104,10 @@ var layout = []row{
 	{"internal/api/httpjson", []string{"internal/api/openapi", "internal/boathook", "internal/service"}},
 	{"internal/api/openapi", nil},
 
+	// What speaks to the API from outside.
+	{"internal/client", []string{"internal/boathook", "internal/signature", libraries}},
+	{"internal/cli", []string{"internal/boathook", "internal/client", libraries}},
+
 	// AWS's event shapes.
 	{"internal/lambda/httpapi", []string{lambda}},
 	{"internal/lambda/sqsbatch", []string{lambda, libraries}},

@@ -44,7 +44,7 @@ func refusal(t *testing.T, folder string, variables ...string) string {
 	var out bytes.Buffer
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
-	err := execute(ctx, environment(append(variables, "PORT=0")...), []string{"serve", "--data", folder}, &out, &out)
+	err := execute(ctx, around(environment(append(variables, "PORT=0")...), &out), []string{"serve", "--data", folder})
 	if err == nil {
 		t.Fatalf("it served:\n%s", &out)
 	}
@@ -152,7 +152,7 @@ func TestARestartGoesOnWhereItWas(t *testing.T) {
 		}
 		backup := filepath.Join(t.TempDir(), "backup.db")
 		var out bytes.Buffer
-		if err := execute(t.Context(), environment(), []string{"backup", "--data", folder, backup}, &out, &out); err != nil {
+		if err := execute(t.Context(), around(environment(), &out), []string{"backup", "--data", folder, backup}); err != nil {
 			t.Fatal(err)
 		}
 		restored := t.TempDir()
@@ -189,13 +189,13 @@ func TestAServerForStrangersReachesNothingOfItsMachine(t *testing.T) {
 func TestHelpServesNothing(t *testing.T) {
 	for _, args := range [][]string{{}, {"help"}, {"--help"}, {"serve", "--help"}, {"backup", "--help"}, {"version"}, {"--version"}, {"completion", "bash"}, {"completion", "zsh"}, {"completion", "fish"}} {
 		var out bytes.Buffer
-		if err := execute(t.Context(), environment(), args, &out, &out); err != nil || out.Len() == 0 {
+		if err := execute(t.Context(), around(environment(), &out), args); err != nil || out.Len() == 0 {
 			t.Errorf("%v: %v\n%s", args, err, &out)
 		}
 	}
 	for _, args := range [][]string{{"serv"}, {"serve", "now"}, {"serve", "--prot=1"}, {"backup"}} {
 		var out bytes.Buffer
-		if err := execute(t.Context(), environment(), args, &out, &out); err == nil || strings.Contains(err.Error(), "\n\n\n") {
+		if err := execute(t.Context(), around(environment(), &out), args); err == nil || strings.Contains(err.Error(), "\n\n\n") {
 			t.Errorf("%v: %v\n%s", args, err, &out)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"boathook/internal/cli"
 	"boathook/internal/database"
 	"bytes"
 	"context"
@@ -114,6 +115,11 @@ func environment(pairs ...string) func(string) string {
 	}
 }
 
+// around is what a command has around it that writes to one place.
+func around(getenv func(string) string, out io.Writer) cli.Environment {
+	return cli.Environment{Getenv: getenv, Stdin: strings.NewReader(""), Stdout: out, Stderr: out}
+}
+
 // start runs the program with more variables, until the test ends.
 func start(t *testing.T, variables ...string) *program {
 	t.Helper()
@@ -123,7 +129,7 @@ func start(t *testing.T, variables ...string) *program {
 	go func() {
 		defer close(p.stderr.over)
 		defer close(p.stdout.over)
-		p.done <- execute(ctx, environment(variables...), []string{"serve", "--dev", "--data", database.Memory}, p.stdout, p.stderr)
+		p.done <- execute(ctx, cli.Environment{Getenv: environment(variables...), Stdout: p.stdout, Stderr: p.stderr}, []string{"serve", "--dev", "--data", database.Memory})
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -376,7 +382,7 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := execute(t.Context(), environment(tc.variable, "PORT=0"), []string{"serve", "--data", database.Memory}, &out, &out)
+			err := execute(t.Context(), around(environment(tc.variable, "PORT=0"), &out), []string{"serve", "--data", database.Memory})
 			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one line with %q", err, tc.want)
 			}

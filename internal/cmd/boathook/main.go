@@ -1,10 +1,12 @@
-// Command boathook is the whole of Boathook on one machine: the same services as on
-// AWS, on the embedded store and queues. What it has accepted is in its data folder, and
-// survives it.
+// Command boathook is the whole of Boathook on one machine, and the command line of any.
 //
-// `boathook help` lists the commands, `boathook serve --help` the settings of the
-// server. It exits with 0 after SIGINT or SIGTERM, once what was in flight is finished,
-// and with 1, after one line that says why, if it can't do what it is told.
+// `boathook serve` has the same services as on AWS, on the embedded store and queues. What
+// it has accepted is in its data folder, and survives it. It exits with 0 after SIGINT or
+// SIGTERM, once what was in flight is finished, and with 1, after one line that says why,
+// if it can't do what it is told.
+//
+// The other commands speak to a server, here or on AWS; see package cli, which also has
+// what they exit with. `boathook help` lists them all.
 package main
 
 import (
@@ -18,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"boathook/internal/boathook"
+	"boathook/internal/cli"
 	"boathook/internal/database"
 )
 
@@ -25,17 +28,29 @@ func main() {
 	getenv, err := hideTokens()
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		context.AfterFunc(ctx, stop) // a second signal ends the program at once
-		err = execute(ctx, getenv, os.Args[1:], os.Stdout, os.Stderr)
+		context.AfterFunc(ctx, stop)       // a second signal ends the program at once
+		configDir, _ := os.UserConfigDir() // without one there are no profiles
+		err = execute(ctx, cli.Environment{
+			Getenv: getenv, ConfigDir: configDir, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		}, os.Args[1:])
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "boathook:", err)
-		os.Exit(1)
+		if text := err.Error(); text != "" {
+			fmt.Fprintln(os.Stderr, "boathook:", text)
+		}
+		os.Exit(cli.ExitCode(err))
 	}
 }
 
+// The groups of commands, in the order in which help shows them.
+const (
+	serving = "serving"
+	working = "working"
+)
+
 // execute is the program but for its process.
-func execute(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) error {
+func execute(ctx context.Context, env cli.Environment, args []string) error {
+	getenv, stdout, stderr := env.Getenv, env.Stdout, env.Stderr
 	root := &cobra.Command{
 		Use:           "boathook",
 		Short:         "Webhooks that start runs of agents and jobs, and webhooks that tell of them.",
@@ -47,8 +62,38 @@ func execute(ctx context.Context, getenv func(string) string, args []string, std
 	root.SetErr(stderr)
 	root.SetArgs(args)
 	root.SetVersionTemplate("boathook {{.Version}}\n")
-	root.AddCommand(serveCommand(getenv, stdout, stderr), backupCommand(getenv, stdout), versionCommand(stdout))
-	return root.ExecuteContext(ctx)
+	root.AddGroup(&cobra.Group{ID: working, Title: "Work with a Boathook, here or on AWS:"}, &cobra.Group{ID: serving, Title: "On one machine:"})
+	add(root, serving, serveCommand(getenv, stdout, stderr), backupCommand(getenv, stdout))
+	add(root, working, cli.Commands(env)...)
+	root.AddCommand(versionCommand(stdout))
+	begun := false // once a command runs, what is wrong is no matter of usage
+	beforeEach(root, func() { begun = true })
+	ran, err := root.ExecuteContextC(ctx)
+	if err != nil && !begun && ran.GroupID != serving {
+		return &cli.Error{Code: cli.Usage, Err: err}
+	}
+	return err
+}
+
+// beforeEach calls f just before any command does what it does: after its arguments and
+// flags are found to be good.
+func beforeEach(c *cobra.Command, f func()) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			f()
+			return run(cmd, args)
+		}
+	}
+	for _, sub := range c.Commands() {
+		beforeEach(sub, f)
+	}
+}
+
+func add(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = group
+	}
+	root.AddCommand(commands...)
 }
 
 func versionCommand(stdout io.Writer) *cobra.Command {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"boathook/internal/cli"
 )
 
 // pipeVariable names the descriptor of the pipe that the tokens come through.
@@ -23,7 +25,7 @@ const maxPipe = 4096
 // with an environment without them, and hands them to itself by a pipe.
 func hideTokens() (getenv func(string) string, err error) {
 	tokens := make(map[string]string)
-	for _, name := range []string{adminTokenVariable, internalTokenVariable, keyVariable} {
+	for _, name := range append(cli.SecretVariables(), adminTokenVariable, internalTokenVariable, keyVariable) {
 		if token, ok := os.LookupEnv(name); ok {
 			tokens[name] = token
 		}

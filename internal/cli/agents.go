@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"boathook/internal/boathook"
+	"boathook/internal/client"
+)
+
+func crewsCommand(s *session) *cobra.Command {
+	return noun[client.Named, client.NamedInput]{
+		name: "crews", one: "crew", aliases: []string{"crew"}, columns: namedColumns, id: namedID,
+		list: listing((*client.Client).Crews),
+		find: finding((*client.Client).Crews, "crew", boathook.CrewID, namedID, namedName),
+		create: &creation[client.Named, client.NamedInput]{
+			arguments: "NAME", args: exactly("the name"),
+			make: func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) (client.Named, error) {
+				return c.Crews().Create(ctx, client.NamedInput{Name: args[0]})
+			},
+		},
+		update: renaming, delete: true,
+		examples: map[string]string{
+			"list": "  boathook crews list", "create": "  boathook crews create reviewers", "get": "  boathook crews get reviewers",
+			"update": "  boathook crews update reviewers --name review", "delete": "  boathook crews delete review",
+		},
+	}.command(s)
+}
+
+var agentColumns = []column[client.AgentEntry]{
+	{"SLUG", agentSlug}, {"NAME", agentName}, {"ID", agentID},
+	{"CREW", func(a client.AgentEntry) string { return orEmpty(a.Crew).Name }},
+	{"CREATED", func(a client.AgentEntry) string { return moment(a.CreatedAt) }},
+}
+
+func agentID(a client.AgentEntry) string   { return a.ID }
+func agentSlug(a client.AgentEntry) string { return a.Slug }
+func agentName(a client.AgentEntry) string { return a.Name }
+
+// findAgent gives the crew and the id of the agent that has a slug, a name or an id.
+func findAgent(ctx context.Context, c *client.Client, name string) (crew, id string, err error) {
+	agents, err := c.AllAgents(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	id, err = named(sequence(agents), "agent", name, boathook.AgentID, agentID, agentSlug, agentName)
+	if err != nil {
+		return "", "", err
+	}
+	for _, a := range agents {
+		if a.ID == id {
+			return a.CrewID, id, nil
+		}
+	}
+	return "", "", &Error{Absent, fmt.Errorf("there is no agent %s", id)}
+}
+
+// agents is the noun of an agent. Its list is of all crews, and tells less of each.
+func agents() noun[client.Agent, client.AgentInput] {
+	return noun[client.Agent, client.AgentInput]{
+		name: "agents", one: "agent", aliases: []string{"agent"}, id: func(a client.Agent) string { return a.ID },
+		find: func(ctx context.Context, c *client.Client, _ *cobra.Command, name string) (client.Collection[client.Agent, client.AgentInput], string, error) {
+			crew, id, err := findAgent(ctx, c, name)
+			return c.Agents(crew), id, err
+		},
+		create: &creation[client.Agent, client.AgentInput]{
+			arguments: "NAME", args: exactly("the name"), make: createAgent,
+			flags: func(c *cobra.Command) {
+				c.Flags().String("crew", "", "name or id of its crew; it is made if no crew has the name")
+				addAgentFlags(c)
+			},
+		},
+		update: &change[client.AgentInput]{
+			flags: func(c *cobra.Command) {
+				c.Flags().String("name", "", "its new name")
+				addAgentFlags(c)
+			},
+			input: func(cmd *cobra.Command) (client.AgentInput, error) {
+				in, err := agentInput(cmd)
+				if err == nil && in == (client.AgentInput{}) {
+					err = errNothingToChange
+				}
+				return in, err
+			},
+		},
+		delete: true,
+		examples: map[string]string{
+			"get":    "  boathook agents get echo",
+			"create": "  boathook agents create Echo --crew reviewers --slug echo --command 'echo \"$BOATHOOK_MESSAGE\"'",
+			"update": "  boathook agents update echo --rate-per-minute 120",
+			"delete": "  boathook agents delete echo",
+		},
+	}
+}
+
+func agentsCommand(s *session) *cobra.Command {
+	n := agents()
+	all := noun[client.AgentEntry, client.AgentInput]{
+		name: "agents", one: "agent", columns: agentColumns,
+		list: func(ctx context.Context, c *client.Client, _ *cobra.Command) (iter.Seq2[client.AgentEntry, error], error) {
+			agents, err := c.AllAgents(ctx)
+			return sequence(agents), err
+		},
+		examples: map[string]string{"list": "  boathook agents list"},
+	}
+	c := &cobra.Command{Use: n.name, Aliases: n.aliases, Short: "Work with agents, and trigger them", Args: cobra.NoArgs, RunE: help}
+	c.AddCommand(all.listCommand(s), n.getCommand(s), n.createCommand(s), n.updateCommand(s), n.deleteCommand(s), triggerAgentCommand(s))
+	return c
+}
+
+func addAgentFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.String("slug", "", "its short name, in log lines")
+	f.Bool("require-timestamp", false, "take only triggers with a signed X-Timestamp")
+	f.Int("rate-per-minute", 0, "triggers that are taken in a minute")
+	f.Int("max-in-flight", 0, "runs that are under way at a time")
+	f.Int("dedupe-seconds", 0, "how long the same signed body starts no second run; 0 for never")
+	f.String("preset", "", "also take triggers of this sender, such as github or grafana")
+	addTargetFlags(c)
+}
+
+func agentInput(cmd *cobra.Command) (client.AgentInput, error) {
+	f := cmd.Flags()
+	target, err := targetOf(cmd)
+	return client.AgentInput{
+		Name: text(f, "name"), Slug: text(f, "slug"), Target: target, RequireTimestamp: boolean(f, "require-timestamp"),
+		RatePerMinute: number(f, "rate-per-minute"), MaxInFlight: number(f, "max-in-flight"), DedupeSeconds: number(f, "dedupe-seconds"),
+		Preset: text(f, "preset"),
+	}, err
+}
+
+func createAgent(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) (client.Agent, error) {
+	in, err := agentInput(cmd)
+	if err != nil {
+		return client.Agent{}, err
+	}
+	in.Name = &args[0]
+	name := textOr(cmd.Flags(), "crew", "")
+	if name == "" {
+		return client.Agent{}, &Error{Usage, fmt.Errorf("--crew is missing: each agent is of a crew")}
+	}
+	crew, err := named(c.Crews().All(ctx), "crew", name, boathook.CrewID, namedID, namedName)
+	if ExitCode(err) == Absent {
+		var made client.Named
+		made, err = c.Crews().Create(ctx, client.NamedInput{Name: name})
+		crew = made.ID
+	}
+	if err != nil {
+		return client.Agent{}, err
+	}
+	return c.Agents(crew).Create(ctx, in)
+}
+
+func triggerAgentCommand(s *session) *cobra.Command {
+	var data, event, source, secret string
+	var watch bool
+	c := &cobra.Command{
+		Use: "trigger NAME", Short: "Start a run of an agent by a signed request", Args: exactly("the agent's slug, name or id"),
+		Long: `Starts a run of an agent as a sender would: by a request that is signed with the agent's
+secret. The secret is read by the token, which must be an admin's (each reading is logged),
+unless it is in BOATHOOK_SECRET or --secret-file.`,
+		Example: `  boathook agents trigger echo --event pull_request.opened --source github -d '{"pr_number":42}'
+  boathook agents trigger echo -d @payload.json --watch`,
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			payload, err := s.payload(data, event, source)
+			if err != nil {
+				return err
+			}
+			crew, id, err := findAgent(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			key, err := s.agentSecret(cmd.Context(), c, crew, id, secret)
+			if err != nil {
+				return err
+			}
+			run, err := c.TriggerAgent(cmd.Context(), crew, id, key, time.Now(), payload)
+			if err != nil {
+				return err
+			}
+			if watch {
+				return s.watch(cmd.Context(), c, run)
+			}
+			return s.show(struct {
+				RunID string `json:"run_id"`
+			}{run})
+		}),
+	}
+	c.Flags().StringVarP(&data, "data", "d", "", "the event's data in JSON, @FILE, or - for standard input; the whole payload without --event and --source")
+	c.Flags().StringVar(&event, "event", "", "what happened")
+	c.Flags().StringVar(&source, "source", "", "where it happened")
+	c.Flags().StringVar(&secret, "secret-file", "", "file with the agent's secret; - is standard input")
+	c.Flags().BoolVar(&watch, "watch", false, "show the run's log until it is over")
+	return c
+}
+
+// payload is the body of an agent's trigger: the data itself, or the object that the
+// document describes.
+func (s *session) payload(data, event, source string) ([]byte, error) {
+	body, err := s.content("--data", data)
+	if err != nil || event == "" && source == "" {
+		return body, err
+	}
+	if len(body) == 0 {
+		body = []byte("{}")
+	}
+	if !json.Valid(body) {
+		return nil, &Error{Usage, fmt.Errorf("--data is not JSON")}
+	}
+	return boathook.EncodeJSON(struct {
+		Event  string          `json:"event,omitempty"`
+		Source string          `json:"source,omitempty"`
+		Data   json.RawMessage `json:"data"`
+	}{event, source, body})
+}
+
+// secretVariable holds a secret that is in no flag, since others can read a process's
+// arguments.
+const secretVariable = "BOATHOOK_SECRET"
+
+func (s *session) agentSecret(ctx context.Context, c *client.Client, crew, agent, file string) (string, error) {
+	if file != "" {
+		return s.askToken(file)
+	}
+	if secret := s.env.Getenv(secretVariable); secret != "" {
+		return secret, nil
+	}
+	return c.AgentSecret(ctx, crew, agent)
+}

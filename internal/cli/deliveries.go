@@ -1,0 +1,358 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"boathook/internal/boathook"
+	"boathook/internal/client"
+)
+
+var deliveryColumns = []column[client.Delivery]{
+	{"ID", func(d client.Delivery) string { return d.ID }},
+	{"EVENT", func(d client.Delivery) string { return string(d.Event) }},
+	{"STATUS", func(d client.Delivery) string { return string(d.Status) }},
+	{"CODE", func(d client.Delivery) string { return responseCode(orEmpty(d.LastAttempt).ResponseStatus) }},
+	{"ATTEMPTS", func(d client.Delivery) string { return strconv.Itoa(d.AttemptCount) }},
+	{"CREATED", func(d client.Delivery) string { return moment(d.CreatedAt) }},
+	{"NEXT", func(d client.Delivery) string { return moment(d.NextAttemptAt) }},
+	{"ERROR", func(d client.Delivery) string { return orEmpty(orEmpty(d.LastAttempt).Error) }},
+}
+
+func responseCode(status *int) string {
+	if status == nil {
+		return ""
+	}
+	return strconv.Itoa(*status)
+}
+
+func deliveriesCommand(s *session) *cobra.Command {
+	c := &cobra.Command{Use: "deliveries", Aliases: []string{"delivery"}, Short: "Look at deliveries, and send them again", Args: cobra.NoArgs, RunE: help}
+	c.AddCommand(listDeliveriesCommand(s), tailCommand(s), showDeliveryCommand(s), resendCommand(s), recoverCommand(s))
+	return c
+}
+
+// addWebhookFlag adds the flags that name one webhook.
+func addWebhookFlag(c *cobra.Command) {
+	c.Flags().String("webhook", "", "name or id of the outgoing webhook")
+	addSourceFlags(c)
+}
+
+func addDeliveryFilters(c *cobra.Command) {
+	addWebhookFlag(c)
+	c.Flags().String("status", "", "only those that are succeeded, retrying, failed or canceled")
+	c.Flags().String("event", "", "only those of this event")
+}
+
+// filtered are a webhook's deliveries that the flags want.
+func filtered(ctx context.Context, c *client.Client, w webhook, f *pflag.FlagSet) iter.Seq2[client.Delivery, error] {
+	return c.Deliveries(w.of.Source, w.ID).Where("status", textOr(f, "status", "")).Where("event", textOr(f, "event", "")).All(ctx)
+}
+
+func listDeliveriesCommand(s *session) *cobra.Command {
+	n := noun[client.Delivery, struct{}]{
+		name: "deliveries", columns: deliveryColumns, scope: addDeliveryFilters,
+		list: func(ctx context.Context, c *client.Client, cmd *cobra.Command) (iter.Seq2[client.Delivery, error], error) {
+			name := textOr(cmd.Flags(), "webhook", "")
+			if name == "" {
+				return nil, &Error{Usage, errors.New("--webhook is missing: the one whose deliveries to list")}
+			}
+			w, err := findWebhook(ctx, c, cmd, name)
+			if err != nil {
+				return nil, err
+			}
+			return filtered(ctx, c, w, cmd.Flags()), nil
+		},
+		examples: map[string]string{"list": "  boathook deliveries list --webhook 'status page' --status failed"},
+	}
+	return n.listCommand(s)
+}
+
+func showDeliveryCommand(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Aliases: []string{"get"}, Short: "Show what was sent, and what came of each attempt", Args: exactly("the delivery's id"),
+		Example: "  boathook deliveries show 019c5f3e-87a8-8a51-8cd9-2b1f0c6d7e8f",
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			d, err := c.Delivery(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if s.output == outputJSON {
+				return s.line(d)
+			}
+			s.printDelivery(d)
+			return nil
+		}),
+	}
+}
+
+// printDelivery prints a delivery for a person: its request as it went over the wire, then
+// the attempts.
+func (s *session) printDelivery(d client.Delivery) {
+	w := s.env.Stdout
+	fmt.Fprintf(w, "%s of %s to webhook %s: %s after %s\n", d.Event, moment(d.CreatedAt), d.WebhookID, s.paint(string(d.Status)), count(d.AttemptCount, "attempt", "attempts"))
+	if d.Reason != nil {
+		fmt.Fprintf(w, "Canceled: %s\n", *d.Reason)
+	}
+	if !d.NextAttemptAt.IsZero() {
+		fmt.Fprintf(w, "The next attempt is at %s.\n", moment(d.NextAttemptAt))
+	}
+	if r := d.Request; r != nil {
+		fmt.Fprintf(w, "\n%s %s\n", r.Method, receiverOf(client.OutgoingWebhook{URL: r.URL, Destination: r.Destination}))
+		printHeaders(w, r.Headers)
+		printBody(w, r.Body)
+	}
+	for _, a := range d.Attempts {
+		fmt.Fprintf(w, "\nAttempt %d at %s, %d ms: %s\n", a.Number, moment(a.SentAt), a.DurationMS, s.outcome(a))
+		printHeaders(w, a.ResponseHeaders)
+		printBody(w, orEmpty(a.ResponseBody))
+		if a.ResponseTruncated {
+			fmt.Fprintln(w, "  (the rest was not kept)")
+		}
+	}
+}
+
+func (s *session) outcome(a client.Attempt) string {
+	if a.Error == nil {
+		return s.paint("succeeded") + " " + responseCode(a.ResponseStatus)
+	}
+	return s.paint("failed") + " " + oneLine(*a.Error)
+}
+
+func printHeaders(w io.Writer, headers map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		fmt.Fprintf(w, "  %s: %s\n", name, oneLine(headers[name]))
+	}
+}
+
+// printBody prints a body, JSON with one field a line.
+func printBody(w io.Writer, body string) {
+	if body == "" {
+		return
+	}
+	var pretty strings.Builder
+	if json.Valid([]byte(body)) {
+		e := json.NewEncoder(&pretty)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if e.Encode(json.RawMessage(body)) == nil {
+			body = strings.TrimSpace(pretty.String())
+		}
+	}
+	fmt.Fprintln(w)
+	for line := range strings.Lines(body) {
+		fmt.Fprintf(w, "  %s\n", oneLine(strings.TrimRight(line, "\n")))
+	}
+}
+
+// count is a number of things in words.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func resendCommand(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "resend ID [ID ...]", Short: "Send deliveries again, by their ids", Args: cobra.MinimumNArgs(1),
+		Example: "  boathook deliveries resend 019c5f3e-87a8-8a51-8cd9-2b1f0c6d7e8f",
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			for _, id := range args {
+				queued, err := c.Resend(cmd.Context(), id)
+				if err != nil {
+					return fmt.Errorf("%s: %w", id, err)
+				}
+				if err := s.show(queued); err != nil {
+					return err
+				}
+			}
+			return nil
+		}),
+	}
+}
+
+// tailEvery is how often a tail looks for deliveries.
+const tailEvery = 2 * time.Second
+
+// tailed is how many deliveries a tail begins with, of each webhook.
+const tailed = 10
+
+func tailCommand(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Use: "tail", Short: "Show deliveries as they happen, until Ctrl+C", Args: exactly(),
+		Long: `Shows deliveries as they happen: each when it is first tried, and again when its status
+changes. Without a webhook those of the source's webhooks are shown, without a source of all.`,
+		Example: "  boathook deliveries tail --deployment hello\n  boathook deliveries tail --status failed --output json",
+	}
+	addDeliveryFilters(c)
+	c.RunE = s.runner(func(c *client.Client, cmd *cobra.Command, _ []string) error {
+		t := tail{s: s, seen: map[string]string{}}
+		for first := true; cmd.Context().Err() == nil; first = false { // Ctrl+C is how it ends
+			webhooks, err := t.webhooks(cmd.Context(), c, cmd)
+			if err != nil {
+				return err
+			}
+			for _, w := range webhooks {
+				if err := t.look(cmd.Context(), c, w, cmd.Flags(), first); err != nil {
+					return err
+				}
+			}
+			_ = sleep(cmd.Context(), tailEvery)
+		}
+		return nil
+	})
+	return c
+}
+
+// tail follows deliveries.
+type tail struct {
+	s    *session
+	seen map[string]string // the state that was last shown, by delivery
+}
+
+func (t *tail) webhooks(ctx context.Context, c *client.Client, cmd *cobra.Command) ([]webhook, error) {
+	if name := textOr(cmd.Flags(), "webhook", ""); name != "" {
+		w, err := findWebhook(ctx, c, cmd, name)
+		return []webhook{w}, err
+	}
+	var all []webhook
+	for w, err := range allWebhooks(ctx, c, cmd) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, w)
+	}
+	return all, nil
+}
+
+// look shows what is new of a webhook, oldest first. It reads on until it meets one that
+// it has seen in its state, and the first time as many as a tail begins with.
+func (t *tail) look(ctx context.Context, c *client.Client, w webhook, f *pflag.FlagSet, first bool) error {
+	var fresh []client.Delivery
+	for d, err := range filtered(ctx, c, w, f) {
+		if err != nil {
+			return err
+		}
+		state := fmt.Sprint(d.Status, d.AttemptCount)
+		if t.seen[d.ID] == state {
+			break
+		}
+		t.seen[d.ID] = state
+		fresh = append(fresh, d)
+		if first && len(fresh) == tailed {
+			break
+		}
+	}
+	for _, d := range slices.Backward(fresh) {
+		if err := t.s.printLine(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printLine prints a delivery in one line.
+func (s *session) printLine(d client.Delivery) error {
+	if s.output == outputJSON {
+		return s.line(d)
+	}
+	last := orEmpty(d.LastAttempt)
+	_, err := fmt.Fprintf(s.env.Stdout, "%s  %s  %s  %s  %s\n", moment(d.CreatedAt), d.ID, d.Event, s.paint(string(d.Status)),
+		oneLine(strings.TrimSpace(responseCode(last.ResponseStatus)+" "+orEmpty(last.Error))))
+	return err
+}
+
+func recoverCommand(s *session) *cobra.Command {
+	var since, until string
+	var statuses []string
+	var dry bool
+	c := &cobra.Command{
+		Use: "recover", Short: "Send again what a webhook has missed since a time", Args: exactly(),
+		Long: `Sends again what a webhook has missed since a time: what failed, what was canceled, and what
+still waits for its next attempt. --dry-run counts it first.`,
+		Example: `  boathook deliveries recover --webhook 'status page' --since 2h --dry-run
+  boathook deliveries recover --webhook 'status page' --since 2026-11-01T08:00:00Z --status failed`,
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, _ []string) error {
+			name := textOr(cmd.Flags(), "webhook", "")
+			if name == "" {
+				return &Error{Usage, errors.New("--webhook is missing: the one to recover")}
+			}
+			r := client.Recovery{Statuses: statuses, DryRun: dry}
+			var err error
+			if r.Since, err = instant("--since", since, time.Now()); err != nil {
+				return err
+			}
+			if until != "" {
+				if r.Until, err = instant("--until", until, time.Now()); err != nil {
+					return err
+				}
+			}
+			w, err := findWebhook(cmd.Context(), c, cmd, name)
+			if err != nil {
+				return err
+			}
+			return s.recover(cmd.Context(), c, w, r)
+		}),
+	}
+	addWebhookFlag(c)
+	c.Flags().StringVar(&since, "since", "", "from when on: a time such as 2026-11-01T08:00:00Z, or how long ago, such as 2h")
+	c.Flags().StringVar(&until, "until", "", "until when (default: now)")
+	c.Flags().StringSliceVar(&statuses, "status", nil, "failed, retrying, canceled (default: all of them)")
+	c.Flags().BoolVar(&dry, "dry-run", false, "count only")
+	return c
+}
+
+// instant reads a time, or how long ago it was, in the form of the API.
+func instant(flag, text string, now time.Time) (string, error) {
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago).UTC().Format(boathook.TimeLayout), nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return "", &Error{Usage, fmt.Errorf("%s: %q is neither a time such as 2026-11-01T08:00:00Z nor a duration such as 2h", flag, text)}
+	}
+	return at.UTC().Format(boathook.TimeLayout), nil
+}
+
+// recover makes calls until all is queued, and says how far it is on a terminal.
+func (s *session) recover(ctx context.Context, c *client.Client, w webhook, r client.Recovery) error {
+	total := client.Recovered{ByStatus: map[string]int{}, DryRun: r.DryRun}
+	_, shown := terminal(s.env.Stderr)
+	for {
+		part, err := c.Recover(ctx, w.of.Source, w.ID, r)
+		if err != nil {
+			if total.Queued > 0 {
+				return fmt.Errorf("%s queued, then: %w", count(total.Queued, "delivery", "deliveries"), err)
+			}
+			return err
+		}
+		total.Queued, total.Until = total.Queued+part.Queued, part.Until
+		for status, n := range part.ByStatus {
+			total.ByStatus[status] += n
+		}
+		if shown {
+			fmt.Fprintf(s.env.Stderr, "\r%d so far ", total.Queued)
+		}
+		if part.NextCursor == nil {
+			break
+		}
+		r.Cursor, r.Until = *part.NextCursor, part.Until.UTC().Format(boathook.TimeLayout)
+	}
+	if shown {
+		fmt.Fprint(s.env.Stderr, "\r             \r")
+	}
+	return s.show(total)
+}

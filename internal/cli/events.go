@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"boathook/internal/boathook"
+	"boathook/internal/client"
+)
+
+var eventTypeColumns = []column[client.EventType]{
+	{"TYPE", func(t client.EventType) string { return string(t.Type) }},
+	{"SOURCE", func(t client.EventType) string { return string(t.Source) }},
+	{"CAN BE PUBLISHED", func(t client.EventType) string { return yesNo(t.Publishable) }},
+}
+
+func eventsCommand(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Args: cobra.NoArgs, RunE: help,
+		Use: "events", Aliases: []string{"event"}, Short: "Look at the types of events",
+		Long: "Looks at the types of events that webhooks are told of. `boathook publish` publishes one.",
+	}
+	c.AddCommand(noun[client.EventType, struct{}]{
+		name: "types of events", columns: eventTypeColumns,
+		list: func(ctx context.Context, c *client.Client, _ *cobra.Command) (iter.Seq2[client.EventType, error], error) {
+			types, err := c.EventTypes(ctx)
+			return sequence(types), err
+		},
+		examples: map[string]string{"list": "  boathook events list"},
+	}.listCommand(s), getEventTypeCommand(s))
+	return c
+}
+
+func getEventTypeCommand(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "get TYPE", Short: "Show a type's schema and an example", Args: exactly("the type"),
+		Example: "  boathook events get build_finish --output json",
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			types, err := c.EventTypes(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for _, t := range types {
+				if string(t.Type) == args[0] {
+					return s.show(t)
+				}
+			}
+			return &Error{Absent, errors.New("there is no such type: `boathook events list` shows all")}
+		}),
+	}
+}
+
+func publishCommand(s *session) *cobra.Command {
+	var data, src, id, key, environment string
+	c := &cobra.Command{
+		Use: "publish TYPE", Short: "Publish an event of a source to its webhooks", Args: exactly("the event's type"),
+		Long: `Publishes an event to the webhooks of its source that want it. The source is an id, OWNER/NAME
+of a repository, or the name of an app or a deployment. With the same --id a second call
+publishes nothing new.`,
+		Example: `  boathook publish job_finished --source demo -d @job.json
+  boathook events get build_finish -o json | jq .example | boathook publish build_finish --source acme/site -d -`,
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			body, err := s.content("--data", data)
+			if err != nil {
+				return err
+			}
+			if !json.Valid(body) {
+				return &Error{Usage, errors.New("--data is missing, or is not JSON")}
+			}
+			from, err := findSource(cmd.Context(), c, src)
+			if err != nil {
+				return err
+			}
+			published, err := c.Publish(cmd.Context(), []client.EventInput{{
+				ID: id, Source: from, Type: boathook.EventType(args[0]), Environment: boathook.Environment(environment), Data: body,
+			}}, key)
+			if err != nil {
+				return err
+			}
+			return s.show(published[0])
+		}),
+	}
+	c.Flags().StringVar(&src, "source", "", "where it happened: a name or an id")
+	c.Flags().StringVarP(&data, "data", "d", "", "the event's data in JSON, @FILE, or - for standard input")
+	c.Flags().StringVar(&id, "id", "", "the event's id, of your own choice")
+	c.Flags().StringVar(&key, "idempotency-key", "", "key under which a repeat publishes nothing")
+	c.Flags().StringVar(&environment, "environment", "", "only webhooks of production, or of staging")
+	return c
+}
+
+// findSource gives the id of the one source that has a name, whatever its kind.
+func findSource(ctx context.Context, c *client.Client, name string) (string, error) {
+	if name == "" {
+		return "", &Error{Usage, errors.New("--source is missing: where it happened")}
+	}
+	for _, kind := range []string{boathook.DeploymentID, boathook.AgentID, boathook.RepositoryID, boathook.AppID} {
+		if isID(kind, name) {
+			return name, nil
+		}
+	}
+	if strings.Contains(name, "/") {
+		return named(c.Repositories().All(ctx), "repository", name, boathook.RepositoryID, repositoryID, repositoryName)
+	}
+	type of struct{ id, name string }
+	return named(func(yield func(of, error) bool) {
+		for a, err := range c.Apps().All(ctx) {
+			if !yield(of{a.ID, a.Name}, err) {
+				return
+			}
+		}
+		for d, err := range c.Deployments().All(ctx) {
+			if !yield(of{d.ID, d.Name}, err) {
+				return
+			}
+		}
+	}, "app or deployment", name, "", func(o of) string { return o.id }, func(o of) string { return o.name })
+}
+
+var queueColumns = []column[client.Queue]{
+	{"QUEUE", func(q client.Queue) string { return q.Queue }},
+	{"READY", func(q client.Queue) string { return strconv.Itoa(q.Depth.Ready) }},
+	{"IN FLIGHT", func(q client.Queue) string { return strconv.Itoa(q.Depth.InFlight) }},
+	{"DELAYED", func(q client.Queue) string { return strconv.Itoa(q.Depth.Delayed) }},
+	{"DEAD", func(q client.Queue) string { return strconv.Itoa(q.Dead.Ready) }},
+	{"REDRIVE", func(q client.Queue) string { return orEmpty(q.Move).Status }},
+}
+
+func queuesCommand(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Args: cobra.NoArgs, RunE: help,
+		Use: "queues", Aliases: []string{"queue"}, Short: "Look at the server's queues, and redrive what is dead",
+		Long: "Looks at the server's queues, as an admin of its first workspace. What could not be handled is\nin a queue's dead-letter queue until it is redriven.",
+	}
+	c.AddCommand(noun[client.Queue, struct{}]{
+		name: "queues", columns: queueColumns,
+		list: func(ctx context.Context, c *client.Client, _ *cobra.Command) (iter.Seq2[client.Queue, error], error) {
+			queues, err := c.Queues(ctx)
+			return sequence(queues), err
+		},
+		examples: map[string]string{"list": "  boathook queues list"},
+	}.listCommand(s), &cobra.Command{
+		Use: "redrive QUEUE", Short: "Move what is dead back into its queue", Args: exactly("the queue: runs, deliveries or retries"),
+		Example: "  boathook queues redrive deliveries",
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			q, err := c.Redrive(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return s.show(q)
+		}),
+	})
+	return c
+}

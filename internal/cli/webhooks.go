@@ -1,0 +1,470 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"boathook/internal/boathook"
+	"boathook/internal/client"
+)
+
+// webhook is an outgoing webhook, with its source.
+type webhook struct {
+	client.OutgoingWebhook
+
+	of source
+}
+
+func webhookID(w webhook) string   { return w.ID }
+func webhookName(w webhook) string { return w.Name }
+
+var webhookColumns = []column[webhook]{
+	{"NAME", webhookName}, {"ID", webhookID},
+	{"SOURCE", func(w webhook) string { return w.of.name }},
+	{"TO", func(w webhook) string { return receiverOf(w.OutgoingWebhook) }},
+	{"EVENTS", func(w webhook) string { return joinedTexts(w.Events) }},
+	{"ENABLED", func(w webhook) string { return yesNo(w.Enabled) }},
+	{"FAILING SINCE", func(w webhook) string { return moment(w.FailingSince) }},
+}
+
+func receiverOf(w client.OutgoingWebhook) string {
+	switch {
+	case w.URL != nil:
+		return *w.URL
+	case w.Destination != nil && w.Destination.QueueARN != "":
+		return w.Destination.QueueARN
+	case w.Destination != nil:
+		return w.Destination.Type
+	default:
+		return ""
+	}
+}
+
+// allWebhooks are those of the source that the flags name, or of all sources.
+func allWebhooks(ctx context.Context, c *client.Client, cmd *cobra.Command) iter.Seq2[webhook, error] {
+	return func(yield func(webhook, error) bool) {
+		for src, err := range sources(ctx, c, cmd) {
+			if err != nil {
+				yield(webhook{}, err)
+				return
+			}
+			for w, err := range c.OutgoingWebhooks(src.Source).All(ctx) {
+				if !yield(webhook{w, src}, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// findWebhook looks for the outgoing webhook that has a name or an id, in the source that
+// the flags name or in all.
+func findWebhook(ctx context.Context, c *client.Client, cmd *cobra.Command, name string) (webhook, error) {
+	if src, ok, err := sourceOf(ctx, c, cmd); err != nil || ok && isID(boathook.OutgoingID, name) {
+		return webhook{client.OutgoingWebhook{ID: name}, src}, err
+	}
+	found := map[string]webhook{}
+	for w, err := range allWebhooks(ctx, c, cmd) {
+		if err != nil {
+			return webhook{}, err
+		}
+		found[w.ID] = w
+	}
+	if w, ok := found[name]; ok {
+		return w, nil
+	}
+	id, err := named(func(yield func(webhook, error) bool) {
+		for _, w := range found {
+			if !yield(w, nil) {
+				return
+			}
+		}
+	}, "outgoing webhook", name, "", webhookID, webhookName)
+	return found[id], err
+}
+
+type outgoingWebhooks = client.Collection[client.OutgoingWebhook, client.OutgoingWebhookInput]
+
+func webhooksCommand(s *session) *cobra.Command {
+	n := noun[client.OutgoingWebhook, client.OutgoingWebhookInput]{
+		name: "webhooks", one: "webhook", id: func(w client.OutgoingWebhook) string { return w.ID }, scope: addSourceFlags,
+		find: func(ctx context.Context, c *client.Client, cmd *cobra.Command, name string) (outgoingWebhooks, string, error) {
+			w, err := findWebhook(ctx, c, cmd, name)
+			return c.OutgoingWebhooks(w.of.Source), w.ID, err
+		},
+		create: &creation[client.OutgoingWebhook, client.OutgoingWebhookInput]{
+			arguments: "[NAME]", args: cobra.MaximumNArgs(1), flags: addWebhookFlags, make: s.createWebhook,
+		},
+		update: &change[client.OutgoingWebhookInput]{
+			flags: func(c *cobra.Command) {
+				c.Flags().String("name", "", "its new name")
+				c.Flags().Bool("enabled", true, "--enabled=false ends its deliveries, --enabled begins them again")
+				addWebhookFlags(c)
+			},
+			input: func(cmd *cobra.Command) (client.OutgoingWebhookInput, error) {
+				in, err := s.webhookInput(cmd)
+				if err == nil && reflect.ValueOf(in).IsZero() {
+					err = errNothingToChange
+				}
+				return in, err
+			},
+		},
+		delete: true,
+		examples: map[string]string{
+			"get": "  boathook webhooks get 'status page'",
+			"create": `  boathook webhooks create --deployment hello --url https://status.example.com/hook
+  boathook webhooks create alerts --agent echo --url https://hooks.slack.com/services/T/B/X --format slack`,
+			"update": "  boathook webhooks update 'status page' --url https://status.example.com/v2\n  boathook webhooks update 'status page' --enabled=false",
+			"delete": "  boathook webhooks delete 'status page' --deployment hello",
+		},
+	}
+	all := noun[webhook, client.OutgoingWebhookInput]{
+		name: "webhooks", columns: webhookColumns, scope: addSourceFlags,
+		list: func(ctx context.Context, c *client.Client, cmd *cobra.Command) (iter.Seq2[webhook, error], error) {
+			return allWebhooks(ctx, c, cmd), nil
+		},
+		examples: map[string]string{"list": "  boathook webhooks list\n  boathook webhooks list --deployment hello"},
+	}
+	c := &cobra.Command{
+		Args: cobra.NoArgs, RunE: help,
+		Use: "webhooks", Aliases: []string{"webhook", "outgoing-webhooks", "outgoing"}, Short: "Work with outgoing webhooks",
+		Long: `Work with outgoing webhooks, which tell another system what happened to a source: a
+deployment, an agent, a repository or an app. Without a source all are looked through.`,
+	}
+	c.AddCommand(all.listCommand(s), n.getCommand(s), n.createCommand(s), n.updateCommand(s), n.deleteCommand(s), testWebhookCommand(s), rotateSecretCommand(s))
+	return c
+}
+
+func addWebhookFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.String("url", "", "where deliveries are sent")
+	f.String("queue-arn", "", "an Amazon SQS queue in place of a URL")
+	f.StringSlice("events", nil, "what it is told of, separated by commas (default: all of its source)")
+	f.String("dialect", "", "how it is signed: crewship, shipway, capawesome or standard (default: its source's)")
+	f.String("format", "", "raw, slack, discord or teams")
+	f.StringArray("header", nil, "header that goes with each delivery, as 'Name: value'")
+	f.Int("timeout", 0, "seconds that the receiver may take")
+	f.String("retry", "", "seconds to wait before each further attempt, separated by commas; none for no retries")
+	f.Int("rate-limit", 0, "deliveries a second at most")
+	f.String("secret-file", "", "file with the signing secret (default: one is made, and shown once); - is standard input")
+	addEnvironmentFlag(c)
+}
+
+// webhookInput is what the flags of a webhook say.
+func (s *session) webhookInput(cmd *cobra.Command) (in client.OutgoingWebhookInput, err error) {
+	f := cmd.Flags()
+	in = client.OutgoingWebhookInput{
+		Name: text(f, "name"), URL: text(f, "url"), Dialect: text(f, "dialect"), Format: text(f, "format"),
+		TimeoutSeconds: number(f, "timeout"), Enabled: boolean(f, "enabled"),
+	}
+	if arn := text(f, "queue-arn"); arn != nil {
+		in.Destination = &client.Destination{Type: string(boathook.DestinationSQS), QueueARN: *arn}
+	}
+	if e := text(f, "environment"); e != nil {
+		environment := boathook.Environment(*e)
+		in.Environment = &environment
+	}
+	if retry := text(f, "retry"); retry != nil {
+		if in.Retry, err = scheduleOf(*retry); err != nil {
+			return in, err
+		}
+	}
+	if rate := number(f, "rate-limit"); rate != nil {
+		in.RateLimit = &client.RateLimit{PerSecond: *rate}
+	}
+	events, _ := f.GetStringSlice("events")
+	for _, e := range events {
+		in.Events = append(in.Events, boathook.EventType(e))
+	}
+	lines, _ := f.GetStringArray("header")
+	if in.Headers, err = headersOf("--header", lines); err != nil {
+		return in, err
+	}
+	if file := textOr(f, "secret-file", ""); file != "" {
+		secret, err := s.askToken(file)
+		if err != nil {
+			return in, err
+		}
+		in.SigningSecret = &secret
+	}
+	return in, nil
+}
+
+// scheduleOf reads the waits of --retry.
+func scheduleOf(text string) (*client.Retry, error) {
+	r := &client.Retry{ScheduleSeconds: []int{}}
+	if text == "none" {
+		return r, nil
+	}
+	for wait := range strings.SplitSeq(text, ",") {
+		seconds, err := strconv.Atoi(strings.TrimSpace(wait))
+		if err != nil {
+			return nil, &Error{Usage, fmt.Errorf("--retry: %q is no number of seconds; none is for no retries", wait)}
+		}
+		r.ScheduleSeconds = append(r.ScheduleSeconds, seconds)
+	}
+	return r, nil
+}
+
+// createWebhook makes an outgoing webhook. One without a name has that of its receiver's
+// host, and one without events is told of all that its source has.
+func (s *session) createWebhook(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) (client.OutgoingWebhook, error) {
+	src, err := mustSource(ctx, c, cmd)
+	if err != nil {
+		return client.OutgoingWebhook{}, err
+	}
+	in, err := s.webhookInput(cmd)
+	if err != nil {
+		return client.OutgoingWebhook{}, err
+	}
+	if in.URL == nil && in.Destination == nil {
+		return client.OutgoingWebhook{}, &Error{Usage, errors.New("--url is missing: where deliveries are sent")}
+	}
+	switch {
+	case len(args) == 1:
+		in.Name = &args[0]
+	case in.URL != nil:
+		u, err := url.Parse(*in.URL)
+		if err != nil {
+			return client.OutgoingWebhook{}, &Error{Usage, errors.New("--url is not a URL")}
+		}
+		in.Name = &u.Host
+	default:
+		in.Name = &in.Destination.QueueARN
+	}
+	if err := complete(ctx, c, src.kind, &in); err != nil {
+		return client.OutgoingWebhook{}, err
+	}
+	return c.OutgoingWebhooks(src.Source).Create(ctx, in)
+}
+
+// complete gives a webhook the events that its source has, unless some are given, and a
+// deployment's its environment.
+func complete(ctx context.Context, c *client.Client, kind boathook.SourceKind, in *client.OutgoingWebhookInput) error {
+	if in.Environment == nil && kind == boathook.Deployment {
+		production := boathook.Production
+		in.Environment = &production
+	}
+	if in.Events != nil {
+		return nil
+	}
+	types, err := c.EventTypes(ctx)
+	for _, t := range types {
+		if t.Source == kind {
+			in.Events = append(in.Events, t.Type)
+		}
+	}
+	return err
+}
+
+func testWebhookCommand(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Use: "test NAME", Short: "Send the catalogue's example to a webhook", Args: exactly("the webhook's name or id"),
+		Example: "  boathook webhooks test 'status page'",
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			w, err := findWebhook(cmd.Context(), c, cmd, args[0])
+			if err != nil {
+				return err
+			}
+			queued, err := c.Test(cmd.Context(), w.of.Source, w.ID)
+			if err != nil {
+				return err
+			}
+			return s.show(queued)
+		}),
+	}
+	addSourceFlags(c)
+	return c
+}
+
+func rotateSecretCommand(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Use: "rotate-secret NAME", Short: "Give a webhook another signing secret", Args: exactly("the webhook's name or id"),
+		Long: `Gives a webhook another signing secret, and shows it once. For the overlap deliveries are
+signed with both, so that the receiver can be changed in between.`,
+		Example: "  boathook webhooks rotate-secret 'status page' --overlap 86400",
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			w, err := findWebhook(cmd.Context(), c, cmd, args[0])
+			if err != nil {
+				return err
+			}
+			rotated, err := c.RotateSecret(cmd.Context(), w.of.Source, w.ID, number(cmd.Flags(), "overlap"))
+			if err != nil {
+				return err
+			}
+			return s.show(rotated)
+		}),
+	}
+	addSourceFlags(c)
+	c.Flags().Int("overlap", 0, "seconds for which the old secret signs as well (default: the dialect's)")
+	return c
+}
+
+var incomingColumns = []column[client.IncomingWebhook]{
+	{"NAME", incomingName}, {"ID", incomingID},
+	{"ENVIRONMENT", func(w client.IncomingWebhook) string { return string(w.Environment) }},
+	{"PROOF", func(w client.IncomingWebhook) string { return w.Verification.Preset }},
+	{"ENABLED", func(w client.IncomingWebhook) string { return yesNo(w.Enabled) }},
+	{"CREATED", func(w client.IncomingWebhook) string { return moment(w.CreatedAt) }},
+}
+
+func incomingID(w client.IncomingWebhook) string   { return w.ID }
+func incomingName(w client.IncomingWebhook) string { return w.Name }
+
+// ofDeployment gives the deployment that --deployment names.
+func ofDeployment(ctx context.Context, c *client.Client, cmd *cobra.Command) (string, error) {
+	name := textOr(cmd.Flags(), "deployment", "")
+	if name == "" {
+		return "", &Error{Usage, errors.New("--deployment is missing: the one that it starts runs of")}
+	}
+	return findDeployment(ctx, c, name)
+}
+
+type incomingWebhooks = client.Collection[client.IncomingWebhook, client.IncomingWebhookInput]
+
+func findIncoming(ctx context.Context, c *client.Client, cmd *cobra.Command, name string) (in incomingWebhooks, deployment, id string, err error) {
+	deployment, err = ofDeployment(ctx, c, cmd)
+	if err != nil {
+		return in, "", "", err
+	}
+	in = c.IncomingWebhooks(deployment)
+	id, err = named(in.All(ctx), "incoming webhook", name, boathook.IncomingID, incomingID, incomingName)
+	return in, deployment, id, err
+}
+
+func addDeploymentFlag(c *cobra.Command) {
+	c.Flags().String("deployment", "", "name or id of the deployment that it starts runs of")
+}
+
+func incomingCommand(s *session) *cobra.Command {
+	return noun[client.IncomingWebhook, client.IncomingWebhookInput]{
+		name: "incoming-webhooks", one: "incoming webhook", aliases: []string{"incoming"}, columns: incomingColumns, id: incomingID, scope: addDeploymentFlag,
+		long: "Work with incoming webhooks: URLs that start runs of a deployment. A URL is a credential, and\nis shown once.",
+		list: func(ctx context.Context, c *client.Client, cmd *cobra.Command) (iter.Seq2[client.IncomingWebhook, error], error) {
+			deployment, err := ofDeployment(ctx, c, cmd)
+			return c.IncomingWebhooks(deployment).All(ctx), err
+		},
+		find: func(ctx context.Context, c *client.Client, cmd *cobra.Command, name string) (incomingWebhooks, string, error) {
+			in, _, id, err := findIncoming(ctx, c, cmd, name)
+			return in, id, err
+		},
+		create: &creation[client.IncomingWebhook, client.IncomingWebhookInput]{
+			arguments: "NAME", args: exactly("the name"),
+			flags: func(c *cobra.Command) {
+				addIncomingFlags(c)
+				addEnvironmentFlag(c)
+			},
+			make: s.createIncoming,
+		},
+		update: &change[client.IncomingWebhookInput]{
+			flags: func(c *cobra.Command) {
+				c.Flags().String("name", "", "its new name")
+				c.Flags().Bool("enabled", true, "--enabled=false refuses its triggers, --enabled takes them again")
+				addIncomingFlags(c)
+			},
+			input: func(cmd *cobra.Command) (client.IncomingWebhookInput, error) {
+				in := s.incomingInput(cmd)
+				if reflect.ValueOf(in).IsZero() {
+					return in, errNothingToChange
+				}
+				return in, nil
+			},
+		},
+		delete: true,
+		examples: map[string]string{
+			"list":   "  boathook incoming-webhooks list --deployment hello",
+			"get":    "  boathook incoming-webhooks get github --deployment hello",
+			"create": "  boathook incoming-webhooks create cron --deployment hello\n  BOATHOOK_SECRET=… boathook incoming-webhooks create github --deployment hello --preset github",
+			"update": "  boathook incoming-webhooks update cron --deployment hello --enabled=false",
+			"delete": "  boathook incoming-webhooks delete cron --deployment hello",
+		},
+	}.command(s, rotateURLCommand(s), requestsCommand(s))
+}
+
+func addIncomingFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.String("preset", "", "how the sender proves itself, such as github, stripe or slack; its secret is in "+secretVariable)
+	f.Int("wait-for-start", 0, "milliseconds that a trigger waits for its run to start")
+	f.Bool("rerun-failed", false, "a repeat of a failed run's trigger starts another")
+}
+
+func (s *session) incomingInput(cmd *cobra.Command) client.IncomingWebhookInput {
+	f := cmd.Flags()
+	in := client.IncomingWebhookInput{
+		Name: text(f, "name"), Enabled: boolean(f, "enabled"), WaitForStartMS: number(f, "wait-for-start"), RerunFailed: boolean(f, "rerun-failed"),
+	}
+	if preset := text(f, "preset"); preset != nil {
+		in.Verification = &client.Verification{Preset: *preset, Secret: s.env.Getenv(secretVariable)}
+	}
+	return in
+}
+
+func (s *session) createIncoming(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) (client.IncomingWebhook, error) {
+	deployment, err := ofDeployment(ctx, c, cmd)
+	if err != nil {
+		return client.IncomingWebhook{}, err
+	}
+	in := s.incomingInput(cmd)
+	environment := environmentOf(cmd)
+	in.Name, in.Environment = &args[0], &environment
+	return c.IncomingWebhooks(deployment).Create(ctx, in)
+}
+
+func rotateURLCommand(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Use: "rotate NAME", Short: "Give an incoming webhook another URL, and end the one it had", Args: exactly("the incoming webhook's name or id"),
+		Example: "  boathook incoming-webhooks rotate cron --deployment hello",
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			_, deployment, id, err := findIncoming(cmd.Context(), c, cmd, args[0])
+			if err != nil {
+				return err
+			}
+			w, err := c.RotateURL(cmd.Context(), deployment, id)
+			if err != nil {
+				return err
+			}
+			return s.show(w)
+		}),
+	}
+	addDeploymentFlag(c)
+	return c
+}
+
+var requestColumns = []column[client.Request]{
+	{"AT", func(r client.Request) string { return moment(r.At) }},
+	{"OUTCOME", func(r client.Request) string { return r.Outcome }},
+	{"STATUS", func(r client.Request) string { return strconv.Itoa(r.Status) }},
+	{"RUN", func(r client.Request) string { return orEmpty(r.RunID) }},
+	{"REASON", func(r client.Request) string { return orEmpty(r.Reason) }},
+}
+
+func requestsCommand(s *session) *cobra.Command {
+	var outcome string
+	c := &cobra.Command{
+		Use: "requests NAME", Short: "List what arrived at an incoming webhook, and why it was refused", Args: exactly("the incoming webhook's name or id"),
+		Example: "  boathook incoming-webhooks requests github --deployment hello --outcome rejected",
+	}
+	limit := limitFlag(c)
+	c.Flags().StringVar(&outcome, "outcome", "", "only those that were accepted or rejected")
+	addDeploymentFlag(c)
+	c.RunE = s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+		_, deployment, id, err := findIncoming(cmd.Context(), c, cmd, args[0])
+		if err != nil {
+			return err
+		}
+		requests := c.Requests(deployment, id).Where("outcome", outcome).All(cmd.Context())
+		if err := list(s, requests, *limit, requestColumns); err != nil {
+			return fmt.Errorf("requests of %s: %w", args[0], err)
+		}
+		return nil
+	})
+	return c
+}
