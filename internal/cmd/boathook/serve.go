@@ -50,9 +50,8 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) (err error) 
 	}
 	defer func() { err = errors.Join(err, d.db.Close()) }()
 
-	inbox := newReceiver(stdout, d.key)
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.logLevel}))
-	s, err := newSystem(ctx, c, d, inbox, logger)
+	s, err := newSystem(ctx, c, d, logger)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -70,7 +69,7 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) (err error) 
 		}
 	}()
 	s.start()
-	if err := welcome(stdout, c, d, inbox.secret); err != nil {
+	if err := welcome(stdout, c, d); err != nil {
 		s.drain()
 		return errors.Join(err, server.Close())
 	}

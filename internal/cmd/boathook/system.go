@@ -86,7 +86,7 @@ type worker struct {
 
 // newSystem wires the services onto a database. It is a list of what there is, most of
 // whose branches are what may fail.
-func newSystem(ctx context.Context, c config, d data, inbox http.Handler, log *slog.Logger) (*system, error) {
+func newSystem(ctx context.Context, c config, d data, log *slog.Logger) (*system, error) {
 	records := storesqlite.New(storesqlite.Config{DB: d.db, Retention: retention, Log: log})
 	runsQueue, err := queuesqlite.Open(d.db, queue.Runs, mem.Config{Visibility: runsVisibility})
 	if err != nil {
@@ -185,9 +185,6 @@ func newSystem(ctx context.Context, c config, d data, inbox http.Handler, log *s
 		mux.Handle(path, triggers.Handler())
 	}
 	mux.Handle("GET /ws", sockets.Handler(liveLog))
-	if c.dev {
-		mux.Handle("POST "+receiverPath, inbox)
-	}
 	mux.Handle("/", management)
 
 	s := &system{
@@ -205,7 +202,7 @@ func newSystem(ctx context.Context, c config, d data, inbox http.Handler, log *s
 	}
 	clean := paths.Clean(mux)
 	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.closing.Load() && r.Method != http.MethodGet && r.URL.Path != receiverPath {
+		if s.closing.Load() && r.Method != http.MethodGet {
 			w.Header().Set("Retry-After", "5")
 			http.Error(w, "Boathook is shutting down: try again", http.StatusServiceUnavailable)
 			return
