@@ -101,7 +101,7 @@ func TestAnAgentsLinesAreShownToItsWatchers(t *testing.T) {
 	gone := boathook.Connection{ID: "gone", WorkspaceID: events.WorkspaceID, ConnectedAt: time.Now()}
 	here := boathook.Connection{ID: events.ConnectionID, WorkspaceID: events.WorkspaceID, ConnectedAt: time.Now()}
 	for _, c := range []boathook.Connection{gone, here} {
-		if err := s.Store.Watch(t.Context(), c); err != nil {
+		if err := s.Store.Watch(t.Context(), c, boathook.LogChannel); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -130,7 +130,7 @@ func TestAnAgentsLinesAreShownToItsWatchers(t *testing.T) {
 		!strings.Contains(frames[0], `"content":"reviewing\n2 findings\n{}"`) {
 		t.Errorf("frames %q", frames)
 	}
-	watchers, err := s.Store.Watchers(t.Context(), events.WorkspaceID)
+	watchers, err := s.Store.Watchers(t.Context(), events.WorkspaceID, boathook.LogChannel)
 	if err != nil || len(watchers) != 1 || watchers[0].ID != events.ConnectionID {
 		t.Errorf("watchers %v, %v", watchers, err)
 	}

@@ -124,7 +124,7 @@ func TestADeletedTokensWebSocketIsClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, tokenID := range map[string]string{events.ConnectionID: token.ID, "another": ""} {
-		if err := s.Store.Watch(t.Context(), boathook.Connection{ID: id, WorkspaceID: firstWorkspace, TokenID: tokenID, ConnectedAt: time.Now()}); err != nil {
+		if err := s.Store.Watch(t.Context(), boathook.Connection{ID: id, WorkspaceID: firstWorkspace, TokenID: tokenID, ConnectedAt: time.Now()}, boathook.LogChannel); err != nil {
 			t.Fatal(err)
 		}
 	}

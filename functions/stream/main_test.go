@@ -35,7 +35,7 @@ func newHandler(t *testing.T) (s *stack.Stack, send func(name string, status int
 
 func watchers(t *testing.T, s *stack.Stack) []boathook.Connection {
 	t.Helper()
-	w, err := s.Store.Watchers(t.Context(), events.WorkspaceID)
+	w, err := s.Store.Watchers(t.Context(), events.WorkspaceID, boathook.LogChannel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestTheCallsOfAWatcher(t *testing.T) {
 		{"connect-with-token", []string{"GetSecretValue", "GetItem", "PutItem"}}, // the secret once a minute, the API token
 		{"subscribe", []string{"GetItem", "GetItem", "PutItem", "GetItem"}},      // the API token before and after
 		{"ping", []string{""}}, // the pong alone, which is no action by name
-		{"disconnect", []string{"GetItem", "DeleteItem", "DeleteItem"}},
+		{"disconnect", []string{"GetItem", "DeleteItem", "DeleteItem", "DeleteItem"}},
 	} {
 		send(step.payload, http.StatusOK)
 		if got := stack.Actions(s.Calls()); !slices.Equal(got, step.want) {

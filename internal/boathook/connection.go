@@ -10,6 +10,21 @@ type Connection struct {
 	ConnectedAt time.Time
 }
 
+// Channel is what a connection can watch of its workspace.
+type Channel string
+
+// The channels. A connection watches any of them.
+const (
+	LogChannel        Channel = "workspace"  // the lines that agents print
+	DeliveriesChannel Channel = "deliveries" // the deliveries of webhooks whose destination is a listener
+)
+
+// Channels are all of them.
+var Channels = []Channel{LogChannel, DeliveriesChannel}
+
+// Of is how clients call the channel of a workspace.
+func (c Channel) Of(workspaceID string) string { return string(c) + ":" + workspaceID }
+
 // MaxConnection is how long a WebSocket lives at most: API Gateway ends it
 // then.
 const MaxConnection = 2 * time.Hour

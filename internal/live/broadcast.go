@@ -31,7 +31,12 @@ const (
 // BroadcastStore is the part of the store that a [Broadcast] needs.
 type BroadcastStore interface {
 	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
-	Watchers(ctx context.Context, workspaceID string) ([]boathook.Connection, error)
+	WatcherStore
+}
+
+// WatcherStore is the part of the store that tells who watches.
+type WatcherStore interface {
+	Watchers(ctx context.Context, workspaceID string, ch boathook.Channel) ([]boathook.Connection, error)
 	DeleteConnection(ctx context.Context, c boathook.Connection) error
 }
 
@@ -80,7 +85,7 @@ func (a *audience) remove(id string) {
 // look-up, and one that is gone is removed; neither is an error of the run's.
 func (b *Broadcast) Lines(ctx context.Context, run boathook.RunHead, lines []boathook.LogLine) {
 	a, err := b.audiences.Get(ctx, run.ID, func(ctx context.Context) (*audience, error) {
-		watchers, err := b.store.Watchers(ctx, run.WorkspaceID)
+		watchers, err := b.store.Watchers(ctx, run.WorkspaceID, boathook.LogChannel)
 		return &audience{watchers: watchers}, err
 	})
 	if err != nil {
@@ -100,13 +105,9 @@ func (b *Broadcast) Lines(ctx context.Context, run boathook.RunHead, lines []boa
 	posts.SetLimit(postsAtOnce)
 	for _, w := range watchers {
 		posts.Go(func() error {
-			err := b.send(ctx, w, frames)
-			if err == nil {
-				return nil
-			}
-			a.remove(w.ID)
-			if boathook.IsKind(err, boathook.NotFound) { // it went without a word
-				err = b.store.DeleteConnection(ctx, w)
+			taken, err := post(ctx, b.store, b.sockets, w, frames...)
+			if !taken {
+				a.remove(w.ID)
 			}
 			if err != nil {
 				b.log.WarnContext(ctx, "watcher left out", "run_id", run.ID, "connection_id", w.ID, "error", err)
@@ -136,14 +137,19 @@ func (b *Broadcast) frames(ctx context.Context, run boathook.RunHead, lines []bo
 	return logFrames(slug, run, lines)
 }
 
-// send posts frames to one watcher, in their order.
-func (b *Broadcast) send(ctx context.Context, w boathook.Connection, frames [][]byte) error {
-	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+// post sends frames to one watcher, in their order. A watcher that went without a
+// word is forgotten: that is no error, but it has not taken them.
+func post(ctx context.Context, s WatcherStore, sockets Sockets, w boathook.Connection, frames ...[]byte) (taken bool, err error) {
+	bounded, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
 	for _, f := range frames {
-		if err := b.sockets.Post(ctx, w.ID, f); err != nil {
-			return err
+		err := sockets.Post(bounded, w.ID, f)
+		if boathook.IsKind(err, boathook.NotFound) {
+			return false, s.DeleteConnection(ctx, w)
+		}
+		if err != nil {
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }

@@ -29,12 +29,12 @@ type counting struct {
 	fail    error
 }
 
-func (c *counting) Watchers(ctx context.Context, workspaceID string) ([]boathook.Connection, error) {
+func (c *counting) Watchers(ctx context.Context, workspaceID string, ch boathook.Channel) ([]boathook.Connection, error) {
 	c.lookUps.Add(1)
 	if c.fail != nil {
 		return nil, c.fail
 	}
-	return c.Store.Watchers(ctx, workspaceID)
+	return c.Store.Watchers(ctx, workspaceID, ch)
 }
 
 // theatre is a broadcast of an agent's run with watchers.
@@ -64,7 +64,7 @@ func newTheatre(t *testing.T, watchers ...string) *theatre {
 
 func (th *theatre) watch(id string) {
 	th.t.Helper()
-	must(th.t, th.store.Watch(th.t.Context(), boathook.Connection{ID: id, WorkspaceID: "ws_a", ConnectedAt: time.Now()}))
+	must(th.t, th.store.Watch(th.t.Context(), boathook.Connection{ID: id, WorkspaceID: "ws_a", ConnectedAt: time.Now()}, boathook.LogChannel))
 }
 
 func (th *theatre) show(lines ...boathook.LogLine) {
@@ -201,7 +201,7 @@ func TestNothingIsLostOrMovedInAHundredThousandLines(t *testing.T) {
 
 func TestOnlyTheWorkspacesWatchersSeeIt(t *testing.T) {
 	th := newTheatre(t, "a", "b")
-	must(t, th.store.Watch(t.Context(), boathook.Connection{ID: "stranger", WorkspaceID: "ws_b", ConnectedAt: time.Now()}))
+	must(t, th.store.Watch(t.Context(), boathook.Connection{ID: "stranger", WorkspaceID: "ws_b", ConnectedAt: time.Now()}, boathook.LogChannel))
 	th.show(stdout("x"))
 	if len(th.posts["a"]) != 1 || len(th.posts["b"]) != 1 || len(th.posts) != 2 {
 		t.Errorf("posted %v", th.posts)
@@ -250,7 +250,7 @@ func TestAWatcherThatIsGoneIsRemoved(t *testing.T) {
 	for range 3 {
 		th.show(stdout("x"), stderr("y"))
 	}
-	watchers, err := th.store.Watchers(t.Context(), "ws_a")
+	watchers, err := th.store.Watchers(t.Context(), "ws_a", boathook.LogChannel)
 	must(t, err)
 	if posts != 1 || len(watchers) != 1 || len(th.posts["here"]) != 6 || th.log.Len() > 0 {
 		t.Errorf("%d posts to it, watchers %v, posted %v, log %s", posts, watchers, th.posts, &th.log)

@@ -28,8 +28,6 @@ func errorFrame(channel, message string) frame {
 	return frame{Type: "error", Channel: channel, Payload: map[string]string{"error": message, "message": message}}
 }
 
-func channelOf(workspaceID string) string { return "workspace:" + workspaceID }
-
 // logPayload is the payload of an "agent.log".
 type logPayload struct {
 	TS       boathook.Time     `json:"ts"` // of the first line
@@ -44,7 +42,7 @@ type logPayload struct {
 // logFrames are the frames of an agent's lines, in their order.
 func logFrames(agent string, run boathook.RunHead, lines []boathook.LogLine) (frames [][]byte, err error) {
 	encode := func(p passage) ([]byte, error) {
-		return frame{Type: "agent.log", Channel: channelOf(run.WorkspaceID), Payload: logPayload{
+		return frame{Type: "agent.log", Channel: boathook.LogChannel.Of(run.WorkspaceID), Payload: logPayload{
 			TS: boathook.Time{Time: p.at}, Level: p.level, Agent: agent, AgentID: run.SourceID,
 			Event: boathook.LogEvent, Content: p.text, Metadata: map[string]string{"run_id": run.ID},
 		}}.encode()

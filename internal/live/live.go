@@ -1,9 +1,11 @@
 // Package live serves the live log: who is connected to the
-// WebSocket, what they may watch, and what of the agents' runs they see.
+// WebSocket, what they may watch, and what they see of the agents' runs and of
+// deliveries.
 //
 // A connection authenticates with a short-lived token (package wstoken), in its
-// URL or in its first frame, and subscribes to its workspace's channel. From
-// then on it gets the lines that the workspace's agents print ([Broadcast]).
+// URL or in its first frame, and subscribes to its workspace's channels. Each gets
+// it frames of one kind: the lines that the workspace's agents print
+// ([Broadcast]), or the deliveries that are for listeners ([Announcer]).
 // It keeps nothing in memory, since on AWS each frame may meet another
 // process: connections are in the store, and the sockets themselves are held by
 // a gateway ([Sockets]).
@@ -18,6 +20,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,8 +52,8 @@ type Store interface {
 	PutConnection(ctx context.Context, c boathook.Connection) error
 	Connection(ctx context.Context, id string) (boathook.Connection, error)
 	DeleteConnection(ctx context.Context, c boathook.Connection) error
-	Watch(ctx context.Context, c boathook.Connection) error
-	Unwatch(ctx context.Context, c boathook.Connection) error
+	Watch(ctx context.Context, c boathook.Connection, ch boathook.Channel) error
+	Unwatch(ctx context.Context, c boathook.Connection, ch boathook.Channel) error
 	WatchersBy(ctx context.Context, workspaceID, tokenID string) ([]boathook.Connection, error)
 	Token(ctx context.Context, workspaceID, id string) (boathook.Token, error)
 	PutDue(ctx context.Context, d store.Due) error
@@ -154,6 +157,7 @@ func (r *Log) Receive(ctx context.Context, id string, text []byte) error {
 		return err
 	}
 	authenticated := c.WorkspaceID != ""
+	channel, ok := channelOf(c, m.Channel)
 	switch {
 	case !authenticated && !r.Now().Before(c.ConnectedAt.Add(AuthTimeout)):
 		return r.end(ctx, c)
@@ -167,23 +171,35 @@ func (r *Log) Receive(ctx context.Context, id string, text []byte) error {
 		return r.reply(ctx, id, errorFrame(m.Channel, notAuthenticated))
 	case m.Type != "subscribe" && m.Type != "unsubscribe":
 		return r.reply(ctx, id, errorFrame("", unknownType))
-	case m.Channel != channelOf(c.WorkspaceID):
+	case !ok:
 		return r.reply(ctx, id, errorFrame(m.Channel, accessDenied))
 	case m.Type == "subscribe":
-		return r.watch(ctx, c)
+		return r.watch(ctx, c, channel)
 	default: // a run that is under way may show its lines for as long as [lookUpEvery]
-		return r.Store.Unwatch(ctx, c)
+		return r.Store.Unwatch(ctx, c, channel)
 	}
 }
 
-// watch makes the connection a watcher if its API token is still there, which is
+// channelOf finds the channel of its own workspace that a connection calls by a name.
+func channelOf(c boathook.Connection, name string) (ch boathook.Channel, ok bool) {
+	i := slices.IndexFunc(boathook.Channels, func(ch boathook.Channel) bool { return name == ch.Of(c.WorkspaceID) })
+	if i < 0 {
+		return "", false
+	}
+	return boathook.Channels[i], true
+}
+
+// watch makes the connection a channel's watcher if its API token is still there, which is
 // looked up twice. Before: who has none must not see a single line. After: whoever
 // deletes the token looks for watchers afterwards, so one that was deleted
 // meanwhile is found by one of the two.
-func (r *Log) watch(ctx context.Context, c boathook.Connection) error {
+//
+// A watcher of deliveries is told that it is one: what it missed before it has to
+// fetch. Crewship's clients know no such frame, and are not sent it.
+func (r *Log) watch(ctx context.Context, c boathook.Connection, ch boathook.Channel) error {
 	err := r.checkToken(ctx, c.WorkspaceID, c.TokenID)
 	if err == nil {
-		if err := r.Store.Watch(ctx, c); err != nil {
+		if err := r.Store.Watch(ctx, c, ch); err != nil {
 			return err
 		}
 		err = r.checkToken(ctx, c.WorkspaceID, c.TokenID)
@@ -193,6 +209,8 @@ func (r *Log) watch(ctx context.Context, c boathook.Connection) error {
 		return r.refuse(ctx, c, unauthorized)
 	case err != nil: // nobody may watch whose token is not known to be good
 		return errors.Join(err, r.end(ctx, c))
+	case ch == boathook.DeliveriesChannel:
+		return r.reply(ctx, c.ID, frame{Type: "subscribed", Channel: ch.Of(c.WorkspaceID)})
 	}
 	return nil
 }

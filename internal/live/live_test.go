@@ -114,7 +114,7 @@ func (p *place) send(id string, frames ...string) {
 // wantWatchers checks who watches a workspace, by connection ids.
 func (p *place) wantWatchers(workspaceID string, want ...string) {
 	p.t.Helper()
-	watchers, err := p.store.Watchers(p.t.Context(), workspaceID)
+	watchers, err := p.store.Watchers(p.t.Context(), workspaceID, boathook.LogChannel)
 	must(p.t, err)
 	var got []string
 	for _, w := range watchers {
@@ -406,10 +406,10 @@ type raced struct {
 	before, after func()
 }
 
-func (r raced) Watch(ctx context.Context, c boathook.Connection) error {
+func (r raced) Watch(ctx context.Context, c boathook.Connection, ch boathook.Channel) error {
 	r.before()
 	defer r.after()
-	return r.Store.Watch(ctx, c)
+	return r.Store.Watch(ctx, c, ch)
 }
 
 func TestADeletedAPITokensWebSocketTokenOpensNothing(t *testing.T) {

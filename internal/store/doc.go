@@ -125,11 +125,11 @@
 //	ReturnLease          records  lease#name / place          DeleteItem                              1 W
 //	PutConnection        records  conn#id / connection        PutItem                                 1 W
 //	Connection           records  conn#id / connection        GetItem C                               1 R
-//	DeleteConnection     records  watch#ws / id, conn#id      DeleteItem x2                           2 W
-//	Watch                records  watch#ws / id               PutItem                                 1 W
-//	Unwatch              records  watch#ws / id               DeleteItem                              1 W
-//	Watchers             records  watch#ws                    Query                                   0.5 R per 4 KiB, about 40 watchers
-//	WatchersBy           records  watch#ws                    Query C                                 1 R per 4 KiB, about 40 watchers
+//	DeleteConnection     records  as Watchers / id, conn#id   DeleteItem x3                           3 W
+//	Watch                records  as Watchers / id            PutItem                                 1 W
+//	Unwatch              records  as Watchers / id            DeleteItem                              1 W
+//	Watchers             records  watch#ws, …#deliveries      Query, Query C of deliveries            0.5 R (1 R) per 4 KiB, about 40 watchers
+//	WatchersBy           records  as Watchers                 Query C x2                              1 R per 4 KiB, about 40 watchers
 //
 // A text above 300 KiB compressed (DynamoDB's items end at 400 KB), and a
 // delivery's body above 4 KiB, is in further items: their writes come first and

@@ -522,23 +522,26 @@ type Lease struct {
 	Until time.Time
 }
 
-// Connections are open WebSockets, and which of them watch their workspace.
+// Connections are open WebSockets, and what they watch of their workspace.
 // They expire with [boathook.Connection.ExpiresAt], not with the retention.
 type Connections interface {
 	// PutConnection stores a connection or replaces it.
 	PutConnection(ctx context.Context, c boathook.Connection) error
 	Connection(ctx context.Context, id string) (boathook.Connection, error)
-	// DeleteConnection removes an authenticated connection from its workspace's
-	// watchers too. One that is absent is no error.
+	// DeleteConnection removes an authenticated connection from the watchers of each
+	// channel too. One that is absent is no error.
 	DeleteConnection(ctx context.Context, c boathook.Connection) error
 
-	// Watch adds an authenticated connection to its workspace's watchers.
-	Watch(ctx context.Context, c boathook.Connection) error
-	// Unwatch takes a connection from its workspace's watchers. One that is none is no
-	// error.
-	Unwatch(ctx context.Context, c boathook.Connection) error
-	// Watchers are the connections that watch a workspace, by id. It may lag.
-	Watchers(ctx context.Context, workspaceID string) ([]boathook.Connection, error)
-	// WatchersBy are those of them that an API token opened. It never lags.
+	// Watch adds an authenticated connection to the watchers of one of its
+	// workspace's channels, and leaves the others as they are.
+	Watch(ctx context.Context, c boathook.Connection, ch boathook.Channel) error
+	// Unwatch takes a connection from the watchers of one channel. One that is none
+	// is no error.
+	Unwatch(ctx context.Context, c boathook.Connection, ch boathook.Channel) error
+	// Watchers are the connections that watch a workspace's channel, by id. Those of
+	// [boathook.LogChannel] may lag.
+	Watchers(ctx context.Context, workspaceID string, ch boathook.Channel) ([]boathook.Connection, error)
+	// WatchersBy are the connections that an API token opened and that watch any
+	// channel, by id. It never lags.
 	WatchersBy(ctx context.Context, workspaceID, tokenID string) ([]boathook.Connection, error)
 }

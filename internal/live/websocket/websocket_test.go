@@ -75,7 +75,7 @@ func (p *place) watch() *client.Conn {
 // watchers are the connections that watch ws_a.
 func (p *place) watchers() (ids []string) {
 	p.t.Helper()
-	watchers, err := p.store.Watchers(p.t.Context(), "ws_a")
+	watchers, err := p.store.Watchers(p.t.Context(), "ws_a", boathook.LogChannel)
 	must(p.t, err)
 	for _, w := range watchers {
 		ids = append(ids, w.ID)

@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -12,7 +13,9 @@ import (
 	"boathook/internal/boathook"
 )
 
-// connectionItem is a connection, by its id or among its workspace's watchers.
+// connectionItem is a connection, by its id or among the watchers of a channel. Each
+// channel has an item of its own: so who subscribes to two at once needs no condition,
+// and a look-up reads no watcher of the other.
 type connectionItem struct {
 	record
 	ID          string    `dynamodbav:"id"`
@@ -55,14 +58,16 @@ func (s *Store) Connection(ctx context.Context, id string) (boathook.Connection,
 	return c.connection(), err
 }
 
-// DeleteConnection implements [store.Connections]. The watcher goes first: as
+// DeleteConnection implements [store.Connections]. The watchers go first: as
 // long as the connection is there, its workspace is known.
 func (s *Store) DeleteConnection(ctx context.Context, c boathook.Connection) error {
-	keys := []key{connectionKey(c.ID)}
+	var keys []key
 	if c.WorkspaceID != "" {
-		keys = []key{watcherKey(c.WorkspaceID, c.ID), connectionKey(c.ID)}
+		for _, ch := range boathook.Channels {
+			keys = append(keys, watcherKey(c.WorkspaceID, ch, c.ID))
+		}
 	}
-	for _, k := range keys {
+	for _, k := range append(keys, connectionKey(c.ID)) {
 		if err := s.deleteRecord(ctx, k); err != nil {
 			return fmt.Errorf("delete connection %s: %w", c.ID, err)
 		}
@@ -71,45 +76,54 @@ func (s *Store) DeleteConnection(ctx context.Context, c boathook.Connection) err
 }
 
 // Watch implements [store.Connections].
-func (s *Store) Watch(ctx context.Context, c boathook.Connection) error {
-	if err := s.putConnection(ctx, watcherKey(c.WorkspaceID, c.ID), c); err != nil {
-		return fmt.Errorf("have connection %s watch %s: %w", c.ID, c.WorkspaceID, err)
+func (s *Store) Watch(ctx context.Context, c boathook.Connection, ch boathook.Channel) error {
+	if err := s.putConnection(ctx, watcherKey(c.WorkspaceID, ch, c.ID), c); err != nil {
+		return fmt.Errorf("have connection %s watch %s: %w", c.ID, ch.Of(c.WorkspaceID), err)
 	}
 	return nil
 }
 
 // Unwatch implements [store.Connections].
-func (s *Store) Unwatch(ctx context.Context, c boathook.Connection) error {
-	if err := s.deleteRecord(ctx, watcherKey(c.WorkspaceID, c.ID)); err != nil {
-		return fmt.Errorf("have connection %s watch %s no more: %w", c.ID, c.WorkspaceID, err)
+func (s *Store) Unwatch(ctx context.Context, c boathook.Connection, ch boathook.Channel) error {
+	if err := s.deleteRecord(ctx, watcherKey(c.WorkspaceID, ch, c.ID)); err != nil {
+		return fmt.Errorf("have connection %s watch %s no more: %w", c.ID, ch.Of(c.WorkspaceID), err)
 	}
 	return nil
 }
 
-// Watchers implements [store.Connections].
-func (s *Store) Watchers(ctx context.Context, workspaceID string) ([]boathook.Connection, error) {
-	return s.watchers(ctx, workspaceID, false)
+// Watchers implements [store.Connections]. Those of deliveries are read
+// consistently: who misses the one delivery that a developer makes has no use of it.
+func (s *Store) Watchers(ctx context.Context, workspaceID string, ch boathook.Channel) ([]boathook.Connection, error) {
+	return s.watchers(ctx, workspaceID, ch, ch != boathook.LogChannel)
 }
 
 // WatchersBy implements [store.Connections].
-func (s *Store) WatchersBy(ctx context.Context, workspaceID, tokenID string) ([]boathook.Connection, error) {
-	watchers, err := s.watchers(ctx, workspaceID, true)
-	return slices.DeleteFunc(watchers, func(c boathook.Connection) bool { return c.TokenID != tokenID }), err
+func (s *Store) WatchersBy(ctx context.Context, workspaceID, tokenID string) (watchers []boathook.Connection, err error) {
+	for _, ch := range boathook.Channels {
+		some, err := s.watchers(ctx, workspaceID, ch, true)
+		if err != nil {
+			return nil, err
+		}
+		watchers = append(watchers, some...)
+	}
+	watchers = slices.DeleteFunc(watchers, func(c boathook.Connection) bool { return c.TokenID != tokenID })
+	slices.SortFunc(watchers, func(a, b boathook.Connection) int { return cmp.Compare(a.ID, b.ID) })
+	return slices.CompactFunc(watchers, func(a, b boathook.Connection) bool { return a.ID == b.ID }), nil
 }
 
-func (s *Store) watchers(ctx context.Context, workspaceID string, consistent bool) (watchers []boathook.Connection, err error) {
+func (s *Store) watchers(ctx context.Context, workspaceID string, ch boathook.Channel, consistent bool) (watchers []boathook.Connection, err error) {
 	for it, err := range s.items(ctx, &dynamodb.QueryInput{
 		TableName:                 &s.config.RecordsTable,
 		ConsistentRead:            &consistent,
 		KeyConditionExpression:    aws.String("pk = :pk"),
-		ExpressionAttributeValues: item{":pk": str(watchersPartition(workspaceID))},
+		ExpressionAttributeValues: item{":pk": str(watchersPartition(workspaceID, ch))},
 	}) {
 		var c connectionItem
 		if err == nil {
 			c, err = decode[connectionItem](it)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("list the watchers of %s: %w", workspaceID, err)
+			return nil, fmt.Errorf("list the watchers of %s: %w", ch.Of(workspaceID), err)
 		}
 		watchers = append(watchers, c.connection())
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // mayLag are the partitions of lists that may miss what was just written: a
-// webhook's deliveries, a workspace's watchers and, since the place that seems free
+// webhook's deliveries, the watchers of a workspace's log and, since the place that seems free
 // is taken on condition that it is, leases.
 var mayLag = []string{"dlv#", "watch#", "lease#"}
 
@@ -45,7 +45,8 @@ func stale(r request) string {
 		}
 		for _, value := range r.input["ExpressionAttributeValues"].(attributes) {
 			text, _ := value.(attributes)["S"].(string)
-			if slices.ContainsFunc(mayLag, func(prefix string) bool { return strings.HasPrefix(text, prefix) }) {
+			if slices.ContainsFunc(mayLag, func(prefix string) bool { return strings.HasPrefix(text, prefix) }) &&
+				!strings.HasSuffix(text, "#deliveries") {
 				return ""
 			}
 		}
@@ -101,6 +102,7 @@ func TestWhatWasJustWrittenIsSeen(t *testing.T) {
 		"LookUpAgent":     func(s *dynamo.Store) { _, _ = s.LookUpAgent(ctx, "agent_a", "run_a") },
 		"LookUpStart":     func(s *dynamo.Store) { _, _, _ = s.LookUpStart(ctx, "dep_a", "run_a") },
 		"Health":          func(s *dynamo.Store) { _, _ = s.Health(ctx, "out_a") },
+		"Watchers":        func(s *dynamo.Store) { _, _ = s.Watchers(ctx, "ws_a", boathook.DeliveriesChannel) },
 		"WatchersBy":      func(s *dynamo.Store) { _, _ = s.WatchersBy(ctx, "ws_a", "tok_a") },
 		"RunHead":         func(s *dynamo.Store) { _, _ = s.RunHead(ctx, "run_a") },
 		"Run":             func(s *dynamo.Store) { _, _ = s.Run(ctx, "ws_a", "run_a") },

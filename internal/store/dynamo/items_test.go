@@ -213,7 +213,10 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			return s.PutConnection(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", TokenID: "tok_a", ConnectedAt: now})
 		}},
 		{"watcher", func(s *dynamo.Store) error {
-			return s.Watch(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", TokenID: "tok_a", ConnectedAt: now})
+			return s.Watch(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", TokenID: "tok_a", ConnectedAt: now}, boathook.LogChannel)
+		}},
+		{"watcher of deliveries", func(s *dynamo.Store) error {
+			return s.Watch(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", TokenID: "tok_a", ConnectedAt: now}, boathook.DeliveriesChannel)
 		}},
 	} {
 		s, w := onWire(func(r request) *reply {

@@ -53,7 +53,8 @@ import (
 //	slot#<out>               <interval>                                      slotItem
 //	lease#<name>             <place>                                         leaseItem
 //	conn#<connection>        connection                                      connectionItem
-//	watch#<ws>               <connection>                                    connectionItem
+//	watch#<ws>               <connection>                                    connectionItem: a watcher of the log
+//	watch#<ws>#deliveries    <connection>                                    connectionItem: a watcher of deliveries
 //	part#<pk>#<sk>           <number>                                        textItem: what did not fit into pk, sk
 //
 // Two more indexes have runs only, with the same places: by-workspace those of a
@@ -267,11 +268,18 @@ func duePartition(shard int) string { return fmt.Sprintf("due#%02d", shard) }
 
 func connectionKey(id string) key { return key{joined("conn#", foreign(id)), "connection"} }
 
-func watcherKey(workspaceID, id string) key {
-	return key{watchersPartition(workspaceID), foreign(id)}
+func watcherKey(workspaceID string, ch boathook.Channel, id string) key {
+	return key{watchersPartition(workspaceID, ch), foreign(id)}
 }
 
-func watchersPartition(workspaceID string) string { return part("watch#", workspaceID) }
+// watchersPartition has the watchers of a channel. Those of the log came first, and
+// have no suffix.
+func watchersPartition(workspaceID string, ch boathook.Channel) string {
+	if ch == boathook.LogChannel {
+		return part("watch#", workspaceID)
+	}
+	return part("watch#", workspaceID, string(ch))
+}
 
 func partKey(of key, number int) key {
 	return key{joined("part#", of.PK, "#", of.SK), fmt.Sprintf("%04d", number)}

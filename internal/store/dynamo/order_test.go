@@ -57,11 +57,11 @@ func TestWritesComeInTheOrderInWhichADeathLeavesNothingWrong(t *testing.T) {
 			func(ctx context.Context, s *dynamo.Store) error { return s.DeleteOutgoing(ctx, "dep_a", "out_a") },
 			[]string{"src#dep_a / out#out_a", "health#out_a / health"},
 		},
-		"a watcher goes before its connection": {
+		"watchers go before their connection": {
 			func(ctx context.Context, s *dynamo.Store) error {
 				return s.DeleteConnection(ctx, boathook.Connection{ID: "c", WorkspaceID: "ws_a", ConnectedAt: now})
 			},
-			[]string{"watch#ws_a / c", "conn#c"},
+			[]string{"watch#ws_a / c", "watch#ws_a#deliveries / c", "conn#c"},
 		},
 		"a version is numbered, there, and live": {
 			func(ctx context.Context, s *dynamo.Store) error {

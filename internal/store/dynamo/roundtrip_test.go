@@ -171,8 +171,8 @@ func TestEveryFieldIsStored(t *testing.T) {
 	})
 	check("watcher", func(ctx context.Context, s *dynamo.Store, f *filler) (put, got any, err error) {
 		c := filled[boathook.Connection](f)
-		if err = s.Watch(ctx, c); err == nil {
-			got, err = s.Watchers(ctx, c.WorkspaceID)
+		if err = s.Watch(ctx, c, boathook.LogChannel); err == nil {
+			got, err = s.Watchers(ctx, c.WorkspaceID, boathook.LogChannel)
 		}
 		return []boathook.Connection{c}, got, err
 	})

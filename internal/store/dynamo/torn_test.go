@@ -227,11 +227,11 @@ func deaths() []death {
 			return err
 		}, func(ctx context.Context, st s) error { return st.ReturnLease(ctx, lease) }},
 		{"PutConnection", nil, func(ctx context.Context, st s) error { return st.PutConnection(ctx, socket) }},
-		{"Watch", nil, func(ctx context.Context, st s) error { return st.Watch(ctx, socket) }},
-		{"Unwatch", func(ctx context.Context, st s) error { return st.Watch(ctx, socket) },
-			func(ctx context.Context, st s) error { return st.Unwatch(ctx, socket) }},
+		{"Watch", nil, func(ctx context.Context, st s) error { return st.Watch(ctx, socket, boathook.LogChannel) }},
+		{"Unwatch", func(ctx context.Context, st s) error { return st.Watch(ctx, socket, boathook.LogChannel) },
+			func(ctx context.Context, st s) error { return st.Unwatch(ctx, socket, boathook.LogChannel) }},
 		{"DeleteConnection", func(ctx context.Context, st s) error {
-			return errors.Join(st.PutConnection(ctx, socket), st.Watch(ctx, socket))
+			return errors.Join(st.PutConnection(ctx, socket), st.Watch(ctx, socket, boathook.LogChannel))
 		}, func(ctx context.Context, st s) error { return st.DeleteConnection(ctx, socket) }},
 	}
 }
@@ -357,7 +357,9 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	"WatchersBy": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		return s.WatchersBy(ctx, tornWorkspace, tornToken)
 	},
-	"Watchers": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Watchers(ctx, tornWorkspace) },
+	"Watchers": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return s.Watchers(ctx, tornWorkspace, boathook.LogChannel)
+	},
 }
 
 // jsonText is so much JSON that hardly compresses.

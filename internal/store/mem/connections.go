@@ -37,45 +37,49 @@ func (s *Store) Connection(_ context.Context, id string) (boathook.Connection, e
 // DeleteConnection implements [store.Connections].
 func (s *Store) DeleteConnection(_ context.Context, c boathook.Connection) error {
 	defer s.lock()()
-	s.unwatch(c)
+	for _, ch := range boathook.Channels {
+		s.unwatch(c, ch)
+	}
 	delete(s.connections, c.ID)
 	return nil
 }
 
-func (s *Store) unwatch(c boathook.Connection) {
-	delete(s.watchers[c.WorkspaceID], c.ID)
-	if len(s.watchers[c.WorkspaceID]) == 0 {
-		delete(s.watchers, c.WorkspaceID)
+func (s *Store) unwatch(c boathook.Connection, ch boathook.Channel) {
+	of := ch.Of(c.WorkspaceID)
+	delete(s.watchers[of], c.ID)
+	if len(s.watchers[of]) == 0 {
+		delete(s.watchers, of)
 	}
 }
 
 // Watch implements [store.Connections].
-func (s *Store) Watch(_ context.Context, c boathook.Connection) error {
+func (s *Store) Watch(_ context.Context, c boathook.Connection, ch boathook.Channel) error {
 	if err := cmp.Or(store.CheckIDs(c.WorkspaceID), store.CheckForeignID(c.ID)); err != nil {
 		return err
 	}
 	defer s.lock()()
-	if s.watchers[c.WorkspaceID] == nil {
-		s.watchers[c.WorkspaceID] = make(map[string]boathook.Connection)
+	of := ch.Of(c.WorkspaceID)
+	if s.watchers[of] == nil {
+		s.watchers[of] = make(map[string]boathook.Connection)
 	}
 	c.ConnectedAt = stored(c.ConnectedAt)
-	s.watchers[c.WorkspaceID][c.ID] = c
+	s.watchers[of][c.ID] = c
 	return nil
 }
 
 // Unwatch implements [store.Connections].
-func (s *Store) Unwatch(_ context.Context, c boathook.Connection) error {
+func (s *Store) Unwatch(_ context.Context, c boathook.Connection, ch boathook.Channel) error {
 	defer s.lock()()
-	s.unwatch(c)
+	s.unwatch(c, ch)
 	return nil
 }
 
 // Watchers implements [store.Connections].
-func (s *Store) Watchers(_ context.Context, workspaceID string) (watchers []boathook.Connection, _ error) {
+func (s *Store) Watchers(_ context.Context, workspaceID string, ch boathook.Channel) (watchers []boathook.Connection, _ error) {
 	defer s.lock()()
-	for _, c := range s.watchers[workspaceID] {
+	for _, c := range s.watchers[ch.Of(workspaceID)] {
 		if s.expired(c) {
-			s.unwatch(c)
+			s.unwatch(c, ch)
 			continue
 		}
 		watchers = append(watchers, c)
@@ -85,7 +89,15 @@ func (s *Store) Watchers(_ context.Context, workspaceID string) (watchers []boat
 }
 
 // WatchersBy implements [store.Connections].
-func (s *Store) WatchersBy(ctx context.Context, workspaceID, tokenID string) ([]boathook.Connection, error) {
-	watchers, err := s.Watchers(ctx, workspaceID)
-	return slices.DeleteFunc(watchers, func(c boathook.Connection) bool { return c.TokenID != tokenID }), err
+func (s *Store) WatchersBy(ctx context.Context, workspaceID, tokenID string) (watchers []boathook.Connection, _ error) {
+	for _, ch := range boathook.Channels {
+		some, err := s.Watchers(ctx, workspaceID, ch)
+		if err != nil {
+			return nil, err
+		}
+		watchers = append(watchers, some...)
+	}
+	watchers = slices.DeleteFunc(watchers, func(c boathook.Connection) bool { return c.TokenID != tokenID })
+	slices.SortFunc(watchers, func(a, b boathook.Connection) int { return cmp.Compare(a.ID, b.ID) })
+	return slices.CompactFunc(watchers, func(a, b boathook.Connection) bool { return a.ID == b.ID }), nil
 }

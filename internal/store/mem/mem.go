@@ -63,7 +63,7 @@ type Store struct {
 	backlogs     map[string]time.Time   // by source
 
 	connections map[string]boathook.Connection
-	watchers    map[string]map[string]boathook.Connection // by workspace
+	watchers    map[string]map[string]boathook.Connection // by channel of a workspace, by id
 
 	expiring expiringHeap
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"boathook/internal/boathook"
 	"boathook/internal/database"
 	"boathook/internal/store"
 	"boathook/internal/store/sqlite"
@@ -33,4 +34,35 @@ func TestSQLiteIsAStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Watchers had no channels once: they watched the log.
+func TestAWatcherWithoutChannelsWatchesTheLog(t *testing.T) {
+	db, err := database.Open(database.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s := sqlite.New(sqlite.Config{DB: db, Retention: time.Hour, Now: time.Now})
+	c := boathook.Connection{ID: "c", WorkspaceID: "ws_a", ConnectedAt: time.Now()}
+	item := `{"id":"c","workspace_id":"ws_a","connected_at":"` + c.ConnectedAt.UTC().Format(time.RFC3339) + `"}`
+	if err := db.Write(func(tx *database.Tx) error {
+		return tx.Exec("INSERT INTO watchers (workspace_id, id, token_id, expires, item) VALUES (?, ?, ?, ?, ?)",
+			c.WorkspaceID, c.ID, c.TokenID, c.ExpiresAt(), []byte(item))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	watches := func(ch boathook.Channel, want int) {
+		t.Helper()
+		if got, err := s.Watchers(t.Context(), c.WorkspaceID, ch); err != nil || len(got) != want {
+			t.Errorf("%s has the watchers %v, %v; want %d", ch, got, err, want)
+		}
+	}
+	watches(boathook.LogChannel, 1)
+	watches(boathook.DeliveriesChannel, 0)
+	if err := s.Watch(t.Context(), c, boathook.DeliveriesChannel); err != nil {
+		t.Fatal(err)
+	}
+	watches(boathook.LogChannel, 1)
+	watches(boathook.DeliveriesChannel, 1)
 }

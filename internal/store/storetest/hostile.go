@@ -78,7 +78,7 @@ func (s *suite) storeVictims(t *testing.T) victims {
 	must(t, s.PutDue(ctx, v.due))
 	read(s.MoveBacklog(ctx, v.source.ID, time.Time{}, s.clock.Now()))(t)
 	must(t, s.PutConnection(ctx, v.connection))
-	must(t, s.Watch(ctx, v.connection))
+	must(t, s.Watch(ctx, v.connection, boathook.LogChannel))
 	return v
 }
 
@@ -108,7 +108,7 @@ func (s *suite) look(t *testing.T, v victims) map[string]any {
 		"event":      read(s.PinEvent(ctx, v.pin))(t),
 		"delivery":   read(s.Delivery(ctx, v.workspace.ID, v.delivery.ID))(t),
 		"connection": read(s.Connection(ctx, v.connection.ID))(t),
-		"watchers":   read(s.Watchers(ctx, v.workspace.ID))(t),
+		"watchers":   read(s.Watchers(ctx, v.workspace.ID, boathook.LogChannel))(t),
 		"due":        s.dueOf(t, v.due.ID, s.shardOf(t, v.due.ID, v.due.At), v.due.At, 100),
 	}
 	_, lines, err := s.Log(ctx, v.run.ID, 0, boathook.MaxRunLog)
@@ -570,18 +570,18 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 		},
 		"Watch": {
 			creates(func(c ctx, id string) error {
-				return s.Watch(c, boathook.Connection{ID: v.connection.ID, WorkspaceID: id, ConnectedAt: now})
+				return s.Watch(c, boathook.Connection{ID: v.connection.ID, WorkspaceID: id, ConnectedAt: now}, boathook.LogChannel)
 			}),
 			createsForeign(func(c ctx, id string) error {
-				return s.Watch(c, boathook.Connection{ID: id, WorkspaceID: v.workspace.ID, ConnectedAt: now})
+				return s.Watch(c, boathook.Connection{ID: id, WorkspaceID: v.workspace.ID, ConnectedAt: now}, boathook.LogChannel)
 			}),
 		},
 		"Unwatch": {
 			changes("", func(c ctx, id string) error {
-				return s.Unwatch(c, boathook.Connection{ID: id, WorkspaceID: v.workspace.ID})
+				return s.Unwatch(c, boathook.Connection{ID: id, WorkspaceID: v.workspace.ID}, boathook.LogChannel)
 			}),
 			changes(ws, func(c ctx, id string) error {
-				return s.Unwatch(c, boathook.Connection{ID: boathook.NewID("conn"), WorkspaceID: id})
+				return s.Unwatch(c, boathook.Connection{ID: boathook.NewID("conn"), WorkspaceID: id}, boathook.LogChannel)
 			}),
 		},
 		"WatchersBy": {
@@ -591,7 +591,10 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 				return len(by), err
 			}),
 		},
-		"Watchers": {lists(ws, func(c ctx, id string) (int, error) { all, err := s.Watchers(c, id); return len(all), err })},
+		"Watchers": {lists(ws, func(c ctx, id string) (int, error) {
+			all, err := s.Watchers(c, id, boathook.LogChannel)
+			return len(all), err
+		})},
 	}
 }
 
