@@ -88,6 +88,7 @@ var layout = []row{
 	{"internal/delivery", and(tools, contracts, []string{"internal/delivery/destination"})},
 	{"internal/delivery/destination", []string{"internal/boathook", "internal/egress"}},
 	{"internal/delivery/destination/sqs", []string{"internal/boathook", "internal/delivery/destination", "internal/egress", sdk}},
+	{"internal/delivery/destination/listener", []string{"internal/boathook", "internal/delivery/destination", "internal/live"}},
 	{"internal/sweep", and(tools, contracts)},
 	{"internal/service", and(tools, contracts, []string{"internal/delivery", "internal/run", "internal/live/wstoken"})},
 	{"internal/live", and(tools, contracts, []string{"internal/live/wstoken"})},
@@ -272,7 +273,7 @@ func TestNoProgramContainsTestMachinery(t *testing.T) {
 
 // services are the ones of AWS that each function calls.
 var services = map[string][]string{
-	"deliver": {"dynamodb", "kms", "sqs"},
+	"deliver": {"apigatewaymanagementapi", "dynamodb", "kms", "sqs"},
 	"execute": {"apigatewaymanagementapi", "bedrockagentcore", "dynamodb", "kms", "lambda", "sqs"},
 	"intake":  {"dynamodb", "kms", "sqs"},
 	"manage":  {"apigatewaymanagementapi", "dynamodb", "kms", "secretsmanager", "sqs"},

@@ -18,8 +18,11 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/delivery"
 	"boathook/internal/delivery/destination"
+	"boathook/internal/delivery/destination/listener"
 	destinationsqs "boathook/internal/delivery/destination/sqs"
 	"boathook/internal/lambda/sqsbatch"
+	"boathook/internal/live"
+	"boathook/internal/live/apigateway"
 	"boathook/internal/metrics"
 )
 
@@ -31,6 +34,8 @@ type config struct {
 	queues.Deliveries
 	queues.Retries
 	sealing.Key
+
+	WebSocketEndpoint string `env:"BOATHOOK_WEBSOCKET_ENDPOINT,required,notEmpty"`
 
 	// Concurrency is how many batches of first attempts there are at a time.
 	Concurrency int `env:"BOATHOOK_DELIVERY_CONCURRENCY,required"`
@@ -55,6 +60,9 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Destination: destination.Set{
 			boathook.DestinationURL: destination.HTTP{Client: c.Client(), Now: time.Now},
 			boathook.DestinationSQS: destinationsqs.New(sdk, c.AllowedQueueARNs),
+			boathook.DestinationListener: listener.Destination{Announcer: &live.Announcer{
+				Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Log: slog.Default(),
+			}},
 		},
 		Seal:    c.Sealer(sdk, store),
 		Now:     time.Now,

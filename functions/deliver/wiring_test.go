@@ -188,3 +188,43 @@ func TestTheAttemptsOfABatchAreMadeSideBySide(t *testing.T) {
 		}
 	}
 }
+
+// A developer's machine is told of a delivery that waits for no retry; a connection
+// that has gone is forgotten.
+func TestAListenerIsToldOfADelivery(t *testing.T) {
+	s, handler := newHandler(t, answers(500))
+	change(t, s, func(w *boathook.OutgoingWebhook) {
+		w.URL, w.Retry, w.Destination = "", nil, boathook.Destination{Type: boathook.DestinationListener}
+	})
+	for _, id := range []string{"gone", events.ConnectionID} {
+		c := boathook.Connection{ID: id, WorkspaceID: events.WorkspaceID, ConnectedAt: time.Now()}
+		if err := s.Store.Watch(t.Context(), c, boathook.DeliveriesChannel); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.WebSockets.End("gone")
+	invoke(t, handler, "deliver/one-delivery")
+	list := deliveries(t, s)
+	if len(list) != 1 || list[0].Status != boathook.DeliverySucceeded || list[0].Last.Status != http.StatusAccepted {
+		t.Fatalf("recorded %+v", list)
+	}
+	if frames := s.WebSockets.Frames(events.ConnectionID); len(frames) != 1 || !strings.Contains(frames[0], `"delivery_id":"`+list[0].ID.String()+`"`) {
+		t.Errorf("frames %q", frames)
+	}
+	listeners, err := s.Store.Watchers(t.Context(), events.WorkspaceID, boathook.DeliveriesChannel)
+	if err != nil || len(listeners) != 1 || listeners[0].ID != events.ConnectionID {
+		t.Errorf("listeners %v, %v", listeners, err)
+	}
+
+	s.WebSockets.End(events.ConnectionID)
+	invoke(t, handler, "deliver/batch-with-one-bad-record")
+	after := deliveries(t, s)
+	if len(after) != 3 {
+		t.Errorf("recorded %+v", after)
+	}
+	for _, d := range after {
+		if d.ID != list[0].ID && (d.Status != boathook.DeliveryFailed || !strings.Contains(d.Last.Error, "nobody listens")) {
+			t.Errorf("of whom nobody heard: recorded %+v", d)
+		}
+	}
+}

@@ -177,3 +177,113 @@ func TestTheDocumentedSystemsKnowNoWebhookOfAQueue(t *testing.T) {
 		t.Errorf("it is %v now", got)
 	}
 }
+
+const listener = `"destination":{"type":"listener"}`
+
+// Each kind of source may have a listener, to which nothing is sent again by itself.
+func TestAWebhookMayTellAListenerInPlaceOfAURL(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	_, repository := a.repository("docker-hello")
+	_, app := a.app()
+	for source, fields := range map[string]string{
+		deployment:                       `"events":["run.succeeded"],"environment":"production"`,
+		a.agent():                        `"events":["run.succeeded"]`,
+		"/v1/repositories/" + repository: `"events":["build_finish"]`,
+		"/v1/apps/" + app:                `"events":["job_finished"]`,
+	} {
+		made := a.ask(201, "POST", source+"/outgoing-webhooks", `{"name":"laptop",`+fields+`,`+listener+`,"signing_secret":"0123456789abcdefghijklmnop"}`)
+		for name, got := range map[string]object{
+			"made":   made,
+			"read":   a.ask(200, "GET", source+"/outgoing-webhooks/"+made.text("id"), ""),
+			"listed": a.ask(200, "GET", source+"/outgoing-webhooks", "")["data"].([]any)[0].(map[string]any),
+		} {
+			want := map[string]any{"type": "listener"}
+			schedule := got["retry"].(map[string]any)["schedule_seconds"].([]any)
+			if got["url"] != nil || !reflect.DeepEqual(got["destination"], want) || len(schedule) != 0 {
+				t.Errorf("%s: the url is %v, the destination %v, and it is sent again after %v", name, got["url"], got["destination"], schedule)
+			}
+		}
+		if made.text("signing_secret") != "0123456789abcdefghijklmnop" {
+			t.Errorf("the secret is %q", made.text("signing_secret"))
+		}
+		id := a.ask(202, "POST", source+"/outgoing-webhooks/"+made.text("id")+"/test", "").text("delivery_id")
+		if _, err := boathook.ParseDeliveryID(id); err != nil {
+			t.Errorf("a test is the delivery %q", id)
+		}
+	}
+	own := a.ask(201, "POST", deployment+"/outgoing-webhooks",
+		`{"name":"laptop","events":["run.failed"],"environment":"production",`+listener+`,"retry":{"schedule_seconds":[5]}}`)
+	if got := own["retry"].(map[string]any)["schedule_seconds"].([]any); len(got) != 1 {
+		t.Errorf("its own schedule is %v", got)
+	}
+}
+
+func TestAWebhookChangesBetweenAURLAndAListener(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	path := deployment + "/outgoing-webhooks/" + a.outgoing(deployment).text("id")
+	for _, step := range []struct {
+		change  string
+		url     any
+		to      any
+		headers int
+	}{
+		{`{` + listener + `}`, nil, map[string]any{"type": "listener"}, 0},
+		{`{` + listener + `,"name":"laptop"}`, nil, map[string]any{"type": "listener"}, 0},
+		{`{` + toQueue(queueARN) + `,"headers":{"X-Key":"k"}}`, nil, map[string]any{"type": "sqs", "queue_arn": queueARN}, 1},
+		{`{` + listener + `}`, nil, map[string]any{"type": "listener"}, 0},
+		{`{"url":"https://example.com/hook"}`, "https://example.com/hook", nil, 0},
+	} {
+		got := a.ask(200, "PATCH", path, step.change)
+		if got["url"] != step.url || !reflect.DeepEqual(got["destination"], step.to) || len(got["headers"].(map[string]any)) != step.headers {
+			t.Errorf("%s: the url is %v, the destination %v, the headers are %v", step.change, got["url"], got["destination"], got["headers"])
+		}
+	}
+}
+
+func TestWhatAListenerDoesNotHaveIsRefused(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	for _, tt := range []struct{ field, fields string }{
+		{"destination", `"url":"https://example.com/hook",` + listener},
+		{"destination.queue_arn", `"destination":{"type":"listener","queue_arn":"` + queueARN + `"}`},
+		{"destination.port", `"destination":{"type":"listener","port":8080}`},
+		{"destination.type", `"destination":{"type":"Listener"}`},
+		{"headers", listener + `,"headers":{"X-Key":"k"}`},
+	} {
+		a.refused(400, tt.field, "POST", deployment+"/outgoing-webhooks",
+			`{"name":"laptop","events":["run.succeeded"],"environment":"production",`+tt.fields+`}`)
+	}
+	made := a.ask(201, "POST", deployment+"/outgoing-webhooks", `{"name":"laptop","events":["run.succeeded"],"environment":"production",`+listener+`}`)
+	a.refused(400, "headers", "PATCH", deployment+"/outgoing-webhooks/"+made.text("id"), `{"headers":{"X-Key":"k"}}`)
+	_, repository := a.repository("docker-hello")
+	a.ask(201, "POST", "/v1/repositories/"+repository+"/outgoing-webhooks", `{"name":"laptop","events":["build_finish"],`+listener+`}`)
+	webhooks, _ := a.app()
+	a.ask(400, "POST", webhooks, `{"name":"laptop","events":["job_finished"],`+listener+`}`)
+}
+
+// A listener makes of it the request that a URL would have been sent.
+func TestADeliveryToAListenerShowsTheRequest(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	webhook := a.ask(201, "POST", deployment+"/outgoing-webhooks",
+		`{"name":"laptop","events":["run.succeeded"],"environment":"production",`+listener+`}`).text("id")
+	id := a.record(idOf(deployment), webhook, boathook.Attempt{
+		Number: 1, SentAt: a.clock.Now(), Signature: "abc", Destination: boathook.Destination{Type: boathook.DestinationListener},
+		Response: &boathook.Response{Status: http.StatusAccepted, Body: []byte("announced to 1 connection")},
+	})
+	got := a.ask(200, "GET", "/v1/deliveries/"+id.String(), "")
+	request := got["request"].(map[string]any)
+	if request["method"] != "POST" || request["url"] != nil || !reflect.DeepEqual(request["destination"], map[string]any{"type": "listener"}) {
+		t.Errorf("the request is %v", request)
+	}
+	headers := request["headers"].(map[string]any)
+	if headers["X-Crewship-Signature"] != "abc" || headers["Content-Type"] != "application/json" || headers["X-Crewship-Delivery"] != id.String() {
+		t.Errorf("the headers are %v", headers)
+	}
+	attempt := got["attempts"].([]any)[0].(map[string]any)
+	if attempt["response_status"] != 202.0 || attempt["response_body"] != "announced to 1 connection" {
+		t.Errorf("the attempt is %v", attempt)
+	}
+}

@@ -7,8 +7,9 @@ type DestinationType string
 
 // The types of destinations.
 const (
-	DestinationURL DestinationType = ""    // requests to the webhook's URL
-	DestinationSQS DestinationType = "sqs" // messages to a queue of Amazon SQS
+	DestinationURL      DestinationType = ""         // requests to the webhook's URL
+	DestinationSQS      DestinationType = "sqs"      // messages to a queue of Amazon SQS
+	DestinationListener DestinationType = "listener" // announcements to whoever watches [DeliveriesChannel]
 )
 
 // Destination is where a webhook's deliveries go that has no URL. The zero
@@ -24,9 +25,19 @@ func (d Destination) IsZero() bool { return d == Destination{} }
 // Check refuses a destination that is none, with an [Invalid] error about one of the
 // fields that the API has for it. Whether it is allowed is not asked here.
 func (d Destination) Check() error {
-	if d.Type != DestinationSQS {
-		return InvalidField("destination.type", "must be %s; a webhook that sends to a URL has a url instead", DestinationSQS)
+	switch d.Type {
+	case DestinationSQS:
+		return d.checkQueue()
+	case DestinationListener:
+		if d.QueueARN != "" {
+			return InvalidField("destination.queue_arn", "can't be given: a %s has no queue", DestinationListener)
+		}
+		return nil
 	}
+	return InvalidField("destination.type", "must be %s or %s; a webhook that sends to a URL has a url instead", DestinationSQS, DestinationListener)
+}
+
+func (d Destination) checkQueue() error {
 	if _, ok := ParseQueueARN(d.QueueARN); !ok {
 		return InvalidField("destination.queue_arn",
 			"must be the ARN of a queue of Amazon SQS, such as arn:aws:sqs:eu-west-1:123456789012:name")

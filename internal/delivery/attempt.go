@@ -70,7 +70,10 @@ func (d *Deliverer) message(ctx context.Context, job queue.Delivery, w *webhook,
 	for name, value := range custom {
 		header.Set(name, value)
 	}
-	return &destination.Message{DeliveryID: job.ID, SourceID: job.SourceID, Headers: header, Body: job.Body.Bytes(), First: job.First}, nil
+	return &destination.Message{
+		DeliveryID: job.ID, SourceID: job.SourceID, Event: job.EventType, Attempt: job.Attempt,
+		Headers: header, Body: job.Body.Bytes(), First: job.First,
+	}, nil
 }
 
 // exchange makes an attempt and waits for what comes of it.

@@ -39,7 +39,8 @@ type OutgoingChange struct {
 	SigningSecret  *string // of a new webhook only: see [Outgoing.RotateSecret]
 }
 
-// DestinationChange is a destination, of which each field must be given.
+// DestinationChange is a destination, of which each field must be given that its type
+// has.
 type DestinationChange struct {
 	Type     *boathook.DestinationType
 	QueueARN *string
@@ -95,7 +96,7 @@ func (k *core) applyOutgoing(ctx context.Context, in OutgoingChange, kind boatho
 		}
 		w.SealedHeaders, w.HeaderNames = sealed, slices.Sorted(maps.Keys(in.Headers))
 	}
-	if err := checkAttributes(*w); err != nil {
+	if err := checkSendable(*w); err != nil {
 		return err
 	}
 	if w.Dialect != before && w.Revision > 0 { // a new one gets its secret next
@@ -140,7 +141,7 @@ func (k *core) applyReceiver(in OutgoingChange, _ boathook.SourceKind, w *boatho
 		w.URL, w.Destination = *in.URL, boathook.Destination{}
 	case in.Destination != nil:
 		to, err := in.Destination.read()
-		if err == nil {
+		if err == nil && to.Type == boathook.DestinationSQS {
 			err = k.cfg.AllowDestination(to)
 		}
 		if err != nil {
@@ -155,18 +156,33 @@ func (k *core) applyReceiver(in OutgoingChange, _ boathook.SourceKind, w *boatho
 	return nil
 }
 
+// toListener reports whether a webhook's deliveries are to go to a listener.
+func (in OutgoingChange) toListener() bool {
+	d := in.Destination
+	return d != nil && d.Type != nil && *d.Type == boathook.DestinationListener
+}
+
 // read gives the destination that is asked for.
 func (in DestinationChange) read() (d boathook.Destination, err error) {
-	if err := required(wanted{"destination.type", in.Type != nil}, wanted{"destination.queue_arn", in.QueueARN != nil}); err != nil {
+	if err := required(wanted{"destination.type", in.Type != nil}); err != nil {
 		return d, err
 	}
-	d = boathook.Destination{Type: *in.Type, QueueARN: *in.QueueARN}
+	d.Type = *in.Type
+	if in.QueueARN != nil {
+		d.QueueARN = *in.QueueARN
+	} else if d.Type == boathook.DestinationSQS {
+		return d, required(wanted{"destination.queue_arn", false})
+	}
 	return d, d.Check()
 }
 
-// checkAttributes refuses headers that don't all fit into a message of a queue, beside
-// those of the webhook's dialect.
-func checkAttributes(w boathook.OutgoingWebhook) error {
+// checkSendable refuses headers that a webhook's destination can't send: those that
+// don't all fit into a message of a queue, beside those of the webhook's dialect, and
+// any for a listener, which would see masks for their values.
+func checkSendable(w boathook.OutgoingWebhook) error {
+	if w.Destination.Type == boathook.DestinationListener && len(w.HeaderNames) > 0 {
+		return boathook.InvalidField("headers", "can't be given: what a %s is told of has none but the dialect's", boathook.DestinationListener)
+	}
 	d, ok := dialect.Lookup(w.Dialect)
 	if !ok || w.Destination.Type != boathook.DestinationSQS {
 		return nil
@@ -352,6 +368,9 @@ func (k Outgoing) Create(ctx context.Context, c Caller, of SourceRef, in Outgoin
 		return w, "", err
 	}
 	w = k.newOutgoing(s)
+	if in.toListener() {
+		w.Retry = nil // it fetches what it missed
+	}
 	if s.Kind == boathook.Agent {
 		w.Environment = boathook.Production
 	}

@@ -128,8 +128,8 @@ type Config struct {
 	// with a [boathook.Invalid] error about one of its fields, such as "type"
 	// or "function_arn".
 	AllowTarget func(boathook.Target) error
-	// AllowDestination refuses a well-formed destination that webhooks may not send
-	// to here, with a [boathook.Invalid] error about one of its fields.
+	// AllowDestination refuses a well-formed queue that webhooks may not send to here,
+	// with a [boathook.Invalid] error about one of its fields.
 	AllowDestination func(boathook.Destination) error
 
 	Now func() time.Time

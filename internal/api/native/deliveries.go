@@ -69,7 +69,8 @@ type deliveryDetail struct {
 }
 
 // requestView is the request as the last attempt made it. What was sent to a queue has no URL and a destination, and
-// its headers are the message's attributes. Headers are null once the webhook is deleted, and before the first attempt.
+// its headers are the message's attributes. What a listener was told of has them as well, and is the request that a URL
+// would have been sent. Headers are null once the webhook is deleted, and before the first attempt.
 type requestView struct {
 	Method      string            `json:"method"`
 	URL         *string           `json:"url"`
@@ -117,7 +118,7 @@ func viewDetail(d service.DeliveryDetail) deliveryDetail {
 		// The last attempt's: the webhook's may be another by now.
 		detail.Request.URL, detail.Request.Destination = httpjson.Nullable(a.URL), viewDestination(a.Destination)
 	}
-	if detail.Request.Destination != nil {
+	if d := detail.Request.Destination; d != nil && d.Type == boathook.DestinationSQS {
 		detail.Request.Method = "SendMessage" // the action of Amazon SQS
 	}
 	return detail

@@ -51,7 +51,7 @@ type outgoingView struct {
 // destinationView is where a webhook's deliveries go that has no URL.
 type destinationView struct {
 	Type     boathook.DestinationType `json:"type"`
-	QueueARN string                   `json:"queue_arn"`
+	QueueARN string                   `json:"queue_arn,omitempty"` // of a queue
 }
 
 func viewDestination(d boathook.Destination) *destinationView {

@@ -19,6 +19,7 @@ import (
 	"boathook/internal/database"
 	"boathook/internal/delivery"
 	"boathook/internal/delivery/destination"
+	"boathook/internal/delivery/destination/listener"
 	destinationsqs "boathook/internal/delivery/destination/sqs"
 	"boathook/internal/egress"
 	"boathook/internal/intake"
@@ -164,7 +165,10 @@ func newSystem(ctx context.Context, c config, d data, log *slog.Logger) (*system
 		Stream:    live.NewBroadcast(records, sockets, time.Now, log),
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
 	})
-	destinations := destination.Set{boathook.DestinationURL: destination.HTTP{Client: client, Now: time.Now}}
+	destinations := destination.Set{
+		boathook.DestinationURL:      destination.HTTP{Client: client, Now: time.Now},
+		boathook.DestinationListener: listener.Destination{Announcer: &live.Announcer{Store: records, Sockets: sockets, Log: log}},
+	}
 	if len(c.queueARNs) > 0 {
 		sdk, err := awsconfig.LoadDefaultConfig(ctx)
 		if err != nil {

@@ -1,5 +1,6 @@
 // Package destination sends the messages of deliveries: [HTTP] as requests to
-// webhooks' URLs, package sqs as messages to queues. Each makes one attempt at a time
+// webhooks' URLs, package sqs as messages to queues, package listener as announcements
+// to developers' machines. Each makes one attempt at a time
 // and tells what came of it in the same words, so that package delivery retries,
 // postpones and disables whatever the receiver is.
 package destination
@@ -16,6 +17,8 @@ import (
 type Message struct {
 	DeliveryID boathook.DeliveryID
 	SourceID   string
+	Event      boathook.EventType
+	Attempt    int // its number
 	// Headers are the dialect's, with the signature, and the webhook's own. They are
 	// read only.
 	Headers map[string][]string
