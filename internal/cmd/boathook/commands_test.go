@@ -31,6 +31,8 @@ type shell struct {
 	t      *testing.T
 	folder string // has the program, on its PATH, and is where commands run
 	env    []string
+
+	kill func() // ends the last command that listens, -9
 }
 
 // built is the program, which one build makes for all tests that run processes of it.
@@ -61,7 +63,7 @@ func newShell(t *testing.T, variables ...string) *shell {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	return &shell{t, folder, append([]string{
+	return &shell{t: t, folder: folder, env: append([]string{
 		"PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH"), "HOME=" + folder, "TERM=xterm",
 	}, variables...)}
 }
@@ -463,6 +465,7 @@ func TestEachExampleRuns(t *testing.T) {
 	paste("runs cancel", "run_2q5zkx7wmt3vnh6ybd4cfj7r", s.object("trigger", "slow")["run_id"].(string))
 	w := s.object("webhooks", "get", "status page")
 	delivery := p.finished("/v1/deployments/" + w["deployment_id"].(string) + "/outgoing-webhooks/" + w["id"].(string))["id"].(string)
+	paste("listen")
 	for _, verb := range []string{"list", "show", "resend", "recover", "tail"} {
 		paste("deliveries "+verb, "019c5f3e-87a8-8a51-8cd9-2b1f0c6d7e8f", delivery)
 	}
