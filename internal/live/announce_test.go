@@ -154,7 +154,7 @@ func TestWhatComesOfAnAnnouncement(t *testing.T) {
 			}
 			p.wantListeners(tt.left...)
 			for id, fault := range tt.listeners {
-				if logged := strings.Contains(log.String(), "connection_id="+id); logged != (fault == hangs) {
+				if logged := strings.Contains(log.String(), "connection_id="+id); logged != errors.Is(fault, hangs) {
 					t.Errorf("%s is logged: %t, in %s", id, logged, &log)
 				}
 			}

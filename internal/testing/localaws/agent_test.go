@@ -97,6 +97,7 @@ type frame struct {
 	Payload struct {
 		Level, Agent, Event, Content, Error string
 		AgentID                             string            `json:"agent_id"`
+		DeliveryID                          string            `json:"delivery_id"`
 		Metadata                            map[string]string `json:"metadata"`
 	}
 }
