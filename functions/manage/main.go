@@ -64,5 +64,5 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Now:              time.Now,
 		Log:              slog.Default(),
 	})
-	return httpapi.Handler(api.New(api.Config{Service: operations, PublicURL: c.PublicURL, WebSocketURL: "wss" + strings.TrimPrefix(c.WebSocketEndpoint, "https"), Now: time.Now, Log: slog.Default()})), nil
+	return httpapi.Handler(api.New(api.Config{Service: operations, PublicURL: c.PublicURL, WebSocketURL: "ws" + strings.TrimPrefix(c.WebSocketEndpoint, "http"), Now: time.Now, Log: slog.Default()})), nil
 }

@@ -19,6 +19,8 @@ type Environment struct {
 	ConfigDir      string // of the user, where profiles are kept; empty: there is none
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+
+	Transport http.RoundTripper // to the server; nil is the network
 }
 
 // What a command exits with, besides 0. `boathook runs watch` exits with the run's own

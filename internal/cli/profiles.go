@@ -125,9 +125,9 @@ history of a shell. It is tried before it is kept, in a file that only you can r
 			if err != nil {
 				return err
 			}
-			c, err := client.New(args[0], token)
+			c, err := s.clientOf(profile{args[0], token})
 			if err != nil {
-				return &Error{Usage, err}
+				return err
 			}
 			me, err := c.Me(cmd.Context())
 			if err != nil {

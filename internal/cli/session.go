@@ -50,7 +50,16 @@ func (s *session) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(p.URL, p.Token)
+	return s.clientOf(p)
+}
+
+// clientOf speaks with the Boathook of a profile.
+func (s *session) clientOf(p profile) (*client.Client, error) {
+	var options []client.Option
+	if s.env.Transport != nil {
+		options = append(options, client.WithTransport(s.env.Transport))
+	}
+	c, err := client.New(p.URL, p.Token, options...)
 	if err != nil {
 		return nil, &Error{Usage, err}
 	}

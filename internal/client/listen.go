@@ -38,9 +38,9 @@ type frame struct {
 }
 
 // Listen connects to the server's WebSocket and calls each for what it announces of the
-// workspace's deliveries, until the connection ends, which is an error. It calls connected
-// when it has asked to be told; what is tried in that moment may not be announced.
-func (c *Client) Listen(ctx context.Context, connected func(), each func(Announcement)) error {
+// workspace's deliveries, until the connection ends, which is an error. It calls subscribed
+// once all that is tried from then on is announced.
+func (c *Client) Listen(ctx context.Context, subscribed func(), each func(Announcement)) error {
 	conn, channel, err := c.connect(ctx)
 	if err != nil {
 		return err
@@ -53,13 +53,14 @@ func (c *Client) Listen(ctx context.Context, connected func(), each func(Announc
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go keepAlive(ctx, conn)
-	connected()
 	for {
 		f, err := read(ctx, conn)
 		if err != nil {
 			return unreachable(ctx, err)
 		}
 		switch f.Type {
+		case "subscribed":
+			subscribed()
 		case "delivery":
 			var a Announcement
 			if err := json.Unmarshal(f.Payload, &a); err != nil {

@@ -85,6 +85,7 @@ func TestTheStack(t *testing.T) {
 		"an event that is published again under its id is delivered once":          published,
 		"webhooks send to the queues that the stack allows, and to no others":      toQueues,
 		"a developer's machine listens, and one that has gone is forgotten":        listening,
+		"boathook listen forwards what the stack delivers":                         listeningByCommand,
 		"a health that has expired begins anew":                                    expired,
 		"a key that two requests pin at once stands for one run":                   pinned,
 		"an agent's place is free when its runner is lost":                         lostAgent,

@@ -1,8 +1,19 @@
 package localaws_test
 
 import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+
+	"boathook/internal/cli"
 )
 
 // listening has two developers' machines told of a delivery, and one of them leave
@@ -61,5 +72,67 @@ func listening(t *testing.T, s *stack) {
 	announced(staying)
 	if n := s.calls.of(post); n != 1 {
 		t.Errorf("%d posts found nobody: who is gone is not forgotten", n)
+	}
+}
+
+// socketsAt has requests for the host of the WebSocket API go to where the test serves it.
+type socketsAt struct{ url string }
+
+func (k socketsAt) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.URL.Host, ".execute-api.") && r.URL.Path == "/live" {
+		here, err := url.Parse(k.url)
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.URL.Scheme, r.URL.Host, r.Host = strings.Replace(here.Scheme, "ws", "http", 1), here.Host, ""
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// listeningByCommand has `boathook listen` forward a delivery of the stack.
+func listeningByCommand(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	path, trigger := s.deployment(target)
+	came := make(chan received, 10)
+	local := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		came <- received{header: r.Header, body: string(body)}
+	}))
+	defer local.Close()
+
+	variables := map[string]string{"BOATHOOK_URL": s.url, "BOATHOOK_TOKEN": s.token}
+	var told bytes.Buffer
+	reader, writer := io.Pipe()
+	root := &cobra.Command{Use: "boathook", SilenceErrors: true, SilenceUsage: true}
+	root.AddCommand(cli.Commands(cli.Environment{
+		Getenv: func(name string) string { return variables[name] }, ConfigDir: t.TempDir(),
+		Stdin: strings.NewReader(""), Stdout: &told, Stderr: writer, Transport: socketsAt{s.webSockets()},
+	})...)
+	root.SetArgs([]string{"listen", "--deployment", strings.TrimPrefix(path, "/v1/deployments/"), "--events", "run.succeeded", "--forward-to", local.URL})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- root.ExecuteContext(ctx) }()
+	secret := ""
+	lines := bufio.NewScanner(reader)
+	for lines.Scan() && lines.Text() != "Connected." {
+		if _, after, found := strings.Cut(lines.Text(), "The signing secret is "); found {
+			secret = after
+		}
+	}
+	go io.Copy(io.Discard, reader)
+	for range 2 {
+		s.call("POST", trigger, `{"a":1}`, 202)
+		if got := <-came; !got.verifies(secret) {
+			t.Errorf("the signature does not verify with %q: %v", secret, got.header)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if list := s.call("GET", path+"/outgoing-webhooks", "", 200)["data"].([]any); len(list) > 0 {
+		t.Errorf("the command leaves %v", list)
 	}
 }
