@@ -54,11 +54,13 @@ var layout = []row{
 	{"internal/cache", []string{libraries}},
 	{"internal/catalogue", []string{"internal/boathook"}},
 	{"internal/compress", []string{"internal/boathook"}},
+	{"internal/diagnose", []string{"internal/boathook", "internal/catalogue", "internal/dialect", "internal/signature"}},
 	{"internal/dialect", []string{"internal/boathook", "internal/signature"}},
 	{"internal/egress", []string{"internal/boathook", libraries}},
 	{"internal/metrics", nil},
 	{"internal/paths", nil},
 	{"internal/preset", []string{"internal/boathook", "internal/signature"}},
+	{"internal/probe", []string{"internal/boathook", "internal/catalogue", "internal/diagnose", "internal/dialect", "internal/egress", "internal/signature"}},
 	{"internal/seal", []string{"internal/boathook", "internal/cache"}},
 	{"internal/seal/kms", []string{sdk}},
 	{"internal/signature", []string{"internal/boathook"}},
@@ -107,7 +109,7 @@ var layout = []row{
 
 	// What speaks to the API from outside.
 	{"internal/client", []string{"internal/boathook", "internal/signature", libraries}},
-	{"internal/cli", []string{"internal/boathook", "internal/client", libraries}},
+	{"internal/cli", []string{"internal/boathook", "internal/client", "internal/diagnose", "internal/dialect", "internal/probe", libraries}},
 
 	// AWS's event shapes.
 	{"internal/lambda/httpapi", []string{lambda}},

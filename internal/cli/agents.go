@@ -142,7 +142,7 @@ func createAgent(ctx context.Context, c *client.Client, cmd *cobra.Command, args
 	in.Name = &args[0]
 	name := textOr(cmd.Flags(), "crew", "")
 	if name == "" {
-		return client.Agent{}, &Error{Usage, fmt.Errorf("--crew is missing: each agent is of a crew")}
+		return client.Agent{}, wrong("--crew is missing: each agent is of a crew")
 	}
 	crew, err := named(c.Crews().All(ctx), "crew", name, boathook.CrewID, namedID, namedName)
 	if ExitCode(err) == Absent {
@@ -161,9 +161,9 @@ func triggerAgentCommand(s *session) *cobra.Command {
 	var watch bool
 	c := &cobra.Command{
 		Use: "trigger NAME", Short: "Start a run of an agent by a signed request", Args: exactly("the agent's slug, name or id"),
-		Long: `Starts a run of an agent as a sender would: by a request that is signed with the agent's
-secret. The secret is read by the token, which must be an admin's (each reading is logged),
-unless it is in BOATHOOK_SECRET or --secret-file.`,
+		Long: `Starts a run of an agent as a sender would: by a request that is signed with the
+agent's secret. The secret is read by the token, which must be an admin's (each
+reading is logged), unless it is given by --secret or BOATHOOK_SECRET.`,
 		Example: `  boathook agents trigger echo --event pull_request.opened --source github -d '{"pr_number":42}'
   boathook agents trigger echo -d @payload.json --watch`,
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
@@ -194,7 +194,7 @@ unless it is in BOATHOOK_SECRET or --secret-file.`,
 	c.Flags().StringVarP(&data, "data", "d", "", "the event's data in JSON, @FILE, or - for standard input; the whole payload without --event and --source")
 	c.Flags().StringVar(&event, "event", "", "what happened")
 	c.Flags().StringVar(&source, "source", "", "where it happened")
-	c.Flags().StringVar(&secret, "secret-file", "", "file with the agent's secret; - is standard input")
+	c.Flags().StringVar(&secret, "secret", "", "the agent's `secret`, or @FILE; else "+secretVariable)
 	c.Flags().BoolVar(&watch, "watch", false, "show the run's log until it is over")
 	return c
 }
@@ -210,7 +210,7 @@ func (s *session) payload(data, event, source string) ([]byte, error) {
 		body = []byte("{}")
 	}
 	if !json.Valid(body) {
-		return nil, &Error{Usage, fmt.Errorf("--data is not JSON")}
+		return nil, wrong("--data is not JSON")
 	}
 	return boathook.EncodeJSON(struct {
 		Event  string          `json:"event,omitempty"`
@@ -219,16 +219,10 @@ func (s *session) payload(data, event, source string) ([]byte, error) {
 	}{event, source, body})
 }
 
-// secretVariable holds a secret that is in no flag, since others can read a process's
-// arguments.
-const secretVariable = "BOATHOOK_SECRET"
-
-func (s *session) agentSecret(ctx context.Context, c *client.Client, crew, agent, file string) (string, error) {
-	if file != "" {
-		return s.askToken(file)
-	}
-	if secret := s.env.Getenv(secretVariable); secret != "" {
-		return secret, nil
+// agentSecret is the secret that is given, or that the token may read.
+func (s *session) agentSecret(ctx context.Context, c *client.Client, crew, agent, given string) (string, error) {
+	if secret, err := s.secret(given); secret != "" || err != nil {
+		return secret, err
 	}
 	return c.AgentSecret(ctx, crew, agent)
 }

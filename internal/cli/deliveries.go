@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -67,7 +66,7 @@ func listDeliveriesCommand(s *session) *cobra.Command {
 		list: func(ctx context.Context, c *client.Client, cmd *cobra.Command) (iter.Seq2[client.Delivery, error], error) {
 			name := textOr(cmd.Flags(), "webhook", "")
 			if name == "" {
-				return nil, &Error{Usage, errors.New("--webhook is missing: the one whose deliveries to list")}
+				return nil, wrong("--webhook is missing: the one whose deliveries to list")
 			}
 			w, err := findWebhook(ctx, c, cmd, name)
 			if err != nil {
@@ -193,8 +192,9 @@ const tailed = 10
 func tailCommand(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "tail", Short: "Show deliveries as they happen, until Ctrl+C", Args: exactly(),
-		Long: `Shows deliveries as they happen: each when it is first tried, and again when its status
-changes. Without a webhook those of the source's webhooks are shown, without a source of all.`,
+		Long: `Shows deliveries as they happen: each when it is first tried, and again when its
+status changes. Without a webhook those of the source's webhooks are shown, without a
+source of all.`,
 		Example: "  boathook deliveries tail --deployment hello\n  boathook deliveries tail --status failed --output json",
 	}
 	addDeliveryFilters(c)
@@ -281,14 +281,14 @@ func recoverCommand(s *session) *cobra.Command {
 	var dry bool
 	c := &cobra.Command{
 		Use: "recover", Short: "Send again what a webhook has missed since a time", Args: exactly(),
-		Long: `Sends again what a webhook has missed since a time: what failed, what was canceled, and what
-still waits for its next attempt. --dry-run counts it first.`,
+		Long: `Sends again what a webhook has missed since a time: what failed, what was canceled,
+and what still waits for its next attempt. --dry-run counts it first.`,
 		Example: `  boathook deliveries recover --webhook 'status page' --since 2h --dry-run
   boathook deliveries recover --webhook 'status page' --since 2026-11-01T08:00:00Z --status failed`,
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, _ []string) error {
 			name := textOr(cmd.Flags(), "webhook", "")
 			if name == "" {
-				return &Error{Usage, errors.New("--webhook is missing: the one to recover")}
+				return wrong("--webhook is missing: the one to recover")
 			}
 			r := client.Recovery{Statuses: statuses, DryRun: dry}
 			var err error
@@ -322,7 +322,7 @@ func instant(flag, text string, now time.Time) (string, error) {
 	}
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return "", &Error{Usage, fmt.Errorf("%s: %q is neither a time such as 2026-11-01T08:00:00Z nor a duration such as 2h", flag, text)}
+		return "", wrong("%s: %q is neither a time such as 2026-11-01T08:00:00Z nor a duration such as 2h", flag, text)
 	}
 	return at.UTC().Format(boathook.TimeLayout), nil
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -116,29 +115,26 @@ func targetOf(cmd *cobra.Command) (*boathook.Target, error) {
 		}
 	}
 	if given > 1 {
-		return nil, &Error{Usage, errors.New("--url, --function-arn, --runtime-arn and --command: give one of them")}
+		return nil, wrong("--url, --function-arn, --runtime-arn and --command: give one of them")
 	}
 	if given == 0 {
 		return nil, nil
 	}
 	headers, _ := f.GetStringArray("target-header")
 	var err error
-	t.Headers, err = headersOf("--target-header", headers)
+	t.Headers, err = headersOf("target-header", headers)
 	return &t, err
 }
 
-// headersOf reads headers that are given as "Name: value".
+// headersOf reads headers of a flag, of which each has one value.
 func headersOf(flag string, lines []string) (map[string]string, error) {
-	if len(lines) == 0 {
-		return nil, nil
+	given, err := givenHeaders(flag, lines)
+	if err != nil || len(given) == 0 {
+		return nil, err
 	}
-	headers := map[string]string{}
-	for _, line := range lines {
-		name, value, ok := strings.Cut(line, ":")
-		if !ok || name == "" {
-			return nil, &Error{Usage, fmt.Errorf("%s: %q is not 'Name: value'", flag, line)}
-		}
-		headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	headers := make(map[string]string, len(given))
+	for name := range given {
+		headers[name] = given.Get(name)
 	}
 	return headers, nil
 }
@@ -173,7 +169,7 @@ func deployCommand(s *session) *cobra.Command {
 				return err
 			}
 			if target == nil {
-				return &Error{Usage, errors.New("say how it runs: --url, --function-arn, --runtime-arn or --command")}
+				return wrong("say how it runs: --url, --function-arn, --runtime-arn or --command")
 			}
 			id, err := findDeployment(cmd.Context(), c, args[0])
 			if err != nil {

@@ -24,7 +24,7 @@ func eventsCommand(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Args: cobra.NoArgs, RunE: help,
 		Use: "events", Aliases: []string{"event"}, Short: "Look at the types of events",
-		Long: "Looks at the types of events that webhooks are told of. `boathook publish` publishes one.",
+		Long: "Looks at the types of events that webhooks are told of. `boathook publish` publishes\none.",
 	}
 	c.AddCommand(noun[client.EventType, struct{}]{
 		name: "types of events", columns: eventTypeColumns,
@@ -60,9 +60,9 @@ func publishCommand(s *session) *cobra.Command {
 	var data, src, id, key, environment string
 	c := &cobra.Command{
 		Use: "publish TYPE", Short: "Publish an event of a source to its webhooks", Args: exactly("the event's type"),
-		Long: `Publishes an event to the webhooks of its source that want it. The source is an id, OWNER/NAME
-of a repository, or the name of an app or a deployment. With the same --id a second call
-publishes nothing new.`,
+		Long: `Publishes an event to the webhooks of its source that want it. The source is an id,
+OWNER/NAME of a repository, or the name of an app or a deployment. With the same --id
+a second call publishes nothing new.`,
 		Example: `  boathook publish job_finished --source demo -d @job.json
   boathook events get build_finish -o json | jq .example | boathook publish build_finish --source acme/site -d -`,
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
@@ -71,7 +71,7 @@ publishes nothing new.`,
 				return err
 			}
 			if !json.Valid(body) {
-				return &Error{Usage, errors.New("--data is missing, or is not JSON")}
+				return wrong("--data is missing, or is not JSON")
 			}
 			from, err := findSource(cmd.Context(), c, src)
 			if err != nil {
@@ -97,7 +97,7 @@ publishes nothing new.`,
 // findSource gives the id of the one source that has a name, whatever its kind.
 func findSource(ctx context.Context, c *client.Client, name string) (string, error) {
 	if name == "" {
-		return "", &Error{Usage, errors.New("--source is missing: where it happened")}
+		return "", wrong("--source is missing: where it happened")
 	}
 	for _, kind := range []string{boathook.DeploymentID, boathook.AgentID, boathook.RepositoryID, boathook.AppID} {
 		if isID(kind, name) {
@@ -135,7 +135,8 @@ func queuesCommand(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Args: cobra.NoArgs, RunE: help,
 		Use: "queues", Aliases: []string{"queue"}, Short: "Look at the server's queues, and redrive what is dead",
-		Long: "Looks at the server's queues, as an admin of its first workspace. What could not be handled is\nin a queue's dead-letter queue until it is redriven.",
+		Long: `Looks at the server's queues, as an admin of its first workspace. What could not be
+handled is in a queue's dead-letter queue until it is redriven.`,
 	}
 	c.AddCommand(noun[client.Queue, struct{}]{
 		name: "queues", columns: queueColumns,

@@ -47,12 +47,12 @@ func listenCommand(s *session) *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use: "listen", Short: "Have a source's deliveries come to this machine, until Ctrl+C", Args: exactly(),
-		Long: `Has a source's deliveries come to this machine as they happen: they are printed and, with
---forward-to, sent to a server with the headers and the signature that a real endpoint gets.
-Nothing has to be reachable from outside: they are fetched from the log of a temporary
-webhook, which ends with the command. Its signing secret is printed, and stays the same
-between starts. While the connection is lost nothing is missed: what was made meanwhile is
-fetched when it is back.`,
+		Long: `Has a source's deliveries come to this machine as they happen: they are printed and,
+with --forward-to, sent to a server with the headers and the signature that a real
+endpoint gets. Nothing has to be reachable from outside: they are fetched from the log
+of a temporary webhook, which ends with the command. Its signing secret is printed,
+and stays the same between starts. While the connection is lost nothing is missed:
+what was made meanwhile is fetched when it is back.`,
 		Example: `  boathook listen --deployment hello
   boathook listen --deployment hello --forward-to http://localhost:3000/hooks
   boathook listen --app demo --events job_finished --forward-to http://localhost:3000`,
@@ -98,7 +98,7 @@ fetched when it is back.`,
 func checkForward(to string) error {
 	u, err := url.Parse(to)
 	if to != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return &Error{Usage, fmt.Errorf("--forward-to: %q is not a URL such as http://localhost:3000/hooks", to)}
+		return wrong("--forward-to: %q is not a URL such as http://localhost:3000/hooks", to)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -203,7 +202,7 @@ func named[T any](objects iter.Seq2[T, error], one, name, kind string, id func(T
 	case 0:
 		return "", &Error{Absent, fmt.Errorf("no %s is named %q: the command `list` shows them", one, name)}
 	default:
-		return "", &Error{Usage, fmt.Errorf("%d %ss are named %q; say which by its id: %s", len(ids), one, name, strings.Join(ids, ", "))}
+		return "", wrong("%d %ss are named %q; say which by its id: %s", len(ids), one, name, strings.Join(ids, ", "))
 	}
 }
 
@@ -226,7 +225,7 @@ func listing[T, In any](collection func(*client.Client) client.Collection[T, In]
 }
 
 // errNothingToChange: an update without a flag.
-var errNothingToChange = &Error{Usage, errors.New("there is nothing to change: give at least one flag; --help lists them")}
+var errNothingToChange = wrong("there is nothing to change: give at least one flag; --help lists them")
 
 // sequence is a slice as a list that can't fail.
 func sequence[T any](objects []T) iter.Seq2[T, error] {

@@ -56,9 +56,9 @@ const (
 )
 
 var colours = map[string]string{
-	"ok": green, "succeeded": green, "accepted": green, "yes": green,
+	"ok": green, "succeeded": green, "accepted": green, "yes": green, "right": green,
 	"running": yellow, "pending": yellow, "retrying": yellow, "warning": yellow, "canceled": yellow,
-	"failed": red, "fault": red, "rejected": red, "no": red,
+	"failed": red, "fault": red, "rejected": red, "no": red, "wrong": red,
 }
 
 // paint gives a word the colour of its meaning, on a terminal and unless NO_COLOR is set

@@ -115,9 +115,10 @@ func loginCommand(s *session) *cobra.Command {
 	var tokenFile string
 	c := &cobra.Command{
 		Use: "login URL", Short: "Keep the URL and the token of a Boathook in a profile", Args: exactly("the URL"),
-		Long: `Keeps the URL and the token of a Boathook in a profile, which the other commands then use.
-The token is asked for, or read from a file or from standard input, so that it is in no
-history of a shell. It is tried before it is kept, in a file that only you can read.`,
+		Long: `Keeps the URL and the token of a Boathook in a profile, which the other commands then
+use. The token is asked for, or read from a file or from standard input, so that it is
+in no history of a shell. It is tried before it is kept, in a file that only you can
+read.`,
 		Example: `  boathook login http://127.0.0.1:8080 --token-file .data/admin-token
   boathook login https://hooks.example.com --profile work`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -173,7 +174,7 @@ func (s *session) askToken(file string) (string, error) {
 	}
 	token := strings.TrimSpace(string(text))
 	if token == "" {
-		return "", &Error{Usage, errors.New("the token is empty")}
+		return "", wrong("the token is empty")
 	}
 	return token, nil
 }
@@ -181,7 +182,7 @@ func (s *session) askToken(file string) (string, error) {
 func logoutCommand(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "logout", Short: "Forget a profile and its token", Args: exactly(),
-		Long:    "Forgets a profile and its token. The token itself stays good: `boathook tokens delete` ends it.",
+		Long:    "Forgets a profile and its token. The token itself stays good: `boathook tokens delete`\nends it.",
 		Example: "  boathook logout --profile work",
 		RunE: func(*cobra.Command, []string) error {
 			kept, err := s.readProfiles()
@@ -225,7 +226,8 @@ func whoamiCommand(s *session) *cobra.Command {
 func statusCommand(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show how the server is, and what waits", Args: exactly(),
-		Long:    "Shows how the server is and, to an admin of its first workspace, how many messages its\nqueues hold.",
+		Long: `Shows how the server is and, to an admin of its first workspace, how many messages its
+queues hold.`,
 		Example: "  boathook status",
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, _ []string) error {
 			health, err := c.Health(cmd.Context())

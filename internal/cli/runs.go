@@ -78,9 +78,10 @@ func getRunCommand(s *session) *cobra.Command {
 func watchCommand(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "watch ID", Short: "Show a run's log until it is over, and exit with its code", Args: exactly("the run's id"),
-		Long: `Shows a run's log as it is written: what it prints on standard output and standard error goes
-to the same. At the end it exits with 0 if the run succeeded, with the run's own exit code if
-it has one, else with 1. A run that is watched after it is over shows its whole log.`,
+		Long: `Shows a run's log as it is written: what it prints on standard output and standard
+error goes to the same. At the end it exits with 0 if the run succeeded, with the
+run's own exit code if it has one, else with 1. A run that is watched after it is over
+shows its whole log.`,
 		Example: "  boathook runs watch run_2q5zkx7wmt3vnh6ybd4cfj7r",
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
 			return s.watch(cmd.Context(), c, args[0])
@@ -204,8 +205,8 @@ func triggerCommand(s *session) *cobra.Command {
 	var watch bool
 	c := &cobra.Command{
 		Use: "trigger NAME", Short: "Start a run of a deployment", Args: exactly("the deployment's name or id"),
-		Long: `Starts a run of a deployment. With the same --idempotency-key a second call starts nothing, and
-answers with the run that the first has started.`,
+		Long: `Starts a run of a deployment. With the same --idempotency-key a second call starts
+nothing, and answers with the run that the first has started.`,
 		Example: `  boathook trigger hello -d '{"hello":"world"}' --watch
   echo '{"day":"monday"}' | boathook trigger report -d - --environment staging`,
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
@@ -214,7 +215,7 @@ answers with the run that the first has started.`,
 				return err
 			}
 			if len(input) > 0 && !json.Valid(input) {
-				return &Error{Usage, errors.New("--data is not JSON; a text is given with its quotes: -d '\"text\"'")}
+				return wrong("--data is not JSON; a text is given with its quotes: -d '\"text\"'")
 			}
 			id, err := findDeployment(cmd.Context(), c, args[0])
 			if err != nil {

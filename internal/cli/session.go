@@ -96,7 +96,7 @@ func (s *session) access() (profile, error) {
 func (s *session) runner(f func(c *client.Client, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if s.output != outputTable && s.output != outputJSON {
-			return &Error{Usage, fmt.Errorf("--output: %q is neither table nor json", s.output)}
+			return wrong("--output: %q is neither table nor json", s.output)
 		}
 		c, err := s.client()
 		if err != nil {
@@ -145,7 +145,7 @@ func (s *session) content(what, text string) ([]byte, error) {
 	case strings.HasPrefix(text, "@"):
 		body, err := os.ReadFile(text[1:])
 		if err != nil {
-			return nil, &Error{Usage, fmt.Errorf("%s: %w", what, err)}
+			return nil, wrong("%s: %w", what, err)
 		}
 		return body, nil
 	default:

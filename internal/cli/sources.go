@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"strings"
 
@@ -28,7 +27,7 @@ func repositoriesCommand(s *session) *cobra.Command {
 			make: func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) (client.Repository, error) {
 				owner, name, ok := strings.Cut(args[0], "/")
 				if !ok {
-					return client.Repository{}, &Error{Usage, errors.New("a repository is named OWNER/NAME")}
+					return client.Repository{}, wrong("a repository is named OWNER/NAME")
 				}
 				return c.Repositories().Create(ctx, client.RepositoryInput{Owner: owner, Name: name})
 			},
@@ -138,7 +137,7 @@ func sourceOf(ctx context.Context, c *client.Client, cmd *cobra.Command) (_ sour
 func mustSource(ctx context.Context, c *client.Client, cmd *cobra.Command) (source, error) {
 	src, ok, err := sourceOf(ctx, c, cmd)
 	if err == nil && !ok {
-		err = &Error{Usage, errors.New("say of which source: --deployment, --agent, --repository or --app")}
+		err = wrong("say of which source: --deployment, --agent, --repository or --app")
 	}
 	return src, err
 }

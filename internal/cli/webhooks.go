@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"net/url"
@@ -154,7 +153,7 @@ func addWebhookFlags(c *cobra.Command) {
 	f.Int("timeout", 0, "seconds that the receiver may take")
 	f.String("retry", "", "seconds to wait before each further attempt, separated by commas; none for no retries")
 	f.Int("rate-limit", 0, "deliveries a second at most")
-	f.String("secret-file", "", "file with the signing secret (default: one is made, and shown once); - is standard input")
+	f.String("secret", "", "the signing `secret`, or @FILE (default: one is made, and shown once)")
 	addEnvironmentFlag(c)
 }
 
@@ -185,11 +184,11 @@ func (s *session) webhookInput(cmd *cobra.Command) (in client.OutgoingWebhookInp
 		in.Events = append(in.Events, boathook.EventType(e))
 	}
 	lines, _ := f.GetStringArray("header")
-	if in.Headers, err = headersOf("--header", lines); err != nil {
+	if in.Headers, err = headersOf("header", lines); err != nil {
 		return in, err
 	}
-	if file := textOr(f, "secret-file", ""); file != "" {
-		secret, err := s.askToken(file)
+	if given := textOr(f, "secret", ""); given != "" {
+		secret, err := givenSecret("secret", given)
 		if err != nil {
 			return in, err
 		}
@@ -207,7 +206,7 @@ func scheduleOf(text string) (*client.Retry, error) {
 	for wait := range strings.SplitSeq(text, ",") {
 		seconds, err := strconv.Atoi(strings.TrimSpace(wait))
 		if err != nil {
-			return nil, &Error{Usage, fmt.Errorf("--retry: %q is no number of seconds; none is for no retries", wait)}
+			return nil, wrong("--retry: %q is no number of seconds; none is for no retries", wait)
 		}
 		r.ScheduleSeconds = append(r.ScheduleSeconds, seconds)
 	}
@@ -226,7 +225,7 @@ func (s *session) createWebhook(ctx context.Context, c *client.Client, cmd *cobr
 		return client.OutgoingWebhook{}, err
 	}
 	if in.URL == nil && in.Destination == nil {
-		return client.OutgoingWebhook{}, &Error{Usage, errors.New("--url is missing: where deliveries are sent")}
+		return client.OutgoingWebhook{}, wrong("--url is missing: where deliveries are sent")
 	}
 	switch {
 	case len(args) == 1:
@@ -234,7 +233,7 @@ func (s *session) createWebhook(ctx context.Context, c *client.Client, cmd *cobr
 	case in.URL != nil:
 		u, err := url.Parse(*in.URL)
 		if err != nil {
-			return client.OutgoingWebhook{}, &Error{Usage, errors.New("--url is not a URL")}
+			return client.OutgoingWebhook{}, wrong("--url is not a URL")
 		}
 		in.Name = &u.Host
 	default:
@@ -288,8 +287,8 @@ func testWebhookCommand(s *session) *cobra.Command {
 func rotateSecretCommand(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "rotate-secret NAME", Short: "Give a webhook another signing secret", Args: exactly("the webhook's name or id"),
-		Long: `Gives a webhook another signing secret, and shows it once. For the overlap deliveries are
-signed with both, so that the receiver can be changed in between.`,
+		Long: `Gives a webhook another signing secret, and shows it once. For the overlap deliveries
+are signed with both, so that the receiver can be changed in between.`,
 		Example: "  boathook webhooks rotate-secret 'status page' --overlap 86400",
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
 			w, err := findWebhook(cmd.Context(), c, cmd, args[0])
@@ -323,7 +322,7 @@ func incomingName(w client.IncomingWebhook) string { return w.Name }
 func ofDeployment(ctx context.Context, c *client.Client, cmd *cobra.Command) (string, error) {
 	name := textOr(cmd.Flags(), "deployment", "")
 	if name == "" {
-		return "", &Error{Usage, errors.New("--deployment is missing: the one that it starts runs of")}
+		return "", wrong("--deployment is missing: the one that it starts runs of")
 	}
 	return findDeployment(ctx, c, name)
 }
@@ -347,7 +346,8 @@ func addDeploymentFlag(c *cobra.Command) {
 func incomingCommand(s *session) *cobra.Command {
 	return noun[client.IncomingWebhook, client.IncomingWebhookInput]{
 		name: "incoming-webhooks", one: "incoming webhook", aliases: []string{"incoming"}, columns: incomingColumns, id: incomingID, scope: addDeploymentFlag,
-		long: "Work with incoming webhooks: URLs that start runs of a deployment. A URL is a credential, and\nis shown once.",
+		long: `Work with incoming webhooks: URLs that start runs of a deployment. A URL is a
+credential, and is shown once.`,
 		list: func(ctx context.Context, c *client.Client, cmd *cobra.Command) (iter.Seq2[client.IncomingWebhook, error], error) {
 			deployment, err := ofDeployment(ctx, c, cmd)
 			return c.IncomingWebhooks(deployment).All(ctx), err

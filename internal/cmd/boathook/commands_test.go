@@ -383,6 +383,7 @@ func TestEachExampleRuns(t *testing.T) {
 	p := start(t)
 	sink := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer sink.Close()
+	receiver := runReceiver(t, "python", receiversSecret)
 	s := newShell(t, "BOATHOOK_SECRET=an-example-secret")
 	examples := make(map[string][]string)
 	for _, top := range cli.Commands(cli.Environment{Getenv: environment()}) {
@@ -394,7 +395,7 @@ func TestEachExampleRuns(t *testing.T) {
 		}
 	}
 	given := strings.NewReplacer(
-		"http://127.0.0.1:8080", p.url, "https://hooks.example.com", p.url,
+		"http://127.0.0.1:8000", "http://"+receiver, "http://127.0.0.1:8080", p.url, "https://hooks.example.com", p.url,
 		"https://status.example.com", sink.URL, "https://jobs.example.com", sink.URL, "http://localhost:3000", sink.URL,
 		"BOATHOOK_SECRET=…", "BOATHOOK_SECRET=an-example-secret", "| jq .example |", `| python3 -c 'import json,sys; print(json.dumps(json.load(sys.stdin)["example"]))' |`,
 	)
@@ -408,6 +409,8 @@ func TestEachExampleRuns(t *testing.T) {
 		}
 	}
 	put(".data/admin-token", p.token+"\n")
+	put("secret.txt", receiversSecret)
+	s.env = append(s.env, "WEBHOOK_SECRET="+receiversSecret)
 	put("payload.json", `{"event":"a","source":"b","data":{}}`)
 	paste := func(command string, replace ...string) {
 		t.Helper()
@@ -455,7 +458,9 @@ func TestEachExampleRuns(t *testing.T) {
 		paste("incoming-webhooks " + verb)
 	}
 	paste("trigger")
-	s.env = s.env[:len(s.env)-1] // the agent's own secret
+	paste("verify")
+	paste("probe")
+	s.env = slices.DeleteFunc(s.env, func(v string) bool { return strings.HasPrefix(v, "BOATHOOK_SECRET=") }) // the agent's own secret
 	paste("agents trigger")
 	run := s.objects("runs", "list", "--status", "succeeded")[0]["id"].(string)
 	for _, verb := range []string{"list", "get", "watch"} {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"boathook/internal/cli"
-	"boathook/internal/database"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -16,10 +14,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"boathook/internal/cli"
+	"boathook/internal/database"
+	"boathook/internal/probe"
 )
 
 const (
@@ -418,37 +421,49 @@ func TestOutsideClients(t *testing.T) {
 	}
 }
 
+// documentsReceivers are those of receive.md, by the language of their block.
+var documentsReceivers = map[string]struct {
+	file    string
+	command []string
+}{
+	"python": {"receiver.py", []string{"python3", "receiver.py"}},
+	"js":     {"receiver.js", []string{"node", "receiver.js"}},
+	"go":     {"receiver.go", []string{"go", "run", "receiver.go"}},
+}
+
+// runReceiver pastes a receiver of receive.md and runs it until the test ends.
+func runReceiver(t *testing.T, language, secret string) (address string) {
+	t.Helper()
+	receiver := documentsReceivers[language]
+	need(t, receiver.command[0])
+	address = freeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, receiver.file), []byte(block(t, "receive.md", language)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(receiver.command[0], receiver.command[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PORT="+port, "WEBHOOK_SECRET="+secret)
+	awaitListener(t, address, runUntilCleanup(t, cmd))
+	return address
+}
+
+// receiversSecret is what they verify with.
+const receiversSecret = "whsec_VGhlIFJFQURNRSdzIHJlY2VpdmVycw=="
+
 // TestTheDocumentsReceivers pastes each receiver of receive.md, and delivers to it.
 func TestTheDocumentsReceivers(t *testing.T) {
-	for language, tc := range map[string]struct {
-		file    string
-		command []string
-	}{
-		"python": {"receiver.py", []string{"python3", "receiver.py"}},
-		"js":     {"receiver.js", []string{"node", "receiver.js"}},
-		"go":     {"receiver.go", []string{"go", "run", "receiver.go"}},
-	} {
+	for language := range documentsReceivers {
 		t.Run(language, func(t *testing.T) {
-			need(t, tc.command[0])
-			const secret = "whsec_VGhlIFJFQURNRSdzIHJlY2VpdmVycw=="
-			address := freeAddress(t)
-			_, port, _ := net.SplitHostPort(address)
-			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, tc.file), []byte(block(t, "receive.md", language)), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.Command(tc.command[0], tc.command[1:]...)
-			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "PORT="+port, "WEBHOOK_SECRET="+secret)
-			awaitListener(t, address, runUntilCleanup(t, cmd))
-
+			address := runReceiver(t, language, receiversSecret)
 			p := start(t)
 			path, trigger := p.deployment("cat")
 			for name, webhook := range map[string]struct {
 				secret string
 				want   float64
 			}{
-				"with its secret":     {secret, 204},
+				"with its secret":     {receiversSecret, 204},
 				"with another secret": {"whsec_YW5vdGhlciBzZWNyZXQ=", 401},
 			} {
 				out := p.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
@@ -460,6 +475,28 @@ func TestTheDocumentsReceivers(t *testing.T) {
 				if attempt["response_status"] != webhook.want {
 					t.Errorf("%s the receiver answered %v, want %v", name, attempt, webhook.want)
 				}
+			}
+		})
+	}
+}
+
+// TestTheDocumentsReceiversHaveNoFault examines each receiver of receive.md. How fast a
+// busy machine answers is no fault of theirs.
+func TestTheDocumentsReceiversHaveNoFault(t *testing.T) {
+	cases := slices.DeleteFunc(probe.Names(), func(name string) bool { return name == "speed" })
+	for language := range documentsReceivers {
+		t.Run(language, func(t *testing.T) {
+			config := probe.Config{
+				URL: "http://" + runReceiver(t, language, receiversSecret) + "/", Dialect: "crewship", Secret: receiversSecret, OldSecret: "older",
+				Only: cases, Timeout: time.Hour, Pause: func(context.Context, time.Duration) {},
+			}
+			summary, err := probe.Receiver(patience(t), config, func(f probe.Finding) {
+				if f.Verdict != probe.OK {
+					t.Errorf("%+v", f)
+				}
+			})
+			if err != nil || summary.OK < 30 {
+				t.Errorf("%+v, %v", summary, err)
 			}
 		})
 	}
