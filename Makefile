@@ -8,7 +8,7 @@ UNRACED    = $(shell go list ./... | grep -e /testing/simulation$$ -e /store/dyn
 RACED      = $(filter-out $(UNRACED),$(shell go list ./...))
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help kill build test test-stack lint verify-template race sim isolation bench run env-vars cost bench-cold translate
+.PHONY: help kill retention build test test-stack lint verify-template race sim isolation bench run env-vars cost bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -48,6 +48,9 @@ run: ## serve everything on this machine, with its data in .data
 
 kill: ## kill the program under load, 20 times or as often as KILLS says, and see that nothing is lost
 	go test -count=1 -timeout 1h -v -run '^TestKilledAtAnyInstant$$' ./internal/cmd/boathook -kills=$(or $(KILLS),20)
+
+retention: ## deliver two million events, or as many as DELIVERIES says, under a retention of minutes, and see that the file stays bounded
+	go test -count=1 -timeout 6h -v -run '^TestTheFileStaysBounded$$' ./internal/cmd/boathook -deliveries=$(or $(DELIVERIES),2000000)
 
 invoke-%: translate ## invoke a function with an event: make invoke-intake CASE=trigger-accepted; without CASE, list them
 	@$(if $(CASE),$(EMULATORS) --) go run ./internal/cmd/invoke -template $(TEMPLATE) $* $(CASE)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -29,7 +30,8 @@ type config struct {
 	dev       bool
 	egress    []netip.Prefix // that requests may go to, besides public addresses
 	logLevel  slog.Level
-	queueARNs []string // of Amazon SQS, that webhooks may send to
+	retention time.Duration // of runs and deliveries
+	queueARNs []string      // of Amazon SQS, that webhooks may send to
 
 	adminToken    string         // empty: that of the data folder
 	internalToken string         // empty: that of the data folder
@@ -71,6 +73,7 @@ func addServeFlags(flags *pflag.FlagSet) {
 	flags.String("tls-key", "", "file with their key (BOATHOOK_TLS_KEY)")
 	flags.String("allow-egress", "", "private addresses that requests may go to, in CIDR, separated by commas (BOATHOOK_ALLOWED_EGRESS)")
 	flags.String("log-level", "warn", "debug, info, warn or error (BOATHOOK_LOG_LEVEL)")
+	flags.String("retention-days", "30", "days that runs and deliveries are kept, 15 to 3653 (BOATHOOK_RETENTION_DAYS)")
 	flags.Bool("dev", false, "allow command targets, http and loopback addresses, and print lines to try: never where strangers reach it")
 }
 
@@ -91,7 +94,7 @@ func readConfig(s settings) (c config, err error) {
 	if (c.cert == "") != (c.key == "") {
 		return c, errors.New("--tls-cert and --tls-key: one needs the other")
 	}
-	return c, cmp.Or(c.readListen(s), c.readPublicURL(s), c.readEgress(s), c.readLogLevel(s), c.readQueues(s), c.readSecrets(s))
+	return c, cmp.Or(c.readListen(s), c.readPublicURL(s), c.readEgress(s), c.readLogLevel(s), c.readRetention(s), c.readQueues(s), c.readSecrets(s))
 }
 
 func (c *config) readListen(s settings) error {
@@ -147,6 +150,20 @@ func (c *config) readLogLevel(s settings) error {
 	if err := c.logLevel.UnmarshalText([]byte(text)); err != nil {
 		return fmt.Errorf("%s: %q is none of debug, info, warn and error", by, text)
 	}
+	return nil
+}
+
+// The days that records may be kept, as on AWS. What a queue keeps for 14 days must find
+// its record.
+const minRetention, maxRetention = 15, 3653
+
+func (c *config) readRetention(s settings) error {
+	text, by := s.of("retention-days", "BOATHOOK_RETENTION_DAYS")
+	days, err := strconv.Atoi(text)
+	if err != nil || days < minRetention || days > maxRetention {
+		return fmt.Errorf("%s: %q is no number of days from %d to %d", by, text, minRetention, maxRetention)
+	}
+	c.retention = time.Duration(days) * 24 * time.Hour
 	return nil
 }
 

@@ -42,7 +42,6 @@ import (
 const firstWorkspace = "ws_local"
 
 const (
-	retention = 30 * 24 * time.Hour
 	// As in template.yaml: longer than the longest run, six times the longest
 	// delivery.
 	runsVisibility       = 960 * time.Second
@@ -88,7 +87,7 @@ type worker struct {
 // newSystem wires the services onto a database. It is a list of what there is, most of
 // whose branches are what may fail.
 func newSystem(ctx context.Context, c config, d data, log *slog.Logger) (*system, error) {
-	records := storesqlite.New(storesqlite.Config{DB: d.db, Retention: retention, Log: log})
+	records := storesqlite.New(storesqlite.Config{DB: d.db, Retention: c.retention, Log: log})
 	runsQueue, err := queuesqlite.Open(d.db, queue.Runs, mem.Config{Visibility: runsVisibility})
 	if err != nil {
 		return nil, err
