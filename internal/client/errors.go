@@ -49,10 +49,16 @@ func unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	return &UnreachableError{withoutURL(err)}
+}
+
+// withoutURL is an error of net/http without the URL that it names, which may hold a
+// token.
+func withoutURL(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err
+		return e.Err
 	}
-	return &UnreachableError{err}
+	return err
 }
 
 // readError reads the error of an answer in the shapes of all the systems that the API

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -88,8 +87,7 @@ func (c *Client) connect(ctx context.Context) (*websocket.Conn, string, error) {
 	}
 	conn, _, err := websocket.Dial(ctx, me.WebSocketURL+"?token="+url.QueryEscape(opens.Token), &websocket.DialOptions{HTTPClient: c.plain}) //nolint:bodyclose // the library does
 	if err != nil {
-		// The library's error has the URL, and with it the token.
-		return nil, "", unreachable(ctx, errors.New("the WebSocket does not open"))
+		return nil, "", unreachable(ctx, fmt.Errorf("the WebSocket does not open: %w", withoutURL(err)))
 	}
 	return conn, "deliveries:" + me.Workspace.ID, nil
 }

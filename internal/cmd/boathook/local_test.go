@@ -241,6 +241,37 @@ func TestThePrintedLinesShowTheWholeWay(t *testing.T) {
 	}
 }
 
+// The README's first minute, in its three terminals.
+func TestTheREADMEsFirstMinute(t *testing.T) {
+	need(t, "bash")
+	program, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newShell(t)
+	if err := os.Mkdir(filepath.Join(s.folder, ".tools"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(program, filepath.Join(s.folder, ".tools", "boathook")); err != nil {
+		t.Fatal(err)
+	}
+	cmd := process(t, program)
+	cmd.Args, cmd.Dir = []string{program, "serve", "--dev"}, s.folder
+	p := running(t, cmd)
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(strings.ReplaceAll(string(text), "http://127.0.0.1:8080", p.url), "```\n")
+	first, second := blocks[3], blocks[5]
+	if r := s.end(s.command("", "bash", "-euo", "pipefail", "-c", first)); r.code != 0 || !strings.Contains(r.stdout, `{"hello":"world"}`) {
+		t.Fatalf("%s\n%+v", first, r)
+	}
+	l := s.listen(strings.Fields(strings.TrimPrefix(strings.TrimSpace(second), ".tools/boathook listen "))...)
+	s.must("trigger", "hello", "-d", `{"hello":"again"}`)
+	l.stdout.await(t, `(?s)run\.succeeded.*X-Crewship-Signature: .*"hello": "again"`)
+}
+
 func TestWhatIsInFlightIsFinishedOnAnInterrupt(t *testing.T) {
 	p := start(t)
 	path, trigger := p.deployment("touch begun; until test -e ended; do sleep 0.05; done; echo '{}'")
@@ -384,6 +415,7 @@ func TestWhatKeepsTheProgramFromStarting(t *testing.T) {
 		"an odd token":           {"BOATHOOK_ADMIN_TOKEN=with a space in the middle", "BOATHOOK_ADMIN_TOKEN"},
 		"a short internal token": {"BOATHOOK_INTERNAL_TOKEN=short", "BOATHOOK_INTERNAL_TOKEN: at least 16"},
 		"an odd log level":       {"BOATHOOK_LOG_LEVEL=loud", "LOG_LEVEL"},
+		"a short retention":      {"BOATHOOK_RETENTION_DAYS=14", `BOATHOOK_RETENTION_DAYS: "14" is no number of days from 15 to 3653`},
 		"a queue by its name":    {"BOATHOOK_ALLOWED_QUEUE_ARNS=arn:aws:sqs:eu-west-1:123456789012:a,orders", `BOATHOOK_ALLOWED_QUEUE_ARNS: "orders" is not`},
 	} {
 		t.Run(name, func(t *testing.T) {

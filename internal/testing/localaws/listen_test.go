@@ -75,17 +75,18 @@ func listening(t *testing.T, s *stack) {
 	}
 }
 
-// socketsAt has requests for the host of the WebSocket API go to where the test serves it.
+// socketsAt has WebSockets open where the test serves them. The functions know another
+// address: that by which they reach AWS.
 type socketsAt struct{ url string }
 
 func (k socketsAt) RoundTrip(r *http.Request) (*http.Response, error) {
-	if strings.Contains(r.URL.Host, ".execute-api.") && r.URL.Path == "/live" {
+	if r.Header.Get("Upgrade") == "websocket" {
 		here, err := url.Parse(k.url)
 		if err != nil {
 			return nil, err
 		}
 		r = r.Clone(r.Context())
-		r.URL.Scheme, r.URL.Host, r.Host = strings.Replace(here.Scheme, "ws", "http", 1), here.Host, ""
+		r.URL.Scheme, r.URL.Host, r.URL.Path, r.Host = strings.Replace(here.Scheme, "ws", "http", 1), here.Host, here.Path, ""
 	}
 	return http.DefaultTransport.RoundTrip(r)
 }
@@ -117,11 +118,14 @@ func listeningByCommand(t *testing.T, s *stack) {
 	secret := ""
 	lines := bufio.NewScanner(reader)
 	for lines.Scan() && lines.Text() != "Connected." {
+		if strings.Contains(lines.Text(), "connection is lost") {
+			t.Fatal(lines.Text())
+		}
 		if _, after, found := strings.Cut(lines.Text(), "The signing secret is "); found {
 			secret = after
 		}
 	}
-	go io.Copy(io.Discard, reader)
+	go io.Copy(io.Discard, reader) // a pipe that nobody reads would hold it up
 	for range 2 {
 		s.call("POST", trigger, `{"a":1}`, 202)
 		if got := <-came; !got.verifies(secret) {
