@@ -60,6 +60,18 @@ func findAgent(ctx context.Context, c *client.Client, name string) (crew, id str
 	return "", "", &Error{Absent, fmt.Errorf("there is no agent %s", id)}
 }
 
+// allAgents are those of all crews, as a list.
+func allAgents(ctx context.Context, c *client.Client) iter.Seq2[client.AgentEntry, error] {
+	return func(yield func(client.AgentEntry, error) bool) {
+		agents, err := c.AllAgents(ctx)
+		if err != nil {
+			yield(client.AgentEntry{}, err)
+			return
+		}
+		sequence(agents)(yield)
+	}
+}
+
 // agents is the noun of an agent. Its list is of all crews, and tells less of each.
 func agents() noun[client.Agent, client.AgentInput] {
 	return noun[client.Agent, client.AgentInput]{

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,46 +104,59 @@ func checkForward(to string) error {
 	return nil
 }
 
-// openListener makes the temporary webhook. Those that processes of this machine have left
-// behind when they were killed are removed first.
+// openListener makes the temporary webhook, with the secret that it had the last time.
 func (s *session) openListener(ctx context.Context, c *client.Client, src source, in client.OutgoingWebhookInput) (client.OutgoingWebhook, error) {
 	webhooks := c.OutgoingWebhooks(src.Source)
 	host, _ := os.Hostname()
-	for w, err := range webhooks.All(ctx) {
-		if err != nil {
-			return w, err
-		}
-		if orEmpty(w.Destination).Type == string(boathook.DestinationListener) && leftBehind(w.Name, host) {
-			if err := webhooks.Delete(ctx, w.ID); err != nil && !client.IsStatus(err, http.StatusNotFound) {
-				return w, err
-			}
-		}
+	if err := removeLeftBehind(ctx, webhooks, host); err != nil {
+		return client.OutgoingWebhook{}, err
 	}
 	name := listenerName(host, os.Getpid())
 	in.Name = &name
 	if err := complete(ctx, c, src.kind, &in); err != nil {
 		return client.OutgoingWebhook{}, err
 	}
-	kept, err := s.readProfiles()
 	key := c.URL() + src.Path()
-	if secret := kept.ListenSecrets[key]; secret != "" {
+	kept, err := s.readProfiles()
+	secret, has := kept.ListenSecrets[key]
+	if has {
 		in.SigningSecret = &secret
 	}
 	w, createErr := webhooks.Create(ctx, in)
-	if createErr != nil || err != nil || in.SigningSecret != nil {
-		if in.SigningSecret != nil {
-			w.SigningSecret = *in.SigningSecret
-		}
+	if createErr != nil {
 		return w, createErr
 	}
-	if kept.ListenSecrets == nil {
-		kept.ListenSecrets = map[string]string{}
-	}
-	kept.ListenSecrets[key] = w.SigningSecret
-	if err := s.writeProfiles(kept); err != nil {
+	if has {
+		w.SigningSecret = secret // it is shown when it is made only
+	} else if err := cmp.Or(err, s.keepListenSecret(kept, key, w.SigningSecret)); err != nil {
 		s.note("The signing secret will be another at the next start: it can't be kept (%v).", err)
 	}
 	return w, nil
+}
+
+// keepListenSecret keeps the secret of a source's temporary webhooks.
+func (s *session) keepListenSecret(kept profiles, key, secret string) error {
+	if kept.ListenSecrets == nil {
+		kept.ListenSecrets = map[string]string{}
+	}
+	kept.ListenSecrets[key] = secret
+	return s.writeProfiles(kept)
+}
+
+// removeLeftBehind removes the webhooks of commands on this machine that were killed.
+func removeLeftBehind(ctx context.Context, webhooks outgoingWebhooks, host string) error {
+	for w, err := range webhooks.All(ctx) {
+		if err != nil {
+			return err
+		}
+		if orEmpty(w.Destination).Type != string(boathook.DestinationListener) || !leftBehind(w.Name, host) {
+			continue
+		}
+		if err := webhooks.Delete(ctx, w.ID); err != nil && !client.IsStatus(err, http.StatusNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // listenerName says whose a temporary webhook is.

@@ -98,12 +98,20 @@ func limitFlag(c *cobra.Command) *int {
 	return c.Flags().Int("limit", 50, "how many to show; 0 for all")
 }
 
+// article is a word behind its article.
+func article(word string) string {
+	if strings.ContainsAny(word[:1], "aeiou") {
+		return "an " + word
+	}
+	return "a " + word
+}
+
 func (n noun[T, In]) words() string { return strings.ReplaceAll(n.name, "-", " ") }
 
 func (n noun[T, In]) argument() string { return "the " + n.one + "'s name or id" }
 
 func (n noun[T, In]) getCommand(s *session) *cobra.Command {
-	c := n.verb("get NAME", "Show one, by its name or id", exactly(n.argument()))
+	c := n.verb("get NAME", "Show "+article(n.one)+", by its name or id", exactly(n.argument()))
 	c.RunE = s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
 		in, id, err := n.find(cmd.Context(), c, cmd, args[0])
 		if err != nil {
@@ -119,7 +127,7 @@ func (n noun[T, In]) getCommand(s *session) *cobra.Command {
 }
 
 func (n noun[T, In]) createCommand(s *session) *cobra.Command {
-	c := n.verb(strings.TrimSpace("create "+n.create.arguments), "Make one", n.create.args)
+	c := n.verb(strings.TrimSpace("create "+n.create.arguments), "Make "+article(n.one), n.create.args)
 	if n.create.flags != nil {
 		n.create.flags(c)
 	}
@@ -134,7 +142,7 @@ func (n noun[T, In]) createCommand(s *session) *cobra.Command {
 }
 
 func (n noun[T, In]) updateCommand(s *session) *cobra.Command {
-	c := n.verb("update NAME", "Change one", exactly(n.argument()))
+	c := n.verb("update NAME", "Change "+article(n.one), exactly(n.argument()))
 	n.update.flags(c)
 	c.RunE = s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
 		change, err := n.update.input(cmd)
@@ -155,7 +163,7 @@ func (n noun[T, In]) updateCommand(s *session) *cobra.Command {
 }
 
 func (n noun[T, In]) deleteCommand(s *session) *cobra.Command {
-	c := n.verb("delete NAME", "Delete one", exactly(n.argument()))
+	c := n.verb("delete NAME", "Delete "+article(n.one), exactly(n.argument()))
 	c.RunE = s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
 		in, id, err := n.find(cmd.Context(), c, cmd, args[0])
 		if err != nil {

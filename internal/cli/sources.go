@@ -150,28 +150,34 @@ func sources(ctx context.Context, c *client.Client, cmd *cobra.Command) iter.Seq
 			yield(one, err)
 			return
 		}
-		for d, err := range c.Deployments().All(ctx) {
-			if !yield(source{client.DeploymentSource(d.ID), boathook.Deployment, "deployment " + d.Name}, err) {
-				return
+		for _, kind := range []iter.Seq2[source, error]{
+			each(c.Deployments().All(ctx), func(d client.Named) source {
+				return source{client.DeploymentSource(d.ID), boathook.Deployment, "deployment " + d.Name}
+			}),
+			each(allAgents(ctx, c), func(a client.AgentEntry) source {
+				return source{client.AgentSource(a.CrewID, a.ID), boathook.Agent, "agent " + a.Slug}
+			}),
+			each(c.Repositories().All(ctx), func(r client.Repository) source {
+				return source{client.RepositorySource(r.ID), boathook.Repository, "repository " + repositoryName(r)}
+			}),
+			each(c.Apps().All(ctx), func(a client.App) source {
+				return source{client.AppSource(a.ID), boathook.App, "app " + a.Name}
+			}),
+		} {
+			for src, err := range kind {
+				if !yield(src, err) || err != nil {
+					return
+				}
 			}
 		}
-		agents, err := c.AllAgents(ctx)
-		if err != nil {
-			yield(source{}, err)
-			return
-		}
-		for _, a := range agents {
-			if !yield(source{client.AgentSource(a.CrewID, a.ID), boathook.Agent, "agent " + a.Slug}, nil) {
-				return
-			}
-		}
-		for r, err := range c.Repositories().All(ctx) {
-			if !yield(source{client.RepositorySource(r.ID), boathook.Repository, "repository " + repositoryName(r)}, err) {
-				return
-			}
-		}
-		for a, err := range c.Apps().All(ctx) {
-			if !yield(source{client.AppSource(a.ID), boathook.App, "app " + a.Name}, err) {
+	}
+}
+
+// each is a list of other things, made of those of a list.
+func each[A, B any](list iter.Seq2[A, error], f func(A) B) iter.Seq2[B, error] {
+	return func(yield func(B, error) bool) {
+		for a, err := range list {
+			if !yield(f(a), err) {
 				return
 			}
 		}

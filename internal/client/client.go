@@ -124,7 +124,7 @@ func asked(res *http.Response) time.Duration {
 // request is one call of the API.
 type request struct {
 	method string
-	path   string // below the base, with its query; or a whole URL
+	path   string // below the base, with its query
 	header http.Header
 	body   any  // sent as JSON; nil: none, []byte: as it is
 	once   bool // it must not be repeated if it may have been carried out
@@ -135,27 +135,9 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	if !r.once {
 		ctx = context.WithValue(ctx, repeatable{}, true)
 	}
-	body, err := encode(r.body)
+	req, err := c.request(ctx, r)
 	if err != nil {
 		return nil, err
-	}
-	target, own := r.path, strings.HasPrefix(r.path, "/")
-	if own {
-		target = c.base + r.path
-	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	if r.header != nil {
-		req.Header = r.header
-	}
-	req.Header.Set("User-Agent", "Boathook-CLI/"+boathook.Release)
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if own && c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
@@ -166,6 +148,29 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 		return nil, readError(res)
 	}
 	return res, nil
+}
+
+// request makes the request of a call.
+func (c *Client) request(ctx context.Context, r request) (*http.Request, error) {
+	body, err := encode(r.body)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if r.header != nil {
+		req.Header = r.header
+	}
+	req.Header.Set("User-Agent", "Boathook-CLI/"+boathook.Release)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return req, nil
 }
 
 func encode(body any) ([]byte, error) {

@@ -32,7 +32,7 @@ const (
 
 // program is the running program, as a user meets it.
 type program struct {
-	t      *testing.T
+	t      testing.TB
 	url    string
 	token  string // that it is called with
 	stdout *output
@@ -66,7 +66,7 @@ func (o *output) String() string {
 }
 
 // await returns the first match of pattern, which the program is to print.
-func (o *output) await(t *testing.T, pattern string) []string {
+func (o *output) await(t testing.TB, pattern string) []string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	find := func() (match []string, more chan struct{}) {
@@ -95,10 +95,14 @@ func (o *output) await(t *testing.T, pattern string) []string {
 // patience ends shortly before the test binary is stopped, so that a test can say
 // what it waits for in vain. Nothing else bounds a wait: a busy machine gets to
 // everything in the end.
-func patience(t *testing.T) context.Context {
+func patience(t testing.TB) context.Context {
 	t.Helper()
 	ctx := t.Context()
-	if deadline, bounded := t.Deadline(); bounded {
+	test, ok := t.(*testing.T)
+	if !ok {
+		return ctx
+	}
+	if deadline, bounded := test.Deadline(); bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-10*time.Second))
 		t.Cleanup(cancel)
@@ -124,7 +128,13 @@ func around(getenv func(string) string, out io.Writer) cli.Environment {
 }
 
 // start runs the program with more variables, until the test ends.
-func start(t *testing.T, variables ...string) *program {
+func start(t testing.TB, variables ...string) *program {
+	t.Helper()
+	return startIn(t, database.Memory, variables...)
+}
+
+// startIn runs it with its data in a folder.
+func startIn(t testing.TB, folder string, variables ...string) *program {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	p := &program{t: t, token: adminToken, stdout: newOutput(), stderr: newOutput(), stop: stop, done: make(chan error, 1)}
@@ -132,7 +142,7 @@ func start(t *testing.T, variables ...string) *program {
 	go func() {
 		defer close(p.stderr.over)
 		defer close(p.stdout.over)
-		p.done <- execute(ctx, cli.Environment{Getenv: environment(variables...), Stdout: p.stdout, Stderr: p.stderr}, []string{"serve", "--dev", "--data", database.Memory})
+		p.done <- execute(ctx, cli.Environment{Getenv: environment(variables...), Stdout: p.stdout, Stderr: p.stderr}, []string{"serve", "--dev", "--data", folder})
 	}()
 	t.Cleanup(func() {
 		stop()
