@@ -222,8 +222,17 @@ func killedSender(t *testing.T, s *stack) {
 		t.Fatalf("recorded %v", list)
 	}
 	attempts := s.call("GET", fmt.Sprintf("/v1/deliveries/%s", list[0]["id"]), "", 200)["attempts"].([]any)
-	if len(attempts) != 1 || len(requests) != 0 {
-		t.Errorf("%d attempts are recorded, and %d more were made", len(attempts), len(requests))
+	if len(attempts) != 1 {
+		t.Fatalf("%d attempts are recorded", len(attempts))
+	}
+	// A busy machine may have the request given up after three seconds. It is made once
+	// more then, and the log says so.
+	more := 0
+	if attempts[0].(object)["cut_at"] != nil {
+		more = 1
+	}
+	if len(requests) != more {
+		t.Errorf("%d more requests were made, want %d", len(requests), more)
 	}
 }
 
