@@ -2,9 +2,11 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -163,9 +165,7 @@ func (s *session) askToken(file string) (string, error) {
 		}
 		text, err = s.content("--token-file", file)
 	case isFile && term.IsTerminal(int(stdin.Fd())):
-		fmt.Fprint(s.env.Stderr, "Token: ")
-		text, err = term.ReadPassword(int(stdin.Fd()))
-		fmt.Fprintln(s.env.Stderr)
+		text, err = s.askTerminal(stdin)
 	default:
 		text, err = s.content("standard input", "-")
 	}
@@ -177,6 +177,24 @@ func (s *session) askToken(file string) (string, error) {
 		return "", wrong("the token is empty")
 	}
 	return token, nil
+}
+
+// askTerminal asks for a token on a terminal. It shows nothing that is typed from before
+// the question on, so that a token which is pasted at once is not shown either.
+func (s *session) askTerminal(stdin *os.File) ([]byte, error) {
+	before, err := term.MakeRaw(int(stdin.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	defer term.Restore(int(stdin.Fd()), before) //nolint:errcheck // the program ends
+	token, err := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{stdin, s.env.Stderr}, "").ReadPassword("Token: ")
+	if errors.Is(err, io.EOF) { // Ctrl+C or Ctrl+D
+		return nil, context.Canceled
+	}
+	return []byte(token), err
 }
 
 func logoutCommand(s *session) *cobra.Command {

@@ -309,6 +309,38 @@ func (s *shell) onTerminal(columns uint16, variables []string, args ...string) s
 	return strings.ReplaceAll(string(shown), "\r\n", "\n")
 }
 
+// On a terminal the token is asked for, and not shown.
+func TestLoginAsksForTheToken(t *testing.T) {
+	p := start(t)
+	s := newShell(t)
+	cmd := s.command("", "boathook", "login", p.url)
+	cmd.Stdin = nil
+	f, err := pty.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var shown []byte
+	for !strings.Contains(string(shown), "Token: ") {
+		some := make([]byte, 1024)
+		n, err := f.Read(some)
+		if err != nil {
+			t.Fatalf("%v after %q", err, shown)
+		}
+		shown = append(shown, some[:n]...)
+	}
+	if _, err := io.WriteString(f, p.token+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(f)
+	if err != nil && !errors.Is(err, syscall.EIO) { // which is how a terminal ends
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || strings.Contains(string(rest), p.token) || !strings.Contains(string(rest), "Logged in to "+p.url) {
+		t.Errorf("%v: %q", err, rest)
+	}
+}
+
 var escapes = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 func TestATableFitsItsTerminal(t *testing.T) {

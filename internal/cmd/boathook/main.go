@@ -35,7 +35,10 @@ func main() {
 		}, os.Args[1:])
 	}
 	if err != nil {
-		if text := err.Error(); text != "" {
+		switch text := err.Error(); {
+		case cli.ExitCode(err) == cli.Interrupted:
+			fmt.Fprintln(os.Stderr, "boathook: interrupted")
+		case text != "":
 			fmt.Fprintln(os.Stderr, "boathook:", text)
 		}
 		os.Exit(cli.ExitCode(err))
