@@ -132,6 +132,7 @@ var roles = map[string]boathook.Role{
 	"GET /v1/runs/{run}":         boathook.Viewer,
 	"GET /v1/runs/{run}/events":  boathook.Viewer,
 	"POST /v1/runs/{run}/cancel": boathook.Member,
+	"POST /v1/runs/{run}/retry":  boathook.Member,
 
 	"GET /v1/deliveries/{delivery}":         boathook.Viewer,
 	"POST /v1/deliveries/{delivery}/resend": boathook.Member,

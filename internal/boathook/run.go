@@ -2,6 +2,7 @@ package boathook
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"net/http"
@@ -62,8 +63,10 @@ type RunHead struct {
 	Fenced bool // of an agent's run: its message is [AgentPayload.FencedMessage]
 
 	Details TriggerDetails // of a run that a webhook has started
-	// RetryOf is the failed or canceled run that this one repeats; empty for others.
+	// RetryOf is the run that this one repeats; empty for others.
 	RetryOf string
+	// RetriedBy is the newest of the runs that repeat this one; zero if there is none.
+	RetriedBy Retry
 
 	Status      RunStatus
 	Error       string // why it failed; empty otherwise
@@ -112,6 +115,18 @@ func (d TriggerDetails) MarshalJSON() ([]byte, error) {
 		ContentType *string        `json:"content_type"`
 		Query       map[string]any `json:"query"`
 	}{nullable(d.Event), nullable(d.DeliveryID), nullable(d.ContentType), query})
+}
+
+// Retry is a run that repeats another.
+type Retry struct {
+	RunID string
+	At    time.Time // its creation
+}
+
+// Newer reports whether r was created after another. Of two at the same time, the
+// ids decide: whatever order they are told in, the same one is the newest.
+func (r Retry) Newer(than Retry) bool {
+	return cmp.Or(r.At.Compare(than.At), cmp.Compare(r.RunID, than.RunID)) > 0
 }
 
 // Claim is one runner's hold on a run.

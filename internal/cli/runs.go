@@ -34,7 +34,7 @@ func tookOf(r client.Run) string {
 
 func runsCommand(s *session) *cobra.Command {
 	c := &cobra.Command{Use: "runs", Aliases: []string{"run"}, Short: "Work with runs of deployments", Args: cobra.NoArgs, RunE: help}
-	c.AddCommand(listRunsCommand(s), getRunCommand(s), watchCommand(s), cancelCommand(s))
+	c.AddCommand(listRunsCommand(s), getRunCommand(s), watchCommand(s), retryCommand(s), cancelCommand(s))
 	return c
 }
 
@@ -101,6 +101,34 @@ func cancelCommand(s *session) *cobra.Command {
 			return s.show(state)
 		}),
 	}
+}
+
+func retryCommand(s *session) *cobra.Command {
+	var in client.RunRetry
+	var key string
+	var watch bool
+	c := &cobra.Command{
+		Use: "retry ID", Short: "Start a run with the input of one that is over", Args: exactly("the run's id"),
+		Long: `Starts a run with the input, environment and trigger details of one that is over. The
+version that is live now executes it, or that of the old run with --version same.
+With the same --idempotency-key a second call starts nothing, and answers with the run
+that the first has started.`,
+		Example: "  boathook runs retry run_2q5zkx7wmt3vnh6ybd4cfj7r --version same --watch",
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			run, err := c.Retry(cmd.Context(), args[0], in, key)
+			if err != nil {
+				return err
+			}
+			if watch {
+				return s.watch(cmd.Context(), c, run.RunID)
+			}
+			return s.show(run)
+		}),
+	}
+	c.Flags().StringVar(&in.Version, "version", "", "version that executes it: live (the default), or same for that of the old run")
+	c.Flags().StringVar(&key, "idempotency-key", "", "key under which a repeat starts nothing")
+	c.Flags().BoolVar(&watch, "watch", false, "show the new run's log until it is over")
+	return c
 }
 
 // askAgain is how long a watcher waits when a run has nothing new to tell.

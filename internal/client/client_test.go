@@ -191,6 +191,23 @@ func TestAKeyIsMadeForEachStart(t *testing.T) {
 	}
 }
 
+func TestARetryHasItsVersionAndAKey(t *testing.T) {
+	s := serve(t, answer(202, `{"run_id":"run_b"}`))
+	for key, in := range map[string]client.RunRetry{"": {}, "k": {Version: "same"}} {
+		run, err := s.Retry(t.Context(), "run_a", in, key)
+		if err != nil || run.RunID != "run_b" {
+			t.Fatalf("started %+v, %v", run, err)
+		}
+		sent := s.requests[len(s.requests)-1]
+		if got := sent.Header.Get("Idempotency-Key"); got == "" || key != "" && got != key {
+			t.Errorf("with the key %q, it is %q", key, got)
+		}
+		if sent.Method != "POST" || sent.URL.Path != "/v1/runs/run_a/retry" {
+			t.Errorf("asked %s %s", sent.Method, sent.URL.Path)
+		}
+	}
+}
+
 func TestErrorsAreReadInEachSystemsShape(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"error":{"code":"invalid","message":"must be a text","field":"name","request_id":"r"}}`: "name: must be a text",

@@ -179,6 +179,12 @@ func (c *Client) Start(ctx context.Context, in RunInput, key string) (StartedRun
 	return call[StartedRun](ctx, c, request{method: http.MethodPost, path: "/v1/runs", header: idempotent(key), body: in})
 }
 
+// Retry starts a run with the input of one that is over. Its key is as that of
+// [Client.Start].
+func (c *Client) Retry(ctx context.Context, run string, in RunRetry, key string) (StartedRun, error) {
+	return call[StartedRun](ctx, c, request{method: http.MethodPost, path: join("v1", "runs", run, "retry"), header: idempotent(key), body: in})
+}
+
 // Cancel asks a run to stop.
 func (c *Client) Cancel(ctx context.Context, run string) (RunState, error) {
 	return post[RunState](ctx, c, join("v1", "runs", run, "cancel"), nil)

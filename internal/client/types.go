@@ -310,6 +310,7 @@ type Run struct {
 	CompletedAt  boathook.Time        `json:"completed_at"`
 	Details      json.RawMessage      `json:"trigger_details,omitempty"`
 	RetryOf      string               `json:"retry_of,omitempty"`
+	RetriedBy    string               `json:"retried_by,omitempty"` // the newest of the runs that repeat it
 }
 
 // RunInput starts a run of a deployment.
@@ -317,6 +318,11 @@ type RunInput struct {
 	DeploymentID string               `json:"deployment_id"`
 	Input        json.RawMessage      `json:"input,omitempty"`
 	Environment  boathook.Environment `json:"environment,omitempty"`
+}
+
+// RunRetry says how a run is retried.
+type RunRetry struct {
+	Version string `json:"version,omitempty"` // live, which is the default, or same: that of the old run
 }
 
 // StartedRun is one that was accepted.

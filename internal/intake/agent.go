@@ -364,46 +364,16 @@ func fresh(timestamp string, required bool, now time.Time) error {
 	return nil
 }
 
-// admit starts a run if the agent's limits allow it. A trigger that is repeated
-// counts once: its run has a place already. Only one that still waits may have none,
-// if its first trigger was refused and its record could not be removed. byDelivery: a
-// repetition may have another body, as senders' may.
+// admit starts a run if the agent's limits allow it. byDelivery: a repetition may have
+// another body, as senders' may.
 func (in *Intake) admit(ctx context.Context, m match, pending boathook.Run, view store.AgentView, byDelivery bool) (run.Started, error) {
-	waits := m.existing == nil || m.existing.Status == boathook.RunPending
-	var made time.Time
-	var err error
-	if waits {
-		limit := store.Limit{RatePerMinute: view.Agent.Agent.RatePerMinute, MaxInFlight: view.Agent.Agent.MaxInFlight}
-		if made, err = in.Store.Admit(ctx, pending.SourceID, pending.ID, limit, view.Load, pending.CreatedAt); err != nil {
-			return run.Started{}, err
+	places := run.Places{Store: in.Store, Log: in.Log}
+	return places.Start(ctx, *view.Agent, view.Load, pending, m.existing, func() (run.Started, error) {
+		if m.ofThis {
+			return in.Runs.Start(ctx, pending, run.Wait{})
 		}
-	}
-	var started run.Started
-	if m.ofThis {
-		started, err = in.Runs.Start(ctx, pending, run.Wait{})
-	} else {
-		started, err = in.startOnce(ctx, pending, m.existing, run.Wait{}, byDelivery)
-	}
-	if !made.IsZero() && boathook.IsKind(err, boathook.Unavailable) {
-		in.release(ctx, pending, made)
-	}
-	return started, err
-}
-
-// release gives back the place of a run that was not accepted. It is left to a run
-// that has a record, which could not be removed, and to one whose trigger was
-// repeated meanwhile: the repetition may have been accepted, even if this call has
-// removed the record since. A place that is not given back is free when it expires.
-func (in *Intake) release(ctx context.Context, run boathook.Run, made time.Time) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	_, err := in.Store.RunHead(ctx, run.ID)
-	if boathook.IsKind(err, boathook.NotFound) {
-		err = in.Store.Release(ctx, run.SourceID, run.ID, made)
-	}
-	if err != nil {
-		in.Log.ErrorContext(ctx, "place of a refused run left behind", "run_id", run.ID, "error", err)
-	}
+		return in.startOnce(ctx, pending, m.existing, run.Wait{}, byDelivery)
+	})
 }
 
 // refuseAgent answers as Crewship does: in plain text, by a line.

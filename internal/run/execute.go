@@ -18,6 +18,7 @@ import (
 
 // Store is the part of the store that execute needs.
 type Store interface {
+	RetryStore
 	Version(ctx context.Context, sourceID, id string) (boathook.Version, error)
 	CreateRun(ctx context.Context, r boathook.Run) error
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
@@ -98,6 +99,12 @@ func (x *Executor) Handle(ctx context.Context, body string) error {
 	accepted := run.VersionID
 	version, err := x.version(ctx, run)
 	if err != nil {
+		return err
+	}
+
+	// Who started the run may have died before it was linked. The message comes again
+	// until this has been done.
+	if err := linkRetry(ctx, x.config.Store, run.RunHead); err != nil {
 		return err
 	}
 

@@ -11,6 +11,7 @@ import (
 
 // StartStore is the part of the store that a start needs.
 type StartStore interface {
+	RetryStore
 	CreateRun(ctx context.Context, r boathook.Run) error
 	RemovePending(ctx context.Context, id string) error
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
@@ -89,6 +90,7 @@ func (s *Starter) started(ctx context.Context, r boathook.Run, createErr, sendEr
 		return Started{}, s.unavailable(r, sendErr)
 	}
 	recorded := s.recorded(ctx, r, createErr)
+	s.link(ctx, r.RunHead)
 	return Started{s.waitForStart(ctx, r.RunHead, wait), !recorded}, nil
 }
 
@@ -123,7 +125,17 @@ func (s *Starter) repeat(ctx context.Context, r boathook.Run, existing boathook.
 	if err := s.Queue.Send(ctx, message); err != nil {
 		return Started{}, s.unavailable(r, err)
 	}
+	s.link(ctx, existing)
 	return Started{RunHead: s.waitForStart(ctx, existing, wait)}, nil
+}
+
+// link has the run that r repeats tell of it at once. It comes after the message, so
+// that no run tells of one that was refused; a failure is no reason to refuse a run
+// that is accepted, since execute links it too.
+func (s *Starter) link(ctx context.Context, r boathook.RunHead) {
+	if err := linkRetry(ctx, s.Store, r); err != nil {
+		s.Log.WarnContext(ctx, "retry not linked: execute will do it", "run_id", r.ID, "retry_of", r.RetryOf, "error", err)
+	}
 }
 
 // remove takes back the record of a run that was not accepted. Where that

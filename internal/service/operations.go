@@ -82,6 +82,7 @@ var leastRoles = map[Operation]boathook.Role{
 	"Runs.Get":    boathook.Viewer,
 	"Runs.Events": boathook.Viewer,
 	"Runs.Cancel": boathook.Member,
+	"Runs.Retry":  boathook.Member,
 
 	"Deliveries.Get":    boathook.Viewer,
 	"Deliveries.Resend": boathook.Member,

@@ -40,6 +40,7 @@ type Store interface {
 	Runs(ctx context.Context, q store.RunQuery) (runs []boathook.Run, next string, err error)
 	RunHeads(ctx context.Context, q store.RunQuery) (heads []boathook.RunHead, next string, err error)
 	CountedRuns(ctx context.Context, q store.CountQuery) (heads []boathook.RunHead, counts boathook.RunCounts, err error)
+	store.Loads
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []boathook.LogLine, err error)

@@ -278,6 +278,9 @@ type Runs interface {
 	FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error)
 	// MarkPublished records that the run's event has reached its queue.
 	MarkPublished(ctx context.Context, id string) error
+	// MarkRetried records which run repeats another, unless a newer one is recorded.
+	// It may be repeated. A run that is absent is left alone without an error.
+	MarkRetried(ctx context.Context, id string, by boathook.Retry) error
 	// RequestCancel cancels a pending run at once and flags a running one.
 	// Conflict: it is over. The head is as it is afterwards.
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)

@@ -32,6 +32,7 @@ type Runs interface {
 	Get(ctx context.Context, c service.Caller, id string) (boathook.Run, error)
 	Events(ctx context.Context, c service.Caller, id string, last int) (boathook.RunHead, iter.Seq2[service.RunEvent, error], error)
 	Cancel(ctx context.Context, c service.Caller, id string) (boathook.RunHead, error)
+	Retry(ctx context.Context, c service.Caller, in service.RunRetry) (service.StartedRun, error)
 }
 
 // Agents are operations on agents; see [service.Agents].
@@ -70,6 +71,7 @@ func New(o Operations, v1 httpjson.Style, log *slog.Logger) []httpjson.Face {
 		on("GET /v1/runs", "Runs.List", httpjson.Serve(ok, f.listRuns)),
 		on("GET /v1/runs/{run}", "Runs.Get", httpjson.Serve(ok, f.getRun)),
 		on("GET /v1/runs/{run}/events", "Runs.Events", f.runEvents),
+		on("POST /v1/runs/{run}/retry", "Runs.Retry", f.retryRun),
 		on("POST /v1/runs/{run}/cancel", "Runs.Cancel", httpjson.Serve(accepted, f.cancelRun)),
 	}
 	agents := []httpjson.Route{

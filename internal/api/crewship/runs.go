@@ -28,8 +28,9 @@ type runView struct {
 	StartedAt    boathook.Time        `json:"started_at"`
 	CompletedAt  boathook.Time        `json:"completed_at"`
 
-	Details *boathook.TriggerDetails `json:"trigger_details,omitempty"` // nil where the trigger said nothing
-	RetryOf string                   `json:"retry_of,omitempty"`
+	Details   *boathook.TriggerDetails `json:"trigger_details,omitempty"` // nil where the trigger said nothing
+	RetryOf   string                   `json:"retry_of,omitempty"`
+	RetriedBy string                   `json:"retried_by,omitempty"`
 }
 
 func viewRun(r boathook.Run) runView {
@@ -37,7 +38,7 @@ func viewRun(r boathook.Run) runView {
 		ID: r.ID, VersionID: r.VersionID, Environment: r.Environment, Trigger: r.Trigger, Status: r.Status,
 		Input: r.Input.Bytes(), InputMissing: r.Input.Lost(), Output: r.Output, ErrorMessage: httpjson.Nullable(r.Error),
 		CreatedAt: boathook.Time{Time: r.CreatedAt}, StartedAt: boathook.Time{Time: r.StartedAt}, CompletedAt: boathook.Time{Time: r.CompletedAt},
-		RetryOf: r.RetryOf,
+		RetryOf: r.RetryOf, RetriedBy: r.RetriedBy.RunID,
 	}
 	if r.OfAgent() {
 		view.AgentID = r.SourceID
@@ -75,6 +76,34 @@ func (f face) startRun(w http.ResponseWriter, c httpjson.Call) error {
 	if err != nil {
 		return err
 	}
+	return answerStarted(w, started)
+}
+
+// retryInput says how a run is retried; it may be left out.
+type retryInput struct {
+	Version *service.RetryVersion `json:"version"`
+}
+
+func (f face) retryRun(w http.ResponseWriter, c httpjson.Call) error {
+	var in retryInput
+	if err := httpjson.Decode(w, c, httpjson.MaxBody, &in); err != nil {
+		return err
+	}
+	version := service.RetryLive
+	if in.Version != nil {
+		version = *in.Version
+	}
+	started, err := f.Runs.Retry(c.Context(), c.Caller, service.RunRetry{
+		RunID: c.PathValue("run"), Version: version, IdempotencyKey: boathook.IdempotencyKeyOf(c.Header),
+	})
+	if err != nil {
+		return err
+	}
+	return answerStarted(w, started)
+}
+
+// answerStarted answers with a run that was accepted.
+func answerStarted(w http.ResponseWriter, started service.StartedRun) error {
 	if started.Unrecorded {
 		w.Header().Set("Retry-After", "1")
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"boathook/internal/boathook"
@@ -84,6 +86,9 @@ func (s Server) Fail(w http.ResponseWriter, r *http.Request, style Style, err er
 	}
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
 	style.WriteError(w, status, string(e.Kind), e.Field, message)
 }

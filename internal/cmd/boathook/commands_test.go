@@ -495,7 +495,7 @@ func TestEachExampleRuns(t *testing.T) {
 	s.env = slices.DeleteFunc(s.env, func(v string) bool { return strings.HasPrefix(v, "BOATHOOK_SECRET=") }) // the agent's own secret
 	paste("agents trigger")
 	run := s.objects("runs", "list", "--status", "succeeded")[0]["id"].(string)
-	for _, verb := range []string{"list", "get", "watch"} {
+	for _, verb := range []string{"list", "get", "watch", "retry"} {
 		paste("runs "+verb, "run_2q5zkx7wmt3vnh6ybd4cfj7r", run)
 	}
 	s.must("deployments", "create", "slow", "--command", "sleep 600")

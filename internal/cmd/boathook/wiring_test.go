@@ -163,6 +163,24 @@ func (p *program) over(id string) (run map[string]any) {
 	return nil
 }
 
+func TestARetryAndTheRunThatItRepeatsTellOfEachOther(t *testing.T) {
+	p := start(t)
+	path, _ := p.deployment("echo failed >&2; exit 3")
+	input := `{"deployment_id":"` + strings.TrimPrefix(path, "/v1/deployments/") + `","input":{"n":12345678901234567890}}`
+	old := p.over(p.call("POST", "/v1/runs", input, 202)["run_id"].(string))
+	p.call("POST", path+"/versions", `{"environment":"production","target":{"type":"command","argv":["cat"]}}`, 201)
+
+	s := loggedIn(t, p)
+	if r := s.run("", "runs", "retry", old["id"].(string), "--version", "same", "--watch"); r.code != 3 || !strings.Contains(r.err, "failed") {
+		t.Errorf("by the same version: exit code %d, %s", r.code, r.err)
+	}
+	s.must("runs", "retry", old["id"].(string), "--watch")
+	next := p.over(p.over(old["id"].(string))["retried_by"].(string))
+	if next["retry_of"] != old["id"] || next["status"] != "succeeded" || fmt.Sprint(next["output"]) != fmt.Sprint(old["input"]) {
+		t.Errorf("the newest retry is %v", next)
+	}
+}
+
 func TestEachRunHasAConnectionOfItsOwn(t *testing.T) {
 	url, connections := targettest.Connections(t)
 	p := start(t)

@@ -79,6 +79,7 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 	r.EventName, r.EventSource, r.Fenced = "push", "github", true
 	r.Details = boathook.TriggerDetails{Event: "push", DeliveryID: "72d3162e", ContentType: "application/json", Query: "a=1"}
 	r.RetryOf = "run_bbbbbbbbbbbbbbbbbbbbbbbb"
+	r.RetriedBy = boathook.Retry{RunID: "run_cccccccccccccccccccccccc", At: now}
 	r.Claim, r.CancelRequested = boathook.Claim{ID: "claim_x", LeaseUntil: now}, true
 	failed := delivery([]byte(`{}`))
 	failed.Status = boathook.DeliveryFailed

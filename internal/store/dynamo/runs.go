@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,6 +41,7 @@ type headItem struct {
 	Fenced        bool                 `dynamodbav:"fe,omitempty"`
 	Details       *detailsItem         `dynamodbav:"td,omitempty"`
 	RetryOf       string               `dynamodbav:"ro,omitempty"`
+	RetriedBy     string               `dynamodbav:"rb,omitempty"` // a position, which sorts: its time, and the run's id
 
 	Status      boathook.RunStatus `dynamodbav:"s"` // active until the run is over: see status
 	Error       string             `dynamodbav:"er,omitempty"`
@@ -94,7 +96,8 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID,
 		InputHash: r.InputHash[:], InputSize: r.Input.Len(), CreatedAt: r.CreatedAt,
 		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Details: details, RetryOf: r.RetryOf,
-		Status: status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
+		RetriedBy: retryPosition(r.RetriedBy),
+		Status:    status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
 		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output), OutputSize: len(r.Output),
 		ClaimID: r.Claim.ID, LeaseUntil: r.Claim.LeaseUntil, CancelRequested: r.CancelRequested,
 	}
@@ -117,7 +120,7 @@ func (h headItem) head() boathook.RunHead {
 	head := boathook.RunHead{
 		ID: h.runID(), WorkspaceID: h.WorkspaceID, SourceID: h.SourceID, VersionID: h.VersionID, VersionNumber: h.VersionNumber,
 		Environment: h.Environment, Trigger: h.Trigger, WebhookID: h.WebhookID, CreatedAt: h.CreatedAt,
-		EventName: h.EventName, EventSource: h.EventSource, Fenced: h.Fenced, RetryOf: h.RetryOf,
+		EventName: h.EventName, EventSource: h.EventSource, Fenced: h.Fenced, RetryOf: h.RetryOf, RetriedBy: retryAt(h.RetriedBy),
 		Status: h.status(), Error: h.Error, ExitCode: h.ExitCode, StartedAt: h.StartedAt, CompletedAt: h.CompletedAt,
 		LogLines: h.LogLines, Published: h.Published,
 		Claim: boathook.Claim{ID: h.ClaimID, LeaseUntil: h.LeaseUntil}, CancelRequested: h.CancelRequested,
@@ -127,6 +130,24 @@ func (h headItem) head() boathook.RunHead {
 	}
 	copy(head.InputHash[:], h.InputHash)
 	return head
+}
+
+// retryPosition is how a head keeps the newest run that repeats it; empty for none.
+func retryPosition(r boathook.Retry) string {
+	if r.RunID == "" {
+		return ""
+	}
+	return position(r.At, r.RunID)
+}
+
+// retryAt reads a [retryPosition].
+func retryAt(position string) boathook.Retry {
+	millis, id, _ := strings.Cut(position, "#")
+	n, err := strconv.ParseInt(millis, 10, 64)
+	if err != nil {
+		return boathook.Retry{}
+	}
+	return boathook.Retry{RunID: id, At: time.UnixMilli(n).UTC()}
 }
 
 // outputHash is nil for no output.
@@ -344,6 +365,16 @@ func (s *Store) FinishRun(ctx context.Context, id string, c boathook.Claim, o bo
 func (s *Store) MarkPublished(ctx context.Context, id string) error {
 	_, err := s.updateHead(ctx, "mark published", id, "SET p = :true", "", map[string]any{":true": true})
 	return err
+}
+
+// MarkRetried implements [store.Runs].
+func (s *Store) MarkRetried(ctx context.Context, id string, by boathook.Retry) error {
+	_, err := s.changeRecord(ctx, headKey(id), "SET rb = :by", "(attribute_not_exists(rb) OR rb < :by)",
+		map[string]any{":by": retryPosition(by)})
+	if err != nil {
+		return fmt.Errorf("mark run %s retried: %w", id, err)
+	}
+	return nil
 }
 
 // RequestCancel implements [store.Runs].

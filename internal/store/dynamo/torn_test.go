@@ -167,6 +167,9 @@ func deaths() []death {
 			return err
 		}},
 		{"MarkPublished", claimed, func(ctx context.Context, st s) error { return st.MarkPublished(ctx, run().ID) }},
+		{"MarkRetried", claimed, func(ctx context.Context, st s) error {
+			return st.MarkRetried(ctx, run().ID, boathook.Retry{RunID: "run_retry", At: now})
+		}},
 		{"RequestCancel", claimed, func(ctx context.Context, st s) error { _, err := st.RequestCancel(ctx, run().ID, now); return err }},
 		{"PutRequest", nil, func(ctx context.Context, st s) error {
 			return st.PutRequest(ctx, 0, rejection(boathook.RequestRejected))

@@ -282,6 +282,16 @@ func (s *Store) MarkPublished(_ context.Context, id string) error {
 	return nil
 }
 
+// MarkRetried implements [store.Runs].
+func (s *Store) MarkRetried(_ context.Context, id string, by boathook.Retry) error {
+	defer s.lock()()
+	by.At = stored(by.At)
+	if r, ok := s.runs[id]; ok && by.Newer(r.RetriedBy) {
+		r.RetriedBy = by
+	}
+	return nil
+}
+
 // RequestCancel implements [store.Runs].
 func (s *Store) RequestCancel(_ context.Context, id string, now time.Time) (boathook.RunHead, error) {
 	defer s.lock()()
@@ -311,7 +321,7 @@ func cloneHead(h boathook.RunHead) boathook.RunHead {
 		h.ExitCode = new(*h.ExitCode)
 	}
 	h.CreatedAt, h.StartedAt, h.CompletedAt = stored(h.CreatedAt), stored(h.StartedAt), stored(h.CompletedAt)
-	h.Claim.LeaseUntil = stored(h.Claim.LeaseUntil)
+	h.Claim.LeaseUntil, h.RetriedBy.At = stored(h.Claim.LeaseUntil), stored(h.RetriedBy.At)
 	return h
 }
 

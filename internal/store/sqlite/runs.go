@@ -29,6 +29,8 @@ type headItem struct {
 	Fenced          bool                 `json:"fenced,omitempty"`
 	Details         detailsItem          `json:"details,omitzero"`
 	RetryOf         string               `json:"retry_of,omitempty"`
+	RetriedBy       string               `json:"retried_by,omitempty"`
+	RetriedAt       time.Time            `json:"retried_at,omitzero"`
 	Status          boathook.RunStatus   `json:"status"`
 	Error           string               `json:"error,omitempty"`
 	ExitCode        *int                 `json:"exit_code,omitempty"`
@@ -52,7 +54,7 @@ type detailsItem struct {
 func newHeadItem(h boathook.RunHead) headItem {
 	return headItem{
 		h.ID, h.WorkspaceID, h.SourceID, h.VersionID, h.VersionNumber, h.Environment, h.Trigger, h.WebhookID, h.InputHash[:],
-		stored(h.CreatedAt), h.EventName, h.EventSource, h.Fenced, detailsItem(h.Details), h.RetryOf,
+		stored(h.CreatedAt), h.EventName, h.EventSource, h.Fenced, detailsItem(h.Details), h.RetryOf, h.RetriedBy.RunID, stored(h.RetriedBy.At),
 		h.Status, h.Error, h.ExitCode, stored(h.StartedAt), stored(h.CompletedAt), h.LogLines, h.Published,
 		h.Claim.ID, stored(h.Claim.LeaseUntil), h.CancelRequested,
 	}
@@ -63,7 +65,8 @@ func (it headItem) head() boathook.RunHead {
 		ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, VersionID: it.VersionID, VersionNumber: it.VersionNumber,
 		Environment: it.Environment, Trigger: it.Trigger, WebhookID: it.WebhookID, CreatedAt: it.CreatedAt,
 		EventName: it.EventName, EventSource: it.EventSource, Fenced: it.Fenced, Details: boathook.TriggerDetails(it.Details), RetryOf: it.RetryOf,
-		Status: it.Status, Error: it.Error, ExitCode: it.ExitCode, StartedAt: it.StartedAt, CompletedAt: it.CompletedAt,
+		RetriedBy: boathook.Retry{RunID: it.RetriedBy, At: it.RetriedAt},
+		Status:    it.Status, Error: it.Error, ExitCode: it.ExitCode, StartedAt: it.StartedAt, CompletedAt: it.CompletedAt,
 		LogLines: it.LogLines, Published: it.Published,
 		Claim: boathook.Claim{ID: it.ClaimID, LeaseUntil: it.LeaseUntil}, CancelRequested: it.CancelRequested,
 	}
@@ -297,6 +300,21 @@ func (s *Store) MarkPublished(_ context.Context, id string) error {
 		head.Published = true
 		return nil
 	})
+	return err
+}
+
+// MarkRetried implements [store.Runs].
+func (s *Store) MarkRetried(_ context.Context, id string, by boathook.Retry) error {
+	by.At = stored(by.At)
+	_, err := s.changeRun(id, func(_ *database.Tx, head *boathook.RunHead) error {
+		if by.Newer(head.RetriedBy) {
+			head.RetriedBy = by
+		}
+		return nil
+	})
+	if boathook.IsKind(err, boathook.NotFound) {
+		return nil
+	}
 	return err
 }
 

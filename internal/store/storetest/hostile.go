@@ -425,6 +425,9 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 		})},
 		"FinishRun":     {changes(run, func(c ctx, id string) error { _, err := s.FinishRun(c, id, v.claim, outcome); return err })},
 		"MarkPublished": {changes(run, s.MarkPublished)},
+		"MarkRetried": {changes(run, func(c ctx, id string) error {
+			return s.MarkRetried(c, id, boathook.Retry{RunID: boathook.NewID(run), At: now})
+		})},
 		"RequestCancel": {changes(run, func(c ctx, id string) error { _, err := s.RequestCancel(c, id, now); return err })},
 
 		"PutRequest": {creates(func(c ctx, id string) error {

@@ -425,6 +425,48 @@ func (s *suite) testMarkPublished(t *testing.T) {
 	})
 }
 
+func (s *suite) testMarkRetried(t *testing.T) {
+	t.Run("a run tells of its newest retry, in whatever order it learns of them", func(t *testing.T) {
+		r := s.over(t)
+		at := func(d time.Duration) boathook.Retry {
+			return boathook.Retry{RunID: boathook.NewID(boathook.RunID), At: s.clock.Now().Add(d)}
+		}
+		first, second, third := at(time.Second), at(1500*time.Millisecond), at(20*time.Second)
+		for _, step := range []struct{ by, newest boathook.Retry }{
+			{first, first}, {first, first}, {third, third}, {second, third}, {first, third}, {third, third},
+		} {
+			must(t, s.MarkRetried(t.Context(), r.ID, step.by))
+			r.RetriedBy = step.newest
+			s.wantRun(t, r)
+		}
+	})
+	t.Run("of two at one time, one is the newest for everybody", func(t *testing.T) {
+		one, other := s.over(t), s.over(t)
+		at := s.clock.Now().Add(time.Second)
+		a, b := boathook.Retry{RunID: "run_a", At: at}, boathook.Retry{RunID: "run_b", At: at}
+		for _, by := range []boathook.Retry{a, b} {
+			must(t, s.MarkRetried(t.Context(), one.ID, by))
+		}
+		for _, by := range []boathook.Retry{b, a} {
+			must(t, s.MarkRetried(t.Context(), other.ID, by))
+		}
+		one.RetriedBy, other.RetriedBy = b, b
+		s.wantRun(t, one)
+		s.wantRun(t, other)
+	})
+	t.Run("a run is created as one that was retried", func(t *testing.T) {
+		r := s.newRun()
+		r.RetriedBy = boathook.Retry{RunID: boathook.NewID(boathook.RunID), At: s.clock.Now()}
+		must(t, s.CreateRun(t.Context(), r))
+		s.wantRun(t, r)
+	})
+	t.Run("an absent run is left alone, and not made", func(t *testing.T) {
+		r := s.newRun()
+		must(t, s.MarkRetried(t.Context(), r.ID, boathook.Retry{RunID: boathook.NewID(boathook.RunID), At: s.clock.Now()}))
+		s.wantNoRun(t, r)
+	})
+}
+
 func (s *suite) testRequestCancel(t *testing.T) {
 	t.Run("a pending run is canceled at once, and there is nothing to publish", func(t *testing.T) {
 		r := s.pending(t)

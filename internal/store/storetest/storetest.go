@@ -55,6 +55,7 @@ func Run(t *testing.T, open Open) {
 		{"renewing leases", (*suite).testRenewLease},
 		{"finishing runs", (*suite).testFinishRun},
 		{"marking runs published", (*suite).testMarkPublished},
+		{"marking runs retried", (*suite).testMarkRetried},
 		{"canceling runs", (*suite).testRequestCancel},
 		{"lists of runs", (*suite).testRuns},
 		{"active runs", (*suite).testAnyActive},

@@ -171,6 +171,10 @@ func (c calls) MarkPublished(ctx context.Context, id string) error {
 	return tell(ctx, c.p, "MarkPublished", id, func() error { return c.Store.MarkPublished(ctx, id) })
 }
 
+func (c calls) MarkRetried(ctx context.Context, id string, by boathook.Retry) error {
+	return tell(ctx, c.p, "MarkRetried", id, func() error { return c.Store.MarkRetried(ctx, id, by) })
+}
+
 func (c calls) AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []boathook.LogLine) error {
 	return tell(ctx, c.p, "AppendLog", run.ID, func() error { return c.Store.AppendLog(ctx, run, first, lines) })
 }

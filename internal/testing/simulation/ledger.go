@@ -397,6 +397,13 @@ func (s witness) MarkPublished(ctx context.Context, id string) error {
 	return err
 }
 
+// MarkRetried implements [store.Runs].
+func (s witness) MarkRetried(ctx context.Context, id string, by boathook.Retry) error {
+	err := s.Store.MarkRetried(ctx, id, by)
+	s.wroteRun(ctx, id)
+	return err
+}
+
 func (s witness) first(times map[string]time.Time, id string) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
