@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,9 +23,24 @@ import (
 type server struct {
 	*client.Client
 
+	waits []time.Duration
+
+	mu       sync.Mutex // a handler that hangs up may end after its client's next step
 	requests []*http.Request
 	bodies   []string
-	waits    []time.Duration
+}
+
+// came is what has come so far.
+func (s *server) came() (requests []*http.Request, bodies []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests), slices.Clone(s.bodies)
+}
+
+// sent is one request.
+func (s *server) sent(i int) *http.Request {
+	requests, _ := s.came()
+	return requests[i]
 }
 
 func serve(t *testing.T, answers ...http.HandlerFunc) *server {
@@ -32,8 +48,11 @@ func serve(t *testing.T, answers ...http.HandlerFunc) *server {
 	s := &server{}
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
 		s.requests, s.bodies = append(s.requests, r), append(s.bodies, string(body))
-		answers[min(len(s.requests), len(answers))-1](w, r)
+		n := min(len(s.requests), len(answers))
+		s.mu.Unlock()
+		answers[n-1](w, r)
 	}))
 	t.Cleanup(h.Close)
 	var err error
@@ -66,7 +85,7 @@ func TestARequestCarriesTheTokenAndNamesTheProgram(t *testing.T) {
 	if err != nil || me.Workspace.ID != "ws_a" || me.Role != boathook.Admin {
 		t.Fatalf("got %+v, %v", me, err)
 	}
-	r := s.requests[0]
+	r := s.sent(0)
 	if r.URL.Path != "/v1/me" || r.Header.Get("Authorization") != "Bearer bh_secret" || !strings.HasPrefix(r.Header.Get("User-Agent"), "Boathook-CLI/") {
 		t.Errorf("sent %s with %v", r.URL, r.Header)
 	}
@@ -81,8 +100,8 @@ func TestAListFollowsItsCursor(t *testing.T) {
 		}
 		ids = append(ids, d.ID)
 	}
-	if !slices.Equal(ids, []string{"dep_a", "dep_b", "dep_c"}) || s.requests[1].URL.Query().Get("cursor") != "x y" {
-		t.Errorf("got %v by %s", ids, s.requests[1].URL)
+	if !slices.Equal(ids, []string{"dep_a", "dep_b", "dep_c"}) || s.sent(1).URL.Query().Get("cursor") != "x y" {
+		t.Errorf("got %v by %s", ids, s.sent(1).URL)
 	}
 }
 
@@ -112,8 +131,8 @@ func TestAnArrayIsReadByItsOffset(t *testing.T) {
 		}
 		n++
 	}
-	if n != 101 || s.requests[1].URL.Query().Get("offset") != "100" {
-		t.Errorf("%d apps, then %s", n, s.requests[1].URL)
+	if n != 101 || s.sent(1).URL.Query().Get("offset") != "100" {
+		t.Errorf("%d apps, then %s", n, s.sent(1).URL)
 	}
 }
 
@@ -157,11 +176,12 @@ func TestOnlyWhatMayBeRepeatedIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, tt.first, answer(200, "{}"))
 			err := tt.call(s)
-			if len(s.requests) != tt.want || (err == nil) != (tt.want == 2) {
-				t.Errorf("%d requests and %v", len(s.requests), err)
+			requests, bodies := s.came()
+			if len(requests) != tt.want || (err == nil) != (tt.want == 2) {
+				t.Errorf("%d requests and %v", len(requests), err)
 			}
-			if len(s.bodies) == 2 && (s.bodies[0] != s.bodies[1] || s.requests[0].Header.Get("Idempotency-Key") != s.requests[1].Header.Get("Idempotency-Key")) {
-				t.Errorf("repeated as %q with %v", s.bodies, s.requests[1].Header)
+			if len(bodies) == 2 && (bodies[0] != bodies[1] || requests[0].Header.Get("Idempotency-Key") != requests[1].Header.Get("Idempotency-Key")) {
+				t.Errorf("repeated as %q with %v", bodies, requests[1].Header)
 			}
 			if strings.Contains(name, "asked for") && s.waits[0] != 7*time.Second {
 				t.Errorf("waited %v", s.waits)
@@ -173,8 +193,8 @@ func TestOnlyWhatMayBeRepeatedIs(t *testing.T) {
 func TestItGivesUpAfterFiveAttempts(t *testing.T) {
 	s := serve(t, answer(503, `{"error":{"code":"unavailable","message":"try again","request_id":"r1"}}`))
 	_, err := s.Me(t.Context())
-	if len(s.requests) != 5 || err == nil || err.Error() != "try again (request r1)" {
-		t.Errorf("%d requests, %v", len(s.requests), err)
+	if requests, _ := s.came(); len(requests) != 5 || err == nil || err.Error() != "try again (request r1)" {
+		t.Errorf("%d requests, %v", len(requests), err)
 	}
 }
 
@@ -185,7 +205,7 @@ func TestAKeyIsMadeForEachStart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a, b := s.requests[0].Header.Get("Idempotency-Key"), s.requests[1].Header.Get("Idempotency-Key")
+	a, b := s.sent(0).Header.Get("Idempotency-Key"), s.sent(1).Header.Get("Idempotency-Key")
 	if a == "" || a == b {
 		t.Errorf("keys %q and %q", a, b)
 	}
@@ -198,7 +218,8 @@ func TestARetryHasItsVersionAndAKey(t *testing.T) {
 		if err != nil || run.RunID != "run_b" {
 			t.Fatalf("started %+v, %v", run, err)
 		}
-		sent := s.requests[len(s.requests)-1]
+		requests, _ := s.came()
+		sent := requests[len(requests)-1]
 		if got := sent.Header.Get("Idempotency-Key"); got == "" || key != "" && got != key {
 			t.Errorf("with the key %q, it is %q", key, got)
 		}
@@ -264,7 +285,7 @@ func TestIDsAreEscapedInPaths(t *testing.T) {
 	if _, err := s.Runs().Get(t.Context(), "../tokens?x=1#y"); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.requests[0].URL.EscapedPath(); got != "/v1/runs/..%2Ftokens%3Fx=1%23y" {
+	if got := s.sent(0).URL.EscapedPath(); got != "/v1/runs/..%2Ftokens%3Fx=1%23y" {
 		t.Errorf("asked for %s", got)
 	}
 }
@@ -279,7 +300,7 @@ func TestARunsEventsAreReadFromWhereTheyEnded(t *testing.T) {
 	if last, err = s.RunEvents(t.Context(), "run_a", last, func(string) { t.Error("an event") }); err != nil || last != "2" {
 		t.Errorf("nothing new: %q, %v", last, err)
 	}
-	if h := s.requests[1].Header.Get("Last-Event-ID"); h != "2" {
+	if h := s.sent(1).Header.Get("Last-Event-ID"); h != "2" {
 		t.Errorf("asked from %q", h)
 	}
 }
