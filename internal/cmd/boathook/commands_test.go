@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -32,7 +33,7 @@ type shell struct {
 	folder string // has the program, on its PATH, and is where commands run
 	env    []string
 
-	kill func() // ends the last command that listens, -9
+	kill func() // ends the last command that was started, -9
 }
 
 // built is the program, which one build makes for all tests that run processes of it.
@@ -184,6 +185,39 @@ func TestTheCommandsShowTheWholeWay(t *testing.T) {
 	}
 	if status := s.object("status"); status["status"] != "ok" || len(status["queues"].([]any)) != 3 {
 		t.Errorf("status: %v", status)
+	}
+}
+
+// An endpoint is down, is repaired, and gets what it has missed; who watches sees both.
+func TestWhatWasMissedIsRecovered(t *testing.T) {
+	p := start(t)
+	var down atomic.Bool
+	down.Store(true)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if down.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	defer receiver.Close()
+	s := loggedIn(t, p)
+	s.must("deployments", "create", "hello", "--command", "cat")
+	s.must("webhooks", "create", "status page", "--deployment", "hello", "--url", receiver.URL, "--retry", "none")
+	watching := s.start("deliveries", "tail", "--deployment", "hello", "--event", "run.succeeded")
+	for range 3 {
+		s.must("trigger", "hello")
+	}
+	watching.stdout.await(t, `(?s)(run\.succeeded  failed  500 answered 500.*){3}`)
+	if n := s.object("deliveries", "recover", "--webhook", "status page", "--since", "1h", "--dry-run")["queued"]; n != 3.0 {
+		t.Errorf("%v would be sent again", n)
+	}
+	down.Store(false)
+	if n := s.object("deliveries", "recover", "--webhook", "status page", "--since", "1h", "--status", "failed")["queued"]; n != 3.0 {
+		t.Errorf("%v are sent again", n)
+	}
+	watching.stdout.await(t, `(?s)(run\.succeeded  succeeded  200.*){3}`)
+	watching.stop()
+	if err := <-watching.done; err != nil {
+		t.Errorf("after an interrupt: %v\n%s", err, watching.stderr)
 	}
 }
 

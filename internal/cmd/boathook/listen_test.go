@@ -199,11 +199,19 @@ type taken struct {
 
 func (s *shell) listen(args ...string) *program {
 	s.t.Helper()
+	p := s.start(append([]string{"listen"}, args...)...)
+	p.stderr.await(s.t, "Connected")
+	return p
+}
+
+// start starts a command that goes on until it is interrupted, or killed.
+func (s *shell) start(args ...string) *program {
+	s.t.Helper()
 	program, err := built()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	cmd := exec.Command(program, append([]string{"listen"}, args...)...)
+	cmd := exec.Command(program, args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.env, s.folder, newOutput(), newOutput()
 	p := started(s.t, cmd)
 	p.done = make(chan error, 1)
@@ -212,7 +220,6 @@ func (s *shell) listen(args ...string) *program {
 		p.done <- cmd.Wait()
 	}
 	s.kill = func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
-	p.stderr.await(s.t, "Connected")
 	return p
 }
 
