@@ -8,7 +8,7 @@ UNRACED    = $(shell go list ./... | grep -e /testing/simulation$$ -e /store/dyn
 RACED      = $(filter-out $(UNRACED),$(shell go list ./...))
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help kill retention build test test-raced test-unraced test-stack lint verify-template race sim isolation bench run env-vars cost bench-cold translate
+.PHONY: help kill retention build test test-stack lint verify-template race sim isolation bench run env-vars cost bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,14 +18,8 @@ build: ## compile everything, for this machine
 
 test: ## run all tests, those of the AWS adapters on emulators, which it installs below the checkout, as it does others' clients
 	$(if $(RACE),,@echo 'There is no C compiler: the tests run without the race detector.')
-	@$(EMULATORS) -- true # installs them: two at a time would be in each other's way
-	@$(MAKE) --no-print-directory -j2 test-raced test-unraced # one waits for emulators while the other computes
-
-test-raced:
-	@$(EMULATORS) -- go test $(RACE) -timeout 30m $(RACED)
-
-test-unraced:
-	@$(EMULATORS) -- go test -timeout 30m $(UNRACED)
+	$(EMULATORS) -- go test $(RACE) -timeout 30m $(RACED)
+	$(EMULATORS) -- go test -timeout 30m $(UNRACED)
 
 race: ## run the tests that need no emulator, with the race detector
 	go test -race $(RACED)
