@@ -111,14 +111,8 @@ func asked(res *http.Response) time.Duration {
 	if res == nil {
 		return 0
 	}
-	header := res.Header.Get("Retry-After")
-	if seconds, err := time.ParseDuration(header + "s"); err == nil {
-		return max(seconds, 0)
-	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(time.Until(at), 0)
-	}
-	return 0
+	wait, _ := boathook.ParseRetryAfter(res.Header.Get("Retry-After"), time.Now())
+	return wait
 }
 
 // request is one call of the API.

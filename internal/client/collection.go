@@ -10,8 +10,11 @@ import (
 	"strings"
 )
 
-// pageSize is how many objects one request of a list asks for.
-const pageSize = 200
+// How many objects one request of a list asks for: the most that the API allows.
+const (
+	pageSize  = 200
+	arraySize = 100 // of a list that is a bare array
+)
 
 // Collection are the objects of one kind below one path. In is what they are made and
 // changed by.
@@ -89,10 +92,10 @@ func (c Collection[T, In]) page(ctx context.Context, cursor string) ([]T, string
 // array is one page of a list that is a bare array; the offset is its cursor.
 func (c Collection[T, In]) array(ctx context.Context, query url.Values, cursor string) ([]T, string, error) {
 	offset, _ := strconv.Atoi(cursor)
-	query.Set("limit", "100")
+	query.Set("limit", strconv.Itoa(arraySize))
 	query.Set("offset", strconv.Itoa(offset))
 	objects, err := get[[]T](ctx, c.c, c.path+"?"+query.Encode())
-	if err != nil || len(objects) < 100 {
+	if err != nil || len(objects) < arraySize {
 		return objects, "", err
 	}
 	return objects, strconv.Itoa(offset + len(objects)), nil

@@ -1,9 +1,8 @@
 package delivery
 
 import (
+	"boathook/internal/boathook"
 	"time"
-
-	"boathook/internal/delivery/destination"
 )
 
 // NextWait is the wait before the next attempt, after so many failures (at least
@@ -11,13 +10,13 @@ import (
 //
 // jitter in [0, 1) spreads the wait evenly over ±20 %. retryAfter, 0 for none,
 // is the receiver's own wish: the wait is no shorter, though a wish counts for
-// [destination.MaxRetryAfter] at most.
+// [boathook.MaxRetryAfter] at most.
 func NextWait(waits []time.Duration, failures int, retryAfter time.Duration, jitter float64) (wait time.Duration, ok bool) {
 	if failures < 1 || failures > len(waits) {
 		return 0, false
 	}
 	wait = time.Duration(float64(waits[failures-1]) * (0.8 + 0.4*jitter))
-	return max(wait, min(retryAfter, destination.MaxRetryAfter)), true
+	return max(wait, min(retryAfter, boathook.MaxRetryAfter)), true
 }
 
 // PassedWaits is how many of the waits have passed when a time has, counted from the

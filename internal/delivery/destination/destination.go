@@ -40,7 +40,7 @@ type Result struct {
 	// TimedOut: there was no response in time.
 	TimedOut bool
 	// RetryAfter is how long the receiver asks to wait; 0 if it does not say. It is
-	// [MaxRetryAfter] at most.
+	// [boathook.MaxRetryAfter] at most.
 	RetryAfter time.Duration
 	// Gone says that the receiver will never take anything again, and how it said
 	// so; empty if it may.
@@ -48,9 +48,6 @@ type Result struct {
 	// Unfit: the destination never takes this message. It says nothing of others.
 	Unfit bool
 }
-
-// MaxRetryAfter is the longest wait that a receiver can ask for.
-const MaxRetryAfter = 24 * time.Hour
 
 // Patience is how long an attempt may take once its receiver has decided: for what the
 // log keeps of the response.

@@ -7,8 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"boathook/internal/boathook"
@@ -62,7 +60,7 @@ func (d HTTP) Send(ctx context.Context, w boathook.OutgoingWebhook, m Message) (
 	case http.StatusGone:
 		r.Gone = "the receiver answered 410 Gone"
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		r.RetryAfter, _ = ParseRetryAfter(res.Header.Get("Retry-After"), d.Now())
+		r.RetryAfter, _ = boathook.ParseRetryAfter(res.Header.Get("Retry-After"), d.Now())
 	}
 	return r
 }
@@ -103,21 +101,4 @@ func loggedHeaders(h http.Header) (kept http.Header, cut bool) {
 		}
 	}
 	return kept, cut
-}
-
-// ParseRetryAfter reads a Retry-After header, in seconds or as an HTTP date
-// (RFC 9110, section 10.2.3); false when it is neither. The wait is between 0,
-// also for a date that is past, and [MaxRetryAfter].
-func ParseRetryAfter(header string, now time.Time) (time.Duration, bool) {
-	header = strings.TrimSpace(header)
-	if header != "" && strings.Trim(header, "0123456789") == "" {
-		// A number that is out of range parses as the largest one.
-		seconds, _ := strconv.ParseUint(header, 10, 64)
-		return time.Duration(min(seconds, uint64(MaxRetryAfter/time.Second))) * time.Second, true
-	}
-	at, err := http.ParseTime(header)
-	if err != nil {
-		return 0, false
-	}
-	return min(max(at.Sub(now), 0), MaxRetryAfter), true
 }

@@ -1,11 +1,11 @@
-package destination_test
+package boathook_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
-	"boathook/internal/delivery/destination"
+	"boathook/internal/boathook"
 )
 
 var now = time.Date(2026, 11, 21, 18, 0, 0, 0, time.UTC)
@@ -44,7 +44,7 @@ func TestRetryAfterIsReadInBothItsForms(t *testing.T) {
 		{"2026-11-21T18:05:00Z", 0, false},
 		{"Sat, 32 Nov 2026 18:05:00 GMT", 0, false},
 	} {
-		got, ok := destination.ParseRetryAfter(tt.header, now)
+		got, ok := boathook.ParseRetryAfter(tt.header, now)
 		if got != tt.want || ok != tt.ok {
 			t.Errorf("%.40q: got %v, %v; want %v, %v", tt.header, got, ok, tt.want, tt.ok)
 		}
@@ -56,8 +56,8 @@ func FuzzRetryAfterIsNeverNegativeNorOverADay(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		wait, ok := destination.ParseRetryAfter(header, now)
-		if wait < 0 || wait > destination.MaxRetryAfter || (!ok && wait != 0) {
+		wait, ok := boathook.ParseRetryAfter(header, now)
+		if wait < 0 || wait > boathook.MaxRetryAfter || (!ok && wait != 0) {
 			t.Errorf("%q: %v, %v", header, wait, ok)
 		}
 	})
