@@ -1,16 +1,15 @@
 package dynamo
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"boathook/internal/boathook"
+	"boathook/internal/store"
 )
 
 // connectionItem is a connection, by its id or among the watchers of a channel. Each
@@ -98,17 +97,10 @@ func (s *Store) Watchers(ctx context.Context, workspaceID string, ch boathook.Ch
 }
 
 // WatchersBy implements [store.Connections].
-func (s *Store) WatchersBy(ctx context.Context, workspaceID, tokenID string) (watchers []boathook.Connection, err error) {
-	for _, ch := range boathook.Channels {
-		some, err := s.watchers(ctx, workspaceID, ch, true)
-		if err != nil {
-			return nil, err
-		}
-		watchers = append(watchers, some...)
-	}
-	watchers = slices.DeleteFunc(watchers, func(c boathook.Connection) bool { return c.TokenID != tokenID })
-	slices.SortFunc(watchers, func(a, b boathook.Connection) int { return cmp.Compare(a.ID, b.ID) })
-	return slices.CompactFunc(watchers, func(a, b boathook.Connection) bool { return a.ID == b.ID }), nil
+func (s *Store) WatchersBy(ctx context.Context, workspaceID, tokenID string) ([]boathook.Connection, error) {
+	return store.WatchersBy(tokenID, func(ch boathook.Channel) ([]boathook.Connection, error) {
+		return s.watchers(ctx, workspaceID, ch, true)
+	})
 }
 
 func (s *Store) watchers(ctx context.Context, workspaceID string, ch boathook.Channel, consistent bool) (watchers []boathook.Connection, err error) {

@@ -89,15 +89,8 @@ func (s *Store) Watchers(_ context.Context, workspaceID string, ch boathook.Chan
 }
 
 // WatchersBy implements [store.Connections].
-func (s *Store) WatchersBy(ctx context.Context, workspaceID, tokenID string) (watchers []boathook.Connection, _ error) {
-	for _, ch := range boathook.Channels {
-		some, err := s.Watchers(ctx, workspaceID, ch)
-		if err != nil {
-			return nil, err
-		}
-		watchers = append(watchers, some...)
-	}
-	watchers = slices.DeleteFunc(watchers, func(c boathook.Connection) bool { return c.TokenID != tokenID })
-	slices.SortFunc(watchers, func(a, b boathook.Connection) int { return cmp.Compare(a.ID, b.ID) })
-	return slices.CompactFunc(watchers, func(a, b boathook.Connection) bool { return a.ID == b.ID }), nil
+func (s *Store) WatchersBy(ctx context.Context, workspaceID, tokenID string) ([]boathook.Connection, error) {
+	return store.WatchersBy(tokenID, func(ch boathook.Channel) ([]boathook.Connection, error) {
+		return s.Watchers(ctx, workspaceID, ch)
+	})
 }
