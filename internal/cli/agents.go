@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"time"
 
@@ -15,16 +14,10 @@ import (
 
 func crewsCommand(s *session) *cobra.Command {
 	return noun[client.Named, client.NamedInput]{
-		name: "crews", one: "crew", aliases: []string{"crew"}, columns: namedColumns, id: namedID,
-		list: listing((*client.Client).Crews),
-		find: finding((*client.Client).Crews, "crew", boathook.CrewID, namedID, namedName),
-		create: &creation[client.Named, client.NamedInput]{
-			arguments: "NAME", args: exactly("the name"),
-			make: func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) (client.Named, error) {
-				return c.Crews().Create(ctx, client.NamedInput{Name: args[0]})
-			},
-		},
-		update: renaming, delete: true,
+		name: "crews", one: "crew", aliases: []string{"crew"}, columns: namedColumns,
+		list:   listing((*client.Client).Crews),
+		find:   finding((*client.Client).Crews, "crew", boathook.CrewID, namedID, namedName),
+		create: byName((*client.Client).Crews), update: renaming, delete: true,
 		examples: map[string]string{
 			"list": "  boathook crews list", "create": "  boathook crews create reviewers", "get": "  boathook crews get reviewers",
 			"update": "  boathook crews update reviewers --name review", "delete": "  boathook crews delete review",
@@ -44,20 +37,8 @@ func agentName(a client.AgentEntry) string { return a.Name }
 
 // findAgent gives the crew and the id of the agent that has a slug, a name or an id.
 func findAgent(ctx context.Context, c *client.Client, name string) (crew, id string, err error) {
-	agents, err := c.AllAgents(ctx)
-	if err != nil {
-		return "", "", err
-	}
-	id, err = named(sequence(agents), "agent", name, boathook.AgentID, agentID, agentSlug, agentName)
-	if err != nil {
-		return "", "", err
-	}
-	for _, a := range agents {
-		if a.ID == id {
-			return a.CrewID, id, nil
-		}
-	}
-	return "", "", &Error{Absent, fmt.Errorf("there is no agent %s", id)}
+	a, err := match(allAgents(ctx, c), "agent", name, agentID, agentID, agentSlug, agentName)
+	return a.CrewID, a.ID, err
 }
 
 // allAgents are those of all crews, as a list.
@@ -75,7 +56,7 @@ func allAgents(ctx context.Context, c *client.Client) iter.Seq2[client.AgentEntr
 // agents is the noun of an agent. Its list is of all crews, and tells less of each.
 func agents() noun[client.Agent, client.AgentInput] {
 	return noun[client.Agent, client.AgentInput]{
-		name: "agents", one: "agent", aliases: []string{"agent"}, id: func(a client.Agent) string { return a.ID },
+		name: "agents", one: "agent", aliases: []string{"agent"},
 		find: func(ctx context.Context, c *client.Client, _ *cobra.Command, name string) (client.Collection[client.Agent, client.AgentInput], string, error) {
 			crew, id, err := findAgent(ctx, c, name)
 			return c.Agents(crew), id, err
@@ -92,13 +73,7 @@ func agents() noun[client.Agent, client.AgentInput] {
 				c.Flags().String("name", "", "its new name")
 				addAgentFlags(c)
 			},
-			input: func(cmd *cobra.Command) (client.AgentInput, error) {
-				in, err := agentInput(cmd)
-				if err == nil && in == (client.AgentInput{}) {
-					err = errNothingToChange
-				}
-				return in, err
-			},
+			input: func(cmd *cobra.Command) (client.AgentInput, error) { return changed(agentInput(cmd)) },
 		},
 		delete: true,
 		examples: map[string]string{
@@ -115,14 +90,12 @@ func agentsCommand(s *session) *cobra.Command {
 	all := noun[client.AgentEntry, client.AgentInput]{
 		name: "agents", one: "agent", columns: agentColumns,
 		list: func(ctx context.Context, c *client.Client, _ *cobra.Command) (iter.Seq2[client.AgentEntry, error], error) {
-			agents, err := c.AllAgents(ctx)
-			return sequence(agents), err
+			return allAgents(ctx, c), nil
 		},
 		examples: map[string]string{"list": "  boathook agents list"},
 	}
-	c := &cobra.Command{Use: n.name, Aliases: n.aliases, Short: "Work with agents, and trigger them", Args: cobra.NoArgs, RunE: help}
-	c.AddCommand(all.listCommand(s), n.getCommand(s), n.createCommand(s), n.updateCommand(s), n.deleteCommand(s), triggerAgentCommand(s))
-	return c
+	return group(&cobra.Command{Use: n.name, Aliases: n.aliases, Short: "Work with agents, and trigger them"},
+		all.listCommand(s), n.getCommand(s), n.createCommand(s), n.updateCommand(s), n.deleteCommand(s), triggerAgentCommand(s))
 }
 
 func addAgentFlags(c *cobra.Command) {
@@ -195,10 +168,7 @@ reading is logged), unless it is given by --secret or BOATHOOK_SECRET.`,
 			if err != nil {
 				return err
 			}
-			if watch {
-				return s.watch(cmd.Context(), c, run)
-			}
-			return s.show(struct {
+			return s.started(cmd.Context(), c, watch, run, struct {
 				RunID string `json:"run_id"`
 			}{run})
 		}),

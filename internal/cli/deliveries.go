@@ -38,9 +38,8 @@ func responseCode(status *int) string {
 }
 
 func deliveriesCommand(s *session) *cobra.Command {
-	c := &cobra.Command{Use: "deliveries", Aliases: []string{"delivery"}, Short: "Look at deliveries, and send them again", Args: cobra.NoArgs, RunE: help}
-	c.AddCommand(listDeliveriesCommand(s), tailCommand(s), showDeliveryCommand(s), resendCommand(s), recoverCommand(s))
-	return c
+	return group(&cobra.Command{Use: "deliveries", Aliases: []string{"delivery"}, Short: "Look at deliveries, and send them again"},
+		listDeliveriesCommand(s), tailCommand(s), showDeliveryCommand(s), resendCommand(s), recoverCommand(s))
 }
 
 // addWebhookFlag adds the flags that name one webhook.
@@ -183,30 +182,40 @@ func resendCommand(s *session) *cobra.Command {
 	}
 }
 
-// tailEvery is how often a tail looks for deliveries.
-const tailEvery = 2 * time.Second
-
-// tailed is how many deliveries a tail begins with, of each webhook.
-const tailed = 10
+const (
+	// tailEvery is how often a tail looks for deliveries, and searchEvery for webhooks.
+	tailEvery   = 2 * time.Second
+	searchEvery = 30 * time.Second
+	// tailed is how many deliveries a tail begins with, of each webhook.
+	tailed = 10
+	// watched is how many of a webhook's newest deliveries are looked at for changes. They
+	// come in one page.
+	watched = 200
+)
 
 func tailCommand(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "tail", Short: "Show deliveries as they happen, until Ctrl+C", Args: exactly(),
 		Long: `Shows deliveries as they happen: each when it is first tried, and again when its
-status changes. Without a webhook those of the source's webhooks are shown, without a
-source of all.`,
+status changes, while it is among the 200 newest of its webhook. Without a webhook
+those of the source's webhooks are shown, without a source of all.`,
 		Example: "  boathook deliveries tail --deployment hello\n  boathook deliveries tail --status failed --output json",
 	}
 	addDeliveryFilters(c)
 	c.RunE = s.runner(func(c *client.Client, cmd *cobra.Command, _ []string) error {
 		t := tail{s: s, seen: map[string]string{}}
+		var webhooks []webhook
+		var searched time.Time
 		for first := true; cmd.Context().Err() == nil; first = false { // Ctrl+C is how it ends
-			webhooks, err := t.webhooks(cmd.Context(), c, cmd)
-			if err != nil {
-				return err
+			if time.Since(searched) >= searchEvery {
+				var err error
+				if webhooks, err = tailedWebhooks(cmd.Context(), c, cmd); err != nil {
+					return err
+				}
+				searched = time.Now()
 			}
 			for _, w := range webhooks {
-				if err := t.look(cmd.Context(), c, w, cmd.Flags(), first); err != nil {
+				if err := t.look(filtered(cmd.Context(), c, w, cmd.Flags()), first); err != nil {
 					return err
 				}
 			}
@@ -217,18 +226,12 @@ source of all.`,
 	return c
 }
 
-// tail follows deliveries.
-type tail struct {
-	s    *session
-	seen map[string]string // the state that was last shown, by delivery
-}
-
-func (t *tail) webhooks(ctx context.Context, c *client.Client, cmd *cobra.Command) ([]webhook, error) {
+// tailedWebhooks are the one that the flags name, or all of the source that they name.
+func tailedWebhooks(ctx context.Context, c *client.Client, cmd *cobra.Command) (all []webhook, err error) {
 	if name := textOr(cmd.Flags(), "webhook", ""); name != "" {
 		w, err := findWebhook(ctx, c, cmd, name)
 		return []webhook{w}, err
 	}
-	var all []webhook
 	for w, err := range allWebhooks(ctx, c, cmd) {
 		if err != nil {
 			return nil, err
@@ -238,23 +241,34 @@ func (t *tail) webhooks(ctx context.Context, c *client.Client, cmd *cobra.Comman
 	return all, nil
 }
 
-// look shows what is new of a webhook, oldest first. It reads on until it meets one that
-// it has seen in its state, and the first time as many as a tail begins with.
-func (t *tail) look(ctx context.Context, c *client.Client, w webhook, f *pflag.FlagSet, first bool) error {
+// tail follows deliveries.
+type tail struct {
+	s    *session
+	seen map[string]string // the state that was last shown, by delivery
+}
+
+// look shows what is new of a webhook, oldest first: of its newest deliveries those whose
+// state has changed, and all before them up to one that was seen. The first time it shows
+// as many as a tail begins with.
+func (t *tail) look(deliveries iter.Seq2[client.Delivery, error], first bool) error {
 	var fresh []client.Delivery
-	for d, err := range filtered(ctx, c, w, f) {
+	n := 0
+	for d, err := range deliveries {
 		if err != nil {
 			return err
 		}
 		state := fmt.Sprint(d.Status, d.AttemptCount)
-		if t.seen[d.ID] == state {
+		before, known := t.seen[d.ID]
+		if n++; n > watched && (known || first) {
 			break
 		}
-		t.seen[d.ID] = state
-		fresh = append(fresh, d)
-		if first && len(fresh) == tailed {
-			break
+		if before != state {
+			t.seen[d.ID] = state
+			fresh = append(fresh, d)
 		}
+	}
+	if first {
+		fresh = fresh[:min(len(fresh), tailed)]
 	}
 	for _, d := range slices.Backward(fresh) {
 		if err := t.s.printLine(d); err != nil {

@@ -38,7 +38,7 @@ func findDeployment(ctx context.Context, c *client.Client, name string) (string,
 
 func deploymentsCommand(s *session) *cobra.Command {
 	n := noun[client.Named, client.NamedInput]{
-		name: "deployments", one: "deployment", aliases: []string{"deployment", "dep"}, columns: namedColumns, id: namedID,
+		name: "deployments", one: "deployment", aliases: []string{"deployment", "dep"}, columns: namedColumns,
 		list: listing((*client.Client).Deployments),
 		find: finding((*client.Client).Deployments, "deployment", boathook.DeploymentID, namedID, namedName),
 		create: &creation[client.Named, client.NamedInput]{
@@ -126,17 +126,13 @@ func targetOf(cmd *cobra.Command) (*boathook.Target, error) {
 	return &t, err
 }
 
-// headersOf reads headers of a flag, of which each has one value.
+// headersOf reads headers of a flag; nil if there are none.
 func headersOf(flag string, lines []string) (map[string]string, error) {
 	given, err := givenHeaders(flag, lines)
 	if err != nil || len(given) == 0 {
 		return nil, err
 	}
-	headers := make(map[string]string, len(given))
-	for name := range given {
-		headers[name] = given.Get(name)
-	}
-	return headers, nil
+	return boathook.JoinedHeaders(given), nil
 }
 
 var versionColumns = []column[client.Version]{
@@ -175,11 +171,7 @@ func deployCommand(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v, err := c.Versions(id).Create(cmd.Context(), client.VersionInput{Environment: environmentOf(cmd), Target: *target})
-			if err != nil {
-				return err
-			}
-			return s.show(v)
+			return s.shown(c.Versions(id).Create(cmd.Context(), client.VersionInput{Environment: environmentOf(cmd), Target: *target}))
 		}),
 	}
 	addTargetFlags(c)
@@ -217,11 +209,7 @@ func activateCommand(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v, err := c.Activate(cmd.Context(), id, version)
-			if err != nil {
-				return err
-			}
-			return s.show(v)
+			return s.shown(c.Activate(cmd.Context(), id, version))
 		}),
 	}
 }

@@ -21,12 +21,10 @@ var eventTypeColumns = []column[client.EventType]{
 }
 
 func eventsCommand(s *session) *cobra.Command {
-	c := &cobra.Command{
-		Args: cobra.NoArgs, RunE: help,
+	return group(&cobra.Command{
 		Use: "events", Aliases: []string{"event"}, Short: "Look at the types of events",
 		Long: "Looks at the types of events that webhooks are told of. `boathook publish` publishes\none.",
-	}
-	c.AddCommand(noun[client.EventType, struct{}]{
+	}, noun[client.EventType, struct{}]{
 		name: "types of events", columns: eventTypeColumns,
 		list: func(ctx context.Context, c *client.Client, _ *cobra.Command) (iter.Seq2[client.EventType, error], error) {
 			types, err := c.EventTypes(ctx)
@@ -34,7 +32,6 @@ func eventsCommand(s *session) *cobra.Command {
 		},
 		examples: map[string]string{"list": "  boathook events list"},
 	}.listCommand(s), getEventTypeCommand(s))
-	return c
 }
 
 func getEventTypeCommand(s *session) *cobra.Command {
@@ -132,13 +129,11 @@ var queueColumns = []column[client.Queue]{
 }
 
 func queuesCommand(s *session) *cobra.Command {
-	c := &cobra.Command{
-		Args: cobra.NoArgs, RunE: help,
+	return group(&cobra.Command{
 		Use: "queues", Aliases: []string{"queue"}, Short: "Look at the server's queues, and redrive what is dead",
 		Long: `Looks at the server's queues, as an admin of its first workspace. What could not be
 handled is in a queue's dead-letter queue until it is redriven.`,
-	}
-	c.AddCommand(noun[client.Queue, struct{}]{
+	}, noun[client.Queue, struct{}]{
 		name: "queues", columns: queueColumns,
 		list: func(ctx context.Context, c *client.Client, _ *cobra.Command) (iter.Seq2[client.Queue, error], error) {
 			queues, err := c.Queues(ctx)
@@ -149,12 +144,7 @@ handled is in a queue's dead-letter queue until it is redriven.`,
 		Use: "redrive QUEUE", Short: "Move what is dead back into its queue", Args: exactly("the queue: runs, deliveries or retries"),
 		Example: "  boathook queues redrive deliveries",
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
-			q, err := c.Redrive(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return s.show(q)
+			return s.shown(c.Redrive(cmd.Context(), args[0]))
 		}),
 	})
-	return c
 }

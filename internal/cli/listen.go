@@ -43,8 +43,7 @@ const (
 )
 
 func listenCommand(s *session) *cobra.Command {
-	var to, environment string
-	var events []string
+	var to string
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use: "listen", Short: "Have a source's deliveries come to this machine, until Ctrl+C", Args: exactly(),
@@ -65,13 +64,9 @@ what was made meanwhile is fetched when it is back.`,
 			if err != nil {
 				return err
 			}
-			in := client.OutgoingWebhookInput{Destination: &client.Destination{Type: string(boathook.DestinationListener)}}
-			for _, e := range events {
-				in.Events = append(in.Events, boathook.EventType(e))
-			}
-			if environment != "" {
-				e := boathook.Environment(environment)
-				in.Environment = &e
+			in := client.OutgoingWebhookInput{
+				Destination: &client.Destination{Type: string(boathook.DestinationListener)},
+				Events:      eventTypes(cmd.Flags()), Environment: environment(cmd.Flags()),
 			}
 			w, err := s.openListener(cmd.Context(), c, src, in)
 			if err != nil {
@@ -88,9 +83,9 @@ what was made meanwhile is fetched when it is back.`,
 		}),
 	}
 	c.Flags().StringVar(&to, "forward-to", "", "URL of a server that this machine reaches (default: they are only printed)")
-	c.Flags().StringSliceVar(&events, "events", nil, "only these, separated by commas (default: all of its source)")
+	c.Flags().StringSlice("events", nil, "only these, separated by commas (default: all of its source)")
 	c.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long the local server may take")
-	c.Flags().StringVar(&environment, "environment", "", "production (the default) or staging, of a deployment")
+	addEnvironmentFlag(c)
 	addSourceFlags(c)
 	return c
 }
@@ -196,10 +191,10 @@ type listener struct {
 	local   *http.Client
 
 	forwards errgroup.Group
+	since    time.Time // of the last look at the log
 
-	mu    sync.Mutex // what follows, and one line at a time
-	seen  map[string]bool
-	since time.Time // of the last look at the log
+	mu   sync.Mutex // of what follows, and for one line at a time
+	seen map[string]bool
 }
 
 // run forwards until the context ends, or the webhook is no more.
@@ -268,7 +263,7 @@ func (l *listener) connect(ctx context.Context, looks chan<- struct{}) {
 func (l *listener) isNew(delivery string, attempt int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := fmt.Sprint(delivery, " ", attempt)
+	key := attemptKey(delivery, attempt)
 	if l.seen[key] {
 		return false
 	}
@@ -276,12 +271,18 @@ func (l *listener) isNew(delivery string, attempt int) bool {
 	return true
 }
 
+// forget has an attempt met anew by the next look at the log: it could not be forwarded.
+func (l *listener) forget(delivery string, attempt int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.seen, attemptKey(delivery, attempt))
+}
+
+func attemptKey(delivery string, attempt int) string { return fmt.Sprint(delivery, " ", attempt) }
+
 // look forwards what the log has that was not met, oldest first.
 func (l *listener) look(ctx context.Context) error {
-	l.mu.Lock()
-	since := l.since.Add(-lookBack)
-	l.mu.Unlock()
-	begun := time.Now()
+	since, begun := l.since.Add(-lookBack), time.Now()
 	var missed []client.Delivery
 	for d, err := range l.c.Deliveries(l.webhook.of.Source, l.webhook.ID).All(ctx) {
 		if err != nil {
@@ -298,15 +299,13 @@ func (l *listener) look(ctx context.Context) error {
 		l.forwards.Go(func() error {
 			if time.Since(d.LastAttempt.SentAt.Time) < freshFor {
 				l.fetch(ctx, d.ID, d.LastAttempt.Number)
-			} else if _, err := l.c.Resend(ctx, d.ID); err != nil && ctx.Err() == nil {
-				l.note("%s could not be sent again: %v", d.ID, err)
+			} else if _, err := l.c.Resend(ctx, d.ID); err != nil {
+				l.failed(ctx, d.ID, d.LastAttempt.Number, err)
 			}
 			return nil
 		})
 	}
-	l.mu.Lock()
 	l.since = begun
-	l.mu.Unlock()
 	return nil
 }
 
@@ -327,12 +326,18 @@ func (l *listener) fetch(ctx context.Context, id string, attempt int) {
 		}
 	}, backoff.WithMaxElapsedTime(recordedWithin))
 	if err != nil {
-		if ctx.Err() == nil {
-			l.note("%s was announced, and can't be read: %v", id, err)
-		}
+		l.failed(ctx, id, attempt, err)
 		return
 	}
 	l.forward(ctx, d)
+}
+
+// failed says that a delivery could not be fetched, or sent again. It is tried again.
+func (l *listener) failed(ctx context.Context, id string, attempt int, err error) {
+	l.forget(id, attempt)
+	if ctx.Err() == nil {
+		l.note("%s can't be fetched yet: %v", id, err)
+	}
 }
 
 // forwarded is what --output json tells of a delivery.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +22,6 @@ type noun[T, In any] struct {
 	aliases []string
 	long    string
 	columns []column[T]
-	id      func(T) string
 
 	list func(ctx context.Context, c *client.Client, cmd *cobra.Command) (iter.Seq2[T, error], error)
 	// find gives the collection of the object that has a name or an id, and its id.
@@ -50,8 +51,7 @@ type change[In any] struct {
 
 // command is the noun with its verbs, and those of its own.
 func (n noun[T, In]) command(s *session, others ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: n.name, Aliases: n.aliases, Short: "Work with " + n.words(), Long: n.long, Args: cobra.NoArgs, RunE: help}
-	c.AddCommand(n.listCommand(s))
+	c := group(&cobra.Command{Use: n.name, Aliases: n.aliases, Short: "Work with " + n.words(), Long: n.long}, n.listCommand(s))
 	if n.find != nil {
 		c.AddCommand(n.getCommand(s))
 	}
@@ -68,8 +68,23 @@ func (n noun[T, In]) command(s *session, others ...*cobra.Command) *cobra.Comman
 	return c
 }
 
-// help is what a command does that only has others.
-func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+// group makes a command of one that only has others. By itself it shows its help.
+func group(c *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	c.Args = cobra.NoArgs
+	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	c.AddCommand(commands...)
+	return c
+}
+
+// byName makes what needs no more than a name.
+func byName[T any](collection func(*client.Client) client.Collection[T, client.NamedInput]) *creation[T, client.NamedInput] {
+	return &creation[T, client.NamedInput]{
+		arguments: "NAME", args: exactly("the name"),
+		make: func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) (T, error) {
+			return collection(c).Create(ctx, client.NamedInput{Name: args[0]})
+		},
+	}
+}
 
 func (n noun[T, In]) verb(use, short string, args cobra.PositionalArgs) *cobra.Command {
 	verb, _, _ := strings.Cut(use, " ")
@@ -117,11 +132,7 @@ func (n noun[T, In]) getCommand(s *session) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		object, err := in.Get(cmd.Context(), id)
-		if err != nil {
-			return err
-		}
-		return s.show(object)
+		return s.shown(in.Get(cmd.Context(), id))
 	})
 	return c
 }
@@ -132,11 +143,7 @@ func (n noun[T, In]) createCommand(s *session) *cobra.Command {
 		n.create.flags(c)
 	}
 	c.RunE = s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
-		object, err := n.create.make(cmd.Context(), c, cmd, args)
-		if err != nil {
-			return err
-		}
-		return s.show(object)
+		return s.shown(n.create.make(cmd.Context(), c, cmd, args))
 	})
 	return c
 }
@@ -153,11 +160,7 @@ func (n noun[T, In]) updateCommand(s *session) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		object, err := in.Change(cmd.Context(), id, change)
-		if err != nil {
-			return err
-		}
-		return s.show(object)
+		return s.shown(in.Change(cmd.Context(), id, change))
 	})
 	return c
 }
@@ -186,32 +189,46 @@ func isID(kind, text string) bool {
 	return boathook.HasIDKind(text, kind) && len(text) == len(kind)+1+idLength
 }
 
-// named looks for the one object that has a name or an id of a kind. An id needs no
+// named gives the id of the one object that has a name or an id of a kind. An id needs no
 // request.
 func named[T any](objects iter.Seq2[T, error], one, name, kind string, id func(T) string, names ...func(T) string) (string, error) {
 	if isID(kind, name) {
 		return name, nil
 	}
+	found, err := match(objects, one, name, id, names...)
+	if err != nil {
+		return "", err
+	}
+	return id(found), nil
+}
+
+// match gives the one object that has a name.
+func match[T any](objects iter.Seq2[T, error], one, name string, id func(T) string, names ...func(T) string) (found T, err error) {
 	var ids []string
 	for o, err := range objects {
 		if err != nil {
-			return "", err
+			return found, err
 		}
-		for _, n := range names {
-			if n(o) == name {
-				ids = append(ids, id(o))
-				break
-			}
+		if slices.ContainsFunc(names, func(of func(T) string) bool { return of(o) == name }) {
+			found, ids = o, append(ids, id(o))
 		}
 	}
 	switch len(ids) {
 	case 1:
-		return ids[0], nil
+		return found, nil
 	case 0:
-		return "", &Error{Absent, fmt.Errorf("no %s is named %q: the command `list` shows them", one, name)}
+		return found, &Error{Absent, fmt.Errorf("no %s is named %q: the command `list` shows them", one, name)}
 	default:
-		return "", wrong("%d %ss are named %q; say which by its id: %s", len(ids), one, name, strings.Join(ids, ", "))
+		return found, wrong("%d %s are named %q; say which by its id: %s", len(ids), plural(one), name, strings.Join(ids, ", "))
 	}
+}
+
+// plural is more than one of a word.
+func plural(word string) string {
+	if stem, ok := strings.CutSuffix(word, "y"); ok {
+		return stem + "ies"
+	}
+	return word + "s"
 }
 
 // finding is the find of objects that lie in one collection of the workspace.
@@ -234,6 +251,14 @@ func listing[T, In any](collection func(*client.Client) client.Collection[T, In]
 
 // errNothingToChange: an update without a flag.
 var errNothingToChange = wrong("there is nothing to change: give at least one flag; --help lists them")
+
+// changed is the input of an update, which must change something.
+func changed[In any](in In, err error) (In, error) {
+	if err == nil && reflect.ValueOf(in).IsZero() {
+		err = errNothingToChange
+	}
+	return in, err
+}
 
 // sequence is a slice as a list that can't fail.
 func sequence[T any](objects []T) iter.Seq2[T, error] {

@@ -177,6 +177,14 @@ func (s *session) show(object any) error {
 	return w.Flush()
 }
 
+// shown prints what a call has answered.
+func (s *session) shown(object any, err error) error {
+	if err != nil {
+		return err
+	}
+	return s.show(object)
+}
+
 type field struct{ name, value string }
 
 // fieldsOf are an object's fields in their order, those of objects in it as "outer.inner".

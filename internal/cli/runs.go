@@ -33,9 +33,8 @@ func tookOf(r client.Run) string {
 }
 
 func runsCommand(s *session) *cobra.Command {
-	c := &cobra.Command{Use: "runs", Aliases: []string{"run"}, Short: "Work with runs of deployments", Args: cobra.NoArgs, RunE: help}
-	c.AddCommand(listRunsCommand(s), getRunCommand(s), watchCommand(s), retryCommand(s), cancelCommand(s))
-	return c
+	return group(&cobra.Command{Use: "runs", Aliases: []string{"run"}, Short: "Work with runs of deployments"},
+		listRunsCommand(s), getRunCommand(s), watchCommand(s), retryCommand(s), cancelCommand(s))
 }
 
 func listRunsCommand(s *session) *cobra.Command {
@@ -66,11 +65,7 @@ func getRunCommand(s *session) *cobra.Command {
 		Use: "get ID", Short: "Show a run with its input and output", Args: exactly("the run's id"),
 		Example: "  boathook runs get run_2q5zkx7wmt3vnh6ybd4cfj7r",
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
-			r, err := c.Runs().Get(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return s.show(r)
+			return s.shown(c.Runs().Get(cmd.Context(), args[0]))
 		}),
 	}
 }
@@ -94,11 +89,7 @@ func cancelCommand(s *session) *cobra.Command {
 		Use: "cancel ID", Short: "Ask a run to stop", Args: exactly("the run's id"),
 		Example: "  boathook runs cancel run_2q5zkx7wmt3vnh6ybd4cfj7r",
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
-			state, err := c.Cancel(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return s.show(state)
+			return s.shown(c.Cancel(cmd.Context(), args[0]))
 		}),
 	}
 }
@@ -119,10 +110,7 @@ that the first has started.`,
 			if err != nil {
 				return err
 			}
-			if watch {
-				return s.watch(cmd.Context(), c, run.RunID)
-			}
-			return s.show(run)
+			return s.started(cmd.Context(), c, watch, run.RunID, run)
 		}),
 	}
 	c.Flags().StringVar(&in.Version, "version", "", "version that executes it: live (the default), or same for that of the old run")
@@ -138,6 +126,14 @@ const askAgain = time.Second
 type runEvent struct {
 	Type string
 	Data json.RawMessage
+}
+
+// started shows the answer to what has started a run or, if that is wanted, the run's log.
+func (s *session) started(ctx context.Context, c *client.Client, watch bool, run string, answer any) error {
+	if watch {
+		return s.watch(ctx, c, run)
+	}
+	return s.show(answer)
 }
 
 // watch shows a run's log until it is over, and fails with its exit code.
@@ -253,10 +249,7 @@ nothing, and answers with the run that the first has started.`,
 			if err != nil {
 				return err
 			}
-			if watch {
-				return s.watch(cmd.Context(), c, run.RunID)
-			}
-			return s.show(run)
+			return s.started(cmd.Context(), c, watch, run.RunID, run)
 		}),
 	}
 	c.Flags().StringVarP(&data, "data", "d", "", "the run's input in JSON, @FILE, or - for standard input (default {})")

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"boathook/internal/boathook"
 	"boathook/internal/client"
 )
 
@@ -176,6 +177,20 @@ func boolean(flags *pflag.FlagSet, name string) *bool {
 	}
 	v, _ := flags.GetBool(name)
 	return &v
+}
+
+// environment is the flag of that name; nil if it was not given.
+func environment(flags *pflag.FlagSet) *boathook.Environment {
+	return (*boathook.Environment)(text(flags, "environment"))
+}
+
+// eventTypes are the flag "events"; nil if it was not given.
+func eventTypes(flags *pflag.FlagSet) (types []boathook.EventType) {
+	names, _ := flags.GetStringSlice("events")
+	for _, name := range names {
+		types = append(types, boathook.EventType(name))
+	}
+	return types
 }
 
 // textOr is a flag's value, or another if it is empty or not there.

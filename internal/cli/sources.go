@@ -16,7 +16,7 @@ func repositoryName(r client.Repository) string { return r.Owner + "/" + r.Name 
 
 func repositoriesCommand(s *session) *cobra.Command {
 	return noun[client.Repository, client.RepositoryInput]{
-		name: "repositories", one: "repository", aliases: []string{"repository", "repos", "repo"}, id: repositoryID,
+		name: "repositories", one: "repository", aliases: []string{"repository", "repos", "repo"},
 		columns: []column[client.Repository]{
 			{"NAME", repositoryName}, {"ID", repositoryID}, {"CREATED", func(r client.Repository) string { return moment(r.CreatedAt) }},
 		},
@@ -45,19 +45,13 @@ func appName(a client.App) string { return a.Name }
 
 func appsCommand(s *session) *cobra.Command {
 	return noun[client.App, client.NamedInput]{
-		name: "apps", one: "app", aliases: []string{"app"}, id: appID,
+		name: "apps", one: "app", aliases: []string{"app"},
 		columns: []column[client.App]{
 			{"NAME", appName}, {"ID", appID}, {"CREATED", func(a client.App) string { return moment(a.CreatedAt) }},
 		},
-		list: listing((*client.Client).Apps),
-		find: finding((*client.Client).Apps, "app", boathook.AppID, appID, appName),
-		create: &creation[client.App, client.NamedInput]{
-			arguments: "NAME", args: exactly("the name"),
-			make: func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) (client.App, error) {
-				return c.Apps().Create(ctx, client.NamedInput{Name: args[0]})
-			},
-		},
-		update: renaming, delete: true,
+		list:   listing((*client.Client).Apps),
+		find:   finding((*client.Client).Apps, "app", boathook.AppID, appID, appName),
+		create: byName((*client.Client).Apps), update: renaming, delete: true,
 		examples: map[string]string{
 			"list": "  boathook apps list", "get": "  boathook apps get demo", "create": "  boathook apps create demo",
 			"update": "  boathook apps update demo --name shop", "delete": "  boathook apps delete shop",
@@ -70,7 +64,7 @@ func tokenName(t client.Token) string { return t.Name }
 
 func tokensCommand(s *session) *cobra.Command {
 	return noun[client.Token, client.TokenInput]{
-		name: "tokens", one: "token", aliases: []string{"token"}, id: tokenID,
+		name: "tokens", one: "token", aliases: []string{"token"},
 		long: "Work with API tokens, as an admin. A token is shown once, when it is made.",
 		columns: []column[client.Token]{
 			{"NAME", tokenName}, {"ID", tokenID}, {"ROLE", func(t client.Token) string { return string(t.Role) }},

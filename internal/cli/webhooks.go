@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"net/url"
-	"reflect"
 	"strconv"
 	"strings"
 
@@ -70,31 +68,14 @@ func findWebhook(ctx context.Context, c *client.Client, cmd *cobra.Command, name
 	if src, ok, err := sourceOf(ctx, c, cmd); err != nil || ok && isID(boathook.OutgoingID, name) {
 		return webhook{client.OutgoingWebhook{ID: name}, src}, err
 	}
-	found := map[string]webhook{}
-	for w, err := range allWebhooks(ctx, c, cmd) {
-		if err != nil {
-			return webhook{}, err
-		}
-		found[w.ID] = w
-	}
-	if w, ok := found[name]; ok {
-		return w, nil
-	}
-	id, err := named(func(yield func(webhook, error) bool) {
-		for _, w := range found {
-			if !yield(w, nil) {
-				return
-			}
-		}
-	}, "outgoing webhook", name, "", webhookID, webhookName)
-	return found[id], err
+	return match(allWebhooks(ctx, c, cmd), "outgoing webhook", name, webhookID, webhookID, webhookName)
 }
 
 type outgoingWebhooks = client.Collection[client.OutgoingWebhook, client.OutgoingWebhookInput]
 
 func webhooksCommand(s *session) *cobra.Command {
 	n := noun[client.OutgoingWebhook, client.OutgoingWebhookInput]{
-		name: "webhooks", one: "webhook", id: func(w client.OutgoingWebhook) string { return w.ID }, scope: addSourceFlags,
+		name: "webhooks", one: "webhook", scope: addSourceFlags,
 		find: func(ctx context.Context, c *client.Client, cmd *cobra.Command, name string) (outgoingWebhooks, string, error) {
 			w, err := findWebhook(ctx, c, cmd, name)
 			return c.OutgoingWebhooks(w.of.Source), w.ID, err
@@ -108,13 +89,7 @@ func webhooksCommand(s *session) *cobra.Command {
 				c.Flags().Bool("enabled", true, "--enabled=false ends its deliveries, --enabled begins them again")
 				addWebhookFlags(c)
 			},
-			input: func(cmd *cobra.Command) (client.OutgoingWebhookInput, error) {
-				in, err := s.webhookInput(cmd)
-				if err == nil && reflect.ValueOf(in).IsZero() {
-					err = errNothingToChange
-				}
-				return in, err
-			},
+			input: func(cmd *cobra.Command) (client.OutgoingWebhookInput, error) { return changed(s.webhookInput(cmd)) },
 		},
 		delete: true,
 		examples: map[string]string{
@@ -132,14 +107,11 @@ func webhooksCommand(s *session) *cobra.Command {
 		},
 		examples: map[string]string{"list": "  boathook webhooks list\n  boathook webhooks list --deployment hello"},
 	}
-	c := &cobra.Command{
-		Args: cobra.NoArgs, RunE: help,
+	return group(&cobra.Command{
 		Use: "webhooks", Aliases: []string{"webhook", "outgoing-webhooks", "outgoing"}, Short: "Work with outgoing webhooks",
 		Long: `Work with outgoing webhooks, which tell another system what happened to a source: a
 deployment, an agent, a repository or an app. Without a source all are looked through.`,
-	}
-	c.AddCommand(all.listCommand(s), n.getCommand(s), n.createCommand(s), n.updateCommand(s), n.deleteCommand(s), testWebhookCommand(s), rotateSecretCommand(s))
-	return c
+	}, all.listCommand(s), n.getCommand(s), n.createCommand(s), n.updateCommand(s), n.deleteCommand(s), testWebhookCommand(s), rotateSecretCommand(s))
 }
 
 func addWebhookFlags(c *cobra.Command) {
@@ -162,14 +134,10 @@ func (s *session) webhookInput(cmd *cobra.Command) (in client.OutgoingWebhookInp
 	f := cmd.Flags()
 	in = client.OutgoingWebhookInput{
 		Name: text(f, "name"), URL: text(f, "url"), Dialect: text(f, "dialect"), Format: text(f, "format"),
-		TimeoutSeconds: number(f, "timeout"), Enabled: boolean(f, "enabled"),
+		TimeoutSeconds: number(f, "timeout"), Enabled: boolean(f, "enabled"), Environment: environment(f), Events: eventTypes(f),
 	}
 	if arn := text(f, "queue-arn"); arn != nil {
 		in.Destination = &client.Destination{Type: string(boathook.DestinationSQS), QueueARN: *arn}
-	}
-	if e := text(f, "environment"); e != nil {
-		environment := boathook.Environment(*e)
-		in.Environment = &environment
 	}
 	if retry := text(f, "retry"); retry != nil {
 		if in.Retry, err = scheduleOf(*retry); err != nil {
@@ -178,10 +146,6 @@ func (s *session) webhookInput(cmd *cobra.Command) (in client.OutgoingWebhookInp
 	}
 	if rate := number(f, "rate-limit"); rate != nil {
 		in.RateLimit = &client.RateLimit{PerSecond: *rate}
-	}
-	events, _ := f.GetStringSlice("events")
-	for _, e := range events {
-		in.Events = append(in.Events, boathook.EventType(e))
 	}
 	lines, _ := f.GetStringArray("header")
 	if in.Headers, err = headersOf("header", lines); err != nil {
@@ -273,11 +237,7 @@ func testWebhookCommand(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			queued, err := c.Test(cmd.Context(), w.of.Source, w.ID)
-			if err != nil {
-				return err
-			}
-			return s.show(queued)
+			return s.shown(c.Test(cmd.Context(), w.of.Source, w.ID))
 		}),
 	}
 	addSourceFlags(c)
@@ -295,11 +255,7 @@ are signed with both, so that the receiver can be changed in between.`,
 			if err != nil {
 				return err
 			}
-			rotated, err := c.RotateSecret(cmd.Context(), w.of.Source, w.ID, number(cmd.Flags(), "overlap"))
-			if err != nil {
-				return err
-			}
-			return s.show(rotated)
+			return s.shown(c.RotateSecret(cmd.Context(), w.of.Source, w.ID, number(cmd.Flags(), "overlap")))
 		}),
 	}
 	addSourceFlags(c)
@@ -345,7 +301,7 @@ func addDeploymentFlag(c *cobra.Command) {
 
 func incomingCommand(s *session) *cobra.Command {
 	return noun[client.IncomingWebhook, client.IncomingWebhookInput]{
-		name: "incoming-webhooks", one: "incoming webhook", aliases: []string{"incoming"}, columns: incomingColumns, id: incomingID, scope: addDeploymentFlag,
+		name: "incoming-webhooks", one: "incoming webhook", aliases: []string{"incoming"}, columns: incomingColumns, scope: addDeploymentFlag,
 		long: `Work with incoming webhooks: URLs that start runs of a deployment. A URL is a
 credential, and is shown once.`,
 		list: func(ctx context.Context, c *client.Client, cmd *cobra.Command) (iter.Seq2[client.IncomingWebhook, error], error) {
@@ -371,11 +327,7 @@ credential, and is shown once.`,
 				addIncomingFlags(c)
 			},
 			input: func(cmd *cobra.Command) (client.IncomingWebhookInput, error) {
-				in := s.incomingInput(cmd)
-				if reflect.ValueOf(in).IsZero() {
-					return in, errNothingToChange
-				}
-				return in, nil
+				return changed(s.incomingInput(cmd), nil)
 			},
 		},
 		delete: true,
@@ -427,11 +379,7 @@ func rotateURLCommand(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			w, err := c.RotateURL(cmd.Context(), deployment, id)
-			if err != nil {
-				return err
-			}
-			return s.show(w)
+			return s.shown(c.RotateURL(cmd.Context(), deployment, id))
 		}),
 	}
 	addDeploymentFlag(c)
@@ -461,10 +409,7 @@ func requestsCommand(s *session) *cobra.Command {
 			return err
 		}
 		requests := c.Requests(deployment, id).Where("outcome", outcome).All(cmd.Context())
-		if err := list(s, requests, *limit, requestColumns); err != nil {
-			return fmt.Errorf("requests of %s: %w", args[0], err)
-		}
-		return nil
+		return list(s, requests, *limit, requestColumns)
 	})
 	return c
 }

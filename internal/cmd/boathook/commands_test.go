@@ -221,6 +221,35 @@ func TestWhatWasMissedIsRecovered(t *testing.T) {
 	}
 }
 
+// A delivery that changes is shown again also when newer ones have not changed.
+func TestTailShowsAnOlderDeliveryThatChanges(t *testing.T) {
+	p := start(t)
+	var refused atomic.Pointer[string] // the first delivery, until it is let through
+	var open atomic.Bool
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get("X-Crewship-Delivery")
+		refused.CompareAndSwap(nil, &id)
+		if *refused.Load() == id && !open.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer receiver.Close()
+	s := loggedIn(t, p)
+	s.must("deployments", "create", "hello", "--command", "cat")
+	s.must("webhooks", "create", "--deployment", "hello", "--url", receiver.URL, "--retry", strings.Repeat("1,", 10)+strings.Repeat("30,", 9)+"30")
+	watching := s.start("deliveries", "tail", "--deployment", "hello")
+	s.must("trigger", "hello")
+	old := watching.stdout.await(t, `([0-9a-f-]{36})  run\.succeeded  retrying`)[1]
+	s.must("trigger", "hello")
+	watching.stdout.await(t, `run\.succeeded  succeeded`)
+	open.Store(true)
+	watching.stdout.await(t, old+`  run\.succeeded  succeeded`)
+	watching.stop()
+	if err := <-watching.done; err != nil {
+		t.Errorf("after an interrupt: %v\n%s", err, watching.stderr)
+	}
+}
+
 func TestExitCodesAndErrorsSayWhatToDo(t *testing.T) {
 	p := start(t)
 	s := loggedIn(t, p)
