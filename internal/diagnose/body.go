@@ -74,8 +74,8 @@ var (
 	}
 )
 
-// serialised adds what serialisers would make of a body. A form that says nothing of
-// escapes has none: so a body that is escaped needs it said.
+// serialised adds what serialisers would make of a body. The words of a form without
+// escapes say nothing of them, unless the body has escapes: then that is the difference.
 func serialised(forms *distinct, body []byte) {
 	var compact bytes.Buffer
 	if json.Compact(&compact, body) == nil {

@@ -177,7 +177,7 @@ func (s Scheme) examine(r Request, text string) []Problem {
 	keys := s.Keys(r.Secret)
 	for _, try := range s.tries(r.Body, keys) {
 		for _, reading := range readings {
-			made := sum(reading.algorithm, try.key.Bytes, try.signed.before(id, timestamp), try.body.Bytes)
+			made := reading.algorithm.Sum(try.key.Bytes, []byte(try.signed.before(id, timestamp)), try.body.Bytes)
 			if hmac.Equal(made, reading.sum) {
 				return slices.Concat(reading.problems, s.mend(try))
 			}

@@ -83,7 +83,7 @@ func each(n node, f func(node) node) node {
 func documented(n node) node {
 	n = each(n, documented)
 	if n.open == '{' {
-		keys := likest(n)
+		keys := closest(n)
 		place := func(m member) int {
 			if at := slices.Index(keys, m.name); at >= 0 {
 				return at
@@ -95,8 +95,8 @@ func documented(n node) node {
 	return n
 }
 
-// likest are the keys of the example's object that has the most in common with n.
-func likest(n node) (keys []string) {
+// closest are the keys of the example's object that has the most in common with n.
+func closest(n node) (keys []string) {
 	most := 0
 	for _, candidate := range exampleKeys() {
 		shared := 0

@@ -1,14 +1,12 @@
 package diagnose
 
 import (
-	"crypto/hmac"
-	"crypto/sha1" // of an HMAC, which SHA-1's collisions do not break
-	"crypto/sha256"
-	"crypto/sha512"
+
+	// of an HMAC, which SHA-1's collisions do not break
+
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"net/http"
 	"slices"
 	"strings"
@@ -147,7 +145,7 @@ func (s Scheme) KeyWords() string {
 
 // Over is a signature over a text of this scheme, or of another.
 func (s Scheme) Over(text Text, key []byte, id, timestamp string, body []byte) []byte {
-	return sum(s.Algorithm, key, text.before(id, timestamp), body)
+	return s.Algorithm.Sum(key, []byte(text.before(id, timestamp)), body)
 }
 
 // Write writes a signature as it stands in the header.
@@ -192,24 +190,11 @@ func algorithmName(a signature.Algorithm) string {
 	return strings.Replace(strings.ToUpper(string(a)), "SHA", "SHA-", 1)
 }
 
-// hashes has the functions that [signature.Algorithm] names.
-var hashes = map[signature.Algorithm]func() hash.Hash{
-	signature.AlgorithmSHA1: sha1.New, signature.AlgorithmSHA256: sha256.New, signature.AlgorithmSHA512: sha512.New,
-}
-
 // algorithmOf tells by a signature's length how it was made.
 func algorithmOf(sum []byte) (signature.Algorithm, bool) {
-	for a, h := range hashes {
-		if h().Size() == len(sum) {
-			return a, true
-		}
+	i := slices.IndexFunc(signature.Algorithms, func(a signature.Algorithm) bool { return a.Size() == len(sum) })
+	if i < 0 {
+		return "", false
 	}
-	return "", false
-}
-
-func sum(a signature.Algorithm, key []byte, before string, body []byte) []byte {
-	mac := hmac.New(hashes[a], key)
-	mac.Write([]byte(before))
-	mac.Write(body)
-	return mac.Sum(nil)
+	return signature.Algorithms[i], true
 }

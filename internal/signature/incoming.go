@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,9 +42,22 @@ const (
 	AlgorithmSHA512 Algorithm = "sha512"
 )
 
+// Algorithms are all of them.
+var Algorithms = []Algorithm{AlgorithmSHA1, AlgorithmSHA256, AlgorithmSHA512}
+
 // Valid reports whether a is one of the algorithms.
-func (a Algorithm) Valid() bool {
-	return a == AlgorithmSHA1 || a == AlgorithmSHA256 || a == AlgorithmSHA512
+func (a Algorithm) Valid() bool { return slices.Contains(Algorithms, a) }
+
+// Size is the length of a signature in bytes.
+func (a Algorithm) Size() int { return a.new().Size() }
+
+// Sum is the HMAC of the parts together.
+func (a Algorithm) Sum(key []byte, parts ...[]byte) []byte {
+	mac := hmac.New(a.new, key)
+	for _, part := range parts {
+		mac.Write(part)
+	}
+	return mac.Sum(nil)
 }
 
 func (a Algorithm) new() hash.Hash {
@@ -156,11 +170,7 @@ func (m HMAC) Compare(given [][]byte, key []byte, signed ...[]byte) error {
 	if len(key) == 0 {
 		return ErrNoSecret
 	}
-	mac := hmac.New(m.Algorithm.new, key)
-	for _, part := range signed {
-		mac.Write(part)
-	}
-	want := mac.Sum(nil)
+	want := m.Algorithm.Sum(key, signed...)
 	found := 0
 	for _, sum := range given {
 		found |= subtle.ConstantTimeCompare(sum, want)
