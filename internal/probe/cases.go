@@ -13,9 +13,9 @@ import (
 	"boathook/internal/signature"
 )
 
-// kase is one case: a delivery, how a correct receiver answers it, and what to do about one
+// trial is one case: a delivery, how a correct receiver answers it, and what to do about one
 // that does not.
-type kase struct {
+type trial struct {
 	name    string
 	sent    string // what is sent
 	refused bool   // a correct receiver answers 401; else 2xx
@@ -44,7 +44,7 @@ const (
 
 // cases are in the order in which they are sent. The first shows that the receiver accepts
 // what is right: else refusing the others says nothing. The last shows that it still does.
-var cases = []kase{
+var cases = []trial{
 	{name: first, sent: "a right delivery"},
 
 	// While a secret is rotated, the sender signs with both.
@@ -253,7 +253,7 @@ func lowerCase(h http.Header) http.Header {
 }
 
 // run sends the deliveries of a case, and judges the answers.
-func (p *prober) run(ctx context.Context, c kase) (f Finding, err error) {
+func (p *prober) run(ctx context.Context, c trial) (f Finding, err error) {
 	f = Finding{Name: c.name, Sent: c.sent, Expected: "2xx", Verdict: OK}
 	if c.refused {
 		f.Expected = "401"
@@ -282,7 +282,7 @@ func (p *prober) run(ctx context.Context, c kase) (f Finding, err error) {
 }
 
 // drafts are the deliveries of a case.
-func (p *prober) drafts(c kase) []draft {
+func (p *prober) drafts(c trial) []draft {
 	d := p.draft()
 	if c.draft != nil {
 		c.draft(p, &d)
@@ -294,7 +294,7 @@ func (p *prober) drafts(c kase) []draft {
 }
 
 // try sends one delivery of a case.
-func (p *prober) try(ctx context.Context, c kase, d draft) (a answer, err error) {
+func (p *prober) try(ctx context.Context, c trial, d draft) (a answer, err error) {
 	r, err := p.request(d)
 	if err != nil {
 		return a, err
@@ -308,7 +308,7 @@ func (p *prober) try(ctx context.Context, c kase, d draft) (a answer, err error)
 }
 
 // mend says what to do about a wrong answer.
-func (p *prober) mend(ctx context.Context, c kase, a answer) (string, error) {
+func (p *prober) mend(ctx context.Context, c trial, a answer) (string, error) {
 	if c.name == first {
 		return p.explain(ctx, a)
 	}
@@ -318,7 +318,7 @@ func (p *prober) mend(ctx context.Context, c kase, a answer) (string, error) {
 	return c.mend(p, a), nil
 }
 
-func verdictOn(c kase, a answer) Verdict {
+func verdictOn(c trial, a answer) Verdict {
 	right := a.in(2)
 	if c.refused {
 		right = a.status == http.StatusUnauthorized || a.status == http.StatusBadRequest || a.status == http.StatusForbidden
@@ -333,7 +333,7 @@ func verdictOn(c kase, a answer) Verdict {
 }
 
 // general is what to mend where it is the answer that says it, whatever the case is.
-func general(c kase, a answer) string {
+func general(c trial, a answer) string {
 	switch {
 	case a.in(3):
 		return "A redirect is not followed, and counts as a failure. Answer at the URL itself."

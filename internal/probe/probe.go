@@ -49,7 +49,7 @@ type Verdict string
 // The verdicts.
 const (
 	OK      Verdict = "ok"
-	Warning Verdict = "warning" // it loses and accepts nothing, but is not as it should be
+	Warning Verdict = "warning" // nothing is lost or wrongly accepted, but it should be mended
 	Fault   Verdict = "fault"
 )
 
@@ -238,7 +238,7 @@ func (p *prober) wants(name string) bool {
 }
 
 // applies reports whether a case was asked for and is one of the dialect.
-func (p *prober) applies(c kase) bool {
+func (p *prober) applies(c trial) bool {
 	return p.wants(c.name) && (c.when == nil || c.when(p))
 }
 

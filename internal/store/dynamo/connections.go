@@ -90,8 +90,8 @@ func (s *Store) Unwatch(ctx context.Context, c boathook.Connection, ch boathook.
 	return nil
 }
 
-// Watchers implements [store.Connections]. Those of deliveries are read
-// consistently: who misses the one delivery that a developer makes has no use of it.
+// Watchers implements [store.Connections]. Those of deliveries are read consistently: a
+// developer who has just subscribed, and then makes one delivery, must not miss it.
 func (s *Store) Watchers(ctx context.Context, workspaceID string, ch boathook.Channel) ([]boathook.Connection, error) {
 	return s.watchers(ctx, workspaceID, ch, ch != boathook.LogChannel)
 }
