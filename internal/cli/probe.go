@@ -87,19 +87,12 @@ func (f probeFlags) config(s *session, url string) (c probe.Config, err error) {
 }
 
 func (s *session) probe(ctx context.Context, config probe.Config) error {
-	tell, conclude := s.tellFinding, s.concludeProbe
+	tell, conclude := mendedOnce(s.tellFinding), s.concludeProbe
 	if s.output == outputJSON {
 		tell, conclude = s.findingJSON, s.summaryJSON
 	}
 	var printing error
-	mended := ""
 	summary, err := probe.Receiver(ctx, config, func(f probe.Finding) {
-		// A receiver that verifies nothing has a dozen faults that are mended in one way.
-		if s.output != outputJSON && f.Mend == mended && mended != "" {
-			f.Mend = "Mend it as the one above."
-		} else if f.Mend != "" {
-			mended = f.Mend
-		}
 		if printing == nil {
 			printing = tell(f)
 		}
@@ -119,6 +112,22 @@ func (s *session) probe(ctx context.Context, config probe.Config) error {
 		return &Error{Code: Failed} // all is said
 	}
 	return nil
+}
+
+// mendedOnce says how to mend a fault only if it is not mended as the one before it: a
+// receiver that verifies nothing has a dozen that are mended in one way.
+func mendedOnce(tell func(probe.Finding) error) func(probe.Finding) error {
+	before := ""
+	return func(f probe.Finding) error {
+		switch f.Mend {
+		case "":
+		case before:
+			f.Mend = "Mend it as the one above."
+		default:
+			before = f.Mend
+		}
+		return tell(f)
+	}
 }
 
 // The columns of a finding: what it says more begins below its name, and what came
