@@ -7,7 +7,8 @@
 // (Node). What is not installed it installs below the checkout, once. The
 // command finds them in BOATHOOK_TEST_MOTO, BOATHOOK_TEST_DYNALITE and
 // BOATHOOK_TEST_FAUXQS, as URLs, and has AWS credentials that are good for
-// nothing else. What they print is in .tools/<name>.log.
+// nothing else. What they print is in a file .tools/<name>-*.log while they run, and
+// after one that did not start.
 //
 // The command also has, in BOATHOOK_TEST_NODE_CLIENTS, the folder of Node's modules
 // that infra/clients pins: they check the API's description, and make a client of it.

@@ -107,13 +107,33 @@ func TestAnEmulatorAnswersUntilItIsStopped(t *testing.T) {
 		c.Close()
 		t.Error("stopped, and it still answers")
 	}
+	if logs, _ := filepath.Glob(filepath.Join(tools, "fake*")); len(logs) > 0 {
+		t.Errorf("stopped, and %q are left", logs)
+	}
+}
+
+func TestTwoEmulatorsOfANameRunSideBySide(t *testing.T) {
+	checkout(t)
+	t.Setenv("EMULATORS_TEST_ROLE", "server")
+	var urls []string
+	for range 2 {
+		s, err := start(t.Context(), "fake", os.Args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.stop()
+		urls = append(urls, s.url)
+	}
+	if urls[0] == urls[1] {
+		t.Errorf("both are %s", urls[0])
+	}
 }
 
 func TestAnEmulatorThatEndsAtOnceIsAnError(t *testing.T) {
 	checkout(t)
 	t.Setenv("EMULATORS_TEST_ROLE", "exit:7")
 	_, err := start(t.Context(), "fake", os.Args[0])
-	if err == nil || !strings.Contains(err.Error(), "exit status 7") || !strings.Contains(err.Error(), filepath.Join(tools, "fake.log")) {
+	if err == nil || !strings.Contains(err.Error(), "exit status 7") || !strings.Contains(err.Error(), filepath.Join(tools, "fake-")) {
 		t.Errorf("error %v, want its exit status and its log", err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"syscall"
 	"time"
@@ -18,6 +17,7 @@ const startTimeout = 10 * time.Minute
 // server is an emulator that is ready.
 type server struct {
 	url    string
+	log    string // a file
 	cmd    *exec.Cmd
 	exited <-chan struct{}
 }
@@ -28,7 +28,8 @@ func start(ctx context.Context, name string, argv ...string) (*server, error) {
 	if err := os.MkdirAll(tools, 0o755); err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(tools, name+".log"))
+	// A log of its own: several may run side by side, and it tells the URL.
+	log, err := os.CreateTemp(tools, name+"-*.log")
 	if err != nil {
 		return nil, err
 	}
@@ -45,10 +46,10 @@ func start(ctx context.Context, name string, argv ...string) (*server, error) {
 		_ = cmd.Wait() // its state tells
 		close(exited)
 	}()
-	s := &server{cmd: cmd, exited: exited}
-	if s.url, err = s.wait(ctx, log.Name()); err != nil {
-		s.stop()
-		return nil, fmt.Errorf("%w; see %s", err, log.Name())
+	s := &server{log: log.Name(), cmd: cmd, exited: exited}
+	if s.url, err = s.wait(ctx); err != nil {
+		s.end()
+		return nil, fmt.Errorf("%w; see %s", err, s.log)
 	}
 	return s, nil
 }
@@ -56,12 +57,12 @@ func start(ctx context.Context, name string, argv ...string) (*server, error) {
 var address = regexp.MustCompile(`(http://127\.0\.0\.1:\d+)\s`)
 
 // wait returns the URL as soon as it is in the log.
-func (s *server) wait(ctx context.Context, log string) (url string, err error) {
+func (s *server) wait(ctx context.Context) (url string, err error) {
 	timeout := time.After(startTimeout)
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for {
-		text, err := os.ReadFile(log)
+		text, err := os.ReadFile(s.log)
 		if err != nil {
 			return "", err
 		}
@@ -80,8 +81,14 @@ func (s *server) wait(ctx context.Context, log string) (url string, err error) {
 	}
 }
 
-// stop ends the emulator and what it has started. It holds nothing to save.
+// stop ends an emulator that was ready, and removes its log.
 func (s *server) stop() {
+	s.end()
+	_ = os.Remove(s.log) // a leftover harms nobody
+}
+
+// end ends the emulator and what it has started. It holds nothing to save.
+func (s *server) end() {
 	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // it may be gone
 	<-s.exited
 }
