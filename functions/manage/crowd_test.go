@@ -210,6 +210,10 @@ func newCrowd(t *testing.T, s *stack.Stack) crowd {
 		repository.Owner, repository.Name = "acme", name
 		c.paths["repository"], c.paths["owner"], c.paths["repo"] = repository.ID, "acme", name
 		c.paths["app"] = boathook.NewID(boathook.AppID)
+		customer := source(boathook.NewID(boathook.CustomerID), boathook.Customer, i)
+		customer.Customer = &boathook.CustomerSettings{ExternalID: fmt.Sprintf("acct_%d", i)}
+		c.paths["customer"] = customer.ID
+		ok(many.PutSource(ctx, customer))
 		ok(many.PutSource(ctx, repository), many.PutSource(ctx, source(c.paths["app"], boathook.App, i)))
 	}
 
@@ -238,7 +242,7 @@ func newCrowd(t *testing.T, s *stack.Stack) crowd {
 		}
 	}
 	c.fillRuns(t, b, many, ago)
-	for _, kind := range []boathook.SourceKind{boathook.Agent, boathook.Repository, boathook.App, boathook.Deployment} {
+	for _, kind := range []boathook.SourceKind{boathook.Agent, boathook.Repository, boathook.App, boathook.Customer, boathook.Deployment} {
 		c.fillWebhooks(t, many, kind, ago)
 	}
 	c.items = b.flush(t)

@@ -149,9 +149,10 @@ type operation struct {
 var notLists = []string{
 	"/healthz", "/openapi.json", "/v1/me", "/v1/workspaces/{workspace}", "/v1/tokens/{token}", "/v1/deployments/{deployment}",
 	"/v1/deployments/{deployment}/incoming-webhooks/{incoming}", "/v1/crews/{crew}", "/v1/crews/{crew}/agents/{agent}",
-	"/v1/repositories/{repository}", "/v1/apps/{app}", "/v1/runs/{run}", "/v1/runs/{run}/events", "/v1/deliveries/{delivery}",
+	"/v1/repositories/{repository}", "/v1/apps/{app}", "/v1/customers/{customer}", "/v1/runs/{run}", "/v1/runs/{run}/events", "/v1/deliveries/{delivery}",
 	"/v1/deployments/{deployment}/outgoing-webhooks/{outgoing}", "/v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}",
 	"/v1/repositories/{repository}/outgoing-webhooks/{outgoing}", "/v1/apps/{app}/outgoing-webhooks/{outgoing}",
+	"/v1/customers/{customer}/outgoing-webhooks/{outgoing}",
 	"/webhooks/runs/{token}", "/api/v1/webhooks/{crew}/{agent}/trigger", "/v1/crews/{crew}/agents/{agent}/webhook-secret", "/api/v1/agents/{agent}", "/api/v1/runs/{run}", "/api/v1/ws-token", "/api/v1/internal/agents/{agent}/webhook-secret",
 	"/repos/{owner}/{repo}/hooks/{hook}", "/repos/{owner}/{repo}/hooks/{hook}/config", "/v1/users/me", "/repos/{owner}/{repo}/hooks/{hook}/deliveries/{delivery}", "/v1/apps/{app}/webhooks/{webhook}",
 }
@@ -213,6 +214,8 @@ func lists(t *testing.T, c crowd) (found []operation) {
 				values = []string{"2", "7", "100"}
 			case "offset":
 				values = []string{"3", "900", "10000"}
+			case "external_id":
+				values = []string{"acct_59", "nobody"}
 			case "query", "name", "relations":
 				values = []string{"x", "nothing like it"}
 			case "trigger", "trigger_type":

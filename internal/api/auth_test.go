@@ -70,6 +70,22 @@ var roles = map[string]boathook.Role{
 	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
 	"GET /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
+	"POST /v1/customers":              boathook.Member,
+	"GET /v1/customers":               boathook.Viewer,
+	"GET /v1/customers/{customer}":    boathook.Viewer,
+	"PATCH /v1/customers/{customer}":  boathook.Member,
+	"DELETE /v1/customers/{customer}": boathook.Member,
+
+	"POST /v1/customers/{customer}/outgoing-webhooks":                          boathook.Member,
+	"GET /v1/customers/{customer}/outgoing-webhooks":                           boathook.Viewer,
+	"GET /v1/customers/{customer}/outgoing-webhooks/{outgoing}":                boathook.Viewer,
+	"PATCH /v1/customers/{customer}/outgoing-webhooks/{outgoing}":              boathook.Member,
+	"DELETE /v1/customers/{customer}/outgoing-webhooks/{outgoing}":             boathook.Member,
+	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
+	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
+	"GET /v1/customers/{customer}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+
 	"POST /v1/apps":         boathook.Member,
 	"GET /v1/apps":          boathook.Viewer,
 	"GET /v1/users/me":      boathook.Viewer,
@@ -328,6 +344,7 @@ func TestAWorkspaceIsDeletedWhenItIsEmpty(t *testing.T) {
 		{"/v1/crews", `{"name":"crew"}`},
 		{"/v1/repositories", `{"owner":"octo","name":"repo"}`},
 		{"/v1/apps", `{"name":"app"}`},
+		{"/v1/customers", `{"name":"customer"}`},
 	} {
 		id := a.as(token, 201, "POST", c.path, c.body).text("id")
 		if got := a.ask(409, "DELETE", path, ""); !strings.Contains(fmt.Sprint(got), id) {
@@ -389,6 +406,9 @@ func everything(a *tester) map[string]string {
 	objects["{app}"], objects["{webhook}"] = app, idOf(webhook)
 	objects["{repository}"], objects["{app}/outgoing-webhooks/{outgoing}"] = repository, app+"/outgoing-webhooks/"+idOf(webhook)
 	objects["{repository}/outgoing-webhooks/{outgoing}"] = repository + "/outgoing-webhooks/" + a.webhookOf(repository)
+	customer := a.customer("acct_1042")
+	objects["{customer}"] = idOf(customer)
+	objects["{customer}/outgoing-webhooks/{outgoing}"] = idOf(customer) + "/outgoing-webhooks/" + a.ask(201, "POST", customer+"/outgoing-webhooks", customersWebhook).text("id")
 	objects["{webhook}/deliveries/{delivery}"] = idOf(webhook) + "/deliveries/" + a.record(app, idOf(webhook), failedAttempt(1)).String()
 	return objects
 }
@@ -418,6 +438,8 @@ var bodies = map[string]string{
 	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/recover": `{"since":"2026-02-01T00:00:00Z"}`,
 	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/recover":   `{"since":"2026-02-01T00:00:00Z"}`,
 	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/recover":                  `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/customers/{customer}/outgoing-webhooks":                           customersWebhook,
+	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/recover":        `{"since":"2026-02-01T00:00:00Z"}`,
 	"POST /v1/crews/{crew}/agents":                                              `{"name":"x","slug":"x","target":{"type":"command","argv":["true"]}}`,
 	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks":                    `{"name":"x","url":"https://e.example","events":["run.failed"]}`,
 	"POST /repos/{owner}/{repo}/hooks":                                          `{"config":{"url":"https://e.example"}}`,
@@ -472,6 +494,9 @@ func TestAnObjectOfAnotherSourceIsNotFound(t *testing.T) {
 	objects["{repo}"], objects["{repository}/outgoing-webhooks/{outgoing}"] = "another", another+"/outgoing-webhooks/"+webhook
 	_, objects["{app}"] = a.app()
 	objects["{app}/outgoing-webhooks/{outgoing}"] = objects["{app}"] + "/outgoing-webhooks/" + objects["{webhook}"]
+	webhook = idOf(objects["{customer}/outgoing-webhooks/{outgoing}"])
+	objects["{customer}"] = idOf(a.customer("other"))
+	objects["{customer}/outgoing-webhooks/{outgoing}"] = objects["{customer}"] + "/outgoing-webhooks/" + webhook
 	objects["{crew}"] = a.ask(201, "POST", "/v1/crews", `{"name":"other"}`).text("id")
 	for _, pattern := range a.handler.Patterns() {
 		if wildcards := strings.Count(pattern, "{"); wildcards == 2 && !strings.HasSuffix(pattern, "{repo}") && !strings.HasSuffix(pattern, "{repo}/hooks") || wildcards > 2 {

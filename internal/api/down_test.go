@@ -92,6 +92,7 @@ var moreBodies = map[string]string{
 	"POST /v1/deployments":  `{"name":"x"}`,
 	"POST /v1/repositories": `{"owner":"x","name":"x"}`,
 	"POST /v1/apps":         `{"name":"x"}`,
+	"POST /v1/customers":    `{"name":"x"}`,
 	"POST /v1/crews":        `{"name":"x"}`,
 	"POST /v1/runs":         `{"deployment_id":"dep_x"}`,
 	"POST /v1/events":       `{"source":"app_x","type":"job_created","data":{}}`,

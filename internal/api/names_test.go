@@ -28,6 +28,7 @@ func TestANameShowsWhatItIs(t *testing.T) {
 		{"POST", crew + "/agents", agentTarget}, {"PATCH", agent, ""},
 		{"POST", "/v1/apps", ""}, {"PATCH", strings.TrimSuffix(appWebhooks, "/webhooks"), ""},
 		{"POST", "/v1/repositories", `"owner":"o"`},
+		{"POST", "/v1/customers", ""}, {"PATCH", a.customer("x"), ""},
 		{"POST", deployment + "/incoming-webhooks", `"environment":"production"`}, {"PATCH", incoming, ""},
 		{"POST", deployment + "/outgoing-webhooks", hook}, {"PATCH", outgoing, ""},
 		{"POST", appWebhooks, appHook}, {"PATCH", appWebhook, ""},

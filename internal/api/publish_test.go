@@ -324,12 +324,12 @@ func TestTheCatalogueIsShownWithSchemasAndExamples(t *testing.T) {
 // that a webhook was disabled.
 func TestBoathooksOwnWordsAreNotPublished(t *testing.T) {
 	a := newAPI(t)
-	deployment, agent, app := idOf(a.deployment()), idOf(a.agent()), a.newApp()
+	deployment, agent, app, customer := idOf(a.deployment()), idOf(a.agent()), a.newApp(), idOf(a.customer("x"))
 	token := a.tokenFor(stackToken, boathook.Member)
 	publishable := 0
 	for _, o := range a.ask(200, "GET", "/v1/event-types", "").list("data") {
 		kind, name := boathook.SourceKind(o.text("source")), boathook.EventType(o.text("type"))
-		source := map[boathook.SourceKind]string{boathook.Deployment: deployment, boathook.Agent: agent, boathook.App: app}[kind]
+		source := map[boathook.SourceKind]string{boathook.Deployment: deployment, boathook.Agent: agent, boathook.App: app, boathook.Customer: customer}[kind]
 		if kind == boathook.Repository {
 			source = a.ask(201, "POST", "/v1/repositories", `{"owner":"acme","name":"site"}`).text("id")
 		}

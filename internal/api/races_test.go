@@ -55,6 +55,7 @@ func TestAChangeThatBeganBeforeAnotherIsRefused(t *testing.T) {
 		{agent + "/outgoing-webhooks/" + a.outgoing(agent).text("id"), "/rotate-secret", `{"name":"late"}`},
 		{outgoing, "/rotate-secret", `{"name":"late"}`},
 		{create("/v1/apps/"+app+"/outgoing-webhooks", `{"name":"x","url":"https://e.example","events":["job_created"]}`), "/rotate-secret", `{"name":"late"}`},
+		{create(a.customer("x")+"/outgoing-webhooks", customersWebhook), "/rotate-secret", `{"name":"late"}`},
 		{a.hook(hooks), "", `{"active":true}`},
 		{a.appWebhook(webhooks), "", `{"name":"late"}`},
 	} {

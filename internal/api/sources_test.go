@@ -58,6 +58,7 @@ func TestASourceIsReachedByItsOwnKindOnly(t *testing.T) {
 		"/v1/deployments/":  idOf(a.deployment()),
 		"/v1/repositories/": a.ask(201, "POST", "/v1/repositories", `{"owner":"acme","name":"site"}`).text("id"),
 		"/v1/apps/":         a.newApp(),
+		"/v1/customers/":    idOf(a.customer("x")),
 	}
 	for path := range paths {
 		for of, id := range paths {
@@ -95,6 +96,7 @@ func TestTheWebhookOfAnySourceHasAnyDialectAndFormat(t *testing.T) {
 		a.deployment():                   {"run.failed", "deployment_id", "crewship"},
 		"/v1/repositories/" + repository: {"build_finish", "repository_id", "shipway"},
 		"/v1/apps/" + app:                {"job_created", "app_id", "capawesome"},
+		a.customer("x"):                  {"webhook.disabled", "customer_id", "standard"},
 	} {
 		body := `{"name":"x","url":"https://e.example","events":["` + c.event + `"],"environment":"staging"`
 		made := a.ask(201, "POST", path+"/outgoing-webhooks", body+`}`)

@@ -27,8 +27,8 @@ const (
 	EventPing        EventType = "ping"
 )
 
-// AllEvents is what a webhook of a repository wants that wants each event but
-// Boathook's own words. Clients of GitHub's hooks write it so.
+// AllEvents is what a webhook wants that wants each event but Boathook's own words:
+// of a repository, since clients of GitHub's hooks write it so, or of a customer.
 const AllEvents EventType = "*"
 
 // Capawesome Cloud's events.
@@ -55,6 +55,7 @@ var EventTypes = map[SourceKind][]EventType{
 	Agent:      {EventRunSucceeded, EventRunFailed, EventWebhookDisabled},
 	Repository: {EventBuildFinish},
 	App:        {EventAppBuildCreated, EventAppDeploymentCreated, EventJobCreated, EventJobFinished},
+	Customer:   {EventWebhookDisabled},
 }
 
 // Event is something that happened to a source.

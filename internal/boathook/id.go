@@ -18,6 +18,7 @@ const (
 	AgentID      = "agent"
 	RepositoryID = "repo"
 	AppID        = "app"
+	CustomerID   = "cus"
 	VersionID    = "ver"
 	IncomingID   = "in"
 	OutgoingID   = "out"

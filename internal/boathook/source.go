@@ -32,6 +32,7 @@ const (
 	Agent      SourceKind = "agent"      // of Crewship: has a trigger of its own
 	Repository SourceKind = "repository" // of Shipway
 	App        SourceKind = "app"        // of Capawesome Cloud
+	Customer   SourceKind = "customer"   // whom the workspace sends events of its own
 )
 
 // Source is what webhooks hang on.
@@ -43,8 +44,9 @@ type Source struct {
 	Owner       string // of a repository only
 	Name        string
 	CreatedAt   time.Time
-	Agent       *AgentSettings // of an agent; nil for other kinds
-	App         *AppSettings   // of an app; nil for other kinds, and see [Source.AppSettings]
+	Agent       *AgentSettings    // of an agent; nil for other kinds
+	App         *AppSettings      // of an app; nil for other kinds, and see [Source.AppSettings]
+	Customer    *CustomerSettings // of a customer; nil for other kinds
 }
 
 // NewRepositoryID is the id of a workspace's repository. It follows from what

@@ -58,8 +58,8 @@ func publishCommand(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "publish TYPE", Short: "Publish an event of a source to its webhooks", Args: exactly("the event's type"),
 		Long: `Publishes an event to the webhooks of its source that want it. The source is an id,
-OWNER/NAME of a repository, or the name of an app or a deployment. With the same --id
-a second call publishes nothing new.`,
+OWNER/NAME of a repository, customer:EXTERNAL-ID, or the name of an app or a
+deployment. With the same --id a second call publishes nothing new.`,
 		Example: `  boathook publish job_finished --source demo -d @job.json
   boathook events get build_finish -o json | jq .example | boathook publish build_finish --source acme/site -d -`,
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
@@ -96,10 +96,13 @@ func findSource(ctx context.Context, c *client.Client, name string) (string, err
 	if name == "" {
 		return "", wrong("--source is missing: where it happened")
 	}
-	for _, kind := range []string{boathook.DeploymentID, boathook.AgentID, boathook.RepositoryID, boathook.AppID} {
+	for _, kind := range []string{boathook.DeploymentID, boathook.AgentID, boathook.RepositoryID, boathook.AppID, boathook.CustomerID} {
 		if isID(kind, name) {
 			return name, nil
 		}
+	}
+	if strings.HasPrefix(name, "customer:") {
+		return name, nil // which the server looks up
 	}
 	if strings.Contains(name, "/") {
 		return named(c.Repositories().All(ctx), "repository", name, boathook.RepositoryID, repositoryID, repositoryName)

@@ -102,7 +102,8 @@ func addSourceFlags(c *cobra.Command) {
 	f.String("agent", "", "slug, name or id of the agent")
 	f.String("repository", "", "OWNER/NAME or id of the repository")
 	f.String("app", "", "name or id of the app")
-	c.MarkFlagsMutuallyExclusive("deployment", "agent", "repository", "app")
+	f.String("customer", "", "external id, name or id of the customer")
+	c.MarkFlagsMutuallyExclusive("deployment", "agent", "repository", "app", "customer")
 }
 
 // sourceOf is the source that the flags name; false if they name none.
@@ -124,6 +125,10 @@ func sourceOf(ctx context.Context, c *client.Client, cmd *cobra.Command) (_ sour
 		id, err := named(c.Apps().All(ctx), "app", *name, boathook.AppID, appID, appName)
 		return source{client.AppSource(id), boathook.App, "app " + *name}, true, err
 	}
+	if name := text(f, "customer"); name != nil {
+		id, err := findCustomer(ctx, c, *name)
+		return source{client.CustomerSource(id), boathook.Customer, "customer " + *name}, true, err
+	}
 	return source{}, false, nil
 }
 
@@ -131,7 +136,7 @@ func sourceOf(ctx context.Context, c *client.Client, cmd *cobra.Command) (_ sour
 func mustSource(ctx context.Context, c *client.Client, cmd *cobra.Command) (source, error) {
 	src, ok, err := sourceOf(ctx, c, cmd)
 	if err == nil && !ok {
-		err = wrong("say of which source: --deployment, --agent, --repository or --app")
+		err = wrong("say of which source: --deployment, --agent, --repository, --app or --customer")
 	}
 	return src, err
 }
@@ -156,6 +161,9 @@ func sources(ctx context.Context, c *client.Client, cmd *cobra.Command) iter.Seq
 			}),
 			each(c.Apps().All(ctx), func(a client.App) source {
 				return source{client.AppSource(a.ID), boathook.App, "app " + a.Name}
+			}),
+			each(c.Customers().All(ctx), func(c client.Customer) source {
+				return source{client.CustomerSource(c.ID), boathook.Customer, "customer " + c.Name}
 			}),
 		} {
 			for src, err := range kind {

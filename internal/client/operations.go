@@ -125,8 +125,16 @@ func AgentSource(crew, agent string) Source {
 	return Source{join("v1", "crews", crew, "agents", agent)}
 }
 
+// Customers are the workspace's.
+func (c *Client) Customers() Collection[Customer, CustomerInput] {
+	return Collection[Customer, CustomerInput]{c: c, path: "/v1/customers"}
+}
+
 // RepositorySource is a repository.
 func RepositorySource(id string) Source { return Source{join("v1", "repositories", id)} }
+
+// CustomerSource is a customer.
+func CustomerSource(id string) Source { return Source{join("v1", "customers", id)} }
 
 // AppSource is an app.
 func AppSource(id string) Source { return Source{join("v1", "apps", id)} }

@@ -205,6 +205,23 @@ type App struct {
 	UpdatedAt        boathook.Time `json:"updatedAt"`
 }
 
+// Customer is one whom webhooks are sent to.
+type Customer struct {
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	ExternalID *string           `json:"external_id"` // nil: it has none
+	Metadata   map[string]string `json:"metadata"`
+	CreatedAt  boathook.Time     `json:"created_at"`
+	UpdatedAt  boathook.Time     `json:"updated_at"`
+}
+
+// CustomerInput makes or changes a customer; what is nil is not given.
+type CustomerInput struct {
+	Name       *string           `json:"name,omitempty"`
+	ExternalID **string          `json:"external_id,omitempty"` // nil in it: none any more
+	Metadata   map[string]string `json:"metadata,omitzero"`     // an empty one takes all away
+}
+
 // OutgoingWebhook tells another system what happened to its source.
 type OutgoingWebhook struct {
 	ID string `json:"id"`
@@ -239,6 +256,7 @@ type Of struct {
 	AgentID      string `json:"agent_id,omitempty"`
 	RepositoryID string `json:"repository_id,omitempty"`
 	AppID        string `json:"app_id,omitempty"`
+	CustomerID   string `json:"customer_id,omitempty"`
 }
 
 // Destination is where a webhook sends that has no URL.

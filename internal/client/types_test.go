@@ -25,7 +25,7 @@ func TestTypesHaveTheFieldsOfTheirSchemas(t *testing.T) {
 	for name, object := range map[string]any{
 		"Me": Me{}, "Workspace": Workspace{}, "Token": Token{}, "Deployment": Named{}, "Crew": Named{}, "Version": Version{},
 		"VerificationInput": Verification{}, "IncomingWebhook": IncomingWebhook{}, "Request": Request{}, "Agent": Agent{},
-		"AgentInput": AgentInput{}, "CrewshipAgent": AgentEntry{}, "Repository": Repository{}, "CapawesomeApp": App{},
+		"AgentInput": AgentInput{}, "CrewshipAgent": AgentEntry{}, "Repository": Repository{}, "CapawesomeApp": App{}, "Customer": Customer{}, "CustomerInput": CustomerInput{},
 		"OutgoingWebhook": OutgoingWebhook{}, "Destination": Destination{}, "Retry": Retry{}, "OutgoingWebhookInput": OutgoingWebhookInput{},
 		"Recovery": Recovery{}, "Recovered": Recovered{}, "Run": Run{}, "StartedRun": StartedRun{}, "EventInput": EventInput{},
 		"EventType": EventType{}, "Delivery": Delivery{}, "Attempt": Attempt{}, "Queued": Queued{}, "Queue": Queue{}, "QueueDepth": QueueDepth{},

@@ -13,7 +13,7 @@ import (
 var migrations embed.FS
 
 // newest is the number of the last step.
-const newest = 1
+const newest = 2
 
 // migrate takes the steps that the file lacks.
 func (db *DB) migrate() error {

@@ -71,6 +71,7 @@ func DefaultFor(kind boathook.SourceKind) string {
 		boathook.Agent:      Crewship,
 		boathook.Repository: Shipway,
 		boathook.App:        Capawesome,
+		boathook.Customer:   Standard,
 	}[kind]
 }
 

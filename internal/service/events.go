@@ -30,7 +30,7 @@ const (
 // from another event of the same id: its fields, their names and their order stay.
 type NewEvent struct {
 	ID          string               `json:"id"`     // empty: it gets one
-	Source      string               `json:"source"` // its id
+	Source      string               `json:"source"` // its id, or a customer's external id behind "customer:"
 	Type        boathook.EventType   `json:"type"`
 	Environment boathook.Environment `json:"environment"` // empty: of none in particular
 	Data        json.RawMessage      `json:"data"`
@@ -98,12 +98,16 @@ func (k *core) checkPublish(ctx context.Context, c Caller, inputs []NewEvent, ke
 	now := k.cfg.Now()
 	sources := make(map[string]boathook.Source, 1)
 	seen := make(map[string]bool, len(inputs))
+	inputs = slices.Clone(inputs)
 	var keyed []*publishing
 	for i, input := range inputs {
 		at := "/events/" + strconv.Itoa(i)
-		if err := k.checkEvent(ctx, c, input, sources); err != nil {
+		s, err := k.checkEvent(ctx, c, input, sources)
+		if err != nil {
 			return nil, nil, nil, located(at, err)
 		}
+		input.Source = s.ID // whichever way it is named, a repeat is the same
+		inputs[i] = input
 		e := &publishing{Event: boathook.Event{
 			ID: input.ID, WorkspaceID: c.Workspace, SourceID: input.Source, Environment: input.Environment,
 			Type: input.Type, Time: now, Data: input.Data,
@@ -143,25 +147,26 @@ func hashOf(content any) [sha256.Size]byte {
 	return sha256.Sum256(text)
 }
 
-// checkEvent refuses what is not in its source's catalogue. sources has those that were
-// looked up for other events of the request.
-func (k *core) checkEvent(ctx context.Context, c Caller, in NewEvent, sources map[string]boathook.Source) error {
+// checkEvent refuses an event that is not in its source's catalogue, and gives the
+// source. sources has those that were looked up for other events of the request.
+func (k *core) checkEvent(ctx context.Context, c Caller, in NewEvent, sources map[string]boathook.Source) (boathook.Source, error) {
 	if err := in.check(); err != nil {
-		return err
+		return boathook.Source{}, err
 	}
 	s, known := sources[in.Source]
 	if !known {
 		var err error
-		s, err = k.cfg.Store.Source(ctx, c.Workspace, in.Source)
+		s, err = k.sourceNamed(ctx, c, in.Source)
 		if boathook.IsKind(err, boathook.NotFound) {
-			return &boathook.Error{Kind: boathook.NotFound, Field: "source", Message: "there is no such source: give the id of a deployment, agent, repository or app"}
+			return s, &boathook.Error{Kind: boathook.NotFound, Field: "source",
+				Message: "there is no such source: give the id of a deployment, agent, repository, app or customer, or customer: and a customer's external id"}
 		}
 		if err != nil {
-			return err
+			return s, err
 		}
 		sources[in.Source] = s
 	}
-	return in.checkData(s.Kind)
+	return s, in.checkData(s.Kind)
 }
 
 // check refuses an event that is one of no source.

@@ -57,6 +57,12 @@ var leastRoles = map[Operation]boathook.Role{
 	"Repositories.Get":    boathook.Viewer,
 	"Repositories.Delete": boathook.Member,
 
+	"Customers.Create": boathook.Member,
+	"Customers.List":   boathook.Viewer,
+	"Customers.Get":    boathook.Viewer,
+	"Customers.Change": boathook.Member,
+	"Customers.Delete": boathook.Member,
+
 	"Queues.List":    boathook.Admin, // of the first workspace
 	"Queues.Redrive": boathook.Admin, // of the first workspace
 

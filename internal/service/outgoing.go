@@ -327,15 +327,20 @@ func checkEvents(events []boathook.EventType, kind boathook.SourceKind) error {
 	return nil
 }
 
+// hasAllEvents reports whether a webhook of a kind of source can want [boathook.AllEvents].
+func hasAllEvents(kind boathook.SourceKind) bool {
+	return kind == boathook.Repository || kind == boathook.Customer
+}
+
 // eventFault says what is wrong with one of the events that a webhook is to have;
 // empty: nothing is.
 func eventFault(events []boathook.EventType, i int, kind boathook.SourceKind) string {
 	allowed := boathook.EventTypes[kind]
-	if kind == boathook.Repository {
+	if hasAllEvents(kind) {
 		allowed = append(slices.Clip(allowed), boathook.AllEvents)
 	}
 	switch e := events[i]; {
-	case e == boathook.AllEvents && kind == boathook.Repository && len(events) > 1:
+	case e == boathook.AllEvents && hasAllEvents(kind) && len(events) > 1:
 		return fmt.Sprintf("%q is each event: it stands alone", e)
 	case !slices.Contains(allowed, e):
 		return fmt.Sprintf("must be one of %s, not %q", oneOf(allowed), e)

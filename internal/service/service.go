@@ -149,6 +149,7 @@ type Service struct {
 	Incoming     Incoming
 	Crews        Crews
 	Repositories Repositories
+	Customers    Customers
 	Agents       Agents
 
 	Outgoing    Outgoing
@@ -183,6 +184,7 @@ func New(cfg Config) *Service {
 		Incoming:     Incoming{c},
 		Crews:        Crews{c},
 		Repositories: Repositories{c},
+		Customers:    Customers{c},
 		Agents:       Agents{c},
 
 		Outgoing:    Outgoing{c},

@@ -50,11 +50,13 @@
 //	DeleteToken          config   ws#id / tok#id, tok#hash    GetItem C, DeleteItem x2                1 R, 2 W + 1
 //	PutSource            config   ws#id / src#id, src#id      PutItem x2, if as it was read           2 W + 1
 //	… of an agent        config   ws#id / slug#crew#slug      the same, GetItem C, PutItem            1 R, 3 W + 1
+//	… of a customer      config   ws#id / ext#external id     the same as of an agent                 1 R, 3 W + 1
 //	Source               config   src#id / source             GetItem C                               1 R
 //	Sources              config   by-place ws#id / src#kind   Query C                                 1 R per 4 KiB
 //	CrewAgents           config   by-place ws#id / src#agent  Query C                                 1 R per 4 KiB
 //	Agents               config   by-place ws#id / src#agent  Query C                                 1 R per 4 KiB
 //	AgentBySlug          config   ws#id / slug#crew#slug, src GetItem C x2                            2 R
+//	CustomerByExternalID config   ws#id / ext#external…, src  GetItem C x2                            2 R
 //	DeleteSource         config   src#id / …, ws#id / src#id  DeleteItem x3, Query C, BatchWriteItem  1 R per 4 KiB, 1 W (+ 1) per item
 //	AddVersion           config   src#id / live, ver#id       UpdateItem x2, PutItem                  3 W + 1
 //	Activate             config   src#id / live               UpdateItem                              1 W

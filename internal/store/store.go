@@ -113,7 +113,8 @@ type Sources interface {
 	// PutSource creates a source whose Revision is 0, or replaces one whole that
 	// has s's Revision; the next read's is one more. Conflict: it was changed or
 	// deleted since s was read, or exists; or, about the field "slug", another agent
-	// of the same crew has an agent's slug.
+	// of the same crew has an agent's slug; or, about the field "external_id", another
+	// customer of the workspace has a customer's.
 	PutSource(ctx context.Context, s boathook.Source) error
 	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
 	// Sources lists a workspace's sources of a kind, newest first: of any kind but
@@ -127,6 +128,8 @@ type Sources interface {
 	Agents(ctx context.Context, workspaceID string, limit int) ([]boathook.Source, error)
 	// AgentBySlug gives the id of a crew's agent that has a slug.
 	AgentBySlug(ctx context.Context, workspaceID, crewID, slug string) (id string, err error)
+	// CustomerByExternalID gives the workspace's customer that has an external id.
+	CustomerByExternalID(ctx context.Context, workspaceID, externalID string) (boathook.Source, error)
 	// DeleteSource removes the source, its versions and its webhooks. What is
 	// live goes first, so that nothing new starts; a repeat removes what a
 	// failed call has left. Its records stay until they expire.

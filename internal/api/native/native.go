@@ -18,6 +18,7 @@ type Operations struct {
 	Crews        Named
 	Agents       Agents
 	Repositories Repositories
+	Customers    Customers
 	Events       Events
 	Outgoing     Outgoing
 	Deliveries   Deliveries
@@ -46,6 +47,7 @@ func (f face) routes() []httpjson.Route {
 		agent      = crew + "/agents/{agent}"
 		repository = "/v1/repositories/{repository}"
 		app        = "/v1/apps/{app}"
+		customer   = "/v1/customers/{customer}"
 	)
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
 	on := httpjson.On
@@ -87,6 +89,12 @@ func (f face) routes() []httpjson.Route {
 		on("GET "+repository, "Repositories.Get", httpjson.Serve(ok, f.getRepository)),
 		on("DELETE "+repository, "Repositories.Delete", httpjson.Serve(gone, f.deleteRepository)),
 
+		on("POST /v1/customers", "Customers.Create", httpjson.Serve(created, f.createCustomer)),
+		on("GET /v1/customers", "Customers.List", httpjson.Serve(ok, f.listCustomers)),
+		on("GET "+customer, "Customers.Get", httpjson.Serve(ok, f.getCustomer)),
+		on("PATCH "+customer, "Customers.Change", httpjson.Serve(ok, f.changeCustomer)),
+		on("DELETE "+customer, "Customers.Delete", httpjson.Serve(gone, f.deleteCustomer)),
+
 		on("POST /v1/events", "Events.Publish", f.publishEvents),
 		on("GET /v1/event-types", "Events.Types", httpjson.Serve(ok, f.listEventTypes)),
 
@@ -98,7 +106,7 @@ func (f face) routes() []httpjson.Route {
 	}
 	routes = append(routes, named{f.Deployments, boathook.Deployment}.routes("Deployments")...)
 	routes = append(routes, named{f.Crews, boathook.Crew}.routes("Crews")...)
-	for _, source := range []string{deployment, agent, repository, app} {
+	for _, source := range []string{deployment, agent, repository, app, customer} {
 		outgoing := source + "/outgoing-webhooks/{outgoing}"
 		routes = append(routes,
 			on("POST "+source+"/outgoing-webhooks", "Outgoing.Create", httpjson.Serve(created, f.createOutgoing)),

@@ -23,6 +23,7 @@ type sourceRef struct {
 	AgentID      string `json:"agent_id,omitempty"`
 	RepositoryID string `json:"repository_id,omitempty"`
 	AppID        string `json:"app_id,omitempty"`
+	CustomerID   string `json:"customer_id,omitempty"`
 }
 
 func refTo(sourceID string) sourceRef {
@@ -33,6 +34,8 @@ func refTo(sourceID string) sourceRef {
 		return sourceRef{RepositoryID: sourceID}
 	case boathook.HasIDKind(sourceID, boathook.AppID):
 		return sourceRef{AppID: sourceID}
+	case boathook.HasIDKind(sourceID, boathook.CustomerID):
+		return sourceRef{CustomerID: sourceID}
 	}
 	return sourceRef{DeploymentID: sourceID}
 }

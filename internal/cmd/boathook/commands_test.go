@@ -280,7 +280,7 @@ func TestExitCodesAndErrorsSayWhatToDo(t *testing.T) {
 		{"trigger idle", "", cli.Failed, "No running version"},
 		{"trigger idle -d {", "", cli.Usage, "--data is not JSON"},
 		{"trigger idle -d @nothing", "", cli.Usage, "nothing"},
-		{"webhooks create --url https://a.example.com", "", cli.Usage, "--deployment, --agent, --repository or --app"},
+		{"webhooks create --url https://a.example.com", "", cli.Usage, "--deployment, --agent, --repository, --app or --customer"},
 		{"webhooks create --deployment idle", "", cli.Usage, "--url is missing"},
 		{"webhooks create --deployment idle --app a --url https://a.example.com", "", cli.Usage, "none of the others can be"},
 		{"webhooks create --deployment idle --url https://a.example.com --timeout 0", "", cli.Usage, "timeout_seconds"},
@@ -529,7 +529,7 @@ func TestEachExampleRuns(t *testing.T) {
 	for _, c := range []string{"whoami", "status"} {
 		paste(c)
 	}
-	for _, noun := range []string{"deployments", "crews", "agents", "repositories", "apps"} {
+	for _, noun := range []string{"deployments", "crews", "agents", "repositories", "apps", "customers"} {
 		paste(noun + " create")
 		paste(noun + " list")
 		if noun != "crews" && noun != "apps" {
@@ -574,7 +574,7 @@ func TestEachExampleRuns(t *testing.T) {
 	}
 	for _, c := range []string{
 		"tokens delete", "webhooks delete", "incoming-webhooks delete", "agents update", "agents delete", "crews update", "crews delete",
-		"repositories delete", "apps update", "apps delete", "logout",
+		"repositories delete", "customers update", "customers delete", "apps update", "apps delete", "logout",
 	} {
 		paste(c)
 	}

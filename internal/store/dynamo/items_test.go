@@ -156,6 +156,12 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				ID: "app_a", WorkspaceID: "ws_a", Kind: boathook.App, CreatedAt: now, App: &boathook.AppSettings{Type: "ios", UpdatedAt: now},
 			})
 		}},
+		{"customer", func(s *dynamo.Store) error {
+			return s.PutSource(ctx, boathook.Source{
+				ID: "cus_a", WorkspaceID: "ws_a", Kind: boathook.Customer, CreatedAt: now,
+				Customer: &boathook.CustomerSettings{ExternalID: "acct#1", Metadata: map[string]string{"plan": "team"}, UpdatedAt: now},
+			})
+		}},
 		{"load", func(s *dynamo.Store) error {
 			limit := store.Limit{RatePerMinute: 60, MaxInFlight: 8}
 			if _, err := s.Admit(ctx, "agent_a", "run_a", limit, store.Load{}, now); err != nil {

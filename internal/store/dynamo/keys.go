@@ -20,7 +20,8 @@ import (
 //	workspaces <ws>       ws#<time>#<ws>           listedWorkspaceItem
 //	ws#<ws>    tok#<id>   tok#<time>#<id>          tokenItem, to be listed
 //	ws#<ws>    src#<id>   src#<kind>#<time>#<id>   sourceItem, to be listed; of an agent: src#agent#<crew>#<time>#<id>
-//	ws#<ws>    slug#<crew>#<slug>                  slugItem
+//	ws#<ws>    slug#<crew>#<slug>                  nameItem: of an agent
+//	ws#<ws>    ext#<external id>                   nameItem: of a customer
 //	tok#<hash> token                               tokenItem, to be found
 //	src#<src>  source                              sourceItem
 //	src#<src>  live                                liveItem
@@ -164,6 +165,22 @@ func listedSourceKey(workspaceID, id string) key {
 
 func slugKey(workspaceID, crewID, slug string) key {
 	return key{workspaceKey(workspaceID).PK, part("slug#", crewID, slug)}
+}
+
+func externalKey(workspaceID, externalID string) key {
+	return key{workspaceKey(workspaceID).PK, joined("ext#", foreign(externalID))}
+}
+
+// nameKey is where it lies which source has the name that no other may have: an
+// agent's slug or a customer's external id. Not named: the source has none.
+func nameKey(s boathook.Source) (k key, named bool) {
+	switch {
+	case s.Agent != nil:
+		return slugKey(s.WorkspaceID, s.Agent.CrewID, s.Agent.Slug), true
+	case s.Customer != nil && s.Customer.ExternalID != "":
+		return externalKey(s.WorkspaceID, s.Customer.ExternalID), true
+	}
+	return key{}, false
 }
 
 // Below a source, in its partition, sort keys begin with what it is.

@@ -27,6 +27,7 @@ type sourceItem struct {
 	CreatedAt   time.Time           `dynamodbav:"CreatedAt"`
 	Agent       *agentItem          `dynamodbav:"Agent"`
 	App         *appItem            `dynamodbav:"App"`
+	Customer    *customerItem       `dynamodbav:"Customer,omitempty"`
 }
 
 type agentItem struct {
@@ -47,10 +48,16 @@ type appItem struct {
 	UpdatedAt time.Time        `dynamodbav:"UpdatedAt"`
 }
 
+type customerItem struct {
+	ExternalID string            `dynamodbav:"ExternalID"`
+	Metadata   map[string]string `dynamodbav:"Metadata"`
+	UpdatedAt  time.Time         `dynamodbav:"UpdatedAt"`
+}
+
 func newSourceItem(s boathook.Source) sourceItem {
 	it := sourceItem{
 		Revision: s.Revision, ID: s.ID, WorkspaceID: s.WorkspaceID, Kind: s.Kind, Owner: s.Owner, Name: s.Name, CreatedAt: s.CreatedAt,
-		App: (*appItem)(s.App),
+		App: (*appItem)(s.App), Customer: (*customerItem)(s.Customer),
 	}
 	if a := s.Agent; a != nil {
 		it.Agent = &agentItem{
@@ -65,7 +72,7 @@ func newSourceItem(s boathook.Source) sourceItem {
 func (it sourceItem) source() boathook.Source {
 	s := boathook.Source{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, Kind: it.Kind, Owner: it.Owner, Name: it.Name, CreatedAt: it.CreatedAt,
-		App: (*boathook.AppSettings)(it.App),
+		App: (*boathook.AppSettings)(it.App), Customer: (*boathook.CustomerSettings)(it.Customer),
 	}
 	if a := it.Agent; a != nil {
 		s.Agent = &boathook.AgentSettings{
@@ -106,8 +113,8 @@ func (s *Store) PutSource(ctx context.Context, src boathook.Source) error {
 	if read > 0 {
 		slices.Reverse(steps)
 	}
-	if src.Agent != nil {
-		if steps, err = s.withSlug(ctx, src, steps); err != nil {
+	if src.Agent != nil || src.Customer != nil {
+		if steps, err = s.withName(ctx, src, steps); err != nil {
 			return fmt.Errorf("put source %s: %w", src.ID, err)
 		}
 	}
@@ -119,16 +126,19 @@ func (s *Store) PutSource(ctx context.Context, src boathook.Source) error {
 	return nil
 }
 
-// withSlug adds to the steps that put an agent: first it takes its slug, and last
-// it gives up the one before.
-func (s *Store) withSlug(ctx context.Context, agent boathook.Source, steps []func() error) ([]func() error, error) {
-	before, err := s.source(ctx, agent.ID)
+// withName adds to the steps that put a source of a kind that has names: first it
+// takes its name, and last it gives up the one before.
+func (s *Store) withName(ctx context.Context, src boathook.Source, steps []func() error) ([]func() error, error) {
+	before, err := s.source(ctx, src.ID)
 	if err != nil && !boathook.IsKind(err, boathook.NotFound) {
 		return nil, err
 	}
-	steps = slices.Insert(steps, 0, func() error { return s.takeSlug(ctx, agent) })
-	if before.Agent != nil && before.Agent.Slug != agent.Agent.Slug {
-		steps = append(steps, func() error { return s.freeSlug(ctx, before) })
+	name, named := nameKey(src)
+	if named {
+		steps = slices.Insert(steps, 0, func() error { return s.takeName(ctx, src, name) })
+	}
+	if old, had := nameKey(before); had && old != name {
+		steps = append(steps, func() error { return s.freeName(ctx, before) })
 	}
 	return steps, nil
 }
@@ -210,10 +220,10 @@ func (s *Store) deleteSource(ctx context.Context, workspaceID, id string) (exist
 		}
 	}
 	if existed {
-		// A crash before this leaves the slug to nobody, and so free.
+		// A crash before this leaves the name to nobody, and so free.
 		it, err := decode[sourceItem](deleted)
-		if err == nil && it.Agent != nil {
-			err = s.freeSlug(ctx, it.source())
+		if err == nil {
+			err = s.freeName(ctx, it.source())
 		}
 		if err != nil {
 			return existed, err

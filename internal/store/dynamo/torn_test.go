@@ -31,6 +31,7 @@ const (
 	tornIncoming  = "in_eeeeeeeeeeeeeeeeeeeeeeee"
 	tornCrew      = "crew_aaaaaaaaaaaaaaaaaaaaaaaa"
 	tornAgent     = "agent_aaaaaaaaaaaaaaaaaaaaaaaa"
+	tornCustomer  = "cus_aaaaaaaaaaaaaaaaaaaaaaaa"
 	tornToken     = "tok_aaaaaaaaaaaaaaaaaaaaaaaa"
 	tornVersion   = "ver_dddddddddddddddddddddddd"
 	tornSocket    = "connection-a"
@@ -61,6 +62,10 @@ func deaths() []death {
 	agent := func(slug string) boathook.Source {
 		return boathook.Source{ID: tornAgent, WorkspaceID: tornWorkspace, Kind: boathook.Agent, CreatedAt: now,
 			Agent: &boathook.AgentSettings{CrewID: tornCrew, Slug: slug}}
+	}
+	customer := func(externalID string) boathook.Source {
+		return boathook.Source{ID: tornCustomer, WorkspaceID: tornWorkspace, Kind: boathook.Customer, CreatedAt: now,
+			Customer: &boathook.CustomerSettings{ExternalID: externalID, UpdatedAt: now}}
 	}
 	version := boathook.Version{ID: tornVersion, WorkspaceID: tornWorkspace, SourceID: tornSource, Environment: boathook.Production, CreatedAt: now}
 	outgoing := boathook.OutgoingWebhook{ID: tornOutgoing, WorkspaceID: tornWorkspace, SourceID: tornSource, CreatedAt: now}
@@ -110,6 +115,19 @@ func deaths() []death {
 		}},
 		{"DeleteSource", func(ctx context.Context, st s) error { return st.PutSource(ctx, agent("old")) },
 			func(ctx context.Context, st s) error { return st.DeleteSource(ctx, tornWorkspace, tornAgent) }},
+		{"PutSource", nil, func(ctx context.Context, st s) error { return st.PutSource(ctx, customer("old")) }},
+		{"PutSource", func(ctx context.Context, st s) error { return st.PutSource(ctx, customer("old")) }, func(ctx context.Context, st s) error {
+			changed := customer("new")
+			changed.Revision = 1
+			return st.PutSource(ctx, changed)
+		}},
+		{"PutSource", func(ctx context.Context, st s) error { return st.PutSource(ctx, customer("old")) }, func(ctx context.Context, st s) error {
+			changed := customer("")
+			changed.Revision = 1
+			return st.PutSource(ctx, changed)
+		}},
+		{"DeleteSource", func(ctx context.Context, st s) error { return st.PutSource(ctx, customer("old")) },
+			func(ctx context.Context, st s) error { return st.DeleteSource(ctx, tornWorkspace, tornCustomer) }},
 		{"DeleteSource", all, func(ctx context.Context, st s) error { return st.DeleteSource(ctx, tornWorkspace, tornSource) }},
 		{"AddVersion", nil, func(ctx context.Context, st s) error { _, err := st.AddVersion(ctx, version); return err }},
 		{"Activate", all, func(ctx context.Context, st s) error { return st.Activate(ctx, version, boathook.Staging) }},
@@ -265,6 +283,13 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 		old, err := s.AgentBySlug(ctx, tornWorkspace, tornCrew, "old")
 		if boathook.IsKind(err, boathook.NotFound) {
 			return s.AgentBySlug(ctx, tornWorkspace, tornCrew, "new")
+		}
+		return old, err
+	},
+	"CustomerByExternalID": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		old, err := s.CustomerByExternalID(ctx, tornWorkspace, "old")
+		if boathook.IsKind(err, boathook.NotFound) {
+			return s.CustomerByExternalID(ctx, tornWorkspace, "new")
 		}
 		return old, err
 	},

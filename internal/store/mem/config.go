@@ -194,6 +194,14 @@ func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
 			return &boathook.Error{Kind: boathook.Conflict, Field: "slug", Message: "another agent of the crew has it"}
 		}
 	}
+	if src.Customer != nil && src.Customer.ExternalID != "" {
+		if err := store.CheckForeignID(src.Customer.ExternalID); err != nil {
+			return err
+		}
+		if other, ok := s.customerByExternalID(src.WorkspaceID, src.Customer.ExternalID); ok && other.ID != src.ID {
+			return &boathook.Error{Kind: boathook.Conflict, Field: "external_id", Message: "another customer has it"}
+		}
+	}
 	if s.sources[src.ID].Revision != src.Revision {
 		return errChanged
 	}
@@ -225,6 +233,11 @@ func cloneSource(src boathook.Source) boathook.Source {
 		app := *src.App
 		app.UpdatedAt = stored(app.UpdatedAt)
 		src.App = &app
+	}
+	if src.Customer != nil {
+		customer := *src.Customer
+		customer.Metadata, customer.UpdatedAt = maps.Clone(customer.Metadata), stored(customer.UpdatedAt)
+		src.Customer = &customer
 	}
 	return src
 }
@@ -292,6 +305,24 @@ func (s *Store) agentBySlug(workspaceID, crewID, slug string) (id string, ok boo
 		}
 	}
 	return "", false
+}
+
+// CustomerByExternalID implements [store.Sources].
+func (s *Store) CustomerByExternalID(_ context.Context, workspaceID, externalID string) (boathook.Source, error) {
+	defer s.lock()()
+	if customer, ok := s.customerByExternalID(workspaceID, externalID); ok && externalID != "" {
+		return cloneSource(customer), nil
+	}
+	return boathook.Source{}, notFound("customer")
+}
+
+func (s *Store) customerByExternalID(workspaceID, externalID string) (boathook.Source, bool) {
+	for e := range s.sourcesOf.before(kindOf{workspaceID, boathook.Customer}, paging.End) {
+		if c := e.Value.Customer; c != nil && c.ExternalID == externalID {
+			return e.Value, true
+		}
+	}
+	return boathook.Source{}, false
 }
 
 // DeleteSource implements [store.Sources].

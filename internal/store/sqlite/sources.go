@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -19,6 +20,7 @@ type sourceItem struct {
 	CreatedAt   time.Time           `json:"created_at"`
 	Agent       *agentItem          `json:"agent,omitempty"`
 	App         *appItem            `json:"app,omitempty"`
+	Customer    *customerItem       `json:"customer,omitempty"`
 }
 
 type agentItem struct {
@@ -39,12 +41,21 @@ type appItem struct {
 	UpdatedAt time.Time        `json:"updated_at"`
 }
 
+type customerItem struct {
+	ExternalID string            `json:"external_id,omitempty"`
+	Metadata   map[string]string `json:"metadata,omitempty"`
+	UpdatedAt  time.Time         `json:"updated_at"`
+}
+
 func newSourceItem(s boathook.Source) sourceItem {
 	it := sourceItem{
 		Revision: s.Revision, ID: s.ID, WorkspaceID: s.WorkspaceID, Kind: s.Kind, Owner: s.Owner, Name: s.Name, CreatedAt: stored(s.CreatedAt),
 	}
 	if s.App != nil {
 		it.App = &appItem{s.App.Type, stored(s.App.UpdatedAt)}
+	}
+	if c := s.Customer; c != nil {
+		it.Customer = &customerItem{c.ExternalID, c.Metadata, stored(c.UpdatedAt)}
 	}
 	if a := s.Agent; a != nil {
 		it.Agent = &agentItem{
@@ -59,7 +70,7 @@ func newSourceItem(s boathook.Source) sourceItem {
 func (it sourceItem) source() boathook.Source {
 	s := boathook.Source{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, Kind: it.Kind, Owner: it.Owner, Name: it.Name, CreatedAt: it.CreatedAt,
-		App: (*boathook.AppSettings)(it.App),
+		App: (*boathook.AppSettings)(it.App), Customer: (*boathook.CustomerSettings)(it.Customer),
 	}
 	if a := it.Agent; a != nil {
 		s.Agent = &boathook.AgentSettings{
@@ -78,18 +89,10 @@ func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
 	}
 	return s.config.DB.Write(func(tx *database.Tx) error {
 		item := newSourceItem(src)
-		var agent agentItem
-		if item.Agent != nil {
-			agent = *item.Agent
-			taken, err := tx.Exists("SELECT 1 FROM sources WHERE workspace_id = ? AND crew_id = ? AND slug = ? AND kind = 'agent' AND id <> ?",
-				src.WorkspaceID, agent.CrewID, agent.Slug, src.ID)
-			if err != nil {
-				return err
-			}
-			if taken {
-				return &boathook.Error{Kind: boathook.Conflict, Field: "slug", Message: "another agent of the crew has it"}
-			}
+		if err := checkNames(tx, item); err != nil {
+			return err
 		}
+		agent, customer := cmp.Or(item.Agent, &agentItem{}), cmp.Or(item.Customer, &customerItem{})
 		old, _, err := first[sourceItem](tx, "SELECT item FROM sources WHERE id = ?", src.ID)
 		if err != nil {
 			return err
@@ -98,9 +101,37 @@ func (s *Store) PutSource(_ context.Context, src boathook.Source) error {
 			return errChanged
 		}
 		item.Revision++
-		return tx.Exec("INSERT OR REPLACE INTO sources (id, workspace_id, kind, crew_id, slug, created_at, item) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			src.ID, src.WorkspaceID, string(src.Kind), agent.CrewID, agent.Slug, item.CreatedAt, encode(item))
+		return tx.Exec("INSERT OR REPLACE INTO sources (id, workspace_id, kind, crew_id, slug, external_id, created_at, item) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			src.ID, src.WorkspaceID, string(src.Kind), agent.CrewID, agent.Slug, customer.ExternalID, item.CreatedAt, encode(item))
 	})
+}
+
+// checkNames refuses a source that has the slug or the external id of another.
+func checkNames(tx *database.Tx, s sourceItem) error {
+	if a := s.Agent; a != nil {
+		taken, err := tx.Exists("SELECT 1 FROM sources WHERE workspace_id = ? AND crew_id = ? AND slug = ? AND kind = 'agent' AND id <> ?",
+			s.WorkspaceID, a.CrewID, a.Slug, s.ID)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return &boathook.Error{Kind: boathook.Conflict, Field: "slug", Message: "another agent of the crew has it"}
+		}
+	}
+	if c := s.Customer; c != nil && c.ExternalID != "" {
+		if err := store.CheckForeignID(c.ExternalID); err != nil {
+			return err
+		}
+		taken, err := tx.Exists("SELECT 1 FROM sources WHERE workspace_id = ? AND external_id = ? AND kind = 'customer' AND id <> ?",
+			s.WorkspaceID, c.ExternalID, s.ID)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return &boathook.Error{Kind: boathook.Conflict, Field: "external_id", Message: "another customer has it"}
+		}
+	}
+	return nil
 }
 
 // Source implements [store.Sources].
@@ -139,6 +170,12 @@ func (s *Store) AgentBySlug(_ context.Context, workspaceID, crewID, slug string)
 		}
 		return id, err
 	})
+}
+
+// CustomerByExternalID implements [store.Sources].
+func (s *Store) CustomerByExternalID(_ context.Context, workspaceID, externalID string) (boathook.Source, error) {
+	return one(s, "customer", sourceItem.source,
+		"SELECT item FROM sources WHERE workspace_id = ? AND external_id = ? AND kind = 'customer' AND external_id <> ''", workspaceID, externalID)
 }
 
 // DeleteSource implements [store.Sources].

@@ -20,6 +20,7 @@ type victims struct {
 	token      boathook.Token
 	source     boathook.Source // a deployment
 	agent      boathook.Source
+	customer   boathook.Source
 	version    boathook.Version // of the source
 	in         boathook.IncomingWebhook
 	out        boathook.OutgoingWebhook
@@ -41,6 +42,7 @@ func (s *suite) newVictims() (v victims) {
 	}
 	v.source, v.agent = s.newSource(v.workspace.ID), s.newAgent()
 	v.agent.WorkspaceID = v.workspace.ID
+	v.customer = s.newCustomer(v.workspace.ID, "acct#1042")
 	v.version = s.newVersion(v.source)
 	v.in, v.out = s.newIncoming(v.source), s.newOutgoing(v.source)
 	v.run, v.claim = s.newRun(), s.newClaim()
@@ -64,6 +66,7 @@ func (s *suite) storeVictims(t *testing.T) victims {
 	must(t, s.PutToken(ctx, v.token))
 	must(t, s.PutSource(ctx, v.source))
 	must(t, s.PutSource(ctx, v.agent))
+	must(t, s.PutSource(ctx, v.customer))
 	v.version = read(s.AddVersion(ctx, v.version))(t)
 	must(t, s.PutIncoming(ctx, v.in))
 	must(t, s.PutOutgoing(ctx, v.out))
@@ -92,6 +95,7 @@ func (s *suite) look(t *testing.T, v victims) map[string]any {
 		"tokens":       pageOf(s.Tokens(ctx, v.workspace.ID, page))(t),
 		"source":       read(s.Source(ctx, v.workspace.ID, v.source.ID))(t),
 		"sources":      pageOf(s.Sources(ctx, v.workspace.ID, boathook.Deployment, page))(t),
+		"customer":     read(s.CustomerByExternalID(ctx, v.workspace.ID, v.customer.Customer.ExternalID))(t),
 		"live":         read(s.Live(ctx, v.source.ID))(t),
 		"versions":     pageOf(s.Versions(ctx, v.source.ID, page))(t),
 		"incoming":     read(s.AllIncoming(ctx, v.source.ID))(t),
@@ -253,6 +257,12 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			reads(crew, func(c ctx, id string) (string, error) {
 				return s.AgentBySlug(c, v.workspace.ID, v.agent.Agent.CrewID, id)
 			}),
+		},
+		"CustomerByExternalID": {
+			reads(ws, func(c ctx, id string) (boathook.Source, error) {
+				return s.CustomerByExternalID(c, id, v.customer.Customer.ExternalID)
+			}),
+			reads("", func(c ctx, id string) (boathook.Source, error) { return s.CustomerByExternalID(c, v.workspace.ID, id) }),
 		},
 		"DeleteSource": {
 			changes(ws, func(c ctx, id string) error { return s.DeleteSource(c, id, v.source.ID) }),

@@ -39,6 +39,7 @@ func Run(t *testing.T, open Open) {
 		{"tokens", (*suite).testTokens},
 		{"sources", (*suite).testSources},
 		{"agents of a crew", (*suite).testCrewAgents},
+		{"customers", (*suite).testCustomers},
 		{"deleting a source", (*suite).testDeleteSource},
 		{"versions", (*suite).testVersions},
 		{"incoming webhooks", (*suite).testIncoming},
