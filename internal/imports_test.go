@@ -34,7 +34,7 @@ type row struct {
 // store or a queue.
 var tools = []string{
 	"internal/boathook", "internal/cache", "internal/catalogue", "internal/compress", "internal/dialect", "internal/egress",
-	"internal/metrics", "internal/paths", "internal/preset", "internal/seal", "internal/signature", libraries,
+	"internal/metrics", "internal/paths", "internal/preset", "internal/schema", "internal/seal", "internal/signature", libraries,
 }
 
 // face is what a face imports: no store, no queue.
@@ -52,7 +52,7 @@ var layout = []row{
 
 	// Tables and tools.
 	{"internal/cache", []string{libraries}},
-	{"internal/catalogue", []string{"internal/boathook"}},
+	{"internal/catalogue", []string{"internal/boathook", "internal/schema"}},
 	{"internal/compress", []string{"internal/boathook"}},
 	{"internal/diagnose", []string{"internal/boathook", "internal/catalogue", "internal/dialect", "internal/signature"}},
 	{"internal/dialect", []string{"internal/boathook", "internal/signature"}},
@@ -61,6 +61,7 @@ var layout = []row{
 	{"internal/paths", nil},
 	{"internal/preset", []string{"internal/boathook", "internal/signature"}},
 	{"internal/probe", []string{"internal/boathook", "internal/catalogue", "internal/diagnose", "internal/dialect", "internal/egress", "internal/signature"}},
+	{"internal/schema", []string{"internal/boathook"}},
 	{"internal/seal", []string{"internal/boathook", "internal/cache"}},
 	{"internal/seal/kms", []string{sdk}},
 	{"internal/signature", []string{"internal/boathook"}},

@@ -11,13 +11,13 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
 	"sync"
 
 	"boathook/internal/boathook"
+	"boathook/internal/schema"
 )
 
 // Type is a type of events, as one kind of source has it.
@@ -27,7 +27,7 @@ type Type struct {
 	Schema  json.RawMessage // JSON Schema, draft 2020-12, of the data of such an event
 	Example json.RawMessage // valid data, without white space
 
-	schema *schema
+	schema *schema.Schema
 }
 
 //go:embed schemas examples
@@ -38,7 +38,7 @@ var types = sync.OnceValue(func() (all []Type) {
 	for _, kind := range slices.Sorted(maps.Keys(boathook.EventTypes)) {
 		for _, name := range boathook.EventTypes[kind] {
 			t := Type{Name: name, Source: kind, Schema: read("schemas", kind, name), Example: read("examples", kind, name)}
-			t.schema = parse(t.Schema)
+			t.schema = compile(t)
 			all = append(all, t)
 		}
 	}
@@ -58,6 +58,15 @@ func read(folder string, kind boathook.SourceKind, name boathook.EventType) json
 	return compact.Bytes()
 }
 
+// compile panics on a schema that is none, which the tests find.
+func compile(t Type) *schema.Schema {
+	s, err := schema.Compile(t.Schema)
+	if err != nil {
+		panic(fmt.Errorf("the schema of %s of a %s: %w", t.Name, t.Source, err))
+	}
+	return s
+}
+
 // All lists the types, by kind of source.
 func All() []Type { return slices.Clone(types()) }
 
@@ -70,18 +79,5 @@ func Lookup(kind boathook.SourceKind, name boathook.EventType) (Type, bool) {
 	return types()[i], true
 }
 
-// Validate checks the data of an event, which must be JSON. The error is
-// [boathook.Invalid]; its field is the JSON Pointer (RFC 6901) of the first
-// value at fault, in data's root empty, and its message says what that must be.
-func (t Type) Validate(data []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return boathook.Errorf(boathook.Invalid, "not JSON: %s", err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return boathook.Errorf(boathook.Invalid, "not JSON: more than one value")
-	}
-	return t.schema.check(v)
-}
+// Validate checks the data of an event; see [schema.Schema.Validate].
+func (t Type) Validate(data []byte) error { return t.schema.Validate(data) }
