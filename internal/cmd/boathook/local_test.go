@@ -613,7 +613,7 @@ func TestTheDocumentsHook(t *testing.T) {
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { received <- r.Header }))
 	defer receiver.Close()
 	p := start(t)
-	cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", block(t, "events.md", "sh"))
+	cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", blockBelow(t, "events.md", "Shipway", "sh"))
 	cmd.Env = append(os.Environ(), "BOATHOOK="+p.url, "TOKEN="+adminToken, "URL="+receiver.URL, "SECRET=s3cret")
 	out, err := cmd.Output()
 	if err != nil {
@@ -634,16 +634,53 @@ func TestTheDocumentsHook(t *testing.T) {
 	}
 }
 
+// TestTheDocumentsCustomer makes the customer of events.md as it stands there.
+func TestTheDocumentsCustomer(t *testing.T) {
+	need(t, "sh", "curl")
+	p := start(t)
+	cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", blockBelow(t, "events.md", "Webhooks for your customers", "sh"))
+	cmd.Env = append(os.Environ(), "BOATHOOK="+p.url, "TOKEN="+adminToken)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got := strings.Count(string(out), `"external_id":"acct_1042"`); got != 2 {
+		t.Errorf("it is shown %d times, want when it is made and when it is looked up: %s", got, out)
+	}
+}
+
 // block is the only code block in a language of a page of infra/docs.
 func block(t *testing.T, page, language string) string {
+	t.Helper()
+	return onlyBlock(t, page, document(t, page), language)
+}
+
+// blockBelow is the only code block in a language below a heading of a page of
+// infra/docs.
+func blockBelow(t *testing.T, page, heading, language string) string {
+	t.Helper()
+	_, section, ok := strings.Cut(document(t, page), "\n## "+heading+"\n")
+	if !ok {
+		t.Fatalf("%s has no heading %q", page, heading)
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	return onlyBlock(t, page+", below "+heading+",", section+"\n", language)
+}
+
+func document(t *testing.T, page string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../../infra/docs/" + page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
+	return string(text)
+}
+
+func onlyBlock(t *testing.T, what, text, language string) string {
+	t.Helper()
+	blocks := regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(text, -1)
 	if len(blocks) != 1 {
-		t.Fatalf("%s has %d blocks of %s", page, len(blocks), language)
+		t.Fatalf("%s has %d blocks of %s", what, len(blocks), language)
 	}
 	return blocks[0][1]
 }
