@@ -34,7 +34,7 @@ type row struct {
 // store or a queue.
 var tools = []string{
 	"internal/boathook", "internal/cache", "internal/catalogue", "internal/compress", "internal/dialect", "internal/egress",
-	"internal/metrics", "internal/paths", "internal/preset", "internal/schema", "internal/seal", "internal/signature", libraries,
+	"internal/metrics", "internal/paths", "internal/preset", "internal/schema", "internal/seal", "internal/signature", "internal/tracing", libraries,
 }
 
 // face is what a face imports: no store, no queue.
@@ -65,6 +65,7 @@ var layout = []row{
 	{"internal/seal", []string{"internal/boathook", "internal/cache"}},
 	{"internal/seal/kms", []string{sdk}},
 	{"internal/signature", []string{"internal/boathook"}},
+	{"internal/tracing", []string{"internal/boathook"}},
 
 	// Contracts, and what implements them.
 	{"internal/database", []string{libraries}},
@@ -100,7 +101,7 @@ var layout = []row{
 	{"internal/live/wstoken", []string{"internal/boathook"}},
 
 	// Faces.
-	{"internal/api", []string{"internal/api/...", "internal/boathook", "internal/paths", "internal/service"}},
+	{"internal/api", []string{"internal/api/...", "internal/boathook", "internal/paths", "internal/service", "internal/tracing"}},
 	{"internal/api/native", and(face, []string{"internal/preset"})},
 	{"internal/api/crewship", face},
 	{"internal/api/capawesome", face},

@@ -23,6 +23,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/paths"
 	"boathook/internal/service"
+	"boathook/internal/tracing"
 )
 
 // Config is what the API is made of.
@@ -110,7 +111,7 @@ func (h *Handler) styleOf(path string) httpjson.Style {
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	paths.Clean(http.HandlerFunc(h.serveClean)).ServeHTTP(w, r)
+	tracing.Handler(paths.Clean(http.HandlerFunc(h.serveClean))).ServeHTTP(w, r)
 }
 
 func (h *Handler) serveClean(w http.ResponseWriter, r *http.Request) {

@@ -24,6 +24,7 @@ import (
 	"boathook/internal/service"
 	"boathook/internal/store"
 	"boathook/internal/store/mem"
+	"boathook/internal/tracing"
 )
 
 const (
@@ -293,14 +294,15 @@ type publisher struct {
 	event   boathook.Event   // published to webhook
 	webhook boathook.OutgoingWebhook
 	err     error
+	trace   boathook.TraceContext // that the last of all follow from
 }
 
 // PublishAll counts two deliveries for the first event, three for the second…
-func (p *publisher) PublishAll(_ context.Context, events ...boathook.Event) ([]int, error) {
+func (p *publisher) PublishAll(ctx context.Context, events ...boathook.Event) ([]int, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	p.events = append(p.events, events...)
+	p.events, p.trace = append(p.events, events...), tracing.From(ctx)
 	deliveries := make([]int, len(events))
 	for i := range events {
 		deliveries[i] = i + 2

@@ -385,3 +385,15 @@ func FuzzPublishTakesAnEventAsItIsOrRefusesIt(f *testing.F) {
 		}
 	})
 }
+
+func TestDeliveriesFollowFromTheTraceOfThePublish(t *testing.T) {
+	a := newAPI(t)
+	event := jobFinished(t, a.newApp(), "")
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for header, want := range map[string]boathook.TraceContext{parent: {Parent: parent, State: "a=1"}, parent + "0": {}} {
+		a.ask(202, "POST", "/v1/events", event, "traceparent", header, "tracestate", "a=1")
+		if a.publish.trace != want {
+			t.Errorf("with %s, published with %+v, want %+v", header, a.publish.trace, want)
+		}
+	}
+}

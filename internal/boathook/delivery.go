@@ -121,8 +121,9 @@ type Delivery struct {
 	EventID     string
 	EventType   EventType
 	Environment Environment
-	Dialect     string // that its body was made for, whatever the webhook speaks by now; empty in lists
-	Body        Body   // exactly what is sent, the same on every attempt
+	Dialect     string       // that its body was made for, whatever the webhook speaks by now; empty in lists
+	Trace       TraceContext // that each attempt follows from; zero in lists
+	Body        Body         // exactly what is sent, the same on every attempt
 
 	Status        DeliveryStatus
 	Attempts      int       // how many were made

@@ -63,6 +63,7 @@ type RunHead struct {
 	Fenced bool // of an agent's run: its message is [AgentPayload.FencedMessage]
 
 	Details TriggerDetails // of a run that a webhook has started
+	Trace   TraceContext   // that the run follows from
 	// RetryOf is the run that this one repeats; empty for others.
 	RetryOf string
 	// RetriedBy is the newest of the runs that repeat this one; zero if there is none.

@@ -67,12 +67,16 @@ func (d *Deliverer) message(ctx context.Context, job queue.Delivery, w *webhook,
 		return nil, nil
 	}
 	header := textproto.MIMEHeader(speaks.Header(m, a.Signature))
+	trace := job.Trace
 	for name, value := range custom {
 		header.Set(name, value)
+		if boathook.IsTraceHeader(name) {
+			trace = boathook.TraceContext{} // the webhook's own wins, and the two belong together
+		}
 	}
 	return &destination.Message{
 		DeliveryID: job.ID, SourceID: job.SourceID, Event: job.EventType, Attempt: job.Attempt,
-		Headers: header, Body: job.Body.Bytes(), First: job.First,
+		Headers: header, Trace: trace, Body: job.Body.Bytes(), First: job.First,
 	}, nil
 }
 

@@ -200,6 +200,9 @@ func (d *Deliverer) count(status boathook.DeliveryStatus) {
 func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (_ queue.Delivery, made bool, err error) {
 	record, err := d.config.Store.Delivery(ctx, job.WorkspaceID, job.ID)
 	job.Dialect = cmp.Or(job.Dialect, record.Dialect)
+	if err == nil {
+		job.Trace = record.Trace // the same on each attempt, though an event may have been published twice
+	}
 	open := record.Status == boathook.DeliveryRetrying
 	switch {
 	case boathook.IsKind(err, boathook.NotFound):

@@ -7,6 +7,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/metrics"
+	"boathook/internal/tracing"
 )
 
 // webhook is what the deliveries of a batch know of their webhook.
@@ -129,7 +130,9 @@ func whyDisable(s sent, h boathook.Health) string {
 func (d *Deliverer) disable(ctx context.Context, w boathook.OutgoingWebhook, reason string) error {
 	disabling, err := d.config.Store.MarkDisabling(ctx, w.ID, boathook.Disabling{At: d.config.Now(), Reason: reason})
 	if err == nil {
-		err = d.config.Publish.Publish(ctx, w.DisabledEvent(disabling))
+		// The event may be published again by another delivery's attempt, so that it
+		// follows from none.
+		err = d.config.Publish.Publish(tracing.With(ctx, boathook.TraceContext{}), w.DisabledEvent(disabling))
 	}
 	if err == nil {
 		err = d.config.Store.DisableOutgoing(ctx, w.SourceID, w.ID, disabling)

@@ -9,6 +9,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
 	"boathook/internal/queue"
+	"boathook/internal/tracing"
 )
 
 // Webhooks lists the outgoing webhooks of a source, and names the source. It is asked
@@ -20,7 +21,7 @@ type Webhooks interface {
 
 // Publisher fans events out: it finds the outgoing webhooks that want one, renders
 // and compresses its body once per dialect and format, and queues one delivery for
-// each webhook.
+// each webhook. The deliveries follow from the place in a trace that ctx carries.
 type Publisher struct {
 	Webhooks Webhooks
 	Queue    queue.Sender // of deliveries: first attempts
@@ -99,6 +100,7 @@ func (p *Publisher) add(ctx context.Context, b *batch, e boathook.Event, webhook
 		byStyle[s] = append(byStyle[s], boathook.Delivery{
 			ID: boathook.NewDeliveryID(&e, w.ID), WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: w.ID,
 			EventID: e.ID, EventType: e.Type, Environment: e.Environment, Dialect: w.Dialect,
+			Trace: tracing.From(ctx),
 		})
 	}
 	for _, s := range styles {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
@@ -20,6 +21,9 @@ func SentHeaders(w boathook.OutgoingWebhook, d boathook.Delivery, a boathook.Att
 	}
 	headers := boathook.ShownHeaders(w)
 	m := dialect.Message{DeliveryID: d.ID, EventType: d.EventType, SentAt: a.SentAt, Body: d.Body.Bytes()}
+	if !slices.ContainsFunc(w.HeaderNames, boathook.IsTraceHeader) {
+		maps.Copy(headers, d.Trace.Headers())
+	}
 	maps.Copy(headers, boathook.JoinedHeaders(speaks.Header(m, a.Signature)))
 	return headers, nil
 }

@@ -24,6 +24,7 @@ import (
 	"boathook/internal/run"
 	"boathook/internal/seal"
 	"boathook/internal/store"
+	"boathook/internal/tracing"
 )
 
 // Store is the part of the store that intake needs.
@@ -90,7 +91,7 @@ func (in *Intake) Handler() http.Handler {
 		w.Header().Set("Allow", methods)
 		writeError(w, http.StatusMethodNotAllowed, "a run is triggered with POST")
 	})
-	return paths.Clean(mux)
+	return tracing.Handler(paths.Clean(mux))
 }
 
 // accepted is the answer to a trigger that started a run.

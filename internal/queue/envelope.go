@@ -31,6 +31,7 @@ type runEnvelope struct {
 	Fenced        bool                 `json:"fe,omitempty"`
 	Details       *detailsEnvelope     `json:"d,omitempty"`
 	RetryOf       string               `json:"ro,omitempty"`
+	Trace         traceEnvelope        `json:"tc,omitzero"`
 	Input         []byte               `json:"i"`
 }
 
@@ -41,6 +42,12 @@ type detailsEnvelope struct {
 	Query       string `json:"q,omitempty"`
 }
 
+// traceEnvelope is the place in a trace that a run or a delivery follows from.
+type traceEnvelope struct {
+	Parent string `json:"p"`
+	State  string `json:"s,omitempty"`
+}
+
 // EncodeRun makes the message of a pending run.
 func EncodeRun(r boathook.Run) (Message, error) {
 	e := runEnvelope{
@@ -48,7 +55,7 @@ func EncodeRun(r boathook.Run) (Message, error) {
 		VersionNumber: r.VersionNumber, Environment: r.Environment, Trigger: r.Trigger,
 		WebhookID: r.WebhookID, CreatedAt: r.CreatedAt.UnixMilli(),
 		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: compress.Pack(r.Input),
-		RetryOf: r.RetryOf,
+		RetryOf: r.RetryOf, Trace: traceEnvelope(r.Trace),
 	}
 	if !r.Details.IsZero() {
 		details := detailsEnvelope(r.Details)
@@ -86,6 +93,7 @@ func DecodeRun(body string) (boathook.Run, error) {
 			WebhookID: e.WebhookID, InputHash: boathook.HashInput(input.Bytes()),
 			CreatedAt: time.UnixMilli(e.CreatedAt).UTC(), Status: boathook.RunPending,
 			EventName: e.EventName, EventSource: e.EventSource, Fenced: e.Fenced, Details: details, RetryOf: e.RetryOf,
+			Trace: boathook.TraceContext(e.Trace),
 		},
 		Input: input,
 	}, nil
@@ -142,6 +150,7 @@ type deliveryEnvelope struct {
 	NotBefore   int64                `json:"q,omitempty"` // Unix milliseconds, as the others
 	Since       int64                `json:"p,omitempty"`
 	CutAt       int64                `json:"c,omitempty"`
+	Trace       traceEnvelope        `json:"tc,omitzero"`
 	Body        []byte               `json:"b,omitempty"` // never empty in a message
 }
 
@@ -156,7 +165,7 @@ func encodeEnvelope(d Delivery, packed []byte) ([]byte, error) {
 		ID: d.ID.String(), WorkspaceID: d.WorkspaceID, SourceID: d.SourceID, WebhookID: d.WebhookID,
 		EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect,
 		Attempt: d.Attempt, First: d.First, Skipped: d.Skipped,
-		NotBefore: millis(d.NotBefore), Since: millis(d.Since), CutAt: millis(d.CutAt), Body: packed,
+		NotBefore: millis(d.NotBefore), Since: millis(d.Since), CutAt: millis(d.CutAt), Trace: traceEnvelope(d.Trace), Body: packed,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode delivery %s: %w", d.ID, err)
@@ -164,9 +173,12 @@ func encodeEnvelope(d Delivery, packed []byte) ([]byte, error) {
 	return text, nil
 }
 
-// EncodeWaiting is a message without its body, for an attempt that waits in the
-// store: the delivery's record has the body.
-func EncodeWaiting(d Delivery) ([]byte, error) { return encodeEnvelope(d, nil) }
+// EncodeWaiting is a message without its body and its trace, for an attempt that waits
+// in the store: the delivery's record has both.
+func EncodeWaiting(d Delivery) ([]byte, error) {
+	d.Trace = boathook.TraceContext{}
+	return encodeEnvelope(d, nil)
+}
 
 // DecodeWaiting reads what [EncodeWaiting] made. An error is permanent.
 func DecodeWaiting(text []byte) (Delivery, error) {
@@ -205,6 +217,7 @@ func decodeEnvelope(text []byte) (d Delivery, packed []byte, err error) {
 		Delivery: boathook.Delivery{
 			ID: id, WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: e.WebhookID,
 			EventID: e.EventID, EventType: e.EventType, Environment: e.Environment, Dialect: e.Dialect,
+			Trace: boathook.TraceContext(e.Trace),
 		},
 		Attempt: e.Attempt, First: e.First, Skipped: e.Skipped,
 		NotBefore: atMillis(e.NotBefore), Since: atMillis(e.Since), CutAt: atMillis(e.CutAt),

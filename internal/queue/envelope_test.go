@@ -21,10 +21,12 @@ func TestADeliveryComesBackFromItsMessage(t *testing.T) {
 		},
 		Attempt: 7, First: 5,
 	}
+	followed := job
+	followed.Trace = boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: strings.Repeat("a", boathook.MaxTraceState)}
 	postponed := job
 	postponed.Skipped, postponed.NotBefore = 2, e.Time.UTC()
 	postponed.Since, postponed.CutAt = e.Time.UTC().Add(-time.Hour), e.Time.UTC().Add(-time.Minute)
-	for _, want := range []queue.Delivery{job, postponed} {
+	for _, want := range []queue.Delivery{job, followed, postponed} {
 		m, err := queue.EncodeDelivery(want)
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +41,7 @@ func TestADeliveryComesBackFromItsMessage(t *testing.T) {
 			t.Errorf("%d bytes, of at most 1 KiB; %v", len(waiting), err)
 		}
 		got, err = queue.DecodeWaiting(waiting)
-		want.Body = boathook.Body{}
+		want.Body, want.Trace = boathook.Body{}, boathook.TraceContext{}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("waiting: %v (-want +got):\n%s", err, diff)
 		}
@@ -106,6 +108,7 @@ func TestTheLongestAndWorstThereIsFitsAMessage(t *testing.T) {
 
 	r := boathook.Run{Input: boathook.NewBody([]byte(`"` + noise(boathook.MaxTriggerBody-2) + `"`)), RunHead: boathook.RunHead{
 		ID: "run_a", WorkspaceID: "ws_a", SourceID: "dep_a", VersionID: "ver_a", CreatedAt: e.Time.UTC(), Status: boathook.RunPending, RetryOf: "run_b",
+		Trace:   boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: strings.Repeat("a", boathook.MaxTraceState)},
 		Details: boathook.TriggerDetails{Event: "push", DeliveryID: "72d3162e", ContentType: "application/json", Query: "a=1"},
 	}}
 	r.InputHash = boathook.HashInput(r.Input.Bytes())

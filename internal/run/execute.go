@@ -14,6 +14,7 @@ import (
 	"boathook/internal/run/target"
 	"boathook/internal/seal"
 	"boathook/internal/store"
+	"boathook/internal/tracing"
 )
 
 // Store is the part of the store that execute needs.
@@ -200,6 +201,7 @@ func (x *Executor) version(ctx context.Context, run boathook.Run) (*boathook.Ver
 
 // run has the target execute a claimed run and brings it to its end.
 func (x *Executor) run(ctx context.Context, run boathook.Run, version *boathook.Version, claim boathook.Claim, due store.Due) error {
+	ctx = tracing.With(ctx, run.Trace)
 	runCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if run.CancelRequested {
@@ -241,7 +243,7 @@ func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boath
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	job := target.Job{RunID: run.ID, Input: run.Input.Bytes(), Target: version.Target, Details: run.Details}
+	job := target.Job{RunID: run.ID, Input: run.Input.Bytes(), Target: version.Target, Details: run.Details, Trace: tracing.From(ctx)}
 	if run.OfAgent() {
 		payload := run.AgentPayload()
 		job.Message, job.SessionTitle = payload.Message(), payload.Title()

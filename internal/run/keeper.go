@@ -9,6 +9,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/metrics"
 	"boathook/internal/store"
+	"boathook/internal/tracing"
 )
 
 // KeepStore is the part of the store that keeping needs.
@@ -56,6 +57,7 @@ func (k *Keeper) Finish(ctx context.Context, r boathook.Run, due store.Due) erro
 	}
 	if !r.Published {
 		if event, ok := r.Event(); ok {
+			ctx := follow(ctx, r.Trace)
 			if err := k.Publish.Publish(ctx, event); err != nil {
 				return fmt.Errorf("publish the end of run %s: %w", r.ID, err)
 			}
@@ -74,6 +76,15 @@ func (k *Keeper) Finish(ctx context.Context, r boathook.Run, due store.Due) erro
 		boathook.RunCanceled:  metrics.RunsCanceled,
 	}[r.Status])
 	return nil
+}
+
+// follow is ctx for what follows from a run: it carries the run's own place in a trace
+// unless it has a later one of that trace.
+func follow(ctx context.Context, trace boathook.TraceContext) context.Context {
+	if tracing.From(ctx).TraceID() == trace.TraceID() {
+		return ctx
+	}
+	return tracing.With(ctx, trace)
 }
 
 // release frees the place that an agent's run holds among those in flight.

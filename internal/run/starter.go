@@ -7,6 +7,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
+	"boathook/internal/tracing"
 )
 
 // StartStore is the part of the store that a start needs.
@@ -21,7 +22,8 @@ type StartStore interface {
 
 // Starter makes runs durable. The queue is the commit point: a run is accepted
 // when the queue has its message, which carries all of it, so a record that
-// could not be written is written by execute.
+// could not be written is written by execute. A run follows from the place in a trace
+// that the context of its start carries.
 type Starter struct {
 	Store StartStore
 	Queue queue.Sender // of runs
@@ -48,6 +50,7 @@ type Started struct {
 // and the record is removed; the run may execute all the same if the queue's
 // answer was lost, which only an idempotency key can tell from a new one.
 func (s *Starter) Start(ctx context.Context, r boathook.Run, wait Wait) (Started, error) {
+	r.Trace = tracing.From(ctx)
 	message, err := queue.EncodeRun(r)
 	if err != nil {
 		return Started{}, err
@@ -68,6 +71,7 @@ func (s *Starter) StartOnce(ctx context.Context, r boathook.Run, existing *boath
 	if existing != nil {
 		return s.repeat(ctx, r, *existing, wait)
 	}
+	r.Trace = tracing.From(ctx)
 	message, err := queue.EncodeRun(r)
 	if err != nil {
 		return Started{}, err

@@ -183,7 +183,7 @@ func (s *Sweeper) retry(ctx context.Context, item store.Due) (*queue.Message, er
 	if err != nil {
 		return nil, err
 	}
-	job.Body = record.Body
+	job.Body, job.Trace = record.Body, record.Trace
 	message, err := queue.EncodeDelivery(job)
 	return &message, err
 }

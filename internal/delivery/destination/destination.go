@@ -22,7 +22,10 @@ type Message struct {
 	// Headers are the dialect's, with the signature, and the webhook's own. They are
 	// read only.
 	Headers map[string][]string
-	Body    []byte // never empty; the same on each attempt
+	// Trace is what the attempt follows from, in headers of its own; zero: there are
+	// none. A destination that has no room for them leaves them out.
+	Trace boathook.TraceContext
+	Body  []byte // never empty; the same on each attempt
 
 	// First is the number of the first attempt since the last resend: 1 if there was
 	// none. Attempts that share it may be taken for one.

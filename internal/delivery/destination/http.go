@@ -33,6 +33,9 @@ func (d HTTP) Send(ctx context.Context, w boathook.OutgoingWebhook, m Message) (
 		return Failed("the webhook's URL is not valid")
 	}
 	req.Header = http.Header(m.Headers).Clone()
+	for name, value := range m.Trace.Headers() {
+		req.Header[name] = []string{value} // in lower case, as Trace Context asks
+	}
 	// A thawed Lambda function finds its kept connections dead. This header lets
 	// the transport send the request again on a new one; having no value, it is
 	// not sent itself (net/http, Transport).

@@ -19,8 +19,9 @@ import (
 //
 // The process gets a group of its own, and of the environment only PATH and
 // HOME: never the server's secrets. Besides, BOATHOOK_RUN_ID is set and, for an
-// agent, BOATHOOK_MESSAGE and BOATHOOK_SESSION_ID. Its group is killed once it
-// has ended, so nothing that it started outlives the run, except what left the
+// agent, BOATHOOK_MESSAGE and BOATHOOK_SESSION_ID; TRACEPARENT and TRACESTATE where the
+// run follows from a trace (OpenTelemetry, "Environment Variables as Context Propagation
+// Carriers"). Its group is killed once it has ended, so nothing that it started outlives the run, except what left the
 // group.
 //
 // Never configure Command on AWS: it would hand out the function's own
@@ -47,6 +48,9 @@ func (t Command) Run(ctx context.Context, job Job, log Log) Result {
 		if value != "" {
 			cmd.Env = append(cmd.Env, name+"="+variable(value))
 		}
+	}
+	for name, value := range job.Trace.Headers() {
+		cmd.Env = append(cmd.Env, strings.ToUpper(name)+"="+value)
 	}
 	if job.Message != "" {
 		cmd.Env = append(cmd.Env, "BOATHOOK_MESSAGE="+variable(job.Message),

@@ -44,6 +44,7 @@ func TestACommandsLinesAreItsLogAndTheLastThatIsJSONItsOutput(t *testing.T) {
 		{"a signal", `kill -SEGV $$`, "", "", 139, "the command ended by signal: segmentation fault"},
 		{"stdin closed at once", `exec <&-; echo '{"a":1}'`, `{"a":1}`, `stdout: {"a":1}`, 0, ""},
 		{"its environment", `env -u PWD -u SHLVL -u _ | sed 's/=.*//' | sort`, "", "stdout: BOATHOOK_RUN_ID\nstdout: HOME\nstdout: PATH", 0, ""},
+		{"no trace", `echo "$TRACEPARENT$TRACESTATE"`, "", "stdout: ", 0, ""},
 		{"its run", `echo $BOATHOOK_RUN_ID`, "", "stdout: run_1", 0, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -213,5 +214,15 @@ func TestACommandOfAnAgentFindsItsMessageInTheEnvironment(t *testing.T) {
 				t.Errorf("got %q, %q; want %q", got.Err, log.lines, want)
 			}
 		})
+	}
+}
+
+func TestACommandKnowsItsTrace(t *testing.T) {
+	job := sh(`echo "$TRACEPARENT $TRACESTATE"`)
+	job.Trace = boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+	var log record
+	target.Command{Grace: time.Minute}.Run(t.Context(), job, &log)
+	if want := "stdout: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 a=1"; log.text() != want {
+		t.Errorf("got %q, want %q", log.text(), want)
 	}
 }

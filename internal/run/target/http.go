@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"boathook/internal/boathook"
 	"boathook/internal/egress"
 )
 
@@ -38,8 +39,15 @@ func (t HTTP) Run(ctx context.Context, job Job, log Log) Result {
 	req.GetBody = nil
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", t.UserAgent)
+	trace := job.Trace
 	for name, value := range job.Target.Headers {
 		req.Header.Set(name, value)
+		if boathook.IsTraceHeader(name) {
+			trace = boathook.TraceContext{} // the target's own wins
+		}
+	}
+	for name, value := range trace.Headers() {
+		req.Header[name] = []string{value} // in lower case, as Trace Context asks
 	}
 
 	start := time.Now()

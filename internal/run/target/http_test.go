@@ -382,3 +382,27 @@ func TestATargetMayAnswerWithoutReadingItsInput(t *testing.T) {
 		}
 	}
 }
+
+func TestAnHTTPTargetReceivesTheTraceUnlessItsHeadersHaveOne(t *testing.T) {
+	var got http.Header
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
+	defer server.Close()
+	trace := boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+	for _, tt := range []struct {
+		name          string
+		trace         boathook.TraceContext
+		own           map[string]string
+		parent, state string
+	}{
+		{"a trace", trace, nil, trace.Parent, trace.State},
+		{"none", boathook.TraceContext{}, nil, "", ""},
+		{"its own", trace, map[string]string{"traceparent": "mine"}, "mine", ""},
+	} {
+		job := httpJob(server.URL)
+		job.Trace, job.Target.Headers = tt.trace, tt.own
+		newHTTP().Run(t.Context(), job, &record{})
+		if got.Get("traceparent") != tt.parent || got.Get("tracestate") != tt.state {
+			t.Errorf("%s: got %v", tt.name, got)
+		}
+	}
+}

@@ -26,6 +26,7 @@ type Job struct {
 	SessionTitle string          // what to call it
 	Target       boathook.Target // with its headers, unsealed
 
+	Trace   boathook.TraceContext   // what the run follows from; no part of the payload
 	Details boathook.TriggerDetails // what the trigger said beside the input; zero for runs that no webhook has started
 }
 

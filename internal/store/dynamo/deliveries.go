@@ -30,6 +30,7 @@ type deliveryItem struct {
 	EventType   boathook.EventType   `dynamodbav:"t"`
 	Environment boathook.Environment `dynamodbav:"e,omitempty"`
 	Dialect     string               `dynamodbav:"dl,omitempty"`
+	Trace       *traceItem           `dynamodbav:"tc,omitempty"`
 	BodySize    int                  `dynamodbav:"z,omitempty"`  // in bytes, before it is compressed
 	First       []byte               `dynamodbav:"a,omitempty"`  // the first attempt; see [packAttempt]
 	Reason      string               `dynamodbav:"er,omitempty"` // why it was canceled
@@ -61,6 +62,27 @@ type summaryItem struct {
 	Duration int64     `dynamodbav:"d"` // milliseconds
 	Status   int       `dynamodbav:"s,omitempty"`
 	Error    string    `dynamodbav:"e,omitempty"`
+}
+
+// traceItem is the place in a trace that a run or a delivery follows from.
+type traceItem struct {
+	Parent string `dynamodbav:"p"`
+	State  string `dynamodbav:"s,omitempty"`
+}
+
+// newTraceItem is nil where there is none.
+func newTraceItem(c boathook.TraceContext) *traceItem {
+	if c.IsZero() {
+		return nil
+	}
+	return new(traceItem(c))
+}
+
+func (it *traceItem) place() boathook.TraceContext {
+	if it == nil {
+		return boathook.TraceContext{}
+	}
+	return boathook.TraceContext(*it)
 }
 
 // newSummaryItem is nil where there is no attempt.
@@ -109,7 +131,7 @@ func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliv
 	it := deliveryItem{
 		record:   record{deliveryKey(d.WorkspaceID, d.ID), s.deliveryExpiry(d.ID, d.NextAttemptAt)},
 		SourceID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect,
-		BodySize: d.Body.Len(), Reason: d.Reason, Last: newSummaryItem(d.Last), state: newState(d),
+		Trace: newTraceItem(d.Trace), BodySize: d.Body.Len(), Reason: d.Reason, Last: newSummaryItem(d.Last), state: newState(d),
 	}
 	if it.Parent = parentOf(d); it.Parent != "" {
 		it.Place = d.ID.String()
@@ -159,7 +181,7 @@ func (it deliveryItem) delivery(workspaceID string) (boathook.Delivery, error) {
 	d := boathook.Delivery{
 		ID: id, WorkspaceID: workspaceID, SourceID: it.SourceID, WebhookID: it.WebhookID,
 		EventID: it.EventID, EventType: it.EventType, Environment: it.Environment, Dialect: it.Dialect,
-		Reason: it.Reason, Last: it.Last.summary(),
+		Trace: it.Trace.place(), Reason: it.Reason, Last: it.Last.summary(),
 	}
 	it.give(&d)
 	return d, nil

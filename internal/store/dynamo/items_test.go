@@ -216,6 +216,16 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			_, err := s.ReserveSlot(ctx, "out_a", time.Second, now)
 			return err
 		}},
+		{"run that follows from a trace", func(s *dynamo.Store) error {
+			r := run()
+			r.Trace = boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+			return s.CreateRun(ctx, r)
+		}},
+		{"delivery that follows from a trace", func(s *dynamo.Store) error {
+			d := delivery([]byte(`{}`))
+			d.Trace = boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+			return s.RecordAttempt(ctx, d, attempt(1))
+		}},
 		{"connection", func(s *dynamo.Store) error {
 			return s.PutConnection(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", TokenID: "tok_a", ConnectedAt: now})
 		}},

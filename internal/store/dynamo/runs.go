@@ -41,6 +41,7 @@ type headItem struct {
 	Fenced        bool                 `dynamodbav:"fe,omitempty"`
 	Details       *detailsItem         `dynamodbav:"td,omitempty"`
 	RetryOf       string               `dynamodbav:"ro,omitempty"`
+	Trace         *traceItem           `dynamodbav:"tc,omitempty"`
 	RetriedBy     string               `dynamodbav:"rb,omitempty"` // a position, which sorts: its time, and the run's id
 
 	Status      boathook.RunStatus `dynamodbav:"s"` // active until the run is over: see status
@@ -96,8 +97,8 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID,
 		InputHash: r.InputHash[:], InputSize: r.Input.Len(), CreatedAt: r.CreatedAt,
 		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Details: details, RetryOf: r.RetryOf,
-		RetriedBy: retryPosition(r.RetriedBy),
-		Status:    status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
+		RetriedBy: retryPosition(r.RetriedBy), Trace: newTraceItem(r.Trace),
+		Status: status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
 		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output), OutputSize: len(r.Output),
 		ClaimID: r.Claim.ID, LeaseUntil: r.Claim.LeaseUntil, CancelRequested: r.CancelRequested,
 	}
@@ -122,7 +123,7 @@ func (h headItem) head() boathook.RunHead {
 		Environment: h.Environment, Trigger: h.Trigger, WebhookID: h.WebhookID, CreatedAt: h.CreatedAt,
 		EventName: h.EventName, EventSource: h.EventSource, Fenced: h.Fenced, RetryOf: h.RetryOf, RetriedBy: retryAt(h.RetriedBy),
 		Status: h.status(), Error: h.Error, ExitCode: h.ExitCode, StartedAt: h.StartedAt, CompletedAt: h.CompletedAt,
-		LogLines: h.LogLines, Published: h.Published,
+		LogLines: h.LogLines, Published: h.Published, Trace: h.Trace.place(),
 		Claim: boathook.Claim{ID: h.ClaimID, LeaseUntil: h.LeaseUntil}, CancelRequested: h.CancelRequested,
 	}
 	if h.Details != nil {

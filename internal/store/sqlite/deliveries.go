@@ -30,6 +30,7 @@ type deliveryItem struct {
 	Reason        string                  `json:"reason,omitempty"`
 	Resend        int                     `json:"resend,omitempty"`
 	Last          summaryItem             `json:"last,omitzero"`
+	Trace         traceItem               `json:"trace,omitzero"`
 }
 
 // summaryItem is the last attempt in short.
@@ -41,11 +42,18 @@ type summaryItem struct {
 	Error    string    `json:"error,omitempty"`
 }
 
+// traceItem is the place in a trace that a run or a delivery follows from.
+type traceItem struct {
+	Parent string `json:"parent"`
+	State  string `json:"state,omitempty"`
+}
+
 func newDeliveryItem(d boathook.Delivery) deliveryItem {
 	return deliveryItem{
 		d.ID.String(), d.WorkspaceID, d.SourceID, d.WebhookID, d.EventID, d.EventType, d.Environment, d.Dialect,
 		d.Status, d.Attempts, stored(d.NextAttemptAt), d.Reason, d.Resend,
 		summaryItem{d.Last.Number, stored(d.Last.SentAt), d.Last.Duration.Milliseconds(), d.Last.Status, d.Last.Error},
+		traceItem(d.Trace),
 	}
 }
 
@@ -55,7 +63,7 @@ func (it deliveryItem) delivery() (boathook.Delivery, error) {
 	return boathook.Delivery{
 		ID: id, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, WebhookID: it.WebhookID, EventID: it.EventID, EventType: it.EventType,
 		Environment: it.Environment, Dialect: it.Dialect, Status: it.Status, Attempts: it.Attempts, NextAttemptAt: it.NextAttemptAt,
-		Reason: it.Reason, Resend: it.Resend,
+		Reason: it.Reason, Resend: it.Resend, Trace: boathook.TraceContext(it.Trace),
 		Last: boathook.Summary{
 			Number: it.Last.Number, SentAt: it.Last.SentAt, Duration: time.Duration(it.Last.Duration) * time.Millisecond,
 			Status: it.Last.Status, Error: it.Last.Error,
@@ -391,7 +399,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (deliveries
 		})
 
 		for _, rec := range records {
-			rec.Resend, rec.Dialect = 0, ""
+			rec.Resend, rec.Dialect, rec.Trace = 0, "", boathook.TraceContext{}
 			deliveries = append(deliveries, rec.Delivery)
 		}
 		return failed

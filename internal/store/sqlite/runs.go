@@ -41,6 +41,7 @@ type headItem struct {
 	ClaimID         string               `json:"claim_id,omitempty"`
 	LeaseUntil      time.Time            `json:"lease_until,omitzero"`
 	CancelRequested bool                 `json:"cancel_requested,omitempty"`
+	Trace           traceItem            `json:"trace,omitzero"`
 }
 
 // detailsItem is what a trigger said beside its body.
@@ -56,7 +57,7 @@ func newHeadItem(h boathook.RunHead) headItem {
 		h.ID, h.WorkspaceID, h.SourceID, h.VersionID, h.VersionNumber, h.Environment, h.Trigger, h.WebhookID, h.InputHash[:],
 		stored(h.CreatedAt), h.EventName, h.EventSource, h.Fenced, detailsItem(h.Details), h.RetryOf, h.RetriedBy.RunID, stored(h.RetriedBy.At),
 		h.Status, h.Error, h.ExitCode, stored(h.StartedAt), stored(h.CompletedAt), h.LogLines, h.Published,
-		h.Claim.ID, stored(h.Claim.LeaseUntil), h.CancelRequested,
+		h.Claim.ID, stored(h.Claim.LeaseUntil), h.CancelRequested, traceItem(h.Trace),
 	}
 }
 
@@ -67,7 +68,7 @@ func (it headItem) head() boathook.RunHead {
 		EventName: it.EventName, EventSource: it.EventSource, Fenced: it.Fenced, Details: boathook.TriggerDetails(it.Details), RetryOf: it.RetryOf,
 		RetriedBy: boathook.Retry{RunID: it.RetriedBy, At: it.RetriedAt},
 		Status:    it.Status, Error: it.Error, ExitCode: it.ExitCode, StartedAt: it.StartedAt, CompletedAt: it.CompletedAt,
-		LogLines: it.LogLines, Published: it.Published,
+		LogLines: it.LogLines, Published: it.Published, Trace: boathook.TraceContext(it.Trace),
 		Claim: boathook.Claim{ID: it.ClaimID, LeaseUntil: it.LeaseUntil}, CancelRequested: it.CancelRequested,
 	}
 	copy(h.InputHash[:], it.InputHash)

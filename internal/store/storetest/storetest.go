@@ -71,6 +71,7 @@ func Run(t *testing.T, open Open) {
 		{"reopening deliveries", (*suite).testReopenDelivery},
 		{"lists of deliveries", (*suite).testDeliveries},
 		{"logs of attempts", (*suite).testAttemptLog},
+		{"traces", (*suite).testTraces},
 		{"scheduled items", (*suite).testDue},
 		{"the life of scheduled items", (*suite).testDueLife},
 		{"slots", (*suite).testSlots},

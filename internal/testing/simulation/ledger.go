@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -62,7 +63,8 @@ type request struct {
 	status  int // what it answers; 0 if nothing
 	at      time.Time
 	attempt int
-	waited  bool // for the endpoint to answer, while another attempt probed it
+	waited  bool   // for the endpoint to answer, while another attempt probed it
+	trace   string // its id; empty if it has none
 }
 
 // change is a webhook from a time on; nil once it is deleted.
@@ -102,6 +104,7 @@ func (w *world) violated(rule, subject, format string, args ...any) {
 const (
 	ruleOnce      = "a run executes at most once"
 	ruleSameBody  = "each attempt has the same body"
+	ruleSameTrace = "each attempt is of the same trace"
 	ruleSigned    = "a request is as its dialect says, and signed by a secret in force"
 	ruleEnabled   = "nothing is sent to a webhook that is disabled or deleted"
 	ruleSameKey   = "a key has one run"
@@ -186,8 +189,15 @@ func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body 
 	} else if !bytes.Equal(earlier[0].body, body) {
 		l.violated(ruleSameBody, id.String(), "first %s, then %s", earlier[0].body, body)
 	}
+	trace := boathook.TraceContextOf(req.Header).TraceID()
+	if trace != "" {
+		w.counts["request of a trace"]++
+	}
+	if len(earlier) > 0 && earlier[0].trace != trace {
+		l.violated(ruleSameTrace, id.String(), "first %q, then %q", earlier[0].trace, trace)
+	}
 	l.early(job, earlier)
-	l.requests[id] = append(earlier, request{body, status, time.Now(), job.Attempt, !job.Since.IsZero()})
+	l.requests[id] = append(earlier, request{body, status, time.Now(), job.Attempt, !job.Since.IsZero(), trace})
 	l.arrivals[webhook] = append(l.arrivals[webhook], arrival{time.Now(), status})
 	w.counts["request to a "+string(m)+" endpoint"]++
 
@@ -212,7 +222,9 @@ func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body 
 	}
 	w.counts["request in the dialect "+as.Dialect]++
 	w.counts["request in the format "+string(as.Format)]++
-	if err := receivers[as.Dialect].check(req, body, job, as, secrets, signed); err != nil {
+	plain := req.Clone(ctx) // no dialect has the headers of a trace
+	maps.DeleteFunc(plain.Header, func(name string, _ []string) bool { return boathook.IsTraceHeader(name) })
+	if err := receivers[as.Dialect].check(plain, body, job, as, secrets, signed); err != nil {
 		l.violated(ruleSigned, id.String(), "in the dialect %s: %s", as.Dialect, err)
 	}
 	return status

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -144,7 +145,8 @@ type answer struct {
 func (u *users) ask(k kind, method, path, body string, header http.Header) (a answer) {
 	u.w.invoke(k, path, func(ctx context.Context, p *process) {
 		req := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
-		req.Header = header
+		req.Header = header.Clone()
+		req.Header.Set(boathook.TraceParent, traceOf(method, path, body))
 		rec := httptest.NewRecorder()
 		p.serve.ServeHTTP(rec, req)
 		subject := path + " " + body
@@ -157,6 +159,12 @@ func (u *users) ask(k kind, method, path, body string, header http.Header) (a an
 		a = answer{rec.Code, rec.Header(), rec.Body.Bytes()}
 	})
 	return a
+}
+
+// traceOf is the traceparent of a request: the same each time that it is sent.
+func traceOf(request ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(request, " ")))
+	return fmt.Sprintf("00-%x-%x-01", sum[:16], sum[16:24])
 }
 
 // manage asks the API.

@@ -3,7 +3,7 @@
 // A message's body is the delivery's, byte for byte. Its attributes are the headers
 // that a request would have, the signature among them, so that who receives it
 // verifies it as a request. A header without a value is left out: an attribute must
-// have one.
+// have one. So is a trace's header for which the ten attributes have no place left.
 //
 // In a FIFO queue, the message group is the source. The deduplication id is the
 // delivery's with the number of the first attempt since its last resend: an attempt
@@ -106,13 +106,15 @@ func (d *Destination) send(ctx context.Context, queue boathook.QueueARN, in *sqs
 	return d.client.SendMessage(ctx, in, func(o *sqs.Options) { o.Region = queue.Region })
 }
 
+// text is the type of all attributes.
+const text = "String"
+
 // input is the call that sends a message, but for the queue's URL. fault says why SQS
 // can't take the message; empty: it can.
 func input(queue boathook.QueueARN, m destination.Message) (in *sqs.SendMessageInput, fault string) {
 	if r, ok := refused(string(m.Body)); ok {
 		return nil, fmt.Sprintf("not sent: the body has %s, which Amazon SQS does not take", r)
 	}
-	const text = "String"
 	size := len(m.Body)
 	attributes := make(map[string]types.MessageAttributeValue, len(m.Headers))
 	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
@@ -136,12 +138,27 @@ func input(queue boathook.QueueARN, m destination.Message) (in *sqs.SendMessageI
 	if size > MaxMessage {
 		return nil, fmt.Sprintf("not sent: %d bytes with the headers, and a message of Amazon SQS has %d at most", size, MaxMessage)
 	}
+	addTrace(attributes, m.Trace, MaxMessage-size)
 	in = &sqs.SendMessageInput{MessageBody: aws.String(string(m.Body)), MessageAttributes: attributes}
 	if queue.FIFO() {
 		in.MessageGroupId = &m.SourceID
 		in.MessageDeduplicationId = aws.String(fmt.Sprintf("%s.%d", m.DeliveryID, m.First))
 	}
 	return in, ""
+}
+
+// addTrace adds the attributes that carry a trace while there is room for them: no
+// delivery fails for its trace.
+func addTrace(attributes map[string]types.MessageAttributeValue, trace boathook.TraceContext, room int) {
+	headers := trace.Headers()
+	for _, name := range []string{boathook.TraceParent, boathook.TraceState} {
+		value, ok := headers[name]
+		room -= len(name) + len(text) + len(value)
+		if !ok || len(attributes) == boathook.MaxMessageAttributes || room < 0 {
+			return
+		}
+		attributes[name] = types.MessageAttributeValue{DataType: aws.String(text), StringValue: &value}
+	}
 }
 
 // refused finds the first character of a text that SQS does not take: what is not

@@ -363,3 +363,43 @@ func TestAQueuesURLFollowsFromItsARN(t *testing.T) {
 type doer func(*http.Request) (*http.Response, error)
 
 func (f doer) Do(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestATraceIsAnAttributeWhereThereIsRoomForIt(t *testing.T) {
+	d, last := newQueues(t, taken)
+	trace := boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+	for name, tt := range map[string]struct {
+		trace         boathook.TraceContext
+		others        int // attributes
+		body          int // bytes
+		parent, state string
+	}{
+		"room for both":        {trace, 8, 10, trace.Parent, trace.State},
+		"room for one":         {trace, 9, 10, trace.Parent, ""},
+		"room for none":        {trace, 10, 10, "", ""},
+		"no bytes left":        {trace, 0, sqs.MaxMessage, "", ""},
+		"no trace":             {boathook.TraceContext{}, 8, 10, "", ""},
+		"a trace without more": {boathook.TraceContext{Parent: trace.Parent}, 8, 10, trace.Parent, ""},
+	} {
+		m := message()
+		m.Trace, m.Headers, m.Body = tt.trace, map[string][]string{}, []byte(strings.Repeat("a", tt.body))
+		for i := range tt.others {
+			m.Headers[fmt.Sprintf("X-%d", i)] = []string{"a"}
+		}
+		if r := d.Send(t.Context(), to(orders), m); r.Error != "" {
+			t.Errorf("%s: %+v", name, r)
+			continue
+		}
+		attributes, want := last().MessageAttributes, tt.others
+		for key, value := range map[string]string{"traceparent": tt.parent, "tracestate": tt.state} {
+			if attributes[key].StringValue != value {
+				t.Errorf("%s: %s is %+v", name, key, attributes[key])
+			}
+			if value != "" {
+				want++
+			}
+		}
+		if len(attributes) != want {
+			t.Errorf("%s: the attributes are %v", name, attributes)
+		}
+	}
+}

@@ -47,14 +47,21 @@ func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.
 	if err != nil {
 		return target.Failed("%s", err)
 	}
-	start := time.Now()
-	out, err := t.Client.InvokeAgentRuntime(ctx, &bedrockagentcore.InvokeAgentRuntimeInput{
+	in := &bedrockagentcore.InvokeAgentRuntimeInput{
 		AgentRuntimeArn:  &arn,
 		RuntimeSessionId: aws.String(sessionID(job)),
 		ContentType:      aws.String("application/json"),
 		Accept:           aws.String("text/event-stream, application/json"),
 		Payload:          payload,
-	})
+	}
+	if !job.Trace.IsZero() {
+		in.TraceParent = &job.Trace.Parent
+	}
+	if job.Trace.State != "" {
+		in.TraceState = &job.Trace.State
+	}
+	start := time.Now()
+	out, err := t.Client.InvokeAgentRuntime(ctx, in)
 	if err != nil {
 		return target.Broken(ctx, "AgentCore: %s", once.Explain(err, time.Since(start)))
 	}

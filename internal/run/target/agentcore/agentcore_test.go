@@ -194,3 +194,16 @@ func TestASessionIDHas33To256Characters(t *testing.T) {
 		seen[got] = true
 	}
 }
+
+func TestAnAgentKnowsTheTrace(t *testing.T) {
+	var got []http.Header
+	agent := newTarget(t, func(_ http.ResponseWriter, r *http.Request) { got = append(got, r.Header) })
+	j := job()
+	agent.Run(t.Context(), j, &targettest.Log{})
+	j.Trace = boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+	agent.Run(t.Context(), j, &targettest.Log{})
+	if len(got) != 2 || got[0].Get("traceparent")+got[0].Get("tracestate") != "" ||
+		got[1].Get("traceparent") != j.Trace.Parent || got[1].Get("tracestate") != j.Trace.State {
+		t.Errorf("got %v", got)
+	}
+}

@@ -52,6 +52,7 @@ func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.
 		InvocationType: types.InvocationTypeRequestResponse,
 		LogType:        types.LogTypeTail,
 		Payload:        payload,
+		ClientContext:  clientContext(job.Trace),
 	})
 	if err != nil {
 		return target.Broken(ctx, "Lambda: %s", once.Explain(err, time.Since(start)))
@@ -77,6 +78,17 @@ func (t Target) Run(ctx context.Context, job target.Job, log target.Log) target.
 		_, _ = lines.Write(answer)
 		return target.Result{}
 	}
+}
+
+// clientContext tells the function of a trace, where OpenTelemetry's instrumentations of
+// the SDKs do and a function finds it as "custom" of its context. The event stays as it
+// is documented. What a trace has at most is far below Lambda's limit of 3,583 bytes.
+func clientContext(trace boathook.TraceContext) *string {
+	if trace.IsZero() {
+		return nil
+	}
+	text, _ := json.Marshal(map[string]any{"custom": trace.Headers()}) // texts always marshal
+	return aws.String(base64.StdEncoding.EncodeToString(text))
 }
 
 // maxReason is how much is kept of what a runtime says of a failure, in bytes:

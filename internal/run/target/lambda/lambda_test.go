@@ -168,3 +168,22 @@ func TestAnInvocationEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %q, want %q", got.Err, target.Canceled)
 	}
 }
+
+// As OpenTelemetry's instrumentations of the SDKs tell a function of a trace.
+func TestAFunctionKnowsTheTraceByItsClientContext(t *testing.T) {
+	var contexts []string
+	fn := newTarget(t, func(_ http.ResponseWriter, r *http.Request) {
+		contexts = append(contexts, r.Header.Get("X-Amz-Client-Context"))
+	})
+	j := job()
+	fn.Run(t.Context(), j, &targettest.Log{})
+	j.Trace = boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: strings.Repeat("a", boathook.MaxTraceState)}
+	fn.Run(t.Context(), j, &targettest.Log{})
+	if len(contexts) != 2 || contexts[0] != "" || len(contexts[1]) > 3583 {
+		t.Fatalf("got %q", contexts)
+	}
+	text, err := base64.StdEncoding.DecodeString(contexts[1])
+	if want := `{"custom":{"traceparent":"` + j.Trace.Parent + `","tracestate":"` + j.Trace.State + `"}}`; err != nil || string(text) != want {
+		t.Errorf("got %s, %v, want %s", text, err, want)
+	}
+}
