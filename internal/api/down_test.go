@@ -80,7 +80,6 @@ func TestACallerThatCanNotBeLookedUpIsA503(t *testing.T) {
 // withoutStore are the routes that are answered without it, once the caller is
 // known.
 var withoutStore = map[string]bool{
-	"GET /v1/event-types":    true,
 	"GET /v1/admin/redrive":  true,
 	"POST /v1/admin/redrive": true,
 	"GET /api/v1/ws-token":   true,

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -35,6 +36,26 @@ func (s *interrupted) PutIncoming(ctx context.Context, w boathook.IncomingWebhoo
 func (s *interrupted) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
 	s.once()
 	return s.Store.PutOutgoing(ctx, w)
+}
+
+func (s *interrupted) PutEventType(ctx context.Context, t boathook.TypeDefinition) error {
+	s.once()
+	return s.Store.PutEventType(ctx, t)
+}
+
+// Of two who define a type at once, the later one does not undo the other's archiving,
+// nor the other way round.
+func TestATypeThatTwoChangeAtOnceIsChangedByOne(t *testing.T) {
+	store := &interrupted{}
+	a := newAPI(t, func(c *config) { store.Store, c.Store = c.Store, store })
+	const path = "/v1/event-types/invoice.paid"
+	bodies := map[string]string{"PUT": `{"description":"x"}`}
+	for _, c := range []struct{ method, between string }{{"PUT", "PUT"}, {"PUT", "DELETE"}, {"PUT", "PUT"}, {"DELETE", "PUT"}} {
+		store.between = func() { a.request(stackToken, c.between, path, bodies[c.between]) }
+		if got := a.request(stackToken, c.method, path, bodies[c.method]).Code; got != http.StatusConflict || store.between != nil {
+			t.Errorf("%s while another does %s: answered %d", c.method, c.between, got)
+		}
+	}
 }
 
 // A leaked URL or secret that was rotated must not come back, nor a webhook that

@@ -58,6 +58,18 @@ var EventTypes = map[SourceKind][]EventType{
 	Customer:   {EventWebhookDisabled},
 }
 
+// Limits of the channels of an event, and of a webhook.
+const (
+	MaxChannels      = 10
+	MaxChannelLength = 100 // bytes
+)
+
+// IsChannel reports whether s can be the name of a channel: 1 to [MaxChannelLength] of
+// the characters A-Z, a-z, 0-9, _, -, . and the colon.
+func IsChannel(s string) bool {
+	return s != "" && len(s) <= MaxChannelLength && !strings.ContainsFunc(s, func(r rune) bool { return !isWordRune(r) && r != '.' && r != ':' })
+}
+
 // Event is something that happened to a source.
 type Event struct {
 	ID          string
@@ -65,6 +77,7 @@ type Event struct {
 	SourceID    string
 	Environment Environment // empty: of none in particular, and so of interest in each
 	Type        EventType
+	Channels    []string  // of a published event; see [OutgoingWebhook.Hears]
 	Time        time.Time // stable: a repeated publish has the same
 	Data        json.RawMessage
 

@@ -123,6 +123,8 @@ type OutgoingWebhook struct {
 	Retry       []time.Duration // waits before the second, third, … attempt; empty for none
 	RateLimit   int             // requests a second, at most [MaxRateLimit]; 0 for no limit
 	Enabled     bool
+	Channels    []string          // events that have channels are sent if they share one; empty: all are
+	Metadata    map[string]string // the workspace's own notes
 	Secrets     SealedSecrets
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
@@ -198,6 +200,14 @@ func (w *OutgoingWebhook) Wants(t EventType, env Environment) bool {
 		return false
 	}
 	return slices.Contains(w.Events, t) || slices.Contains(w.Events, AllEvents) && !t.Own()
+}
+
+// Hears reports whether an event's channels let it through: a webhook without channels
+// hears all events, one with channels those that share one. Boathook's own words have
+// no channels, and every webhook hears them.
+func (w *OutgoingWebhook) Hears(e *Event) bool {
+	return len(w.Channels) == 0 || e.Type.Own() ||
+		slices.ContainsFunc(e.Channels, func(channel string) bool { return slices.Contains(w.Channels, channel) })
 }
 
 // Number is the webhook's id where a system's clients expect an integer, as

@@ -22,10 +22,11 @@ import (
 
 // Type is a type of events, as one kind of source has it.
 type Type struct {
-	Name    boathook.EventType
-	Source  boathook.SourceKind
-	Schema  json.RawMessage // JSON Schema, draft 2020-12, of the data of such an event
-	Example json.RawMessage // valid data, without white space
+	Name        boathook.EventType
+	Source      boathook.SourceKind
+	Description string
+	Schema      json.RawMessage // JSON Schema, draft 2020-12, of the data of such an event
+	Example     json.RawMessage // valid data, without white space
 
 	schema *schema.Schema
 }
@@ -38,7 +39,7 @@ var types = sync.OnceValue(func() (all []Type) {
 	for _, kind := range slices.Sorted(maps.Keys(boathook.EventTypes)) {
 		for _, name := range boathook.EventTypes[kind] {
 			t := Type{Name: name, Source: kind, Schema: read("schemas", kind, name), Example: read("examples", kind, name)}
-			t.schema = compile(t)
+			t.schema, t.Description = compile(t), describe(t)
 			all = append(all, t)
 		}
 	}
@@ -65,6 +66,17 @@ func compile(t Type) *schema.Schema {
 		panic(fmt.Errorf("the schema of %s of a %s: %w", t.Name, t.Source, err))
 	}
 	return s
+}
+
+// describe gives what a type's schema says of itself.
+func describe(t Type) string {
+	var says struct {
+		Description string `json:"description"`
+	}
+	if err := json.Unmarshal(t.Schema, &says); err != nil {
+		panic(err)
+	}
+	return says.Description
 }
 
 // All lists the types, by kind of source.

@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"iter"
 	"strconv"
 	"strings"
@@ -14,54 +14,72 @@ import (
 	"boathook/internal/client"
 )
 
-var eventTypeColumns = []column[client.EventType]{
-	{"TYPE", func(t client.EventType) string { return string(t.Type) }},
-	{"SOURCE", func(t client.EventType) string { return string(t.Source) }},
-	{"CAN BE PUBLISHED", func(t client.EventType) string { return yesNo(t.Publishable) }},
-}
+func typeName(t client.EventType) string { return string(t.Type) }
 
-func eventsCommand(s *session) *cobra.Command {
-	return group(&cobra.Command{
-		Use: "events", Aliases: []string{"event"}, Short: "Look at the types of events",
-		Long: "Looks at the types of events that webhooks are told of. `boathook publish` publishes\none.",
-	}, noun[client.EventType, struct{}]{
-		name: "types of events", columns: eventTypeColumns,
-		list: func(ctx context.Context, c *client.Client, _ *cobra.Command) (iter.Seq2[client.EventType, error], error) {
-			types, err := c.EventTypes(ctx)
-			return sequence(types), err
+func eventTypesCommand(s *session) *cobra.Command {
+	var data string
+	return noun[client.EventType, struct{}]{
+		name: "event-types", one: "event type", aliases: []string{"event-type", "events", "event"},
+		long: "Work with the types of events that webhooks are told of: the catalogue, and those\nthat you define for your customers. `boathook publish` publishes an event.",
+		columns: []column[client.EventType]{
+			{"TYPE", typeName},
+			{"SOURCE", func(t client.EventType) string { return string(t.Source) }},
+			{"CAN BE PUBLISHED", func(t client.EventType) string { return yesNo(t.Publishable) }},
+			{"ARCHIVED", func(t client.EventType) string { return moment(t.ArchivedAt) }},
 		},
-		examples: map[string]string{"list": "  boathook events list"},
-	}.listCommand(s), getEventTypeCommand(s))
+		list: listing((*client.Client).EventTypes),
+		find: func(_ context.Context, c *client.Client, _ *cobra.Command, name string) (client.Collection[client.EventType, struct{}], string, error) {
+			return c.EventTypes(), name, nil
+		},
+		create: &creation[client.EventType, struct{}]{
+			arguments: "NAME", args: exactly("the type's name"),
+			flags: func(c *cobra.Command) {
+				c.Flags().StringVarP(&data, "data", "d", "", "its description, schema, example and version in JSON, @FILE, or - for standard input")
+			},
+			make: func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) (client.EventType, error) {
+				in, err := s.typeDefinition(data)
+				if err != nil {
+					return client.EventType{}, err
+				}
+				return c.PutEventType(ctx, boathook.EventType(args[0]), in)
+			},
+		},
+		delete: true,
+		examples: map[string]string{
+			"list":   "  boathook event-types list",
+			"get":    "  boathook event-types get build_finish --output json",
+			"create": "  boathook event-types create invoice.paid -d @invoice.json\n  boathook event-types create invoice.due -d '{\"description\":\"An invoice is due.\"}'",
+			"delete": "  boathook event-types delete invoice.due",
+		},
+	}.command(s)
 }
 
-func getEventTypeCommand(s *session) *cobra.Command {
-	return &cobra.Command{
-		Use: "get TYPE", Short: "Show a type's schema and an example", Args: exactly("the type"),
-		Example: "  boathook events get build_finish --output json",
-		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
-			types, err := c.EventTypes(cmd.Context())
-			if err != nil {
-				return err
-			}
-			for _, t := range types {
-				if string(t.Type) == args[0] {
-					return s.show(t)
-				}
-			}
-			return &Error{Absent, errors.New("there is no such type: `boathook events list` shows all")}
-		}),
+// typeDefinition is what --data says of a type. Only the fields of one are taken, so that
+// a misspelt one is not left out in silence.
+func (s *session) typeDefinition(data string) (in client.EventTypeInput, err error) {
+	body, err := s.content("--data", data)
+	if err != nil {
+		return in, err
 	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return in, wrong("--data is missing, or is not the JSON of a type: %w", err)
+	}
+	return in, nil
 }
 
 func publishCommand(s *session) *cobra.Command {
 	var data, src, id, key, environment string
+	var channels []string
 	c := &cobra.Command{
 		Use: "publish TYPE", Short: "Publish an event of a source to its webhooks", Args: exactly("the event's type"),
 		Long: `Publishes an event to the webhooks of its source that want it. The source is an id,
 OWNER/NAME of a repository, customer:EXTERNAL-ID, or the name of an app or a
 deployment. With the same --id a second call publishes nothing new.`,
 		Example: `  boathook publish job_finished --source demo -d @job.json
-  boathook events get build_finish -o json | jq .example | boathook publish build_finish --source acme/site -d -`,
+  boathook publish invoice.paid --source customer:acct_1042 -d '{"invoice":"inv_17"}'
+  boathook event-types get build_finish -o json | jq .example | boathook publish build_finish --source acme/site -d -`,
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
 			body, err := s.content("--data", data)
 			if err != nil {
@@ -75,7 +93,7 @@ deployment. With the same --id a second call publishes nothing new.`,
 				return err
 			}
 			published, err := c.Publish(cmd.Context(), []client.EventInput{{
-				ID: id, Source: from, Type: boathook.EventType(args[0]), Environment: boathook.Environment(environment), Data: body,
+				ID: id, Source: from, Type: boathook.EventType(args[0]), Environment: boathook.Environment(environment), Data: body, Channels: channels,
 			}}, key)
 			if err != nil {
 				return err
@@ -88,6 +106,7 @@ deployment. With the same --id a second call publishes nothing new.`,
 	c.Flags().StringVar(&id, "id", "", "the event's id, of your own choice")
 	c.Flags().StringVar(&key, "idempotency-key", "", "key under which a repeat publishes nothing")
 	c.Flags().StringVar(&environment, "environment", "", "only webhooks of production, or of staging")
+	c.Flags().StringSliceVar(&channels, "channels", nil, "only webhooks that name one of these, or none, separated by commas")
 	return c
 }
 

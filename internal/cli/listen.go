@@ -55,6 +55,7 @@ and stays the same between starts. While the connection is lost nothing is misse
 what was made meanwhile is fetched when it is back.`,
 		Example: `  boathook listen --deployment hello
   boathook listen --deployment hello --forward-to http://localhost:3000/hooks
+  boathook listen --customer acct_1042
   boathook listen --app demo --events job_finished --forward-to http://localhost:3000`,
 		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, _ []string) error {
 			if err := checkForward(to); err != nil {

@@ -122,6 +122,8 @@ func addWebhookFlags(c *cobra.Command) {
 	f.String("dialect", "", "how it is signed: crewship, shipway, capawesome or standard (default: its source's)")
 	f.String("format", "", "raw, slack, discord or teams")
 	f.StringArray("header", nil, "header that goes with each delivery, as 'Name: value'")
+	f.StringSlice("channels", nil, "of published events only those that name one of these, separated by commas; empty for all")
+	f.StringToString("metadata", nil, "notes of your own, as NAME=VALUE, in place of those that it has")
 	f.Int("timeout", 0, "seconds that the receiver may take")
 	f.String("retry", "", "seconds to wait before each further attempt, separated by commas; none for no retries")
 	f.Int("rate-limit", 0, "deliveries a second at most")
@@ -135,6 +137,12 @@ func (s *session) webhookInput(cmd *cobra.Command) (in client.OutgoingWebhookInp
 	in = client.OutgoingWebhookInput{
 		Name: text(f, "name"), URL: text(f, "url"), Dialect: text(f, "dialect"), Format: text(f, "format"),
 		TimeoutSeconds: number(f, "timeout"), Enabled: boolean(f, "enabled"), Environment: environment(f), Events: eventTypes(f),
+	}
+	if f.Changed("channels") {
+		in.Channels, _ = f.GetStringSlice("channels")
+	}
+	if f.Changed("metadata") {
+		in.Metadata, _ = f.GetStringToString("metadata")
 	}
 	if arn := text(f, "queue-arn"); arn != nil {
 		in.Destination = &client.Destination{Type: string(boathook.DestinationSQS), QueueARN: *arn}
@@ -219,13 +227,19 @@ func complete(ctx context.Context, c *client.Client, kind boathook.SourceKind, i
 	if in.Events != nil {
 		return nil
 	}
-	types, err := c.EventTypes(ctx)
-	for _, t := range types {
+	if kind == boathook.Customer { // whose types can be many, and more later
+		in.Events = []boathook.EventType{boathook.AllEvents}
+		return nil
+	}
+	for t, err := range c.EventTypes().All(ctx) {
+		if err != nil {
+			return err
+		}
 		if t.Source == kind {
 			in.Events = append(in.Events, t.Type)
 		}
 	}
-	return err
+	return nil
 }
 
 func testWebhookCommand(s *session) *cobra.Command {

@@ -233,12 +233,15 @@ func (c *Client) Publish(ctx context.Context, events []EventInput, key string) (
 	return answer.Events, err
 }
 
-// EventTypes is the catalogue.
-func (c *Client) EventTypes(ctx context.Context) ([]EventType, error) {
-	answer, err := get[struct {
-		Data []EventType `json:"data"`
-	}](ctx, c, "/v1/event-types")
-	return answer.Data, err
+// EventTypes are those that the workspace defines, and the catalogue. To delete one
+// archives it. They are made by [Client.PutEventType].
+func (c *Client) EventTypes() Collection[EventType, struct{}] {
+	return Collection[EventType, struct{}]{c: c, path: "/v1/event-types"}
+}
+
+// PutEventType defines a type of events, or defines it anew.
+func (c *Client) PutEventType(ctx context.Context, name boathook.EventType, in EventTypeInput) (EventType, error) {
+	return call[EventType](ctx, c, request{method: http.MethodPut, path: join("v1", "event-types", string(name)), body: in})
 }
 
 // Queues are the stack's, for an admin of its first workspace.

@@ -239,6 +239,8 @@ type OutgoingWebhook struct {
 	Retry                   Retry                 `json:"retry"`
 	RateLimit               *RateLimit            `json:"rate_limit"`
 	Enabled                 bool                  `json:"enabled"`
+	Channels                []string              `json:"channels"`
+	Metadata                map[string]string     `json:"metadata"`
 	DisabledReason          *string               `json:"disabled_reason"`
 	DisabledAt              boathook.Time         `json:"disabled_at"`
 	FailingSince            boathook.Time         `json:"failing_since"`
@@ -288,7 +290,9 @@ type OutgoingWebhookInput struct {
 	TimeoutSeconds *int                  `json:"timeout_seconds,omitempty"`
 	Retry          *Retry                `json:"retry,omitempty"`
 	RateLimit      *RateLimit            `json:"rate_limit,omitempty"`
-	Enabled        *bool                 `json:"enabled,omitempty"` // when it is changed
+	Enabled        *bool                 `json:"enabled,omitempty"`
+	Channels       []string              `json:"channels,omitzero"` // an empty one takes all away
+	Metadata       map[string]string     `json:"metadata,omitzero"` // an empty one takes all away
 	SigningSecret  *string               `json:"signing_secret,omitempty"`
 }
 
@@ -364,6 +368,7 @@ type EventInput struct {
 	Type        boathook.EventType   `json:"type"`
 	Environment boathook.Environment `json:"environment,omitempty"`
 	Data        json.RawMessage      `json:"data"`
+	Channels    []string             `json:"channels,omitempty"`
 }
 
 // Published is an event that was accepted, and to how many webhooks it goes.
@@ -372,13 +377,26 @@ type Published struct {
 	Deliveries int    `json:"deliveries"`
 }
 
-// EventType is one of the catalogue.
+// EventType is a type of events: one that the workspace defines, or of the catalogue.
 type EventType struct {
 	Type        boathook.EventType  `json:"type"`
 	Source      boathook.SourceKind `json:"source"`
 	Publishable bool                `json:"publishable"`
+	Description string              `json:"description"`
+	Version     *string             `json:"version"`
 	Schema      json.RawMessage     `json:"schema"`
 	Example     json.RawMessage     `json:"example"`
+	CreatedAt   boathook.Time       `json:"created_at"` // zero: of the catalogue
+	UpdatedAt   boathook.Time       `json:"updated_at"`
+	ArchivedAt  boathook.Time       `json:"archived_at"`
+}
+
+// EventTypeInput is a type that the workspace defines, whole.
+type EventTypeInput struct {
+	Description string          `json:"description"`
+	Version     *string         `json:"version,omitempty"`
+	Schema      json.RawMessage `json:"schema,omitempty"`
+	Example     json.RawMessage `json:"example,omitempty"`
 }
 
 // Delivery is one event for one outgoing webhook.

@@ -51,7 +51,7 @@ func (p *Publisher) PublishAll(ctx context.Context, events ...boathook.Event) (d
 		}
 		var wanting []boathook.OutgoingWebhook
 		for _, w := range webhooks {
-			if w.Wants(e.Type, e.Environment) {
+			if w.Wants(e.Type, e.Environment) && w.Hears(&e) {
 				wanting = append(wanting, w)
 			}
 		}

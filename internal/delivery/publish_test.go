@@ -53,6 +53,47 @@ func event() boathook.Event {
 	}
 }
 
+// A webhook without channels hears all events; one with channels those that name one of
+// them, and Boathook's own words, which have none.
+func TestChannelsNarrowPublishedEvents(t *testing.T) {
+	named := func(id string, channels ...string) boathook.OutgoingWebhook {
+		w := webhook(id)
+		w.Events, w.Channels = []boathook.EventType{boathook.AllEvents, boathook.EventRunSucceeded}, channels
+		return w
+	}
+	for _, c := range []struct {
+		event    boathook.EventType
+		channels []string
+		want     string
+	}{
+		{"invoice.paid", nil, "out_all"},
+		{"invoice.paid", []string{"eu"}, "out_all out_eu out_both"},
+		{"invoice.paid", []string{"us", "asia"}, "out_all out_both"},
+		{"invoice.paid", []string{"EU"}, "out_all"},
+		{boathook.EventRunSucceeded, nil, "out_all out_eu out_both"},
+	} {
+		q := &sent{}
+		p := delivery.Publisher{
+			Webhooks: webhooks{list: []boathook.OutgoingWebhook{named("out_all"), named("out_eu", "eu"), named("out_both", "eu", "us")}},
+			Queue:    q, Log: slog.New(slog.DiscardHandler),
+		}
+		e := event()
+		e.Type, e.Channels = c.event, c.channels
+		counts, err := p.PublishAll(t.Context(), e)
+		var to []string
+		for _, m := range q.messages {
+			d, decodeErr := queue.DecodeDelivery(m.Body)
+			if decodeErr != nil {
+				t.Fatal(decodeErr)
+			}
+			to = append(to, d.WebhookID)
+		}
+		if got := strings.Join(to, " "); err != nil || got != c.want || counts[0] != len(to) {
+			t.Errorf("%s of %q goes to %q, counted %v, %v; want %q", c.event, c.channels, got, counts, err, c.want)
+		}
+	}
+}
+
 func TestEachWebhookThatWantsTheEventGetsOneDelivery(t *testing.T) {
 	disabled, staging, failures, everywhere := webhook("out_disabled"), webhook("out_staging"), webhook("out_failures"), webhook("out_everywhere")
 	disabled.Enabled = false

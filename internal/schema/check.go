@@ -15,7 +15,7 @@ import (
 
 // Limits of holding one value to a schema.
 const (
-	maxSteps = 2_000_000 // schemas that are looked at, about; some tenths of a second
+	maxSteps = 1_000_000 // schemas that are looked at, about; some tenths of a second
 	maxDepth = 4096      // of them, within each other
 )
 

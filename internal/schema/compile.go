@@ -17,10 +17,11 @@ import (
 // Draft is the $schema that a schema may have.
 const Draft = "https://json-schema.org/draft/2020-12/schema"
 
-// Limits of a pattern.
+// Limits of patterns.
 const (
-	maxPattern = 256  // bytes
-	maxProgram = 2000 // instructions about: what a repeat repeats counts as often
+	maxPattern  = 256    // bytes
+	maxProgram  = 2000   // instructions about: what a repeat repeats counts as often
+	maxPrograms = 20_000 // of all patterns of a schema
 )
 
 // Compile reads a schema. The error is [boathook.Invalid]; its field is the JSON
@@ -49,6 +50,8 @@ type reader struct {
 	words map[string]word
 	nodes map[string]*node // by JSON Pointer
 	refs  []reference
+
+	programs int // instructions of the patterns that were read
 }
 
 // reference is a $ref that is to be resolved when all of the document is read.
@@ -331,16 +334,16 @@ func readFormat(_ *reader, n *node, v any, _ string) error {
 	return nil
 }
 
-func readPattern(_ *reader, n *node, v any, _ string) (err error) {
+func readPattern(r *reader, n *node, v any, _ string) (err error) {
 	text, ok := v.(string)
 	if !ok {
 		return wrong("must be a string")
 	}
-	n.pattern, err = compilePattern(text)
+	n.pattern, err = r.pattern(text)
 	return err
 }
 
-func compilePattern(text string) (*pattern, error) {
+func (r *reader) pattern(text string) (*pattern, error) {
 	if len(text) > maxPattern {
 		return nil, wrong("must have at most %d bytes", maxPattern)
 	}
@@ -354,6 +357,9 @@ func compilePattern(text string) (*pattern, error) {
 	size := programSize(tree)
 	if size > maxProgram {
 		return nil, wrong("must repeat less: it takes more than %d steps a character", maxProgram)
+	}
+	if r.programs += size; r.programs > maxPrograms {
+		return nil, wrong("is one pattern too many: those of a schema take at most %d steps a character together", maxPrograms)
 	}
 	re, err := regexp.Compile(text)
 	if err != nil {
@@ -381,7 +387,7 @@ func readPatternProperties(r *reader, n *node, v any, at string) error {
 		return err
 	}
 	for _, text := range slices.Sorted(maps.Keys(named)) {
-		p, err := compilePattern(text)
+		p, err := r.pattern(text)
 		if err != nil {
 			return within(text, err)
 		}

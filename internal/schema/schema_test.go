@@ -199,6 +199,12 @@ func TestACostlySchemaIsRefusedOrGivenUp(t *testing.T) {
 			t.Errorf("%.80s: %v, want %s", c.schema, err, c.message)
 		}
 	}
+	many := make([]string, 17)
+	for i := range many {
+		many[i] = `{"pattern":"(a{20}){20}"}`
+	}
+	_, err := schema.Compile([]byte(`{"allOf":[` + strings.Join(many, ",") + `]}`))
+	wantInvalid(t, "many patterns", err, "/allOf/16/pattern", "one pattern too many")
 	doubling := func(word string) string {
 		var defs []string
 		for i := range 40 {

@@ -85,6 +85,23 @@ func oneOf[T ~string](allowed []T) string {
 	return strings.Join(words, ", ")
 }
 
+// checkChannels refuses what are no channels, and gives them sorted.
+func checkChannels(channels []string) ([]string, error) {
+	if len(channels) > boathook.MaxChannels {
+		return nil, boathook.InvalidField("channels", "must have at most %d entries", boathook.MaxChannels)
+	}
+	channels = slices.Sorted(slices.Values(channels))
+	for i, channel := range channels {
+		if !boathook.IsChannel(channel) {
+			return nil, boathook.InvalidField("channels", "must be words of 1 to %d of the characters A-Z, a-z, 0-9, _, -, . and :", boathook.MaxChannelLength)
+		}
+		if i > 0 && channels[i-1] == channel {
+			return nil, boathook.InvalidField("channels", "%q is given twice", channel)
+		}
+	}
+	return channels, nil
+}
+
 func checkEnvironment(e boathook.Environment) error {
 	if !e.Valid() {
 		return boathook.InvalidField("environment", "must be %s or %s", boathook.Production, boathook.Staging)

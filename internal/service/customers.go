@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"boathook/internal/boathook"
@@ -146,18 +145,4 @@ func (k Customers) Delete(ctx context.Context, c Caller, id string) error {
 		return err
 	}
 	return k.deleteSource(ctx, c, boathook.Customer, boathook.CustomerID, id)
-}
-
-// byExternalID begins what names a customer by its external id where the id of a
-// source is wanted.
-const byExternalID = "customer:"
-
-// sourceNamed is the caller's source that a publisher names: by its id, or a customer
-// by its external id.
-func (k *core) sourceNamed(ctx context.Context, c Caller, name string) (boathook.Source, error) {
-	externalID, ok := strings.CutPrefix(name, byExternalID)
-	if !ok {
-		return k.cfg.Store.Source(ctx, c.Workspace, name)
-	}
-	return k.cfg.Store.CustomerByExternalID(ctx, c.Workspace, externalID)
 }

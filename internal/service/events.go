@@ -30,10 +30,11 @@ const (
 // from another event of the same id: its fields, their names and their order stay.
 type NewEvent struct {
 	ID          string               `json:"id"`     // empty: it gets one
-	Source      string               `json:"source"` // its id, or a customer's external id behind "customer:"
+	Source      string               `json:"source"` // its id, owner/name of a repository, or "customer:" and a customer's external id
 	Type        boathook.EventType   `json:"type"`
 	Environment boathook.Environment `json:"environment"` // empty: of none in particular
 	Data        json.RawMessage      `json:"data"`
+	Channels    []string             `json:"channels,omitempty"` // sorted, once it is checked
 }
 
 // PublishedEvent is an event whose deliveries are durable.
@@ -95,14 +96,22 @@ func (k *core) checkPublish(ctx context.Context, c Caller, inputs []NewEvent, ke
 	if err := boathook.CheckIdempotencyKey(key); err != nil {
 		return nil, nil, nil, err
 	}
-	now := k.cfg.Now()
-	sources := make(map[string]boathook.Source, 1)
-	seen := make(map[string]bool, len(inputs))
 	inputs = slices.Clone(inputs)
+	for i := range inputs {
+		if err := inputs[i].check(); err != nil {
+			return nil, nil, nil, located(placeOf(i), err)
+		}
+	}
+	named, err := k.lookUpNamed(ctx, c, inputs)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	now := k.cfg.Now()
+	seen := make(map[string]bool, len(inputs))
 	var keyed []*publishing
 	for i, input := range inputs {
-		at := "/events/" + strconv.Itoa(i)
-		s, err := k.checkEvent(ctx, c, input, sources)
+		at := placeOf(i)
+		s, err := k.checkEvent(ctx, input, named)
 		if err != nil {
 			return nil, nil, nil, located(at, err)
 		}
@@ -110,7 +119,7 @@ func (k *core) checkPublish(ctx context.Context, c Caller, inputs []NewEvent, ke
 		inputs[i] = input
 		e := &publishing{Event: boathook.Event{
 			ID: input.ID, WorkspaceID: c.Workspace, SourceID: input.Source, Environment: input.Environment,
-			Type: input.Type, Time: now, Data: input.Data,
+			Type: input.Type, Channels: input.Channels, Time: now, Data: input.Data,
 		}}
 		switch {
 		case input.ID != "":
@@ -138,6 +147,9 @@ func (k *core) checkPublish(ctx context.Context, c Caller, inputs []NewEvent, ke
 	return events, ids, byKey, nil
 }
 
+// placeOf is the JSON Pointer of an event in the request.
+func placeOf(i int) string { return "/events/" + strconv.Itoa(i) }
+
 // hashOf tells content from other content, whatever white space is in it.
 func hashOf(content any) [sha256.Size]byte {
 	text, err := boathook.EncodeJSON(content)
@@ -148,29 +160,29 @@ func hashOf(content any) [sha256.Size]byte {
 }
 
 // checkEvent refuses an event that is not in its source's catalogue, and gives the
-// source. sources has those that were looked up for other events of the request.
-func (k *core) checkEvent(ctx context.Context, c Caller, in NewEvent, sources map[string]boathook.Source) (boathook.Source, error) {
-	if err := in.check(); err != nil {
-		return boathook.Source{}, err
+// source.
+func (k *core) checkEvent(ctx context.Context, in NewEvent, named named) (boathook.Source, error) {
+	s, ok := named.sources[in.Source]
+	if !ok {
+		return s, &boathook.Error{Kind: boathook.NotFound, Field: "source", Message: "there is no such source: give the id of a deployment, agent, repository, app or customer, " +
+			"owner/name of a repository, or customer: and a customer's external id"}
 	}
-	s, known := sources[in.Source]
-	if !known {
-		var err error
-		s, err = k.sourceNamed(ctx, c, in.Source)
-		if boathook.IsKind(err, boathook.NotFound) {
-			return s, &boathook.Error{Kind: boathook.NotFound, Field: "source",
-				Message: "there is no such source: give the id of a deployment, agent, repository, app or customer, or customer: and a customer's external id"}
-		}
-		if err != nil {
-			return s, err
-		}
-		sources[in.Source] = s
+	if s.Kind != boathook.Customer || in.Type.InCatalogue() {
+		return s, in.checkData(s.Kind)
 	}
-	return s, in.checkData(s.Kind)
+	d, ok := named.types[in.Type]
+	switch {
+	case !ok:
+		return s, boathook.InvalidField("type", "there is no such type: PUT /v1/event-types/{name} defines one")
+	case !d.ArchivedAt.IsZero():
+		return s, boathook.InvalidField("type", "is archived: PUT /v1/event-types/%s takes it into use again", in.Type)
+	}
+	return s, inField("data", k.checkDefined(ctx, d.Schema, in.Data))
 }
 
-// check refuses an event that is one of no source.
-func (in NewEvent) check() error {
+// check refuses an event that is one of no source, and sorts its channels: whoever gives
+// them in another order publishes the same.
+func (in *NewEvent) check() error {
 	if string(in.Data) == "null" {
 		return boathook.InvalidField("data", "must be an object, not null")
 	}
@@ -196,7 +208,9 @@ func (in NewEvent) check() error {
 	if err := boathook.CheckJSON(in.Data); err != nil {
 		return boathook.InvalidField("data", "%s", err)
 	}
-	return nil
+	var err error
+	in.Channels, err = checkChannels(in.Channels)
+	return err
 }
 
 // checkData refuses data that is not as the catalogue has it for a kind of source. The
@@ -206,14 +220,7 @@ func (in NewEvent) checkData(kind boathook.SourceKind) error {
 	if !ok {
 		return boathook.InvalidField("type", "%s", eventOf(kind))
 	}
-	err := t.Validate(in.Data)
-	if invalid, ok := errors.AsType[*boathook.Error](err); ok {
-		if invalid.Field == "" {
-			return boathook.InvalidField("data", "%s", invalid.Message)
-		}
-		return boathook.InvalidField("/data"+invalid.Field, "%s", invalid.Message)
-	}
-	return err
+	return inField("data", t.Validate(in.Data))
 }
 
 // eventOf says which events of a kind of source can be published.
@@ -302,26 +309,4 @@ func (k *core) send(ctx context.Context, events []*publishing, pins []*pin) erro
 		k.cfg.Log.WarnContext(ctx, "events published without a mark", "events", len(unsent), "error", err)
 	}
 	return nil
-}
-
-// EventType is a type of event that a kind of source can tell.
-type EventType struct {
-	Name        boathook.EventType
-	Source      boathook.SourceKind
-	Publishable bool            // others are Boathook's own
-	Schema      json.RawMessage // of its data, as JSON Schema
-	Example     json.RawMessage // of its data
-}
-
-// Types gives the catalogue whole: it is short.
-func (k Events) Types(_ context.Context, c Caller) ([]EventType, error) {
-	if err := c.May("Events.Types"); err != nil {
-		return nil, err
-	}
-	all := catalogue.All()
-	types := make([]EventType, len(all))
-	for i, t := range all {
-		types[i] = EventType{t.Name, t.Source, !t.Name.Own(), t.Schema, t.Example}
-	}
-	return types, nil
 }

@@ -63,6 +63,11 @@ var leastRoles = map[Operation]boathook.Role{
 	"Customers.Change": boathook.Member,
 	"Customers.Delete": boathook.Member,
 
+	"EventTypes.List":    boathook.Viewer,
+	"EventTypes.Get":     boathook.Viewer,
+	"EventTypes.Put":     boathook.Member,
+	"EventTypes.Archive": boathook.Member,
+
 	"Queues.List":    boathook.Admin, // of the first workspace
 	"Queues.Redrive": boathook.Admin, // of the first workspace
 
@@ -81,7 +86,6 @@ var leastRoles = map[Operation]boathook.Role{
 	"Agents.InternalSecret": internal, // of any workspace's agent
 
 	"Events.Publish": boathook.Member,
-	"Events.Types":   boathook.Viewer,
 
 	"Runs.Start":  boathook.Member,
 	"Runs.List":   boathook.Viewer,

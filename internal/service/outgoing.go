@@ -3,6 +3,7 @@ package service
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"boathook/internal/boathook"
 	"boathook/internal/catalogue"
@@ -36,7 +39,9 @@ type OutgoingChange struct {
 	Retry          *RetrySchedule
 	RateLimit      *RateLimit
 	Enabled        *bool
-	SigningSecret  *string // of a new webhook only: see [Outgoing.RotateSecret]
+	Channels       []string          // without any it hears all events
+	Metadata       map[string]string // the whole of it
+	SigningSecret  *string           // of a new webhook only: see [Outgoing.RotateSecret]
 }
 
 // DestinationChange is a destination, of which each field must be given that its type
@@ -78,13 +83,16 @@ func (k *core) shown(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
 // applyOutgoing changes a webhook of a source of some kind, but for its secret. What is
 // refused changes nothing in the store.
 func (k *core) applyOutgoing(ctx context.Context, in OutgoingChange, kind boathook.SourceKind, w *boathook.OutgoingWebhook) error {
-	before := w.Dialect
+	before, wanted := w.Dialect, w.Events
 	for _, apply := range []func(OutgoingChange, boathook.SourceKind, *boathook.OutgoingWebhook) error{
-		applyName, k.applyReceiver, applyEvents, applyForm, applyPace,
+		applyName, k.applyReceiver, applyEvents, applyForm, applyPace, applyNotes,
 	} {
 		if err := apply(in, kind, w); err != nil {
 			return err
 		}
+	}
+	if err := k.checkDefinedTypes(ctx, w, kind, wanted); err != nil {
+		return err
 	}
 	if in.Headers != nil {
 		if err := checkHeaders(in.Headers); err != nil {
@@ -262,6 +270,22 @@ func applyPace(in OutgoingChange, _ boathook.SourceKind, w *boathook.OutgoingWeb
 	return nil
 }
 
+// applyNotes sets a webhook's channels, and what its owner notes about it.
+func applyNotes(in OutgoingChange, _ boathook.SourceKind, w *boathook.OutgoingWebhook) (err error) {
+	if in.Channels != nil {
+		if w.Channels, err = checkChannels(in.Channels); err != nil {
+			return err
+		}
+	}
+	if in.Metadata != nil {
+		if err := checkMetadata(in.Metadata); err != nil {
+			return err
+		}
+		w.Metadata = maps.Clone(in.Metadata)
+	}
+	return nil
+}
+
 func (r RetrySchedule) read() ([]time.Duration, error) {
 	if r.Seconds == nil {
 		return nil, boathook.InvalidField("retry.schedule_seconds", "is required; [] is for no retries")
@@ -319,6 +343,9 @@ func checkEvents(events []boathook.EventType, kind boathook.SourceKind) error {
 	if len(events) == 0 {
 		return boathook.InvalidField("events", "must name at least one of %s", oneOf(boathook.EventTypes[kind]))
 	}
+	if len(events) > boathook.MaxWantedEvents {
+		return boathook.InvalidField("events", "must name at most %d", boathook.MaxWantedEvents)
+	}
 	for i := range events {
 		if fault := eventFault(events, i, kind); fault != "" {
 			return boathook.InvalidField("events", "%s", fault)
@@ -342,12 +369,40 @@ func eventFault(events []boathook.EventType, i int, kind boathook.SourceKind) st
 	switch e := events[i]; {
 	case e == boathook.AllEvents && hasAllEvents(kind) && len(events) > 1:
 		return fmt.Sprintf("%q is each event: it stands alone", e)
+	case kind == boathook.Customer && e.IsTypeName() && !e.InCatalogue():
+		// whether there is such a type is looked up
 	case !slices.Contains(allowed, e):
 		return fmt.Sprintf("must be one of %s, not %q", oneOf(allowed), e)
 	case slices.Contains(events[:i], e):
 		return fmt.Sprintf("%q is given twice", e)
 	}
 	return ""
+}
+
+// checkDefinedTypes refuses types that a customer's webhook newly wants, and that the
+// workspace does not define, or has archived. before are those that it wanted before.
+func (k *core) checkDefinedTypes(ctx context.Context, w *boathook.OutgoingWebhook, kind boathook.SourceKind, before []boathook.EventType) error {
+	if kind != boathook.Customer {
+		return nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, e := range w.Events {
+		if e == boathook.AllEvents || e.InCatalogue() || slices.Contains(before, e) {
+			continue
+		}
+		group.Go(func() error {
+			d, err := k.cfg.Store.EventType(ctx, w.WorkspaceID, e)
+			switch {
+			case boathook.IsKind(err, boathook.NotFound):
+				return boathook.InvalidField("events", "there is no type %q: PUT /v1/event-types/{name} defines one", e)
+			case err == nil && !d.ArchivedAt.IsZero():
+				return boathook.InvalidField("events", "%q is archived: PUT /v1/event-types/%s takes it into use again", e, e)
+			}
+			return err
+		})
+	}
+	return group.Wait()
 }
 
 // Create makes a webhook of a source, which needs a name, a URL or a destination,
@@ -578,13 +633,9 @@ func (k *core) sendExample(ctx context.Context, kind boathook.SourceKind, w boat
 	if !w.Enabled {
 		return boathook.DeliveryID{}, errDisabled
 	}
-	wanted := w.Events[0]
-	if wanted == boathook.AllEvents {
-		wanted = boathook.EventTypes[kind][0]
-	}
-	t, ok := catalogue.Lookup(kind, wanted)
-	if !ok {
-		return boathook.DeliveryID{}, fmt.Errorf("webhook %s wants the unknown event %q", w.ID, wanted)
+	t, err := k.exampleFor(ctx, kind, w)
+	if err != nil {
+		return boathook.DeliveryID{}, err
 	}
 	event := boathook.Event{
 		ID: boathook.NewID(boathook.EventID), WorkspaceID: w.WorkspaceID, SourceID: w.SourceID,
@@ -594,4 +645,45 @@ func (k *core) sendExample(ctx context.Context, kind boathook.SourceKind, w boat
 		return boathook.DeliveryID{}, fmt.Errorf("publish a test to %s: %w", w.ID, err)
 	}
 	return boathook.NewDeliveryID(&event, w.ID), nil
+}
+
+// exampleFor is the type of the first event that a webhook wants, with an example. For
+// a customer's webhook that wants every type it is the first by name that the workspace
+// defines, if there is one.
+func (k *core) exampleFor(ctx context.Context, kind boathook.SourceKind, w boathook.OutgoingWebhook) (EventType, error) {
+	if wanted := w.Events[0]; wanted != boathook.AllEvents {
+		return k.exampleOf(ctx, kind, w.WorkspaceID, wanted)
+	}
+	if kind == boathook.Customer {
+		all, err := k.cfg.Store.AllEventTypes(ctx, w.WorkspaceID)
+		if err != nil {
+			return EventType{}, err
+		}
+		for _, d := range all {
+			if d.ArchivedAt.IsZero() {
+				return withExample(d), nil
+			}
+		}
+	}
+	return k.exampleOf(ctx, kind, w.WorkspaceID, boathook.EventTypes[kind][0])
+}
+
+func (k *core) exampleOf(ctx context.Context, kind boathook.SourceKind, workspaceID string, name boathook.EventType) (EventType, error) {
+	if t, ok := catalogue.Lookup(kind, name); ok {
+		return fromCatalogue(t), nil
+	}
+	d, err := k.cfg.Store.EventType(ctx, workspaceID, name)
+	if err != nil {
+		return EventType{}, fmt.Errorf("look for the event type %q: %w", name, err)
+	}
+	return withExample(d), nil
+}
+
+// withExample is a type with an example: an empty object where the workspace gives none.
+func withExample(d boathook.TypeDefinition) EventType {
+	t := defined(d)
+	if t.Example == nil {
+		t.Example = json.RawMessage(`{}`)
+	}
+	return t
 }

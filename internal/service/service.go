@@ -17,8 +17,10 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/cache"
 	"boathook/internal/queue"
 	"boathook/internal/run"
+	"boathook/internal/schema"
 	"boathook/internal/store"
 )
 
@@ -28,6 +30,7 @@ type Store interface {
 	store.Tokens
 	store.Sources
 	store.Webhooks
+	store.EventTypes
 	store.Requests
 
 	Health(ctx context.Context, webhookIDs ...string) (map[string]boathook.Health, error)
@@ -158,6 +161,8 @@ type Service struct {
 	Apps        Apps
 	AppWebhooks AppWebhooks
 
+	EventTypes EventTypes
+
 	Events    Events
 	Runs      Runs
 	AgentRuns AgentRuns
@@ -168,11 +173,12 @@ type Service struct {
 type core struct {
 	cfg     Config
 	ensured atomic.Bool // the first workspace is known to exist
+	schemas *cache.Cache[*schema.Schema]
 }
 
 // New makes the operations.
 func New(cfg Config) *Service {
-	c := &core{cfg: cfg}
+	c := &core{cfg: cfg, schemas: newSchemas()}
 	return &Service{
 		Callers:    Callers{c},
 		Workspaces: Workspaces{c},
@@ -186,6 +192,8 @@ func New(cfg Config) *Service {
 		Repositories: Repositories{c},
 		Customers:    Customers{c},
 		Agents:       Agents{c},
+
+		EventTypes: EventTypes{c},
 
 		Outgoing:    Outgoing{c},
 		Deliveries:  Deliveries{c},

@@ -42,7 +42,7 @@
 //	PutWorkspace         config   ws#id / workspace, list     PutItem x2, the last if absent          2 W + 1
 //	Workspace            config   ws#id / workspace           GetItem C                               1 R
 //	Workspaces           config   by-place workspaces         Query C, BatchGetItem C                 1 R per 4 KiB, 1 R each
-//	DeleteWorkspace      config   ws#id by place, list        Query C, DeleteItem x2                  1 R, 2 W + 1
+//	DeleteWorkspace      config   ws#id by place, list        Query C x2, DeleteItem x2               2 R, 2 W + 1, 1 W per event type
 //	PutToken             config   ws#id / tok#id, tok#hash    PutItem x2                              2 W + 1
 //	TokenByHash          config   tok#hash / token            GetItem C                               1 R
 //	Tokens               config   by-place ws#id / tok#time   Query C                                 1 R per 4 KiB
@@ -72,6 +72,9 @@
 //	Outgoing             both     src#id / out#id, health#out BatchGetItem C                          2 R
 //	AllOutgoing          config   src#id / out#…              Query C                                 1 R per 4 KiB
 //	DeleteOutgoing       both     src#id / out#id, health#out DeleteItem x2                           2 W
+//	PutEventType         config   types#ws / type#name        PutItem, if as it was read              1 W per KiB
+//	EventType            config   types#ws / type#name        GetItem C                               1 R per 4 KiB
+//	AllEventTypes        config   types#ws / type#…           Query C                                 1 R per 4 KiB
 //	Health               records  health#out / health         BatchGetItem C                          1 R each
 //	MarkFailure          records  health#out / health         UpdateItem, or also PutItem             1 W, 3 W if it has expired
 //	MarkSlow             records  health#out / health         the same                                the same

@@ -31,6 +31,7 @@ type Store interface {
 	Tokens
 	Sources
 	Webhooks
+	EventTypes
 	Healths
 	Runs
 	Backlogs
@@ -175,6 +176,19 @@ type Webhooks interface {
 	// AllOutgoing lists a source's, newest first; see [ErrIncomplete], without their health.
 	AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error)
 	DeleteOutgoing(ctx context.Context, sourceID, id string) error
+}
+
+// EventTypes are the types of events that a workspace defines. At most
+// [boathook.MaxEventTypes] of them, so a list has no pages. They go with their
+// workspace, which may be deleted while it has some.
+type EventTypes interface {
+	// PutEventType creates a type whose Revision is 0, or replaces one whole that has
+	// t's Revision; the next read's is one more. Conflict: it was changed since t was
+	// read, or exists.
+	PutEventType(ctx context.Context, t boathook.TypeDefinition) error
+	EventType(ctx context.Context, workspaceID string, name boathook.EventType) (boathook.TypeDefinition, error)
+	// AllEventTypes lists a workspace's, by name.
+	AllEventTypes(ctx context.Context, workspaceID string) ([]boathook.TypeDefinition, error)
 }
 
 // Healths say how outgoing webhooks have fared lately. They are no part of what

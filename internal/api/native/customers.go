@@ -32,13 +32,18 @@ func viewCustomer(s boathook.Source) customerView {
 	if s.Customer == nil {
 		return customerView{}
 	}
-	view := customerView{
-		s.ID, s.Name, httpjson.Nullable(s.Customer.ExternalID), s.Customer.Metadata, boathook.Time{Time: s.CreatedAt}, boathook.Time{Time: s.Customer.UpdatedAt},
+	return customerView{
+		s.ID, s.Name, httpjson.Nullable(s.Customer.ExternalID), shownMetadata(s.Customer.Metadata),
+		boathook.Time{Time: s.CreatedAt}, boathook.Time{Time: s.Customer.UpdatedAt},
 	}
-	if view.Metadata == nil {
-		view.Metadata = map[string]string{}
+}
+
+// shownMetadata shows none as an object without fields.
+func shownMetadata(metadata map[string]string) map[string]string {
+	if metadata == nil {
+		return map[string]string{}
 	}
-	return view
+	return metadata
 }
 
 // customerInput has what a customer can be set to; nil leaves a field as it is.

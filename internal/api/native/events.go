@@ -15,7 +15,6 @@ import (
 // Events are described with [service.Events].
 type Events interface {
 	Publish(ctx context.Context, c service.Caller, in []service.NewEvent, idempotencyKey string) ([]service.PublishedEvent, error)
-	Types(_ context.Context, c service.Caller) ([]service.EventType, error)
 }
 
 // maxEventsBody is how long a request may be that publishes events, in bytes: Lambda
@@ -29,6 +28,7 @@ type eventInput struct {
 	Type        boathook.EventType   `json:"type"`
 	Environment boathook.Environment `json:"environment"`
 	Data        json.RawMessage      `json:"data"`
+	Channels    []string             `json:"channels"`
 }
 
 // publishInput is one event, or several. It does not embed eventInput: the
@@ -39,17 +39,18 @@ type publishInput struct {
 	Type        boathook.EventType   `json:"type"`
 	Environment boathook.Environment `json:"environment"`
 	Data        json.RawMessage      `json:"data"`
+	Channels    []string             `json:"channels"`
 
 	Events []eventInput `json:"events"`
 }
 
 // read gives the events that are asked for, and whether the body itself is the only one.
 func (in publishInput) read() (events []service.NewEvent, alone bool, err error) {
-	one := service.NewEvent{ID: in.ID, Source: in.Source, Type: in.Type, Environment: in.Environment, Data: in.Data}
+	one := service.NewEvent{ID: in.ID, Source: in.Source, Type: in.Type, Environment: in.Environment, Data: in.Data, Channels: in.Channels}
 	if in.Events == nil {
 		return []service.NewEvent{one}, true, nil
 	}
-	if one.ID+one.Source+string(one.Type)+string(one.Environment) != "" || one.Data != nil {
+	if one.ID+one.Source+string(one.Type)+string(one.Environment) != "" || one.Data != nil || one.Channels != nil {
 		return nil, false, boathook.InvalidField("events", "stands alone: the fields of one event don't go with it")
 	}
 	events = make([]service.NewEvent, len(in.Events))
@@ -110,19 +111,4 @@ func ofBody(err error) error {
 		pointer = name
 	}
 	return &boathook.Error{Kind: e.Kind, Field: pointer, Message: e.Message}
-}
-
-type eventTypeView struct {
-	Type        boathook.EventType  `json:"type"`
-	Source      boathook.SourceKind `json:"source"`
-	Publishable bool                `json:"publishable"` // by POST /v1/events; others are Boathook's own
-	Schema      json.RawMessage     `json:"schema"`
-	Example     json.RawMessage     `json:"example"`
-}
-
-func (f face) listEventTypes(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[eventTypeView], error) {
-	types, err := f.Events.Types(ctx, c.Caller)
-	return httpjson.ViewList(types, "", func(t service.EventType) eventTypeView {
-		return eventTypeView{t.Name, t.Source, t.Publishable, t.Schema, t.Example}
-	}), err
 }

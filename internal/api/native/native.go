@@ -19,6 +19,7 @@ type Operations struct {
 	Agents       Agents
 	Repositories Repositories
 	Customers    Customers
+	EventTypes   EventTypes
 	Events       Events
 	Outgoing     Outgoing
 	Deliveries   Deliveries
@@ -96,7 +97,10 @@ func (f face) routes() []httpjson.Route {
 		on("DELETE "+customer, "Customers.Delete", httpjson.Serve(gone, f.deleteCustomer)),
 
 		on("POST /v1/events", "Events.Publish", f.publishEvents),
-		on("GET /v1/event-types", "Events.Types", httpjson.Serve(ok, f.listEventTypes)),
+		on("GET /v1/event-types", "EventTypes.List", httpjson.Serve(ok, f.listEventTypes)),
+		on("GET /v1/event-types/{type}", "EventTypes.Get", httpjson.Serve(ok, f.getEventType)),
+		on("PUT /v1/event-types/{type}", "EventTypes.Put", httpjson.Serve(ok, f.putEventType)),
+		on("DELETE /v1/event-types/{type}", "EventTypes.Archive", httpjson.Serve(gone, f.archiveEventType)),
 
 		on("GET /v1/admin/redrive", "Queues.List", httpjson.Serve(ok, f.listQueues)),
 		on("POST /v1/admin/redrive", "Queues.Redrive", httpjson.Serve(accepted, f.redrive)),

@@ -37,6 +37,8 @@ type outgoingView struct {
 	Retry          retry                `json:"retry"`
 	RateLimit      *rateLimit           `json:"rate_limit"` // null: as many as there are
 	Enabled        bool                 `json:"enabled"`
+	Channels       []string             `json:"channels"` // none: it hears all events
+	Metadata       map[string]string    `json:"metadata"`
 	DisabledReason *string              `json:"disabled_reason"` // why Boathook disabled it
 	DisabledAt     boathook.Time        `json:"disabled_at"`
 	FailingSince   boathook.Time        `json:"failing_since"` // every attempt failed since then
@@ -76,6 +78,7 @@ func viewOutgoing(w boathook.OutgoingWebhook) outgoingView {
 		Events: w.Events, Environment: httpjson.Nullable(string(w.Environment)),
 		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw), Headers: boathook.ShownHeaders(w), TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
+		Channels: append([]string{}, w.Channels...), Metadata: shownMetadata(w.Metadata),
 		DisabledReason: httpjson.Nullable(w.Disabled.Reason), DisabledAt: boathook.Time{Time: w.Disabled.At},
 		FailingSince: boathook.Time{Time: w.Health.FailingSince}, SlowSince: boathook.Time{Time: w.Health.SlowSince},
 		NextProbeAt: boathook.Time{Time: w.Health.Probe.At}, PreviousUntil: boathook.Time{Time: w.Secrets.PreviousUntil},
@@ -111,6 +114,8 @@ type outgoingInput struct {
 	Retry          *retry                `json:"retry"`
 	RateLimit      **rateLimit           `json:"rate_limit"` // null: as many as there are
 	Enabled        *bool                 `json:"enabled"`
+	Channels       []string              `json:"channels"`
+	Metadata       map[string]string     `json:"metadata"`
 	SigningSecret  *string               `json:"signing_secret"`
 }
 
@@ -123,6 +128,7 @@ func (in outgoingInput) read() service.OutgoingChange {
 	change := service.OutgoingChange{
 		Name: in.Name, URL: in.URL, Destination: (*service.DestinationChange)(in.Destination), Events: in.Events, Environment: in.Environment, Dialect: in.Dialect, Format: in.Format,
 		Headers: in.Headers, TimeoutSeconds: in.TimeoutSeconds, Enabled: in.Enabled, SigningSecret: in.SigningSecret,
+		Channels: in.Channels, Metadata: in.Metadata,
 	}
 	if in.Retry != nil {
 		change.Retry = &service.RetrySchedule{Seconds: in.Retry.ScheduleSeconds}

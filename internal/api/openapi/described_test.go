@@ -43,7 +43,7 @@ func checkErrors(t *testing.T, pattern string, operation map[string]any) {
 		if operation["x-role"] != "viewer" {
 			want = append(want, "403")
 		}
-		if strings.Contains(pattern, "{") {
+		if strings.Contains(pattern, "{") && !strings.HasPrefix(pattern, "PUT /v1/") { // which makes what is not there
 			want = append(want, "404")
 		}
 		if operation["requestBody"] != nil {

@@ -536,7 +536,11 @@ func TestEachExampleRuns(t *testing.T) {
 			paste(noun + " get")
 		}
 	}
-	put("job.json", s.must("events", "get", "job_finished", "-o", "json"))
+	put("invoice.json", `{"description":"An invoice was paid.","schema":{"type":"object","required":["invoice"]},"example":{"invoice":"inv_17"}}`)
+	for _, verb := range []string{"create", "list", "get"} {
+		paste("event-types " + verb)
+	}
+	put("job.json", s.must("event-types", "get", "job_finished", "-o", "json"))
 	put("job.json", string(exampleOf(t, filepath.Join(s.folder, "job.json"))))
 	delete(examples, "crews get")
 	delete(examples, "apps get")
@@ -569,12 +573,12 @@ func TestEachExampleRuns(t *testing.T) {
 	for _, verb := range []string{"list", "show", "resend", "recover", "tail"} {
 		paste("deliveries "+verb, "019c5f3e-87a8-8a51-8cd9-2b1f0c6d7e8f", delivery)
 	}
-	for _, c := range []string{"events list", "events get", "publish", "tokens create", "tokens list", "tokens get", "queues list", "queues redrive"} {
+	for _, c := range []string{"publish", "tokens create", "tokens list", "tokens get", "queues list", "queues redrive"} {
 		paste(c)
 	}
 	for _, c := range []string{
 		"tokens delete", "webhooks delete", "incoming-webhooks delete", "agents update", "agents delete", "crews update", "crews delete",
-		"repositories delete", "customers update", "customers delete", "apps update", "apps delete", "logout",
+		"repositories delete", "event-types delete", "customers update", "customers delete", "apps update", "apps delete", "logout",
 	} {
 		paste(c)
 	}

@@ -91,6 +91,8 @@ func TestWhatWasJustWrittenIsSeen(t *testing.T) {
 		"Agents":               func(s *dynamo.Store) { _, _ = s.Agents(ctx, "ws_a", 1) },
 		"AgentBySlug":          func(s *dynamo.Store) { _, _ = s.AgentBySlug(ctx, "ws_a", "crew_a", "slug") },
 		"CustomerByExternalID": func(s *dynamo.Store) { _, _ = s.CustomerByExternalID(ctx, "ws_a", "acct_1") },
+		"EventType":            func(s *dynamo.Store) { _, _ = s.EventType(ctx, "ws_a", "invoice.paid") },
+		"AllEventTypes":        func(s *dynamo.Store) { _, _ = s.AllEventTypes(ctx, "ws_a") },
 		"DeleteSource":         func(s *dynamo.Store) { _ = s.DeleteSource(ctx, "ws_a", "dep_a") },
 		"Live":                 func(s *dynamo.Store) { _, _ = s.Live(ctx, "dep_a") },
 		"Version":              func(s *dynamo.Store) { _, _ = s.Version(ctx, "dep_a", "ver_a") },

@@ -126,6 +126,16 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				Destination: boathook.Destination{Type: boathook.DestinationSQS, QueueARN: "arn:aws:sqs:eu-west-1:123456789012:q"},
 			})
 		}},
+		{"outgoing webhook of channels", func(s *dynamo.Store) error {
+			return s.PutOutgoing(ctx, boathook.OutgoingWebhook{
+				ID: "out_c", SourceID: "dep_a", CreatedAt: now, UpdatedAt: now, Channels: []string{"eu"}, Metadata: map[string]string{"plan": "team"},
+			})
+		}},
+		{"event type", func(s *dynamo.Store) error {
+			return s.PutEventType(ctx, boathook.TypeDefinition{
+				WorkspaceID: "ws_a", Name: "invoice.paid", Schema: json.RawMessage(`{}`), Example: json.RawMessage(`{}`), CreatedAt: now, UpdatedAt: now, ArchivedAt: now,
+			})
+		}},
 		{"outgoing webhook disabled", func(s *dynamo.Store) error {
 			return s.DisableOutgoing(ctx, "dep_a", "out_a", boathook.Disabling{At: now, Reason: "gone"})
 		}},

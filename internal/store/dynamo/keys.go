@@ -22,6 +22,7 @@ import (
 //	ws#<ws>    src#<id>   src#<kind>#<time>#<id>   sourceItem, to be listed; of an agent: src#agent#<crew>#<time>#<id>
 //	ws#<ws>    slug#<crew>#<slug>                  nameItem: of an agent
 //	ws#<ws>    ext#<external id>                   nameItem: of a customer
+//	types#<ws> type#<name>                         eventTypeItem
 //	tok#<hash> token                               tokenItem, to be found
 //	src#<src>  source                              sourceItem
 //	src#<src>  live                                liveItem
@@ -170,6 +171,16 @@ func slugKey(workspaceID, crewID, slug string) key {
 func externalKey(workspaceID, externalID string) key {
 	return key{workspaceKey(workspaceID).PK, joined("ext#", foreign(externalID))}
 }
+
+// The types of events are no part of what makes a workspace one that is not empty, and
+// so not in its partition.
+func eventTypesPartition(workspaceID string) string { return part("types#", workspaceID) }
+
+func eventTypeKey(workspaceID string, name boathook.EventType) key {
+	return key{eventTypesPartition(workspaceID), joined(eventTypes, foreign(string(name)))}
+}
+
+const eventTypes = "type#"
 
 // nameKey is where it lies which source has the name that no other may have: an
 // agent's slug or a customer's external id. Not named: the source has none.

@@ -110,6 +110,9 @@ func (s *Store) DeleteWorkspace(ctx context.Context, id string) error {
 	existed, err := s.remove(ctx, workspaceKey(id))
 	listed := false
 	if err == nil {
+		err = s.deleteEventTypes(ctx, id)
+	}
+	if err == nil {
 		listed, err = s.remove(ctx, listedWorkspaceKey(id))
 	}
 	if err != nil {

@@ -67,6 +67,7 @@ func deaths() []death {
 		return boathook.Source{ID: tornCustomer, WorkspaceID: tornWorkspace, Kind: boathook.Customer, CreatedAt: now,
 			Customer: &boathook.CustomerSettings{ExternalID: externalID, UpdatedAt: now}}
 	}
+	eventType := boathook.TypeDefinition{WorkspaceID: tornWorkspace, Name: "invoice.paid", CreatedAt: now, UpdatedAt: now}
 	version := boathook.Version{ID: tornVersion, WorkspaceID: tornWorkspace, SourceID: tornSource, Environment: boathook.Production, CreatedAt: now}
 	outgoing := boathook.OutgoingWebhook{ID: tornOutgoing, WorkspaceID: tornWorkspace, SourceID: tornSource, CreatedAt: now}
 	incoming := boathook.IncomingWebhook{ID: tornIncoming, WorkspaceID: tornWorkspace, SourceID: tornSource, CreatedAt: now}
@@ -98,6 +99,10 @@ func deaths() []death {
 		{"DeleteWorkspace", func(ctx context.Context, st s) error {
 			return st.PutWorkspace(ctx, boathook.Workspace{ID: tornWorkspace, CreatedAt: now})
 		}, func(ctx context.Context, st s) error { return st.DeleteWorkspace(ctx, tornWorkspace) }},
+		{"DeleteWorkspace", func(ctx context.Context, st s) error {
+			return errors.Join(st.PutWorkspace(ctx, boathook.Workspace{ID: tornWorkspace, CreatedAt: now}), st.PutEventType(ctx, eventType))
+		}, func(ctx context.Context, st s) error { return st.DeleteWorkspace(ctx, tornWorkspace) }},
+		{"PutEventType", nil, func(ctx context.Context, st s) error { return st.PutEventType(ctx, eventType) }},
 		{"PutToken", nil, func(ctx context.Context, st s) error { return st.PutToken(ctx, token) }},
 		{"DeleteToken", func(ctx context.Context, st s) error { return st.PutToken(ctx, token) },
 			func(ctx context.Context, st s) error { return st.DeleteToken(ctx, tornWorkspace, tornToken) }},
@@ -293,6 +298,10 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 		}
 		return old, err
 	},
+	"EventType": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return s.EventType(ctx, tornWorkspace, "invoice.paid")
+	},
+	"AllEventTypes": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.AllEventTypes(ctx, tornWorkspace) },
 	"Live": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		live, err := s.Live(ctx, tornSource)
 		return live[boathook.Production].ID + " " + live[boathook.Staging].ID, err

@@ -98,6 +98,8 @@ type outgoingItem struct {
 	HeaderNames   []string             `dynamodbav:"HeaderNames"`
 	Disabled      disablingItem        `dynamodbav:"Disabled"`
 	Destination   *destinationItem     `dynamodbav:"Destination,omitempty"` // nil: it has a URL
+	Channels      []string             `dynamodbav:"Channels,omitempty"`
+	Metadata      map[string]string    `dynamodbav:"Metadata,omitempty"`
 }
 
 type destinationItem struct {
@@ -136,7 +138,7 @@ func newOutgoingItem(w boathook.OutgoingWebhook) outgoingItem {
 		Events: w.Events, Environment: w.Environment, Dialect: w.Dialect, Format: w.Format, Timeout: w.Timeout, Retry: w.Retry,
 		RateLimit: w.RateLimit, Enabled: w.Enabled, Secrets: secretsItem(w.Secrets), CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
 		SealedHeaders: w.SealedHeaders, HeaderNames: w.HeaderNames, Disabled: disablingItem(w.Disabled),
-		Destination: newDestinationItem(w.Destination),
+		Destination: newDestinationItem(w.Destination), Channels: w.Channels, Metadata: w.Metadata,
 	}
 }
 
@@ -146,7 +148,7 @@ func (it outgoingItem) outgoing() boathook.OutgoingWebhook {
 		Events: it.Events, Environment: it.Environment, Dialect: it.Dialect, Format: it.Format, Timeout: it.Timeout, Retry: it.Retry,
 		RateLimit: it.RateLimit, Enabled: it.Enabled, Secrets: boathook.SealedSecrets(it.Secrets), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 		SealedHeaders: it.SealedHeaders, HeaderNames: it.HeaderNames, Disabled: boathook.Disabling(it.Disabled),
-		Destination: it.Destination.destination(),
+		Destination: it.Destination.destination(), Channels: it.Channels, Metadata: it.Metadata,
 	}
 }
 
@@ -283,8 +285,14 @@ func (s *Store) DeleteOutgoing(ctx context.Context, sourceID, id string) error {
 // [store.ErrIncomplete], beside the others, if one of them can't be read.
 func below[I any](ctx context.Context, s *Store, sourceID, prefix string) (webhooks []I, err error) {
 	l := list{table: s.config.ConfigTable, consistent: true, partition: sourceKey(sourceID).PK, prefix: prefix}
+	return whole[I](ctx, s, l, boathook.MaxWebhooks)
+}
+
+// whole reads all of a list of so many at most. The error is [store.ErrIncomplete],
+// beside the others, if one of them can't be read.
+func whole[I any](ctx context.Context, s *Store, l list, most int) (objects []I, err error) {
 	var incomplete error
-	for found, err := range s.items(ctx, l.query("", boathook.MaxWebhooks+1)) { // one more, to see the end
+	for found, err := range s.items(ctx, l.query("", most+1)) { // one more, to see the end
 		if err != nil {
 			return nil, err
 		}
@@ -294,9 +302,9 @@ func below[I any](ctx context.Context, s *Store, sourceID, prefix string) (webho
 			incomplete = store.ErrIncomplete
 			continue
 		}
-		webhooks = append(webhooks, it)
+		objects = append(objects, it)
 	}
-	return webhooks, incomplete
+	return objects, incomplete
 }
 
 func (s *Store) deleteWebhook(ctx context.Context, what string, k key) error {

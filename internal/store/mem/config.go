@@ -109,6 +109,7 @@ func (s *Store) DeleteWorkspace(_ context.Context, id string) error {
 		}
 	}
 	delete(s.workspaces, id)
+	delete(s.eventTypes, id)
 	s.allWorkspaces.remove(struct{}{}, paging.PositionOf(w.CreatedAt, id))
 	return nil
 }
@@ -531,6 +532,7 @@ func cloneOutgoing(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
 	w.Secrets.Previous = bytes.Clone(w.Secrets.Previous)
 	w.Secrets.PreviousUntil = stored(w.Secrets.PreviousUntil)
 	w.SealedHeaders, w.HeaderNames = bytes.Clone(w.SealedHeaders), slices.Clone(w.HeaderNames)
+	w.Channels, w.Metadata = slices.Clone(w.Channels), maps.Clone(w.Metadata)
 	w.CreatedAt, w.UpdatedAt = stored(w.CreatedAt), stored(w.UpdatedAt)
 	return w
 }

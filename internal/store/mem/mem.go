@@ -56,7 +56,8 @@ type Store struct {
 	agentLogs    lists[string, chunk]                  // of agents' runs, by agent
 	deliveries   map[deliveryKey]*delivery
 	deliveriesOf lists[webhookKey, *delivery]
-	due          lists[int, store.Due] // by shard
+	due          lists[int, store.Due]                                     // by shard
+	eventTypes   map[string]map[boathook.EventType]boathook.TypeDefinition // by workspace
 	pins         map[pinKey]*store.EventPin
 	slots        map[slotKey]time.Time  // the next that is free
 	leases       map[leaseKey]time.Time // until when a place is taken
@@ -97,6 +98,7 @@ func New(c Config) *Store {
 		deliveries:    make(map[deliveryKey]*delivery),
 		deliveriesOf:  make(lists[webhookKey, *delivery]),
 		due:           make(lists[int, store.Due]),
+		eventTypes:    make(map[string]map[boathook.EventType]boathook.TypeDefinition),
 		pins:          make(map[pinKey]*store.EventPin),
 		slots:         make(map[slotKey]time.Time),
 		leases:        make(map[leaseKey]time.Time),

@@ -56,10 +56,12 @@ func TestWhatIsStoredIsTheStoresOwn(t *testing.T) {
 		return boathook.OutgoingWebhook{
 			ID: "out_1", SourceID: "dep_1", Events: []boathook.EventType{boathook.EventRunFailed}, Retry: []time.Duration{1},
 			Secrets: boathook.SealedSecrets{Current: []byte("new"), Previous: []byte("old")}, SealedHeaders: []byte("sealed"), HeaderNames: []string{"X-Key"},
+			Channels: []string{"eu"}, Metadata: map[string]string{"plan": "team"},
 		}
 	}
 	spoilWebhook := func(w boathook.OutgoingWebhook) {
 		w.Events[0], w.Retry[0], w.Secrets.Current[0], w.Secrets.Previous[0], w.SealedHeaders[0], w.HeaderNames[0] = "", 2, 'X', 'X', 'X', "spoiled"
+		w.Channels[0], w.Metadata["plan"] = "spoiled", "spoiled"
 	}
 	newDelivery := func() boathook.Delivery {
 		return boathook.Delivery{WorkspaceID: "ws_1", WebhookID: "out_1", Body: boathook.NewBody([]byte("body"))}

@@ -91,6 +91,8 @@ type outgoingItem struct {
 	UpdatedAt     time.Time            `json:"updated_at"`
 	SealedHeaders []byte               `json:"sealed_headers,omitempty"`
 	HeaderNames   []string             `json:"header_names,omitempty"`
+	Channels      []string             `json:"channels,omitempty"`
+	Metadata      map[string]string    `json:"metadata,omitempty"`
 	Disabled      disablingItem        `json:"disabled,omitzero"`
 }
 
@@ -122,6 +124,7 @@ func newOutgoingItem(w boathook.OutgoingWebhook) outgoingItem {
 		Secrets:   secretsItem{w.Secrets.Current, w.Secrets.Previous, stored(w.Secrets.PreviousUntil)},
 		CreatedAt: stored(w.CreatedAt), UpdatedAt: stored(w.UpdatedAt),
 		SealedHeaders: w.SealedHeaders, HeaderNames: w.HeaderNames, Disabled: newDisablingItem(w.Disabled),
+		Channels: w.Channels, Metadata: w.Metadata,
 	}
 }
 
@@ -133,6 +136,7 @@ func (it outgoingItem) outgoing() boathook.OutgoingWebhook {
 		Timeout: milliseconds(it.Timeout), Retry: each(it.Retry, milliseconds), RateLimit: it.RateLimit, Enabled: it.Enabled,
 		Secrets: boathook.SealedSecrets(it.Secrets), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 		SealedHeaders: it.SealedHeaders, HeaderNames: it.HeaderNames, Disabled: boathook.Disabling(it.Disabled),
+		Channels: it.Channels, Metadata: it.Metadata,
 	}
 }
 

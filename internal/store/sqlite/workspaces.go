@@ -55,6 +55,9 @@ func (s *Store) DeleteWorkspace(_ context.Context, id string) error {
 		}
 		var deleted bool
 		if !used {
+			if err := tx.Exec("DELETE FROM event_types WHERE workspace_id = ?", id); err != nil {
+				return err
+			}
 			deleted, err = tx.Change("DELETE FROM workspaces WHERE id = ?", id)
 		} else {
 			deleted, err = tx.Exists("SELECT 1 FROM workspaces WHERE id = ?", id)

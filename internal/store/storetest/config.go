@@ -415,6 +415,7 @@ func (s *suite) newOutgoing(source boathook.Source) boathook.OutgoingWebhook {
 			Current: []byte{0, 1, 2}, Previous: []byte{0xff}, PreviousUntil: s.clock.Now().Add(time.Hour),
 		},
 		SealedHeaders: []byte{0, 0xff, '\n'}, HeaderNames: []string{"X-A", "X-B"},
+		Channels: []string{"orders", "eu"}, Metadata: map[string]string{"plan": "team", "#": ""},
 		CreatedAt: s.clock.Now(), UpdatedAt: s.clock.Now(),
 	}
 }
@@ -450,6 +451,7 @@ func (s *suite) testOutgoing(t *testing.T) {
 		change: func(w *boathook.OutgoingWebhook) {
 			w.Environment, w.Enabled, w.Retry, w.Events = "", false, nil, w.Events[:1]
 			w.Secrets, w.SealedHeaders = boathook.SealedSecrets{}, nil
+			w.Channels, w.Metadata = nil, nil
 			w.UpdatedAt = w.UpdatedAt.Add(time.Minute)
 		},
 		time:     func(w boathook.OutgoingWebhook) time.Time { return w.CreatedAt },

@@ -21,6 +21,7 @@ type victims struct {
 	source     boathook.Source // a deployment
 	agent      boathook.Source
 	customer   boathook.Source
+	eventType  boathook.TypeDefinition
 	version    boathook.Version // of the source
 	in         boathook.IncomingWebhook
 	out        boathook.OutgoingWebhook
@@ -43,6 +44,7 @@ func (s *suite) newVictims() (v victims) {
 	v.source, v.agent = s.newSource(v.workspace.ID), s.newAgent()
 	v.agent.WorkspaceID = v.workspace.ID
 	v.customer = s.newCustomer(v.workspace.ID, "acct#1042")
+	v.eventType = s.newEventType(v.workspace.ID, "invoice.paid")
 	v.version = s.newVersion(v.source)
 	v.in, v.out = s.newIncoming(v.source), s.newOutgoing(v.source)
 	v.run, v.claim = s.newRun(), s.newClaim()
@@ -67,6 +69,7 @@ func (s *suite) storeVictims(t *testing.T) victims {
 	must(t, s.PutSource(ctx, v.source))
 	must(t, s.PutSource(ctx, v.agent))
 	must(t, s.PutSource(ctx, v.customer))
+	must(t, s.PutEventType(ctx, v.eventType))
 	v.version = read(s.AddVersion(ctx, v.version))(t)
 	must(t, s.PutIncoming(ctx, v.in))
 	must(t, s.PutOutgoing(ctx, v.out))
@@ -96,6 +99,8 @@ func (s *suite) look(t *testing.T, v victims) map[string]any {
 		"source":       read(s.Source(ctx, v.workspace.ID, v.source.ID))(t),
 		"sources":      pageOf(s.Sources(ctx, v.workspace.ID, boathook.Deployment, page))(t),
 		"customer":     read(s.CustomerByExternalID(ctx, v.workspace.ID, v.customer.Customer.ExternalID))(t),
+		"event type":   read(s.EventType(ctx, v.workspace.ID, v.eventType.Name))(t),
+		"event types":  read(s.AllEventTypes(ctx, v.workspace.ID))(t),
 		"live":         read(s.Live(ctx, v.source.ID))(t),
 		"versions":     pageOf(s.Versions(ctx, v.source.ID, page))(t),
 		"incoming":     read(s.AllIncoming(ctx, v.source.ID))(t),
@@ -264,6 +269,21 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			}),
 			reads("", func(c ctx, id string) (boathook.Source, error) { return s.CustomerByExternalID(c, v.workspace.ID, id) }),
 		},
+		"PutEventType": {
+			creates(func(c ctx, id string) error {
+				return s.PutEventType(c, boathook.TypeDefinition{WorkspaceID: id, Name: v.eventType.Name, CreatedAt: now})
+			}),
+			createsForeign(func(c ctx, id string) error {
+				return s.PutEventType(c, boathook.TypeDefinition{WorkspaceID: v.workspace.ID, Name: boathook.EventType(id), CreatedAt: now})
+			}),
+		},
+		"EventType": {
+			reads(ws, func(c ctx, id string) (boathook.TypeDefinition, error) { return s.EventType(c, id, v.eventType.Name) }),
+			reads("", func(c ctx, id string) (boathook.TypeDefinition, error) {
+				return s.EventType(c, v.workspace.ID, boathook.EventType(id))
+			}),
+		},
+		"AllEventTypes": {lists(ws, func(c ctx, id string) (int, error) { all, err := s.AllEventTypes(c, id); return len(all), err })},
 		"DeleteSource": {
 			changes(ws, func(c ctx, id string) error { return s.DeleteSource(c, id, v.source.ID) }),
 			changes(dep, func(c ctx, id string) error { return s.DeleteSource(c, v.workspace.ID, id) }),

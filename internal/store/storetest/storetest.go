@@ -40,6 +40,7 @@ func Run(t *testing.T, open Open) {
 		{"sources", (*suite).testSources},
 		{"agents of a crew", (*suite).testCrewAgents},
 		{"customers", (*suite).testCustomers},
+		{"event types", (*suite).testEventTypes},
 		{"deleting a source", (*suite).testDeleteSource},
 		{"versions", (*suite).testVersions},
 		{"incoming webhooks", (*suite).testIncoming},
