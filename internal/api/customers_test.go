@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"boathook/internal/boathook"
 )
 
 const customersWebhook = `{"name":"x","url":"https://e.example","events":["*"]}`
@@ -144,5 +146,39 @@ func TestAnEventNamesACustomerByEitherID(t *testing.T) {
 	}
 	for _, source := range []string{"acct:1", "customer:acct:2", "customer:", "customer:" + customer, `customer:\u0000`} {
 		a.refused(404, "source", "POST", "/v1/events", `{"source":"`+source+`","type":"job_created","data":{}}`)
+	}
+}
+
+func TestTenThousandCustomersAreListedInPagesAndFoundAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("each page is held to the OpenAPI document, which takes a while")
+	}
+	a := newAPI(t)
+	const customers = 10_000
+	for i := range customers {
+		c := boathook.Source{
+			ID: boathook.NewID(boathook.CustomerID), WorkspaceID: "ws_local", Kind: boathook.Customer, Name: "Acme", CreatedAt: a.clock.Now(),
+			Customer: &boathook.CustomerSettings{ExternalID: fmt.Sprintf("acct_%d", i), UpdatedAt: a.clock.Now()},
+		}
+		if err := a.store.PutSource(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen, pages := make(map[string]bool), 0
+	for cursor := ""; ; pages++ {
+		got := a.ask(200, "GET", "/v1/customers?limit=200"+cursor, "")
+		for _, c := range got.list("data") {
+			seen[c.text("external_id")] = true
+		}
+		if got["next_cursor"] == nil {
+			break
+		}
+		cursor = "&cursor=" + got.text("next_cursor")
+	}
+	if len(seen) != customers || pages != customers/200-1 {
+		t.Errorf("%d are listed, in %d pages", len(seen), pages+1)
+	}
+	if got := a.ask(200, "GET", "/v1/customers?external_id=acct_7777", ""); len(got.list("data")) != 1 || got["next_cursor"] != nil || got.list("data")[0].text("external_id") != "acct_7777" {
+		t.Errorf("found %v", got)
 	}
 }

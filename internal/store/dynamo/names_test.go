@@ -61,3 +61,21 @@ func TestASlugThatACrashLeftIsFreeAfterAMinute(t *testing.T) {
 		})
 	}
 }
+
+// A customer is found by its external id with as many reads as there are items in
+// between, of however many customers.
+func TestACustomersExternalIDIsLookedUpWithTwoReads(t *testing.T) {
+	s, w := onWire(func(r request) *reply {
+		if strings.HasPrefix(sortKey(r), "ext#") {
+			return ok(`{"Item":{"pk":{"S":"ws#ws_a"},"sk":{"S":"ext#acct_1"},"AgentID":{"S":"cus_a"},"TakenAt":{"N":"1"}}}`)
+		}
+		return ok(`{"Item":{"pk":{"S":"src#cus_a"},"sk":{"S":"source"},"ID":{"S":"cus_a"},"WorkspaceID":{"S":"ws_a"},"Kind":{"S":"customer"},"Customer":{"M":{"ExternalID":{"S":"acct_1"}}}}}`)
+	})
+	got, err := s.CustomerByExternalID(t.Context(), "ws_a", "acct_1")
+	if err != nil || got.ID != "cus_a" {
+		t.Fatalf("found %+v, %v", got, err)
+	}
+	if operations := strings.Join(w.operations(), " "); operations != "GetItem GetItem" {
+		t.Errorf("it takes %s", operations)
+	}
+}
