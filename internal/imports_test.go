@@ -58,6 +58,7 @@ var layout = []row{
 	{"internal/dialect", []string{"internal/boathook", "internal/signature"}},
 	{"internal/egress", []string{"internal/boathook", libraries}},
 	{"internal/metrics", nil},
+	{"internal/metrics/otel", []string{"internal/metrics", libraries}},
 	{"internal/paths", nil},
 	{"internal/preset", []string{"internal/boathook", "internal/signature"}},
 	{"internal/probe", []string{"internal/boathook", "internal/catalogue", "internal/diagnose", "internal/dialect", "internal/egress", "internal/signature"}},
@@ -66,6 +67,7 @@ var layout = []row{
 	{"internal/seal/kms", []string{sdk}},
 	{"internal/signature", []string{"internal/boathook"}},
 	{"internal/tracing", []string{"internal/boathook"}},
+	{"internal/tracing/otel", []string{"internal/boathook", "internal/tracing", libraries}},
 
 	// Contracts, and what implements them.
 	{"internal/database", []string{libraries}},
@@ -106,7 +108,7 @@ var layout = []row{
 	{"internal/api/crewship", face},
 	{"internal/api/capawesome", face},
 	{"internal/api/shipway", face},
-	{"internal/api/httpjson", []string{"internal/api/openapi", "internal/boathook", "internal/service"}},
+	{"internal/api/httpjson", []string{"internal/api/openapi", "internal/boathook", "internal/service", "internal/tracing"}},
 	{"internal/api/openapi", nil},
 
 	// What speaks to the API from outside.

@@ -37,6 +37,7 @@ type Config struct {
 	WebSocketURL string
 	Now          func() time.Time
 	Log          *slog.Logger
+	Tracer       *tracing.Tracer // may be nil
 }
 
 // Handler serves the API.
@@ -49,7 +50,7 @@ type Handler struct {
 // New makes the API.
 func New(c Config) *Handler {
 	h := &Handler{
-		server: httpjson.Server{Callers: c.Service.Callers, PublicURL: c.PublicURL, Log: c.Log},
+		server: httpjson.Server{Callers: c.Service.Callers, PublicURL: c.PublicURL, Log: c.Log, Tracer: c.Tracer},
 		mux:    http.NewServeMux(),
 		faces:  faces(c),
 	}

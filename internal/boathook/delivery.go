@@ -149,8 +149,11 @@ type Attempt struct {
 	Duration  time.Duration
 	URL       string // where it was sent; empty: to its Destination
 	Signature string // the value of the dialect's signature header
-	Response  *Response
-	Error     string // why there is no response, or why it is not a success
+	// TraceParent is the traceparent that was sent, of an attempt that was recorded as a
+	// step of its trace; empty: the delivery's own.
+	TraceParent string
+	Response    *Response
+	Error       string // why there is no response, or why it is not a success
 
 	// Destination is where it was sent, unless to a URL.
 	Destination Destination

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"net/textproto"
 
 	"boathook/internal/boathook"
@@ -13,6 +15,7 @@ import (
 	"boathook/internal/dialect"
 	"boathook/internal/queue"
 	"boathook/internal/seal"
+	"boathook/internal/tracing"
 )
 
 // sent is an attempt that was made.
@@ -32,13 +35,42 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook)
 	s.Attempt = boathook.Attempt{
 		Number: job.Attempt, SentAt: d.config.Now(), URL: w.URL, Destination: w.Destination, CutAt: job.CutAt,
 	}
+	ctx, span := d.request(ctx, w)
+	defer func() { span.End() }()
 	m, err := d.message(ctx, job, w, &s.Attempt)
 	if err != nil || m == nil {
 		return s, err
 	}
 	answered := make(chan sent, 1)
 	go func() { answered <- d.exchange(ctx, w, *m, s) }()
-	return d.await(ctx, job, w, answered, cut), nil
+	s = d.await(ctx, job, w, answered, cut)
+	status := 0
+	if s.Response != nil {
+		status = s.Response.Status
+	}
+	span.Answered(status, s.result.TimedOut)
+	return s, nil
+}
+
+// process begins the step that makes an attempt, which follows from the delivery's place
+// in a trace.
+func (d *Deliverer) process(ctx context.Context, job queue.Delivery) (context.Context, *tracing.Span) {
+	name := queue.Retries
+	if isFirst(job) {
+		name = queue.Deliveries
+	}
+	return d.config.Tracer.Process(tracing.With(ctx, job.Trace), name,
+		slog.String("boathook.delivery.id", job.ID.String()), slog.String("boathook.webhook.id", job.WebhookID),
+		slog.String("boathook.source.id", job.SourceID), slog.String("boathook.event.id", job.EventID),
+		slog.String("boathook.event.type", string(job.EventType)), slog.Int("boathook.delivery.attempt", job.Attempt))
+}
+
+// request begins the step that sends an attempt.
+func (d *Deliverer) request(ctx context.Context, w *webhook) (context.Context, *tracing.Span) {
+	if w.Destination.IsZero() {
+		return d.config.Tracer.Request(ctx, http.MethodPost, w.URL)
+	}
+	return d.config.Tracer.Start(ctx, tracing.Client, "send to "+string(w.Destination.Type), slog.String("boathook.destination.type", string(w.Destination.Type)))
 }
 
 // message makes an attempt's message and signs it, in the dialect that its body is
@@ -67,7 +99,10 @@ func (d *Deliverer) message(ctx context.Context, job queue.Delivery, w *webhook,
 		return nil, nil
 	}
 	header := textproto.MIMEHeader(speaks.Header(m, a.Signature))
-	trace := job.Trace
+	trace := tracing.From(ctx)
+	if trace != job.Trace {
+		a.TraceParent = trace.Parent
+	}
 	for name, value := range custom {
 		header.Set(name, value)
 		if boathook.IsTraceHeader(name) {

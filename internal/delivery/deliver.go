@@ -29,6 +29,7 @@ import (
 	"boathook/internal/metrics"
 	"boathook/internal/queue"
 	"boathook/internal/store"
+	"boathook/internal/tracing"
 )
 
 // Store is the part of the store that deliver needs.
@@ -67,7 +68,7 @@ type Deliverer struct {
 	webhooks singleflight.Group // the reads that a batch's deliveries share
 }
 
-// Config is what a [Deliverer] works with. All fields but Metrics are required.
+// Config is what a [Deliverer] works with. All fields but Metrics and Tracer are required.
 type Config struct {
 	Store       Store
 	Retries     queue.Sender
@@ -78,6 +79,7 @@ type Config struct {
 	Jitter      func() float64 // uniform in [0, 1)
 	Log         *slog.Logger
 	Metrics     *metrics.Counters
+	Tracer      *tracing.Tracer
 
 	// Leases is how many first attempts may take their full time-out, of all that
 	// are slow at a time and whatever process makes them. The others are given up
@@ -93,7 +95,7 @@ func New(c Config) *Deliverer {
 // Handle makes the attempt of one message. Nil acknowledges it: the attempt is
 // recorded, or is not to be made, or waits elsewhere. The steps stand in one function,
 // since their order is what loses no delivery.
-func (d *Deliverer) Handle(ctx context.Context, body string) error {
+func (d *Deliverer) Handle(ctx context.Context, body string) (err error) {
 	job, err := queue.DecodeDelivery(body)
 	if err != nil {
 		return err
@@ -119,6 +121,8 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 		return err
 	}
 
+	ctx, span := d.process(ctx, job)
+	defer func() { span.Done(err) }()
 	sent, err := d.attempt(ctx, job, w)
 	if err != nil {
 		return err
@@ -136,7 +140,8 @@ func (d *Deliverer) Handle(ctx context.Context, body string) error {
 	if err != nil {
 		return err
 	}
-	d.count(delivery.Status)
+	span.Set(slog.String("boathook.delivery.status", string(delivery.Status)))
+	d.count(job, sent, delivery.Status)
 	if delivery.Status != boathook.DeliverySucceeded {
 		d.config.Log.WarnContext(ctx, "attempt failed", "delivery_id", job.ID, "webhook_id", job.WebhookID, "source_id", job.SourceID,
 			"attempt", job.Attempt, "outcome", delivery.Status, "error", sent.Error, "duration_ms", sent.Duration.Milliseconds())
@@ -179,9 +184,11 @@ func (d *Deliverer) record(ctx context.Context, job *queue.Delivery, w *webhook,
 	}
 }
 
-func (d *Deliverer) count(status boathook.DeliveryStatus) {
+func (d *Deliverer) count(job queue.Delivery, s sent, status boathook.DeliveryStatus) {
+	d.config.Metrics.Observe(metrics.AttemptMade, s.Duration)
 	if status == boathook.DeliverySucceeded {
 		d.config.Metrics.Count(metrics.AttemptsSucceeded)
+		d.config.Metrics.Observe(metrics.DeliveryTaken, d.config.Now().Sub(job.ID.Time()))
 		return
 	}
 	d.config.Metrics.Count(metrics.AttemptsFailed)

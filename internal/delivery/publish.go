@@ -26,6 +26,7 @@ type Publisher struct {
 	Webhooks Webhooks
 	Queue    queue.Sender // of deliveries: first attempts
 	Log      *slog.Logger
+	Tracer   *tracing.Tracer // may be nil
 }
 
 // Publish queues one delivery of e for each webhook that wants it. When it
@@ -39,8 +40,10 @@ func (p *Publisher) Publish(ctx context.Context, e boathook.Event) error {
 // PublishAll is [Publisher.Publish] of several events. It counts the deliveries
 // of each.
 func (p *Publisher) PublishAll(ctx context.Context, events ...boathook.Event) (deliveries []int, err error) {
+	ctx, span := p.Tracer.Send(ctx, queue.Deliveries)
+	defer func() { span.Done(err) }()
 	b := batch{sender: p.Queue}
-	bySource := make(map[string][]boathook.OutgoingWebhook, 1)
+	total, bySource := 0, make(map[string][]boathook.OutgoingWebhook, 1)
 	for _, e := range events {
 		webhooks, read := bySource[e.SourceID]
 		if !read {
@@ -60,17 +63,31 @@ func (p *Publisher) PublishAll(ctx context.Context, events ...boathook.Event) (d
 			return nil, fmt.Errorf("publish event %s: %w", e.ID, err)
 		}
 		deliveries = append(deliveries, n)
+		total += n
+	}
+	span.Set(slog.Int("messaging.batch.message_count", total))
+	if len(events) == 1 {
+		span.Set(ofEvent(events[0])...)
 	}
 	return deliveries, b.flush(ctx)
 }
 
 // PublishTo queues e's delivery to one webhook, whatever it has subscribed to.
-func (p *Publisher) PublishTo(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) error {
+func (p *Publisher) PublishTo(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) (err error) {
+	ctx, span := p.Tracer.Send(ctx, queue.Deliveries, ofEvent(e)...)
+	defer func() { span.Done(err) }()
 	b := batch{sender: p.Queue}
 	if _, err := p.add(ctx, &b, e, []boathook.OutgoingWebhook{w}); err != nil {
 		return err
 	}
 	return b.flush(ctx)
+}
+
+// ofEvent is what a trace tells of an event.
+func ofEvent(e boathook.Event) []slog.Attr {
+	return []slog.Attr{
+		slog.String("boathook.event.id", e.ID), slog.String("boathook.event.type", string(e.Type)), slog.String("boathook.source.id", e.SourceID),
+	}
 }
 
 // style is what a body depends on besides its event.

@@ -22,7 +22,9 @@ func SentHeaders(w boathook.OutgoingWebhook, d boathook.Delivery, a boathook.Att
 	headers := boathook.ShownHeaders(w)
 	m := dialect.Message{DeliveryID: d.ID, EventType: d.EventType, SentAt: a.SentAt, Body: d.Body.Bytes()}
 	if !slices.ContainsFunc(w.HeaderNames, boathook.IsTraceHeader) {
-		maps.Copy(headers, d.Trace.Headers())
+		place := d.Trace
+		place.Parent = cmp.Or(a.TraceParent, place.Parent)
+		maps.Copy(headers, place.Headers())
 	}
 	maps.Copy(headers, boathook.JoinedHeaders(speaks.Header(m, a.Signature)))
 	return headers, nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/metrics"
 	"boathook/internal/preset"
 	"boathook/internal/run"
 	"boathook/internal/seal"
@@ -97,6 +98,7 @@ func (in *Intake) triggerAgent(w http.ResponseWriter, r *http.Request) {
 	default:
 		in.Log.InfoContext(r.Context(), "trigger accepted", "run_id", res.run.ID, "source_id", res.run.SourceID,
 			"event", res.run.EventName, "outcome", res.outcome, "duration_ms", in.Now().Sub(req.at).Milliseconds())
+		in.Metrics.Observe(metrics.TriggerAccepted, in.Now().Sub(req.at))
 		w.Header().Set(RunID, res.run.ID)
 		tellUnrecorded(w, res.run)
 		if res.answer != nil {

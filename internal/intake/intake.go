@@ -63,6 +63,7 @@ type Intake struct {
 	Log       *slog.Logger
 
 	Metrics *metrics.Counters // may be nil
+	Tracer  *tracing.Tracer   // may be nil
 
 	slots slots
 
@@ -75,7 +76,7 @@ type Intake struct {
 func (in *Intake) Handler() http.Handler {
 	mux := http.NewServeMux()
 	serve := func(path string, trigger, check http.HandlerFunc) {
-		mux.HandleFunc("POST "+path, trigger)
+		mux.HandleFunc("POST "+path, in.Tracer.Serve("POST "+path, trigger))
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
 			mux.HandleFunc(method+" "+path, check)
 		}
@@ -159,6 +160,7 @@ func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
 		in.Log.InfoContext(r.Context(), "trigger accepted", "run_id", res.run.ID, "source_id", res.run.SourceID,
 			"webhook_id", res.run.WebhookID, "outcome", res.outcome, "status", res.run.Status,
 			"duration_ms", in.Now().Sub(req.at).Milliseconds())
+		in.Metrics.Observe(metrics.TriggerAccepted, in.Now().Sub(req.at))
 		tellUnrecorded(w, res.run)
 		w.Header().Set(RunID, res.run.ID)
 		if res.answer == nil {

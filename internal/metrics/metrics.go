@@ -5,6 +5,9 @@
 //
 // There are no dimensions: one for each webhook would cost more than all else.
 // What a single webhook does is in the delivery log.
+//
+// Where CloudWatch does not read lines, [Instruments] take the counts, and durations too;
+// see package otel.
 package metrics
 
 import (
@@ -35,8 +38,28 @@ const (
 	TriggersRefused     Metric = "TriggersRefused"
 )
 
+// Duration is the name of a duration. Those are kept by [Instruments] alone: in
+// CloudWatch each would cost as much as a count, and its lines more.
+type Duration string
+
+// The durations.
+const (
+	TriggerAccepted Duration = "TriggerAccepted" // from a trigger's arrival until it is accepted
+	AttemptMade     Duration = "AttemptMade"     // of an attempt's request
+	DeliveryTaken   Duration = "DeliveryTaken"   // from an event until its delivery is taken
+	RunExecuted     Duration = "RunExecuted"     // from a run's start until its end
+)
+
+// Instruments take what happens at once. They are safe for concurrent use.
+type Instruments interface {
+	Count(m Metric)
+	Observe(d Duration, took time.Duration)
+}
+
 // Counters are safe for concurrent use. Nil Counters count nothing.
 type Counters struct {
+	instruments Instruments // in place of the lines, unless nil
+
 	namespace string
 	out       io.Writer
 	now       func() time.Time
@@ -51,9 +74,23 @@ func New(namespace string, out io.Writer, now func() time.Time) *Counters {
 	return &Counters{namespace: namespace, out: out, now: now, counts: make(map[Metric]int)}
 }
 
+// To makes Counters that write no lines: instruments take all.
+func To(i Instruments) *Counters { return &Counters{instruments: i} }
+
+// Observe has a duration kept, where there are instruments.
+func (c *Counters) Observe(d Duration, took time.Duration) {
+	if c != nil && c.instruments != nil {
+		c.instruments.Observe(d, took)
+	}
+}
+
 // Count adds one.
 func (c *Counters) Count(m Metric) {
 	if c == nil {
+		return
+	}
+	if c.instruments != nil {
+		c.instruments.Count(m)
 		return
 	}
 	c.mu.Lock()

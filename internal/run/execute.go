@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"boathook/internal/boathook"
@@ -58,7 +59,7 @@ type Executor struct {
 	versions cache.Cache[boathook.Version]
 }
 
-// Config is what an [Executor] works with. All fields are required.
+// Config is what an [Executor] works with. All fields but Tracer are required.
 type Config struct {
 	Store   Store
 	Targets target.Target
@@ -67,6 +68,7 @@ type Config struct {
 	Stream  Stream
 	Now     func() time.Time
 	Log     *slog.Logger
+	Tracer  *tracing.Tracer
 
 	// Heartbeat is how often a running run's lease is renewed and a cancel
 	// request seen: 20 s on AWS, where each costs a write.
@@ -201,7 +203,9 @@ func (x *Executor) version(ctx context.Context, run boathook.Run) (*boathook.Ver
 
 // run has the target execute a claimed run and brings it to its end.
 func (x *Executor) run(ctx context.Context, run boathook.Run, version *boathook.Version, claim boathook.Claim, due store.Due) error {
-	ctx = tracing.With(ctx, run.Trace)
+	ctx, span := x.config.Tracer.Process(tracing.With(ctx, run.Trace), queue.Runs,
+		slog.String("boathook.run.id", run.ID), slog.String("boathook.source.id", run.SourceID), slog.String("boathook.source.kind", string(sourceKind(run.RunHead))))
+	defer span.End()
 	runCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if run.CancelRequested {
@@ -211,6 +215,10 @@ func (x *Executor) run(ctx context.Context, run boathook.Run, version *boathook.
 	log := newLogWriter(runCtx, &x.config, run.RunHead)
 
 	outcome := x.execute(runCtx, run, version, log)
+	span.Set(slog.String("boathook.run.status", string(outcome.Status)))
+	if outcome.Status != boathook.RunSucceeded {
+		span.Fail(string(outcome.Status))
+	}
 
 	// From here on the run's context only tells why it ended: what is left to
 	// do is done as long as the lease holds.
@@ -243,6 +251,8 @@ func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boath
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
+	ctx, span := x.request(ctx, version.Target)
+	defer span.End()
 	job := target.Job{RunID: run.ID, Input: run.Input.Bytes(), Target: version.Target, Details: run.Details, Trace: tracing.From(ctx)}
 	if run.OfAgent() {
 		payload := run.AgentPayload()
@@ -256,6 +266,7 @@ func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boath
 
 	outcome := boathook.Outcome{Status: boathook.RunSucceeded, Output: result.Output, ExitCode: result.ExitCode}
 	if result.Err != "" {
+		span.Fail("failed")
 		outcome.Status, outcome.Output, outcome.Error = boathook.RunFailed, nil, result.Err
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errCanceled):
@@ -270,6 +281,22 @@ func (x *Executor) execute(ctx context.Context, run boathook.Run, version *boath
 		}
 	}
 	return outcome
+}
+
+func sourceKind(r boathook.RunHead) boathook.SourceKind {
+	if r.OfAgent() {
+		return boathook.Agent
+	}
+	return boathook.Deployment
+}
+
+// request begins the step that has the target execute a job.
+func (x *Executor) request(ctx context.Context, t boathook.Target) (context.Context, *tracing.Span) {
+	kind := slog.String("boathook.target.type", string(t.Type))
+	if t.Type == boathook.TargetHTTP {
+		return x.config.Tracer.Request(ctx, http.MethodPost, t.URL, kind)
+	}
+	return x.config.Tracer.Start(ctx, tracing.Client, "execute "+string(t.Type), kind)
 }
 
 func failed(format string, args ...any) boathook.Outcome {

@@ -69,6 +69,7 @@ func (k *Keeper) Finish(ctx context.Context, r boathook.Run, due store.Due) erro
 	if err := k.Store.DeleteDue(ctx, due); err != nil {
 		return err
 	}
+	k.Metrics.Observe(metrics.RunExecuted, r.CompletedAt.Sub(r.StartedAt))
 	k.Metrics.Count(map[boathook.RunStatus]metrics.Metric{
 		boathook.RunSucceeded: metrics.RunsSucceeded,
 		boathook.RunFailed:    metrics.RunsFailed,
@@ -81,7 +82,7 @@ func (k *Keeper) Finish(ctx context.Context, r boathook.Run, due store.Due) erro
 // follow is ctx for what follows from a run: it carries the run's own place in a trace
 // unless it has a later one of that trace.
 func follow(ctx context.Context, trace boathook.TraceContext) context.Context {
-	if tracing.From(ctx).TraceID() == trace.TraceID() {
+	if trace.IsZero() || tracing.From(ctx).TraceID() == trace.TraceID() {
 		return ctx
 	}
 	return tracing.With(ctx, trace)

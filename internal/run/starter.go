@@ -25,10 +25,11 @@ type StartStore interface {
 // could not be written is written by execute. A run follows from the place in a trace
 // that the context of its start carries.
 type Starter struct {
-	Store StartStore
-	Queue queue.Sender // of runs
-	Now   func() time.Time
-	Log   *slog.Logger
+	Store  StartStore
+	Queue  queue.Sender // of runs
+	Now    func() time.Time
+	Log    *slog.Logger
+	Tracer *tracing.Tracer // may be nil
 }
 
 // Wait says how long a start waits for its run to start.
@@ -49,8 +50,9 @@ type Started struct {
 // If the queue does not take the message, the error is [boathook.Unavailable]
 // and the record is removed; the run may execute all the same if the queue's
 // answer was lost, which only an idempotency key can tell from a new one.
-func (s *Starter) Start(ctx context.Context, r boathook.Run, wait Wait) (Started, error) {
-	r.Trace = tracing.From(ctx)
+func (s *Starter) Start(ctx context.Context, r boathook.Run, wait Wait) (_ Started, err error) {
+	ctx, span := s.begin(ctx, &r)
+	defer func() { span.Done(err) }()
 	message, err := queue.EncodeRun(r)
 	if err != nil {
 		return Started{}, err
@@ -67,11 +69,12 @@ func (s *Starter) Start(ctx context.Context, r boathook.Run, wait Wait) (Started
 //
 // The record comes first, one round trip more: of two requests that race with
 // different inputs, the one that is refused must not have sent its own.
-func (s *Starter) StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait Wait) (Started, error) {
+func (s *Starter) StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait Wait) (_ Started, err error) {
 	if existing != nil {
 		return s.repeat(ctx, r, *existing, wait)
 	}
-	r.Trace = tracing.From(ctx)
+	ctx, span := s.begin(ctx, &r)
+	defer func() { span.Done(err) }()
 	message, err := queue.EncodeRun(r)
 	if err != nil {
 		return Started{}, err
@@ -85,6 +88,13 @@ func (s *Starter) StartOnce(ctx context.Context, r boathook.Run, existing *boath
 		return s.repeat(ctx, r, head, wait)
 	}
 	return s.started(ctx, r, createErr, s.Queue.Send(ctx, message), wait)
+}
+
+// begin begins the step that queues a run. The run follows from it.
+func (s *Starter) begin(ctx context.Context, r *boathook.Run) (context.Context, *tracing.Span) {
+	ctx, span := s.Tracer.Send(ctx, queue.Runs, slog.String("boathook.run.id", r.ID), slog.String("boathook.source.id", r.SourceID))
+	r.Trace = tracing.From(ctx)
+	return ctx, span
 }
 
 // started is the end of a start: the queue has decided.

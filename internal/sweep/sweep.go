@@ -18,6 +18,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
 	"boathook/internal/store"
+	"boathook/internal/tracing"
 )
 
 // Store is the part of the store that sweep needs.
@@ -38,7 +39,7 @@ type Connections interface {
 	CloseUnauthenticated(ctx context.Context, id string) error
 }
 
-// Sweeper does what is due. All fields but PageSize are required.
+// Sweeper does what is due. All fields but PageSize and Tracer are required.
 type Sweeper struct {
 	Store       Store
 	Keeper      Keeper
@@ -46,7 +47,8 @@ type Sweeper struct {
 	Connections Connections
 	Now         func() time.Time
 	Log         *slog.Logger
-	PageSize    int // how many items of a shard are read at once; 0: 100
+	Tracer      *tracing.Tracer // may be nil
+	PageSize    int             // how many items of a shard are read at once; 0: 100
 }
 
 const (
@@ -109,7 +111,9 @@ func (s *Sweeper) items(ctx context.Context, items []store.Due) error {
 	if len(messages) == 0 {
 		return failure
 	}
-	sendFailure := s.Retries.Send(ctx, messages...)
+	sendCtx, span := s.Tracer.Send(ctx, queue.Retries, slog.Int("messaging.batch.message_count", len(messages)))
+	sendFailure := s.Retries.Send(sendCtx, messages...)
+	span.Done(sendFailure)
 	if partial, ok := errors.AsType[*queue.PartialError](sendFailure); ok {
 		for _, i := range slices.Backward(partial.Failed) {
 			sent = slices.Delete(sent, i, i+1)

@@ -1,8 +1,9 @@
 // Package tracing carries the place in a distributed trace that work follows from, from a
 // trigger or a publish to each attempt of a delivery.
 //
-// It does so always, with the traceparent of whoever asks. It knows no vendor, and links
-// none.
+// It does so always, with the traceparent of whoever asks. A [Tracer] besides has the
+// steps recorded. What records them is a [Recorder], as package otel has one: this package
+// links no library.
 package tracing
 
 import (

@@ -11,6 +11,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/service"
+	"boathook/internal/tracing"
 )
 
 // Callers finds out who asks; see [service.Callers].
@@ -24,6 +25,7 @@ type Server struct {
 	Callers   Callers
 	PublicURL string // see [PublicURL]
 	Log       *slog.Logger
+	Tracer    *tracing.Tracer // may be nil
 }
 
 // Mount adds a face's routes to a mux, behind each prefix that its style has.
@@ -31,11 +33,12 @@ func (s Server) Mount(mux *http.ServeMux, f Face) {
 	for _, route := range f.Routes {
 		method, path, _ := strings.Cut(route.Pattern, " ")
 		for _, prefix := range append([]string{""}, f.Style.Prefixes...) {
-			mux.HandleFunc(method+" "+prefix+path, func(w http.ResponseWriter, r *http.Request) {
+			pattern := method + " " + prefix + path
+			mux.HandleFunc(pattern, s.Tracer.Serve(pattern, func(w http.ResponseWriter, r *http.Request) {
 				if err := s.serve(w, r, f, route, prefix); err != nil {
 					s.Fail(w, r, f.Style, err)
 				}
-			})
+			}))
 		}
 	}
 }

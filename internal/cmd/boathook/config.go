@@ -32,6 +32,8 @@ type config struct {
 	logLevel  slog.Level
 	retention time.Duration // of runs and deliveries
 	queueARNs []string      // of Amazon SQS, that webhooks may send to
+	metrics   string        // host and port of the page for Prometheus; empty: there is none
+	signals   signals
 
 	adminToken    string         // empty: that of the data folder
 	internalToken string         // empty: that of the data folder
@@ -74,6 +76,7 @@ func addServeFlags(flags *pflag.FlagSet) {
 	flags.String("allow-egress", "", "private addresses that requests may go to, in CIDR, separated by commas (BOATHOOK_ALLOWED_EGRESS)")
 	flags.String("log-level", "warn", "debug, info, warn or error (BOATHOOK_LOG_LEVEL)")
 	flags.String("retention-days", "30", "days that runs and deliveries are kept, 15 to 3653 (BOATHOOK_RETENTION_DAYS)")
+	flags.String("metrics-listen", "", "address at which Prometheus reads /metrics, without a token, as in 127.0.0.1:9464 (BOATHOOK_METRICS_LISTEN)")
 	flags.Bool("dev", false, "allow command targets, http and loopback addresses, and print lines to try: never where strangers reach it")
 }
 
@@ -94,7 +97,7 @@ func readConfig(s settings) (c config, err error) {
 	if (c.cert == "") != (c.key == "") {
 		return c, errors.New("--tls-cert and --tls-key: one needs the other")
 	}
-	return c, cmp.Or(c.readListen(s), c.readPublicURL(s), c.readEgress(s), c.readLogLevel(s), c.readRetention(s), c.readQueues(s), c.readSecrets(s))
+	return c, cmp.Or(c.readListen(s), c.readPublicURL(s), c.readEgress(s), c.readLogLevel(s), c.readRetention(s), c.readQueues(s), c.readMetrics(s), c.readSecrets(s))
 }
 
 func (c *config) readListen(s settings) error {
@@ -106,6 +109,11 @@ func (c *config) readListen(s settings) error {
 		return nil
 	}
 	listen, by := s.of("listen", "BOATHOOK_LISTEN")
+	c.listen, c.listenBy = listen, by
+	return checkListen(listen, by)
+}
+
+func checkListen(listen, by string) error {
 	_, port, err := net.SplitHostPort(listen)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
@@ -113,7 +121,6 @@ func (c *config) readListen(s settings) error {
 	if err != nil {
 		return fmt.Errorf("%s: %q is not an address and a port, as in 127.0.0.1:8080", by, listen)
 	}
-	c.listen, c.listenBy = listen, by
 	return nil
 }
 
@@ -177,6 +184,19 @@ func (c *config) readQueues(s settings) error {
 		}
 	}
 	return nil
+}
+
+// readMetrics reads who is told of the program's metrics and traces.
+func (c *config) readMetrics(s settings) (err error) {
+	if c.signals, err = readSignals(s.getenv); err != nil {
+		return err
+	}
+	listen, by := s.of("metrics-listen", "BOATHOOK_METRICS_LISTEN")
+	if listen == "" {
+		return nil
+	}
+	c.metrics, c.signals.page = listen, true
+	return checkListen(listen, by)
 }
 
 func (c *config) readSecrets(s settings) error {

@@ -51,7 +51,17 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) (err error) 
 	defer func() { err = errors.Join(err, d.db.Close()) }()
 
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.logLevel}))
-	s, err := newSystem(ctx, c, d, logger)
+	t, err := newTelemetry(ctx, c.signals, logger)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, t.end()) }()
+	stopMetrics, err := c.serveMetrics(ctx, t, logger)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer stopMetrics()
+	s, err := newSystem(ctx, c, d, t, logger)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -90,6 +100,29 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) (err error) 
 	err = server.Shutdown(context.Background())
 	s.sockets.Shutdown()
 	return err
+}
+
+// serveMetrics serves the page that Prometheus reads, at an address of its own: who
+// reaches it needs no token.
+func (c config) serveMetrics(ctx context.Context, t *telemetry, log *slog.Logger) (stop func(), err error) {
+	if t.page == nil {
+		return func() {}, nil
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", c.metrics)
+	if err != nil {
+		return nil, fmt.Errorf("--metrics-listen: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", t.page)
+	server := newServer(mux)
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("metrics are not served", "error", err)
+		}
+	}()
+	log.Info("metrics are served", "address", listener.Addr())
+	return func() { server.Close() }, nil
 }
 
 // openListener listens at the address.

@@ -86,7 +86,7 @@ type worker struct {
 
 // newSystem wires the services onto a database. It is a list of what there is, most of
 // whose branches are what may fail.
-func newSystem(ctx context.Context, c config, d data, log *slog.Logger) (*system, error) {
+func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Logger) (*system, error) {
 	records := storesqlite.New(storesqlite.Config{DB: d.db, Retention: c.retention, Log: log})
 	runsQueue, err := queuesqlite.Open(d.db, queue.Runs, mem.Config{Visibility: runsVisibility})
 	if err != nil {
@@ -109,9 +109,9 @@ func newSystem(ctx context.Context, c config, d data, log *slog.Logger) (*system
 	outbound.NoReuse = true // as on AWS: a run can't be repeated, so its connection must not have died unused
 	once := egress.New(outbound)
 	sealer := seal.New(d.key, records)
-	publisher := &delivery.Publisher{Webhooks: records, Queue: deliveries, Log: log}
-	keeper := &run.Keeper{Store: records, Publish: publisher, Now: time.Now, Log: log}
-	starter := &run.Starter{Store: records, Queue: runsQueue, Now: time.Now, Log: log}
+	publisher := &delivery.Publisher{Webhooks: records, Queue: deliveries, Log: log, Tracer: t.tracer}
+	keeper := &run.Keeper{Store: records, Publish: publisher, Now: time.Now, Log: log, Metrics: t.counters}
+	starter := &run.Starter{Store: records, Queue: runsQueue, Now: time.Now, Log: log, Tracer: t.tracer}
 
 	sockets := websocket.New(live.AuthTimeout, log)
 	streamSecret := fixed(rand.Text() + rand.Text())
@@ -119,6 +119,7 @@ func newSystem(ctx context.Context, c config, d data, log *slog.Logger) (*system
 
 	triggers := &intake.Intake{
 		Store: records, Runs: starter, Seal: sealer, PublicURL: c.publicURL, Client: client, Now: time.Now, Log: log,
+		Metrics: t.counters, Tracer: t.tracer,
 		Agents: intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true},
 	}
 	operations := service.New(service.Config{
@@ -150,7 +151,7 @@ func newSystem(ctx context.Context, c config, d data, log *slog.Logger) (*system
 		},
 		Now: time.Now, Log: log,
 	})
-	management := api.New(api.Config{Service: operations, PublicURL: c.publicURL, Now: time.Now, Log: log})
+	management := api.New(api.Config{Service: operations, PublicURL: c.publicURL, Now: time.Now, Log: log, Tracer: t.tracer})
 	if err := operations.Callers.EnsureWorkspace(ctx); err != nil {
 		return nil, err
 	}
@@ -159,7 +160,7 @@ func newSystem(ctx context.Context, c config, d data, log *slog.Logger) (*system
 		targets[boathook.TargetCommand] = target.Command{Grace: 5 * time.Second}
 	}
 	executor := run.New(run.Config{
-		Store: records, Keeper: keeper, Seal: sealer, Now: time.Now, Log: log,
+		Store: records, Keeper: keeper, Seal: sealer, Now: time.Now, Log: log, Tracer: t.tracer,
 		Targets:   targets,
 		Stream:    live.NewBroadcast(records, sockets, time.Now, log),
 		Heartbeat: time.Second, // writes cost nothing here, so a cancel is seen at once
@@ -179,8 +180,12 @@ func newSystem(ctx context.Context, c config, d data, log *slog.Logger) (*system
 		Store: records, Retries: retries, Publish: publisher, Seal: sealer,
 		Destination: destinations,
 		Now:         time.Now, Jitter: mathrand.Float64, Log: log, Leases: leases,
+		Metrics: t.counters, Tracer: t.tracer,
 	})
 
+	if err := t.watch(map[string]depths{queue.Runs: runsQueue, queue.Deliveries: deliveries, queue.Retries: retries}); err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	// Of a pattern with a slash at the end alone, a ServeMux would redirect what has
 	// none.
@@ -195,7 +200,7 @@ func newSystem(ctx context.Context, c config, d data, log *slog.Logger) (*system
 		store:   records,
 		db:      d.db,
 		durable: !c.inMemory(),
-		sweep:   &sweep.Sweeper{Store: records, Keeper: keeper, Retries: retries, Connections: liveLog, Now: time.Now, Log: log},
+		sweep:   &sweep.Sweeper{Store: records, Keeper: keeper, Retries: retries, Connections: liveLog, Now: time.Now, Log: log, Tracer: t.tracer},
 		sockets: sockets,
 		work: []worker{
 			{runsQueue, executor.Handle},

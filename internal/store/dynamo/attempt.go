@@ -22,6 +22,7 @@ type attemptText struct {
 	Response  *responseText `json:"r,omitempty"`
 	Error     string        `json:"e,omitempty"`
 	CutAt     int64         `json:"c,omitempty"` // Unix milliseconds
+	Trace     string        `json:"p,omitempty"`
 
 	Destination *destinationText `json:"w,omitempty"` // nil: it was sent to a URL
 }
@@ -41,7 +42,7 @@ type responseText struct {
 func packAttempt(a boathook.Attempt) ([]byte, error) {
 	t := attemptText{
 		Number: a.Number, SentAt: a.SentAt.UnixMilli(), Duration: a.Duration.Milliseconds(),
-		URL: a.URL, Signature: a.Signature, Error: a.Error,
+		URL: a.URL, Signature: a.Signature, Error: a.Error, Trace: a.TraceParent,
 	}
 	if !a.Destination.IsZero() {
 		t.Destination = new(destinationText(a.Destination))
@@ -76,7 +77,7 @@ func unpackAttempt(packed []byte) (a boathook.Attempt, err error) {
 	}
 	a = boathook.Attempt{
 		Number: t.Number, SentAt: time.UnixMilli(t.SentAt).UTC(), Duration: time.Duration(t.Duration) * time.Millisecond,
-		URL: t.URL, Signature: t.Signature, Error: t.Error,
+		URL: t.URL, Signature: t.Signature, Error: t.Error, TraceParent: t.Trace,
 	}
 	if t.Destination != nil {
 		a.Destination = boathook.Destination(*t.Destination)

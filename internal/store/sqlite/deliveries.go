@@ -80,6 +80,7 @@ type attemptItem struct {
 	Error       string          `json:"error,omitempty"`
 	CutAt       time.Time       `json:"cut_at,omitzero"`
 	Response    *responseItem   `json:"response,omitempty"`
+	TraceParent string          `json:"trace_parent,omitempty"`
 }
 
 // responseItem is without the body.
@@ -92,7 +93,7 @@ type responseItem struct {
 
 func putAttempt(tx *database.Tx, delivery int64, a boathook.Attempt) error {
 	item := attemptItem{
-		stored(a.SentAt), a.Duration.Milliseconds(), a.URL, destinationItem(a.Destination), a.Signature, a.Error, stored(a.CutAt), nil,
+		stored(a.SentAt), a.Duration.Milliseconds(), a.URL, destinationItem(a.Destination), a.Signature, a.Error, stored(a.CutAt), nil, a.TraceParent,
 	}
 	var response any
 	if r := a.Response; r != nil {
@@ -112,7 +113,7 @@ func scanAttempt(row database.Row) (a boathook.Attempt, err error) {
 	}
 	a = boathook.Attempt{
 		Number: int(row.Int(0)), SentAt: item.SentAt, Duration: time.Duration(item.Duration) * time.Millisecond, URL: item.URL,
-		Destination: boathook.Destination(item.Destination), Signature: item.Signature, Error: item.Error, CutAt: item.CutAt,
+		Destination: boathook.Destination(item.Destination), Signature: item.Signature, Error: item.Error, CutAt: item.CutAt, TraceParent: item.TraceParent,
 	}
 	if r := item.Response; r != nil {
 		a.Response = &boathook.Response{Status: r.Status, Headers: r.Headers, Truncated: r.Truncated, MessageID: r.MessageID}
