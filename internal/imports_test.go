@@ -34,7 +34,7 @@ type row struct {
 // store or a queue.
 var tools = []string{
 	"internal/boathook", "internal/cache", "internal/catalogue", "internal/compress", "internal/dialect", "internal/egress",
-	"internal/metrics", "internal/paths", "internal/preset", "internal/schema", "internal/seal", "internal/signature", "internal/tracing", libraries,
+	"internal/expression", "internal/metrics", "internal/paths", "internal/preset", "internal/schema", "internal/seal", "internal/signature", "internal/tracing", libraries,
 }
 
 // face is what a face imports: no store, no queue.
@@ -57,6 +57,7 @@ var layout = []row{
 	{"internal/diagnose", []string{"internal/boathook", "internal/catalogue", "internal/dialect", "internal/signature"}},
 	{"internal/dialect", []string{"internal/boathook", "internal/signature"}},
 	{"internal/egress", []string{"internal/boathook", libraries}},
+	{"internal/expression", []string{"internal/boathook", libraries}},
 	{"internal/metrics", nil},
 	{"internal/metrics/otel", []string{"internal/metrics", libraries}},
 	{"internal/paths", nil},

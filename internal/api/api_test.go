@@ -315,6 +315,11 @@ func (p *publisher) PublishTo(_ context.Context, e boathook.Event, w boathook.Ou
 	return p.err
 }
 
+// Make is that of the publisher.
+func (p *publisher) Make(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) (boathook.Delivery, string, error) {
+	return new(delivery.Publisher).Make(ctx, e, w)
+}
+
 type sender struct {
 	messages []queue.Message
 	err      error

@@ -53,6 +53,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
 	"POST /v1/repositories":                boathook.Member,
@@ -68,6 +69,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
 	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
 	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
+	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
 	"POST /v1/customers":              boathook.Member,
@@ -84,6 +86,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
 	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
 	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
+	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/customers/{customer}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
 	"POST /v1/apps":         boathook.Member,
@@ -101,6 +104,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
 	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
 	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
+	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/apps/{app}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
 	"POST /v1/events":               boathook.Member,
@@ -132,6 +136,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
 	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/test":          boathook.Member,
 	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
+	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
 	"GET /v1/crews/{crew}/agents/{agent}/requests":       boathook.Viewer,
@@ -443,11 +448,16 @@ var bodies = map[string]string{
 	"POST /v1/repositories/{repository}/outgoing-webhooks":                      `{"name":"x","url":"https://e.example","events":["build_finish"]}`,
 	"POST /v1/apps/{app}/outgoing-webhooks":                                     `{"name":"x","url":"https://e.example","events":["job_created"]}`,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/recover":    `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/preview":    `{"event":{"type":"run.failed"}}`,
 	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/recover": `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/preview": `{"event":{"type":"run.failed"}}`,
 	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/recover":   `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/preview":   `{"event":{"type":"build_finish"}}`,
 	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/recover":                  `{"since":"2026-02-01T00:00:00Z"}`,
 	"POST /v1/customers/{customer}/outgoing-webhooks":                           customersWebhook,
 	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/recover":        `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/preview":        `{"event":{"type":"webhook.disabled"}}`,
+	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/preview":                  `{"event":{"type":"job_finished"}}`,
 	"POST /v1/crews/{crew}/agents":                                              `{"name":"x","slug":"x","target":{"type":"command","argv":["true"]}}`,
 	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks":                    `{"name":"x","url":"https://e.example","events":["run.failed"]}`,
 	"POST /repos/{owner}/{repo}/hooks":                                          `{"config":{"url":"https://e.example"}}`,

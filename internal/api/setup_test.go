@@ -270,7 +270,7 @@ func TestAnOutgoingWebhookHasDefaults(t *testing.T) {
 	delete(made, "signing_secret")
 	want := object{
 		"id": made.text("id"), "deployment_id": idOf(deployment), "name": "slack", "url": "https://example.com/hook",
-		"events": []any{"run.succeeded"}, "environment": "production", "dialect": "crewship", "format": "raw",
+		"events": []any{"run.succeeded"}, "environment": "production", "dialect": "crewship", "format": "raw", "filter": nil, "transform": nil,
 		"headers": map[string]any{"X-Key": "********"}, "timeout_seconds": 30.0,
 		"retry":   map[string]any{"schedule_seconds": []any{5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0}},
 		"enabled": true, "disabled_reason": nil, "disabled_at": nil, "failing_since": nil, "slow_since": nil, "next_probe_at": nil, "previous_secret_expires_at": nil,
@@ -336,6 +336,7 @@ func TestOutgoingWebhooksAreChecked(t *testing.T) {
 		{"events", `[]`, ""}, {"events", `["run.started"]`, ""}, {"events", `["run.failed","run.failed"]`, ""}, {"events", `[null]`, "events.0"},
 		{"environment", `""`, ""}, {"environment", `"test"`, ""},
 		{"dialect", `"shouting"`, ""}, {"dialect", `""`, ""}, {"format", `"email"`, ""}, {"format", `""`, ""},
+		{"filter", `".a |"`, ""}, {"filter", `"now"`, ""}, {"transform", `"{"`, ""}, {"transform", `"` + strings.Repeat(" ", 4096) + `."`, ""},
 		{"timeout_seconds", `0`, ""}, {"timeout_seconds", `31`, ""},
 		{"retry", `{}`, "retry.schedule_seconds"},
 		{"retry", `{"schedule_seconds":[0]}`, "retry.schedule_seconds"},
@@ -449,6 +450,10 @@ func TestAnOutgoingWebhookChangesFieldByField(t *testing.T) {
 		{`{"rate_limit":null}`, "rate_limit", nil},
 		{`{"rate_limit":{"per_second":6.0}}`, "rate_limit", map[string]any{"per_second": 6.0}},
 		{`{"rate_limit":{"per_second":0}}`, "rate_limit", nil},
+		{`{"filter":".data.status == \"failed\""}`, "filter", `.data.status == "failed"`},
+		{`{"filter":null}`, "filter", nil},
+		{`{"transform":"{text: .type}"}`, "transform", "{text: .type}"},
+		{`{"transform":""}`, "transform", nil},
 		{`{"enabled":false}`, "enabled", false},
 		{`{"enabled":true}`, "enabled", true},
 	} {

@@ -124,6 +124,12 @@ type Delivery struct {
 	Dialect     string       // that its body was made for, whatever the webhook speaks by now; empty in lists
 	Trace       TraceContext // that each attempt follows from; zero in lists
 	Body        Body         // exactly what is sent, the same on every attempt
+	ContentType string       // of a body that is not the dialect's; empty for the dialect's own, and in lists
+
+	// Fault is why there is no body: the webhook's filter or transform failed when the
+	// event was published. Body is the event's data then, of which each attempt of a
+	// resend makes what it sends. Empty in lists.
+	Fault string
 
 	Status        DeliveryStatus
 	Attempts      int       // how many were made
@@ -131,6 +137,14 @@ type Delivery struct {
 	Reason        string    // why it was canceled
 	Resend        int       // the number of the attempt that was its last resend; 0 for none
 	Last          Summary   // of the last attempt; the zero one before the first
+}
+
+// Sent is the body that is sent, on every attempt; none of a delivery with a fault.
+func (d *Delivery) Sent() Body {
+	if d.Fault != "" {
+		return Body{}
+	}
+	return d.Body
 }
 
 // Summary is what lists tell of an attempt.

@@ -118,3 +118,18 @@ func (t Target) Timeout() time.Duration {
 
 // EmptyInput is the input of a run whose trigger had no body.
 var EmptyInput = json.RawMessage(`{}`)
+
+// KindOf is the kind of the source that has an id.
+func KindOf(sourceID string) SourceKind {
+	switch {
+	case HasIDKind(sourceID, AgentID):
+		return Agent
+	case HasIDKind(sourceID, RepositoryID):
+		return Repository
+	case HasIDKind(sourceID, AppID):
+		return App
+	case HasIDKind(sourceID, CustomerID):
+		return Customer
+	}
+	return Deployment
+}

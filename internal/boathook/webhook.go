@@ -119,6 +119,8 @@ type OutgoingWebhook struct {
 	Environment Environment // empty: every environment
 	Dialect     string
 	Format      Format // of the body
+	Filter      string // an expression that says which events it wants; empty: all of its Events
+	Transform   string // an expression that makes the body; empty: Dialect and Format do
 	Timeout     time.Duration
 	Retry       []time.Duration // waits before the second, third, … attempt; empty for none
 	RateLimit   int             // requests a second, at most [MaxRateLimit]; 0 for no limit

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"net/url"
 	"strconv"
@@ -95,7 +96,8 @@ func webhooksCommand(s *session) *cobra.Command {
 		examples: map[string]string{
 			"get": "  boathook webhooks get 'status page'",
 			"create": `  boathook webhooks create --deployment hello --url https://status.example.com/hook
-  boathook webhooks create alerts --agent echo --url https://hooks.slack.com/services/T/B/X --format slack`,
+  boathook webhooks create alerts --agent echo --url https://hooks.slack.com/services/T/B/X --format slack
+  boathook webhooks create failures --deployment hello --url https://status.example.com/hook --filter '.data.status == "failed"' --transform '{run: .data.run_id}'`,
 			"update": "  boathook webhooks update 'status page' --url https://status.example.com/v2\n  boathook webhooks update 'status page' --enabled=false",
 			"delete": "  boathook webhooks delete 'status page' --deployment hello",
 		},
@@ -111,7 +113,7 @@ func webhooksCommand(s *session) *cobra.Command {
 		Use: "webhooks", Aliases: []string{"webhook", "outgoing-webhooks", "outgoing"}, Short: "Work with outgoing webhooks",
 		Long: `Work with outgoing webhooks, which tell another system what happened to a source: a
 deployment, an agent, a repository or an app. Without a source all are looked through.`,
-	}, all.listCommand(s), n.getCommand(s), n.createCommand(s), n.updateCommand(s), n.deleteCommand(s), testWebhookCommand(s), rotateSecretCommand(s))
+	}, all.listCommand(s), n.getCommand(s), n.createCommand(s), n.updateCommand(s), n.deleteCommand(s), testWebhookCommand(s), previewCommand(s), rotateSecretCommand(s))
 }
 
 func addWebhookFlags(c *cobra.Command) {
@@ -121,6 +123,8 @@ func addWebhookFlags(c *cobra.Command) {
 	f.StringSlice("events", nil, "what it is told of, separated by commas (default: all of its source)")
 	f.String("dialect", "", "how it is signed: crewship, shipway, capawesome or standard (default: its source's)")
 	f.String("format", "", "raw, slack, discord or teams")
+	f.String("filter", "", "a jq expression over {type, environment, source, data}: true for what it is told of; empty for none")
+	f.String("transform", "", "a jq expression over the same that gives the body; empty for none")
 	f.StringArray("header", nil, "header that goes with each delivery, as 'Name: value'")
 	f.StringSlice("channels", nil, "of published events only those that name one of these, separated by commas; empty for all")
 	f.StringToString("metadata", nil, "notes of your own, as NAME=VALUE, in place of those that it has")
@@ -137,6 +141,7 @@ func (s *session) webhookInput(cmd *cobra.Command) (in client.OutgoingWebhookInp
 	in = client.OutgoingWebhookInput{
 		Name: text(f, "name"), URL: text(f, "url"), Dialect: text(f, "dialect"), Format: text(f, "format"),
 		TimeoutSeconds: number(f, "timeout"), Enabled: boolean(f, "enabled"), Environment: environment(f), Events: eventTypes(f),
+		Filter: text(f, "filter"), Transform: text(f, "transform"),
 	}
 	if f.Changed("channels") {
 		in.Channels, _ = f.GetStringSlice("channels")
@@ -255,6 +260,41 @@ func testWebhookCommand(s *session) *cobra.Command {
 		}),
 	}
 	addSourceFlags(c)
+	return c
+}
+
+func previewCommand(s *session) *cobra.Command {
+	var event, environment, data string
+	c := &cobra.Command{
+		Use: "preview NAME", Short: "Show what a webhook would be sent of an event, or why not", Args: exactly("the webhook's name or id"),
+		Long: `Shows what a webhook would be sent of an event, by its filter and transform, or why it
+would not. Nothing is sent.`,
+		Example: "  boathook webhooks preview 'status page' --event run.failed --environment production",
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			if event == "" {
+				return wrong("--event is missing: its type")
+			}
+			asked := client.PreviewedEvent{Type: boathook.EventType(event), Environment: boathook.Environment(environment)}
+			if data != "" {
+				var err error
+				if asked.Data, err = s.content("--data", data); err != nil {
+					return err
+				}
+				if !json.Valid(asked.Data) {
+					return wrong("--data is not JSON")
+				}
+			}
+			w, err := findWebhook(cmd.Context(), c, cmd, args[0])
+			if err != nil {
+				return err
+			}
+			return s.shown(c.Preview(cmd.Context(), w.of.Source, w.ID, asked))
+		}),
+	}
+	addSourceFlags(c)
+	c.Flags().StringVar(&event, "event", "", "the event's type")
+	c.Flags().StringVar(&environment, "environment", "", "the event's environment (default: of none in particular)")
+	c.Flags().StringVarP(&data, "data", "d", "", "the event's data in JSON, @FILE, or - for standard input (default: the catalogue's example)")
 	return c
 }
 

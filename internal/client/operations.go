@@ -157,6 +157,13 @@ func (c *Client) Test(ctx context.Context, s Source, webhook string) (Queued, er
 	return act[Queued](ctx, c.OutgoingWebhooks(s), webhook, "test", nil)
 }
 
+// Preview tells what an outgoing webhook would be sent of an event. Nothing is sent.
+func (c *Client) Preview(ctx context.Context, s Source, webhook string, e PreviewedEvent) (Preview, error) {
+	return act[Preview](ctx, c.OutgoingWebhooks(s), webhook, "preview", struct {
+		Event PreviewedEvent `json:"event"`
+	}{e})
+}
+
 // Deliveries are an outgoing webhook's.
 func (c *Client) Deliveries(s Source, webhook string) Collection[Delivery, none] {
 	return Collection[Delivery, none]{c: c, path: s.path + "/outgoing-webhooks" + join(webhook, "deliveries")}

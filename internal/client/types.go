@@ -234,6 +234,8 @@ type OutgoingWebhook struct {
 	Environment             *boathook.Environment `json:"environment"`
 	Dialect                 string                `json:"dialect"`
 	Format                  string                `json:"format"`
+	Filter                  *string               `json:"filter"`
+	Transform               *string               `json:"transform"`
 	Headers                 map[string]string     `json:"headers"`
 	TimeoutSeconds          int                   `json:"timeout_seconds"`
 	Retry                   Retry                 `json:"retry"`
@@ -286,6 +288,8 @@ type OutgoingWebhookInput struct {
 	Environment    *boathook.Environment `json:"environment,omitempty"`
 	Dialect        *string               `json:"dialect,omitempty"`
 	Format         *string               `json:"format,omitempty"`
+	Filter         *string               `json:"filter,omitempty"`    // empty: none
+	Transform      *string               `json:"transform,omitempty"` // empty: none
 	Headers        map[string]string     `json:"headers,omitempty"`
 	TimeoutSeconds *int                  `json:"timeout_seconds,omitempty"`
 	Retry          *Retry                `json:"retry,omitempty"`
@@ -294,6 +298,30 @@ type OutgoingWebhookInput struct {
 	Channels       []string              `json:"channels,omitzero"` // an empty one takes all away
 	Metadata       map[string]string     `json:"metadata,omitzero"` // an empty one takes all away
 	SigningSecret  *string               `json:"signing_secret,omitempty"`
+}
+
+// PreviewedEvent is an event that is made up, to see what a webhook would be sent of it.
+type PreviewedEvent struct {
+	Type        boathook.EventType   `json:"type"`
+	Environment boathook.Environment `json:"environment,omitempty"`
+	Data        json.RawMessage      `json:"data,omitempty"` // nil: the catalogue's example
+}
+
+// Preview is what a webhook would be sent of an event, or why nothing.
+type Preview struct {
+	Delivered bool            `json:"delivered"`
+	Reason    *string         `json:"reason"`
+	Request   *PreviewRequest `json:"request"`
+}
+
+// PreviewRequest is a request that would be sent. The signature is masked, and so is what
+// the webhook's owner has set.
+type PreviewRequest struct {
+	Method      string            `json:"method"`
+	URL         *string           `json:"url"`
+	Destination *Destination      `json:"destination,omitempty"`
+	Headers     map[string]string `json:"headers"`
+	Body        string            `json:"body"`
 }
 
 // Recovery says which deliveries of a webhook are sent again.

@@ -35,6 +35,13 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook)
 	s.Attempt = boathook.Attempt{
 		Number: job.Attempt, SentAt: d.config.Now(), URL: w.URL, Destination: w.Destination, CutAt: job.CutAt,
 	}
+	if job, err = d.remake(ctx, job, w); err != nil {
+		return s, err
+	}
+	if job.Fault != "" { // which another attempt would find as well
+		s.Error, s.result.Unfit = job.Fault, true
+		return s, nil
+	}
 	ctx, span := d.request(ctx, w)
 	defer func() { span.End() }()
 	m, err := d.message(ctx, job, w, &s.Attempt)
@@ -73,6 +80,23 @@ func (d *Deliverer) request(ctx context.Context, w *webhook) (context.Context, *
 	return d.config.Tracer.Start(ctx, tracing.Client, "send to "+string(w.Destination.Type), slog.String("boathook.destination.type", string(w.Destination.Type)))
 }
 
+// remake makes the body of a resend whose event had none, since an expression failed: by
+// the expressions that the webhook has now. If these have not changed, neither has what
+// they make, so the attempts of a resend send the same.
+func (d *Deliverer) remake(ctx context.Context, job queue.Delivery, w *webhook) (queue.Delivery, error) {
+	if job.Fault == "" || job.First == 1 {
+		return job, nil
+	}
+	speaks := w.OutgoingWebhook
+	speaks.Dialect = cmp.Or(job.Dialect, w.Dialect)
+	made, reason, err := d.config.Publish.Make(ctx, boathook.Event{
+		ID: job.EventID, WorkspaceID: job.WorkspaceID, SourceID: job.SourceID, Environment: job.Environment, Type: job.EventType,
+		Time: job.ID.Time(), Data: job.Body.Bytes(),
+	}, speaks)
+	job.Body, job.ContentType, job.Fault = made.Body, made.ContentType, reason
+	return job, err
+}
+
 // message makes an attempt's message and signs it, in the dialect that its body is
 // of; nil for a webhook whose secret can't sign so, which the attempt then says.
 func (d *Deliverer) message(ctx context.Context, job queue.Delivery, w *webhook, a *boathook.Attempt) (*destination.Message, error) {
@@ -82,7 +106,7 @@ func (d *Deliverer) message(ctx context.Context, job queue.Delivery, w *webhook,
 	if !ok {
 		return nil, fmt.Errorf("delivery %s: unknown dialect %q", job.ID, name)
 	}
-	secrets, err := d.secrets(ctx, w)
+	keys, err := secrets(ctx, d.config.Seal, w.OutgoingWebhook, d.config.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +114,8 @@ func (d *Deliverer) message(ctx context.Context, job queue.Delivery, w *webhook,
 	if err != nil {
 		return nil, err
 	}
-	m := dialect.Message{DeliveryID: job.ID, EventType: job.EventType, SentAt: a.SentAt, Body: job.Body.Bytes()}
-	if a.Signature, err = speaks.Sign(m, secrets...); err != nil {
+	m := messageOf(job.Delivery, a.SentAt)
+	if a.Signature, err = speaks.Sign(m, keys...); err != nil {
 		if name == w.Dialect {
 			return nil, err
 		}
@@ -121,27 +145,6 @@ func (d *Deliverer) exchange(ctx context.Context, w *webhook, m destination.Mess
 	s.Response, s.Duration, s.Error = s.result.Response, s.result.Duration, s.result.Error
 	s.cut = s.Response == nil && errors.Is(context.Cause(ctx), errMakeRoom)
 	return s
-}
-
-// secrets are those that sign now, the current one first; none if the webhook
-// has none.
-func (d *Deliverer) secrets(ctx context.Context, w *webhook) ([]string, error) {
-	if w.Secrets.Current == nil {
-		return nil, nil
-	}
-	sealed := [][]byte{w.Secrets.Current}
-	if d.config.Now().Before(w.Secrets.PreviousUntil) {
-		sealed = append(sealed, w.Secrets.Previous)
-	}
-	secrets := make([]string, len(sealed))
-	for i, s := range sealed {
-		secret, err := d.config.Seal.Open(ctx, w.WorkspaceID, seal.OutgoingSecret(w.ID), s)
-		if err != nil {
-			return nil, fmt.Errorf("open the secret of webhook %s: %w", w.ID, err)
-		}
-		secrets[i] = string(secret)
-	}
-	return secrets, nil
 }
 
 func (d *Deliverer) customHeaders(ctx context.Context, w *webhook) (headers map[string]string, err error) {

@@ -52,9 +52,10 @@ type Store interface {
 	ClearHealth(ctx context.Context, webhookID string, parts boathook.HealthPart) error
 }
 
-// EventPublisher queues an event's deliveries; [Publisher] does.
+// EventPublisher makes and queues an event's deliveries; [Publisher] does.
 type EventPublisher interface {
 	Publish(ctx context.Context, e boathook.Event) error
+	Make(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) (d boathook.Delivery, reason string, err error)
 }
 
 // Opener decrypts what a webhook keeps sealed.
@@ -72,7 +73,7 @@ type Deliverer struct {
 type Config struct {
 	Store       Store
 	Retries     queue.Sender
-	Publish     EventPublisher          // of the event that a webhook was disabled
+	Publish     EventPublisher          // of the event that a webhook was disabled, and of bodies that could not be made
 	Destination destination.Destination // what sends the deliveries
 	Seal        Opener
 	Now         func() time.Time

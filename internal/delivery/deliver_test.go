@@ -211,8 +211,15 @@ func (p *place) Publish(ctx context.Context, e boathook.Event) error {
 	if err := p.store.begin("Publish"); err != nil {
 		return err
 	}
-	publisher := delivery.Publisher{Webhooks: p.store, Queue: p.first, Log: slog.New(slog.DiscardHandler)}
-	return publisher.Publish(ctx, e)
+	return p.publisher().Publish(ctx, e)
+}
+
+func (p *place) Make(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) (boathook.Delivery, string, error) {
+	return p.publisher().Make(ctx, e, w)
+}
+
+func (p *place) publisher() *delivery.Publisher {
+	return &delivery.Publisher{Webhooks: p.store, Queue: p.first, Log: slog.New(slog.DiscardHandler)}
 }
 
 func newPlace(t testing.TB, receive answers) *place {

@@ -18,6 +18,9 @@ import (
 //   - A first attempt of a slow webhook goes on to the retries queue.
 //   - Attempts of a webhook that does not answer wait while one of them probes it.
 func (d *Deliverer) postpone(ctx context.Context, job queue.Delivery, w *webhook) (bool, error) {
+	if job.Fault != "" && job.First == 1 {
+		return false, nil // nothing is sent
+	}
 	now := d.config.Now()
 	first := isFirst(job)
 	if !job.Postponed() {

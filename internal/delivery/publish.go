@@ -8,6 +8,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
+	"boathook/internal/expression"
 	"boathook/internal/queue"
 	"boathook/internal/tracing"
 )
@@ -27,6 +28,8 @@ type Publisher struct {
 	Queue    queue.Sender // of deliveries: first attempts
 	Log      *slog.Logger
 	Tracer   *tracing.Tracer // may be nil
+
+	expressions expression.Cache
 }
 
 // Publish queues one delivery of e for each webhook that wants it. When it
@@ -52,13 +55,7 @@ func (p *Publisher) PublishAll(ctx context.Context, events ...boathook.Event) (d
 			}
 			bySource[e.SourceID] = webhooks
 		}
-		var wanting []boathook.OutgoingWebhook
-		for _, w := range webhooks {
-			if w.Wants(e.Type, e.Environment) && w.Hears(&e) {
-				wanting = append(wanting, w)
-			}
-		}
-		n, err := p.add(ctx, &b, e, wanting)
+		n, err := p.fanOut(ctx, &b, e, webhooks)
 		if err != nil {
 			return nil, fmt.Errorf("publish event %s: %w", e.ID, err)
 		}
@@ -72,12 +69,42 @@ func (p *Publisher) PublishAll(ctx context.Context, events ...boathook.Event) (d
 	return deliveries, b.flush(ctx)
 }
 
-// PublishTo queues e's delivery to one webhook, whatever it has subscribed to.
+// fanOut adds an event's deliveries to those of its source's webhooks that want it, and
+// counts them.
+func (p *Publisher) fanOut(ctx context.Context, b *batch, e boathook.Event, webhooks []boathook.OutgoingWebhook) (n int, err error) {
+	m := p.making(e)
+	defer func() { m.end() }()
+	for _, w := range webhooks {
+		if !w.Wants(e.Type, e.Environment) || !w.Hears(&e) || !p.knows(ctx, w, e) {
+			continue
+		}
+		wanted, fault, err := m.wants(ctx, w)
+		if err != nil {
+			return n, err
+		}
+		if !wanted {
+			continue
+		}
+		if err := m.add(ctx, b, w, fault); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// PublishTo queues e's delivery to one webhook, whatever it has subscribed to and its
+// filter says.
 func (p *Publisher) PublishTo(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) (err error) {
+	if !p.knows(ctx, w, e) {
+		return nil
+	}
+	m := p.making(e)
+	defer func() { m.end() }()
 	ctx, span := p.Tracer.Send(ctx, queue.Deliveries, ofEvent(e)...)
 	defer func() { span.Done(err) }()
 	b := batch{sender: p.Queue}
-	if _, err := p.add(ctx, &b, e, []boathook.OutgoingWebhook{w}); err != nil {
+	if err := m.add(ctx, &b, w, ""); err != nil {
 		return err
 	}
 	return b.flush(ctx)
@@ -90,69 +117,14 @@ func ofEvent(e boathook.Event) []slog.Attr {
 	}
 }
 
-// style is what a body depends on besides its event.
-type style struct {
-	dialect string
-	format  boathook.Format
-}
-
-// nameOf is the name of an event's source; empty for one that was deleted.
-func (p *Publisher) nameOf(ctx context.Context, e boathook.Event) (string, error) {
-	s, err := p.Webhooks.Source(ctx, e.WorkspaceID, e.SourceID)
-	if boathook.IsKind(err, boathook.NotFound) {
-		return "", nil
+// knows reports whether a webhook's dialect is one that there is. Only a roll-back to an
+// older Boathook makes it another. The other webhooks' deliveries must not wait for it.
+func (p *Publisher) knows(ctx context.Context, w boathook.OutgoingWebhook, e boathook.Event) bool {
+	_, known := dialect.Lookup(w.Dialect)
+	if !known {
+		p.Log.ErrorContext(ctx, "webhook skipped: unknown dialect", "webhook_id", w.ID, "dialect", w.Dialect, "event_id", e.ID)
 	}
-	return s.Name, err
-}
-
-// add adds the deliveries of an event, and counts them.
-func (p *Publisher) add(ctx context.Context, b *batch, e boathook.Event, webhooks []boathook.OutgoingWebhook) (n int, err error) {
-	var styles []style
-	byStyle := make(map[style][]boathook.Delivery, 1)
-	for _, w := range webhooks {
-		s := style{w.Dialect, w.Format}
-		if _, seen := byStyle[s]; !seen {
-			styles = append(styles, s)
-		}
-		byStyle[s] = append(byStyle[s], boathook.Delivery{
-			ID: boathook.NewDeliveryID(&e, w.ID), WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: w.ID,
-			EventID: e.ID, EventType: e.Type, Environment: e.Environment, Dialect: w.Dialect,
-			Trace: tracing.From(ctx),
-		})
-	}
-	for _, s := range styles {
-		deliveries := byStyle[s]
-		d, known := dialect.Lookup(s.dialect)
-		if !known {
-			// Only a roll-back to an older Boathook brings this about. The
-			// others' deliveries must not wait for it.
-			p.Log.ErrorContext(ctx, "webhooks skipped: unknown dialect", "webhook_id", deliveries[0].WebhookID,
-				"webhooks", len(deliveries), "dialect", s.dialect, "event_id", e.ID)
-			continue
-		}
-		if s.format != boathook.Raw && s.format != "" && e.SourceName == "" {
-			if e.SourceName, err = p.nameOf(ctx, e); err != nil {
-				return n, err
-			}
-		}
-		text, err := d.Body(s.format, e)
-		if err != nil {
-			return n, fmt.Errorf("render: %w", err)
-		}
-		body := boathook.NewBody(text)
-		messages := make([]queue.Message, len(deliveries))
-		for i, to := range deliveries {
-			to.Body = body
-			if messages[i], err = queue.EncodeDelivery(queue.Delivery{Delivery: to, Attempt: 1, First: 1}); err != nil {
-				return n, err
-			}
-		}
-		if err := b.add(ctx, messages); err != nil {
-			return n, err
-		}
-		n += len(messages)
-	}
-	return n, nil
+	return known
 }
 
 // batch collects messages, so that many small ones are few requests, and sends
@@ -169,14 +141,19 @@ const (
 	maxTries   = 3 // of a message that the queue does not take
 )
 
-func (b *batch) add(ctx context.Context, messages []queue.Message) error {
-	for _, m := range messages {
-		b.messages = append(b.messages, m)
-		if b.bytes += len(m.Body); b.bytes >= batchBytes {
-			if err := b.flush(ctx); err != nil {
-				return err
-			}
-		}
+// add adds the delivery to a webhook.
+func (m *making) add(ctx context.Context, b *batch, w boathook.OutgoingWebhook, fault string) error {
+	d, err := m.delivery(ctx, w, fault)
+	if err != nil {
+		return err
+	}
+	message, err := queue.EncodeDelivery(queue.Delivery{Delivery: d, Attempt: 1, First: 1})
+	if err != nil {
+		return err
+	}
+	b.messages = append(b.messages, message)
+	if b.bytes += len(message.Body); b.bytes >= batchBytes {
+		return b.flush(ctx)
 	}
 	return nil
 }

@@ -143,7 +143,7 @@ func TestNothingIsSentWhereNobodyListens(t *testing.T) {
 func TestAFailureIsTold(t *testing.T) {
 	down := errors.New("down")
 	list := []boathook.OutgoingWebhook{webhook("out_a")}
-	for name, p := range map[string]delivery.Publisher{
+	for name, p := range map[string]*delivery.Publisher{
 		"of the store": {Webhooks: webhooks{err: down}, Queue: &sent{}},
 		"of the queue": {Webhooks: webhooks{list: list}, Queue: &sent{err: &queue.PartialError{Failed: []int{0}, Err: down}}},
 	} {

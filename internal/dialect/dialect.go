@@ -28,6 +28,8 @@ type Message struct {
 	EventType  boathook.EventType
 	SentAt     time.Time
 	Body       []byte
+
+	ContentType string // of a body that is not the dialect's; empty for the dialect's own
 }
 
 // Dialect is one system's way of speaking.
@@ -119,5 +121,8 @@ func (d *Dialect) Header(m Message, signature string) http.Header {
 		"User-Agent":   {boathook.UserAgent()},
 	}
 	d.header(h, m, signature)
+	if m.ContentType != "" {
+		h.Set("Content-Type", m.ContentType)
+	}
 	return h
 }

@@ -151,6 +151,8 @@ type deliveryEnvelope struct {
 	Since       int64                `json:"p,omitempty"`
 	CutAt       int64                `json:"c,omitempty"`
 	Trace       traceEnvelope        `json:"tc,omitzero"`
+	ContentType string               `json:"y,omitempty"`
+	Fault       string               `json:"x,omitempty"`
 	Body        []byte               `json:"b,omitempty"` // never empty in a message
 }
 
@@ -163,7 +165,7 @@ func EncodeDelivery(d Delivery) (Message, error) {
 func encodeEnvelope(d Delivery, packed []byte) ([]byte, error) {
 	text, err := json.Marshal(deliveryEnvelope{
 		ID: d.ID.String(), WorkspaceID: d.WorkspaceID, SourceID: d.SourceID, WebhookID: d.WebhookID,
-		EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect,
+		EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect, ContentType: d.ContentType, Fault: d.Fault,
 		Attempt: d.Attempt, First: d.First, Skipped: d.Skipped,
 		NotBefore: millis(d.NotBefore), Since: millis(d.Since), CutAt: millis(d.CutAt), Trace: traceEnvelope(d.Trace), Body: packed,
 	})
@@ -216,7 +218,7 @@ func decodeEnvelope(text []byte) (d Delivery, packed []byte, err error) {
 	return Delivery{
 		Delivery: boathook.Delivery{
 			ID: id, WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: e.WebhookID,
-			EventID: e.EventID, EventType: e.EventType, Environment: e.Environment, Dialect: e.Dialect,
+			EventID: e.EventID, EventType: e.EventType, Environment: e.Environment, Dialect: e.Dialect, ContentType: e.ContentType, Fault: e.Fault,
 			Trace: boathook.TraceContext(e.Trace),
 		},
 		Attempt: e.Attempt, First: e.First, Skipped: e.Skipped,

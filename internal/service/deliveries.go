@@ -19,14 +19,14 @@ type DeliveryDetail struct {
 	boathook.Delivery
 	Attempts []boathook.Attempt // oldest first
 	// Headers are those of the last attempt's request; see [delivery.SentHeaders]. Nil
-	// before the first attempt, and once the webhook is deleted.
+	// before the first attempt, once the webhook is deleted, and of a delivery with a fault.
 	Headers map[string]string
 }
 
 // detail is a delivery of a webhook with what was sent.
 func detail(w boathook.OutgoingWebhook, d boathook.Delivery, attempts []boathook.Attempt) (DeliveryDetail, error) {
 	shown := DeliveryDetail{Delivery: d, Attempts: attempts}
-	if len(attempts) == 0 {
+	if len(attempts) == 0 || d.Fault != "" {
 		return shown, nil
 	}
 	var err error

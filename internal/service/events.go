@@ -201,6 +201,17 @@ func (in *NewEvent) check() error {
 	if len(in.ID) > maxEventID || !boathook.Printable(in.ID) {
 		return boathook.InvalidField("id", "must have at most %d printable ASCII characters, without spaces", maxEventID)
 	}
+	if err := in.checkSize(); err != nil {
+		return err
+	}
+	var err error
+	in.Channels, err = checkChannels(in.Channels)
+	return err
+}
+
+// checkSize refuses data that is too large, or that is no JSON which every receiver can
+// parse.
+func (in NewEvent) checkSize() error {
 	if len(in.Data) > boathook.MaxEventData {
 		return &boathook.Error{Kind: boathook.TooLarge, Field: "data",
 			Message: fmt.Sprintf("is larger than %d KiB", boathook.MaxEventData>>10)}
@@ -208,9 +219,7 @@ func (in *NewEvent) check() error {
 	if err := boathook.CheckJSON(in.Data); err != nil {
 		return boathook.InvalidField("data", "%s", err)
 	}
-	var err error
-	in.Channels, err = checkChannels(in.Channels)
-	return err
+	return nil
 }
 
 // checkData refuses data that is not as the catalogue has it for a kind of source. The

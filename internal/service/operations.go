@@ -105,6 +105,7 @@ var leastRoles = map[Operation]boathook.Role{
 	"Outgoing.Delete":       boathook.Member,
 	"Outgoing.RotateSecret": boathook.Member,
 	"Outgoing.Test":         boathook.Member,
+	"Outgoing.Preview":      boathook.Member,
 	"Outgoing.Recover":      boathook.Member,
 
 	"AgentRuns.OfAgent": boathook.Viewer,

@@ -16,7 +16,9 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/catalogue"
+	"boathook/internal/delivery"
 	"boathook/internal/dialect"
+	"boathook/internal/expression"
 	"boathook/internal/seal"
 	"boathook/internal/store"
 )
@@ -34,6 +36,8 @@ type OutgoingChange struct {
 	Environment    *boathook.Environment
 	Dialect        *string
 	Format         *boathook.Format
+	Filter         *string           // an expression; empty: none
+	Transform      *string           // an expression; empty: none
 	Headers        map[string]string // without any it has none
 	TimeoutSeconds *int
 	Retry          *RetrySchedule
@@ -85,7 +89,7 @@ func (k *core) shown(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
 func (k *core) applyOutgoing(ctx context.Context, in OutgoingChange, kind boathook.SourceKind, w *boathook.OutgoingWebhook) error {
 	before, wanted := w.Dialect, w.Events
 	for _, apply := range []func(OutgoingChange, boathook.SourceKind, *boathook.OutgoingWebhook) error{
-		applyName, k.applyReceiver, applyEvents, applyForm, applyPace, applyNotes,
+		applyName, k.applyReceiver, applyEvents, applyForm, applyExpressions, applyPace, applyNotes,
 	} {
 		if err := apply(in, kind, w); err != nil {
 			return err
@@ -241,6 +245,27 @@ func applyForm(in OutgoingChange, _ boathook.SourceKind, w *boathook.OutgoingWeb
 			return boathook.InvalidField("format", "must be %s, %s, %s or %s", boathook.Raw, boathook.Slack, boathook.Discord, boathook.Teams)
 		}
 		w.Format = *in.Format
+	}
+	return nil
+}
+
+// applyExpressions sets which events a webhook wants of its types, and what its bodies
+// are.
+func applyExpressions(in OutgoingChange, _ boathook.SourceKind, w *boathook.OutgoingWebhook) error {
+	for _, e := range []struct {
+		field string
+		text  *string
+		set   *string
+	}{{"filter", in.Filter, &w.Filter}, {"transform", in.Transform, &w.Transform}} {
+		if e.text == nil {
+			continue
+		}
+		if *e.text != "" {
+			if _, err := expression.Compile(*e.text); err != nil {
+				return boathook.InvalidField(e.field, "%s", err)
+			}
+		}
+		*e.set = *e.text
 	}
 	return nil
 }
@@ -623,6 +648,85 @@ func (k Outgoing) Test(ctx context.Context, c Caller, of SourceRef, id string) (
 		return boathook.DeliveryID{}, err
 	}
 	return k.sendExample(ctx, s.Kind, w)
+}
+
+// Previewed is an event that is made up, to see what a webhook would be sent of it.
+type Previewed struct {
+	Type        boathook.EventType
+	Environment boathook.Environment // empty: of none in particular
+	Data        json.RawMessage      // nil: the catalogue's example
+}
+
+// Preview is what a webhook would be sent.
+type Preview struct {
+	Webhook  boathook.OutgoingWebhook
+	Reason   string // why nothing is; empty: it is
+	Delivery boathook.Delivery
+	Headers  map[string]string // those that the owner has set have masks for values
+}
+
+// Preview tells what a webhook would be sent of an event if it were enabled, or why it
+// would not. Nothing is sent. It is signed: who may ask may publish through a transform of
+// his own as well. An error about the event names a field by its JSON Pointer from the
+// request on, as in "/event/type".
+func (k Outgoing) Preview(ctx context.Context, c Caller, of SourceRef, id string, in Previewed) (shown Preview, err error) {
+	if err := c.May("Outgoing.Preview"); err != nil {
+		return shown, err
+	}
+	s, w, err := k.outgoing(ctx, c, of, id)
+	if err != nil {
+		return shown, err
+	}
+	e, err := in.event(s)
+	if err != nil {
+		return shown, located("/event", err)
+	}
+	e.ID, e.Time, e.SourceName = boathook.NewID(boathook.EventID), k.cfg.Now(), s.Name
+	shown.Webhook = w
+	if shown.Reason = unwanted(w, e); shown.Reason != "" {
+		return shown, nil
+	}
+	shown.Delivery, shown.Reason, err = k.cfg.Publish.Make(ctx, e, w)
+	if err == nil && shown.Reason == "" {
+		shown.Headers, err = delivery.PreviewHeaders(ctx, k.cfg.Seal, w, shown.Delivery, e.Time)
+	}
+	return shown, err
+}
+
+// event is the event of a source that is asked about.
+func (in Previewed) event(s boathook.Source) (boathook.Event, error) {
+	e := boathook.Event{WorkspaceID: s.WorkspaceID, SourceID: s.ID, Type: in.Type, Environment: in.Environment, Data: in.Data}
+	if in.Environment != "" {
+		if err := checkEnvironment(in.Environment); err != nil {
+			return e, err
+		}
+	}
+	t, ok := catalogue.Lookup(s.Kind, in.Type)
+	if !ok {
+		return e, boathook.InvalidField("type", "%s", eventOf(s.Kind))
+	}
+	if in.Data == nil {
+		e.Data = t.Example
+		return e, nil
+	}
+	told := NewEvent{Type: in.Type, Data: in.Data}
+	if err := told.checkSize(); err != nil {
+		return e, err
+	}
+	return e, told.checkData(s.Kind)
+}
+
+// unwanted says why a webhook does not want an event, before its filter is asked; empty:
+// it does.
+func unwanted(w boathook.OutgoingWebhook, e boathook.Event) string {
+	w.Enabled = true
+	switch {
+	case w.Wants(e.Type, e.Environment):
+		return ""
+	case w.Wants(e.Type, ""):
+		return "environment: " + string(e.Environment)
+	}
+	return "events: " + string(e.Type)
 }
 
 var errDisabled = boathook.Errorf(boathook.Conflict, "the webhook is disabled: nothing is sent to it")

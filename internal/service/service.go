@@ -76,6 +76,9 @@ type Publisher interface {
 	// PublishTo queues an event's delivery to one webhook, whatever events the
 	// webhook wants.
 	PublishTo(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) error
+	// Make makes an event's delivery to one webhook, and queues nothing. With a reason
+	// there is nothing to send.
+	Make(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) (d boathook.Delivery, reason string, err error)
 }
 
 // Resender queues attempts of deliveries that were made already;

@@ -481,8 +481,8 @@ type Deliveries interface {
 	// whether there are more: it looks at about [MaxCounted] deliveries, and ends early
 	// once bodies and responses are [MaxPageBytes] long.
 	AttemptLog(ctx context.Context, q AttemptQuery) ([]Attempted, error)
-	// Deliveries lists by their events' time, newest first, without bodies, dialects
-	// and the numbers of resends.
+	// Deliveries lists by their events' time, newest first, without bodies, what these
+	// are of, and the numbers of resends.
 	Deliveries(ctx context.Context, q DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
 }
 

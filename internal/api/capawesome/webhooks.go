@@ -116,7 +116,7 @@ type deliveryView struct {
 
 func viewDelivery(a service.Attempted) deliveryView {
 	view := deliveryView{
-		ID: deliveryID(a.Delivery.ID, a.Attempt.Number), Event: a.Delivery.EventType, RequestBody: a.Delivery.Body.String(),
+		ID: deliveryID(a.Delivery.ID, a.Attempt.Number), Event: a.Delivery.EventType, RequestBody: a.Delivery.Sent().String(),
 		SentAt: a.Attempt.SentAt.UnixMilli(),
 	}
 	if r := a.Attempt.Response; r != nil {

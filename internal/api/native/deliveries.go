@@ -71,6 +71,7 @@ type deliveryDetail struct {
 // requestView is the request as the last attempt made it. What was sent to a queue has no URL and a destination, and
 // its headers are the message's attributes. What a listener was told of has them as well, and is the request that a URL
 // would have been sent. Headers are null once the webhook is deleted, and before the first attempt.
+// Of a delivery whose body could not be made there are no headers, and the body is empty.
 type requestView struct {
 	Method      string            `json:"method"`
 	URL         *string           `json:"url"`
@@ -110,7 +111,7 @@ func viewAttempt(a boathook.Attempt) attemptView {
 func viewDetail(d service.DeliveryDetail) deliveryDetail {
 	detail := deliveryDetail{
 		deliveryView: viewDelivery(d.Delivery),
-		Request:      requestView{Method: http.MethodPost, Headers: d.Headers, Body: d.Body.String(), BodyMissing: d.Body.Len() == 0},
+		Request:      requestView{Method: http.MethodPost, Headers: d.Headers, Body: d.Sent().String(), BodyMissing: d.Body.Len() == 0},
 		Attempts:     make([]attemptView, len(d.Attempts)),
 	}
 	for i, a := range d.Attempts {
@@ -118,10 +119,18 @@ func viewDetail(d service.DeliveryDetail) deliveryDetail {
 		// The last attempt's: the webhook's may be another by now.
 		detail.Request.URL, detail.Request.Destination = httpjson.Nullable(a.URL), viewDestination(a.Destination)
 	}
-	if d := detail.Request.Destination; d != nil && d.Type == boathook.DestinationSQS {
-		detail.Request.Method = "SendMessage" // the action of Amazon SQS
+	if d := detail.Request.Destination; d != nil {
+		detail.Request.Method = methodTo(boathook.Destination(*d))
 	}
 	return detail
+}
+
+// methodTo is how deliveries are sent to a destination.
+func methodTo(d boathook.Destination) string {
+	if d.Type == boathook.DestinationSQS {
+		return "SendMessage" // the action of Amazon SQS
+	}
+	return http.MethodPost
 }
 
 func (f face) getDelivery(ctx context.Context, c httpjson.Call, _ httpjson.None) (deliveryDetail, error) {

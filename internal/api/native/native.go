@@ -120,6 +120,7 @@ func (f face) routes() []httpjson.Route {
 			on("DELETE "+outgoing, "Outgoing.Delete", httpjson.Serve(gone, f.deleteOutgoing)),
 			on("POST "+outgoing+"/rotate-secret", "Outgoing.RotateSecret", httpjson.Serve(ok, f.rotateSecret)),
 			on("POST "+outgoing+"/test", "Outgoing.Test", httpjson.Serve(accepted, f.testOutgoing)),
+			on("POST "+outgoing+"/preview", "Outgoing.Preview", httpjson.Serve(ok, f.previewOutgoing)),
 			on("POST "+outgoing+"/recover", "Outgoing.Recover", httpjson.Serve(accepted, f.recoverOutgoing)),
 			on("GET "+outgoing+"/deliveries", "Deliveries.List", httpjson.Serve(ok, f.listDeliveries)),
 		)

@@ -3,6 +3,7 @@ package native
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"time"
 
 	"boathook/internal/api/httpjson"
@@ -19,6 +20,7 @@ type Outgoing interface {
 	Delete(ctx context.Context, c service.Caller, of service.SourceRef, id string) error
 	RotateSecret(ctx context.Context, c service.Caller, of service.SourceRef, id string, overlapSeconds *int) (w boathook.OutgoingWebhook, secret string, err error)
 	Test(ctx context.Context, c service.Caller, of service.SourceRef, id string) (boathook.DeliveryID, error)
+	Preview(ctx context.Context, c service.Caller, of service.SourceRef, id string, in service.Previewed) (service.Preview, error)
 	Recover(ctx context.Context, c service.Caller, of service.SourceRef, id string, in service.Recovery) (service.Recovered, error)
 }
 
@@ -32,7 +34,9 @@ type outgoingView struct {
 	Environment    *string              `json:"environment"` // null: each
 	Dialect        string               `json:"dialect"`
 	Format         boathook.Format      `json:"format"`
-	Headers        map[string]string    `json:"headers"` // names only
+	Filter         *string              `json:"filter"`    // null: none
+	Transform      *string              `json:"transform"` // null: none
+	Headers        map[string]string    `json:"headers"`   // names only
 	TimeoutSeconds int                  `json:"timeout_seconds"`
 	Retry          retry                `json:"retry"`
 	RateLimit      *rateLimit           `json:"rate_limit"` // null: as many as there are
@@ -76,7 +80,8 @@ func viewOutgoing(w boathook.OutgoingWebhook) outgoingView {
 	view := outgoingView{
 		ID: w.ID, sourceRef: refTo(w.SourceID), Name: w.Name, URL: httpjson.Nullable(w.URL), Destination: viewDestination(w.Destination),
 		Events: w.Events, Environment: httpjson.Nullable(string(w.Environment)),
-		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw), Headers: boathook.ShownHeaders(w), TimeoutSeconds: int(w.Timeout / time.Second),
+		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw),
+		Filter: httpjson.Nullable(w.Filter), Transform: httpjson.Nullable(w.Transform), Headers: boathook.ShownHeaders(w), TimeoutSeconds: int(w.Timeout / time.Second),
 		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
 		Channels: append([]string{}, w.Channels...), Metadata: shownMetadata(w.Metadata),
 		DisabledReason: httpjson.Nullable(w.Disabled.Reason), DisabledAt: boathook.Time{Time: w.Disabled.At},
@@ -109,6 +114,8 @@ type outgoingInput struct {
 	Environment    *boathook.Environment `json:"environment"`
 	Dialect        *string               `json:"dialect"`
 	Format         *boathook.Format      `json:"format"`
+	Filter         **string              `json:"filter"`    // null: none
+	Transform      **string              `json:"transform"` // null: none
 	Headers        map[string]string     `json:"headers"`
 	TimeoutSeconds *int                  `json:"timeout_seconds"`
 	Retry          *retry                `json:"retry"`
@@ -127,6 +134,7 @@ type destinationInput struct {
 func (in outgoingInput) read() service.OutgoingChange {
 	change := service.OutgoingChange{
 		Name: in.Name, URL: in.URL, Destination: (*service.DestinationChange)(in.Destination), Events: in.Events, Environment: in.Environment, Dialect: in.Dialect, Format: in.Format,
+		Filter: orNone(in.Filter), Transform: orNone(in.Transform),
 		Headers: in.Headers, TimeoutSeconds: in.TimeoutSeconds, Enabled: in.Enabled, SigningSecret: in.SigningSecret,
 		Channels: in.Channels, Metadata: in.Metadata,
 	}
@@ -140,6 +148,17 @@ func (in outgoingInput) read() service.OutgoingChange {
 		}
 	}
 	return change
+}
+
+// orNone is a text that null empties; nil if it is not given.
+func orNone(in **string) *string {
+	switch {
+	case in == nil:
+		return nil
+	case *in == nil:
+		return new(string)
+	}
+	return *in
 }
 
 func (f face) createOutgoing(ctx context.Context, c httpjson.Call, in outgoingInput) (outgoingView, error) {
@@ -183,4 +202,60 @@ type queued struct {
 func (f face) testOutgoing(ctx context.Context, c httpjson.Call, _ httpjson.None) (queued, error) {
 	id, err := f.Outgoing.Test(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"))
 	return queued{id.String()}, err
+}
+
+// previewInput is an event to look at.
+type previewInput struct {
+	Event *struct {
+		Type        *boathook.EventType   `json:"type"`
+		Environment *boathook.Environment `json:"environment"` // absent: of none
+		Data        json.RawMessage       `json:"data"`        // absent: the catalogue's example
+	} `json:"event"`
+}
+
+func (in previewInput) read() (event service.Previewed, err error) {
+	switch {
+	case in.Event == nil:
+		return event, boathook.InvalidField("event", "is required")
+	case string(in.Event.Data) == "null":
+		return event, boathook.InvalidField("event.data", "must be an object, not null")
+	case in.Event.Type == nil:
+		return event, boathook.InvalidField("/event/type", "is required")
+	}
+	event.Type, event.Data = *in.Event.Type, in.Event.Data
+	if in.Event.Environment != nil {
+		event.Environment = *in.Event.Environment
+	}
+	return event, nil
+}
+
+// previewView is what a webhook would be sent of an event.
+type previewView struct {
+	Delivered bool                `json:"delivered"`
+	Reason    *string             `json:"reason"`  // why it is not delivered
+	Request   *previewRequestView `json:"request"` // null: there is none
+}
+
+type previewRequestView struct {
+	Method      string            `json:"method"`
+	URL         *string           `json:"url"`
+	Destination *destinationView  `json:"destination,omitempty"`
+	Headers     map[string]string `json:"headers"` // masks for values that the owner has set
+	Body        string            `json:"body"`
+}
+
+func (f face) previewOutgoing(ctx context.Context, c httpjson.Call, in previewInput) (previewView, error) {
+	event, err := in.read()
+	if err != nil {
+		return previewView{}, err
+	}
+	p, err := f.Outgoing.Preview(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"), event)
+	if err != nil || p.Reason != "" {
+		return previewView{Reason: &p.Reason}, err
+	}
+	w := p.Webhook
+	return previewView{Delivered: true, Request: &previewRequestView{
+		Method: methodTo(w.Destination), URL: httpjson.Nullable(w.URL), Destination: viewDestination(w.Destination),
+		Headers: p.Headers, Body: p.Delivery.Body.String(),
+	}}, nil
 }

@@ -35,6 +35,8 @@ type deliveryItem struct {
 	First       []byte               `dynamodbav:"a,omitempty"`  // the first attempt; see [packAttempt]
 	Reason      string               `dynamodbav:"er,omitempty"` // why it was canceled
 	Last        *summaryItem         `dynamodbav:"l,omitempty"`
+	ContentType string               `dynamodbav:"ct,omitempty"`
+	Fault       string               `dynamodbav:"fa,omitempty"`
 	state
 }
 
@@ -131,7 +133,7 @@ func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliv
 	it := deliveryItem{
 		record:   record{deliveryKey(d.WorkspaceID, d.ID), s.deliveryExpiry(d.ID, d.NextAttemptAt)},
 		SourceID: d.SourceID, WebhookID: d.WebhookID, EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect,
-		Trace: newTraceItem(d.Trace), BodySize: d.Body.Len(), Reason: d.Reason, Last: newSummaryItem(d.Last), state: newState(d),
+		Trace: newTraceItem(d.Trace), BodySize: d.Body.Len(), ContentType: d.ContentType, Fault: d.Fault, Reason: d.Reason, Last: newSummaryItem(d.Last), state: newState(d),
 	}
 	if it.Parent = parentOf(d); it.Parent != "" {
 		it.Place = d.ID.String()
@@ -181,7 +183,7 @@ func (it deliveryItem) delivery(workspaceID string) (boathook.Delivery, error) {
 	d := boathook.Delivery{
 		ID: id, WorkspaceID: workspaceID, SourceID: it.SourceID, WebhookID: it.WebhookID,
 		EventID: it.EventID, EventType: it.EventType, Environment: it.Environment, Dialect: it.Dialect,
-		Trace: it.Trace.place(), Reason: it.Reason, Last: it.Last.summary(),
+		Trace: it.Trace.place(), ContentType: it.ContentType, Fault: it.Fault, Reason: it.Reason, Last: it.Last.summary(),
 	}
 	it.give(&d)
 	return d, nil

@@ -136,6 +136,9 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				WorkspaceID: "ws_a", Name: "invoice.paid", Schema: json.RawMessage(`{}`), Example: json.RawMessage(`{}`), CreatedAt: now, UpdatedAt: now, ArchivedAt: now,
 			})
 		}},
+		{"outgoing webhook with expressions", func(s *dynamo.Store) error {
+			return s.PutOutgoing(ctx, boathook.OutgoingWebhook{ID: "out_d", SourceID: "dep_a", CreatedAt: now, UpdatedAt: now, Filter: "true", Transform: "."})
+		}},
 		{"outgoing webhook disabled", func(s *dynamo.Store) error {
 			return s.DisableOutgoing(ctx, "dep_a", "out_a", boathook.Disabling{At: now, Reason: "gone"})
 		}},
@@ -210,6 +213,11 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			return err
 		}},
 		{"first attempt", func(s *dynamo.Store) error { return s.RecordAttempt(ctx, failed, attempt(1)) }},
+		{"first attempt of a delivery with a body of its own", func(s *dynamo.Store) error {
+			own := failed
+			own.ContentType, own.Fault = "text/plain; charset=utf-8", "transform: error: no"
+			return s.RecordAttempt(ctx, own, attempt(1))
+		}},
 		{"later attempt that makes the record of a long body", func(s *dynamo.Store) error {
 			return s.RecordAttempt(ctx, retrying, attempt(2))
 		}},

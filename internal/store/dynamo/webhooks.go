@@ -100,6 +100,8 @@ type outgoingItem struct {
 	Destination   *destinationItem     `dynamodbav:"Destination,omitempty"` // nil: it has a URL
 	Channels      []string             `dynamodbav:"Channels,omitempty"`
 	Metadata      map[string]string    `dynamodbav:"Metadata,omitempty"`
+	Filter        string               `dynamodbav:"Filter,omitempty"`
+	Transform     string               `dynamodbav:"Transform,omitempty"`
 }
 
 type destinationItem struct {
@@ -138,7 +140,7 @@ func newOutgoingItem(w boathook.OutgoingWebhook) outgoingItem {
 		Events: w.Events, Environment: w.Environment, Dialect: w.Dialect, Format: w.Format, Timeout: w.Timeout, Retry: w.Retry,
 		RateLimit: w.RateLimit, Enabled: w.Enabled, Secrets: secretsItem(w.Secrets), CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
 		SealedHeaders: w.SealedHeaders, HeaderNames: w.HeaderNames, Disabled: disablingItem(w.Disabled),
-		Destination: newDestinationItem(w.Destination), Channels: w.Channels, Metadata: w.Metadata,
+		Destination: newDestinationItem(w.Destination), Channels: w.Channels, Metadata: w.Metadata, Filter: w.Filter, Transform: w.Transform,
 	}
 }
 
@@ -148,7 +150,7 @@ func (it outgoingItem) outgoing() boathook.OutgoingWebhook {
 		Events: it.Events, Environment: it.Environment, Dialect: it.Dialect, Format: it.Format, Timeout: it.Timeout, Retry: it.Retry,
 		RateLimit: it.RateLimit, Enabled: it.Enabled, Secrets: boathook.SealedSecrets(it.Secrets), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 		SealedHeaders: it.SealedHeaders, HeaderNames: it.HeaderNames, Disabled: boathook.Disabling(it.Disabled),
-		Destination: it.Destination.destination(), Channels: it.Channels, Metadata: it.Metadata,
+		Destination: it.Destination.destination(), Channels: it.Channels, Metadata: it.Metadata, Filter: it.Filter, Transform: it.Transform,
 	}
 }
 

@@ -209,7 +209,8 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook
 	deliveries := make([]boathook.Delivery, len(records))
 	for i, rec := range records {
 		deliveries[i] = rec.Delivery
-		deliveries[i].Body, deliveries[i].Resend, deliveries[i].Dialect, deliveries[i].Trace = boathook.Body{}, 0, "", boathook.TraceContext{}
+		d := &deliveries[i]
+		d.Body, d.Resend, d.Dialect, d.ContentType, d.Fault, d.Trace = boathook.Body{}, 0, "", "", "", boathook.TraceContext{}
 	}
 	return deliveries, next, nil
 }

@@ -31,6 +31,8 @@ type deliveryItem struct {
 	Resend        int                     `json:"resend,omitempty"`
 	Last          summaryItem             `json:"last,omitzero"`
 	Trace         traceItem               `json:"trace,omitzero"`
+	ContentType   string                  `json:"content_type,omitempty"`
+	Fault         string                  `json:"fault,omitempty"`
 }
 
 // summaryItem is the last attempt in short.
@@ -53,7 +55,7 @@ func newDeliveryItem(d boathook.Delivery) deliveryItem {
 		d.ID.String(), d.WorkspaceID, d.SourceID, d.WebhookID, d.EventID, d.EventType, d.Environment, d.Dialect,
 		d.Status, d.Attempts, stored(d.NextAttemptAt), d.Reason, d.Resend,
 		summaryItem{d.Last.Number, stored(d.Last.SentAt), d.Last.Duration.Milliseconds(), d.Last.Status, d.Last.Error},
-		traceItem(d.Trace),
+		traceItem(d.Trace), d.ContentType, d.Fault,
 	}
 }
 
@@ -63,7 +65,7 @@ func (it deliveryItem) delivery() (boathook.Delivery, error) {
 	return boathook.Delivery{
 		ID: id, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, WebhookID: it.WebhookID, EventID: it.EventID, EventType: it.EventType,
 		Environment: it.Environment, Dialect: it.Dialect, Status: it.Status, Attempts: it.Attempts, NextAttemptAt: it.NextAttemptAt,
-		Reason: it.Reason, Resend: it.Resend, Trace: boathook.TraceContext(it.Trace),
+		Reason: it.Reason, Resend: it.Resend, Trace: boathook.TraceContext(it.Trace), ContentType: it.ContentType, Fault: it.Fault,
 		Last: boathook.Summary{
 			Number: it.Last.Number, SentAt: it.Last.SentAt, Duration: time.Duration(it.Last.Duration) * time.Millisecond,
 			Status: it.Last.Status, Error: it.Last.Error,
@@ -400,7 +402,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (deliveries
 		})
 
 		for _, rec := range records {
-			rec.Resend, rec.Dialect, rec.Trace = 0, "", boathook.TraceContext{}
+			rec.Resend, rec.Dialect, rec.ContentType, rec.Fault, rec.Trace = 0, "", "", "", boathook.TraceContext{}
 			deliveries = append(deliveries, rec.Delivery)
 		}
 		return failed

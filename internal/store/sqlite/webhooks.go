@@ -82,6 +82,8 @@ type outgoingItem struct {
 	Environment   boathook.Environment `json:"environment,omitempty"`
 	Dialect       string               `json:"dialect"`
 	Format        boathook.Format      `json:"format,omitempty"`
+	Filter        string               `json:"filter,omitempty"`
+	Transform     string               `json:"transform,omitempty"`
 	Timeout       int64                `json:"timeout_ms"`
 	Retry         []int64              `json:"retry_ms"`
 	RateLimit     int                  `json:"rate_limit,omitempty"`
@@ -119,7 +121,7 @@ func newDisablingItem(d boathook.Disabling) disablingItem {
 func newOutgoingItem(w boathook.OutgoingWebhook) outgoingItem {
 	return outgoingItem{
 		Revision: w.Revision, ID: w.ID, WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Name: w.Name, URL: w.URL,
-		Destination: destinationItem(w.Destination), Events: w.Events, Environment: w.Environment, Dialect: w.Dialect, Format: w.Format,
+		Destination: destinationItem(w.Destination), Events: w.Events, Environment: w.Environment, Dialect: w.Dialect, Format: w.Format, Filter: w.Filter, Transform: w.Transform,
 		Timeout: w.Timeout.Milliseconds(), Retry: each(w.Retry, time.Duration.Milliseconds), RateLimit: w.RateLimit, Enabled: w.Enabled,
 		Secrets:   secretsItem{w.Secrets.Current, w.Secrets.Previous, stored(w.Secrets.PreviousUntil)},
 		CreatedAt: stored(w.CreatedAt), UpdatedAt: stored(w.UpdatedAt),
@@ -132,7 +134,7 @@ func (it outgoingItem) outgoing() boathook.OutgoingWebhook {
 	milliseconds := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	return boathook.OutgoingWebhook{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, Name: it.Name, URL: it.URL,
-		Destination: boathook.Destination(it.Destination), Events: it.Events, Environment: it.Environment, Dialect: it.Dialect, Format: it.Format,
+		Destination: boathook.Destination(it.Destination), Events: it.Events, Environment: it.Environment, Dialect: it.Dialect, Format: it.Format, Filter: it.Filter, Transform: it.Transform,
 		Timeout: milliseconds(it.Timeout), Retry: each(it.Retry, milliseconds), RateLimit: it.RateLimit, Enabled: it.Enabled,
 		Secrets: boathook.SealedSecrets(it.Secrets), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 		SealedHeaders: it.SealedHeaders, HeaderNames: it.HeaderNames, Disabled: boathook.Disabling(it.Disabled),
