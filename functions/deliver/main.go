@@ -56,7 +56,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	worker := delivery.New(delivery.Config{
 		Store:   store,
 		Retries: c.RetriesQueue(client),
-		Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
+		Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default()},
 		Destination: destination.Set{
 			boathook.DestinationURL: destination.HTTP{Client: c.Client(), Now: time.Now},
 			boathook.DestinationSQS: destinationsqs.New(sdk, c.AllowedQueueARNs),

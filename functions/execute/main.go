@@ -41,7 +41,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Targets: c.targets(sdk),
 		Keeper: &run.Keeper{
 			Store:   store,
-			Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(sqs.NewFromConfig(sdk)), Log: slog.Default()},
+			Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(sqs.NewFromConfig(sdk)), RecordDays: c.RetentionDays, Log: slog.Default()},
 			Now:     time.Now,
 			Log:     slog.Default(),
 			Metrics: counters,

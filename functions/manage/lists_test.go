@@ -153,6 +153,9 @@ var notLists = []string{
 	"/v1/deployments/{deployment}/outgoing-webhooks/{outgoing}", "/v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}",
 	"/v1/repositories/{repository}/outgoing-webhooks/{outgoing}", "/v1/apps/{app}/outgoing-webhooks/{outgoing}",
 	"/v1/customers/{customer}/outgoing-webhooks/{outgoing}",
+	// A feed is no list, and has a cost of its own: see package store.
+	"/v1/deployments/{deployment}/events", "/v1/crews/{crew}/agents/{agent}/events", "/v1/repositories/{repository}/events",
+	"/v1/apps/{app}/events", "/v1/customers/{customer}/events",
 	"/webhooks/runs/{token}", "/api/v1/webhooks/{crew}/{agent}/trigger", "/v1/crews/{crew}/agents/{agent}/webhook-secret", "/api/v1/agents/{agent}", "/api/v1/runs/{run}", "/api/v1/ws-token", "/api/v1/internal/agents/{agent}/webhook-secret",
 	"/repos/{owner}/{repo}/hooks/{hook}", "/repos/{owner}/{repo}/hooks/{hook}/config", "/v1/users/me", "/repos/{owner}/{repo}/hooks/{hook}/deliveries/{delivery}", "/v1/apps/{app}/webhooks/{webhook}",
 }

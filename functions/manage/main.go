@@ -48,7 +48,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	operations := service.New(service.Config{
 		Store:   store,
 		Runs:    &run.Starter{Store: store, Queue: c.RunsQueue(client), Now: time.Now, Log: slog.Default()},
-		Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
+		Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default()},
 		Resend:  &delivery.Resender{Store: store, Retries: c.RetriesQueue(client), Now: time.Now},
 		Queues:  c.Redrivers(client),
 		Seal:    c.Sealer(sdk, store),
@@ -61,6 +61,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		CheckURL:         c.Client().CheckURL,
 		AllowTarget:      c.Check,
 		AllowDestination: c.CheckDestination,
+		RecordDays:       c.RetentionDays,
 		Now:              time.Now,
 		Log:              slog.Default(),
 	})

@@ -38,7 +38,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Store: store,
 		Keeper: &run.Keeper{
 			Store:   store,
-			Publish: &delivery.Publisher{Webhooks: store, Queue: c.DeliveriesQueue(client), Log: slog.Default()},
+			Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default()},
 			Now:     time.Now,
 			Log:     slog.Default(),
 			Metrics: counters,

@@ -92,7 +92,7 @@ func faces(c Config) []httpjson.Face {
 		native.New(native.Operations{
 			Workspaces: s.Workspaces, Tokens: s.Tokens, Queues: s.Queues,
 			Deployments: s.Deployments, Versions: s.Versions, Incoming: s.Incoming,
-			Crews: s.Crews, Agents: s.Agents, Repositories: s.Repositories, Customers: s.Customers, EventTypes: s.EventTypes, Events: s.Events,
+			Crews: s.Crews, Agents: s.Agents, Repositories: s.Repositories, Customers: s.Customers, EventTypes: s.EventTypes, Events: s.Events, Feeds: s.Feeds,
 			Outgoing: s.Outgoing, Deliveries: s.Deliveries,
 		}, c.WebSocketURL),
 		shipway.New(shipway.Operations{Repositories: s.Repositories, Hooks: s.Hooks}),

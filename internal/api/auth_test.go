@@ -45,6 +45,8 @@ var roles = map[string]boathook.Role{
 	"POST /v1/deployments/{deployment}/incoming-webhooks/{incoming}/rotate":  boathook.Member,
 	"GET /v1/deployments/{deployment}/incoming-webhooks/{incoming}/requests": boathook.Viewer,
 
+	"GET /v1/deployments/{deployment}/events":                                      boathook.Viewer,
+	"PATCH /v1/deployments/{deployment}/events":                                    boathook.Member,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks":                          boathook.Member,
 	"GET /v1/deployments/{deployment}/outgoing-webhooks":                           boathook.Viewer,
 	"GET /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}":                boathook.Viewer,
@@ -61,6 +63,8 @@ var roles = map[string]boathook.Role{
 	"GET /v1/repositories/{repository}":    boathook.Viewer,
 	"DELETE /v1/repositories/{repository}": boathook.Member,
 
+	"GET /v1/repositories/{repository}/events":                                      boathook.Viewer,
+	"PATCH /v1/repositories/{repository}/events":                                    boathook.Member,
 	"POST /v1/repositories/{repository}/outgoing-webhooks":                          boathook.Member,
 	"GET /v1/repositories/{repository}/outgoing-webhooks":                           boathook.Viewer,
 	"GET /v1/repositories/{repository}/outgoing-webhooks/{outgoing}":                boathook.Viewer,
@@ -78,6 +82,8 @@ var roles = map[string]boathook.Role{
 	"PATCH /v1/customers/{customer}":  boathook.Member,
 	"DELETE /v1/customers/{customer}": boathook.Member,
 
+	"GET /v1/customers/{customer}/events":                                      boathook.Viewer,
+	"PATCH /v1/customers/{customer}/events":                                    boathook.Member,
 	"POST /v1/customers/{customer}/outgoing-webhooks":                          boathook.Member,
 	"GET /v1/customers/{customer}/outgoing-webhooks":                           boathook.Viewer,
 	"GET /v1/customers/{customer}/outgoing-webhooks/{outgoing}":                boathook.Viewer,
@@ -96,6 +102,8 @@ var roles = map[string]boathook.Role{
 	"PATCH /v1/apps/{app}":  boathook.Member,
 	"DELETE /v1/apps/{app}": boathook.Member,
 
+	"GET /v1/apps/{app}/events":                                      boathook.Viewer,
+	"PATCH /v1/apps/{app}/events":                                    boathook.Member,
 	"POST /v1/apps/{app}/outgoing-webhooks":                          boathook.Member,
 	"GET /v1/apps/{app}/outgoing-webhooks":                           boathook.Viewer,
 	"GET /v1/apps/{app}/outgoing-webhooks/{outgoing}":                boathook.Viewer,
@@ -128,6 +136,8 @@ var roles = map[string]boathook.Role{
 	"PATCH /v1/crews/{crew}/agents/{agent}":  boathook.Member,
 	"DELETE /v1/crews/{crew}/agents/{agent}": boathook.Member,
 
+	"GET /v1/crews/{crew}/agents/{agent}/events":                                      boathook.Viewer,
+	"PATCH /v1/crews/{crew}/agents/{agent}/events":                                    boathook.Member,
 	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks":                          boathook.Member,
 	"GET /v1/crews/{crew}/agents/{agent}/outgoing-webhooks":                           boathook.Viewer,
 	"GET /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}":                boathook.Viewer,

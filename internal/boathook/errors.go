@@ -21,6 +21,7 @@ const (
 	Forbidden    Kind = "forbidden"    // the credential's role is too small
 	NotFound     Kind = "not_found"    // absent, expired, or another workspace's
 	Conflict     Kind = "conflict"     // the state does not allow it
+	Gone         Kind = "gone"         // it was there, and has expired
 	Limited      Kind = "rate_limited" // too much for now
 	Unavailable  Kind = "unavailable"  // a dependency failed: try again
 )
@@ -42,6 +43,8 @@ func (k Kind) Status() int {
 		return http.StatusNotFound
 	case Conflict:
 		return http.StatusConflict
+	case Gone:
+		return http.StatusGone
 	case Limited:
 		return http.StatusTooManyRequests
 	case Unavailable:
@@ -57,6 +60,9 @@ type Error struct {
 	Field   string // the JSON field or parameter at fault, if one is
 	Message string // a sentence fragment that names the limit or the remedy
 	Absent  string // of a [NotFound] error: what there is none of, as in "app"; may be empty
+
+	// OldestCursor is of a [Gone] error about a feed's cursor: the one to go on with.
+	OldestCursor string
 
 	// RetryAfter is when it makes sense to try again, of a [Limited] error.
 	RetryAfter time.Duration

@@ -81,6 +81,9 @@ type Event struct {
 	Time        time.Time // stable: a repeated publish has the same
 	Data        json.RawMessage
 
+	// Fresh says that the id is random and new: nobody can publish the event again.
+	Fresh bool
+
 	// SourceName is what people call the source. Package publish finds it for messages
 	// that are for people; empty elsewhere.
 	SourceName string

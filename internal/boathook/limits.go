@@ -17,6 +17,8 @@ const (
 	MaxNameLength   = 100       // characters of a name
 	MaxRateLimit    = 1000      // requests a second, of an outgoing webhook that sets a limit
 
+	MaxEventRetention = 3653 // days for which a source's feed keeps events
+
 	MaxIdempotencyKey = 255 // bytes of an Idempotency-Key header
 
 	DefaultRunTimeout = 10 * time.Minute

@@ -47,6 +47,7 @@ type Source struct {
 	Agent       *AgentSettings    // of an agent; nil for other kinds
 	App         *AppSettings      // of an app; nil for other kinds, and see [Source.AppSettings]
 	Customer    *CustomerSettings // of a customer; nil for other kinds
+	Feed        *FeedSettings     // nil: as its kind has it, see [Source.FeedSettings]
 }
 
 // NewRepositoryID is the id of a workspace's repository. It follows from what

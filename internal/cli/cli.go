@@ -93,7 +93,7 @@ func Commands(env Environment) []*cobra.Command {
 	commands := []*cobra.Command{
 		loginCommand(s), logoutCommand(s), whoamiCommand(s), statusCommand(s),
 		deploymentsCommand(s), incomingCommand(s), crewsCommand(s), agentsCommand(s), repositoriesCommand(s), appsCommand(s), customersCommand(s), webhooksCommand(s),
-		runsCommand(s), triggerCommand(s), deliveriesCommand(s), eventTypesCommand(s), publishCommand(s), listenCommand(s), probeCommand(s), verifyCommand(s),
+		runsCommand(s), triggerCommand(s), deliveriesCommand(s), eventTypesCommand(s), publishCommand(s), feedCommand(s), listenCommand(s), probeCommand(s), verifyCommand(s),
 		tokensCommand(s), queuesCommand(s),
 	}
 	for _, c := range commands {

@@ -19,6 +19,9 @@ type Error struct {
 	Message   string
 	Field     string // that is at fault; may be empty
 	RequestID string
+
+	// OldestCursor is of a feed's cursor that is gone: the one to go on with.
+	OldestCursor string
 }
 
 func (e *Error) Error() string {
@@ -84,12 +87,14 @@ func readError(res *http.Response) error {
 		Message   string `json:"message"`
 		Field     string `json:"field"`
 		RequestID string `json:"request_id"`
+		Oldest    string `json:"oldest_cursor"`
 		Issues    []struct{ Message string }
 	}
 	if json.Unmarshal(shape.Error, &e.Message) == nil || json.Unmarshal(shape.Error, &ours) != nil {
 		return e
 	}
 	e.Code, e.Field, e.RequestID = ours.Code, ours.Field, cmp.Or(ours.RequestID, e.RequestID)
+	e.OldestCursor = ours.Oldest
 	e.Message = cmp.Or(ours.Message, e.Message)
 	if len(ours.Issues) > 0 {
 		e.Message = ours.Issues[0].Message

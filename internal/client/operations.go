@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -238,6 +240,25 @@ func (c *Client) Publish(ctx context.Context, events []EventInput, key string) (
 		Events []Published `json:"events"`
 	}](ctx, c, request{method: http.MethodPost, path: "/v1/events", header: idempotent(key), body: map[string]any{"events": events}})
 	return answer.Events, err
+}
+
+// Feed reads a part of a source's feed.
+func (c *Client) Feed(ctx context.Context, s Source, q FeedQuery) (Feed, error) {
+	query := url.Values{"limit": {strconv.Itoa(pageSize)}}
+	for name, value := range map[string]string{"cursor": q.Cursor, "since": q.Since, "type": string(q.Type)} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if q.WaitSeconds > 0 {
+		query.Set("wait_seconds", strconv.Itoa(q.WaitSeconds))
+	}
+	return call[Feed](ctx, c, request{method: http.MethodGet, path: s.path + "/events?" + query.Encode()})
+}
+
+// SetRetention sets for how many days a source's events are kept in its feed.
+func (c *Client) SetRetention(ctx context.Context, s Source, days int) (FeedSettings, error) {
+	return call[FeedSettings](ctx, c, request{method: http.MethodPatch, path: s.path + "/events", body: FeedSettings{days}})
 }
 
 // EventTypes are those that the workspace defines, and the catalogue. To delete one

@@ -405,6 +405,38 @@ type Published struct {
 	Deliveries int    `json:"deliveries"`
 }
 
+// FeedQuery asks for a part of a feed.
+type FeedQuery struct {
+	Cursor      string // of the part before
+	Since       string // where there is no cursor; empty: the oldest that is kept
+	Type        boathook.EventType
+	WaitSeconds int // for an event, if there is none
+}
+
+// Feed is a part of a source's events, oldest first.
+type Feed struct {
+	Data          []FeedEvent `json:"data"`
+	NextCursor    string      `json:"next_cursor"` // always there
+	HasMore       bool        `json:"has_more"`
+	RetentionDays int         `json:"event_retention_days"`
+}
+
+// FeedEvent is an event in a feed.
+type FeedEvent struct {
+	ID          string                `json:"id"`
+	Source      string                `json:"source"`
+	Type        boathook.EventType    `json:"type"`
+	Environment *boathook.Environment `json:"environment"`
+	CreatedAt   boathook.Time         `json:"created_at"`
+	PublishedAt boathook.Time         `json:"published_at"`
+	Data        json.RawMessage       `json:"data"`
+}
+
+// FeedSettings say for how many days a source's events are kept.
+type FeedSettings struct {
+	RetentionDays int `json:"event_retention_days"`
+}
+
 // EventType is a type of events: one that the workspace defines, or of the catalogue.
 type EventType struct {
 	Type        boathook.EventType  `json:"type"`

@@ -219,7 +219,7 @@ func (p *place) Make(ctx context.Context, e boathook.Event, w boathook.OutgoingW
 }
 
 func (p *place) publisher() *delivery.Publisher {
-	return &delivery.Publisher{Webhooks: p.store, Queue: p.first, Log: slog.New(slog.DiscardHandler)}
+	return &delivery.Publisher{Store: p.store, Queue: p.first, Log: slog.New(slog.DiscardHandler)}
 }
 
 func newPlace(t testing.TB, receive answers) *place {

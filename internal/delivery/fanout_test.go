@@ -44,7 +44,7 @@ func TestEachWebhookGetsTheBodyOfItsDialectAndFormat(t *testing.T) {
 		}
 	}
 	q := &sent{}
-	p := delivery.Publisher{Webhooks: webhooks{list: list}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	p := delivery.Publisher{Store: webhooks{list: list}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 	n, err := p.PublishAll(t.Context(), event())
 	if err != nil || !slices.Equal(n, []int{len(list)}) {
 		t.Fatalf("queued %v, %v", n, err)
@@ -100,7 +100,7 @@ func hundred() (list []boathook.OutgoingWebhook) {
 
 func TestOnlyWhatTheQueueHasNotTakenIsSentAgain(t *testing.T) {
 	q := &counting{refuse: func(try int, m queue.Message) bool { return try == 1 && strings.HasSuffix(m.Group, "7") }}
-	p := delivery.Publisher{Webhooks: webhooks{list: hundred()}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	p := delivery.Publisher{Store: webhooks{list: hundred()}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 	if err := p.Publish(t.Context(), event()); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestOnlyWhatTheQueueHasNotTakenIsSentAgain(t *testing.T) {
 
 func TestAQueueThatKeepsRefusingFailsThePublish(t *testing.T) {
 	q := &counting{refuse: func(_ int, m queue.Message) bool { return m.Group == "out_007" }}
-	p := delivery.Publisher{Webhooks: webhooks{list: hundred()}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	p := delivery.Publisher{Store: webhooks{list: hundred()}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 	err := p.Publish(t.Context(), event())
 	if partial, ok := errors.AsType[*queue.PartialError](err); !ok || len(partial.Failed) != 1 {
 		t.Errorf("got %v", err)
@@ -134,7 +134,7 @@ func TestLargeBodiesAreSentInParts(t *testing.T) {
 	}
 	e.Data = []byte(`{"a":"` + string(random[:200<<10]) + `"}`)
 	q := &counting{}
-	p := delivery.Publisher{Webhooks: webhooks{list: hundred()}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	p := delivery.Publisher{Store: webhooks{list: hundred()}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 	if err := p.Publish(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestManySmallEventsAreOneSend(t *testing.T) {
 	q := &counting{}
 	list := []boathook.OutgoingWebhook{webhook("out_a"), webhook("out_b")}
 	list[1].Events = []boathook.EventType{boathook.EventRunFailed}
-	p := delivery.Publisher{Webhooks: webhooks{list: list}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	p := delivery.Publisher{Store: webhooks{list: list}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 	events := make([]boathook.Event, 100)
 	want := make([]int, 100)
 	for i := range events {

@@ -38,7 +38,7 @@ func TestTheEndOfTheLargestRunCanBeDelivered(t *testing.T) {
 			w := webhook("out_a")
 			w.Dialect, w.Format = name, format
 			q := &sent{}
-			p := delivery.Publisher{Webhooks: webhooks{list: []boathook.OutgoingWebhook{w}}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+			p := delivery.Publisher{Store: webhooks{list: []boathook.OutgoingWebhook{w}}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 			if err := p.Publish(t.Context(), e); err != nil || len(q.messages) != 1 {
 				t.Fatalf("%s, %s: %d messages, %v", name, format, len(q.messages), err)
 			}

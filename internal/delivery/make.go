@@ -145,7 +145,7 @@ func (m *making) evaluate(ctx context.Context, field, text string, do func(conte
 
 // nameOf is the name of an event's source; empty for one that was deleted.
 func (p *Publisher) nameOf(ctx context.Context, e boathook.Event) (string, error) {
-	s, err := p.Webhooks.Source(ctx, e.WorkspaceID, e.SourceID)
+	s, err := p.Store.Source(ctx, e.WorkspaceID, e.SourceID)
 	if boathook.IsKind(err, boathook.NotFound) {
 		return "", nil
 	}

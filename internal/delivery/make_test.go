@@ -45,7 +45,7 @@ func decoded(t *testing.T, messages []queue.Message) map[string]queue.Delivery {
 
 func TestExpressionsSayWhatIsDelivered(t *testing.T) {
 	q := &sent{}
-	p := delivery.Publisher{Webhooks: webhooks{list: []boathook.OutgoingWebhook{
+	p := delivery.Publisher{Store: webhooks{list: []boathook.OutgoingWebhook{
 		filtered("out_yes", `.data.run_id == "run_a"`, ""), filtered("out_no", `false`, `error("is not asked")`),
 		filtered("out_json", "", `{run: .data.run_id, of: .source.kind}`), filtered("out_text", `true`, `"run \(.data.run_id)"`),
 		filtered("out_broken", `.data.run_id.deeper`, ""), filtered("out_bomb", "", `[range(1e9)]`), filtered("out_old", "no such function", ""),
@@ -88,7 +88,7 @@ func TestACanceledPublishFailsNoDelivery(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	q := &sent{}
-	p := delivery.Publisher{Webhooks: webhooks{list: []boathook.OutgoingWebhook{filtered("out_a", "[range(10000)] | length > 0", "")}}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	p := delivery.Publisher{Store: webhooks{list: []boathook.OutgoingWebhook{filtered("out_a", "[range(10000)] | length > 0", "")}}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 	if err := p.Publish(ctx, event()); !errors.Is(err, context.Canceled) || len(q.messages) > 0 {
 		t.Errorf("got %v, %d messages", err, len(q.messages))
 	}
@@ -261,7 +261,7 @@ func onDisk(b *testing.B, filterOf func(id string) string) *delivery.Publisher {
 		w.WorkspaceID, w.SourceID, w.Filter = event().WorkspaceID, event().SourceID, filterOf(w.ID)
 		must(b, s.PutOutgoing(b.Context(), w))
 	}
-	return &delivery.Publisher{Webhooks: s, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	return &delivery.Publisher{Store: s, Queue: q, Log: slog.New(slog.DiscardHandler)}
 }
 
 // cpuTime is what the process has used so far.

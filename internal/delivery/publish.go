@@ -5,29 +5,38 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"time"
 
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
 	"boathook/internal/expression"
 	"boathook/internal/queue"
+	"boathook/internal/store"
 	"boathook/internal/tracing"
 )
 
-// Webhooks lists the outgoing webhooks of a source, and names the source. It is asked
-// for the name only where a webhook gets messages for people.
-type Webhooks interface {
-	AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error)
+// PublishStore is the part of the store that a [Publisher] needs. It is asked for the
+// name of a source only where one webhook is to get a message for people.
+type PublishStore interface {
+	Audience(ctx context.Context, sourceID string) (store.Audience, error)
+	AppendEvents(ctx context.Context, sourceID string, keep time.Duration, events ...boathook.Event) error
 	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
 }
 
-// Publisher fans events out: it finds the outgoing webhooks that want one, renders
-// and compresses its body once per dialect and format, and queues one delivery for
-// each webhook. The deliveries follow from the place in a trace that ctx carries.
+// Publisher fans events out: it puts them into their source's feed, if that keeps any,
+// finds the outgoing webhooks that want one, renders and compresses its body once per
+// dialect and format, and queues one delivery for each webhook. The deliveries follow
+// from the place in a trace that ctx carries.
+//
+// The feed comes first. A crash between the two leaves an event in the feed alone; who
+// repeats it, as all do who can, queues its deliveries, and the feed has it once.
 type Publisher struct {
-	Webhooks Webhooks
-	Queue    queue.Sender // of deliveries: first attempts
-	Log      *slog.Logger
-	Tracer   *tracing.Tracer // may be nil
+	Store      PublishStore
+	Queue      queue.Sender // of deliveries: first attempts
+	RecordDays int          // for how many days records are kept; see [boathook.Source.FeedSettings]
+	Log        *slog.Logger
+	Tracer     *tracing.Tracer // may be nil
 
 	expressions expression.Cache
 }
@@ -45,17 +54,26 @@ func (p *Publisher) Publish(ctx context.Context, e boathook.Event) error {
 func (p *Publisher) PublishAll(ctx context.Context, events ...boathook.Event) (deliveries []int, err error) {
 	ctx, span := p.Tracer.Send(ctx, queue.Deliveries)
 	defer func() { span.Done(err) }()
-	b := batch{sender: p.Queue}
-	total, bySource := 0, make(map[string][]boathook.OutgoingWebhook, 1)
+	audiences := make(map[string]store.Audience, 1)
 	for _, e := range events {
-		webhooks, read := bySource[e.SourceID]
-		if !read {
-			if webhooks, err = p.Webhooks.AllOutgoing(ctx, e.SourceID); err != nil {
-				return nil, fmt.Errorf("publish event %s: %w", e.ID, err)
-			}
-			bySource[e.SourceID] = webhooks
+		if _, read := audiences[e.SourceID]; read {
+			continue
 		}
-		n, err := p.fanOut(ctx, &b, e, webhooks)
+		if audiences[e.SourceID], err = p.Store.Audience(ctx, e.SourceID); err != nil {
+			return nil, fmt.Errorf("publish event %s: %w", e.ID, err)
+		}
+		if err := p.feed(ctx, audiences[e.SourceID].Source, events); err != nil {
+			return nil, err
+		}
+	}
+	b := batch{sender: p.Queue}
+	total := 0
+	for _, e := range events {
+		audience := audiences[e.SourceID]
+		if audience.Source != nil {
+			e.SourceName = audience.Source.Name
+		}
+		n, err := p.fanOut(ctx, &b, e, audience.Outgoing)
 		if err != nil {
 			return nil, fmt.Errorf("publish event %s: %w", e.ID, err)
 		}
@@ -67,6 +85,20 @@ func (p *Publisher) PublishAll(ctx context.Context, events ...boathook.Event) (d
 		span.Set(ofEvent(events[0])...)
 	}
 	return deliveries, b.flush(ctx)
+}
+
+// feed puts those of the events that are a source's into its feed, if it keeps any. A
+// source that was deleted keeps none.
+func (p *Publisher) feed(ctx context.Context, s *boathook.Source, events []boathook.Event) error {
+	if s == nil {
+		return nil
+	}
+	keep := s.FeedSettings(p.RecordDays).Retention()
+	if keep == 0 {
+		return nil
+	}
+	own := slices.DeleteFunc(slices.Clone(events), func(e boathook.Event) bool { return e.SourceID != s.ID })
+	return p.Store.AppendEvents(ctx, s.ID, keep, own...)
 }
 
 // fanOut adds an event's deliveries to those of its source's webhooks that want it, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"boathook/internal/delivery"
 	"boathook/internal/dialect"
 	"boathook/internal/queue"
+	"boathook/internal/store"
 )
 
 // webhooks is a list that may fail.
@@ -20,8 +22,13 @@ type webhooks struct {
 	err  error
 }
 
-func (w webhooks) AllOutgoing(context.Context, string) ([]boathook.OutgoingWebhook, error) {
-	return w.list, w.err
+func (w webhooks) Audience(ctx context.Context, id string) (store.Audience, error) {
+	s, err := w.Source(ctx, "", id)
+	return store.Audience{Source: &s, Outgoing: w.list}, err
+}
+
+func (webhooks) AppendEvents(context.Context, string, time.Duration, ...boathook.Event) error {
+	return errors.New("the source keeps no events")
 }
 
 func (w webhooks) Source(_ context.Context, workspaceID, id string) (boathook.Source, error) {
@@ -74,8 +81,8 @@ func TestChannelsNarrowPublishedEvents(t *testing.T) {
 	} {
 		q := &sent{}
 		p := delivery.Publisher{
-			Webhooks: webhooks{list: []boathook.OutgoingWebhook{named("out_all"), named("out_eu", "eu"), named("out_both", "eu", "us")}},
-			Queue:    q, Log: slog.New(slog.DiscardHandler),
+			Store: webhooks{list: []boathook.OutgoingWebhook{named("out_all"), named("out_eu", "eu"), named("out_both", "eu", "us")}},
+			Queue: q, Log: slog.New(slog.DiscardHandler),
 		}
 		e := event()
 		e.Type, e.Channels = c.event, c.channels
@@ -103,8 +110,8 @@ func TestEachWebhookThatWantsTheEventGetsOneDelivery(t *testing.T) {
 
 	q := &sent{}
 	p := delivery.Publisher{
-		Webhooks: webhooks{list: []boathook.OutgoingWebhook{webhook("out_a"), disabled, staging, failures, everywhere}},
-		Queue:    q, Log: slog.New(slog.DiscardHandler),
+		Store: webhooks{list: []boathook.OutgoingWebhook{webhook("out_a"), disabled, staging, failures, everywhere}},
+		Queue: q, Log: slog.New(slog.DiscardHandler),
 	}
 	e := event()
 	for range 2 { // a repeated publish makes the same deliveries
@@ -134,7 +141,7 @@ func TestEachWebhookThatWantsTheEventGetsOneDelivery(t *testing.T) {
 
 func TestNothingIsSentWhereNobodyListens(t *testing.T) {
 	q := &sent{err: errors.New("must not be called")}
-	p := delivery.Publisher{Webhooks: webhooks{}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	p := delivery.Publisher{Store: webhooks{}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 	if err := p.Publish(t.Context(), event()); err != nil {
 		t.Error(err)
 	}
@@ -144,8 +151,8 @@ func TestAFailureIsTold(t *testing.T) {
 	down := errors.New("down")
 	list := []boathook.OutgoingWebhook{webhook("out_a")}
 	for name, p := range map[string]*delivery.Publisher{
-		"of the store": {Webhooks: webhooks{err: down}, Queue: &sent{}},
-		"of the queue": {Webhooks: webhooks{list: list}, Queue: &sent{err: &queue.PartialError{Failed: []int{0}, Err: down}}},
+		"of the store": {Store: webhooks{err: down}, Queue: &sent{}},
+		"of the queue": {Store: webhooks{list: list}, Queue: &sent{err: &queue.PartialError{Failed: []int{0}, Err: down}}},
 	} {
 		if err := p.Publish(t.Context(), event()); !errors.Is(err, down) {
 			t.Errorf("%s: got %v", name, err)
@@ -159,8 +166,8 @@ func TestAWebhookOfAnUnknownDialectDoesNotStopTheOthers(t *testing.T) {
 	q := &sent{}
 	var log strings.Builder
 	p := delivery.Publisher{
-		Webhooks: webhooks{list: []boathook.OutgoingWebhook{stranger, webhook("out_a")}},
-		Queue:    q, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Store: webhooks{list: []boathook.OutgoingWebhook{stranger, webhook("out_a")}},
+		Queue: q, Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}
 	if err := p.Publish(t.Context(), event()); err != nil {
 		t.Fatal(err)
@@ -174,7 +181,7 @@ func TestAMessageForPeopleNamesTheSource(t *testing.T) {
 	chat, raw := webhook("out_chat"), webhook("out_raw")
 	chat.Format = boathook.Slack
 	q := &sent{}
-	p := delivery.Publisher{Webhooks: webhooks{list: []boathook.OutgoingWebhook{raw, chat}}, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	p := delivery.Publisher{Store: webhooks{list: []boathook.OutgoingWebhook{raw, chat}}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 	e := event()
 	e.Data = []byte(`{"run_id":"run_a","deployment_id":"dep_a","status":"succeeded","output":{"answer":42}}`)
 	if err := p.Publish(t.Context(), e); err != nil {
@@ -193,5 +200,50 @@ func TestAMessageForPeopleNamesTheSource(t *testing.T) {
 		if d, err := queue.DecodeDelivery(m.Body); err != nil || d.Dialect != dialect.Crewship {
 			t.Errorf("the delivery's dialect is %q, %v", d.Dialect, err)
 		}
+	}
+}
+
+// keeping is a store whose source keeps its events.
+type keeping struct {
+	webhooks
+
+	kept []string
+	days int
+	fail error
+}
+
+func (k *keeping) Audience(ctx context.Context, id string) (store.Audience, error) {
+	a, err := k.webhooks.Audience(ctx, id)
+	a.Source.Feed = &boathook.FeedSettings{RetentionDays: k.days}
+	return a, err
+}
+
+func (k *keeping) AppendEvents(_ context.Context, sourceID string, keep time.Duration, events ...boathook.Event) error {
+	for _, e := range events {
+		k.kept = append(k.kept, sourceID+" "+e.ID+" "+keep.String())
+	}
+	return k.fail
+}
+
+func TestAnEventIsInItsSourcesFeedBeforeItsDeliveriesAreQueued(t *testing.T) {
+	q := &sent{}
+	k := &keeping{webhooks: webhooks{list: []boathook.OutgoingWebhook{webhook("out_a")}}, days: 2, fail: errors.New("down")}
+	p := delivery.Publisher{Store: k, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	first, second, other := event(), event(), event()
+	second.ID, other.ID, other.SourceID = "evt_b", "evt_c", "dep_other"
+	if _, err := p.PublishAll(t.Context(), first, other, second); !errors.Is(err, k.fail) || len(q.messages) > 0 {
+		t.Errorf("with a feed that fails it queued %d, and says %v", len(q.messages), err)
+	}
+	k.kept, k.fail = nil, nil
+	if _, err := p.PublishAll(t.Context(), first, other, second); err != nil || len(q.messages) != 3 {
+		t.Errorf("queued %d, %v", len(q.messages), err)
+	}
+	want := []string{first.SourceID + " " + first.ID + " 48h0m0s", first.SourceID + " evt_b 48h0m0s", "dep_other evt_c 48h0m0s"}
+	if !slices.Equal(k.kept, want) {
+		t.Errorf("kept %q, want %q", k.kept, want)
+	}
+	k.kept, k.days = nil, 0
+	if _, err := p.PublishAll(t.Context(), first); err != nil || len(k.kept) > 0 {
+		t.Errorf("a source that keeps nothing kept %q, %v", k.kept, err)
 	}
 }

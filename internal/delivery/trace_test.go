@@ -20,7 +20,7 @@ var traced = boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-
 func TestADeliveryFollowsFromWhatItsEventFollowsFrom(t *testing.T) {
 	for _, trace := range []boathook.TraceContext{traced, {}} {
 		var q sent
-		p := delivery.Publisher{Webhooks: webhooks{list: []boathook.OutgoingWebhook{webhook("out_a")}}, Queue: &q, Log: slog.Default()}
+		p := delivery.Publisher{Store: webhooks{list: []boathook.OutgoingWebhook{webhook("out_a")}}, Queue: &q, Log: slog.Default()}
 		must(t, p.Publish(tracing.With(t.Context(), trace), event()))
 		got, err := queue.DecodeDelivery(q.messages[0].Body)
 		if err != nil || got.Trace != trace {

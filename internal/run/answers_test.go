@@ -70,7 +70,7 @@ func (p *place) on(s run.Store, d does) {
 		}),
 		Keeper: &run.Keeper{
 			Store: p.store, Now: time.Now, Log: log,
-			Publish: &delivery.Publisher{Webhooks: p.store, Queue: p.deliveries, Log: log},
+			Publish: &delivery.Publisher{Store: p.store, Queue: p.deliveries, Log: log},
 		},
 	})
 }

@@ -119,7 +119,7 @@ func newPlace(t *testing.T, d does) *place {
 		}),
 		Keeper: &run.Keeper{
 			Store: p.store, Now: time.Now, Log: log,
-			Publish: &delivery.Publisher{Webhooks: p.store, Queue: p.deliveries, Log: log},
+			Publish: &delivery.Publisher{Store: p.store, Queue: p.deliveries, Log: log},
 		},
 		Seal: fixture.Unsealed{}, Stream: p, Now: time.Now, Log: log, Heartbeat: 20 * time.Second,
 	})

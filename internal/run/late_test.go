@@ -68,7 +68,7 @@ func (p *place) sweepAll(t *testing.T) {
 		Store: p.store, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Keeper: &run.Keeper{
 			Store: p.store, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-			Publish: &delivery.Publisher{Webhooks: p.store, Queue: p.deliveries, Log: slog.New(slog.DiscardHandler)},
+			Publish: &delivery.Publisher{Store: p.store, Queue: p.deliveries, Log: slog.New(slog.DiscardHandler)},
 		},
 	}
 	for range 3 * 60 {

@@ -130,7 +130,7 @@ func (k *core) checkPublish(ctx context.Context, c Caller, inputs []NewEvent, ke
 			e.ID = boathook.DeriveID(boathook.EventID, c.Workspace, key, strconv.Itoa(i))
 			keyed = append(keyed, e)
 		default:
-			e.ID = boathook.NewID(boathook.EventID)
+			e.ID, e.Fresh = boathook.NewID(boathook.EventID), true
 		}
 		if seen[e.ID] {
 			return nil, nil, nil, located(at, boathook.InvalidField("id", "is another event's in this request"))

@@ -87,6 +87,9 @@ var leastRoles = map[Operation]boathook.Role{
 
 	"Events.Publish": boathook.Member,
 
+	"Feeds.Events": boathook.Viewer,
+	"Feeds.Change": boathook.Member,
+
 	"Runs.Start":  boathook.Member,
 	"Runs.List":   boathook.Viewer,
 	"Runs.Get":    boathook.Viewer,

@@ -51,6 +51,7 @@ type Store interface {
 
 	PinEvent(ctx context.Context, p store.EventPin) (store.EventPin, error)
 	MarkEventPublished(ctx context.Context, workspaceID, id string, deliveries []int) error
+	FeedEvents(ctx context.Context, q store.FeedQuery) (store.FeedPage, error)
 
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
@@ -139,6 +140,10 @@ type Config struct {
 	// with a [boathook.Invalid] error about one of its fields.
 	AllowDestination func(boathook.Destination) error
 
+	// RecordDays is for how many days records are kept; see
+	// [boathook.Source.FeedSettings].
+	RecordDays int
+
 	Now func() time.Time
 	Log *slog.Logger
 }
@@ -167,6 +172,7 @@ type Service struct {
 	EventTypes EventTypes
 
 	Events    Events
+	Feeds     Feeds
 	Runs      Runs
 	AgentRuns AgentRuns
 	Live      Live
@@ -205,6 +211,7 @@ func New(cfg Config) *Service {
 		AppWebhooks: AppWebhooks{c},
 
 		Events:    Events{c},
+		Feeds:     Feeds{c},
 		Runs:      Runs{c},
 		AgentRuns: AgentRuns{c},
 		Live:      Live{c},

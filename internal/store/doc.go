@@ -71,6 +71,7 @@
 //	DisableOutgoing      config   src#id / out#id             UpdateItem                              1 W
 //	Outgoing             both     src#id / out#id, health#out BatchGetItem C                          2 R
 //	AllOutgoing          config   src#id / out#…              Query C                                 1 R per 4 KiB
+//	Audience             config   src#id / out#…, source      Query C                                 1 R per 4 KiB
 //	DeleteOutgoing       both     src#id / out#id, health#out DeleteItem x2                           2 W
 //	PutEventType         config   types#ws / type#name        PutItem, if as it was read              1 W per KiB
 //	EventType            config   types#ws / type#name        GetItem C                               1 R per 4 KiB
@@ -113,6 +114,9 @@
 //	LogLines             records  run#id / log#line           Query C                                 1 R per 4 KiB
 //	PinEvent             records  evt#ws#id / pin             PutItem, or also GetItem C              1 W, 1 W + 1 R
 //	MarkEventPublished   records  evt#ws#id / pin             UpdateItem                              1 W
+//	AppendEvents         records  feed#src / counter, fed#…,  UpdateItem, then PutItem x2 each        1 W a call, 1 W + 1 W per KiB an event;
+//	                              feed#src#page / position                                            no mark of one that is fresh: 1 W less
+//	FeedEvents           records  feed#src / counter, slots   GetItem C, Query C                      1 R, and 1 R per 4 KiB if there are any
 //	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 1 if it did not succeed)
 //	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W + 1 (+ 2 if it failed for good)
 //	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W + 2, 2 W + 1

@@ -39,6 +39,7 @@ type Store interface {
 	Loads
 	Logs
 	Events
+	Feeds
 	Deliveries
 	Schedule
 	Slots
@@ -175,6 +176,9 @@ type Webhooks interface {
 	Outgoing(ctx context.Context, sourceID, id string) (boathook.OutgoingWebhook, error)
 	// AllOutgoing lists a source's, newest first; see [ErrIncomplete], without their health.
 	AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error)
+	// Audience is who hears of a source's events, in one round trip. The errors are
+	// those of AllOutgoing.
+	Audience(ctx context.Context, sourceID string) (Audience, error)
 	DeleteOutgoing(ctx context.Context, sourceID, id string) error
 }
 
@@ -189,6 +193,12 @@ type EventTypes interface {
 	EventType(ctx context.Context, workspaceID string, name boathook.EventType) (boathook.TypeDefinition, error)
 	// AllEventTypes lists a workspace's, by name.
 	AllEventTypes(ctx context.Context, workspaceID string) ([]boathook.TypeDefinition, error)
+}
+
+// Audience is who hears of a source's events.
+type Audience struct {
+	Source   *boathook.Source           // nil if there is none
+	Outgoing []boathook.OutgoingWebhook // newest first, without their health
 }
 
 // Healths say how outgoing webhooks have fared lately. They are no part of what

@@ -48,6 +48,9 @@ type Style struct {
 	WriteError  func(w http.ResponseWriter, status int, code, field, message string)
 	// WriteIssues answers several faults of one request. Nil: the first is told.
 	WriteIssues func(w http.ResponseWriter, all boathook.Issues)
+	// WriteGone answers a [boathook.Gone] error with the cursor that goes on. Nil: as any
+	// other error.
+	WriteGone func(w http.ResponseWriter, e *boathook.Error)
 	// Prefixes are what the system's paths may begin with besides nothing.
 	Prefixes []string
 	// Below are paths, each ending with a slash, where what is not found is

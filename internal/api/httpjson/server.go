@@ -93,6 +93,10 @@ func (s Server) Fail(w http.ResponseWriter, r *http.Request, style Style, err er
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
+	if e.Kind == boathook.Gone && style.WriteGone != nil {
+		style.WriteGone(w, e)
+		return
+	}
 	style.WriteError(w, status, string(e.Kind), e.Field, message)
 }
 

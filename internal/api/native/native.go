@@ -21,6 +21,7 @@ type Operations struct {
 	Customers    Customers
 	EventTypes   EventTypes
 	Events       Events
+	Feeds        Feeds
 	Outgoing     Outgoing
 	Deliveries   Deliveries
 	Queues       Queues
@@ -113,6 +114,8 @@ func (f face) routes() []httpjson.Route {
 	for _, source := range []string{deployment, agent, repository, app, customer} {
 		outgoing := source + "/outgoing-webhooks/{outgoing}"
 		routes = append(routes,
+			on("GET "+source+"/events", "Feeds.Events", httpjson.Serve(ok, f.listEvents)),
+			on("PATCH "+source+"/events", "Feeds.Change", httpjson.Serve(ok, f.changeEvents)),
 			on("POST "+source+"/outgoing-webhooks", "Outgoing.Create", httpjson.Serve(created, f.createOutgoing)),
 			on("GET "+source+"/outgoing-webhooks", "Outgoing.List", httpjson.Serve(ok, f.listOutgoing)),
 			on("GET "+outgoing, "Outgoing.Get", httpjson.Serve(ok, f.getOutgoing)),

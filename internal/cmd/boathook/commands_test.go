@@ -221,6 +221,35 @@ func TestWhatWasMissedIsRecovered(t *testing.T) {
 	}
 }
 
+func TestAFeedIsFollowed(t *testing.T) {
+	s := loggedIn(t, start(t))
+	s.must("repositories", "create", "acme/site")
+	if r := s.run("", "feed", "acme/site"); r.code != cli.Failed || !strings.Contains(r.err, "`boathook feed keep`") {
+		t.Errorf("without a feed: %+v", r)
+	}
+	s.must("feed", "keep", "acme/site", "--days", "7")
+	example, err := json.Marshal(s.object("event-types", "get", "build_finish")["example"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish := func(id string) {
+		s.must("publish", "build_finish", "--source", "acme/site", "--id", id, "-d", string(example))
+	}
+	publish("first")
+	r := s.run("", "feed", "acme/site", "-o", "json")
+	cursor := regexp.MustCompile(`--cursor (\S+)`).FindStringSubmatch(r.err)
+	if cursor == nil || !strings.Contains(r.stdout, `"id":"first"`) {
+		t.Fatalf("the feed is %+v", r)
+	}
+	following := s.start("feed", "acme/site", "--follow", "--cursor", cursor[1])
+	publish("second")
+	following.stdout.await(t, `second  build_finish`)
+	following.stop()
+	if err := <-following.done; err != nil {
+		t.Errorf("after an interrupt: %v\n%s", err, following.stderr)
+	}
+}
+
 // A delivery that changes is shown again also when newer ones have not changed.
 func TestTailShowsAnOlderDeliveryThatChanges(t *testing.T) {
 	p := start(t)
@@ -470,7 +499,7 @@ func exampled(c *cobra.Command) (commands []*cobra.Command) {
 }
 
 // lasting are the commands that go on until they are interrupted.
-var lasting = []string{"tail", "listen"}
+var lasting = []string{"tail", "listen", "feed"}
 
 // TestEachExampleRuns runs every line of every command's examples as it is pasted, in an
 // order in which what they need is there.
@@ -573,7 +602,7 @@ func TestEachExampleRuns(t *testing.T) {
 	for _, verb := range []string{"list", "show", "resend", "recover", "tail"} {
 		paste("deliveries "+verb, "019c5f3e-87a8-8a51-8cd9-2b1f0c6d7e8f", delivery)
 	}
-	for _, c := range []string{"publish", "tokens create", "tokens list", "tokens get", "queues list", "queues redrive"} {
+	for _, c := range []string{"feed keep", "publish", "feed", "tokens create", "tokens list", "tokens get", "queues list", "queues redrive"} {
 		paste(c)
 	}
 	for _, c := range []string{

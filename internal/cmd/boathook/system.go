@@ -109,7 +109,8 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 	outbound.NoReuse = true // as on AWS: a run can't be repeated, so its connection must not have died unused
 	once := egress.New(outbound)
 	sealer := seal.New(d.key, records)
-	publisher := &delivery.Publisher{Webhooks: records, Queue: deliveries, Log: log, Tracer: t.tracer}
+	recordDays := int(c.retention / (24 * time.Hour))
+	publisher := &delivery.Publisher{Store: records, Queue: deliveries, RecordDays: recordDays, Log: log, Tracer: t.tracer}
 	keeper := &run.Keeper{Store: records, Publish: publisher, Now: time.Now, Log: log, Metrics: t.counters}
 	starter := &run.Starter{Store: records, Queue: runsQueue, Now: time.Now, Log: log, Tracer: t.tracer}
 
@@ -124,7 +125,8 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 	}
 	operations := service.New(service.Config{
 		Store: records, Runs: starter, Publish: publisher, Seal: sealer,
-		Resend: &delivery.Resender{Store: records, Retries: retries, Now: time.Now},
+		Resend:     &delivery.Resender{Store: records, Retries: retries, Now: time.Now},
+		RecordDays: recordDays,
 		Queues: map[string]queue.Redriver{
 			queue.Runs: runsQueue, queue.Deliveries: deliveries, queue.Retries: retries,
 		},

@@ -166,7 +166,12 @@ func (b *bench) requestSize() int {
 // post makes a request to the API and reads its answer. An empty idempotency
 // key is none.
 func (b *bench) post(ctx context.Context, path, body, key string, answer any) error {
-	req, err := http.NewRequestWithContext(ctx, "POST", b.url+path, strings.NewReader(body))
+	return b.send(ctx, http.MethodPost, path, body, key, answer)
+}
+
+// send is post for any method.
+func (b *bench) send(ctx context.Context, method, path, body, key string, answer any) error {
+	req, err := http.NewRequestWithContext(ctx, method, b.url+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}

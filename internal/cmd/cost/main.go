@@ -97,7 +97,11 @@ func printPerMillion(ctx context.Context, b *bench, prices prices) (full float64
 	if err != nil {
 		return 0, err
 	}
-	event, keyed, err := b.events(ctx)
+	event, keyed, err := b.events(ctx, "publish ")
+	if err != nil {
+		return 0, err
+	}
+	fedEvent, fedKeyed, err := b.fed(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -105,6 +109,8 @@ func printPerMillion(ctx context.Context, b *bench, prices prices) (full float64
 	row("run, with its event", execution)
 	row("published event", event)
 	row("published event, repeatable", keyed)
+	row("published event, kept", fedEvent)
+	row("… repeatable", fedKeyed)
 	batches := []int{1, 3, 5, 10} // the last is a full one
 	delivered := make(map[int]usage)
 	for _, n := range batches {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
@@ -45,14 +46,14 @@ func (b *bench) runs(ctx context.Context) (trigger, execution usage, err error) 
 }
 
 // events measures publishes: what one event uses, its share of the request, and
-// what it uses in a request that may be repeated.
-func (b *bench) events(ctx context.Context) (event, keyed usage, err error) {
+// what it uses in a request that may be repeated, by a key that begins with keys.
+func (b *bench) events(ctx context.Context, keys string) (event, keyed usage, err error) {
 	for i := range repeats + 1 {
 		once, err := b.publish(ctx, boathook.Production, "")
 		if err != nil {
 			return event, keyed, err
 		}
-		again, err := b.publish(ctx, boathook.Production, fmt.Sprint("publish ", i))
+		again, err := b.publish(ctx, boathook.Production, fmt.Sprint(keys, i))
 		if err != nil {
 			return event, keyed, err
 		}
@@ -61,6 +62,21 @@ func (b *bench) events(ctx context.Context) (event, keyed usage, err error) {
 		}
 	}
 	return event.times(1.0 / (repeats * published)), keyed.times(1.0 / (repeats * published)), nil
+}
+
+// fed measures publishes of an app that keeps its events, as [bench.events] does.
+func (b *bench) fed(ctx context.Context) (event, keyed usage, err error) {
+	if err := b.keepEvents(ctx, 30); err != nil {
+		return event, keyed, err
+	}
+	if event, keyed, err = b.events(ctx, "kept "); err != nil {
+		return event, keyed, err
+	}
+	return event, keyed, b.keepEvents(ctx, 0)
+}
+
+func (b *bench) keepEvents(ctx context.Context, days int) error {
+	return b.send(ctx, http.MethodPatch, "/v1/apps/"+b.appID+"/events", fmt.Sprintf(`{"event_retention_days":%d}`, days), "", new(struct{}))
 }
 
 // publish publishes as many events as a request may have, and keeps the messages

@@ -165,8 +165,12 @@ func (s *Store) putRecord(ctx context.Context, record any, when string, values i
 	in := &dynamodb.PutItemInput{TableName: &s.config.RecordsTable, Item: it}
 	if when != "" {
 		in.ConditionExpression = &when
-		in.ExpressionAttributeValues = item{":now": num(s.now())}
-		maps.Copy(in.ExpressionAttributeValues, values)
+		all := maps.Clone(values)
+		if strings.Contains(when, ":now") {
+			all = item{":now": num(s.now())}
+			maps.Copy(all, values)
+		}
+		in.ExpressionAttributeValues = all
 	}
 	_, err = s.client.PutItem(ctx, in)
 	if _, failed := errors.AsType[*types.ConditionalCheckFailedException](err); failed {

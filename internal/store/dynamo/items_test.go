@@ -175,6 +175,16 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				Customer: &boathook.CustomerSettings{ExternalID: "acct#1", Metadata: map[string]string{"plan": "team"}, UpdatedAt: now},
 			})
 		}},
+		{"source that keeps events", func(s *dynamo.Store) error {
+			return s.PutSource(ctx, boathook.Source{
+				ID: "dep_b", WorkspaceID: "ws_a", Kind: boathook.Deployment, CreatedAt: now, Feed: &boathook.FeedSettings{RetentionDays: 30, Raised: now},
+			})
+		}},
+		{"event in a feed", func(s *dynamo.Store) error {
+			return s.AppendEvents(ctx, "dep_b", 24*time.Hour, boathook.Event{
+				ID: "acme#1", Environment: boathook.Staging, Type: boathook.EventRunFailed, Channels: []string{"a"}, Time: now, Data: json.RawMessage(`{}`),
+			})
+		}},
 		{"load", func(s *dynamo.Store) error {
 			limit := store.Limit{RatePerMinute: 60, MaxInFlight: 8}
 			if _, err := s.Admit(ctx, "agent_a", "run_a", limit, store.Load{}, now); err != nil {
@@ -258,6 +268,8 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			switch {
 			case r.operation == "UpdateItem" && r.input["TableName"] == "config":
 				return ok(`{"Attributes":{"Versions":{"N":"5"}}}`)
+			case r.operation == "UpdateItem" && sortKey(r) == "counter":
+				return ok(`{"Attributes":{"n":{"N":"4711"}}}`)
 			case r.operation == "UpdateItem" && strings.Contains(fmt.Sprint(r.input["Key"]), "health#"):
 				return ok(`{}`) // which makes it
 			case r.operation == "UpdateItem":

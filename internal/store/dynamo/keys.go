@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +45,9 @@ import (
 //	req#<in>                 rejected#<slot>                                 requestItem
 //	req#<in>                 other#<slot>                                    requestItem
 //	evt#<ws>#<id>            pin                                             pinItem
+//	feed#<src>               counter                                         counterItem: never expires
+//	feed#<src>#<page>        <position>                                      feedItem
+//	fed#<src>#<event>        mark                                            markItem
 //	pin#<run>                run                                             pinnedRunItem
 //	load#<agent>             load                                            loadItem
 //	health#<out>             health                                          healthItem
@@ -248,6 +252,26 @@ func requestsPartition(webhookID string) string { return part("req#", webhookID)
 
 func pinKey(workspaceID, id string) key {
 	return key{joined(part("evt#", workspaceID), "#", foreign(id)), "pin"}
+}
+
+func feedCounterKey(sourceID string) key { return key{part("feed#", sourceID), "counter"} }
+
+// feedKey is of a position, in the partition of its page.
+func feedKey(sourceID string, position int64) key {
+	return key{joined(part("feed#", sourceID), fmt.Sprintf("#%010d", position/feedPageSize)), fmt.Sprintf("%015d", position)}
+}
+
+// feedPosition is the position that a [feedKey] is of.
+func feedPosition(k key) int64 {
+	n, _ := strconv.ParseInt(k.SK, 10, 64) // it was written by feedKey
+	return n
+}
+
+// feedPageEnd is the last position in the partition of one.
+func feedPageEnd(position int64) int64 { return position - position%feedPageSize + feedPageSize - 1 }
+
+func feedMarkKey(sourceID, eventID string) key {
+	return key{joined(part("fed#", sourceID), "#", foreign(eventID)), "mark"}
 }
 
 func pinnedRunKey(id string) key { return key{part("pin#", id), "run"} }

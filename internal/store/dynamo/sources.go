@@ -28,6 +28,7 @@ type sourceItem struct {
 	Agent       *agentItem          `dynamodbav:"Agent"`
 	App         *appItem            `dynamodbav:"App"`
 	Customer    *customerItem       `dynamodbav:"Customer,omitempty"`
+	Feed        *settingsItem       `dynamodbav:"Feed,omitempty"`
 }
 
 type agentItem struct {
@@ -57,7 +58,7 @@ type customerItem struct {
 func newSourceItem(s boathook.Source) sourceItem {
 	it := sourceItem{
 		Revision: s.Revision, ID: s.ID, WorkspaceID: s.WorkspaceID, Kind: s.Kind, Owner: s.Owner, Name: s.Name, CreatedAt: s.CreatedAt,
-		App: (*appItem)(s.App), Customer: (*customerItem)(s.Customer),
+		App: (*appItem)(s.App), Customer: (*customerItem)(s.Customer), Feed: (*settingsItem)(s.Feed),
 	}
 	if a := s.Agent; a != nil {
 		it.Agent = &agentItem{
@@ -72,7 +73,7 @@ func newSourceItem(s boathook.Source) sourceItem {
 func (it sourceItem) source() boathook.Source {
 	s := boathook.Source{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, Kind: it.Kind, Owner: it.Owner, Name: it.Name, CreatedAt: it.CreatedAt,
-		App: (*boathook.AppSettings)(it.App), Customer: (*boathook.CustomerSettings)(it.Customer),
+		App: (*boathook.AppSettings)(it.App), Customer: (*boathook.CustomerSettings)(it.Customer), Feed: (*boathook.FeedSettings)(it.Feed),
 	}
 	if a := it.Agent; a != nil {
 		s.Agent = &boathook.AgentSettings{

@@ -146,6 +146,9 @@ func deaths() []death {
 			_, err := st.MarkSlow(ctx, tornOutgoing, now)
 			return errors.Join(err, all(ctx, st))
 		}, func(ctx context.Context, st s) error { return st.DeleteOutgoing(ctx, tornSource, tornOutgoing) }},
+		{"AppendEvents", nil, func(ctx context.Context, st s) error {
+			return st.AppendEvents(ctx, tornSource, 24*time.Hour, boathook.Event{ID: "a", Time: now, Data: jsonText(700 << 10)}, boathook.Event{ID: "b", Time: now})
+		}},
 		{"MarkFailure", nil, func(ctx context.Context, st s) error { _, err := st.MarkFailure(ctx, tornOutgoing, now); return err }},
 		{"MarkSlow", nil, func(ctx context.Context, st s) error { _, err := st.MarkSlow(ctx, tornOutgoing, now); return err }},
 		{"MoveProbe", nil, func(ctx context.Context, st s) error {
@@ -323,6 +326,16 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 		return s.Outgoing(ctx, tornSource, tornOutgoing)
 	},
 	"AllOutgoing": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.AllOutgoing(ctx, tornSource) },
+	"Audience": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		a, err := s.Audience(ctx, tornSource)
+		return a, err
+	},
+	// What a death leaves in a feed is a gap, which readers close when its time is over: see
+	// feed_test.go. Here it counts that the feed can be read.
+	"FeedEvents": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		_, err := s.FeedEvents(ctx, store.FeedQuery{SourceID: tornSource, Settings: boathook.FeedSettings{RetentionDays: 1}, Limit: 10})
+		return nil, err
+	},
 	"Health": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		if _, err := s.Outgoing(ctx, tornSource, tornOutgoing); err != nil {
 			return nil, err // a deleted webhook's may be left behind

@@ -240,6 +240,9 @@ func cloneSource(src boathook.Source) boathook.Source {
 		customer.Metadata, customer.UpdatedAt = maps.Clone(customer.Metadata), stored(customer.UpdatedAt)
 		src.Customer = &customer
 	}
+	if src.Feed != nil {
+		src.Feed = &boathook.FeedSettings{RetentionDays: src.Feed.RetentionDays, Raised: stored(src.Feed.Raised)}
+	}
 	return src
 }
 

@@ -59,6 +59,7 @@ type Store struct {
 	due          lists[int, store.Due]                                     // by shard
 	eventTypes   map[string]map[boathook.EventType]boathook.TypeDefinition // by workspace
 	pins         map[pinKey]*store.EventPin
+	feeds        map[string]*feed       // by source
 	slots        map[slotKey]time.Time  // the next that is free
 	leases       map[leaseKey]time.Time // until when a place is taken
 	backlogs     map[string]time.Time   // by source
@@ -100,6 +101,7 @@ func New(c Config) *Store {
 		due:           make(lists[int, store.Due]),
 		eventTypes:    make(map[string]map[boathook.EventType]boathook.TypeDefinition),
 		pins:          make(map[pinKey]*store.EventPin),
+		feeds:         make(map[string]*feed),
 		slots:         make(map[slotKey]time.Time),
 		leases:        make(map[leaseKey]time.Time),
 		backlogs:      make(map[string]time.Time),

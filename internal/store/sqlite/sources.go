@@ -21,6 +21,7 @@ type sourceItem struct {
 	Agent       *agentItem          `json:"agent,omitempty"`
 	App         *appItem            `json:"app,omitempty"`
 	Customer    *customerItem       `json:"customer,omitempty"`
+	Feed        *feedItem           `json:"feed,omitempty"`
 }
 
 type agentItem struct {
@@ -57,6 +58,9 @@ func newSourceItem(s boathook.Source) sourceItem {
 	if c := s.Customer; c != nil {
 		it.Customer = &customerItem{c.ExternalID, c.Metadata, stored(c.UpdatedAt)}
 	}
+	if s.Feed != nil {
+		it.Feed = &feedItem{s.Feed.RetentionDays, stored(s.Feed.Raised)}
+	}
 	if a := s.Agent; a != nil {
 		it.Agent = &agentItem{
 			CrewID: a.CrewID, Slug: a.Slug, RequireTimestamp: a.RequireTimestamp, KeepPlainSecret: a.KeepPlainSecret,
@@ -70,7 +74,7 @@ func newSourceItem(s boathook.Source) sourceItem {
 func (it sourceItem) source() boathook.Source {
 	s := boathook.Source{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, Kind: it.Kind, Owner: it.Owner, Name: it.Name, CreatedAt: it.CreatedAt,
-		App: (*boathook.AppSettings)(it.App), Customer: (*boathook.CustomerSettings)(it.Customer),
+		App: (*boathook.AppSettings)(it.App), Customer: (*boathook.CustomerSettings)(it.Customer), Feed: (*boathook.FeedSettings)(it.Feed),
 	}
 	if a := it.Agent; a != nil {
 		s.Agent = &boathook.AgentSettings{

@@ -349,6 +349,7 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			reads(out, func(c ctx, id string) (boathook.OutgoingWebhook, error) { return s.Outgoing(c, v.source.ID, id) }),
 		},
 		"AllOutgoing": {lists(dep, func(c ctx, id string) (int, error) { all, err := s.AllOutgoing(c, id); return len(all), err })},
+		"Audience":    {lists(dep, func(c ctx, id string) (int, error) { a, err := s.Audience(c, id); return len(a.Outgoing), err })},
 		"DeleteOutgoing": {
 			changes(dep, func(c ctx, id string) error { return s.DeleteOutgoing(c, id, v.out.ID) }),
 			changes(out, func(c ctx, id string) error { return s.DeleteOutgoing(c, v.source.ID, id) }),
@@ -495,6 +496,18 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 		})},
 		"LogLines": {lists(run, s.LogLines)},
 
+		"AppendEvents": {
+			creates(func(c ctx, id string) error {
+				return s.AppendEvents(c, id, day, boathook.Event{ID: "x", Time: now})
+			}),
+			createsForeign(func(c ctx, id string) error {
+				return s.AppendEvents(c, v.source.ID, day, boathook.Event{ID: id, Time: now})
+			}),
+		},
+		"FeedEvents": {lists(dep, func(c ctx, id string) (int, error) {
+			page, err := s.FeedEvents(c, store.FeedQuery{SourceID: id, Settings: boathook.FeedSettings{RetentionDays: 1}, Limit: 1})
+			return len(page.Events), err
+		})},
 		"PinEvent": {
 			creates(func(c ctx, id string) error {
 				_, err := s.PinEvent(c, store.EventPin{WorkspaceID: id, ID: v.pin.ID})

@@ -231,12 +231,12 @@ func (s unstaged) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID 
 // unscoped lists webhooks as if they were for each environment.
 type unscoped struct{ store.Store }
 
-func (s unscoped) AllOutgoing(ctx context.Context, sourceID string) ([]boathook.OutgoingWebhook, error) {
-	all, err := s.Store.AllOutgoing(ctx, sourceID)
-	for i := range all {
-		all[i].Environment = ""
+func (s unscoped) Audience(ctx context.Context, sourceID string) (store.Audience, error) {
+	a, err := s.Store.Audience(ctx, sourceID)
+	for i := range a.Outgoing {
+		a.Outgoing[i].Environment = ""
 	}
-	return all, err
+	return a, err
 }
 
 // monoglot knows one dialect.

@@ -35,6 +35,18 @@ func (c calls) AllOutgoing(ctx context.Context, sourceID string) ([]boathook.Out
 	return do(ctx, c.p, "AllOutgoing", sourceID, func() ([]boathook.OutgoingWebhook, error) { return c.Store.AllOutgoing(ctx, sourceID) })
 }
 
+func (c calls) Audience(ctx context.Context, sourceID string) (store.Audience, error) {
+	return do(ctx, c.p, "Audience", sourceID, func() (store.Audience, error) { return c.Store.Audience(ctx, sourceID) })
+}
+
+func (c calls) AppendEvents(ctx context.Context, sourceID string, keep time.Duration, events ...boathook.Event) error {
+	return tell(ctx, c.p, "AppendEvents", events[0].ID, func() error { return c.Store.AppendEvents(ctx, sourceID, keep, events...) })
+}
+
+func (c calls) FeedEvents(ctx context.Context, q store.FeedQuery) (store.FeedPage, error) {
+	return do(ctx, c.p, "FeedEvents", q.SourceID+q.Cursor, func() (store.FeedPage, error) { return c.Store.FeedEvents(ctx, q) })
+}
+
 func (c calls) PutOutgoing(ctx context.Context, w boathook.OutgoingWebhook) error {
 	return tell(ctx, c.p, "PutOutgoing", w.ID, func() error { return c.Store.PutOutgoing(ctx, w) })
 }

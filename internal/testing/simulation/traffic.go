@@ -130,7 +130,7 @@ func (i incident) simulate(t *testing.T, start func(*world)) (result waits) {
 		}
 		tr.calm, tr.quiet, tr.client = true, true, tr
 		p := tr.boot(manageKind)
-		tr.publisher = &delivery.Publisher{Webhooks: calls{tr.store, p}, Queue: sender{tr.deliveries, p}, Log: silent}
+		tr.publisher = &delivery.Publisher{Store: calls{tr.store, p}, Queue: sender{tr.deliveries, p}, Log: silent}
 		for n := range i.webhooks {
 			tr.addSource(n)
 		}

@@ -50,7 +50,7 @@ func TestABodyIsCompressedOnce(t *testing.T) {
 	deployment := fixture.New(t, store, "https://receiver.example")
 	log := slog.New(slog.DiscardHandler)
 	runs, deliveries, retries := new(line), new(line), new(line)
-	publisher := &delivery.Publisher{Webhooks: store, Queue: deliveries, Log: log}
+	publisher := &delivery.Publisher{Store: store, Queue: deliveries, Log: log}
 	starter := &run.Starter{Store: store, Queue: runs, Now: time.Now, Log: log}
 	executor := run.New(run.Config{
 		Store: store, Targets: succeeds{}, Seal: fixture.Unsealed{}, Stream: succeeds{}, Now: time.Now, Log: log, Heartbeat: time.Minute,
