@@ -108,7 +108,7 @@ func TestALeaseOutlivesTwoHeartbeatsThatFail(t *testing.T) {
 		d := &dynamoDB{target: target.URL, input: triggered.Input.Bytes(), storing: length}
 		env := map[string]string{
 			"BOATHOOK_LOG_LEVEL": "error", "BOATHOOK_METRICS_NAMESPACE": "test", "BOATHOOK_CONFIG_TABLE": "config", "BOATHOOK_RECORDS_TABLE": "records",
-			"BOATHOOK_RETENTION_DAYS": "30", "BOATHOOK_DELIVERIES_QUEUE_URL": "https://sqs.example/deliveries", "BOATHOOK_KEY_ID": "key",
+			"BOATHOOK_RETENTION_DAYS": "30", "BOATHOOK_RUNS_QUEUE_URL": "https://sqs.example/runs", "BOATHOOK_DELIVERIES_QUEUE_URL": "https://sqs.example/deliveries", "BOATHOOK_KEY_ID": "key",
 			"BOATHOOK_ALLOWED_EGRESS": "127.0.0.0/8", "BOATHOOK_ALLOW_HTTP": "true", "BOATHOOK_ALLOWED_TARGETS": "http",
 			"BOATHOOK_ALLOWED_FUNCTION_ARNS": "", "BOATHOOK_ALLOWED_RUNTIME_ARNS": "", "BOATHOOK_WEBSOCKET_ENDPOINT": "https://live.example",
 		}

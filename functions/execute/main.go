@@ -27,6 +27,7 @@ type config struct {
 	boot.Tables
 	allow.Egress
 	allow.Targets
+	queues.Runs
 	queues.Deliveries
 	sealing.Key
 	WebSocketEndpoint string `env:"BOATHOOK_WEBSOCKET_ENDPOINT,required,notEmpty"`
@@ -35,13 +36,14 @@ type config struct {
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store, counters := c.Store(sdk), c.Metrics()
+	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
 	worker := run.New(run.Config{
 		Store:   store,
 		Targets: c.targets(sdk),
 		Keeper: &run.Keeper{
 			Store:   store,
-			Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(sqs.NewFromConfig(sdk)), RecordDays: c.RetentionDays, Log: slog.Default()},
+			Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default()},
+			Queue:   c.RunsQueue(client),
 			Now:     time.Now,
 			Log:     slog.Default(),
 			Metrics: counters,

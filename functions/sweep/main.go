@@ -22,6 +22,7 @@ import (
 type config struct {
 	boot.Logging
 	boot.Tables
+	queues.Runs
 	queues.Deliveries
 	queues.Retries
 	WebSocketEndpoint string `env:"BOATHOOK_WEBSOCKET_ENDPOINT,required,notEmpty"`
@@ -39,6 +40,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Keeper: &run.Keeper{
 			Store:   store,
 			Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default()},
+			Queue:   c.RunsQueue(client),
 			Now:     time.Now,
 			Log:     slog.Default(),
 			Metrics: counters,

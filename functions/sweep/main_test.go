@@ -16,8 +16,8 @@ import (
 	"boathook/internal/testing/stack"
 )
 
-// A scheduled minute sends a retry that is due, fails a run whose runner was
-// lost, and closes a WebSocket that has not authenticated.
+// A scheduled minute sends a retry that is due, of a delivery and of a run, fails a run whose
+// runner was lost and has it retried, and closes a WebSocket that has not authenticated.
 func TestAScheduledMinute(t *testing.T) {
 	s := stack.New(t)
 	s.Put(t, events.Servers{Target: "https://target.example", Receiver: "https://receiver.example"})
@@ -54,6 +54,20 @@ func TestAScheduledMinute(t *testing.T) {
 	}))
 	must(s.Store.PutDue(ctx, store.ScheduledCheck(events.RunID, past)))
 
+	pending := boathook.Run{
+		RunHead: boathook.RunHead{
+			ID: boathook.NewID(boathook.RunID), WorkspaceID: events.WorkspaceID, SourceID: events.DeploymentID, VersionID: events.VersionID,
+			Environment: boathook.Production, Status: boathook.RunPending, CreatedAt: past, RetryNumber: 1, StartsAt: past,
+		},
+		Input: boathook.NewBody([]byte(`{}`)),
+	}
+	must(s.Store.CreateRun(ctx, pending))
+	must(s.Store.PutDue(ctx, store.ScheduledStart(pending.ID, past)))
+	deployment, err := s.Store.Source(ctx, events.WorkspaceID, events.DeploymentID)
+	must(err)
+	deployment.Deployment = &boathook.DeploymentSettings{Retry: boathook.RunRetries{Max: 1, Backoff: time.Minute}}
+	must(s.Store.PutSource(ctx, deployment))
+
 	must(s.Store.PutConnection(ctx, boathook.Connection{ID: events.ConnectionID, ConnectedAt: past}))
 	must(s.Store.PutDue(ctx, store.Due{At: past, ID: events.ConnectionID, Kind: store.DueConnection}))
 
@@ -79,6 +93,17 @@ func TestAScheduledMinute(t *testing.T) {
 	must(err)
 	if run.Status != boathook.RunFailed || run.Error != "runner lost" || !run.Published {
 		t.Errorf("the run is %+v", run.RunHead)
+	}
+	starts, err := s.Runs.Receive(ctx, 10, 0)
+	must(err)
+	if len(starts) != 1 {
+		t.Fatalf("%d runs are queued", len(starts))
+	}
+	if got, err := queue.DecodeRun(starts[0].Body); err != nil || got.ID != pending.ID {
+		t.Errorf("queued %+v, %v", got.RunHead, err)
+	}
+	if next, err := s.Store.RunHead(ctx, run.RetriedBy.RunID); err != nil || next.Status != boathook.RunPending || next.RetryOf != events.RunID {
+		t.Errorf("the lost run is retried by %+v, %v", next, err)
 	}
 	ends, err := s.Deliveries.Receive(ctx, 10, 0)
 	must(err)

@@ -205,3 +205,38 @@ type withoutAgent struct{ store.Store }
 func (withoutAgent) LookUpAgent(context.Context, string, ...string) (store.AgentView, error) {
 	return store.AgentView{}, nil
 }
+
+// A run that failed tells when it is retried and by which run, and that run when it
+// starts. It is canceled as any that waits.
+func TestARunTellsOfTheRetryThatNobodyHasAskedFor(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	old := a.failed(deployment, boathook.Production, a.version(deployment, "production"))
+	if run := a.ask(200, "GET", "/v1/runs/"+old.ID, ""); run["next_retry_at"] != nil || run["retry_number"] != nil {
+		t.Errorf("a run that is not retried is %v", run)
+	}
+	starts := a.clock.Now().Add(30 * time.Second)
+	next := old
+	next.ID, next.Status, next.RetryOf, next.RetryNumber, next.StartsAt = run.RetryID(old.ID), boathook.RunPending, old.ID, 2, starts
+	next.Trigger, next.Published, next.CompletedAt = boathook.TriggerRetry, false, time.Time{}
+	for _, err := range []error{
+		a.store.CreateRun(t.Context(), next),
+		a.store.MarkRetried(t.Context(), old.ID, boathook.Retry{RunID: next.ID, At: a.clock.Now(), StartsAt: starts}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = "2026-03-01T12:00:30.000Z"
+	if run := a.ask(200, "GET", "/v1/runs/"+old.ID, ""); run["next_retry_at"] != want || run["retried_by"] != next.ID {
+		t.Errorf("the failed run is %v", run)
+	}
+	path := "/v1/runs/" + next.ID
+	if run := a.ask(200, "GET", path, ""); run["starts_at"] != want || run["retry_number"] != 2.0 || run["trigger"] != "retry" || run["status"] != "pending" {
+		t.Errorf("the retry is %v", run)
+	}
+	a.ask(202, "POST", path+"/cancel", "")
+	if run := a.ask(200, "GET", path, ""); run["status"] != "canceled" {
+		t.Errorf("the retry is %v", run)
+	}
+}

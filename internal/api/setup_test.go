@@ -44,13 +44,51 @@ func TestADeploymentIsRenamedAndDeleted(t *testing.T) {
 	a.ask(200, "PATCH", path, `{"name":"renamed"}`)
 	a.ask(200, "PATCH", path, `{}`)
 	got := a.ask(200, "GET", path, "")
-	want := object{"id": idOf(path), "name": "renamed", "created_at": "2026-03-01T12:00:00.000Z"}
+	want := object{"id": idOf(path), "name": "renamed", "created_at": "2026-03-01T12:00:00.000Z", "retry": nil}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	a.ask(204, "DELETE", path, "")
 	a.ask(404, "GET", path, "")
 	a.ask(404, "DELETE", path, "")
+}
+
+func TestADeploymentSaysHowItsFailedRunsAreRetried(t *testing.T) {
+	a := newAPI(t)
+	path := "/v1/deployments/" + a.ask(201, "POST", "/v1/deployments", `{"name":"bot","retry":{"max":10}}`).text("id")
+	retry := func(most, backoff int) any {
+		return map[string]any{"max": float64(most), "backoff_seconds": float64(backoff)}
+	}
+	for _, step := range []struct {
+		body string
+		want any
+	}{
+		{`{}`, retry(10, 30)},
+		{`{"retry":{"max":3,"backoff_seconds":3600}}`, retry(3, 3600)},
+		{`{"name":"renamed"}`, retry(3, 3600)},
+		{`{"retry":{"max":1,"backoff_seconds":1}}`, retry(1, 1)},
+		{`{"retry":{"max":0}}`, nil},
+	} {
+		if got := a.ask(200, "PATCH", path, step.body)["retry"]; !reflect.DeepEqual(got, step.want) {
+			t.Errorf("%s: it is %v, want %v", step.body, got, step.want)
+		}
+		if got := a.ask(200, "GET", path, "")["retry"]; !reflect.DeepEqual(got, step.want) {
+			t.Errorf("%s: it is read as %v, want %v", step.body, got, step.want)
+		}
+	}
+	for body, field := range map[string]string{
+		`{"retry":{"max":11}}`:                           "retry.max",
+		`{"retry":{"max":-1}}`:                           "retry.max",
+		`{"retry":{"backoff_seconds":5}}`:                "retry.max",
+		`{"retry":{"max":1,"backoff_seconds":0}}`:        "retry.backoff_seconds",
+		`{"retry":{"max":1,"backoff_seconds":3601}}`:     "retry.backoff_seconds",
+		`{"name":"other","retry":{"max":1,"every":"1"}}`: "retry.every",
+	} {
+		a.refused(400, field, "PATCH", path, body)
+	}
+	if got := a.ask(200, "GET", path, ""); got.text("name") != "renamed" || got["retry"] != nil {
+		t.Errorf("a refused change has left %v", got)
+	}
 }
 
 func TestADeploymentIsDeletedOnlyWhenNothingRuns(t *testing.T) {

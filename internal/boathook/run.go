@@ -39,6 +39,7 @@ type Trigger string
 const (
 	TriggerWebhook Trigger = "webhook"
 	TriggerAPI     Trigger = "api"
+	TriggerRetry   Trigger = "retry" // of a retry that nobody has asked for
 )
 
 // RunHead is the small part of a run: everything but its input and output.
@@ -68,6 +69,10 @@ type RunHead struct {
 	RetryOf string
 	// RetriedBy is the newest of the runs that repeat this one; zero if there is none.
 	RetriedBy Retry
+	// RetryNumber counts the retries in a row that nobody has asked for, of such a retry;
+	// 0 for other runs. The version that is live when it starts executes it.
+	RetryNumber int
+	StartsAt    time.Time // of such a retry: when it starts, if its version is not deleted
 
 	Status      RunStatus
 	Error       string // why it failed; empty otherwise
@@ -120,8 +125,9 @@ func (d TriggerDetails) MarshalJSON() ([]byte, error) {
 
 // Retry is a run that repeats another.
 type Retry struct {
-	RunID string
-	At    time.Time // its creation
+	RunID    string
+	At       time.Time // its creation
+	StartsAt time.Time // when it starts, of one that nobody has asked for; zero for others
 }
 
 // Newer reports whether r was created after another. Of two at the same time, the

@@ -44,10 +44,11 @@ type Source struct {
 	Owner       string // of a repository only
 	Name        string
 	CreatedAt   time.Time
-	Agent       *AgentSettings    // of an agent; nil for other kinds
-	App         *AppSettings      // of an app; nil for other kinds, and see [Source.AppSettings]
-	Customer    *CustomerSettings // of a customer; nil for other kinds
-	Feed        *FeedSettings     // nil: as its kind has it, see [Source.FeedSettings]
+	Agent       *AgentSettings      // of an agent; nil for other kinds
+	App         *AppSettings        // of an app; nil for other kinds, and see [Source.AppSettings]
+	Customer    *CustomerSettings   // of a customer; nil for other kinds
+	Deployment  *DeploymentSettings // of a deployment that has any; see [Source.DeploymentSettings]
+	Feed        *FeedSettings       // nil: as its kind has it, see [Source.FeedSettings]
 }
 
 // NewRepositoryID is the id of a workspace's repository. It follows from what

@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,25 +33,70 @@ var renaming = &change[client.NamedInput]{
 	},
 }
 
+func deploymentID(d client.Deployment) string   { return d.ID }
+func deploymentName(d client.Deployment) string { return d.Name }
+
+var deploymentColumns = []column[client.Deployment]{
+	{"NAME", deploymentName}, {"ID", deploymentID}, {"RETRIES", retriesOf}, {"CREATED", func(d client.Deployment) string { return moment(d.CreatedAt) }},
+}
+
+func retriesOf(d client.Deployment) string {
+	if d.Retry == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%d from %s", d.Retry.Max, time.Duration(d.Retry.BackoffSeconds)*time.Second)
+}
+
+// addDeploymentFlags adds the flags that say how runs follow one another.
+func addDeploymentFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.Int("retry-max", 0, "times that a run which failed is retried without being asked for; 0 ends it")
+	f.Int("retry-backoff", 0, "seconds before the first retry; each later one waits twice as long, an hour at most (default 30)")
+}
+
+func deploymentInput(cmd *cobra.Command) (client.DeploymentInput, error) {
+	f := cmd.Flags()
+	in := client.DeploymentInput{Name: text(f, "name")}
+	most, backoff := number(f, "retry-max"), number(f, "retry-backoff")
+	if most != nil {
+		in.Retry = &client.RunRetries{Max: *most}
+	}
+	if backoff != nil {
+		if most == nil {
+			return in, wrong("--retry-backoff needs --retry-max")
+		}
+		in.Retry.BackoffSeconds = *backoff
+	}
+	return in, nil
+}
+
 // findDeployment gives the id of the deployment that has a name or an id.
 func findDeployment(ctx context.Context, c *client.Client, name string) (string, error) {
-	return named(c.Deployments().All(ctx), "deployment", name, boathook.DeploymentID, namedID, namedName)
+	return named(c.Deployments().All(ctx), "deployment", name, boathook.DeploymentID, deploymentID, deploymentName)
 }
 
 func deploymentsCommand(s *session) *cobra.Command {
-	n := noun[client.Named, client.NamedInput]{
-		name: "deployments", one: "deployment", aliases: []string{"deployment", "dep"}, columns: namedColumns,
+	n := noun[client.Deployment, client.DeploymentInput]{
+		name: "deployments", one: "deployment", aliases: []string{"deployment", "dep"}, columns: deploymentColumns,
 		list: listing((*client.Client).Deployments),
-		find: finding((*client.Client).Deployments, "deployment", boathook.DeploymentID, namedID, namedName),
-		create: &creation[client.Named, client.NamedInput]{
-			arguments: "NAME", args: exactly("the name"), flags: addTargetFlags, make: createDeployment,
+		find: finding((*client.Client).Deployments, "deployment", boathook.DeploymentID, deploymentID, deploymentName),
+		create: &creation[client.Deployment, client.DeploymentInput]{
+			arguments: "NAME", args: exactly("the name"), make: createDeployment,
+			flags: func(c *cobra.Command) { addTargetFlags(c); addDeploymentFlags(c) },
 		},
-		update: renaming, delete: true,
+		update: &change[client.DeploymentInput]{
+			flags: func(c *cobra.Command) {
+				c.Flags().String("name", "", "its new name")
+				addDeploymentFlags(c)
+			},
+			input: func(cmd *cobra.Command) (client.DeploymentInput, error) { return changed(deploymentInput(cmd)) },
+		},
+		delete: true,
 		examples: map[string]string{
 			"list":   "  boathook deployments list\n  boathook deployments list --output json --limit 0",
 			"get":    "  boathook deployments get hello",
 			"create": "  boathook deployments create hello --command 'cat'\n  boathook deployments create report --url https://jobs.example.com/report --timeout 300",
-			"update": "  boathook deployments update hello --name greeting",
+			"update": "  boathook deployments update hello --name greeting\n  boathook deployments update report --retry-max 3 --retry-backoff 30",
 			"delete": "  boathook deployments delete hello",
 		},
 	}
@@ -58,12 +105,17 @@ func deploymentsCommand(s *session) *cobra.Command {
 
 // createDeployment makes a deployment and, if a target is given, a version of it. If the
 // version is refused the deployment is taken back, so that the command can be repeated.
-func createDeployment(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) (client.Named, error) {
+func createDeployment(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) (client.Deployment, error) {
 	target, err := targetOf(cmd)
 	if err != nil {
-		return client.Named{}, err
+		return client.Deployment{}, err
 	}
-	d, err := c.Deployments().Create(ctx, client.NamedInput{Name: args[0]})
+	in, err := deploymentInput(cmd)
+	if err != nil {
+		return client.Deployment{}, err
+	}
+	in.Name = &args[0]
+	d, err := c.Deployments().Create(ctx, in)
 	if err != nil || target == nil {
 		return d, err
 	}

@@ -150,7 +150,7 @@ func sources(ctx context.Context, c *client.Client, cmd *cobra.Command) iter.Seq
 			return
 		}
 		for _, kind := range []iter.Seq2[source, error]{
-			each(c.Deployments().All(ctx), func(d client.Named) source {
+			each(c.Deployments().All(ctx), func(d client.Deployment) source {
 				return source{client.DeploymentSource(d.ID), boathook.Deployment, "deployment " + d.Name}
 			}),
 			each(allAgents(ctx, c), func(a client.AgentEntry) source {

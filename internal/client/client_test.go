@@ -143,7 +143,7 @@ func TestOnlyWhatMayBeRepeatedIs(t *testing.T) {
 	get := func(c *server) error { _, err := c.Me(ctx); return err }
 	remove := func(c *server) error { return c.Deployments().Delete(ctx, "dep_a") }
 	create := func(c *server) error {
-		_, err := c.Deployments().Create(ctx, client.NamedInput{Name: "a"})
+		_, err := c.Deployments().Create(ctx, client.DeploymentInput{Name: new("a")})
 		return err
 	}
 	start := func(c *server) error {

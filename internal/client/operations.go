@@ -30,8 +30,8 @@ func (c *Client) Tokens() Collection[Token, TokenInput] {
 }
 
 // Deployments are the workspace's.
-func (c *Client) Deployments() Collection[Named, NamedInput] {
-	return Collection[Named, NamedInput]{c: c, path: "/v1/deployments"}
+func (c *Client) Deployments() Collection[Deployment, DeploymentInput] {
+	return Collection[Deployment, DeploymentInput]{c: c, path: "/v1/deployments"}
 }
 
 // Versions are a deployment's. They can be made and listed.

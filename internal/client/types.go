@@ -42,7 +42,7 @@ type TokenInput struct {
 	Role boathook.Role `json:"role"`
 }
 
-// Named is what has no more than a name: a deployment or a crew.
+// Named is what has no more than a name, as a crew.
 type Named struct {
 	ID        string        `json:"id"`
 	Name      string        `json:"name"`
@@ -52,6 +52,26 @@ type Named struct {
 // NamedInput makes or renames what has no more than a name, or an app.
 type NamedInput struct {
 	Name string `json:"name"`
+}
+
+// Deployment is something that runs.
+type Deployment struct {
+	ID        string        `json:"id"`
+	Name      string        `json:"name"`
+	CreatedAt boathook.Time `json:"created_at"`
+	Retry     *RunRetries   `json:"retry"` // nil: failed runs are not retried
+}
+
+// RunRetries say how runs that failed are retried without being asked for.
+type RunRetries struct {
+	Max            int `json:"max"`                       // retries of one run in a row; 0 ends it
+	BackoffSeconds int `json:"backoff_seconds,omitempty"` // before the first; each later one waits twice as long, an hour at most
+}
+
+// DeploymentInput makes or changes a deployment. What is left out stays as it is.
+type DeploymentInput struct {
+	Name  *string     `json:"name,omitempty"`
+	Retry *RunRetries `json:"retry,omitempty"`
 }
 
 // Version says how the runs of a deployment are executed.
@@ -360,7 +380,10 @@ type Run struct {
 	CompletedAt  boathook.Time        `json:"completed_at"`
 	Details      json.RawMessage      `json:"trigger_details,omitempty"`
 	RetryOf      string               `json:"retry_of,omitempty"`
-	RetriedBy    string               `json:"retried_by,omitempty"` // the newest of the runs that repeat it
+	RetriedBy    string               `json:"retried_by,omitempty"`    // the newest of the runs that repeat it
+	RetryNumber  int                  `json:"retry_number,omitempty"`  // of a retry that nobody has asked for: which in a row
+	StartsAt     *boathook.Time       `json:"starts_at,omitempty"`     // when such a retry starts
+	NextRetryAt  *boathook.Time       `json:"next_retry_at,omitempty"` // when such a retry of this run starts
 }
 
 // RunInput starts a run of a deployment.

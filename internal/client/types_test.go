@@ -23,7 +23,7 @@ func TestTypesHaveTheFieldsOfTheirSchemas(t *testing.T) {
 	}
 	schemas := document.Components.Schemas
 	for name, object := range map[string]any{
-		"Me": Me{}, "Workspace": Workspace{}, "Token": Token{}, "Deployment": Named{}, "Crew": Named{}, "Version": Version{},
+		"Me": Me{}, "Workspace": Workspace{}, "Token": Token{}, "Deployment": Deployment{}, "DeploymentInput": DeploymentInput{}, "RunRetries": RunRetries{}, "Crew": Named{}, "Version": Version{},
 		"VerificationInput": Verification{}, "IncomingWebhook": IncomingWebhook{}, "Request": Request{}, "Agent": Agent{},
 		"AgentInput": AgentInput{}, "CrewshipAgent": AgentEntry{}, "Repository": Repository{}, "CapawesomeApp": App{}, "Customer": Customer{}, "CustomerInput": CustomerInput{},
 		"OutgoingWebhook": OutgoingWebhook{}, "Destination": Destination{}, "Retry": Retry{}, "OutgoingWebhookInput": OutgoingWebhookInput{},

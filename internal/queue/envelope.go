@@ -32,6 +32,8 @@ type runEnvelope struct {
 	Details       *detailsEnvelope     `json:"d,omitempty"`
 	RetryOf       string               `json:"ro,omitempty"`
 	Trace         traceEnvelope        `json:"tc,omitzero"`
+	RetryNumber   int                  `json:"rn,omitempty"`
+	StartsAt      int64                `json:"sa,omitempty"` // Unix milliseconds
 	Input         []byte               `json:"i"`
 }
 
@@ -55,7 +57,10 @@ func EncodeRun(r boathook.Run) (Message, error) {
 		VersionNumber: r.VersionNumber, Environment: r.Environment, Trigger: r.Trigger,
 		WebhookID: r.WebhookID, CreatedAt: r.CreatedAt.UnixMilli(),
 		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: compress.Pack(r.Input),
-		RetryOf: r.RetryOf, Trace: traceEnvelope(r.Trace),
+		RetryOf: r.RetryOf, RetryNumber: r.RetryNumber, Trace: traceEnvelope(r.Trace),
+	}
+	if !r.StartsAt.IsZero() {
+		e.StartsAt = r.StartsAt.UnixMilli()
 	}
 	if !r.Details.IsZero() {
 		details := detailsEnvelope(r.Details)
@@ -86,13 +91,18 @@ func DecodeRun(body string) (boathook.Run, error) {
 	if e.Details != nil {
 		details = boathook.TriggerDetails(*e.Details)
 	}
+	var startsAt time.Time
+	if e.StartsAt != 0 {
+		startsAt = time.UnixMilli(e.StartsAt).UTC()
+	}
 	return boathook.Run{
 		RunHead: boathook.RunHead{
 			ID: e.ID, WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, VersionID: e.VersionID,
 			VersionNumber: e.VersionNumber, Environment: e.Environment, Trigger: e.Trigger,
 			WebhookID: e.WebhookID, InputHash: boathook.HashInput(input.Bytes()),
 			CreatedAt: time.UnixMilli(e.CreatedAt).UTC(), Status: boathook.RunPending,
-			EventName: e.EventName, EventSource: e.EventSource, Fenced: e.Fenced, Details: details, RetryOf: e.RetryOf,
+			EventName: e.EventName, EventSource: e.EventSource, Fenced: e.Fenced, Details: details,
+			RetryOf: e.RetryOf, RetryNumber: e.RetryNumber, StartsAt: startsAt,
 			Trace: boathook.TraceContext(e.Trace),
 		},
 		Input: input,

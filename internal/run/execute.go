@@ -21,6 +21,8 @@ import (
 // Store is the part of the store that execute needs.
 type Store interface {
 	RetryStore
+	Live(ctx context.Context, sourceID string) (map[boathook.Environment]boathook.LiveVersion, error)
+	MoveVersion(ctx context.Context, id string, v boathook.LiveVersion) error
 	Version(ctx context.Context, sourceID, id string) (boathook.Version, error)
 	CreateRun(ctx context.Context, r boathook.Run) error
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
@@ -96,6 +98,9 @@ var (
 func (x *Executor) Handle(ctx context.Context, body string) error {
 	run, err := queue.DecodeRun(body)
 	if err != nil {
+		return err
+	}
+	if run, err = x.current(ctx, run); err != nil {
 		return err
 	}
 	// Read what may fail before the claim, while a redelivery can still help.

@@ -8,12 +8,17 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/metrics"
+	"boathook/internal/queue"
 	"boathook/internal/store"
 	"boathook/internal/tracing"
 )
 
 // KeepStore is the part of the store that keeping needs.
 type KeepStore interface {
+	RetryStore
+	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
+	CreateRun(ctx context.Context, r boathook.Run) error
+	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
 	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
 	LogLines(ctx context.Context, runID string) (int, error)
 	FinishRun(ctx context.Context, id string, c boathook.Claim, o boathook.Outcome) (boathook.RunHead, error)
@@ -35,6 +40,7 @@ type Publisher interface {
 type Keeper struct {
 	Store   KeepStore
 	Publish Publisher
+	Queue   queue.Sender // of runs: failed ones are retried
 	Now     func() time.Time
 	Log     *slog.Logger
 	Metrics *metrics.Counters // may be nil
@@ -48,14 +54,17 @@ const Grace = 15 * time.Second
 // queue, or in the dead-letter queue.
 const pendingLook = time.Hour
 
-// Finish ends the work on a run that is over. It frees the place of an agent's run,
-// publishes the run's event, records that, and deletes the scheduled check, in this
-// order. It may be repeated.
+// Finish ends the work on a run that is over. It frees the place of an agent's run, has a
+// run that failed retried where its deployment wants that, publishes the run's event,
+// records that, and deletes the scheduled check, in this order. It may be repeated.
 func (k *Keeper) Finish(ctx context.Context, r boathook.Run, due store.Due) error {
 	if err := k.release(ctx, r.RunHead); err != nil {
 		return err
 	}
 	if !r.Published {
+		if err := k.retry(ctx, r); err != nil {
+			return err
+		}
 		if event, ok := r.Event(); ok {
 			ctx := follow(ctx, r.Trace)
 			if err := k.Publish.Publish(ctx, event); err != nil {

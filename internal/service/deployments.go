@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"time"
 
 	"boathook/internal/boathook"
 )
@@ -9,12 +10,72 @@ import (
 // Deployments are sources whose versions incoming webhooks run.
 type Deployments struct{ *core }
 
+// DeploymentChange are fields of a deployment; nil ones are left as they are or, in a new
+// one, have their defaults.
+type DeploymentChange struct {
+	Name  *string // required in a new one
+	Retry *RunRetries
+}
+
+// RunRetries say how runs that failed are retried without being asked for.
+type RunRetries struct {
+	Max            *int // 0: they are not
+	BackoffSeconds *int // before the first retry in a row; nil: [boathook.DefaultRunBackoff]
+}
+
+// apply makes the change in a deployment.
+func (in DeploymentChange) apply(d *boathook.Source) error {
+	if in.Name != nil {
+		if err := checkName(*in.Name); err != nil {
+			return err
+		}
+		d.Name = *in.Name
+	}
+	if in.Retry == nil {
+		return nil
+	}
+	retry, err := in.Retry.read()
+	if err != nil {
+		return err
+	}
+	settings := d.DeploymentSettings()
+	settings.Retry = retry
+	d.Deployment = &settings
+	return nil
+}
+
+func (in RunRetries) read() (boathook.RunRetries, error) {
+	const longest = int(boathook.MaxRunBackoff / time.Second)
+	seconds := int(boathook.DefaultRunBackoff / time.Second)
+	if in.BackoffSeconds != nil {
+		seconds = *in.BackoffSeconds
+	}
+	switch {
+	case in.Max == nil:
+		return boathook.RunRetries{}, boathook.InvalidField("retry.max", "is missing")
+	case *in.Max < 0 || *in.Max > boathook.MaxRunRetries:
+		return boathook.RunRetries{}, boathook.InvalidField("retry.max", "must be 0 to %d", boathook.MaxRunRetries)
+	case seconds < 1 || seconds > longest:
+		return boathook.RunRetries{}, boathook.InvalidField("retry.backoff_seconds", "must be 1 to %d", longest)
+	case *in.Max == 0:
+		return boathook.RunRetries{}, nil
+	}
+	return boathook.RunRetries{Max: *in.Max, Backoff: time.Duration(seconds) * time.Second}, nil
+}
+
 // Create makes one.
-func (d Deployments) Create(ctx context.Context, c Caller, name string) (boathook.Source, error) {
+func (d Deployments) Create(ctx context.Context, c Caller, in DeploymentChange) (boathook.Source, error) {
 	if err := c.May("Deployments.Create"); err != nil {
 		return boathook.Source{}, err
 	}
-	return d.addSource(ctx, c, boathook.Deployment, boathook.DeploymentID, name)
+	if in.Name == nil {
+		in.Name = new("")
+	}
+	s := boathook.Source{ID: boathook.NewID(boathook.DeploymentID), WorkspaceID: c.Workspace, Kind: boathook.Deployment, CreatedAt: d.cfg.Now()}
+	if err := in.apply(&s); err != nil {
+		return boathook.Source{}, err
+	}
+	return s, d.cfg.Store.PutSource(ctx, s)
 }
 
 // List gives the newest first.
@@ -33,16 +94,19 @@ func (d Deployments) Get(ctx context.Context, c Caller, id string) (boathook.Sou
 	return d.source(ctx, c, boathook.Deployment, id)
 }
 
-// Rename gives one another name; nil leaves it.
-func (d Deployments) Rename(ctx context.Context, c Caller, id string, name *string) (boathook.Source, error) {
-	if err := c.May("Deployments.Rename"); err != nil {
+// Change changes one. Its retries count for runs that end from then on.
+func (d Deployments) Change(ctx context.Context, c Caller, id string, in DeploymentChange) (boathook.Source, error) {
+	if err := c.May("Deployments.Change"); err != nil {
 		return boathook.Source{}, err
 	}
 	s, err := d.source(ctx, c, boathook.Deployment, id)
 	if err != nil {
 		return boathook.Source{}, err
 	}
-	return d.rename(ctx, s, name)
+	if err := in.apply(&s); err != nil {
+		return boathook.Source{}, err
+	}
+	return s, d.cfg.Store.PutSource(ctx, s)
 }
 
 // Delete removes a deployment on which nothing runs, with its versions and webhooks.

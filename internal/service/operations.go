@@ -31,7 +31,7 @@ var leastRoles = map[Operation]boathook.Role{
 	"Deployments.Create": boathook.Member,
 	"Deployments.List":   boathook.Viewer,
 	"Deployments.Get":    boathook.Viewer,
-	"Deployments.Rename": boathook.Member,
+	"Deployments.Change": boathook.Member,
 	"Deployments.Delete": boathook.Member,
 
 	"Versions.Create":   boathook.Admin, // it says what is executed

@@ -97,6 +97,7 @@
 //	ClaimRun             records  run#id / head               UpdateItem                              1 W
 //	RenewLease           records  run#id / head               UpdateItem                              1 W
 //	MarkRetried          records  run#id / head               UpdateItem                              1 W
+//	MoveVersion          records  run#id / head               UpdateItem                              1 W
 //	FinishRun            records  run#id / output#hash, head  PutItem, UpdateItem                     1 W + 3, output
 //	MarkPublished        records  run#id / head               UpdateItem                              1 W
 //	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 3)

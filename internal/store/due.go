@@ -3,6 +3,7 @@ package store
 import (
 	"hash/fnv"
 	"strconv"
+	"strings"
 	"time"
 
 	"boathook/internal/boathook"
@@ -19,6 +20,15 @@ func (d Due) Shard() int {
 func ScheduledCheck(runID string, at time.Time) Due {
 	return Due{At: at, ID: runID, Kind: DueRun}
 }
+
+// ScheduledStart is the item that has a pending run's message sent at a time. A run may
+// have a check at the same time, so its id is not all of this one's.
+func ScheduledStart(runID string, at time.Time) Due {
+	return Due{At: at, ID: runID + "#start", Kind: DueStart}
+}
+
+// RunID is the run that a scheduled item of the kind [DueRun] or [DueStart] is about.
+func (d Due) RunID() string { return strings.TrimSuffix(d.ID, "#start") }
 
 // ScheduledRetry is the item that has a delivery's attempt made at a time. What
 // sweep sends then is in the payload. first is the attempt that the last resend before

@@ -308,6 +308,9 @@ type Runs interface {
 	// MarkRetried records which run repeats another, unless a newer one is recorded.
 	// It may be repeated. A run that is absent is left alone without an error.
 	MarkRetried(ctx context.Context, id string, by boathook.Retry) error
+	// MoveVersion has another version execute a pending run. A run that is not
+	// pending, or absent, is left alone without an error.
+	MoveVersion(ctx context.Context, id string, v boathook.LiveVersion) error
 	// RequestCancel cancels a pending run at once and flags a running one.
 	// Conflict: it is over. The head is as it is afterwards.
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
@@ -499,7 +502,7 @@ type Deliveries interface {
 // DueShards is how many partitions the schedule is spread over.
 const DueShards = 16
 
-// Due is a scheduled item: a retry of a delivery, or a check of a run or of a
+// Due is a scheduled item: a retry of a delivery or of a run, or a check of a run or of a
 // connection. It never changes. To move it, put another and delete it.
 type Due struct {
 	At      time.Time
@@ -513,6 +516,7 @@ type DueKind string
 
 // The kinds of scheduled items.
 const (
+	DueStart      DueKind = "start"      // send its message, if it is pending
 	DueRun        DueKind = "run"        // see whether its runner is alive and its event published
 	DueDelivery   DueKind = "delivery"   // send its next attempt
 	DueConnection DueKind = "connection" // close it unless it has authenticated

@@ -32,6 +32,7 @@ type Store interface {
 // Keeper looks after runs; see package run.
 type Keeper interface {
 	CheckLease(ctx context.Context, head boathook.RunHead, due store.Due) error
+	Start(ctx context.Context, head boathook.RunHead, due store.Due) error
 }
 
 // Connections closes what has not authenticated; see package live.
@@ -152,7 +153,9 @@ const missingPatience = 5 * 24 * time.Hour
 func (s *Sweeper) item(ctx context.Context, item store.Due) (retry *queue.Message, err error) {
 	switch item.Kind {
 	case store.DueRun:
-		err = s.run(ctx, item)
+		err = s.run(ctx, item, s.Keeper.CheckLease)
+	case store.DueStart:
+		err = s.run(ctx, item, s.Keeper.Start)
 	case store.DueDelivery:
 		retry, err = s.retry(ctx, item)
 	case store.DueConnection:
@@ -170,12 +173,12 @@ func (s *Sweeper) item(ctx context.Context, item store.Due) (retry *queue.Messag
 	return nil, s.Store.DeleteDue(ctx, item)
 }
 
-func (s *Sweeper) run(ctx context.Context, item store.Due) error {
-	head, err := s.Store.RunHead(ctx, item.ID)
+func (s *Sweeper) run(ctx context.Context, item store.Due, do func(context.Context, boathook.RunHead, store.Due) error) error {
+	head, err := s.Store.RunHead(ctx, item.RunID())
 	if err != nil {
 		return err
 	}
-	return s.Keeper.CheckLease(ctx, head, item)
+	return do(ctx, head, item)
 }
 
 func (s *Sweeper) retry(ctx context.Context, item store.Due) (*queue.Message, error) {

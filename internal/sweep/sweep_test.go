@@ -22,15 +22,23 @@ var errDown = errors.New("down")
 
 // keeper remembers the runs that the keeper was asked to look after.
 type keeper struct {
-	mu   sync.Mutex
-	runs []string
-	err  error
+	mu      sync.Mutex
+	runs    []string
+	started []string
+	err     error
 }
 
 func (k *keeper) CheckLease(_ context.Context, head boathook.RunHead, _ store.Due) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.runs = append(k.runs, head.ID)
+	return k.err
+}
+
+func (k *keeper) Start(_ context.Context, head boathook.RunHead, _ store.Due) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.started = append(k.started, head.ID)
 	return k.err
 }
 

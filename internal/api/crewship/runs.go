@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
@@ -31,6 +32,12 @@ type runView struct {
 	Details   *boathook.TriggerDetails `json:"trigger_details,omitempty"` // nil where the trigger said nothing
 	RetryOf   string                   `json:"retry_of,omitempty"`
 	RetriedBy string                   `json:"retried_by,omitempty"`
+
+	// Of a retry that nobody has asked for: which in a row it is, and when it starts. Of
+	// the run that it repeats: the same time.
+	RetryNumber int            `json:"retry_number,omitempty"`
+	StartsAt    *boathook.Time `json:"starts_at,omitempty"`
+	NextRetryAt *boathook.Time `json:"next_retry_at,omitempty"`
 }
 
 func viewRun(r boathook.Run) runView {
@@ -39,6 +46,7 @@ func viewRun(r boathook.Run) runView {
 		Input: r.Input.Bytes(), InputMissing: r.Input.Lost(), Output: r.Output, ErrorMessage: httpjson.Nullable(r.Error),
 		CreatedAt: boathook.Time{Time: r.CreatedAt}, StartedAt: boathook.Time{Time: r.StartedAt}, CompletedAt: boathook.Time{Time: r.CompletedAt},
 		RetryOf: r.RetryOf, RetriedBy: r.RetriedBy.RunID,
+		RetryNumber: r.RetryNumber, StartsAt: optional(r.StartsAt), NextRetryAt: optional(r.RetriedBy.StartsAt),
 	}
 	if r.OfAgent() {
 		view.AgentID = r.SourceID
@@ -49,6 +57,14 @@ func viewRun(r boathook.Run) runView {
 		view.Details = &r.Details
 	}
 	return view
+}
+
+// optional is nil for no time.
+func optional(t time.Time) *boathook.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &boathook.Time{Time: t}
 }
 
 type runInput struct {

@@ -10,7 +10,7 @@ import (
 )
 
 // Named are the operations on a kind of source that has an id and a name only. They are
-// described with [service.Deployments] and [service.Crews].
+// described with [service.Crews].
 type Named interface {
 	Create(ctx context.Context, c service.Caller, name string) (boathook.Source, error)
 	List(ctx context.Context, c service.Caller, p boathook.Page) (sources []boathook.Source, next string, err error)

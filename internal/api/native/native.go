@@ -12,7 +12,7 @@ import (
 type Operations struct {
 	Workspaces   Workspaces
 	Tokens       Tokens
-	Deployments  Named
+	Deployments  Deployments
 	Versions     Versions
 	Incoming     Incoming
 	Crews        Named
@@ -66,6 +66,11 @@ func (f face) routes() []httpjson.Route {
 		on("GET /v1/tokens/{token}", "Tokens.Get", httpjson.Serve(ok, f.getToken)),
 		on("DELETE /v1/tokens/{token}", "Tokens.Delete", httpjson.Serve(gone, f.deleteToken)),
 
+		on("POST /v1/deployments", "Deployments.Create", httpjson.Serve(created, f.createDeployment)),
+		on("GET /v1/deployments", "Deployments.List", httpjson.Serve(ok, f.listDeployments)),
+		on("GET "+deployment, "Deployments.Get", httpjson.Serve(ok, f.getDeployment)),
+		on("PATCH "+deployment, "Deployments.Change", httpjson.Serve(ok, f.changeDeployment)),
+		on("DELETE "+deployment, "Deployments.Delete", httpjson.Serve(gone, f.deleteDeployment)),
 		on("POST "+deployment+"/versions", "Versions.Create", httpjson.Serve(created, f.createVersion)),
 		on("GET "+deployment+"/versions", "Versions.List", httpjson.Serve(ok, f.listVersions)),
 		on("POST "+version+"/activate", "Versions.Activate", httpjson.Serve(ok, f.activateVersion)),
@@ -109,7 +114,6 @@ func (f face) routes() []httpjson.Route {
 		on("GET /v1/deliveries/{delivery}", "Deliveries.Get", httpjson.Serve(ok, f.getDelivery)),
 		on("POST /v1/deliveries/{delivery}/resend", "Deliveries.Resend", httpjson.Serve(accepted, f.resendDelivery)),
 	}
-	routes = append(routes, named{f.Deployments, boathook.Deployment}.routes("Deployments")...)
 	routes = append(routes, named{f.Crews, boathook.Crew}.routes("Crews")...)
 	for _, source := range []string{deployment, agent, repository, app, customer} {
 		outgoing := source + "/outgoing-webhooks/{outgoing}"

@@ -14,13 +14,13 @@ import (
 
 // deployments are operations with nothing behind them.
 type deployments struct {
-	native.Named
+	native.Deployments
 	renamed *string
 	refusal error
 }
 
-func (d *deployments) Rename(_ context.Context, c service.Caller, id string, name *string) (boathook.Source, error) {
-	d.renamed = name
+func (d *deployments) Change(_ context.Context, c service.Caller, id string, in service.DeploymentChange) (boathook.Source, error) {
+	d.renamed = in.Name
 	return boathook.Source{ID: id, WorkspaceID: c.Workspace, Name: "as it was"}, d.refusal
 }
 
@@ -33,7 +33,7 @@ func ask(t *testing.T, d *deployments, method, path, body string) *httptest.Resp
 func TestAFaceNeedsNoStore(t *testing.T) {
 	var d deployments
 	w := ask(t, &d, "PATCH", "/v1/deployments/dep_1", `{"name":"Bot"}`)
-	const want = `{"id":"dep_1","name":"as it was","created_at":null}`
+	const want = `{"id":"dep_1","name":"as it was","created_at":null,"retry":null}`
 	if w.Code != 200 || w.Body.String() != want || d.renamed == nil || *d.renamed != "Bot" {
 		t.Errorf("answered %d %s, asked for the name %v", w.Code, w.Body, d.renamed)
 	}
@@ -51,7 +51,7 @@ func TestErrorsAreInTheFacesShape(t *testing.T) {
 		want         string
 	}{
 		"/v1/deployments/dep_1":     {"PATCH", `{"name":""}`, 400, `{"error":{"code":"invalid","message":"must have 1 to 100 characters","field":"name","request_id":""}}`},
-		"/v1/deployments/dep_2":     {"PATCH", `{"nam":""}`, 400, `{"error":{"code":"invalid","message":"no such field: there is only name","field":"nam","request_id":""}}`},
+		"/v1/deployments/dep_2":     {"PATCH", `{"nam":""}`, 400, `{"error":{"code":"invalid","message":"no such field: there are name, retry","field":"nam","request_id":""}}`},
 		"/v1/deployments/dep_3?a=1": {"PATCH", `{}`, 400, `{"error":{"code":"invalid","message":"no such parameter: this path takes none in its query","field":"a","request_id":""}}`},
 		// The role counts before anything of the request is read.
 		"/v1/tokens": {"POST", `nothing`, 403, `{"error":{"code":"forbidden","message":"this needs a token with the role admin","request_id":""}}`},

@@ -111,7 +111,7 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 	sealer := seal.New(d.key, records)
 	recordDays := int(c.retention / (24 * time.Hour))
 	publisher := &delivery.Publisher{Store: records, Queue: deliveries, RecordDays: recordDays, Log: log, Tracer: t.tracer}
-	keeper := &run.Keeper{Store: records, Publish: publisher, Now: time.Now, Log: log, Metrics: t.counters}
+	keeper := &run.Keeper{Store: records, Publish: publisher, Queue: runsQueue, Now: time.Now, Log: log, Metrics: t.counters}
 	starter := &run.Starter{Store: records, Queue: runsQueue, Now: time.Now, Log: log, Tracer: t.tracer}
 
 	sockets := websocket.New(live.AuthTimeout, log)

@@ -79,7 +79,8 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 	r.EventName, r.EventSource, r.Fenced = "push", "github", true
 	r.Details = boathook.TriggerDetails{Event: "push", DeliveryID: "72d3162e", ContentType: "application/json", Query: "a=1"}
 	r.RetryOf = "run_bbbbbbbbbbbbbbbbbbbbbbbb"
-	r.RetriedBy = boathook.Retry{RunID: "run_cccccccccccccccccccccccc", At: now}
+	r.RetriedBy = boathook.Retry{RunID: "run_cccccccccccccccccccccccc", At: now, StartsAt: now}
+	r.RetryNumber, r.StartsAt = 2, now
 	r.Claim, r.CancelRequested = boathook.Claim{ID: "claim_x", LeaseUntil: now}, true
 	failed := delivery([]byte(`{}`))
 	failed.Status = boathook.DeliveryFailed
@@ -98,7 +99,8 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			return s.PutToken(ctx, boathook.Token{ID: "tok_a", WorkspaceID: "ws_a", CreatedAt: now})
 		}},
 		{"source", func(s *dynamo.Store) error {
-			return s.PutSource(ctx, boathook.Source{ID: "dep_a", WorkspaceID: "ws_a", Kind: boathook.Deployment, CreatedAt: now})
+			return s.PutSource(ctx, boathook.Source{ID: "dep_a", WorkspaceID: "ws_a", Kind: boathook.Deployment, CreatedAt: now,
+				Deployment: &boathook.DeploymentSettings{Retry: boathook.RunRetries{Max: 3, Backoff: time.Minute}}})
 		}},
 		{"version", func(s *dynamo.Store) error {
 			_, err := s.AddVersion(ctx, boathook.Version{

@@ -43,6 +43,9 @@ type headItem struct {
 	RetryOf       string               `dynamodbav:"ro,omitempty"`
 	Trace         *traceItem           `dynamodbav:"tc,omitempty"`
 	RetriedBy     string               `dynamodbav:"rb,omitempty"` // a position, which sorts: its time, and the run's id
+	RetryStarts   time.Time            `dynamodbav:"rs,omitempty"` // of the run that RetriedBy names
+	RetryNumber   int                  `dynamodbav:"rn,omitempty"`
+	StartsAt      time.Time            `dynamodbav:"sa,omitempty"`
 
 	Status      boathook.RunStatus `dynamodbav:"s"` // active until the run is over: see status
 	Error       string             `dynamodbav:"er,omitempty"`
@@ -97,7 +100,8 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID,
 		InputHash: r.InputHash[:], InputSize: r.Input.Len(), CreatedAt: r.CreatedAt,
 		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Details: details, RetryOf: r.RetryOf,
-		RetriedBy: retryPosition(r.RetriedBy), Trace: newTraceItem(r.Trace),
+		RetriedBy: retryPosition(r.RetriedBy), RetryStarts: r.RetriedBy.StartsAt, RetryNumber: r.RetryNumber, StartsAt: r.StartsAt,
+		Trace:  newTraceItem(r.Trace),
 		Status: status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
 		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output), OutputSize: len(r.Output),
 		ClaimID: r.Claim.ID, LeaseUntil: r.Claim.LeaseUntil, CancelRequested: r.CancelRequested,
@@ -121,7 +125,8 @@ func (h headItem) head() boathook.RunHead {
 	head := boathook.RunHead{
 		ID: h.runID(), WorkspaceID: h.WorkspaceID, SourceID: h.SourceID, VersionID: h.VersionID, VersionNumber: h.VersionNumber,
 		Environment: h.Environment, Trigger: h.Trigger, WebhookID: h.WebhookID, CreatedAt: h.CreatedAt,
-		EventName: h.EventName, EventSource: h.EventSource, Fenced: h.Fenced, RetryOf: h.RetryOf, RetriedBy: retryAt(h.RetriedBy),
+		EventName: h.EventName, EventSource: h.EventSource, Fenced: h.Fenced, RetryOf: h.RetryOf, RetriedBy: h.retriedBy(),
+		RetryNumber: h.RetryNumber, StartsAt: h.StartsAt,
 		Status: h.status(), Error: h.Error, ExitCode: h.ExitCode, StartedAt: h.StartedAt, CompletedAt: h.CompletedAt,
 		LogLines: h.LogLines, Published: h.Published, Trace: h.Trace.place(),
 		Claim: boathook.Claim{ID: h.ClaimID, LeaseUntil: h.LeaseUntil}, CancelRequested: h.CancelRequested,
@@ -141,14 +146,14 @@ func retryPosition(r boathook.Retry) string {
 	return position(r.At, r.RunID)
 }
 
-// retryAt reads a [retryPosition].
-func retryAt(position string) boathook.Retry {
-	millis, id, _ := strings.Cut(position, "#")
+// retriedBy reads a [retryPosition].
+func (h headItem) retriedBy() boathook.Retry {
+	millis, id, _ := strings.Cut(h.RetriedBy, "#")
 	n, err := strconv.ParseInt(millis, 10, 64)
 	if err != nil {
 		return boathook.Retry{}
 	}
-	return boathook.Retry{RunID: id, At: time.UnixMilli(n).UTC()}
+	return boathook.Retry{RunID: id, At: time.UnixMilli(n).UTC(), StartsAt: h.RetryStarts}
 }
 
 // outputHash is nil for no output.
@@ -370,10 +375,20 @@ func (s *Store) MarkPublished(ctx context.Context, id string) error {
 
 // MarkRetried implements [store.Runs].
 func (s *Store) MarkRetried(ctx context.Context, id string, by boathook.Retry) error {
-	_, err := s.changeRecord(ctx, headKey(id), "SET rb = :by", "(attribute_not_exists(rb) OR rb < :by)",
-		map[string]any{":by": retryPosition(by)})
+	_, err := s.changeRecord(ctx, headKey(id), "SET rb = :by, rs = :starts", "(attribute_not_exists(rb) OR rb < :by)",
+		map[string]any{":by": retryPosition(by), ":starts": by.StartsAt})
 	if err != nil {
 		return fmt.Errorf("mark run %s retried: %w", id, err)
+	}
+	return nil
+}
+
+// MoveVersion implements [store.Runs].
+func (s *Store) MoveVersion(ctx context.Context, id string, v boathook.LiveVersion) error {
+	_, err := s.changeRecord(ctx, headKey(id), "SET v = :version, vn = :number", unclaimed,
+		map[string]any{":active": active, ":version": v.ID, ":number": v.Number})
+	if err != nil {
+		return fmt.Errorf("move the version of run %s: %w", id, err)
 	}
 	return nil
 }

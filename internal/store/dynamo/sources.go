@@ -29,6 +29,27 @@ type sourceItem struct {
 	App         *appItem            `dynamodbav:"App"`
 	Customer    *customerItem       `dynamodbav:"Customer,omitempty"`
 	Feed        *settingsItem       `dynamodbav:"Feed,omitempty"`
+	Deployment  *deploymentItem     `dynamodbav:"Deployment,omitempty"`
+}
+
+// deploymentItem are settings that a deployment may have.
+type deploymentItem struct {
+	RetryMax     int           `dynamodbav:"RetryMax,omitempty"`
+	RetryBackoff time.Duration `dynamodbav:"RetryBackoff,omitempty"`
+}
+
+func newDeploymentItem(d *boathook.DeploymentSettings) *deploymentItem {
+	if d == nil {
+		return nil
+	}
+	return &deploymentItem{d.Retry.Max, d.Retry.Backoff}
+}
+
+func (it *deploymentItem) settings() *boathook.DeploymentSettings {
+	if it == nil {
+		return nil
+	}
+	return &boathook.DeploymentSettings{Retry: boathook.RunRetries{Max: it.RetryMax, Backoff: it.RetryBackoff}}
 }
 
 type agentItem struct {
@@ -58,7 +79,7 @@ type customerItem struct {
 func newSourceItem(s boathook.Source) sourceItem {
 	it := sourceItem{
 		Revision: s.Revision, ID: s.ID, WorkspaceID: s.WorkspaceID, Kind: s.Kind, Owner: s.Owner, Name: s.Name, CreatedAt: s.CreatedAt,
-		App: (*appItem)(s.App), Customer: (*customerItem)(s.Customer), Feed: (*settingsItem)(s.Feed),
+		App: (*appItem)(s.App), Customer: (*customerItem)(s.Customer), Deployment: newDeploymentItem(s.Deployment), Feed: (*settingsItem)(s.Feed),
 	}
 	if a := s.Agent; a != nil {
 		it.Agent = &agentItem{
@@ -73,7 +94,7 @@ func newSourceItem(s boathook.Source) sourceItem {
 func (it sourceItem) source() boathook.Source {
 	s := boathook.Source{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, Kind: it.Kind, Owner: it.Owner, Name: it.Name, CreatedAt: it.CreatedAt,
-		App: (*boathook.AppSettings)(it.App), Customer: (*boathook.CustomerSettings)(it.Customer), Feed: (*boathook.FeedSettings)(it.Feed),
+		App: (*boathook.AppSettings)(it.App), Customer: (*boathook.CustomerSettings)(it.Customer), Deployment: it.Deployment.settings(), Feed: (*boathook.FeedSettings)(it.Feed),
 	}
 	if a := it.Agent; a != nil {
 		s.Agent = &boathook.AgentSettings{

@@ -196,6 +196,9 @@ func deaths() []death {
 		{"MarkRetried", claimed, func(ctx context.Context, st s) error {
 			return st.MarkRetried(ctx, run().ID, boathook.Retry{RunID: "run_retry", At: now})
 		}},
+		{"MoveVersion", func(ctx context.Context, st s) error { return st.CreateRun(ctx, run()) }, func(ctx context.Context, st s) error {
+			return st.MoveVersion(ctx, run().ID, boathook.LiveVersion{ID: "ver_other", Number: 9})
+		}},
 		{"RequestCancel", claimed, func(ctx context.Context, st s) error { _, err := st.RequestCancel(ctx, run().ID, now); return err }},
 		{"PutRequest", nil, func(ctx context.Context, st s) error {
 			return st.PutRequest(ctx, 0, rejection(boathook.RequestRejected))

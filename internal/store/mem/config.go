@@ -243,6 +243,9 @@ func cloneSource(src boathook.Source) boathook.Source {
 	if src.Feed != nil {
 		src.Feed = &boathook.FeedSettings{RetentionDays: src.Feed.RetentionDays, Raised: stored(src.Feed.Raised)}
 	}
+	if src.Deployment != nil {
+		src.Deployment = new(*src.Deployment)
+	}
 	return src
 }
 

@@ -285,9 +285,18 @@ func (s *Store) MarkPublished(_ context.Context, id string) error {
 // MarkRetried implements [store.Runs].
 func (s *Store) MarkRetried(_ context.Context, id string, by boathook.Retry) error {
 	defer s.lock()()
-	by.At = stored(by.At)
+	by.At, by.StartsAt = stored(by.At), stored(by.StartsAt)
 	if r, ok := s.runs[id]; ok && by.Newer(r.RetriedBy) {
 		r.RetriedBy = by
+	}
+	return nil
+}
+
+// MoveVersion implements [store.Runs].
+func (s *Store) MoveVersion(_ context.Context, id string, v boathook.LiveVersion) error {
+	defer s.lock()()
+	if r, ok := s.runs[id]; ok && r.Status == boathook.RunPending {
+		r.VersionID, r.VersionNumber = v.ID, v.Number
 	}
 	return nil
 }
@@ -322,6 +331,7 @@ func cloneHead(h boathook.RunHead) boathook.RunHead {
 	}
 	h.CreatedAt, h.StartedAt, h.CompletedAt = stored(h.CreatedAt), stored(h.StartedAt), stored(h.CompletedAt)
 	h.Claim.LeaseUntil, h.RetriedBy.At = stored(h.Claim.LeaseUntil), stored(h.RetriedBy.At)
+	h.StartsAt, h.RetriedBy.StartsAt = stored(h.StartsAt), stored(h.RetriedBy.StartsAt)
 	return h
 }
 

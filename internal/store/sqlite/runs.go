@@ -31,6 +31,9 @@ type headItem struct {
 	RetryOf         string               `json:"retry_of,omitempty"`
 	RetriedBy       string               `json:"retried_by,omitempty"`
 	RetriedAt       time.Time            `json:"retried_at,omitzero"`
+	RetryStartsAt   time.Time            `json:"retry_starts_at,omitzero"`
+	RetryNumber     int                  `json:"retry_number,omitempty"`
+	StartsAt        time.Time            `json:"starts_at,omitzero"`
 	Status          boathook.RunStatus   `json:"status"`
 	Error           string               `json:"error,omitempty"`
 	ExitCode        *int                 `json:"exit_code,omitempty"`
@@ -56,6 +59,7 @@ func newHeadItem(h boathook.RunHead) headItem {
 	return headItem{
 		h.ID, h.WorkspaceID, h.SourceID, h.VersionID, h.VersionNumber, h.Environment, h.Trigger, h.WebhookID, h.InputHash[:],
 		stored(h.CreatedAt), h.EventName, h.EventSource, h.Fenced, detailsItem(h.Details), h.RetryOf, h.RetriedBy.RunID, stored(h.RetriedBy.At),
+		stored(h.RetriedBy.StartsAt), h.RetryNumber, stored(h.StartsAt),
 		h.Status, h.Error, h.ExitCode, stored(h.StartedAt), stored(h.CompletedAt), h.LogLines, h.Published,
 		h.Claim.ID, stored(h.Claim.LeaseUntil), h.CancelRequested, traceItem(h.Trace),
 	}
@@ -66,8 +70,8 @@ func (it headItem) head() boathook.RunHead {
 		ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, VersionID: it.VersionID, VersionNumber: it.VersionNumber,
 		Environment: it.Environment, Trigger: it.Trigger, WebhookID: it.WebhookID, CreatedAt: it.CreatedAt,
 		EventName: it.EventName, EventSource: it.EventSource, Fenced: it.Fenced, Details: boathook.TriggerDetails(it.Details), RetryOf: it.RetryOf,
-		RetriedBy: boathook.Retry{RunID: it.RetriedBy, At: it.RetriedAt},
-		Status:    it.Status, Error: it.Error, ExitCode: it.ExitCode, StartedAt: it.StartedAt, CompletedAt: it.CompletedAt,
+		RetriedBy: boathook.Retry{RunID: it.RetriedBy, At: it.RetriedAt, StartsAt: it.RetryStartsAt}, RetryNumber: it.RetryNumber, StartsAt: it.StartsAt,
+		Status: it.Status, Error: it.Error, ExitCode: it.ExitCode, StartedAt: it.StartedAt, CompletedAt: it.CompletedAt,
 		LogLines: it.LogLines, Published: it.Published, Trace: boathook.TraceContext(it.Trace),
 		Claim: boathook.Claim{ID: it.ClaimID, LeaseUntil: it.LeaseUntil}, CancelRequested: it.CancelRequested,
 	}
@@ -306,10 +310,24 @@ func (s *Store) MarkPublished(_ context.Context, id string) error {
 
 // MarkRetried implements [store.Runs].
 func (s *Store) MarkRetried(_ context.Context, id string, by boathook.Retry) error {
-	by.At = stored(by.At)
+	by.At, by.StartsAt = stored(by.At), stored(by.StartsAt)
 	_, err := s.changeRun(id, func(_ *database.Tx, head *boathook.RunHead) error {
 		if by.Newer(head.RetriedBy) {
 			head.RetriedBy = by
+		}
+		return nil
+	})
+	if boathook.IsKind(err, boathook.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// MoveVersion implements [store.Runs].
+func (s *Store) MoveVersion(_ context.Context, id string, v boathook.LiveVersion) error {
+	_, err := s.changeRun(id, func(_ *database.Tx, head *boathook.RunHead) error {
+		if head.Status == boathook.RunPending {
+			head.VersionID, head.VersionNumber = v.ID, v.Number
 		}
 		return nil
 	})

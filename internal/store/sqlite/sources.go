@@ -22,6 +22,27 @@ type sourceItem struct {
 	App         *appItem            `json:"app,omitempty"`
 	Customer    *customerItem       `json:"customer,omitempty"`
 	Feed        *feedItem           `json:"feed,omitempty"`
+	Deployment  *deploymentItem     `json:"deployment,omitempty"`
+}
+
+// deploymentItem are settings that a deployment may have.
+type deploymentItem struct {
+	RetryMax     int   `json:"retry_max,omitempty"`
+	RetryBackoff int64 `json:"retry_backoff,omitempty"` // in milliseconds
+}
+
+func newDeploymentItem(d *boathook.DeploymentSettings) *deploymentItem {
+	if d == nil {
+		return nil
+	}
+	return &deploymentItem{d.Retry.Max, d.Retry.Backoff.Milliseconds()}
+}
+
+func (it *deploymentItem) settings() *boathook.DeploymentSettings {
+	if it == nil {
+		return nil
+	}
+	return &boathook.DeploymentSettings{Retry: boathook.RunRetries{Max: it.RetryMax, Backoff: time.Duration(it.RetryBackoff) * time.Millisecond}}
 }
 
 type agentItem struct {
@@ -51,6 +72,7 @@ type customerItem struct {
 func newSourceItem(s boathook.Source) sourceItem {
 	it := sourceItem{
 		Revision: s.Revision, ID: s.ID, WorkspaceID: s.WorkspaceID, Kind: s.Kind, Owner: s.Owner, Name: s.Name, CreatedAt: stored(s.CreatedAt),
+		Deployment: newDeploymentItem(s.Deployment),
 	}
 	if s.App != nil {
 		it.App = &appItem{s.App.Type, stored(s.App.UpdatedAt)}
@@ -74,7 +96,7 @@ func newSourceItem(s boathook.Source) sourceItem {
 func (it sourceItem) source() boathook.Source {
 	s := boathook.Source{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, Kind: it.Kind, Owner: it.Owner, Name: it.Name, CreatedAt: it.CreatedAt,
-		App: (*boathook.AppSettings)(it.App), Customer: (*boathook.CustomerSettings)(it.Customer), Feed: (*boathook.FeedSettings)(it.Feed),
+		App: (*boathook.AppSettings)(it.App), Customer: (*boathook.CustomerSettings)(it.Customer), Deployment: it.Deployment.settings(), Feed: (*boathook.FeedSettings)(it.Feed),
 	}
 	if a := it.Agent; a != nil {
 		s.Agent = &boathook.AgentSettings{

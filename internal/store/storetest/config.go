@@ -185,6 +185,7 @@ func (s *suite) testSources(t *testing.T) {
 	})
 	t.Run("a change of what was read last replaces it whole, also in lists", func(t *testing.T) {
 		source.Name = "renamed"
+		source.Deployment = &boathook.DeploymentSettings{Retry: boathook.RunRetries{Max: 3, Backoff: 30 * time.Second}}
 		must(t, s.PutSource(t.Context(), source))
 		source.Revision++
 		wantSame(t, "source", read(s.Source(t.Context(), workspaceID, source.ID))(t), source)

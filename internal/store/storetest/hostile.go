@@ -459,6 +459,9 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 		"MarkRetried": {changes(run, func(c ctx, id string) error {
 			return s.MarkRetried(c, id, boathook.Retry{RunID: boathook.NewID(run), At: now})
 		})},
+		"MoveVersion": {changes(run, func(c ctx, id string) error {
+			return s.MoveVersion(c, id, boathook.LiveVersion{ID: boathook.NewID(boathook.VersionID), Number: 2})
+		})},
 		"RequestCancel": {changes(run, func(c ctx, id string) error { _, err := s.RequestCancel(c, id, now); return err })},
 
 		"PutRequest": {creates(func(c ctx, id string) error {

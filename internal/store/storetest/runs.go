@@ -429,7 +429,7 @@ func (s *suite) testMarkRetried(t *testing.T) {
 	t.Run("a run tells of its newest retry, in whatever order it learns of them", func(t *testing.T) {
 		r := s.over(t)
 		at := func(d time.Duration) boathook.Retry {
-			return boathook.Retry{RunID: boathook.NewID(boathook.RunID), At: s.clock.Now().Add(d)}
+			return boathook.Retry{RunID: boathook.NewID(boathook.RunID), At: s.clock.Now().Add(d), StartsAt: s.clock.Now().Add(2 * d)}
 		}
 		first, second, third := at(time.Second), at(1500*time.Millisecond), at(20*time.Second)
 		for _, step := range []struct{ by, newest boathook.Retry }{
@@ -456,13 +456,37 @@ func (s *suite) testMarkRetried(t *testing.T) {
 	})
 	t.Run("a run is created as one that was retried", func(t *testing.T) {
 		r := s.newRun()
-		r.RetriedBy = boathook.Retry{RunID: boathook.NewID(boathook.RunID), At: s.clock.Now()}
+		r.RetriedBy = boathook.Retry{RunID: boathook.NewID(boathook.RunID), At: s.clock.Now(), StartsAt: s.clock.Now().Add(time.Minute)}
+		r.RetryNumber, r.StartsAt = 3, s.clock.Now().Add(time.Second)
 		must(t, s.CreateRun(t.Context(), r))
 		s.wantRun(t, r)
 	})
 	t.Run("an absent run is left alone, and not made", func(t *testing.T) {
 		r := s.newRun()
 		must(t, s.MarkRetried(t.Context(), r.ID, boathook.Retry{RunID: boathook.NewID(boathook.RunID), At: s.clock.Now()}))
+		s.wantNoRun(t, r)
+	})
+}
+
+func (s *suite) testMoveVersion(t *testing.T) {
+	v := boathook.LiveVersion{ID: boathook.NewID(boathook.VersionID), Number: 9}
+	t.Run("a pending run has another version, and is claimed with it", func(t *testing.T) {
+		r := s.pending(t)
+		must(t, s.MoveVersion(t.Context(), r.ID, v))
+		must(t, s.MoveVersion(t.Context(), r.ID, v))
+		r.VersionID, r.VersionNumber = v.ID, v.Number
+		s.wantRun(t, r)
+	})
+	t.Run("a run that is running or over keeps its own", func(t *testing.T) {
+		running, _ := s.running(t)
+		for _, r := range []boathook.Run{running, s.over(t)} {
+			must(t, s.MoveVersion(t.Context(), r.ID, v))
+			s.wantRun(t, r)
+		}
+	})
+	t.Run("an absent run is left alone, and not made", func(t *testing.T) {
+		r := s.newRun()
+		must(t, s.MoveVersion(t.Context(), r.ID, v))
 		s.wantNoRun(t, r)
 	})
 }

@@ -58,6 +58,7 @@ func Run(t *testing.T, open Open) {
 		{"finishing runs", (*suite).testFinishRun},
 		{"marking runs published", (*suite).testMarkPublished},
 		{"marking runs retried", (*suite).testMarkRetried},
+		{"moving versions of runs", (*suite).testMoveVersion},
 		{"canceling runs", (*suite).testRequestCancel},
 		{"lists of runs", (*suite).testRuns},
 		{"active runs", (*suite).testAnyActive},

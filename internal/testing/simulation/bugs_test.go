@@ -60,6 +60,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{Bug{Name: "all webhooks speak one dialect", Store: func(s store.Store) store.Store { return monoglot{s} }}, ruleSigned, false},
 		{Bug{Name: "a retry does not wait", Retries: impatient}, ruleTime, false},
 		{Bug{Name: "an attempt that succeeded is recorded without a request", Store: func(s store.Store) store.Store { return boastful{s} }}, ruleReceived, false},
+		{Bug{Name: "a run that failed is retried after it is marked published", Keeper: retriesLast}, ruleRetried, false},
 	} {
 		t.Run(tc.bug.Name, func(t *testing.T) {
 			others := map[string]int{}
@@ -302,6 +303,17 @@ func marksFirst(k Keeper, s store.Store, p *delivery.Publisher) Keeper {
 func deletesFirst(k Keeper, s store.Store, p *delivery.Publisher) Keeper {
 	return wrongOrder{k, s, p, func(k wrongOrder, ctx context.Context, r boathook.Run, due store.Due) error {
 		if err := k.store.DeleteDue(ctx, due); err != nil {
+			return err
+		}
+		return k.Keeper.Finish(ctx, r, due)
+	}}
+}
+
+func retriesLast(k Keeper, s store.Store, p *delivery.Publisher) Keeper {
+	return wrongOrder{k, s, p, func(k wrongOrder, ctx context.Context, r boathook.Run, due store.Due) error {
+		unwanted := r
+		unwanted.CancelRequested = true
+		if err := k.Keeper.Finish(ctx, unwanted, due); err != nil || r.Published {
 			return err
 		}
 		return k.Keeper.Finish(ctx, r, due)

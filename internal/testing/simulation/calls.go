@@ -187,6 +187,18 @@ func (c calls) MarkRetried(ctx context.Context, id string, by boathook.Retry) er
 	return tell(ctx, c.p, "MarkRetried", id, func() error { return c.Store.MarkRetried(ctx, id, by) })
 }
 
+func (c calls) MoveVersion(ctx context.Context, id string, v boathook.LiveVersion) error {
+	return tell(ctx, c.p, "MoveVersion", id, func() error { return c.Store.MoveVersion(ctx, id, v) })
+}
+
+func (c calls) Source(ctx context.Context, workspaceID, id string) (boathook.Source, error) {
+	return with(ctx, c, "Source", id, c.Store.Source, workspaceID, id)
+}
+
+func (c calls) Live(ctx context.Context, sourceID string) (map[boathook.Environment]boathook.LiveVersion, error) {
+	return do(ctx, c.p, "Live", sourceID, func() (map[boathook.Environment]boathook.LiveVersion, error) { return c.Store.Live(ctx, sourceID) })
+}
+
 func (c calls) AppendLog(ctx context.Context, run boathook.RunHead, first int, lines []boathook.LogLine) error {
 	return tell(ctx, c.p, "AppendLog", run.ID, func() error { return c.Store.AppendLog(ctx, run, first, lines) })
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/run"
 	"boathook/internal/store"
 )
 
@@ -25,6 +26,7 @@ const (
 	ruleAttempts  = "each recorded attempt was made"
 	ruleBody      = "what is sent is what is recorded"
 	ruleExecuted  = "a run that succeeded was executed"
+	ruleRetried   = "a run that failed is retried as its deployment says, and tells of it"
 	ruleScope     = "a webhook hears of its environment only"
 
 	ruleOneDelivery = "an event has one delivery for each webhook"
@@ -58,6 +60,7 @@ func (w *world) check(strictly bool) {
 	for _, r := range w.allRuns() {
 		if r.Status.Over() {
 			c.over(r)
+			c.retried(r)
 			c.forget(r)
 		}
 	}
@@ -155,6 +158,24 @@ func (c checker) over(r boathook.Run) {
 			c.violated(ruleDelivery, r.ID, "delivery %s to %s: %s", delivery, id, err)
 		}
 		c.delivery(delivery)
+	}
+}
+
+// retried checks that a run which failed has the retry that its deployment wants.
+func (c checker) retried(r boathook.Run) {
+	_, wanted := c.store.w.plan.retries.Wait(r.RetryNumber + 1)
+	if r.OfAgent() || r.Status != boathook.RunFailed || r.CancelRequested || !wanted {
+		return
+	}
+	next, err := c.theRun(run.RetryID(r.ID))
+	switch {
+	case c.dead[r.ID] || c.dead[run.RetryID(r.ID)]:
+	case err != nil:
+		c.violated(ruleRetried, r.ID, "its retry: %s", err)
+	case next.RetryOf != r.ID || next.RetryNumber != r.RetryNumber+1 || !next.Status.Over():
+		c.violated(ruleRetried, r.ID, "its retry %s is the %d. of %s and %s", next.ID, next.RetryNumber, next.RetryOf, next.Status)
+	case r.RetriedBy.RunID == "":
+		c.violated(ruleRetried, r.ID, "it does not tell of its retry %s", next.ID)
 	}
 }
 
@@ -316,6 +337,9 @@ func (w *world) tally(c checker) {
 		w.counts["run in "+string(r.Environment)]++
 		if r.OfAgent() {
 			w.counts["run of an agent"]++
+		}
+		if r.RetryNumber > 0 {
+			w.counts["run that nobody has asked for"]++
 		}
 		if r.Error == "runner lost" {
 			w.counts["runner lost"]++

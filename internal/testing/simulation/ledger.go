@@ -161,6 +161,9 @@ func (l *ledger) executed(w *world, job target.Job) {
 	if err != nil || job.Target.URL != targetURL(head.Environment, head.VersionID) {
 		l.violated(ruleVersion, job.RunID, "%s for version %s in %s: %v", job.Target.URL, head.VersionID, head.Environment, err)
 	}
+	if head.StartsAt.After(time.Now().Add(2 * maxSkew)) {
+		l.violated(ruleRetried, job.RunID, "executed before %s", head.StartsAt)
+	}
 	if a := l.loads[head.SourceID]; a != nil && a.places[job.RunID].IsZero() && time.Since(head.CreatedAt) < boathook.PlaceLifetime-2*maxSkew && !a.unsure[job.RunID] {
 		l.violated(ruleAdmitted, job.RunID, "it has no place among the agent's runs in flight")
 	}
@@ -412,6 +415,13 @@ func (s witness) MarkPublished(ctx context.Context, id string) error {
 // MarkRetried implements [store.Runs].
 func (s witness) MarkRetried(ctx context.Context, id string, by boathook.Retry) error {
 	err := s.Store.MarkRetried(ctx, id, by)
+	s.wroteRun(ctx, id)
+	return err
+}
+
+// MoveVersion implements [store.Runs].
+func (s witness) MoveVersion(ctx context.Context, id string, v boathook.LiveVersion) error {
+	err := s.Store.MoveVersion(ctx, id, v)
 	s.wroteRun(ctx, id)
 	return err
 }

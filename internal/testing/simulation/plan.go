@@ -3,6 +3,8 @@ package simulation
 import (
 	"math/rand/v2"
 	"time"
+
+	"boathook/internal/boathook"
 )
 
 // plan is what a world has beside a deployment in production. A seed draws some of
@@ -20,6 +22,8 @@ type plan struct {
 
 	lag       time.Duration // how far the lists by status are behind
 	scheduled int           // how many scheduled items sweep reads at once
+
+	retries boathook.RunRetries // of deployments
 }
 
 // planOf is the plan of a seed's world.
@@ -34,6 +38,9 @@ func planOf(seed uint64) plan {
 		long:        r.IntN(8) == 0,
 		lag:         pick(r, []time.Duration{0, 0, time.Second, time.Minute}),
 		scheduled:   pick(r, []int{1, 2, 100}),
+		retries: pick(r, []boathook.RunRetries{
+			{}, {}, {Max: 1, Backoff: time.Second}, {Max: 2, Backoff: 5 * time.Minute}, {Max: 3, Backoff: 20 * time.Minute},
+		}),
 	}
 	if p.agents || p.events {
 		p.deployments = 1

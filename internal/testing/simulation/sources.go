@@ -48,9 +48,11 @@ func (w *world) addSource(r *rand.Rand, s *source, settings *boathook.AgentSetti
 			boathook.Deployment: "/v1/deployments/", boathook.Repository: "/v1/repositories/", boathook.App: "/v1/apps/",
 		}[s.kind] + s.id
 	}
-	must(w.store.PutSource(context.Background(), boathook.Source{
-		ID: s.id, WorkspaceID: workspaceID, Kind: s.kind, Name: "sim", CreatedAt: w.began, Agent: settings,
-	}))
+	src := boathook.Source{ID: s.id, WorkspaceID: workspaceID, Kind: s.kind, Name: "sim", CreatedAt: w.began, Agent: settings}
+	if s.kind == boathook.Deployment {
+		src.Deployment = &boathook.DeploymentSettings{Retry: w.plan.retries}
+	}
+	must(w.store.PutSource(context.Background(), src))
 	w.sources = append(w.sources, s)
 	for range 1 + r.IntN(3) {
 		w.addWebhook(s, r)

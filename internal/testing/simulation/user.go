@@ -90,6 +90,7 @@ func (u *users) step(r *rand.Rand) {
 		{2, u.race},
 		{6, u.startRun},
 		{3, u.cancel},
+		{2, u.retry},
 		{4, u.resend},
 		{3, u.recover},
 		{1, u.testWebhook},
@@ -301,6 +302,24 @@ func (u *users) cancel(r *rand.Rand) {
 		id := pick(r, known[max(0, len(known)-4):]) // one of the last may not be over
 		u.manage(http.MethodPost, "/v1/runs/"+id+"/cancel", "")
 	}
+}
+
+// retry retries a run, which is over or not, perhaps under a key that was used before.
+func (u *users) retry(r *rand.Rand) {
+	u.mu.Lock()
+	known := u.runs
+	u.mu.Unlock()
+	if len(known) == 0 {
+		return
+	}
+	id := pick(r, known[max(0, len(known)-20):])
+	var key string
+	var scopes []string
+	if r.IntN(2) == 0 {
+		key = fmt.Sprintf("key-%d", r.IntN(2))
+		scopes = []string{"retry " + id + " " + key}
+	}
+	u.accepted(u.post("/v1/runs/"+id+"/retry", pick(r, []string{"", `{"version":"live"}`, `{"version":"same"}`}), key), scopes...)
 }
 
 func (u *users) resend(r *rand.Rand) {
