@@ -489,8 +489,8 @@ func TestHostileNamesAreShownHarmlessly(t *testing.T) {
 
 // exampled are the commands that a command has below it and that do something.
 func exampled(c *cobra.Command) (commands []*cobra.Command) {
-	if len(c.Commands()) == 0 {
-		return []*cobra.Command{c}
+	if len(c.Commands()) == 0 || c.Example != "" {
+		commands = append(commands, c)
 	}
 	for _, sub := range c.Commands() {
 		commands = append(commands, exampled(sub)...)
