@@ -93,11 +93,13 @@ class MonitoringTest(DeployedTest):
             sends = [s["Resource"] for s in self.statements(function).values() if "sqs:SendMessage" in json.dumps(s["Action"])]
             if consumed & {json.dumps(r) for resource in sends for r in (resource if isinstance(resource, list) else [resource])}:
                 own.add(function)
-        self.assertEqual(own, {"Deliver"})
-        self.assertEqual(self.properties("DeliverFunction")["RecursiveLoop"], "Allow")
+        self.assertEqual(own, {"Deliver", "Execute"})
+        self.assertEqual({self.properties(function + "Function")["RecursiveLoop"] for function in own}, {"Allow"})
         watched = self.alarms()["RecursionAlarm"]
-        self.assertEqual((watched["MetricName"], watched["Dimensions"][0]["Value"]), ("RecursiveInvocationsDropped", "${DeliverFunction}"))
-        self.assertEqual(watched["Threshold"], 0)
+        metrics = [m["MetricStat"]["Metric"] for m in watched["Metrics"] if "MetricStat" in m]
+        self.assertEqual({m["MetricName"] for m in metrics}, {"RecursiveInvocationsDropped"})
+        self.assertEqual({m["Dimensions"][0]["Value"] for m in metrics}, {"${%sFunction}" % function for function in own})
+        self.assertEqual((watched["Metrics"][0]["Expression"], watched["Threshold"]), ("SUM([deliver, execute])", 0))
 
     def test_metrics_of_aws_are_such_as_aws_has(self):
         used = [(m[0], m[2], m[1]) for m in self.shown() if m[0].startswith("AWS/")]
