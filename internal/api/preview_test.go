@@ -108,3 +108,32 @@ func TestADeliveryWhoseBodyCouldNotBeMadeShowsWhy(t *testing.T) {
 		t.Errorf("it is %v", got)
 	}
 }
+
+func TestAPreviewIsOfATypeThatTheWorkspaceDefines(t *testing.T) {
+	a := newAPI(t)
+	customer := a.customer("x")
+	a.ask(200, "PUT", "/v1/event-types/invoice.paid",
+		`{"description":"Paid.","schema":{"type":"object","required":["invoice"]},"example":{"invoice":"inv_17"}}`)
+	webhook := customer + "/outgoing-webhooks/" + a.ask(201, "POST", customer+"/outgoing-webhooks",
+		`{"name":"x","url":"https://e.example","events":["invoice.paid"],"channels":["eu"]}`).text("id")
+	for event, reason := range map[string]any{
+		`{"type":"invoice.paid","channels":["eu"]}`:                            nil,
+		`{"type":"invoice.paid","channels":["eu"],"data":{"invoice":"inv_2"}}`: nil,
+		`{"type":"invoice.paid","channels":["us","cn"]}`:                       "channels: cn, us",
+		`{"type":"invoice.paid"}`:                                              "channels: none",
+	} {
+		if got := a.ask(200, "POST", webhook+"/preview", `{"event":`+event+`}`); got["reason"] != reason || got["delivered"] != (reason == nil) {
+			t.Errorf("%s: %v, want %v", event, got, reason)
+		}
+	}
+	for event, field := range map[string]string{
+		`{"type":"invoice.lost"}`:                         "/event/type",
+		`{"type":"build_finish"}`:                         "/event/type",
+		`{"type":"invoice.paid","data":{"invoice_id":1}}`: "/event/data/invoice",
+		`{"type":"invoice.paid","channels":["e u"]}`:      "/event/channels",
+	} {
+		if got := a.ask(400, "POST", webhook+"/preview", `{"event":`+event+`}`); got["error"].(map[string]any)["field"] != field {
+			t.Errorf("%s: %v, want %s", event, got, field)
+		}
+	}
+}

@@ -265,6 +265,7 @@ func testWebhookCommand(s *session) *cobra.Command {
 
 func previewCommand(s *session) *cobra.Command {
 	var event, environment, data string
+	var channels []string
 	c := &cobra.Command{
 		Use: "preview NAME", Short: "Show what a webhook would be sent of an event, or why not", Args: exactly("the webhook's name or id"),
 		Long: `Shows what a webhook would be sent of an event, by its filter and transform, or why it
@@ -274,7 +275,7 @@ would not. Nothing is sent.`,
 			if event == "" {
 				return wrong("--event is missing: its type")
 			}
-			asked := client.PreviewedEvent{Type: boathook.EventType(event), Environment: boathook.Environment(environment)}
+			asked := client.PreviewedEvent{Type: boathook.EventType(event), Environment: boathook.Environment(environment), Channels: channels}
 			if data != "" {
 				var err error
 				if asked.Data, err = s.content("--data", data); err != nil {
@@ -294,7 +295,8 @@ would not. Nothing is sent.`,
 	addSourceFlags(c)
 	c.Flags().StringVar(&event, "event", "", "the event's type")
 	c.Flags().StringVar(&environment, "environment", "", "the event's environment (default: of none in particular)")
-	c.Flags().StringVarP(&data, "data", "d", "", "the event's data in JSON, @FILE, or - for standard input (default: the catalogue's example)")
+	c.Flags().StringVarP(&data, "data", "d", "", "the event's data in JSON, @FILE, or - for standard input (default: the type's example)")
+	c.Flags().StringSliceVar(&channels, "channels", nil, "the event's channels, separated by commas")
 	return c
 }
 

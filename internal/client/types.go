@@ -324,7 +324,8 @@ type OutgoingWebhookInput struct {
 type PreviewedEvent struct {
 	Type        boathook.EventType   `json:"type"`
 	Environment boathook.Environment `json:"environment,omitempty"`
-	Data        json.RawMessage      `json:"data,omitempty"` // nil: the catalogue's example
+	Channels    []string             `json:"channels,omitempty"`
+	Data        json.RawMessage      `json:"data,omitempty"` // nil: the type's example
 }
 
 // Preview is what a webhook would be sent of an event, or why nothing.

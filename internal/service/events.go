@@ -167,18 +167,26 @@ func (k *core) checkEvent(ctx context.Context, in NewEvent, named named) (boatho
 		return s, &boathook.Error{Kind: boathook.NotFound, Field: "source", Message: "there is no such source: give the id of a deployment, agent, repository, app or customer, " +
 			"owner/name of a repository, or customer: and a customer's external id"}
 	}
-	if s.Kind != boathook.Customer || in.Type.InCatalogue() {
+	if !definable(s.Kind, in.Type) {
 		return s, in.checkData(s.Kind)
 	}
 	d, ok := named.types[in.Type]
 	switch {
 	case !ok:
-		return s, boathook.InvalidField("type", "there is no such type: PUT /v1/event-types/{name} defines one")
+		return s, errNoType
 	case !d.ArchivedAt.IsZero():
 		return s, boathook.InvalidField("type", "is archived: PUT /v1/event-types/%s takes it into use again", in.Type)
 	}
 	return s, inField("data", k.checkDefined(ctx, d.Schema, in.Data))
 }
+
+// definable reports whether a type of a kind of source is one that the workspace defines,
+// if it is any.
+func definable(kind boathook.SourceKind, t boathook.EventType) bool {
+	return kind == boathook.Customer && !t.InCatalogue()
+}
+
+var errNoType = boathook.InvalidField("type", "there is no such type: PUT /v1/event-types/{name} defines one")
 
 // check refuses an event that is one of no source, and sorts its channels: whoever gives
 // them in another order publishes the same.

@@ -654,7 +654,8 @@ func (k Outgoing) Test(ctx context.Context, c Caller, of SourceRef, id string) (
 type Previewed struct {
 	Type        boathook.EventType
 	Environment boathook.Environment // empty: of none in particular
-	Data        json.RawMessage      // nil: the catalogue's example
+	Channels    []string
+	Data        json.RawMessage // nil: the type's example
 }
 
 // Preview is what a webhook would be sent.
@@ -677,7 +678,7 @@ func (k Outgoing) Preview(ctx context.Context, c Caller, of SourceRef, id string
 	if err != nil {
 		return shown, err
 	}
-	e, err := in.event(s)
+	e, err := k.madeUp(ctx, s, in)
 	if err != nil {
 		return shown, located("/event", err)
 	}
@@ -693,27 +694,46 @@ func (k Outgoing) Preview(ctx context.Context, c Caller, of SourceRef, id string
 	return shown, err
 }
 
-// event is the event of a source that is asked about.
-func (in Previewed) event(s boathook.Source) (boathook.Event, error) {
-	e := boathook.Event{WorkspaceID: s.WorkspaceID, SourceID: s.ID, Type: in.Type, Environment: in.Environment, Data: in.Data}
+// madeUp is the event of a source that is asked about.
+func (k *core) madeUp(ctx context.Context, s boathook.Source, in Previewed) (e boathook.Event, err error) {
+	e = boathook.Event{WorkspaceID: s.WorkspaceID, SourceID: s.ID, Type: in.Type, Environment: in.Environment, Data: in.Data}
 	if in.Environment != "" {
 		if err := checkEnvironment(in.Environment); err != nil {
 			return e, err
 		}
 	}
-	t, ok := catalogue.Lookup(s.Kind, in.Type)
-	if !ok {
-		return e, boathook.InvalidField("type", "%s", eventOf(s.Kind))
+	if e.Channels, err = checkChannels(in.Channels); err != nil {
+		return e, err
 	}
-	if in.Data == nil {
+	t, err := k.typeOf(ctx, s, in.Type)
+	if err != nil || in.Data == nil {
 		e.Data = t.Example
-		return e, nil
+		return e, err
 	}
 	told := NewEvent{Type: in.Type, Data: in.Data}
 	if err := told.checkSize(); err != nil {
 		return e, err
 	}
+	if definable(s.Kind, in.Type) {
+		return e, inField("data", k.checkDefined(ctx, t.Schema, in.Data))
+	}
 	return e, told.checkData(s.Kind)
+}
+
+// typeOf is a type of events that a source can have, with an example.
+func (k *core) typeOf(ctx context.Context, s boathook.Source, name boathook.EventType) (EventType, error) {
+	if definable(s.Kind, name) {
+		t, err := k.exampleOf(ctx, s.Kind, s.WorkspaceID, name)
+		if boathook.IsKind(err, boathook.NotFound) {
+			err = errNoType
+		}
+		return t, err
+	}
+	t, ok := catalogue.Lookup(s.Kind, name)
+	if !ok {
+		return EventType{}, boathook.InvalidField("type", "%s", eventOf(s.Kind))
+	}
+	return fromCatalogue(t), nil
 }
 
 // unwanted says why a webhook does not want an event, before its filter is asked; empty:
@@ -721,8 +741,10 @@ func (in Previewed) event(s boathook.Source) (boathook.Event, error) {
 func unwanted(w boathook.OutgoingWebhook, e boathook.Event) string {
 	w.Enabled = true
 	switch {
-	case w.Wants(e.Type, e.Environment):
+	case w.Wants(e.Type, e.Environment) && w.Hears(&e):
 		return ""
+	case w.Wants(e.Type, e.Environment):
+		return "channels: " + cmp.Or(strings.Join(e.Channels, ", "), "none")
 	case w.Wants(e.Type, ""):
 		return "environment: " + string(e.Environment)
 	}

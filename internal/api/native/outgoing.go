@@ -209,7 +209,8 @@ type previewInput struct {
 	Event *struct {
 		Type        *boathook.EventType   `json:"type"`
 		Environment *boathook.Environment `json:"environment"` // absent: of none
-		Data        json.RawMessage       `json:"data"`        // absent: the catalogue's example
+		Channels    []string              `json:"channels"`
+		Data        json.RawMessage       `json:"data"` // absent: the type's example
 	} `json:"event"`
 }
 
@@ -222,7 +223,7 @@ func (in previewInput) read() (event service.Previewed, err error) {
 	case in.Event.Type == nil:
 		return event, boathook.InvalidField("/event/type", "is required")
 	}
-	event.Type, event.Data = *in.Event.Type, in.Event.Data
+	event.Type, event.Channels, event.Data = *in.Event.Type, in.Event.Channels, in.Event.Data
 	if in.Event.Environment != nil {
 		event.Environment = *in.Event.Environment
 	}
