@@ -9,6 +9,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/dialect"
 	"boathook/internal/expression"
+	"boathook/internal/store"
 	"boathook/internal/tracing"
 )
 
@@ -145,11 +146,11 @@ func (m *making) evaluate(ctx context.Context, field, text string, do func(conte
 
 // nameOf is the name of an event's source; empty for one that was deleted.
 func (p *Publisher) nameOf(ctx context.Context, e boathook.Event) (string, error) {
-	s, err := p.Store.Source(ctx, e.WorkspaceID, e.SourceID)
-	if boathook.IsKind(err, boathook.NotFound) {
-		return "", nil
+	audience, err := p.Store.Audience(ctx, e.SourceID)
+	if err != nil && !errors.Is(err, store.ErrIncomplete) || audience.Source == nil {
+		return "", err
 	}
-	return s.Name, err
+	return audience.Source.Name, nil
 }
 
 // Make makes an event's delivery to one webhook, and queues nothing. With a reason there

@@ -16,12 +16,10 @@ import (
 	"boathook/internal/tracing"
 )
 
-// PublishStore is the part of the store that a [Publisher] needs. It is asked for the
-// name of a source only where one webhook is to get a message for people.
+// PublishStore is the part of the store that a [Publisher] needs.
 type PublishStore interface {
 	Audience(ctx context.Context, sourceID string) (store.Audience, error)
 	AppendEvents(ctx context.Context, sourceID string, keep time.Duration, events ...boathook.Event) error
-	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
 }
 
 // Publisher fans events out: it puts them into their source's feed, if that keeps any,

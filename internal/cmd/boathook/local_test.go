@@ -590,7 +590,7 @@ func TestTheDocumentsVerification(t *testing.T) {
 	webhook := p.call("GET", path+"/incoming-webhooks", "", 200)["data"].([]any)[0].(map[string]any)["id"].(string)
 	verify := func() string {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-c", block(t, "trigger.md", "bash"))
+		cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-c", blockBelow(t, "trigger.md", "Let senders prove themselves", "bash"))
 		cmd.Env = append(os.Environ(), "WEBHOOK="+p.url+path+"/incoming-webhooks/"+webhook, "TOKEN="+adminToken, "SECRET=a secret of both")
 		out, err := cmd.CombinedOutput()
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -327,6 +328,113 @@ func leased(t *testing.T, s *stack) {
 	})
 }
 
+// retrying makes a deployment whose failed runs are retried once, and whose events are kept.
+func (c client) retrying(target string) (path, trigger string) {
+	c.t.Helper()
+	path, trigger = c.deployment(target)
+	c.call("PATCH", path, `{"retry":{"max":1,"backoff_seconds":1}}`, 200)
+	c.call("PATCH", path+"/events", `{"event_retention_days":1}`, 200)
+	return path, trigger
+}
+
+// again is a run that failed, and the one that repeats it, once both are over.
+func (c client) again(id any) (failed, again object) {
+	c.t.Helper()
+	c.run(id)
+	failed = c.eventually("the run is retried", func() object { // which is recorded after its end
+		if run := c.call("GET", fmt.Sprintf("/v1/runs/%s", id), "", 200); run["retried_by"] != nil {
+			return run
+		}
+		return nil
+	})
+	return failed, c.run(failed["retried_by"])
+}
+
+// inFeed wants the types of the events in a source's feed, sorted: a run that is retried
+// at once may end before it is told that the first one failed.
+func (c client) inFeed(source string, want ...string) {
+	c.t.Helper()
+	var types []string
+	c.eventually("the feed has all", func() object {
+		types = nil
+		for _, e := range c.call("GET", source+"/events", "", 200)["data"].([]any) {
+			types = append(types, e.(object)["type"].(string))
+		}
+		if len(types) < len(want) {
+			return nil
+		}
+		return object{}
+	})
+	if slices.Sort(types); !slices.Equal(types, want) {
+		c.t.Errorf("the feed of %s has %v, want %v", source, types, want)
+	}
+}
+
+// crossed has a function meet, with the first event that it puts into a feed, what a
+// publisher that died and a reader that came by have left: the event's mark, and a
+// tombstone at the place that the mark names.
+func (s *stack) crossed(function string) func(localaws.Call) int {
+	var once sync.Once
+	return func(c localaws.Call) int {
+		if c.From == function && c.Action == "PutItem" && bytes.Contains(c.Request, []byte(`"fed#`)) {
+			once.Do(func() {
+				var in struct {
+					Item map[string]struct{ S, N string }
+				}
+				if err := json.Unmarshal(c.Request, &in); err != nil {
+					s.t.Error(err)
+				}
+				mark := in.Item
+				source := strings.Split(mark["pk"].S, "#")[1]
+				position, _ := strconv.Atoi(mark["n"].N)
+				for pk, sk := range map[string]string{
+					mark["pk"].S: mark["sk"].S,
+					fmt.Sprintf("feed#%s#%010d", source, position/1000): fmt.Sprintf("%015d", position),
+				} {
+					s.put(map[string]types.AttributeValue{
+						"pk": text(pk), "sk": text(sk), "x": number(mark["x"].N), "n": number(mark["n"].N), "ta": number(mark["ta"].N),
+					})
+				}
+			})
+		}
+		return 0
+	}
+}
+
+func retried(t *testing.T, s *stack) {
+	target, executed := receiver(t, func(w http.ResponseWriter, number int, r received) {
+		if number == 1 {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		echo(w, number, r)
+	})
+	path, trigger := s.retrying(target)
+	s.fail(s.crossed("ExecuteFunction"))
+	failed, again := s.again(s.call("POST", trigger, `{}`, 202)["run_id"])
+	if failed["status"] != "failed" || again["status"] != "succeeded" || len(executed) != 2 {
+		t.Errorf("%v is retried by %v, %d executed", failed, again, len(executed))
+	}
+	s.inFeed(path, "run.failed", "run.succeeded")
+}
+
+func retriedLost(t *testing.T, s *stack) {
+	target, executed := receiver(t, func(w http.ResponseWriter, number int, _ received) {
+		if number == 1 {
+			s.Function("ExecuteFunction").Kill()
+			return
+		}
+		fmt.Fprint(w, `{"done":true}`)
+	})
+	path, trigger := s.retrying(target)
+	s.fail(s.crossed("SweepFunction"))
+	lost, again := s.again(s.call("POST", trigger, `{"noise":"`+noise(500_000)+`"}`, 202)["run_id"])
+	if lost["error_message"] != "runner lost" || again["status"] != "succeeded" || len(executed) != 2 {
+		t.Errorf("the run ended by %v, its retry by %v, %d executed", lost["error_message"], again["status"], len(executed))
+	}
+	s.inFeed(path, "run.failed", "run.succeeded")
+}
+
 func gone(t *testing.T, s *stack) {
 	target, _ := receiver(t, echo)
 	left, calls := receiver(t, func(w http.ResponseWriter, _ int, _ received) { w.WriteHeader(http.StatusGone) })
@@ -336,6 +444,8 @@ func gone(t *testing.T, s *stack) {
 	s.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
 		`{"name":"other","url":%q,"events":["webhook.disabled"],"environment":"production"}`, other), 201)
 	messages := s.chat(path, `{"events":["webhook.disabled"],"environment":"production"`)
+	s.call("PATCH", path+"/events", `{"event_retention_days":1}`, 200)
+	s.fail(s.crossed("DeliverFunction"))
 	s.call("POST", trigger, `{}`, 202)
 	next(t, messages)
 	if r := next(t, told); r.header.Get("X-Crewship-Event") != "webhook.disabled" || !strings.Contains(r.body, "410") {
@@ -526,6 +636,8 @@ func published(t *testing.T, s *stack) {
 	url, requests := receiver(t, ok)
 	app := s.call("POST", "/v1/apps", `{"name":"a"}`, 201)["id"].(string)
 	s.call("POST", "/v1/apps/"+app+"/outgoing-webhooks", fmt.Sprintf(`{"name":"out","url":%q,"events":["job_finished"]}`, url), 201)
+	s.call("PATCH", "/v1/apps/"+app+"/events", `{"event_retention_days":1}`, 200)
+	s.fail(s.crossed("ManageFunction"))
 	event := fmt.Sprintf(`{"id":"job-1","source":%q,"type":"job_finished","data":%s}`, app, example(t, s, "job_finished"))
 	for range 2 {
 		s.call("POST", "/v1/events", event, 202)
@@ -536,6 +648,7 @@ func published(t *testing.T, s *stack) {
 	if len(requests) != 0 {
 		t.Errorf("%d requests more", len(requests))
 	}
+	s.inFeed("/v1/apps/"+app, "job_finished")
 }
 
 // table is the name of one of the stack's tables.
