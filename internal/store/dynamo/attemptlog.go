@@ -111,6 +111,7 @@ func (s *Store) attempted(ctx context.Context, found map[key]item, row attemptRo
 	}
 	if err == nil {
 		a.Delivery, err = row.of.delivery(workspaceID)
+		a.Delivery.ContentType, a.Delivery.Fault = record.ContentType, record.Fault // which the list leaves out
 	}
 	if err != nil {
 		s.unreadable(ctx, fmt.Errorf("attempt %d of delivery %s: %w", row.number, row.id, err))
