@@ -43,6 +43,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{Bug{Name: "a run is marked published before it is", Keeper: marksFirst}, ruleDelivery, false},
 		{Bug{Name: "a scheduled item is deleted before its run is published", Keeper: deletesFirst}, rulePublished, false},
 		{Bug{Name: "a body is rendered anew for a retry", Store: func(s store.Store) store.Store { return rendering{s} }}, ruleSameBody, false},
+		{Bug{Name: "a delivery forgets its trace", Store: func(s store.Store) store.Store { return traceless{s} }}, ruleSameTrace, false},
 		{Bug{Name: "a webhook is remembered for an hour", Store: func(s store.Store) store.Store { return &forgetless{Store: s} }}, ruleEnabled, false},
 		{Bug{Name: "a row is dropped after its retry was sent in part", Retries: halfHearted}, ruleOver, false},
 		{Bug{Name: "recover misses what was canceled", Store: func(s store.Store) store.Store { return choosy{s} }}, rulePromise, false},
@@ -325,6 +326,15 @@ type rendering struct{ store.Store }
 func (s rendering) Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
 	d, err := s.Store.Delivery(ctx, workspaceID, id)
 	d.Body = boathook.NewBody(append(bytes.Clone(d.Body.Bytes()), ' '))
+	return d, err
+}
+
+// traceless loses the traces of deliveries.
+type traceless struct{ store.Store }
+
+func (s traceless) Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error) {
+	d, err := s.Store.Delivery(ctx, workspaceID, id)
+	d.Trace = boathook.TraceContext{}
 	return d, err
 }
 

@@ -40,6 +40,16 @@ type endpoint struct {
 	dead bool // stays in its mood when the trouble is over
 }
 
+// asReceived is a request as a server has it: there, the names of headers are canonical.
+func asReceived(req *http.Request) *http.Request {
+	received := req.Clone(req.Context())
+	clear(received.Header)
+	for name, values := range req.Header {
+		received.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	return received
+}
+
 // client is the HTTP client of a deliver process.
 type client struct{ p *process }
 
@@ -51,6 +61,7 @@ func (c client) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	req = asReceived(req)
 	job, err := handled(ctx)
 	must(err)
 	id := job.ID.String()

@@ -138,7 +138,7 @@ func TestEveryKindOfTroubleHappens(t *testing.T) {
 		"request to a healthy endpoint", "request to a failing endpoint", "request to a slow endpoint",
 		"request to a hanging endpoint", "request to a dripping endpoint", "request to a resetting endpoint",
 		"request to a unreachable endpoint", "request to a throttling endpoint", "request to a redirecting endpoint",
-		"request to a gone endpoint", "request to a picky endpoint", "request in the dialect crewship", "request in the dialect shipway",
+		"request to a gone endpoint", "request to a picky endpoint", "request of a trace", "request in the dialect crewship", "request in the dialect shipway",
 		"request in the dialect capawesome", "request in the dialect standard", "request in the format raw",
 		"request in the format slack", "request in the format discord", "request in the format teams", "run in staging", "run that nobody has asked for",
 		"run of an agent", "run timed_out", "published event", "webhook disabled after days", "torn attempt", "intake answers 401", "intake answers 429", "intake answers 202", "intake answers 409", "intake answers 503", "manage answers 202",
