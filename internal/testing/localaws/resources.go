@@ -84,13 +84,18 @@ func (d *Cloud) queueProperties(id string) (queueProperties, error) {
 	return p, err
 }
 
+// hidden is how long the messages of a queue are out of sight, in whole seconds.
+func (d *Cloud) hidden(p queueProperties) time.Duration {
+	return time.Duration(max(1, p.VisibilityTimeout/d.config.Haste)) * time.Second
+}
+
 func (d *Cloud) queue(ctx context.Context, id string) (resource, error) {
 	p, err := d.queueProperties(id)
 	if err != nil {
 		return resource{}, err
 	}
 	attributes := map[string]string{
-		"VisibilityTimeout": strconv.Itoa(max(1, p.VisibilityTimeout/d.config.Haste)),
+		"VisibilityTimeout": strconv.Itoa(int(d.hidden(p) / time.Second)),
 		"DelaySeconds":      strconv.Itoa(p.DelaySeconds),
 	}
 	if p.RedrivePolicy != nil {

@@ -45,6 +45,7 @@ type mapping struct {
 	url, arn string      // of the queue
 	batch    int
 	window   time.Duration
+	hidden   time.Duration // what is received comes again after it
 	reports  bool // the function names the messages that failed
 	recurs   bool // the function may meet itself as often as it likes
 	slots    chan struct{}
@@ -113,6 +114,7 @@ func (m *mapping) check(ctx context.Context) error {
 	if err == nil && queue.VisibilityTimeout < function.Timeout {
 		err = fmt.Errorf("the visibility timeout of %s, %d s, is below the function's timeout of %d s", m.queue, queue.VisibilityTimeout, function.Timeout)
 	}
+	m.hidden = m.cloud.hidden(queue)
 	return err
 }
 
@@ -211,7 +213,9 @@ func (m *mapping) handle(ctx context.Context, batch []types.Message) {
 	if err != nil {
 		return
 	}
+	release := m.hold(ctx, batch)
 	response, err := m.cloud.Invoke(lambdaruntime.WithTrace(ctx, met.header()), m.function, payload)
+	release()
 	if err != nil {
 		return
 	}
@@ -235,6 +239,34 @@ func (m *mapping) handle(ctx context.Context, batch []types.Message) {
 	if len(failed) == 0 { // a name that is none of the batch's fails all of it
 		m.remove(ctx, done)
 	}
+}
+
+// hold keeps a batch out of sight until it is released. On AWS a queue's
+// visibility timeout is above its function's timeout, so that no message comes
+// again while it is worked on; haste shortens the one and not the other.
+func (m *mapping) hold(ctx context.Context, batch []types.Message) (release func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var entries []types.ChangeMessageVisibilityBatchRequestEntry
+	for i, message := range batch {
+		entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{
+			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: message.ReceiptHandle, VisibilityTimeout: int32(m.hidden / time.Second),
+		})
+	}
+	var held sync.WaitGroup
+	held.Go(func() {
+		again := time.NewTicker(m.hidden / 4)
+		defer again.Stop()
+		for {
+			select {
+			case <-again.C:
+				// One that fails is asked for again before the time is over.
+				_, _ = m.cloud.sqs.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &m.url, Entries: entries})
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() { cancel(); held.Wait() }
 }
 
 // remove deletes messages. One that stays comes again: that is what a queue
