@@ -96,6 +96,9 @@ func TestVerificationsAndFiltersAreChecked(t *testing.T) {
 		{`"filter":{"equals":"opened"}`, "filter"},
 		{`"filter":{"pointer":"action","equals":"opened"}`, "filter.pointer"},
 		{`"filter":{"pointer":"/action","equals":{"a":1}}`, "filter.equals"},
+		{`"filter":{"jq":".body ="}`, "filter.jq"},
+		{`"filter":{"jq":"env.HOME == \"/\""}`, "filter.jq"},
+		{`"filter":{"jq":"` + strings.Repeat(" ", 4096) + `1"}`, "filter.jq"},
 	} {
 		a.refused(400, c.field, "PATCH", path, "{"+c.change+"}")
 		a.refused(400, c.field, "POST", webhooks, `{"name":"ci","environment":"production",`+c.change+"}")
@@ -109,8 +112,8 @@ func TestAFilterIsSetAndTakenAway(t *testing.T) {
 	a := newAPI(t)
 	deployment := a.deployment()
 	path := deployment + "/incoming-webhooks/" + a.incoming(deployment).text("id")
-	want := object{"events": []any{"push"}, "pointer": "/n", "equals": nil}
-	got := a.ask(200, "PATCH", path, `{"filter":{"events":["push"],"pointer":"/n","equals":null}}`).object("filter")
+	want := object{"events": []any{"push"}, "pointer": "/n", "equals": nil, "jq": ".query.a == \"1\""}
+	got := a.ask(200, "PATCH", path, `{"filter":{"events":["push"],"pointer":"/n","equals":null,"jq":".query.a == \"1\""}}`).object("filter")
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -17,6 +17,7 @@ type Filter struct {
 	Events  []string        // one of the sender's events; empty: any
 	Pointer string          // a JSON Pointer into the input; empty: none
 	Equals  json.RawMessage // the string, number, boolean or null that stands there
+	JQ      string          // gives true for what starts a run, see package expression; empty: none
 }
 
 // MaxPointer is the longest JSON Pointer that is taken, in bytes.
@@ -30,10 +31,12 @@ const (
 )
 
 // IsZero reports whether every request passes f.
-func (f Filter) IsZero() bool { return len(f.Events) == 0 && f.Pointer == "" && f.Equals == nil }
+func (f Filter) IsZero() bool {
+	return len(f.Events) == 0 && f.Pointer == "" && f.Equals == nil && f.JQ == ""
+}
 
 // Check reports what is wrong with f, as an [Invalid] error about one of the
-// fields of "filter".
+// fields of "filter". Whether its expression compiles is not looked at.
 func (f Filter) Check() error {
 	if len(f.Events) > maxFilterEvents {
 		return InvalidField("filter.events", "must have at most %d names", maxFilterEvents)
@@ -60,7 +63,8 @@ func (f Filter) Check() error {
 
 // Refuse says in words why an input starts no run; empty if it does. names are
 // those of its event, of which the filter may name any; the first is told. What
-// the input holds is not in the words. f must pass [Filter.Check].
+// the input holds is not in the words. f must pass [Filter.Check]. Its expression is
+// not asked.
 func (f Filter) Refuse(names []string, input *Document) string {
 	wanted := func(name string) bool { return slices.Contains(f.Events, name) }
 	if len(f.Events) > 0 && !slices.ContainsFunc(names, wanted) {
@@ -91,22 +95,27 @@ type Document struct {
 	err     error
 }
 
-// ValueAt is the value at a JSON Pointer (RFC 6901): a string, a [json.Number] as it
-// is written, a bool, nil, a []any or a map[string]any. False: the text has no such
-// value, or one of the two is malformed.
+// Value is the whole text: a string, a [json.Number] as it is written, a bool, nil, a
+// []any or a map[string]any. It must not be changed.
+func (d *Document) Value() (any, error) {
+	if !d.decoded {
+		d.value, d.err = decodeNumbers(d.Text)
+		d.decoded = true
+	}
+	return d.value, d.err
+}
+
+// ValueAt is the value at a JSON Pointer (RFC 6901). False: the text has no such value,
+// or one of the two is malformed.
 func (d *Document) ValueAt(pointer string) (value any, ok bool) {
 	tokens, ok := parsePointer(pointer)
 	if !ok {
 		return nil, false
 	}
-	if !d.decoded {
-		d.value, d.err = decodeNumbers(d.Text)
-		d.decoded = true
-	}
-	if d.err != nil {
+	value, err := d.Value()
+	if err != nil {
 		return nil, false
 	}
-	value = d.value
 	for _, token := range tokens {
 		switch v := value.(type) {
 		case map[string]any:

@@ -93,6 +93,7 @@ type TriggerDetails struct {
 	DeliveryID  string // the sender's own
 	ContentType string
 	Query       string // of the URL, encoded, as [url.ParseQuery] reads it
+	FilterError string // why the webhook's filter could not say whether to start the run
 }
 
 // The limits of a trigger's details, in bytes: what is longer is cut and ends in
@@ -100,27 +101,40 @@ type TriggerDetails struct {
 const (
 	MaxTriggerDetail = 128
 	MaxTriggerQuery  = 512
+	MaxFilterError   = 200
 )
 
 // IsZero reports whether a trigger said nothing.
 func (d TriggerDetails) IsZero() bool { return d == TriggerDetails{} }
 
-// MarshalJSON shows what is empty as null, and the query as an object of texts, or
-// of lists of texts.
+// MarshalJSON shows what is empty as null, and leaves an empty FilterError out.
 func (d TriggerDetails) MarshalJSON() ([]byte, error) {
-	query := make(map[string]any)
-	values, _ := url.ParseQuery(d.Query) // it was encoded from values
-	for name, texts := range values {
-		if query[name] = texts; len(texts) == 1 {
-			query[name] = texts[0]
-		}
-	}
 	return EncodeJSON(struct {
 		Event       *string        `json:"event"`
 		DeliveryID  *string        `json:"delivery_id"`
 		ContentType *string        `json:"content_type"`
 		Query       map[string]any `json:"query"`
-	}{nullable(d.Event), nullable(d.DeliveryID), nullable(d.ContentType), query})
+		FilterError string         `json:"filter_error,omitempty"`
+	}{nullable(d.Event), nullable(d.DeliveryID), nullable(d.ContentType), d.QueryValues(), d.FilterError})
+}
+
+// QueryValues are the query's parameters: a string, or a []any of strings where a name is
+// given more than once.
+func (d TriggerDetails) QueryValues() map[string]any {
+	query := make(map[string]any)
+	values, _ := url.ParseQuery(d.Query) // it was encoded from values
+	for name, texts := range values {
+		if len(texts) == 1 {
+			query[name] = texts[0]
+			continue
+		}
+		list := make([]any, len(texts))
+		for i, text := range texts {
+			list[i] = text
+		}
+		query[name] = list
+	}
+	return query
 }
 
 // Retry is a run that repeats another.

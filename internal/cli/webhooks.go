@@ -391,7 +391,7 @@ credential, and is shown once.`,
 			"list":   "  boathook incoming-webhooks list --deployment hello",
 			"get":    "  boathook incoming-webhooks get github --deployment hello",
 			"create": "  boathook incoming-webhooks create cron --deployment hello\n  BOATHOOK_SECRET=… boathook incoming-webhooks create github --deployment hello --preset github",
-			"update": "  boathook incoming-webhooks update cron --deployment hello --enabled=false",
+			"update": "  boathook incoming-webhooks update cron --deployment hello --enabled=false\n  boathook incoming-webhooks update github --deployment hello --filter '.body.ref == \"refs/heads/main\"'",
 			"delete": "  boathook incoming-webhooks delete cron --deployment hello",
 		},
 	}.command(s, rotateURLCommand(s), requestsCommand(s))
@@ -402,6 +402,7 @@ func addIncomingFlags(c *cobra.Command) {
 	f.String("preset", "", "how the sender proves itself, such as github, stripe or slack; its secret is in "+secretVariable)
 	f.Int("wait-for-start", 0, "milliseconds that a trigger waits for its run to start")
 	f.Bool("rerun-failed", false, "a repeat of a failed run's trigger starts another")
+	f.String("filter", "", "a jq expression over {event, delivery_id, query, body}: true for what starts a run; empty for no filter")
 }
 
 func (s *session) incomingInput(cmd *cobra.Command) client.IncomingWebhookInput {
@@ -411,6 +412,9 @@ func (s *session) incomingInput(cmd *cobra.Command) client.IncomingWebhookInput 
 	}
 	if preset := text(f, "preset"); preset != nil {
 		in.Verification = &client.Verification{Preset: *preset, Secret: s.env.Getenv(secretVariable)}
+	}
+	if filter := text(f, "filter"); filter != nil {
+		in.Filter = &client.Filter{JQ: *filter}
 	}
 	return in
 }

@@ -118,7 +118,7 @@ type IncomingWebhook struct {
 	WaitForStartMS int                  `json:"wait_for_start_ms"`
 	Verification   Verification         `json:"verification"`
 	RerunFailed    bool                 `json:"rerun_failed"`
-	Filter         json.RawMessage      `json:"filter"`
+	Filter         *Filter              `json:"filter"`
 	CreatedAt      boathook.Time        `json:"created_at"`
 	UpdatedAt      boathook.Time        `json:"updated_at"`
 	URL            string               `json:"url,omitempty"` // once
@@ -132,7 +132,15 @@ type IncomingWebhookInput struct {
 	WaitForStartMS *int                  `json:"wait_for_start_ms,omitempty"`
 	Verification   *Verification         `json:"verification,omitempty"`
 	RerunFailed    *bool                 `json:"rerun_failed,omitempty"`
-	Filter         json.RawMessage       `json:"filter,omitempty"`
+	Filter         *Filter               `json:"filter,omitempty"`
+}
+
+// Filter says which requests start runs; the zero one wants all.
+type Filter struct {
+	Events  []string        `json:"events,omitempty"`
+	Pointer string          `json:"pointer,omitempty"`
+	Equals  json.RawMessage `json:"equals,omitempty"`
+	JQ      string          `json:"jq,omitempty"`
 }
 
 // Request is one that arrived at an incoming webhook or an agent, and what came of it.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/expression"
 	"boathook/internal/metrics"
 	"boathook/internal/paths"
 	"boathook/internal/preset"
@@ -65,7 +66,8 @@ type Intake struct {
 	Metrics *metrics.Counters // may be nil
 	Tracer  *tracing.Tracer   // may be nil
 
-	slots slots
+	expressions expression.Cache // of filters
+	slots       slots
 
 	once         sync.Once
 	certificates *certificates
@@ -300,12 +302,15 @@ func (in *Intake) accept(r request, view store.TriggerView) (result, error) {
 	if reading.Handshake != nil {
 		return result{outcome: boathook.RequestAnswered, answer: reading.Handshake}, nil
 	}
-	if !webhook.Filter.IsZero() {
-		if reason := webhook.Filter.Refuse(reading.Names, reading.Document); reason != "" {
-			return result{outcome: boathook.RequestIgnored, reason: reason}, nil
-		}
+	details := detailsOf(r, reading)
+	reason, err := in.unwanted(r.Context(), webhook, reading, &details)
+	if err != nil {
+		return result{}, err
 	}
-	return in.start(r, view, reading)
+	if reason != "" {
+		return result{outcome: boathook.RequestIgnored, reason: reason}, nil
+	}
+	return in.start(r, view, reading, details)
 }
 
 // readBy verifies who sent the request, and reads what it says.
@@ -330,7 +335,7 @@ func (in *Intake) urlsOf(r request) (urls []string) {
 // started. The sender's own id of the delivery counts without a key, and
 // beside one where it is signed: the key is not, and so can't tell a repeated
 // request from one that was captured.
-func (in *Intake) start(r request, view store.TriggerView, reading preset.Reading) (result, error) {
+func (in *Intake) start(r request, view store.TriggerView, reading preset.Reading, details boathook.TriggerDetails) (result, error) {
 	webhook, input := view.Webhook, reading.Input
 	live, isLive := view.Live[webhook.Environment]
 	id, existing, byDelivery, err := in.identify(r, view, reading)
@@ -346,7 +351,7 @@ func (in *Intake) start(r request, view store.TriggerView, reading preset.Readin
 		VersionID: live.ID, VersionNumber: live.Number, Environment: webhook.Environment,
 		Trigger: boathook.TriggerWebhook, WebhookID: webhook.ID,
 		InputHash: boathook.HashInput(input), CreatedAt: r.at, Status: boathook.RunPending,
-		Details: detailsOf(r, reading),
+		Details: details,
 	}}
 	wait := run.Wait{Most: webhook.WaitForStart, Backlog: view.Backlog}
 	if r.key == "" && !byDelivery {

@@ -63,7 +63,11 @@ func (p *place) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID st
 	if p.lookUpErr != nil {
 		return store.TriggerView{}, p.lookUpErr
 	}
-	return p.store.LookUpTrigger(ctx, sourceID, webhookID, runID)
+	view, err := p.store.LookUpTrigger(ctx, sourceID, webhookID, runID)
+	if p.lookedUp != nil {
+		p.lookedUp()
+	}
+	return view, err
 }
 
 func (p *place) LookUpAgent(ctx context.Context, agentID string, runIDs ...string) (store.AgentView, error) {

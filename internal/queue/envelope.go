@@ -42,6 +42,7 @@ type detailsEnvelope struct {
 	DeliveryID  string `json:"d,omitempty"`
 	ContentType string `json:"c,omitempty"`
 	Query       string `json:"q,omitempty"`
+	FilterError string `json:"f,omitempty"`
 }
 
 // traceEnvelope is the place in a trace that a run or a delivery follows from.

@@ -137,6 +137,9 @@ func (k *core) applyIncoming(ctx context.Context, in IncomingChange, w *boathook
 		if err := w.Filter.Check(); err != nil {
 			return err
 		}
+		if err := checkExpression("filter.jq", w.Filter.JQ); err != nil {
+			return err
+		}
 	}
 	if in.RerunFailed != nil {
 		w.RerunFailed = in.RerunFailed

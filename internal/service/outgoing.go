@@ -260,12 +260,21 @@ func applyExpressions(in OutgoingChange, _ boathook.SourceKind, w *boathook.Outg
 		if e.text == nil {
 			continue
 		}
-		if *e.text != "" {
-			if _, err := expression.Compile(*e.text); err != nil {
-				return boathook.InvalidField(e.field, "%s", err)
-			}
+		if err := checkExpression(e.field, *e.text); err != nil {
+			return err
 		}
 		*e.set = *e.text
+	}
+	return nil
+}
+
+// checkExpression refuses a text that does not compile. An empty one stands for none.
+func checkExpression(field, text string) error {
+	if text == "" {
+		return nil
+	}
+	if _, err := expression.Compile(text); err != nil {
+		return boathook.InvalidField(field, "%s", err)
 	}
 	return nil
 }

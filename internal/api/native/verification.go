@@ -57,6 +57,7 @@ type filterView struct {
 	Events  []string        `json:"events,omitempty"`
 	Pointer string          `json:"pointer,omitempty"`
 	Equals  json.RawMessage `json:"equals,omitempty"`
+	JQ      string          `json:"jq,omitempty"`
 }
 
 // viewFilter is nil where every request passes.
@@ -64,7 +65,7 @@ func viewFilter(f boathook.Filter) *filterView {
 	if f.IsZero() {
 		return nil
 	}
-	return &filterView{f.Events, f.Pointer, f.Equals}
+	return &filterView{f.Events, f.Pointer, f.Equals, f.JQ}
 }
 
 // read gives the verification that is asked for; nil asks for no change.
@@ -83,5 +84,5 @@ func (f *filterView) read() *boathook.Filter {
 	if f == nil {
 		return nil
 	}
-	return &boathook.Filter{Events: f.Events, Pointer: f.Pointer, Equals: f.Equals}
+	return &boathook.Filter{Events: f.Events, Pointer: f.Pointer, Equals: f.Equals, JQ: f.JQ}
 }

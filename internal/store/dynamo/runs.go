@@ -68,6 +68,7 @@ type detailsItem struct {
 	DeliveryID  string `dynamodbav:"d,omitempty"`
 	ContentType string `dynamodbav:"c,omitempty"`
 	Query       string `dynamodbav:"q,omitempty"`
+	FilterError string `dynamodbav:"f,omitempty"`
 }
 
 // active is the status that is stored of a run which is not over. It is running if

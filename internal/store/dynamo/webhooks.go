@@ -55,6 +55,7 @@ type filterItem struct {
 	Events  []string        `dynamodbav:"Events"`
 	Pointer string          `dynamodbav:"Pointer"`
 	Equals  json.RawMessage `dynamodbav:"Equals"`
+	JQ      string          `dynamodbav:"JQ,omitempty"`
 }
 
 func newIncomingItem(w boathook.IncomingWebhook) incomingItem {

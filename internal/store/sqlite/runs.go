@@ -53,6 +53,7 @@ type detailsItem struct {
 	DeliveryID  string `json:"delivery_id,omitempty"`
 	ContentType string `json:"content_type,omitempty"`
 	Query       string `json:"query,omitempty"`
+	FilterError string `json:"filter_error,omitempty"`
 }
 
 func newHeadItem(h boathook.RunHead) headItem {

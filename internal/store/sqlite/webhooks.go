@@ -47,6 +47,7 @@ type filterItem struct {
 	Events  []string        `json:"events,omitempty"`
 	Pointer string          `json:"pointer,omitempty"`
 	Equals  json.RawMessage `json:"equals,omitempty"`
+	JQ      string          `json:"jq,omitempty"`
 }
 
 func newIncomingItem(w boathook.IncomingWebhook) incomingItem {

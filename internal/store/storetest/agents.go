@@ -191,7 +191,7 @@ func (s *suite) testLookUpAgent(t *testing.T) {
 		must(t, err)
 		run := s.newRun()
 		run.SourceID, run.EventName, run.EventSource, run.Fenced = agent.ID, "push", "github", true
-		run.Details = boathook.TriggerDetails{Event: "push.forced", DeliveryID: "72d3162e", ContentType: "application/json", Query: "a=1"}
+		run.Details = boathook.TriggerDetails{Event: "push.forced", DeliveryID: "72d3162e", ContentType: "application/json", Query: "a=1", FilterError: "filter: no"}
 		run.RetryOf = boathook.NewID(boathook.RunID)
 		must(t, s.CreateRun(t.Context(), run))
 		read(s.Admit(t.Context(), agent.ID, run.ID, store.Limit{RatePerMinute: 1, MaxInFlight: 1}, store.Load{}, s.clock.Now()))(t)

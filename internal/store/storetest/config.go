@@ -401,7 +401,7 @@ func (s *suite) newIncoming(source boathook.Source) boathook.IncomingWebhook {
 			Preset: "hmac", SealedSecret: []byte{0, 0xff}, Header: "X-Signature", Algorithm: "sha512", Encoding: "base64",
 			Prefix: "v1=", TimestampHeader: "X-At", DeliveryHeader: "X-Delivery",
 		},
-		Filter:    boathook.Filter{Events: []string{"push"}, Pointer: "/a~1b", Equals: json.RawMessage(`null`)},
+		Filter:    boathook.Filter{Events: []string{"push"}, Pointer: "/a~1b", Equals: json.RawMessage(`null`), JQ: ".body.a == 1"},
 		CreatedAt: s.clock.Now(), UpdatedAt: s.clock.Now(),
 	}
 }

@@ -46,8 +46,8 @@ type mapping struct {
 	batch    int
 	window   time.Duration
 	hidden   time.Duration // what is received comes again after it
-	reports  bool // the function names the messages that failed
-	recurs   bool // the function may meet itself as often as it likes
+	reports  bool          // the function names the messages that failed
+	recurs   bool          // the function may meet itself as often as it likes
 	slots    chan struct{}
 	most     int // of batches at a time
 }
