@@ -45,11 +45,12 @@ func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 	store, client, secrets := c.Store(sdk), sqs.NewFromConfig(sdk), secret.New(sdk)
+	publisher := &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default()}
 	operations := service.New(service.Config{
 		Store:   store,
 		Runs:    &run.Starter{Store: store, Queue: c.RunsQueue(client), Now: time.Now, Log: slog.Default()},
-		Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default()},
-		Resend:  &delivery.Resender{Store: store, Retries: c.RetriesQueue(client), Now: time.Now},
+		Publish: publisher,
+		Resend:  &delivery.Resender{Store: store, Retries: c.RetriesQueue(client), Publish: publisher, Now: time.Now},
 		Queues:  c.Redrivers(client),
 		Seal:    c.Sealer(sdk, store),
 

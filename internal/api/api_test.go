@@ -107,7 +107,10 @@ func newAPI(t *testing.T, change ...func(*config)) *tester {
 	for _, f := range change {
 		f(&a.config)
 	}
-	a.config.Resend = &delivery.Resender{Store: a.config.Store, Retries: a.retries, Now: c.Now}
+	a.config.Resend = &delivery.Resender{
+		Store: a.config.Store, Retries: a.retries, Now: c.Now,
+		Publish: &delivery.Publisher{Store: s, Queue: a.retries, RecordDays: a.config.RecordDays, Log: a.config.Log},
+	}
 	a.handler = a.config.serve()
 	if err := service.New(a.config.Config).Callers.EnsureWorkspace(t.Context()); err != nil {
 		t.Fatal(err)

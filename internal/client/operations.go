@@ -177,6 +177,12 @@ func (c *Client) Recover(ctx context.Context, s Source, webhook string, r Recove
 	return act[Recovered](ctx, c.OutgoingWebhooks(s), webhook, "recover", r)
 }
 
+// Replay sends a webhook events of its source again, as many as one call does. What follows
+// is done by the same call with the cursor of its answer.
+func (c *Client) Replay(ctx context.Context, s Source, webhook string, r ReplayInput) (Replayed, error) {
+	return act[Replayed](ctx, c.OutgoingWebhooks(s), webhook, "replay", r)
+}
+
 // Delivery reads a delivery with its request and its attempts.
 func (c *Client) Delivery(ctx context.Context, id string) (Delivery, error) {
 	return get[Delivery](ctx, c, join("v1", "deliveries", id))

@@ -371,6 +371,29 @@ type Recovered struct {
 	NextCursor *string        `json:"next_cursor"` // nil: that was all
 }
 
+// ReplayInput says which events of a source are sent to a webhook again.
+type ReplayInput struct {
+	Since  string               `json:"since"`
+	Until  string               `json:"until,omitempty"`
+	Types  []boathook.EventType `json:"types,omitempty"`
+	Only   string               `json:"only,omitempty"`
+	DryRun bool                 `json:"dry_run,omitempty"`
+	Cursor string               `json:"cursor,omitempty"`
+}
+
+// Replayed is how many events one call of a replay has queued, or would.
+type Replayed struct {
+	Queued     int            `json:"queued"`
+	ByStatus   map[string]int `json:"by_status"`
+	Matched    int            `json:"matched"`
+	Recent     int            `json:"recent"`
+	Unknown    int            `json:"unknown"`
+	DryRun     bool           `json:"dry_run"`
+	Since      boathook.Time  `json:"since"`
+	Until      boathook.Time  `json:"until"`
+	NextCursor *string        `json:"next_cursor"` // nil: that was all
+}
+
 // Run is one execution.
 type Run struct {
 	ID           string               `json:"id"`

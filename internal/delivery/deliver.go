@@ -101,7 +101,7 @@ func (d *Deliverer) Handle(ctx context.Context, body string) (err error) {
 	if err != nil {
 		return err
 	}
-	if job.Attempt > 1 || job.Postponed() {
+	if !isFirst(job) {
 		var made bool
 		if job, made, err = d.alreadyMade(ctx, job); made || err != nil {
 			return err
@@ -209,7 +209,10 @@ func (d *Deliverer) alreadyMade(ctx context.Context, job queue.Delivery) (_ queu
 	record, err := d.config.Store.Delivery(ctx, job.WorkspaceID, job.ID)
 	job.Dialect = cmp.Or(job.Dialect, record.Dialect)
 	if err == nil {
-		job.Trace = record.Trace // the same on each attempt, though an event may have been published twice
+		job.Trace = record.Trace                // the same on each attempt, though an event may have been published twice
+		if job.Again && record.Body.Len() > 0 { // it may have been made twice as well, and otherwise
+			job.Dialect, job.Body, job.ContentType, job.Fault = record.Dialect, record.Body, record.ContentType, record.Fault
+		}
 	}
 	open := record.Status == boathook.DeliveryRetrying
 	switch {

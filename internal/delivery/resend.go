@@ -18,6 +18,7 @@ import (
 type Resender struct {
 	Store   ResendStore
 	Retries queue.Sender // the queue of later attempts
+	Publish *Publisher   // makes the deliveries that a webhook has missed
 	Now     func() time.Time
 }
 
@@ -26,6 +27,7 @@ type ResendStore interface {
 	Delivery(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, error)
 	Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
 	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
+	PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 }
 
 const (
@@ -53,7 +55,7 @@ func (r *Resender) Resend(ctx context.Context, w boathook.OutgoingWebhook, d boa
 // again. One that has waited for its first counts as postponed until now, so that
 // the message that it waits with finds it made; but not past a rate limit.
 func resend(w boathook.OutgoingWebhook, d boathook.Delivery, now time.Time) queue.Delivery {
-	r := queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, First: d.Attempts + 1}
+	r := queue.Delivery{Delivery: d, Attempt: d.Attempts + 1, First: d.Attempts + 1, Again: d.Attempts == 0}
 	if d.Attempts == 0 && w.RateLimit == 0 {
 		r.NotBefore = now
 	}
@@ -86,8 +88,7 @@ func (r *Resender) ResendPage(ctx context.Context, w boathook.OutgoingWebhook, q
 	}
 	now := r.Now()
 	page = slices.DeleteFunc(page, func(d boathook.Delivery) bool {
-		onItsWay := d.Status == boathook.DeliveryRetrying && !d.NextAttemptAt.After(now) && now.Sub(d.NextAttemptAt) < resendGrace
-		return onItsWay || !slices.Contains(q.Statuses, d.Status)
+		return onItsWay(d, now) || !slices.Contains(q.Statuses, d.Status)
 	})
 	if dryRun || len(page) == 0 {
 		return page, next, nil
@@ -110,12 +111,17 @@ func (r *Resender) ResendPage(ctx context.Context, w boathook.OutgoingWebhook, q
 	return page, next, errors.Join(sendErr, err)
 }
 
-// atOnce does something with each delivery, some of them side by side.
-func atOnce(deliveries []boathook.Delivery, do func(*boathook.Delivery) error) error {
+// onItsWay reports whether the next attempt of a delivery is due, and was not long ago.
+func onItsWay(d boathook.Delivery, now time.Time) bool {
+	return d.Status == boathook.DeliveryRetrying && !d.NextAttemptAt.After(now) && now.Sub(d.NextAttemptAt) < resendGrace
+}
+
+// atOnce does something with each of many, some of them side by side.
+func atOnce[T any](all []T, do func(*T) error) error {
 	var work errgroup.Group
 	work.SetLimit(resendParallel)
-	for i := range deliveries {
-		work.Go(func() error { return do(&deliveries[i]) })
+	for i := range all {
+		work.Go(func() error { return do(&all[i]) })
 	}
 	return work.Wait()
 }

@@ -37,7 +37,7 @@ const (
 var errMakeRoom = errors.New("given up to make room")
 
 // isFirst reports whether an attempt comes from the queue of first attempts.
-func isFirst(job queue.Delivery) bool { return job.Attempt == 1 && !job.Postponed() }
+func isFirst(job queue.Delivery) bool { return job.Attempt == 1 && !job.Postponed() && !job.Again }
 
 // await waits for what comes of a request, and gives up one that holds a batch for
 // too long.

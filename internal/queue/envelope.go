@@ -132,6 +132,9 @@ type Delivery struct {
 	// CutAt is when an earlier request of the same attempt was given up, to make
 	// room for others. Its receiver may have taken it.
 	CutAt time.Time
+	// Again is set of a first attempt that somebody asks for: another message may have led
+	// to it already.
+	Again bool
 }
 
 // Postponed reports whether the attempt was postponed.
@@ -161,6 +164,7 @@ type deliveryEnvelope struct {
 	NotBefore   int64                `json:"q,omitempty"` // Unix milliseconds, as the others
 	Since       int64                `json:"p,omitempty"`
 	CutAt       int64                `json:"c,omitempty"`
+	Again       bool                 `json:"g,omitempty"`
 	Trace       traceEnvelope        `json:"tc,omitzero"`
 	ContentType string               `json:"y,omitempty"`
 	Fault       string               `json:"x,omitempty"`
@@ -178,7 +182,7 @@ func encodeEnvelope(d Delivery, packed []byte) ([]byte, error) {
 		ID: d.ID.String(), WorkspaceID: d.WorkspaceID, SourceID: d.SourceID, WebhookID: d.WebhookID,
 		EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect, ContentType: d.ContentType, Fault: d.Fault,
 		Attempt: d.Attempt, First: d.First, Skipped: d.Skipped,
-		NotBefore: millis(d.NotBefore), Since: millis(d.Since), CutAt: millis(d.CutAt), Trace: traceEnvelope(d.Trace), Body: packed,
+		NotBefore: millis(d.NotBefore), Since: millis(d.Since), CutAt: millis(d.CutAt), Again: d.Again, Trace: traceEnvelope(d.Trace), Body: packed,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode delivery %s: %w", d.ID, err)
@@ -233,7 +237,7 @@ func decodeEnvelope(text []byte) (d Delivery, packed []byte, err error) {
 			Trace: boathook.TraceContext(e.Trace),
 		},
 		Attempt: e.Attempt, First: e.First, Skipped: e.Skipped,
-		NotBefore: atMillis(e.NotBefore), Since: atMillis(e.Since), CutAt: atMillis(e.CutAt),
+		NotBefore: atMillis(e.NotBefore), Since: atMillis(e.Since), CutAt: atMillis(e.CutAt), Again: e.Again,
 	}, e.Body, nil
 }
 

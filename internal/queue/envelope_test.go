@@ -25,7 +25,7 @@ func TestADeliveryComesBackFromItsMessage(t *testing.T) {
 	followed.Trace = boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: strings.Repeat("a", boathook.MaxTraceState)}
 	postponed := job
 	postponed.Skipped, postponed.NotBefore = 2, e.Time.UTC()
-	postponed.Since, postponed.CutAt = e.Time.UTC().Add(-time.Hour), e.Time.UTC().Add(-time.Minute)
+	postponed.Since, postponed.CutAt, postponed.Again = e.Time.UTC().Add(-time.Hour), e.Time.UTC().Add(-time.Minute), true
 	for _, want := range []queue.Delivery{job, followed, postponed} {
 		m, err := queue.EncodeDelivery(want)
 		if err != nil {

@@ -110,6 +110,7 @@ var leastRoles = map[Operation]boathook.Role{
 	"Outgoing.Test":         boathook.Member,
 	"Outgoing.Preview":      boathook.Member,
 	"Outgoing.Recover":      boathook.Member,
+	"Outgoing.Replay":       boathook.Member,
 
 	"AgentRuns.OfAgent": boathook.Viewer,
 	"AgentRuns.List":    boathook.Viewer,

@@ -18,6 +18,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/cache"
+	"boathook/internal/delivery"
 	"boathook/internal/queue"
 	"boathook/internal/run"
 	"boathook/internal/schema"
@@ -58,6 +59,7 @@ type Store interface {
 	AttemptLog(ctx context.Context, q store.AttemptQuery) ([]store.Attempted, error)
 	Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
 	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
+	PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 }
 
 // Starter starts runs.
@@ -82,11 +84,12 @@ type Publisher interface {
 	Make(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) (d boathook.Delivery, reason string, err error)
 }
 
-// Resender queues attempts of deliveries that were made already;
+// Resender queues attempts of deliveries that were made already, or should have been;
 // [boathook/internal/delivery.Resender] does, and describes both.
 type Resender interface {
 	Resend(ctx context.Context, w boathook.OutgoingWebhook, d boathook.Delivery) error
 	ResendPage(ctx context.Context, w boathook.OutgoingWebhook, q store.DeliveryQuery, dryRun bool) (page []boathook.Delivery, next string, err error)
+	ReplayPage(ctx context.Context, p delivery.Replay, events []store.FeedEvent) (delivery.Replayed, error)
 }
 
 // Sealer encrypts what must not be stored in clear. What is sealed opens only

@@ -129,6 +129,7 @@ func (f face) routes() []httpjson.Route {
 			on("POST "+outgoing+"/test", "Outgoing.Test", httpjson.Serve(accepted, f.testOutgoing)),
 			on("POST "+outgoing+"/preview", "Outgoing.Preview", httpjson.Serve(ok, f.previewOutgoing)),
 			on("POST "+outgoing+"/recover", "Outgoing.Recover", httpjson.Serve(accepted, f.recoverOutgoing)),
+			on("POST "+outgoing+"/replay", "Outgoing.Replay", httpjson.Serve(accepted, f.replayOutgoing)),
 			on("GET "+outgoing+"/deliveries", "Deliveries.List", httpjson.Serve(ok, f.listDeliveries)),
 		)
 	}

@@ -22,6 +22,7 @@ type Outgoing interface {
 	Test(ctx context.Context, c service.Caller, of service.SourceRef, id string) (boathook.DeliveryID, error)
 	Preview(ctx context.Context, c service.Caller, of service.SourceRef, id string, in service.Previewed) (service.Preview, error)
 	Recover(ctx context.Context, c service.Caller, of service.SourceRef, id string, in service.Recovery) (service.Recovered, error)
+	Replay(ctx context.Context, c service.Caller, of service.SourceRef, id string, in service.Replay) (service.Replayed, error)
 }
 
 type outgoingView struct {

@@ -125,7 +125,7 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 	}
 	operations := service.New(service.Config{
 		Store: records, Runs: starter, Publish: publisher, Seal: sealer,
-		Resend:     &delivery.Resender{Store: records, Retries: retries, Now: time.Now},
+		Resend:     &delivery.Resender{Store: records, Retries: retries, Publish: publisher, Now: time.Now},
 		RecordDays: recordDays,
 		Queues: map[string]queue.Redriver{
 			queue.Runs: runsQueue, queue.Deliveries: deliveries, queue.Retries: retries,

@@ -103,7 +103,7 @@ func (w *world) boot(k kind) *process {
 	case manageKind:
 		operations := service.New(service.Config{
 			Store: store, Runs: starter, Publish: publisher, Seal: unsealed{},
-			Resend:     &delivery.Resender{Store: store, Retries: retries, Now: p.now},
+			Resend:     &delivery.Resender{Store: store, Retries: retries, Publish: publisher, Now: p.now},
 			AdminToken: func(context.Context) (string, error) { return adminToken, nil }, Workspace: workspaceID,
 			AllowDestination: func(boathook.Destination) error { return nil },
 			CheckURL:         func(string, string) error { return nil },
