@@ -39,7 +39,7 @@ func responseCode(status *int) string {
 
 func deliveriesCommand(s *session) *cobra.Command {
 	return group(&cobra.Command{Use: "deliveries", Aliases: []string{"delivery"}, Short: "Look at deliveries, and send them again"},
-		listDeliveriesCommand(s), tailCommand(s), showDeliveryCommand(s), resendCommand(s), recoverCommand(s))
+		listDeliveriesCommand(s), tailCommand(s), showDeliveryCommand(s), resendCommand(s), recoverCommand(s), replayCommand(s))
 }
 
 // addWebhookFlag adds the flags that name one webhook.

@@ -221,6 +221,59 @@ func TestWhatWasMissedIsRecovered(t *testing.T) {
 	}
 }
 
+// A webhook that is new gets what happened before it was made. Nothing is sent twice, and a
+// thousand events are not sent by mistake.
+func TestWhatAWebhookHasMissedIsReplayed(t *testing.T) {
+	p := start(t)
+	got := make(chan string, 2000)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("X-Shipway-Delivery") }))
+	defer receiver.Close()
+	s := loggedIn(t, p)
+	repository := s.object("repositories", "create", "acme/site")["id"].(string)
+	example, err := json.Marshal(s.object("event-types", "get", "build_finish")["example"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := []string{"webhooks", "create", "--repository", "acme/site", "--url", receiver.URL}
+	s.must(append(create, "old")...)
+	if r := s.run("", "deliveries", "replay", "--webhook", "old", "--since", "1h"); r.code != cli.Failed || !strings.Contains(r.err, "keeps no events") {
+		t.Errorf("without a feed: %+v", r)
+	}
+	s.must("webhooks", "delete", "old")
+	s.must("feed", "keep", "acme/site", "--days", "7")
+	event := fmt.Sprintf(`{"source":%q,"type":"build_finish","data":%s}`, repository, example)
+	for range 10 {
+		p.call("POST", "/v1/events", `{"events":[`+event+strings.Repeat(","+event, 99)+`]}`, 202)
+	}
+	s.must(append(create, "new")...)
+	replay := []string{"deliveries", "replay", "--webhook", "new", "--since", "1h"}
+	if counted := s.object(append(replay, "--dry-run")...); counted["queued"] != 1000.0 || counted["by_status"].(map[string]any)["missing"] != 1000.0 {
+		t.Errorf("counted %v", counted)
+	}
+	if r := s.run("", replay...); r.code != cli.Usage || !strings.Contains(r.err, "1000 events would be sent to new: --yes") {
+		t.Errorf("without a question: %+v", r)
+	}
+	if sent := s.object(append(replay, "--yes")...); sent["queued"] != 1000.0 {
+		t.Errorf("sent %v", sent)
+	}
+	deliveries := map[string]bool{}
+	for range 1000 {
+		deliveries[<-got] = true
+	}
+	if sent := s.object(replay...); len(deliveries) != 1000 || sent["queued"] != 0.0 || sent["matched"] != 1000.0 {
+		t.Errorf("there are %d deliveries; once more: %v", len(deliveries), sent)
+	}
+	for len(s.objects("deliveries", "list", "--webhook", "new", "--status", "retrying")) > 0 { // they are recorded after they were received
+	}
+	again := s.object(append(replay, "--only", "all", "--yes")...)
+	for range 1000 {
+		delete(deliveries, <-got)
+	}
+	if len(deliveries) > 0 || again["queued"] != 1000.0 || again["by_status"].(map[string]any)["succeeded"] != 1000.0 {
+		t.Errorf("all: %v; %d were not sent again", again, len(deliveries))
+	}
+}
+
 func TestAFeedIsFollowed(t *testing.T) {
 	s := loggedIn(t, start(t))
 	s.must("repositories", "create", "acme/site")
@@ -315,6 +368,8 @@ func TestExitCodesAndErrorsSayWhatToDo(t *testing.T) {
 		{"webhooks create --deployment idle --url https://a.example.com --timeout 0", "", cli.Usage, "timeout_seconds"},
 		{"incoming-webhooks list", "", cli.Usage, "--deployment is missing"},
 		{"deliveries recover --webhook a --since yesterday", "", cli.Usage, "--since"},
+		{"deliveries replay --since 1h", "", cli.Usage, "--webhook is missing"},
+		{"deliveries replay --webhook a --since yesterday", "", cli.Usage, "--since"},
 		{"publish job_finished --source nowhere -d {}", "", cli.Absent, "nowhere"},
 		{"tokens list", "BOATHOOK_TOKEN=" + viewer, cli.Denied, "`boathook whoami`"},
 		{"whoami", "BOATHOOK_TOKEN=bh_wrong", cli.Denied, "`boathook login`"},
@@ -599,7 +654,8 @@ func TestEachExampleRuns(t *testing.T) {
 	w := s.object("webhooks", "get", "status page")
 	delivery := p.finished("/v1/deployments/" + w["deployment_id"].(string) + "/outgoing-webhooks/" + w["id"].(string))["id"].(string)
 	paste("listen")
-	for _, verb := range []string{"list", "show", "resend", "recover", "tail"} {
+	s.must("feed", "keep", "hello", "--days", "7")
+	for _, verb := range []string{"list", "show", "resend", "recover", "replay", "tail"} {
 		paste("deliveries "+verb, "019c5f3e-87a8-8a51-8cd9-2b1f0c6d7e8f", delivery)
 	}
 	for _, c := range []string{"feed keep", "publish", "feed", "tokens create", "tokens list", "tokens get", "queues list", "queues redrive"} {

@@ -91,6 +91,7 @@ func TestTheStack(t *testing.T) {
 		"an agent's place is free when its runner is lost":                         lostAgent,
 		"a run whose runner is killed is failed, told of, and not executed again":  killedRunner,
 		"a run that fails is retried, and each event is in the feed once":          retried,
+		"a webhook is sent what it has missed":                                     missed,
 		"a run that is lost is retried, and each event is in the feed once":        retriedLost,
 		"a run outlives its lease; a lost one is failed when its message returns":  lostRunner,
 		"a delivery whose sender is killed is sent again and recorded once":        killedSender,

@@ -651,6 +651,31 @@ func published(t *testing.T, s *stack) {
 	s.inFeed("/v1/apps/"+app, "job_finished")
 }
 
+// missed has an event that is too long for one item, which happened before there was a
+// webhook, sent to it: as one that is missing, and then once more.
+func missed(t *testing.T, s *stack) {
+	url, requests := receiver(t, ok)
+	s.call("PUT", "/v1/event-types/report.made", `{"description":"x"}`, 200)
+	customer := "/v1/customers/" + s.call("POST", "/v1/customers", `{"name":"a","external_id":"missed"}`, 201)["id"].(string)
+	s.call("POST", "/v1/events", fmt.Sprintf(`{"source":"customer:missed","type":"report.made","data":{"noise":%q}}`, noise(20_000)), 202)
+	webhook := customer + "/outgoing-webhooks/" +
+		s.call("POST", customer+"/outgoing-webhooks", fmt.Sprintf(`{"name":"out","url":%q,"events":["*"]}`, url), 201)["id"].(string)
+	const since = `{"since":"2026-01-01T00:00:00Z"`
+	if count := s.call("POST", webhook+"/replay", since+`,"dry_run":true}`, 202); count["queued"] != 1.0 {
+		t.Errorf("it has missed %v", count)
+	}
+	s.call("POST", webhook+"/replay", since+`}`, 202)
+	first := next(t, requests)
+	s.drained("RetriesQueue")
+	if done := s.call("POST", webhook+"/replay", since+`}`, 202); done["queued"] != 0.0 || done["matched"] != 1.0 || len(requests) > 0 {
+		t.Errorf("a repeat has queued %v", done)
+	}
+	s.call("POST", webhook+"/replay", since+`,"only":"all"}`, 202)
+	if again := next(t, requests); again.header.Get("Webhook-Id") != first.header.Get("Webhook-Id") || again.body != first.body {
+		t.Errorf("first %v\n%s\nthen %v\n%s", first.header, first.body, again.header, again.body)
+	}
+}
+
 // table is the name of one of the stack's tables.
 func (s *stack) table(id string) string {
 	s.t.Helper()
