@@ -44,7 +44,7 @@ func TestADeploymentIsRenamedAndDeleted(t *testing.T) {
 	a.ask(200, "PATCH", path, `{"name":"renamed"}`)
 	a.ask(200, "PATCH", path, `{}`)
 	got := a.ask(200, "GET", path, "")
-	want := object{"id": idOf(path), "name": "renamed", "created_at": "2026-03-01T12:00:00.000Z", "retry": nil}
+	want := object{"id": idOf(path), "name": "renamed", "created_at": "2026-03-01T12:00:00.000Z", "retry": nil, "max_in_flight": nil}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -87,6 +87,30 @@ func TestADeploymentSaysHowItsFailedRunsAreRetried(t *testing.T) {
 		a.refused(400, field, "PATCH", path, body)
 	}
 	if got := a.ask(200, "GET", path, ""); got.text("name") != "renamed" || got["retry"] != nil {
+		t.Errorf("a refused change has left %v", got)
+	}
+}
+
+func TestADeploymentSaysHowManyRunsExecuteAtATime(t *testing.T) {
+	a := newAPI(t)
+	path := "/v1/deployments/" + a.ask(201, "POST", "/v1/deployments", `{"name":"bot","max_in_flight":1000}`).text("id")
+	for _, step := range []struct {
+		body string
+		want any
+	}{
+		{`{}`, 1000.0}, {`{"max_in_flight":1}`, 1.0}, {`{"retry":{"max":1}}`, 1.0}, {`{"max_in_flight":0}`, nil},
+	} {
+		if got := a.ask(200, "PATCH", path, step.body)["max_in_flight"]; got != step.want {
+			t.Errorf("%s: it is %v, want %v", step.body, got, step.want)
+		}
+		if got := a.ask(200, "GET", path, "")["max_in_flight"]; got != step.want {
+			t.Errorf("%s: it is read as %v, want %v", step.body, got, step.want)
+		}
+	}
+	for _, body := range []string{`{"max_in_flight":null}`, `{"max_in_flight":1001}`, `{"max_in_flight":-1}`} {
+		a.refused(400, "max_in_flight", "PATCH", path, body)
+	}
+	if got := a.ask(200, "GET", path, ""); got["max_in_flight"] != nil || got["retry"] == nil {
 		t.Errorf("a refused change has left %v", got)
 	}
 }

@@ -6,7 +6,13 @@ import "time"
 // value are the default.
 type DeploymentSettings struct {
 	Retry RunRetries
+	// MaxInFlight is how many runs execute at a time: 1 to [MaxRunsInFlight]; 0: any number.
+	// It holds for the runs that are accepted while it is set; see [RunHead.TakesTurn].
+	MaxInFlight int
 }
+
+// MaxRunsInFlight is the highest limit of runs that execute at a time.
+const MaxRunsInFlight = 1000
 
 // RunRetries say how runs that failed are retried without being asked for.
 type RunRetries struct {

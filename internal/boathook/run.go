@@ -73,6 +73,10 @@ type RunHead struct {
 	// 0 for other runs. The version that is live when it starts executes it.
 	RetryNumber int
 	StartsAt    time.Time // of such a retry: when it starts, if its version is not deleted
+	// TakesTurn: its deployment let only so many runs execute at a time when this one was
+	// accepted. It waits for its turn, pending, in the order of acceptance.
+	TakesTurn  bool
+	WaitsSince time.Time // since when it has stood in line; zero if it never has
 
 	Status      RunStatus
 	Error       string // why it failed; empty otherwise

@@ -37,7 +37,7 @@ func deploymentID(d client.Deployment) string   { return d.ID }
 func deploymentName(d client.Deployment) string { return d.Name }
 
 var deploymentColumns = []column[client.Deployment]{
-	{"NAME", deploymentName}, {"ID", deploymentID}, {"RETRIES", retriesOf}, {"CREATED", func(d client.Deployment) string { return moment(d.CreatedAt) }},
+	{"NAME", deploymentName}, {"ID", deploymentID}, {"RETRIES", retriesOf}, {"AT A TIME", limitOf}, {"CREATED", func(d client.Deployment) string { return moment(d.CreatedAt) }},
 }
 
 func retriesOf(d client.Deployment) string {
@@ -47,16 +47,24 @@ func retriesOf(d client.Deployment) string {
 	return fmt.Sprintf("%d from %s", d.Retry.Max, time.Duration(d.Retry.BackoffSeconds)*time.Second)
 }
 
+func limitOf(d client.Deployment) string {
+	if d.MaxInFlight == nil {
+		return "any"
+	}
+	return strconv.Itoa(*d.MaxInFlight)
+}
+
 // addDeploymentFlags adds the flags that say how runs follow one another.
 func addDeploymentFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.Int("retry-max", 0, "times that a run which failed is retried without being asked for; 0 ends it")
 	f.Int("retry-backoff", 0, "seconds before the first retry; each later one waits twice as long, an hour at most (default 30)")
+	f.Int("max-in-flight", 0, "runs that execute at a time, at most 1000; others wait in order; 0 ends it")
 }
 
 func deploymentInput(cmd *cobra.Command) (client.DeploymentInput, error) {
 	f := cmd.Flags()
-	in := client.DeploymentInput{Name: text(f, "name")}
+	in := client.DeploymentInput{Name: text(f, "name"), MaxInFlight: number(f, "max-in-flight")}
 	most, backoff := number(f, "retry-max"), number(f, "retry-backoff")
 	if most != nil {
 		in.Retry = &client.RunRetries{Max: *most}
@@ -96,7 +104,7 @@ func deploymentsCommand(s *session) *cobra.Command {
 			"list":   "  boathook deployments list\n  boathook deployments list --output json --limit 0",
 			"get":    "  boathook deployments get hello",
 			"create": "  boathook deployments create hello --command 'cat'\n  boathook deployments create report --url https://jobs.example.com/report --timeout 300",
-			"update": "  boathook deployments update hello --name greeting\n  boathook deployments update report --retry-max 3 --retry-backoff 30",
+			"update": "  boathook deployments update hello --name greeting\n  boathook deployments update report --retry-max 3 --retry-backoff 30\n  boathook deployments update report --max-in-flight 1",
 			"delete": "  boathook deployments delete hello",
 		},
 	}

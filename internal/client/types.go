@@ -60,6 +60,8 @@ type Deployment struct {
 	Name      string        `json:"name"`
 	CreatedAt boathook.Time `json:"created_at"`
 	Retry     *RunRetries   `json:"retry"` // nil: failed runs are not retried
+	// MaxInFlight is how many runs execute at a time; nil: any number.
+	MaxInFlight *int `json:"max_in_flight"`
 }
 
 // RunRetries say how runs that failed are retried without being asked for.
@@ -72,6 +74,8 @@ type RunRetries struct {
 type DeploymentInput struct {
 	Name  *string     `json:"name,omitempty"`
 	Retry *RunRetries `json:"retry,omitempty"`
+	// MaxInFlight is how many runs execute at a time, at most 1000; 0: any number.
+	MaxInFlight *int `json:"max_in_flight,omitempty"`
 }
 
 // Version says how the runs of a deployment are executed.
@@ -416,6 +420,7 @@ type Run struct {
 	RetryNumber  int                  `json:"retry_number,omitempty"`  // of a retry that nobody has asked for: which in a row
 	StartsAt     *boathook.Time       `json:"starts_at,omitempty"`     // when such a retry starts
 	NextRetryAt  *boathook.Time       `json:"next_retry_at,omitempty"` // when such a retry of this run starts
+	WaitsSince   *boathook.Time       `json:"waits_since,omitempty"`   // since when it waits for its turn
 }
 
 // RunInput starts a run of a deployment.

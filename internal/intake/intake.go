@@ -351,7 +351,7 @@ func (in *Intake) start(r request, view store.TriggerView, reading preset.Readin
 		VersionID: live.ID, VersionNumber: live.Number, Environment: webhook.Environment,
 		Trigger: boathook.TriggerWebhook, WebhookID: webhook.ID,
 		InputHash: boathook.HashInput(input), CreatedAt: r.at, Status: boathook.RunPending,
-		Details: details,
+		Details: details, TakesTurn: view.MaxInFlight > 0,
 	}}
 	wait := run.Wait{Most: webhook.WaitForStart, Backlog: view.Backlog}
 	if r.key == "" && !byDelivery {

@@ -34,6 +34,7 @@ type runEnvelope struct {
 	Trace         traceEnvelope        `json:"tc,omitzero"`
 	RetryNumber   int                  `json:"rn,omitempty"`
 	StartsAt      int64                `json:"sa,omitempty"` // Unix milliseconds
+	TakesTurn     bool                 `json:"tt,omitempty"`
 	Input         []byte               `json:"i"`
 }
 
@@ -58,7 +59,7 @@ func EncodeRun(r boathook.Run) (Message, error) {
 		VersionNumber: r.VersionNumber, Environment: r.Environment, Trigger: r.Trigger,
 		WebhookID: r.WebhookID, CreatedAt: r.CreatedAt.UnixMilli(),
 		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: compress.Pack(r.Input),
-		RetryOf: r.RetryOf, RetryNumber: r.RetryNumber, Trace: traceEnvelope(r.Trace),
+		RetryOf: r.RetryOf, RetryNumber: r.RetryNumber, Trace: traceEnvelope(r.Trace), TakesTurn: r.TakesTurn,
 	}
 	if !r.StartsAt.IsZero() {
 		e.StartsAt = r.StartsAt.UnixMilli()
@@ -104,7 +105,7 @@ func DecodeRun(body string) (boathook.Run, error) {
 			CreatedAt: time.UnixMilli(e.CreatedAt).UTC(), Status: boathook.RunPending,
 			EventName: e.EventName, EventSource: e.EventSource, Fenced: e.Fenced, Details: details,
 			RetryOf: e.RetryOf, RetryNumber: e.RetryNumber, StartsAt: startsAt,
-			Trace: boathook.TraceContext(e.Trace),
+			Trace: boathook.TraceContext(e.Trace), TakesTurn: e.TakesTurn,
 		},
 		Input: input,
 	}, nil

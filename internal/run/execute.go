@@ -38,6 +38,7 @@ type Store interface {
 type Finisher interface {
 	Finish(ctx context.Context, r boathook.Run, due store.Due) error
 	CheckLease(ctx context.Context, head boathook.RunHead, due store.Due) error
+	TakeTurn(ctx context.Context, r boathook.Run) (until time.Time, taken bool, err error)
 }
 
 // Opener decrypts a version's headers.
@@ -116,7 +117,14 @@ func (x *Executor) Handle(ctx context.Context, body string) error {
 		return err
 	}
 
+	until, ok, err := x.turn(ctx, run)
+	if !ok || err != nil {
+		return err
+	}
 	now := x.config.Now()
+	if now.After(until) {
+		return fmt.Errorf("run %s: its turn came too late", run.ID) // the process was frozen
+	}
 	claim := boathook.Claim{ID: boathook.NewID("claim"), LeaseUntil: now.Add(Lease)}
 	due := store.ScheduledCheck(run.ID, claim.LeaseUntil.Add(Grace))
 	if err := x.config.Store.PutDue(ctx, due); err != nil {
@@ -142,6 +150,15 @@ func (x *Executor) Handle(ctx context.Context, body string) error {
 		}
 	}
 	return x.run(ctx, run, version, claim, due)
+}
+
+// turn has a run take its turn, and tells until when it must be claimed. A run whose
+// deployment has no limit needs none.
+func (x *Executor) turn(ctx context.Context, r boathook.Run) (until time.Time, ok bool, err error) {
+	if !r.TakesTurn {
+		return x.config.Now().Add(turnUse), true, nil
+	}
+	return x.config.Keeper.TakeTurn(ctx, r)
 }
 
 // claim makes the run this runner's, creating its record if intake could not.

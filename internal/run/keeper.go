@@ -16,8 +16,10 @@ import (
 // KeepStore is the part of the store that keeping needs.
 type KeepStore interface {
 	RetryStore
+	store.Turns
 	Source(ctx context.Context, workspaceID, id string) (boathook.Source, error)
 	CreateRun(ctx context.Context, r boathook.Run) error
+	MarkWaiting(ctx context.Context, id string, since time.Time) (boathook.RunHead, error)
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
 	Run(ctx context.Context, workspaceID, id string) (boathook.Run, error)
 	LogLines(ctx context.Context, runID string) (int, error)
@@ -54,7 +56,7 @@ const Grace = 15 * time.Second
 // queue, or in the dead-letter queue.
 const pendingLook = time.Hour
 
-// Finish ends the work on a run that is over. It frees the place of an agent's run, has a
+// Finish ends the work on a run that is over. It frees the run's place or turn, has a
 // run that failed retried where its deployment wants that, publishes the run's event,
 // records that, and deletes the scheduled check, in this order. It may be repeated.
 func (k *Keeper) Finish(ctx context.Context, r boathook.Run, due store.Due) error {
@@ -97,12 +99,16 @@ func follow(ctx context.Context, trace boathook.TraceContext) context.Context {
 	return tracing.With(ctx, trace)
 }
 
-// release frees the place that an agent's run holds among those in flight.
+// release frees the place that an agent's run holds among those in flight, or gives the turn
+// of a deployment's run to the next.
 func (k *Keeper) release(ctx context.Context, head boathook.RunHead) error {
-	if !head.OfAgent() {
-		return nil
+	switch {
+	case head.OfAgent():
+		return k.Store.Release(ctx, head.SourceID, head.ID, time.Time{})
+	case head.TakesTurn:
+		return k.endTurn(ctx, head)
 	}
-	return k.Store.Release(ctx, head.SourceID, head.ID, time.Time{})
+	return nil
 }
 
 // CheckLease does what a run's state asks for. A run that is over is finished. A run

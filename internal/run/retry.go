@@ -42,7 +42,8 @@ func (k *Keeper) retry(ctx context.Context, r boathook.Run) error {
 	if err != nil {
 		return fmt.Errorf("retry run %s: %w", r.ID, err)
 	}
-	wait, ok := source.DeploymentSettings().Retry.Wait(r.RetryNumber + 1)
+	settings := source.DeploymentSettings()
+	wait, ok := settings.Retry.Wait(r.RetryNumber + 1)
 	if !ok {
 		return nil
 	}
@@ -50,7 +51,7 @@ func (k *Keeper) retry(ctx context.Context, r boathook.Run) error {
 		ID: RetryID(r.ID), WorkspaceID: r.WorkspaceID, SourceID: r.SourceID,
 		VersionID: r.VersionID, VersionNumber: r.VersionNumber, Environment: r.Environment, Trigger: boathook.TriggerRetry,
 		InputHash: r.InputHash, Details: r.Details, RetryOf: r.ID, RetryNumber: r.RetryNumber + 1,
-		CreatedAt: r.CompletedAt, StartsAt: r.CompletedAt.Add(wait), Status: boathook.RunPending,
+		CreatedAt: r.CompletedAt, StartsAt: r.CompletedAt.Add(wait), Status: boathook.RunPending, TakesTurn: settings.MaxInFlight > 0,
 	}}
 	err = k.Store.CreateRun(ctx, next)
 	if boathook.IsKind(err, boathook.Conflict) {

@@ -15,6 +15,8 @@ type Deployments struct{ *core }
 type DeploymentChange struct {
 	Name  *string // required in a new one
 	Retry *RunRetries
+	// MaxInFlight is how many runs execute at a time; 0: any number.
+	MaxInFlight *int
 }
 
 // RunRetries say how runs that failed are retried without being asked for.
@@ -31,16 +33,23 @@ func (in DeploymentChange) apply(d *boathook.Source) error {
 		}
 		d.Name = *in.Name
 	}
-	if in.Retry == nil {
-		return nil
-	}
-	retry, err := in.Retry.read()
-	if err != nil {
-		return err
-	}
 	settings := d.DeploymentSettings()
-	settings.Retry = retry
-	d.Deployment = &settings
+	if in.Retry != nil {
+		retry, err := in.Retry.read()
+		if err != nil {
+			return err
+		}
+		settings.Retry = retry
+	}
+	if limit := in.MaxInFlight; limit != nil {
+		if *limit < 0 || *limit > boathook.MaxRunsInFlight {
+			return boathook.InvalidField("max_in_flight", "must be 1 to %d, or 0 for no limit", boathook.MaxRunsInFlight)
+		}
+		settings.MaxInFlight = *limit
+	}
+	if in.Retry != nil || in.MaxInFlight != nil {
+		d.Deployment = &settings
+	}
 	return nil
 }
 
@@ -94,7 +103,9 @@ func (d Deployments) Get(ctx context.Context, c Caller, id string) (boathook.Sou
 	return d.source(ctx, c, boathook.Deployment, id)
 }
 
-// Change changes one. Its retries count for runs that end from then on.
+// Change changes one. Its retries count for runs that end from then on. A limit of runs that
+// execute at a time holds for those that are accepted from then on and, where there was one
+// before, for those that wait: within two minutes where it is raised or removed.
 func (d Deployments) Change(ctx context.Context, c Caller, id string, in DeploymentChange) (boathook.Source, error) {
 	if err := c.May("Deployments.Change"); err != nil {
 		return boathook.Source{}, err

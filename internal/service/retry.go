@@ -149,7 +149,7 @@ func (v retryView) repeat(old boathook.Run, id string, version boathook.LiveVers
 		ID: id, WorkspaceID: old.WorkspaceID, SourceID: old.SourceID, VersionID: version.ID, VersionNumber: version.Number,
 		Environment: old.Environment, Trigger: boathook.TriggerAPI, InputHash: boathook.HashInput(old.Input.Bytes()),
 		EventName: old.EventName, EventSource: old.EventSource, Fenced: old.Fenced, Details: old.Details,
-		RetryOf: old.ID, CreatedAt: at, Status: boathook.RunPending,
+		RetryOf: old.ID, CreatedAt: at, Status: boathook.RunPending, TakesTurn: v.source.DeploymentSettings().MaxInFlight > 0,
 	}}
 	if agent := v.source.Agent; agent != nil {
 		next.Trigger = boathook.TriggerWebhook // Crewship's agents have no other

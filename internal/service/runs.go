@@ -59,7 +59,7 @@ func (k Runs) Start(ctx context.Context, c Caller, in RunStart) (StartedRun, err
 		RunHead: boathook.RunHead{
 			ID: runID, WorkspaceID: s.WorkspaceID, SourceID: s.ID, VersionID: live.ID, VersionNumber: live.Number,
 			Environment: env, Trigger: boathook.TriggerAPI, InputHash: boathook.HashInput(in.Input),
-			CreatedAt: k.cfg.Now(), Status: boathook.RunPending,
+			CreatedAt: k.cfg.Now(), Status: boathook.RunPending, TakesTurn: s.DeploymentSettings().MaxInFlight > 0,
 		},
 		Input: boathook.NewBody(in.Input),
 	}, view.Run, run.Wait{Most: boathook.DefaultWaitForStart, Backlog: view.Backlog})
@@ -163,7 +163,23 @@ func (k Runs) Cancel(ctx context.Context, c Caller, id string) (boathook.RunHead
 	if err != nil {
 		return boathook.RunHead{}, err
 	}
-	return k.cfg.Store.RequestCancel(ctx, head.ID, k.cfg.Now())
+	head, err = k.cfg.Store.RequestCancel(ctx, head.ID, k.cfg.Now())
+	if err == nil && head.TakesTurn && head.Status.Over() {
+		k.leaveLine(ctx, head)
+	}
+	return head, err
+}
+
+// leaveLine takes a run that was canceled while it waited out of its line. It is canceled
+// even if that fails: then it leaves when it is its turn.
+func (k *core) leaveLine(ctx context.Context, head boathook.RunHead) {
+	err := k.cfg.Store.LeaveLine(ctx, head.SourceID, store.Waiting{RunID: head.ID, At: head.CreatedAt})
+	if err == nil {
+		err = k.cfg.Store.EndTurn(ctx, head.SourceID, head.ID) // its message may be on the way
+	}
+	if err != nil {
+		k.cfg.Log.WarnContext(ctx, "a canceled run is still in line", "run_id", head.ID, "error", err)
+	}
 }
 
 // RunEvent is something that happened to a run.

@@ -47,6 +47,8 @@ type Store interface {
 	store.Loads
 	AnyActive(ctx context.Context, sourceID string) (bool, error)
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
+	EndTurn(ctx context.Context, sourceID, runID string) error
+	LeaveLine(ctx context.Context, sourceID string, w store.Waiting) error
 	Log(ctx context.Context, runID string, from, maxBytes int) (first int, lines []boathook.LogLine, err error)
 	AgentLog(ctx context.Context, q store.AgentLogQuery) ([]boathook.AgentLine, error)
 

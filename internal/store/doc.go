@@ -50,6 +50,7 @@
 //	DeleteToken          config   ws#id / tok#id, tok#hash    GetItem C, DeleteItem x2                1 R, 2 W + 1
 //	PutSource            config   ws#id / src#id, src#id      PutItem x2, if as it was read           2 W + 1
 //	… of an agent        config   ws#id / slug#crew#slug      the same, GetItem C, PutItem            1 R, 3 W + 1
+//	… of a deployment    config   src#id / live               the same, UpdateItem if it is changed   3 W + 1
 //	… of a customer      config   ws#id / ext#external id     the same as of an agent                 1 R, 3 W + 1
 //	Source               config   src#id / source             GetItem C                               1 R
 //	Sources              config   by-place ws#id / src#kind   Query C                                 1 R per 4 KiB
@@ -100,6 +101,12 @@
 //	MoveVersion          records  run#id / head               UpdateItem                              1 W
 //	FinishRun            records  run#id / output#hash, head  PutItem, UpdateItem                     1 W + 3, output
 //	MarkPublished        records  run#id / head               UpdateItem                              1 W
+//	MarkWaiting          records  run#id / head               UpdateItem                              1 W
+//	Turns                records  turn#src / taken, wait#time Query C                                 1 R per 4 KiB: about 80 runs
+//	MoveTurns            records  turn#src / taken            PutItem, if as it was read              1 W per KiB: about 20 turns
+//	EndTurn              records  turn#src / taken            UpdateItem                              the same
+//	StandInLine          records  turn#src / wait#time#run    PutItem                                 1 W
+//	LeaveLine            records  turn#src / wait#time#run    DeleteItem                              1 W
 //	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 3)
 //	Runs                 records  by-workspace ws#kind#0…3    Query x4, then BatchGetItem C x4        1 R per 8 KiB of entries, 1 R per 4 KiB of runs
 //	Runs of a source     records  by-parent runs#src#0…3      the same                                the same

@@ -27,6 +27,18 @@ func ScheduledStart(runID string, at time.Time) Due {
 	return Due{At: at, ID: runID + "#start", Kind: DueStart}
 }
 
+// ScheduledLine is the item that has the line of a deployment's runs looked at.
+func ScheduledLine(workspaceID, sourceID string, at time.Time) Due {
+	return Due{At: at, ID: sourceID + lineSuffix, Kind: DueLine, Payload: []byte(workspaceID)}
+}
+
+const lineSuffix = "#line"
+
+// LineOf is the deployment and its workspace that an item of [ScheduledLine] is about.
+func (d Due) LineOf() (workspaceID, sourceID string) {
+	return string(d.Payload), strings.TrimSuffix(d.ID, lineSuffix)
+}
+
 // RunID is the run that a scheduled item of the kind [DueRun] or [DueStart] is about.
 func (d Due) RunID() string { return strings.TrimSuffix(d.ID, "#start") }
 

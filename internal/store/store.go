@@ -35,6 +35,7 @@ type Store interface {
 	Healths
 	Runs
 	Backlogs
+	Turns
 	Requests
 	Loads
 	Logs
@@ -229,6 +230,9 @@ type TriggerView struct {
 	Live    map[boathook.Environment]boathook.LiveVersion
 	Run     *boathook.RunHead // of the id that was asked for; nil if there is none
 	Backlog time.Time         // of the source; see [Backlogs]
+	// MaxInFlight is the deployment's limit; 0: none. While two changes of it are made at
+	// once it may be neither; whoever gives turns reads the source.
+	MaxInFlight int
 }
 
 // AgentView is all that intake needs to know to answer an agent's trigger.
@@ -271,7 +275,7 @@ type Runs interface {
 	// CreateRun stores a run as it is: its input and output first, then its head.
 	// If one with its id exists, nothing changes and the error is a Conflict.
 	CreateRun(ctx context.Context, r boathook.Run) error
-	// RemovePending removes a run that is still pending; one that is not, or
+	// RemovePending removes a run that is still pending and never stood in line; any other, or one that
 	// is absent, is left alone without an error.
 	RemovePending(ctx context.Context, id string) error
 
@@ -311,9 +315,53 @@ type Runs interface {
 	// MoveVersion has another version execute a pending run. A run that is not
 	// pending, or absent, is left alone without an error.
 	MoveVersion(ctx context.Context, id string, v boathook.LiveVersion) error
+	// MarkWaiting notes since when a pending run stands in line, unless that is noted
+	// already. Any other state is a Conflict. The head is as it is afterwards.
+	MarkWaiting(ctx context.Context, id string, since time.Time) (boathook.RunHead, error)
 	// RequestCancel cancels a pending run at once and flags a running one.
 	// Conflict: it is over. The head is as it is afterwards.
 	RequestCancel(ctx context.Context, id string, now time.Time) (boathook.RunHead, error)
+}
+
+// Turns hold a deployment to the number of its runs that execute at a time. A run of it
+// that may execute has a turn; others stand in line. Package run says how they come to
+// have turns. Each method is one write at most. What is kept of a deployment that
+// has no such run for the retention is gone.
+type Turns interface {
+	// Turns are who has a turn of a deployment, and the first in its line, at most limit
+	// (1 to [MaxLine]). It sees whatever was done before it was called.
+	Turns(ctx context.Context, sourceID string, limit int) (TurnsView, error)
+	// MoveTurns replaces who has a turn by others, if it is still what was read with
+	// known. Not moved: it has changed.
+	MoveTurns(ctx context.Context, sourceID string, known TurnsView, taken map[string]time.Time) (moved bool, err error)
+	// EndTurn takes a run's turn away, if it has one.
+	EndTurn(ctx context.Context, sourceID, runID string) error
+	// StandInLine has a run wait. Who stands in line already does not stand twice.
+	StandInLine(ctx context.Context, sourceID string, w Waiting) error
+	// LeaveLine takes a run out of the line, if it stands in it.
+	LeaveLine(ctx context.Context, sourceID string, w Waiting) error
+}
+
+// MaxLine is how much of a line is looked at.
+const MaxLine = 1000
+
+// TurnsView is who has a turn, and who waits for one.
+type TurnsView struct {
+	Taken    map[string]time.Time // since when, by run; to the millisecond
+	Revision int                  // counts the changes of Taken
+	Line     []Waiting            // those who came first, first
+}
+
+// Waiting is a run that stands in line: in the order of acceptance and, where that is the
+// same, of ids.
+type Waiting struct {
+	RunID string
+	At    time.Time // when it was accepted; to the millisecond
+}
+
+// Compare is negative if w goes before another, and 0 if it is the same.
+func (w Waiting) Compare(other Waiting) int {
+	return cmp.Or(w.At.Compare(other.At), cmp.Compare(w.RunID, other.RunID))
 }
 
 // RunQuery selects runs; empty fields select all, but for the kind, which is
@@ -502,8 +550,8 @@ type Deliveries interface {
 // DueShards is how many partitions the schedule is spread over.
 const DueShards = 16
 
-// Due is a scheduled item: a retry of a delivery or of a run, or a check of a run or of a
-// connection. It never changes. To move it, put another and delete it.
+// Due is a scheduled item: a retry of a delivery or of a run, or a check of a run, of a
+// line of runs or of a connection. It never changes. To move it, put another and delete it.
 type Due struct {
 	At      time.Time
 	ID      string // of what is due, and what else makes it one: the shard follows from it
@@ -520,6 +568,7 @@ const (
 	DueRun        DueKind = "run"        // see whether its runner is alive and its event published
 	DueDelivery   DueKind = "delivery"   // send its next attempt
 	DueConnection DueKind = "connection" // close it unless it has authenticated
+	DueLine       DueKind = "line"       // give the turns of a deployment that are free; the payload is its workspace
 )
 
 // Schedule is what sweep works through.

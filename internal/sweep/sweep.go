@@ -1,5 +1,6 @@
 // Package sweep does each minute what is due: it sends the retries whose time
-// has come, many in a request, looks after the runs that should be over, and
+// has come, many in a request, looks after the runs that should be over, gives turns to runs
+// that wait for one, and
 // closes the connections that have not authenticated. Whatever it does, it does
 // before it deletes the item that asked for it, so that a crash repeats a step and
 // loses none.
@@ -33,6 +34,7 @@ type Store interface {
 type Keeper interface {
 	CheckLease(ctx context.Context, head boathook.RunHead, due store.Due) error
 	Start(ctx context.Context, head boathook.RunHead, due store.Due) error
+	GiveTurns(ctx context.Context, due store.Due) error
 }
 
 // Connections closes what has not authenticated; see package live.
@@ -156,6 +158,8 @@ func (s *Sweeper) item(ctx context.Context, item store.Due) (retry *queue.Messag
 		err = s.run(ctx, item, s.Keeper.CheckLease)
 	case store.DueStart:
 		err = s.run(ctx, item, s.Keeper.Start)
+	case store.DueLine:
+		err = s.Keeper.GiveTurns(ctx, item)
 	case store.DueDelivery:
 		retry, err = s.retry(ctx, item)
 	case store.DueConnection:

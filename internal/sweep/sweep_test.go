@@ -25,6 +25,7 @@ type keeper struct {
 	mu      sync.Mutex
 	runs    []string
 	started []string
+	lines   []string
 	err     error
 }
 
@@ -32,6 +33,14 @@ func (k *keeper) CheckLease(_ context.Context, head boathook.RunHead, _ store.Du
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.runs = append(k.runs, head.ID)
+	return k.err
+}
+
+func (k *keeper) GiveTurns(_ context.Context, due store.Due) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, sourceID := due.LineOf()
+	k.lines = append(k.lines, sourceID)
 	return k.err
 }
 

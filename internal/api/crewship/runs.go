@@ -38,6 +38,8 @@ type runView struct {
 	RetryNumber int            `json:"retry_number,omitempty"`
 	StartsAt    *boathook.Time `json:"starts_at,omitempty"`
 	NextRetryAt *boathook.Time `json:"next_retry_at,omitempty"`
+
+	WaitsSince *boathook.Time `json:"waits_since,omitempty"` // of one that waits for its turn
 }
 
 func viewRun(r boathook.Run) runView {
@@ -47,6 +49,9 @@ func viewRun(r boathook.Run) runView {
 		CreatedAt: boathook.Time{Time: r.CreatedAt}, StartedAt: boathook.Time{Time: r.StartedAt}, CompletedAt: boathook.Time{Time: r.CompletedAt},
 		RetryOf: r.RetryOf, RetriedBy: r.RetriedBy.RunID,
 		RetryNumber: r.RetryNumber, StartsAt: optional(r.StartsAt), NextRetryAt: optional(r.RetriedBy.StartsAt),
+	}
+	if r.Status == boathook.RunPending {
+		view.WaitsSince = optional(r.WaitsSince)
 	}
 	if r.OfAgent() {
 		view.AgentID = r.SourceID

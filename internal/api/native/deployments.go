@@ -20,7 +20,8 @@ type Deployments interface {
 
 type deploymentView struct {
 	namedView
-	Retry *runRetriesView `json:"retry"` // nil: failed runs are not retried
+	Retry       *runRetriesView `json:"retry"`         // nil: failed runs are not retried
+	MaxInFlight *int            `json:"max_in_flight"` // nil: there is no limit
 }
 
 type runRetriesView struct {
@@ -33,13 +34,17 @@ func viewDeployment(s boathook.Source) deploymentView {
 	if retry := s.DeploymentSettings().Retry; retry.Max > 0 {
 		view.Retry = &runRetriesView{retry.Max, int(retry.Backoff / time.Second)}
 	}
+	if limit := s.DeploymentSettings().MaxInFlight; limit > 0 {
+		view.MaxInFlight = &limit
+	}
 	return view
 }
 
 // deploymentInput makes a deployment or, with the fields that are given, changes it.
 type deploymentInput struct {
-	Name  *string          `json:"name"`
-	Retry *runRetriesInput `json:"retry"`
+	Name        *string          `json:"name"`
+	Retry       *runRetriesInput `json:"retry"`
+	MaxInFlight *int             `json:"max_in_flight"` // 0 ends it
 }
 
 type runRetriesInput struct {
@@ -48,7 +53,7 @@ type runRetriesInput struct {
 }
 
 func (in deploymentInput) read() service.DeploymentChange {
-	change := service.DeploymentChange{Name: in.Name}
+	change := service.DeploymentChange{Name: in.Name, MaxInFlight: in.MaxInFlight}
 	if in.Retry != nil {
 		change.Retry = &service.RunRetries{Max: in.Retry.Max, BackoffSeconds: in.Retry.BackoffSeconds}
 	}

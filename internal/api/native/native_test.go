@@ -33,7 +33,7 @@ func ask(t *testing.T, d *deployments, method, path, body string) *httptest.Resp
 func TestAFaceNeedsNoStore(t *testing.T) {
 	var d deployments
 	w := ask(t, &d, "PATCH", "/v1/deployments/dep_1", `{"name":"Bot"}`)
-	const want = `{"id":"dep_1","name":"as it was","created_at":null,"retry":null}`
+	const want = `{"id":"dep_1","name":"as it was","created_at":null,"retry":null,"max_in_flight":null}`
 	if w.Code != 200 || w.Body.String() != want || d.renamed == nil || *d.renamed != "Bot" {
 		t.Errorf("answered %d %s, asked for the name %v", w.Code, w.Body, d.renamed)
 	}
@@ -51,7 +51,7 @@ func TestErrorsAreInTheFacesShape(t *testing.T) {
 		want         string
 	}{
 		"/v1/deployments/dep_1":     {"PATCH", `{"name":""}`, 400, `{"error":{"code":"invalid","message":"must have 1 to 100 characters","field":"name","request_id":""}}`},
-		"/v1/deployments/dep_2":     {"PATCH", `{"nam":""}`, 400, `{"error":{"code":"invalid","message":"no such field: there are name, retry","field":"nam","request_id":""}}`},
+		"/v1/deployments/dep_2":     {"PATCH", `{"nam":""}`, 400, `{"error":{"code":"invalid","message":"no such field: there are name, retry, max_in_flight","field":"nam","request_id":""}}`},
 		"/v1/deployments/dep_3?a=1": {"PATCH", `{}`, 400, `{"error":{"code":"invalid","message":"no such parameter: this path takes none in its query","field":"a","request_id":""}}`},
 		// The role counts before anything of the request is read.
 		"/v1/tokens": {"POST", `nothing`, 403, `{"error":{"code":"forbidden","message":"this needs a token with the role admin","request_id":""}}`},

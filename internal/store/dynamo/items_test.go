@@ -81,6 +81,7 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 	r.RetryOf = "run_bbbbbbbbbbbbbbbbbbbbbbbb"
 	r.RetriedBy = boathook.Retry{RunID: "run_cccccccccccccccccccccccc", At: now, StartsAt: now}
 	r.RetryNumber, r.StartsAt = 2, now
+	r.TakesTurn, r.WaitsSince = true, now
 	r.Claim, r.CancelRequested = boathook.Claim{ID: "claim_x", LeaseUntil: now}, true
 	failed := delivery([]byte(`{}`))
 	failed.Status = boathook.DeliveryFailed
@@ -100,7 +101,7 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 		}},
 		{"source", func(s *dynamo.Store) error {
 			return s.PutSource(ctx, boathook.Source{ID: "dep_a", WorkspaceID: "ws_a", Kind: boathook.Deployment, CreatedAt: now,
-				Deployment: &boathook.DeploymentSettings{Retry: boathook.RunRetries{Max: 3, Backoff: time.Minute}}})
+				Deployment: &boathook.DeploymentSettings{Retry: boathook.RunRetries{Max: 3, Backoff: time.Minute}, MaxInFlight: 2}})
 		}},
 		{"version", func(s *dynamo.Store) error {
 			_, err := s.AddVersion(ctx, boathook.Version{
@@ -153,6 +154,13 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 		{"backlog", func(s *dynamo.Store) error {
 			_, err := s.MoveBacklog(ctx, "dep_a", time.Time{}, now)
 			return err
+		}},
+		{"turns", func(s *dynamo.Store) error {
+			_, err := s.MoveTurns(ctx, "dep_a", store.TurnsView{}, map[string]time.Time{"run_a": now})
+			return err
+		}},
+		{"run in line", func(s *dynamo.Store) error {
+			return s.StandInLine(ctx, "dep_a", store.Waiting{RunID: "run_a", At: now})
 		}},
 		{"webhook that is being disabled", func(s *dynamo.Store) error {
 			_, err := s.MarkDisabling(ctx, "out_a", boathook.Disabling{At: now, Reason: "gone"})

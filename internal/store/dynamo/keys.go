@@ -52,6 +52,8 @@ import (
 //	load#<agent>             load                                            loadItem
 //	health#<out>             health                                          healthItem
 //	backlog#<src>            backlog                                         backlogItem
+//	turn#<src>               taken                                           turnsItem
+//	turn#<src>               wait#<time>#<run>                               waitingItem
 //	dlv#<ws>#<tag>#<shard>   <delivery>      <status>#<ws>#<out>#<shard>
 //	                                                             <delivery>  deliveryItem
 //	att#<delivery>           <number>                                        attemptItem
@@ -216,6 +218,15 @@ func outgoingKey(sourceID, id string) key {
 func healthKey(webhookID string) key { return key{part("health#", webhookID), "health"} }
 
 func backlogKey(sourceID string) key { return key{part("backlog#", sourceID), "backlog"} }
+
+// turnsKey sorts before the keys of the line.
+func turnsKey(sourceID string) key { return key{part("turn#", sourceID), "taken"} }
+
+const waitingPlaces = "wait#"
+
+func waitingKey(sourceID string, w store.Waiting) key {
+	return key{turnsKey(sourceID).PK, joined(waitingPlaces, position(w.At, ""), part("", w.RunID))}
+}
 
 const runPartition = "run#"
 
@@ -399,6 +410,13 @@ func sourcePlace(s boathook.Source) string {
 func position(at time.Time, id string) string { return numbered(at.UnixMilli(), id) }
 
 func numbered(n int64, id string) string { return fmt.Sprintf("%013d#%s", n, id) }
+
+// positioned reads a [position]; false if it is none.
+func positioned(place string) (at time.Time, id string, ok bool) {
+	millis, id, _ := strings.Cut(place, "#")
+	n, err := strconv.ParseInt(millis, 10, 64)
+	return time.UnixMilli(n).UTC(), id, err == nil
+}
 
 // isPosition reports whether s may be of [position] or [numbered].
 func isPosition(s string) bool {

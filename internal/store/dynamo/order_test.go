@@ -43,11 +43,11 @@ func TestWritesComeInTheOrderInWhichADeathLeavesNothingWrong(t *testing.T) {
 			},
 			[]string{"ws#ws_a / src#dep_a", "src#dep_a / source"},
 		},
-		"a source that is changed is compared with what was read before it is listed so": {
+		"a source that is changed is compared with what was read before it is listed so, and triggers see its limit": {
 			func(ctx context.Context, s *dynamo.Store) error {
 				return s.PutSource(ctx, boathook.Source{ID: "dep_a", WorkspaceID: "ws_a", Kind: boathook.Deployment, CreatedAt: now, Revision: 1})
 			},
-			[]string{"src#dep_a / source", "ws#ws_a / src#dep_a"},
+			[]string{"src#dep_a / source", "ws#ws_a / src#dep_a", "src#dep_a / live"},
 		},
 		"a source that is deleted starts nothing, then is not there, then is not listed": {
 			func(ctx context.Context, s *dynamo.Store) error { return s.DeleteSource(ctx, "ws_a", "dep_a") },

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +45,8 @@ type headItem struct {
 	RetryStarts   time.Time            `dynamodbav:"rs,omitempty"` // of the run that RetriedBy names
 	RetryNumber   int                  `dynamodbav:"rn,omitempty"`
 	StartsAt      time.Time            `dynamodbav:"sa,omitempty"`
+	TakesTurn     bool                 `dynamodbav:"tt,omitempty"`
+	WaitsSince    time.Time            `dynamodbav:"wa,omitempty"`
 
 	Status      boathook.RunStatus `dynamodbav:"s"` // active until the run is over: see status
 	Error       string             `dynamodbav:"er,omitempty"`
@@ -102,7 +103,7 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 		InputHash: r.InputHash[:], InputSize: r.Input.Len(), CreatedAt: r.CreatedAt,
 		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Details: details, RetryOf: r.RetryOf,
 		RetriedBy: retryPosition(r.RetriedBy), RetryStarts: r.RetriedBy.StartsAt, RetryNumber: r.RetryNumber, StartsAt: r.StartsAt,
-		Trace:  newTraceItem(r.Trace),
+		Trace: newTraceItem(r.Trace), TakesTurn: r.TakesTurn, WaitsSince: r.WaitsSince,
 		Status: status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
 		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output), OutputSize: len(r.Output),
 		ClaimID: r.Claim.ID, LeaseUntil: r.Claim.LeaseUntil, CancelRequested: r.CancelRequested,
@@ -127,7 +128,7 @@ func (h headItem) head() boathook.RunHead {
 		ID: h.runID(), WorkspaceID: h.WorkspaceID, SourceID: h.SourceID, VersionID: h.VersionID, VersionNumber: h.VersionNumber,
 		Environment: h.Environment, Trigger: h.Trigger, WebhookID: h.WebhookID, CreatedAt: h.CreatedAt,
 		EventName: h.EventName, EventSource: h.EventSource, Fenced: h.Fenced, RetryOf: h.RetryOf, RetriedBy: h.retriedBy(),
-		RetryNumber: h.RetryNumber, StartsAt: h.StartsAt,
+		RetryNumber: h.RetryNumber, StartsAt: h.StartsAt, TakesTurn: h.TakesTurn, WaitsSince: h.WaitsSince,
 		Status: h.status(), Error: h.Error, ExitCode: h.ExitCode, StartedAt: h.StartedAt, CompletedAt: h.CompletedAt,
 		LogLines: h.LogLines, Published: h.Published, Trace: h.Trace.place(),
 		Claim: boathook.Claim{ID: h.ClaimID, LeaseUntil: h.LeaseUntil}, CancelRequested: h.CancelRequested,
@@ -149,12 +150,11 @@ func retryPosition(r boathook.Retry) string {
 
 // retriedBy reads a [retryPosition].
 func (h headItem) retriedBy() boathook.Retry {
-	millis, id, _ := strings.Cut(h.RetriedBy, "#")
-	n, err := strconv.ParseInt(millis, 10, 64)
-	if err != nil {
+	at, id, ok := positioned(h.RetriedBy)
+	if !ok {
 		return boathook.Retry{}
 	}
-	return boathook.Retry{RunID: id, At: time.UnixMilli(n).UTC(), StartsAt: h.RetryStarts}
+	return boathook.Retry{RunID: id, At: at, StartsAt: h.RetryStarts}
 }
 
 // outputHash is nil for no output.
@@ -190,27 +190,20 @@ func (s *Store) LookUpTrigger(ctx context.Context, sourceID, webhookID, runID st
 		return view, err
 	}
 	view.Backlog = mark.Until
-	view.Live, view.Run, err = liveAndRun(found, live, run)
-	return view, err
-}
-
-// liveAndRun decodes what every trigger asks for: what is live, and the run that
-// its idempotency key stands for, which is nil if there is none.
-func liveAndRun(found map[key]item, live, run key) (map[boathook.Environment]boathook.LiveVersion, *boathook.RunHead, error) {
 	l, err := decode[liveItem](found[live])
 	if err != nil {
-		return nil, nil, err
+		return view, err
 	}
-	it, ok := found[run]
-	if !ok {
-		return l.live(), nil, nil
+	view.Live, view.MaxInFlight = l.live(), l.MaxInFlight
+	if it, ok := found[run]; ok {
+		h, err := decode[headItem](it)
+		if err != nil {
+			return view, err
+		}
+		head := h.head()
+		view.Run = &head
 	}
-	h, err := decode[headItem](it)
-	if err != nil {
-		return nil, nil, err
-	}
-	head := h.head()
-	return l.live(), &head, nil
+	return view, nil
 }
 
 // CreateRun implements [store.Runs]. The texts come before the head that refers to
@@ -245,7 +238,7 @@ func (s *Store) createRun(ctx context.Context, r boathook.Run) (created bool, er
 func (s *Store) RemovePending(ctx context.Context, id string) error {
 	_, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: &s.config.RecordsTable, Key: headKey(id).item(),
-		ConditionExpression:       aws.String(unclaimed),
+		ConditionExpression:       aws.String(unclaimed + " AND attribute_not_exists(wa)"),
 		ExpressionAttributeValues: item{":active": str(string(active))},
 	})
 	if _, other := errors.AsType[*types.ConditionalCheckFailedException](err); err != nil && !other {
@@ -392,6 +385,17 @@ func (s *Store) MoveVersion(ctx context.Context, id string, v boathook.LiveVersi
 		return fmt.Errorf("move the version of run %s: %w", id, err)
 	}
 	return nil
+}
+
+// MarkWaiting implements [store.Runs].
+func (s *Store) MarkWaiting(ctx context.Context, id string, since time.Time) (boathook.RunHead, error) {
+	for {
+		head, err := s.updateHead(ctx, "mark the waiting of", id, "SET wa = if_not_exists(wa, :since)", unclaimed, map[string]any{":active": active, ":since": since})
+		if boathook.IsKind(err, boathook.Conflict) && head.Status == boathook.RunPending {
+			continue // it was created between the update and the look that followed
+		}
+		return head, err
+	}
 }
 
 // RequestCancel implements [store.Runs].

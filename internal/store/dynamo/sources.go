@@ -36,20 +36,21 @@ type sourceItem struct {
 type deploymentItem struct {
 	RetryMax     int           `dynamodbav:"RetryMax,omitempty"`
 	RetryBackoff time.Duration `dynamodbav:"RetryBackoff,omitempty"`
+	MaxInFlight  int           `dynamodbav:"MaxInFlight,omitempty"`
 }
 
 func newDeploymentItem(d *boathook.DeploymentSettings) *deploymentItem {
 	if d == nil {
 		return nil
 	}
-	return &deploymentItem{d.Retry.Max, d.Retry.Backoff}
+	return &deploymentItem{d.Retry.Max, d.Retry.Backoff, d.MaxInFlight}
 }
 
 func (it *deploymentItem) settings() *boathook.DeploymentSettings {
 	if it == nil {
 		return nil
 	}
-	return &boathook.DeploymentSettings{Retry: boathook.RunRetries{Max: it.RetryMax, Backoff: it.RetryBackoff}}
+	return &boathook.DeploymentSettings{Retry: boathook.RunRetries{Max: it.RetryMax, Backoff: it.RetryBackoff}, MaxInFlight: it.MaxInFlight}
 }
 
 type agentItem struct {
@@ -135,6 +136,9 @@ func (s *Store) PutSource(ctx context.Context, src boathook.Source) error {
 	if read > 0 {
 		slices.Reverse(steps)
 	}
+	if src.Kind == boathook.Deployment && (read > 0 || src.DeploymentSettings().MaxInFlight > 0) {
+		steps = append(steps, func() error { return s.putMaxInFlight(ctx, src) })
+	}
 	if src.Agent != nil || src.Customer != nil {
 		if steps, err = s.withName(ctx, src, steps); err != nil {
 			return fmt.Errorf("put source %s: %w", src.ID, err)
@@ -146,6 +150,26 @@ func (s *Store) PutSource(ctx context.Context, src boathook.Source) error {
 		}
 	}
 	return nil
+}
+
+// putMaxInFlight keeps a deployment's limit beside what is live, where triggers see it
+// without another read. Of two changes that are made at once the later one stays.
+func (s *Store) putMaxInFlight(ctx context.Context, src boathook.Source) error {
+	limit := src.DeploymentSettings().MaxInFlight
+	values := item{":ws": str(src.WorkspaceID), ":revision": num(int64(src.Revision))}
+	change := "SET WorkspaceID = :ws, LimitRevision = :revision REMOVE MaxInFlight"
+	if limit > 0 {
+		change = "SET WorkspaceID = :ws, LimitRevision = :revision, MaxInFlight = :limit"
+		values[":limit"] = num(int64(limit))
+	}
+	_, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &s.config.ConfigTable, Key: liveKey(src.ID).item(), UpdateExpression: &change, ExpressionAttributeValues: values,
+		ConditionExpression: aws.String("attribute_not_exists(LimitRevision) OR LimitRevision <= :revision"),
+	})
+	if _, later := errors.AsType[*types.ConditionalCheckFailedException](err); later {
+		return nil
+	}
+	return err
 }
 
 // withName adds to the steps that put a source of a kind that has names: first it
@@ -272,12 +296,15 @@ func (s *Store) deleteSource(ctx context.Context, workspaceID, id string) (exist
 }
 
 // liveItem is what is live of a source, and how many versions it has had. It
-// is there from the first version on.
+// is there from the first version on, or from the first change of a deployment.
 type liveItem struct {
 	WorkspaceID string           `dynamodbav:"WorkspaceID"`
 	Versions    int              `dynamodbav:"Versions"`
 	Production  *liveVersionItem `dynamodbav:"Production"`
 	Staging     *liveVersionItem `dynamodbav:"Staging"`
+
+	MaxInFlight   int `dynamodbav:"MaxInFlight,omitempty"`   // of a deployment that has one
+	LimitRevision int `dynamodbav:"LimitRevision,omitempty"` // the deployment's, of this limit
 }
 
 type liveVersionItem struct {

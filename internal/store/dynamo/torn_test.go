@@ -51,6 +51,7 @@ func deaths() []death {
 		return r
 	}
 	output := jsonText(500 << 10)
+	waits := store.Waiting{RunID: run().ID, At: now}
 	claimed := func(ctx context.Context, st s) error {
 		err := st.CreateRun(ctx, run())
 		if err == nil {
@@ -198,6 +199,26 @@ func deaths() []death {
 		}},
 		{"MoveVersion", func(ctx context.Context, st s) error { return st.CreateRun(ctx, run()) }, func(ctx context.Context, st s) error {
 			return st.MoveVersion(ctx, run().ID, boathook.LiveVersion{ID: "ver_other", Number: 9})
+		}},
+		{"MarkWaiting", func(ctx context.Context, st s) error { return st.CreateRun(ctx, run()) }, func(ctx context.Context, st s) error {
+			_, err := st.MarkWaiting(ctx, run().ID, now)
+			return err
+		}},
+		{"MoveTurns", nil, func(ctx context.Context, st s) error {
+			_, err := st.MoveTurns(ctx, tornSource, store.TurnsView{}, map[string]time.Time{run().ID: now})
+			return err
+		}},
+		{"EndTurn", func(ctx context.Context, st s) error {
+			_, err := st.MoveTurns(ctx, tornSource, store.TurnsView{}, map[string]time.Time{run().ID: now})
+			return err
+		}, func(ctx context.Context, st s) error { return st.EndTurn(ctx, tornSource, run().ID) }},
+		{"StandInLine", nil, func(ctx context.Context, st s) error { return st.StandInLine(ctx, tornSource, waits) }},
+		{"LeaveLine", func(ctx context.Context, st s) error { return st.StandInLine(ctx, tornSource, waits) },
+			func(ctx context.Context, st s) error { return st.LeaveLine(ctx, tornSource, waits) }},
+		{"PutSource", func(ctx context.Context, st s) error { return st.PutSource(ctx, source) }, func(ctx context.Context, st s) error {
+			limited := source
+			limited.Revision, limited.Deployment = 1, &boathook.DeploymentSettings{MaxInFlight: 3}
+			return st.PutSource(ctx, limited)
 		}},
 		{"RequestCancel", claimed, func(ctx context.Context, st s) error { _, err := st.RequestCancel(ctx, run().ID, now); return err }},
 		{"PutRequest", nil, func(ctx context.Context, st s) error {
@@ -378,6 +399,7 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 		_, lines, err := s.Log(ctx, run().ID, 0, 1<<20)
 		return lines, err
 	},
+	"Turns":    func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Turns(ctx, tornSource, 10) },
 	"LogLines": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.LogLines(ctx, run().ID) },
 	"AgentLog": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		return s.AgentLog(ctx, store.AgentLogQuery{AgentID: tornAgent, Limit: 10, MaxBytes: 1 << 20})

@@ -63,6 +63,7 @@ type Store struct {
 	slots        map[slotKey]time.Time  // the next that is free
 	leases       map[leaseKey]time.Time // until when a place is taken
 	backlogs     map[string]time.Time   // by source
+	turns        map[string]*turns      // by deployment
 
 	connections map[string]boathook.Connection
 	watchers    map[string]map[string]boathook.Connection // by channel of a workspace, by id
@@ -105,6 +106,7 @@ func New(c Config) *Store {
 		slots:         make(map[slotKey]time.Time),
 		leases:        make(map[leaseKey]time.Time),
 		backlogs:      make(map[string]time.Time),
+		turns:         make(map[string]*turns),
 		connections:   make(map[string]boathook.Connection),
 		watchers:      make(map[string]map[string]boathook.Connection),
 	}

@@ -28,7 +28,8 @@ func (c chunk) end() int { return c.first + len(c.lines) }
 func (s *Store) LookUpTrigger(_ context.Context, sourceID, webhookID, runID string) (store.TriggerView, error) {
 	defer s.lock()()
 	b := s.under(sourceID)
-	view := store.TriggerView{Live: maps.Clone(b.live), Backlog: s.backlog(sourceID)}
+	source := s.sources[sourceID]
+	view := store.TriggerView{Live: maps.Clone(b.live), MaxInFlight: source.DeploymentSettings().MaxInFlight, Backlog: s.backlog(sourceID)}
 	if w, ok := b.incoming[webhookID]; ok {
 		w = cloneIncoming(w)
 		view.Webhook = &w
@@ -78,7 +79,7 @@ func (s *Store) dropRun(r *boathook.Run) {
 // RemovePending implements [store.Runs].
 func (s *Store) RemovePending(_ context.Context, id string) error {
 	defer s.lock()()
-	if r, ok := s.runs[id]; ok && r.Status == boathook.RunPending {
+	if r, ok := s.runs[id]; ok && r.Status == boathook.RunPending && r.WaitsSince.IsZero() {
 		s.dropRun(r)
 	}
 	return nil
@@ -299,6 +300,22 @@ func (s *Store) MoveVersion(_ context.Context, id string, v boathook.LiveVersion
 		r.VersionID, r.VersionNumber = v.ID, v.Number
 	}
 	return nil
+}
+
+// MarkWaiting implements [store.Runs].
+func (s *Store) MarkWaiting(_ context.Context, id string, since time.Time) (boathook.RunHead, error) {
+	defer s.lock()()
+	r, err := s.run(id)
+	if err != nil {
+		return boathook.RunHead{}, err
+	}
+	if r.Status != boathook.RunPending {
+		return cloneHead(r.RunHead), boathook.Errorf(boathook.Conflict, "run %s is %s", id, r.Status)
+	}
+	if r.WaitsSince.IsZero() {
+		r.WaitsSince = stored(since)
+	}
+	return changed(r), nil
 }
 
 // RequestCancel implements [store.Runs].

@@ -34,6 +34,8 @@ type headItem struct {
 	RetryStartsAt   time.Time            `json:"retry_starts_at,omitzero"`
 	RetryNumber     int                  `json:"retry_number,omitempty"`
 	StartsAt        time.Time            `json:"starts_at,omitzero"`
+	TakesTurn       bool                 `json:"takes_turn,omitempty"`
+	WaitsSince      time.Time            `json:"waits_since,omitzero"`
 	Status          boathook.RunStatus   `json:"status"`
 	Error           string               `json:"error,omitempty"`
 	ExitCode        *int                 `json:"exit_code,omitempty"`
@@ -60,7 +62,7 @@ func newHeadItem(h boathook.RunHead) headItem {
 	return headItem{
 		h.ID, h.WorkspaceID, h.SourceID, h.VersionID, h.VersionNumber, h.Environment, h.Trigger, h.WebhookID, h.InputHash[:],
 		stored(h.CreatedAt), h.EventName, h.EventSource, h.Fenced, detailsItem(h.Details), h.RetryOf, h.RetriedBy.RunID, stored(h.RetriedBy.At),
-		stored(h.RetriedBy.StartsAt), h.RetryNumber, stored(h.StartsAt),
+		stored(h.RetriedBy.StartsAt), h.RetryNumber, stored(h.StartsAt), h.TakesTurn, stored(h.WaitsSince),
 		h.Status, h.Error, h.ExitCode, stored(h.StartedAt), stored(h.CompletedAt), h.LogLines, h.Published,
 		h.Claim.ID, stored(h.Claim.LeaseUntil), h.CancelRequested, traceItem(h.Trace),
 	}
@@ -71,7 +73,7 @@ func (it headItem) head() boathook.RunHead {
 		ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, VersionID: it.VersionID, VersionNumber: it.VersionNumber,
 		Environment: it.Environment, Trigger: it.Trigger, WebhookID: it.WebhookID, CreatedAt: it.CreatedAt,
 		EventName: it.EventName, EventSource: it.EventSource, Fenced: it.Fenced, Details: boathook.TriggerDetails(it.Details), RetryOf: it.RetryOf,
-		RetriedBy: boathook.Retry{RunID: it.RetriedBy, At: it.RetriedAt, StartsAt: it.RetryStartsAt}, RetryNumber: it.RetryNumber, StartsAt: it.StartsAt,
+		RetriedBy: boathook.Retry{RunID: it.RetriedBy, At: it.RetriedAt, StartsAt: it.RetryStartsAt}, RetryNumber: it.RetryNumber, StartsAt: it.StartsAt, TakesTurn: it.TakesTurn, WaitsSince: it.WaitsSince,
 		Status: it.Status, Error: it.Error, ExitCode: it.ExitCode, StartedAt: it.StartedAt, CompletedAt: it.CompletedAt,
 		LogLines: it.LogLines, Published: it.Published, Trace: boathook.TraceContext(it.Trace),
 		Claim: boathook.Claim{ID: it.ClaimID, LeaseUntil: it.LeaseUntil}, CancelRequested: it.CancelRequested,
@@ -156,6 +158,12 @@ func (s *Store) LookUpTrigger(_ context.Context, sourceID, webhookID, runID stri
 		if view.Run, err = s.head(tx, runID); err != nil {
 			return view, err
 		}
+		deployment, _, err := first[sourceItem](tx, "SELECT item FROM sources WHERE id = ? AND kind = 'deployment'", sourceID)
+		if err != nil {
+			return view, err
+		}
+		source := deployment.source()
+		view.MaxInFlight = source.DeploymentSettings().MaxInFlight
 		view.Backlog, err = s.backlog(tx, sourceID)
 		return view, err
 	})
@@ -195,7 +203,7 @@ func (s *Store) CreateRun(_ context.Context, r boathook.Run) error {
 func (s *Store) RemovePending(_ context.Context, id string) error {
 	return s.config.DB.Write(func(tx *database.Tx) error {
 		head, err := s.head(tx, id)
-		if err != nil || head == nil || head.Status != boathook.RunPending {
+		if err != nil || head == nil || head.Status != boathook.RunPending || !head.WaitsSince.IsZero() {
 			return err
 		}
 		return tx.Exec("DELETE FROM runs WHERE id = ?", id)
@@ -336,6 +344,19 @@ func (s *Store) MoveVersion(_ context.Context, id string, v boathook.LiveVersion
 		return nil
 	}
 	return err
+}
+
+// MarkWaiting implements [store.Runs].
+func (s *Store) MarkWaiting(_ context.Context, id string, since time.Time) (boathook.RunHead, error) {
+	return s.changeRun(id, func(_ *database.Tx, head *boathook.RunHead) error {
+		if head.Status != boathook.RunPending {
+			return boathook.Errorf(boathook.Conflict, "run %s is %s", id, head.Status)
+		}
+		if head.WaitsSince.IsZero() {
+			head.WaitsSince = since
+		}
+		return nil
+	})
 }
 
 // RequestCancel implements [store.Runs].

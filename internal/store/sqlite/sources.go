@@ -29,20 +29,24 @@ type sourceItem struct {
 type deploymentItem struct {
 	RetryMax     int   `json:"retry_max,omitempty"`
 	RetryBackoff int64 `json:"retry_backoff,omitempty"` // in milliseconds
+	MaxInFlight  int   `json:"max_in_flight,omitempty"`
 }
 
 func newDeploymentItem(d *boathook.DeploymentSettings) *deploymentItem {
 	if d == nil {
 		return nil
 	}
-	return &deploymentItem{d.Retry.Max, d.Retry.Backoff.Milliseconds()}
+	return &deploymentItem{d.Retry.Max, d.Retry.Backoff.Milliseconds(), d.MaxInFlight}
 }
 
 func (it *deploymentItem) settings() *boathook.DeploymentSettings {
 	if it == nil {
 		return nil
 	}
-	return &boathook.DeploymentSettings{Retry: boathook.RunRetries{Max: it.RetryMax, Backoff: time.Duration(it.RetryBackoff) * time.Millisecond}}
+	return &boathook.DeploymentSettings{
+		Retry:       boathook.RunRetries{Max: it.RetryMax, Backoff: time.Duration(it.RetryBackoff) * time.Millisecond},
+		MaxInFlight: it.MaxInFlight,
+	}
 }
 
 type agentItem struct {

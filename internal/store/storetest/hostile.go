@@ -83,6 +83,8 @@ func (s *suite) storeVictims(t *testing.T) victims {
 	must(t, s.RecordAttempt(ctx, v.delivery, s.newAttempt(1, 500)))
 	must(t, s.PutDue(ctx, v.due))
 	read(s.MoveBacklog(ctx, v.source.ID, time.Time{}, s.clock.Now()))(t)
+	read(s.MoveTurns(ctx, v.source.ID, store.TurnsView{}, map[string]time.Time{v.run.ID: s.clock.Now()}))(t)
+	must(t, s.StandInLine(ctx, v.source.ID, store.Waiting{RunID: v.run.ID, At: s.clock.Now()}))
 	must(t, s.PutConnection(ctx, v.connection))
 	must(t, s.Watch(ctx, v.connection, boathook.LogChannel))
 	return v
@@ -114,6 +116,7 @@ func (s *suite) look(t *testing.T, v victims) map[string]any {
 			WorkspaceID: v.workspace.ID, SourceID: v.agent.ID, WebhookID: v.in.ID, Page: page,
 		}))(t),
 		"trigger":    read(s.LookUpTrigger(ctx, v.source.ID, v.in.ID, ""))(t),
+		"turns":      read(s.Turns(ctx, v.source.ID, 10))(t),
 		"event":      read(s.PinEvent(ctx, v.pin))(t),
 		"delivery":   read(s.Delivery(ctx, v.workspace.ID, v.delivery.ID))(t),
 		"connection": read(s.Connection(ctx, v.connection.ID))(t),
@@ -462,6 +465,27 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 		"MoveVersion": {changes(run, func(c ctx, id string) error {
 			return s.MoveVersion(c, id, boathook.LiveVersion{ID: boathook.NewID(boathook.VersionID), Number: 2})
 		})},
+		"MarkWaiting": {changes(run, func(c ctx, id string) error { _, err := s.MarkWaiting(c, id, now); return err })},
+		"Turns": {lists(dep, func(c ctx, id string) (int, error) {
+			view, err := s.Turns(c, id, 10)
+			return len(view.Taken) + len(view.Line), err
+		})},
+		"MoveTurns": {creates(func(c ctx, id string) error {
+			_, err := s.MoveTurns(c, id, store.TurnsView{}, map[string]time.Time{v.run.ID: now})
+			return err
+		})},
+		"EndTurn": {
+			changes(dep, func(c ctx, id string) error { return s.EndTurn(c, id, v.run.ID) }),
+			changes(run, func(c ctx, id string) error { return s.EndTurn(c, v.source.ID, id) }),
+		},
+		"StandInLine": {
+			creates(func(c ctx, id string) error { return s.StandInLine(c, id, store.Waiting{RunID: v.run.ID, At: now}) }),
+			creates(func(c ctx, id string) error { return s.StandInLine(c, v.source.ID, store.Waiting{RunID: id, At: now}) }),
+		},
+		"LeaveLine": {
+			changes(dep, func(c ctx, id string) error { return s.LeaveLine(c, id, store.Waiting{RunID: v.run.ID, At: now}) }),
+			changes(run, func(c ctx, id string) error { return s.LeaveLine(c, v.source.ID, store.Waiting{RunID: id, At: now}) }),
+		},
 		"RequestCancel": {changes(run, func(c ctx, id string) error { _, err := s.RequestCancel(c, id, now); return err })},
 
 		"PutRequest": {creates(func(c ctx, id string) error {

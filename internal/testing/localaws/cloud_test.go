@@ -94,6 +94,8 @@ func TestTheStack(t *testing.T) {
 		"a webhook is sent what it has missed":                                     missed,
 		"a run that is lost is retried, and each event is in the feed once":        retriedLost,
 		"a run outlives its lease; a lost one is failed when its message returns":  lostRunner,
+		"runs take turns in order, and one that is canceled leaves the line":       turns,
+		"the turn of a run that is lost goes to the next":                          turnOfLost,
 		"a delivery whose sender is killed is sent again and recorded once":        killedSender,
 		"a poison message ends in its dead-letter queue, and the others are done":  poison,
 		"what was poison is redriven and done; what still is returns":              redriven,

@@ -435,6 +435,75 @@ func retriedLost(t *testing.T, s *stack) {
 	s.inFeed(path, "run.failed", "run.succeeded")
 }
 
+// waits waits until a run stands in line.
+func (c client) waits(id any) {
+	c.t.Helper()
+	c.eventually("the run stands in line", func() object {
+		if run := c.call("GET", fmt.Sprintf("/v1/runs/%s", id), "", 200); run["waits_since"] != nil {
+			return run
+		}
+		return nil
+	})
+}
+
+func turns(t *testing.T, s *stack) {
+	release := make(chan struct{})
+	target, executed := receiver(t, func(w http.ResponseWriter, number int, r received) {
+		if number == 1 {
+			<-release
+		}
+		echo(w, number, r)
+	})
+	path, trigger := s.deployment(target)
+	s.call("PATCH", path, `{"max_in_flight":1}`, 200)
+	var ids []any
+	for n := range 4 {
+		ids = append(ids, s.call("POST", trigger, fmt.Sprintf(`{"n":%d}`, n), 202)["run_id"])
+		if n == 0 {
+			next(t, executed)
+		} else {
+			s.waits(ids[n])
+		}
+	}
+	s.call("POST", fmt.Sprintf("/v1/runs/%s/cancel", ids[2]), "", 202)
+	close(release)
+	for n, want := range []string{"succeeded", "succeeded", "canceled", "succeeded"} {
+		if run := s.run(ids[n]); run["status"] != want || run["waits_since"] != nil {
+			t.Errorf("the %d. run is %v", n, run)
+		}
+	}
+	for _, n := range []int{1, 3} {
+		if r := next(t, executed); !strings.Contains(r.body, ids[n].(string)) {
+			t.Errorf("it is not the turn of %s", r.body)
+		}
+	}
+}
+
+func turnOfLost(t *testing.T, s *stack) {
+	kill := make(chan struct{})
+	target, executed := receiver(t, func(w http.ResponseWriter, number int, r received) {
+		if number == 1 {
+			<-kill
+			s.Function("ExecuteFunction").Kill()
+			return
+		}
+		echo(w, number, r)
+	})
+	path, trigger := s.deployment(target)
+	s.call("PATCH", path, `{"max_in_flight":1}`, 200)
+	lost := s.call("POST", trigger, `{}`, 202)["run_id"]
+	next(t, executed)
+	second := s.call("POST", trigger, `{}`, 202)["run_id"]
+	s.waits(second)
+	close(kill)
+	if run := s.run(second); run["status"] != "succeeded" {
+		t.Errorf("the second run is %v", run)
+	}
+	if run := s.run(lost); run["error_message"] != "runner lost" {
+		t.Errorf("the first run is %v", run)
+	}
+}
+
 func gone(t *testing.T, s *stack) {
 	target, _ := receiver(t, echo)
 	left, calls := receiver(t, func(w http.ResponseWriter, _ int, _ received) { w.WriteHeader(http.StatusGone) })

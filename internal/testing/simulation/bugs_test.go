@@ -61,6 +61,10 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{Bug{Name: "a retry does not wait", Retries: impatient}, ruleTime, false},
 		{Bug{Name: "an attempt that succeeded is recorded without a request", Store: func(s store.Store) store.Store { return boastful{s} }}, ruleReceived, false},
 		{Bug{Name: "a run that failed is retried after it is marked published", Keeper: retriesLast}, ruleRetried, false},
+		{Bug{Name: "turns are given to all who want one at once", Store: func(s store.Store) store.Store { return unguarded{s} }}, ruleTurns, false},
+		{Bug{Name: "the last in line goes first", Store: func(s store.Store) store.Store { return reversed{s} }}, ruleTurnOrder, false},
+		{Bug{Name: "a run keeps its turn when it is over", Store: func(s store.Store) store.Store { return holding{s} }}, ruleTurnEnds, false},
+		{Bug{Name: "a line is not looked at again", Keeper: looksOnce}, ruleTurnEnds, false},
 	} {
 		t.Run(tc.bug.Name, func(t *testing.T) {
 			others := map[string]int{}
@@ -318,6 +322,44 @@ func retriesLast(k Keeper, s store.Store, p *delivery.Publisher) Keeper {
 		}
 		return k.Keeper.Finish(ctx, r, due)
 	}}
+}
+
+// unguarded moves the turns whatever they are by now.
+type unguarded struct{ store.Store }
+
+func (s unguarded) MoveTurns(ctx context.Context, sourceID string, known store.TurnsView, taken map[string]time.Time) (moved bool, err error) {
+	now, err := s.Turns(ctx, sourceID, 1)
+	if err != nil {
+		return false, err
+	}
+	known.Revision = now.Revision
+	return s.Store.MoveTurns(ctx, sourceID, known, taken)
+}
+
+// reversed shows lines from their end.
+type reversed struct{ store.Store }
+
+func (s reversed) Turns(ctx context.Context, sourceID string, limit int) (store.TurnsView, error) {
+	view, err := s.Store.Turns(ctx, sourceID, limit)
+	slices.Reverse(view.Line)
+	return view, err
+}
+
+// holding ends no turns.
+type holding struct{ store.Store }
+
+func (holding) EndTurn(context.Context, string, string) error { return nil }
+
+// looksOnce has no line looked at twice.
+func looksOnce(k Keeper, s store.Store, p *delivery.Publisher) Keeper { return lookingOnce{k, s} }
+
+type lookingOnce struct {
+	Keeper
+	store store.Store
+}
+
+func (k lookingOnce) GiveTurns(ctx context.Context, due store.Due) error {
+	return k.store.DeleteDue(ctx, due)
 }
 
 // rendering gives a body that means the same.

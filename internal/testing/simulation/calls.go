@@ -191,6 +191,30 @@ func (c calls) MoveVersion(ctx context.Context, id string, v boathook.LiveVersio
 	return tell(ctx, c.p, "MoveVersion", id, func() error { return c.Store.MoveVersion(ctx, id, v) })
 }
 
+func (c calls) MarkWaiting(ctx context.Context, id string, since time.Time) (boathook.RunHead, error) {
+	return do(ctx, c.p, "MarkWaiting", id, func() (boathook.RunHead, error) { return c.Store.MarkWaiting(ctx, id, since) })
+}
+
+func (c calls) Turns(ctx context.Context, sourceID string, limit int) (store.TurnsView, error) {
+	return do(ctx, c.p, "Turns", sourceID, func() (store.TurnsView, error) { return c.Store.Turns(ctx, sourceID, limit) })
+}
+
+func (c calls) MoveTurns(ctx context.Context, sourceID string, known store.TurnsView, taken map[string]time.Time) (moved bool, err error) {
+	return do(ctx, c.p, "MoveTurns", sourceID, func() (bool, error) { return c.Store.MoveTurns(ctx, sourceID, known, taken) })
+}
+
+func (c calls) EndTurn(ctx context.Context, sourceID, runID string) error {
+	return tell(ctx, c.p, "EndTurn", runID, func() error { return c.Store.EndTurn(ctx, sourceID, runID) })
+}
+
+func (c calls) StandInLine(ctx context.Context, sourceID string, w store.Waiting) error {
+	return tell(ctx, c.p, "StandInLine", w.RunID, func() error { return c.Store.StandInLine(ctx, sourceID, w) })
+}
+
+func (c calls) LeaveLine(ctx context.Context, sourceID string, w store.Waiting) error {
+	return tell(ctx, c.p, "LeaveLine", w.RunID, func() error { return c.Store.LeaveLine(ctx, sourceID, w) })
+}
+
 func (c calls) Source(ctx context.Context, workspaceID, id string) (boathook.Source, error) {
 	return with(ctx, c, "Source", id, c.Store.Source, workspaceID, id)
 }

@@ -64,6 +64,7 @@ func (w *world) check(strictly bool) {
 			c.forget(r)
 		}
 	}
+	c.turns(w)
 	for _, p := range w.ledger.published {
 		c.publication(p)
 	}

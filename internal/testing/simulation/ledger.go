@@ -38,6 +38,7 @@ type ledger struct {
 	loads      map[string]*load        // by agent
 	arrivals   map[string][]arrival    // by webhook
 	successes  map[string][]time.Time  // by webhook: when what succeeded was sent
+	turns      map[string]*turns       // by deployment
 	violations []Violation
 }
 
@@ -85,7 +86,7 @@ func newLedger() *ledger {
 		executions: make(map[string]int), requests: make(map[boathook.DeliveryID][]request),
 		history: make(map[string][]change), created: make(map[string]time.Time), finished: make(map[string]time.Time), marked: make(map[string]time.Time),
 		records: make(map[boathook.DeliveryID]recorded), runs: make(map[string]boathook.Run), loads: make(map[string]*load), expired: make(map[string]boathook.Run),
-		arrivals: make(map[string][]arrival), successes: make(map[string][]time.Time),
+		arrivals: make(map[string][]arrival), successes: make(map[string][]time.Time), turns: make(map[string]*turns),
 	}
 }
 

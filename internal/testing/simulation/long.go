@@ -150,6 +150,9 @@ func (s witness) CreateRun(ctx context.Context, r boathook.Run) error {
 		s.w.mu.Lock()
 		s.w.ledger.begun(r.ID, s.w.plan.retention())
 		s.w.mu.Unlock()
+		if r.Status == boathook.RunRunning {
+			s.claimed(ctx, r.RunHead)
+		}
 	}
 	s.wroteRun(ctx, r.ID)
 	return err

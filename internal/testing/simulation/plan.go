@@ -23,7 +23,8 @@ type plan struct {
 	lag       time.Duration // how far the lists by status are behind
 	scheduled int           // how many scheduled items sweep reads at once
 
-	retries boathook.RunRetries // of deployments
+	retries     boathook.RunRetries // of deployments
+	maxInFlight int                 // of deployments, at first; 0: there are no limits
 }
 
 // planOf is the plan of a seed's world.
@@ -42,6 +43,7 @@ func planOf(seed uint64) plan {
 			{}, {}, {Max: 1, Backoff: time.Second}, {Max: 2, Backoff: 5 * time.Minute}, {Max: 3, Backoff: 20 * time.Minute},
 		}),
 	}
+	p.maxInFlight = pick(r, []int{0, 0, 1, 2})
 	if p.agents || p.events {
 		p.deployments = 1
 	}

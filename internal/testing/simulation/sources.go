@@ -50,7 +50,7 @@ func (w *world) addSource(r *rand.Rand, s *source, settings *boathook.AgentSetti
 	}
 	src := boathook.Source{ID: s.id, WorkspaceID: workspaceID, Kind: s.kind, Name: "sim", CreatedAt: w.began, Agent: settings}
 	if s.kind == boathook.Deployment {
-		src.Deployment = &boathook.DeploymentSettings{Retry: w.plan.retries}
+		src.Deployment = &boathook.DeploymentSettings{Retry: w.plan.retries, MaxInFlight: w.plan.maxInFlight}
 	}
 	must(w.store.PutSource(context.Background(), src))
 	w.sources = append(w.sources, s)

@@ -104,6 +104,8 @@ func (u *users) step(r *rand.Rand) {
 		{2, u.stepAClock},
 		{3 * weight(plan.long), func(*rand.Rand) { u.w.redrive() }},
 		{1, u.killAProcess},
+		{6 * weight(plan.maxInFlight > 0), u.crowd},
+		{2 * weight(plan.maxInFlight > 0), u.limit},
 	}
 	total := 0
 	for _, s := range script {
