@@ -221,7 +221,13 @@ func (a *tester) outgoing(deployment string) object {
 		`{"name":"slack","url":"https://example.com/hook","events":["run.succeeded"],"environment":"production","headers":{"X-Key":"header-credential"}}`)
 }
 
-func idOf(path string) string { return path[strings.LastIndex(path, "/")+1:] }
+// idOf is the id of what a path leads to.
+func idOf(path string) string {
+	if path == alertsPath { // which needs none
+		return boathook.NewAlertsID("ws_local")
+	}
+	return path[strings.LastIndex(path, "/")+1:]
+}
 
 type object map[string]any
 

@@ -98,6 +98,20 @@ var roles = map[string]boathook.Role{
 	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/customers/{customer}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
 
+	"GET /v1/alerts/events":                                      boathook.Viewer,
+	"PATCH /v1/alerts/events":                                    boathook.Member,
+	"POST /v1/alerts/outgoing-webhooks":                          boathook.Member,
+	"GET /v1/alerts/outgoing-webhooks":                           boathook.Viewer,
+	"GET /v1/alerts/outgoing-webhooks/{outgoing}":                boathook.Viewer,
+	"PATCH /v1/alerts/outgoing-webhooks/{outgoing}":              boathook.Member,
+	"DELETE /v1/alerts/outgoing-webhooks/{outgoing}":             boathook.Member,
+	"POST /v1/alerts/outgoing-webhooks/{outgoing}/rotate-secret": boathook.Member,
+	"POST /v1/alerts/outgoing-webhooks/{outgoing}/test":          boathook.Member,
+	"POST /v1/alerts/outgoing-webhooks/{outgoing}/recover":       boathook.Member,
+	"POST /v1/alerts/outgoing-webhooks/{outgoing}/replay":        boathook.Member,
+	"POST /v1/alerts/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
+	"GET /v1/alerts/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+
 	"POST /v1/apps":         boathook.Member,
 	"GET /v1/apps":          boathook.Viewer,
 	"GET /v1/users/me":      boathook.Viewer,
@@ -432,6 +446,7 @@ func everything(a *tester) map[string]string {
 	customer := a.customer("acct_1042")
 	objects["{customer}"] = idOf(customer)
 	objects["{customer}/outgoing-webhooks/{outgoing}"] = idOf(customer) + "/outgoing-webhooks/" + a.ask(201, "POST", customer+"/outgoing-webhooks", customersWebhook).text("id")
+	objects["alerts/outgoing-webhooks/{outgoing}"] = "alerts/outgoing-webhooks/" + a.ask(201, "POST", "/v1/alerts/outgoing-webhooks", alertsWebhook).text("id")
 	objects["{type}"] = idOf(a.define("invoice.paid", `{"description":"An invoice was paid."}`))
 	objects["{webhook}/deliveries/{delivery}"] = idOf(webhook) + "/deliveries/" + a.record(app, idOf(webhook), failedAttempt(1)).String()
 	return objects
@@ -477,6 +492,10 @@ var bodies = map[string]string{
 	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/recover":        `{"since":"2026-02-01T00:00:00Z"}`,
 	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/replay":         `{"since":"2026-02-01T00:00:00Z"}`,
 	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/preview":        `{"event":{"type":"webhook.disabled"}}`,
+	"POST /v1/alerts/outgoing-webhooks":                                         alertsWebhook,
+	"POST /v1/alerts/outgoing-webhooks/{outgoing}/recover":                      `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/alerts/outgoing-webhooks/{outgoing}/replay":                       `{"since":"2026-02-01T00:00:00Z"}`,
+	"POST /v1/alerts/outgoing-webhooks/{outgoing}/preview":                      `{"event":{"type":"webhook.disabled"}}`,
 	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/preview":                  `{"event":{"type":"job_finished"}}`,
 	"POST /v1/crews/{crew}/agents":                                              `{"name":"x","slug":"x","target":{"type":"command","argv":["true"]}}`,
 	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks":                    `{"name":"x","url":"https://e.example","events":["run.failed"]}`,

@@ -155,7 +155,7 @@ func TestEachKindOfSourceHasAFeed(t *testing.T) {
 	between := &interrupted{}
 	a := newAPI(t, func(c *config) { between.Store, c.Store = c.Store, between })
 	_, repository := a.repository("docker-hello")
-	for _, path := range []string{a.deployment(), a.agent(), "/v1/repositories/" + repository, "/v1/apps/" + a.newApp(), a.customer("x")} {
+	for _, path := range []string{a.deployment(), a.agent(), "/v1/repositories/" + repository, "/v1/apps/" + a.newApp(), a.customer("x"), alertsPath} {
 		a.ask(200, "PATCH", path+"/events", `{"event_retention_days":1}`)
 		cursor := a.ask(200, "GET", path+"/events", "").text("next_cursor")
 		a.happens(idOf(path), "run.succeeded")

@@ -80,6 +80,7 @@ func TestEachKindOfSourceHasPreviews(t *testing.T) {
 		"/v1/repositories/" + repository: {`["build_finish"]`, "build_finish"},
 		"/v1/apps/" + a.newApp():         {`["job_finished"]`, "job_finished"},
 		a.customer("x"):                  {`["webhook.disabled"]`, "webhook.disabled"},
+		alertsPath:                       {`["run.lost"]`, "run.lost"},
 	} {
 		webhook := source + "/outgoing-webhooks/" + a.ask(201, "POST", source+"/outgoing-webhooks",
 			`{"name":"x","url":"https://e.example","environment":"production","events":`+kind.events+`}`).text("id")

@@ -329,7 +329,7 @@ func TestBoathooksOwnWordsAreNotPublished(t *testing.T) {
 	publishable := 0
 	for _, o := range a.ask(200, "GET", "/v1/event-types", "").list("data") {
 		kind, name := boathook.SourceKind(o.text("source")), boathook.EventType(o.text("type"))
-		source := map[boathook.SourceKind]string{boathook.Deployment: deployment, boathook.Agent: agent, boathook.App: app, boathook.Customer: customer}[kind]
+		source := map[boathook.SourceKind]string{boathook.Deployment: deployment, boathook.Agent: agent, boathook.App: app, boathook.Customer: customer, boathook.Alerts: "alerts"}[kind]
 		if kind == boathook.Repository {
 			source = a.ask(201, "POST", "/v1/repositories", `{"owner":"acme","name":"site"}`).text("id")
 		}

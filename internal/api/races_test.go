@@ -77,6 +77,7 @@ func TestAChangeThatBeganBeforeAnotherIsRefused(t *testing.T) {
 		{outgoing, "/rotate-secret", `{"name":"late"}`},
 		{create("/v1/apps/"+app+"/outgoing-webhooks", `{"name":"x","url":"https://e.example","events":["job_created"]}`), "/rotate-secret", `{"name":"late"}`},
 		{create(a.customer("x")+"/outgoing-webhooks", customersWebhook), "/rotate-secret", `{"name":"late"}`},
+		{create(alertsPath+"/outgoing-webhooks", alertsWebhook), "/rotate-secret", `{"name":"late"}`},
 		{a.hook(hooks), "", `{"active":true}`},
 		{a.appWebhook(webhooks), "", `{"name":"late"}`},
 	} {

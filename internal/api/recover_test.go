@@ -285,6 +285,7 @@ func TestWebhooksOfEverySourceRecover(t *testing.T) {
 		a.agent():                        "run.failed",
 		"/v1/repositories/" + repository: "build_finish",
 		"/v1/apps/" + app:                "job_finished",
+		alertsPath:                       "run.lost",
 	} {
 		webhook := a.ask(201, "POST", source+"/outgoing-webhooks", `{"name":"x","url":"https://e.example","events":["`+event+`"]}`).text("id")
 		a.fail(idOf(source), webhook)

@@ -491,6 +491,7 @@ func TestWebhooksOfEverySourceReplay(t *testing.T) {
 		"/v1/repositories/" + repository: "build_finish",
 		"/v1/apps/" + app:                "job_finished",
 		a.customer("acct_1042"):          "webhook.disabled",
+		alertsPath:                       "run.lost",
 	} {
 		webhooks := source + "/outgoing-webhooks"
 		path := webhooks + "/" + a.ask(201, "POST", webhooks, `{"name":"x","url":"https://e.example","environment":"production","events":["`+string(event)+`"]}`).text("id")

@@ -336,7 +336,8 @@ func TestAnOutgoingWebhookHasDefaults(t *testing.T) {
 		"headers": map[string]any{"X-Key": "********"}, "timeout_seconds": 30.0,
 		"retry":   map[string]any{"schedule_seconds": []any{5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0}},
 		"enabled": true, "disabled_reason": nil, "disabled_at": nil, "failing_since": nil, "slow_since": nil, "next_probe_at": nil, "previous_secret_expires_at": nil,
-		"rate_limit": nil, "channels": []any{}, "metadata": map[string]any{},
+		"alert_after": map[string]any{"failures": 3.0, "seconds": 60.0},
+		"rate_limit":  nil, "channels": []any{}, "metadata": map[string]any{},
 		"created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z",
 	}
 	if !reflect.DeepEqual(made, want) {

@@ -97,6 +97,7 @@ func TestTheWebhookOfAnySourceHasAnyDialectAndFormat(t *testing.T) {
 		"/v1/repositories/" + repository: {"build_finish", "repository_id", "shipway"},
 		"/v1/apps/" + app:                {"job_created", "app_id", "capawesome"},
 		a.customer("x"):                  {"webhook.disabled", "customer_id", "standard"},
+		alertsPath:                       {"run.lost", "alerts_id", "standard"},
 	} {
 		body := `{"name":"x","url":"https://e.example","events":["` + c.event + `"],"environment":"staging"`
 		made := a.ask(201, "POST", path+"/outgoing-webhooks", body+`}`)

@@ -56,6 +56,7 @@ var EventTypes = map[SourceKind][]EventType{
 	Repository: {EventBuildFinish},
 	App:        {EventAppBuildCreated, EventAppDeploymentCreated, EventJobCreated, EventJobFinished},
 	Customer:   {EventWebhookDisabled},
+	Alerts:     {EventWebhookFailing, EventWebhookRecovered, EventWebhookDisabled, EventDeliveryExhausted, EventRunLost},
 }
 
 // Limits of the channels of an event, and of a webhook.

@@ -17,11 +17,12 @@ type Health struct {
 	SlowSince time.Time // since when an answer takes a second or longer
 	Probe     Probe     // zero unless its answers don't come at all
 	Disabling Disabling // that is under way
+	Alert     Alert     // of its failures
 }
 
 // IsZero reports whether there is nothing to tell.
 func (h Health) IsZero() bool {
-	return h.FailingSince.IsZero() && h.SlowSince.IsZero() && h.Probe == (Probe{}) && h.Disabling == (Disabling{})
+	return h.FailingSince.IsZero() && h.SlowSince.IsZero() && h.Probe == (Probe{}) && h.Disabling == (Disabling{}) && h.Alert == (Alert{})
 }
 
 // A webhook is disabled when no attempt has succeeded for FailingPatience, and

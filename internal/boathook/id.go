@@ -19,6 +19,7 @@ const (
 	RepositoryID = "repo"
 	AppID        = "app"
 	CustomerID   = "cus"
+	AlertsID     = "alerts"
 	VersionID    = "ver"
 	IncomingID   = "in"
 	OutgoingID   = "out"

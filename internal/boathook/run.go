@@ -168,6 +168,15 @@ func (r *RunHead) Lost(now time.Time) bool {
 	return r.Status == RunRunning && !now.Before(r.Claim.LeaseUntil)
 }
 
+// RunnerLost is the error of a run whose runner let its lease run out.
+const RunnerLost = "runner lost"
+
+// WasLost reports whether that is how the run ended. A target may word its own failure so,
+// but only while the lease lasts.
+func (r *RunHead) WasLost() bool {
+	return r.Status == RunFailed && r.Error == RunnerLost && !r.CompletedAt.Before(r.Claim.LeaseUntil)
+}
+
 // NoRunningVersion refuses a trigger for an environment without a live version,
 // in Crewship's own words.
 func NoRunningVersion(env Environment) *Error {

@@ -33,6 +33,7 @@ const (
 	Repository SourceKind = "repository" // of Shipway
 	App        SourceKind = "app"        // of Capawesome Cloud
 	Customer   SourceKind = "customer"   // whom the workspace sends events of its own
+	Alerts     SourceKind = "alerts"     // how Boathook fares; one in each workspace, see [NewAlertsID]
 )
 
 // Source is what webhooks hang on.
@@ -132,6 +133,8 @@ func KindOf(sourceID string) SourceKind {
 		return App
 	case HasIDKind(sourceID, CustomerID):
 		return Customer
+	case HasIDKind(sourceID, AlertsID):
+		return Alerts
 	}
 	return Deployment
 }

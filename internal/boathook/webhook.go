@@ -125,6 +125,7 @@ type OutgoingWebhook struct {
 	Retry       []time.Duration // waits before the second, third, … attempt; empty for none
 	RateLimit   int             // requests a second, at most [MaxRateLimit]; 0 for no limit
 	Enabled     bool
+	AlertAfter  AlertThreshold    // when the workspace's alerts tell that it fails
 	Channels    []string          // events that have channels are sent if they share one; empty: all are
 	Metadata    map[string]string // the workspace's own notes
 	Secrets     SealedSecrets

@@ -23,8 +23,8 @@ func feedCommand(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "feed SOURCE", Short: "Read a source's events in their order", Args: exactly("the source: a name or an id"),
 		Long: `Reads the feed of a source: each of its events once, oldest first. The source is an
-id, OWNER/NAME of a repository, customer:EXTERNAL-ID, or the name of an app or a
-deployment. Customers' events are kept; for others ` + "`boathook feed keep`" + ` sets for how
+id, OWNER/NAME of a repository, customer:EXTERNAL-ID, alerts, or the name of an app or
+a deployment. Customers' events are kept; for others ` + "`boathook feed keep`" + ` sets for how
 long. In the end it says with which --cursor to go on, on standard error.`,
 		Example: `  boathook feed demo --since 24h
   boathook feed demo --follow --type job_finished --output json`,
@@ -75,6 +75,9 @@ func keepCommand(s *session) *cobra.Command {
 
 // feedOf is the source that has a name, or an id, whatever its kind.
 func feedOf(ctx context.Context, c *client.Client, name string) (client.Source, error) {
+	if name == "alerts" || isID(boathook.AlertsID, name) {
+		return client.AlertsSource(), nil
+	}
 	if external, ok := strings.CutPrefix(name, "customer:"); ok {
 		id, err := findCustomer(ctx, c, external)
 		return client.CustomerSource(id), err

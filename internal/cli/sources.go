@@ -103,7 +103,8 @@ func addSourceFlags(c *cobra.Command) {
 	f.String("repository", "", "OWNER/NAME or id of the repository")
 	f.String("app", "", "name or id of the app")
 	f.String("customer", "", "external id, name or id of the customer")
-	c.MarkFlagsMutuallyExclusive("deployment", "agent", "repository", "app", "customer")
+	f.Bool("alerts", false, "the workspace's alerts: what Boathook tells of itself")
+	c.MarkFlagsMutuallyExclusive("deployment", "agent", "repository", "app", "customer", "alerts")
 }
 
 // sourceOf is the source that the flags name; false if they name none.
@@ -129,14 +130,19 @@ func sourceOf(ctx context.Context, c *client.Client, cmd *cobra.Command) (_ sour
 		id, err := findCustomer(ctx, c, *name)
 		return source{client.CustomerSource(id), boathook.Customer, "customer " + *name}, true, err
 	}
+	if on := boolean(f, "alerts"); on != nil && *on {
+		return alertsSource, true, nil
+	}
 	return source{}, false, nil
 }
+
+var alertsSource = source{client.AlertsSource(), boathook.Alerts, "alerts"}
 
 // mustSource is the source that the flags name.
 func mustSource(ctx context.Context, c *client.Client, cmd *cobra.Command) (source, error) {
 	src, ok, err := sourceOf(ctx, c, cmd)
 	if err == nil && !ok {
-		err = wrong("say of which source: --deployment, --agent, --repository, --app or --customer")
+		err = wrong("say of which source: --deployment, --agent, --repository, --app, --customer or --alerts")
 	}
 	return src, err
 }
@@ -165,6 +171,7 @@ func sources(ctx context.Context, c *client.Client, cmd *cobra.Command) iter.Seq
 			each(c.Customers().All(ctx), func(c client.Customer) source {
 				return source{client.CustomerSource(c.ID), boathook.Customer, "customer " + c.Name}
 			}),
+			func(yield func(source, error) bool) { yield(alertsSource, nil) },
 		} {
 			for src, err := range kind {
 				if !yield(src, err) || err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"boathook/internal/boathook"
 	"boathook/internal/client"
@@ -97,6 +98,7 @@ func webhooksCommand(s *session) *cobra.Command {
 			"get": "  boathook webhooks get 'status page'",
 			"create": `  boathook webhooks create --deployment hello --url https://status.example.com/hook
   boathook webhooks create alerts --agent echo --url https://hooks.slack.com/services/T/B/X --format slack
+  boathook webhooks create 'on call' --alerts --url https://hooks.slack.com/services/T/B/X --format slack
   boathook webhooks create failures --deployment hello --url https://status.example.com/hook --filter '.data.status == "failed"' --transform '{run: .data.run_id}'`,
 			"update": "  boathook webhooks update 'status page' --url https://status.example.com/v2\n  boathook webhooks update 'status page' --enabled=false",
 			"delete": "  boathook webhooks delete 'status page' --deployment hello",
@@ -112,7 +114,8 @@ func webhooksCommand(s *session) *cobra.Command {
 	return group(&cobra.Command{
 		Use: "webhooks", Aliases: []string{"webhook", "outgoing-webhooks", "outgoing"}, Short: "Work with outgoing webhooks",
 		Long: `Work with outgoing webhooks, which tell another system what happened to a source: a
-deployment, an agent, a repository or an app. Without a source all are looked through.`,
+deployment, an agent, a repository, an app or a customer. Those of the workspace's alerts
+are told when webhooks or runs fail. Without a source all are looked through.`,
 	}, all.listCommand(s), n.getCommand(s), n.createCommand(s), n.updateCommand(s), n.deleteCommand(s), testWebhookCommand(s), previewCommand(s), rotateSecretCommand(s))
 }
 
@@ -131,6 +134,7 @@ func addWebhookFlags(c *cobra.Command) {
 	f.Int("timeout", 0, "seconds that the receiver may take")
 	f.String("retry", "", "seconds to wait before each further attempt, separated by commas; none for no retries")
 	f.Int("rate-limit", 0, "deliveries a second at most")
+	f.IntSlice("alert-after", nil, "when the workspace's alerts tell that it fails: `FAILURES,SECONDS`, so many in a row over so many seconds")
 	f.String("secret", "", "the signing `secret`, or @FILE (default: one is made, and shown once)")
 	addEnvironmentFlag(c)
 }
@@ -160,6 +164,11 @@ func (s *session) webhookInput(cmd *cobra.Command) (in client.OutgoingWebhookInp
 	if rate := number(f, "rate-limit"); rate != nil {
 		in.RateLimit = &client.RateLimit{PerSecond: *rate}
 	}
+	if f.Changed("alert-after") {
+		if in.AlertAfter, err = thresholdOf(f); err != nil {
+			return in, err
+		}
+	}
 	lines, _ := f.GetStringArray("header")
 	if in.Headers, err = headersOf("header", lines); err != nil {
 		return in, err
@@ -172,6 +181,15 @@ func (s *session) webhookInput(cmd *cobra.Command) (in client.OutgoingWebhookInp
 		in.SigningSecret = &secret
 	}
 	return in, nil
+}
+
+// thresholdOf reads --alert-after.
+func thresholdOf(f *pflag.FlagSet) (*client.AlertThreshold, error) {
+	numbers, err := f.GetIntSlice("alert-after")
+	if err != nil || len(numbers) != 2 {
+		return nil, wrong("--alert-after takes two numbers, such as 3,60: failures in a row, and seconds from the first to the last")
+	}
+	return &client.AlertThreshold{Failures: numbers[0], Seconds: numbers[1]}, nil
 }
 
 // scheduleOf reads the waits of --retry.

@@ -138,6 +138,9 @@ func RepositorySource(id string) Source { return Source{join("v1", "repositories
 // CustomerSource is a customer.
 func CustomerSource(id string) Source { return Source{join("v1", "customers", id)} }
 
+// AlertsSource is the workspace's alerts.
+func AlertsSource() Source { return Source{"/v1/alerts"} }
+
 // AppSource is an app.
 func AppSource(id string) Source { return Source{join("v1", "apps", id)} }
 

@@ -273,6 +273,7 @@ type OutgoingWebhook struct {
 	Retry                   Retry                 `json:"retry"`
 	RateLimit               *RateLimit            `json:"rate_limit"`
 	Enabled                 bool                  `json:"enabled"`
+	AlertAfter              AlertThreshold        `json:"alert_after"`
 	Channels                []string              `json:"channels"`
 	Metadata                map[string]string     `json:"metadata"`
 	DisabledReason          *string               `json:"disabled_reason"`
@@ -293,6 +294,7 @@ type Of struct {
 	RepositoryID string `json:"repository_id,omitempty"`
 	AppID        string `json:"app_id,omitempty"`
 	CustomerID   string `json:"customer_id,omitempty"`
+	AlertsID     string `json:"alerts_id,omitempty"`
 }
 
 // Destination is where a webhook sends that has no URL.
@@ -311,6 +313,12 @@ type RateLimit struct {
 	PerSecond int `json:"per_second"`
 }
 
+// AlertThreshold is when the workspace's alerts tell that a webhook fails.
+type AlertThreshold struct {
+	Failures int `json:"failures"` // in a row
+	Seconds  int `json:"seconds"`  // from the first to the last
+}
+
 // OutgoingWebhookInput makes or changes an outgoing webhook; what is nil is not given.
 type OutgoingWebhookInput struct {
 	Name           *string               `json:"name,omitempty"`
@@ -327,6 +335,7 @@ type OutgoingWebhookInput struct {
 	Retry          *Retry                `json:"retry,omitempty"`
 	RateLimit      *RateLimit            `json:"rate_limit,omitempty"`
 	Enabled        *bool                 `json:"enabled,omitempty"`
+	AlertAfter     *AlertThreshold       `json:"alert_after,omitempty"`
 	Channels       []string              `json:"channels,omitzero"` // an empty one takes all away
 	Metadata       map[string]string     `json:"metadata,omitzero"` // an empty one takes all away
 	SigningSecret  *string               `json:"signing_secret,omitempty"`

@@ -13,7 +13,8 @@
 // retries queue or in the store; see postpone.go.
 //
 // A webhook's health is noted on the way, on transitions only; a webhook whose
-// receiver is gone, or that failed for too long, is disabled. See health.go.
+// receiver is gone, or that failed for too long, is disabled. See health.go. What people
+// are to know of it the workspace's alerts are told; see alert.go.
 package delivery
 
 import (
@@ -48,6 +49,7 @@ type Store interface {
 	MarkFailure(ctx context.Context, webhookID string, at time.Time) (boathook.Health, error)
 	MarkSlow(ctx context.Context, webhookID string, at time.Time) (first bool, err error)
 	MoveProbe(ctx context.Context, webhookID string, from, to boathook.Probe) (moved bool, err error)
+	MoveAlert(ctx context.Context, webhookID string, from, to boathook.Alert) (moved bool, err error)
 	MarkDisabling(ctx context.Context, webhookID string, d boathook.Disabling) (boathook.Disabling, error)
 	ClearHealth(ctx context.Context, webhookID string, parts boathook.HealthPart) error
 }
@@ -55,6 +57,7 @@ type Store interface {
 // EventPublisher makes and queues an event's deliveries; [Publisher] does.
 type EventPublisher interface {
 	Publish(ctx context.Context, e boathook.Event) error
+	Alert(ctx context.Context, e boathook.Event) error
 	Make(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) (d boathook.Delivery, reason string, err error)
 }
 
@@ -73,7 +76,7 @@ type Deliverer struct {
 type Config struct {
 	Store       Store
 	Retries     queue.Sender
-	Publish     EventPublisher          // of the event that a webhook was disabled, and of bodies that could not be made
+	Publish     EventPublisher          // of the event that a webhook was disabled, of alerts, and of bodies that could not be made
 	Destination destination.Destination // what sends the deliveries
 	Seal        Opener
 	Now         func() time.Time
@@ -280,7 +283,7 @@ func whyNot(job queue.Delivery, w *webhook) string {
 func (d *Deliverer) failed(ctx context.Context, job queue.Delivery, w *webhook, s sent, disabled bool, delivery *boathook.Delivery) error {
 	delivery.Status = boathook.DeliveryFailed
 	if disabled || s.result.Unfit {
-		return nil
+		return d.exhausted(ctx, w, *delivery, s)
 	}
 	if !job.Since.IsZero() { // its schedule went on while it waited
 		passed := PassedWaits(w.Retry, s.SentAt.Sub(job.Since))
@@ -291,7 +294,7 @@ func (d *Deliverer) failed(ctx context.Context, job queue.Delivery, w *webhook, 
 		wait, ok = left, true // duplicates have skipped too much
 	}
 	if !ok {
-		return nil
+		return d.exhausted(ctx, w, *delivery, s)
 	}
 	delivery.Status = boathook.DeliveryRetrying
 	delivery.NextAttemptAt = d.config.Now().Add(wait).Truncate(time.Millisecond)

@@ -123,6 +123,20 @@ func (f *faulty) ClearHealth(ctx context.Context, webhookID string, parts boatho
 	return f.Store.ClearHealth(ctx, webhookID, parts)
 }
 
+func (f *faulty) MoveAlert(ctx context.Context, webhookID string, from, to boathook.Alert) (bool, error) {
+	if err := f.begin("MoveAlert"); err != nil {
+		return false, err
+	}
+	return f.Store.MoveAlert(ctx, webhookID, from, to)
+}
+
+func (f *faulty) Audience(ctx context.Context, sourceID string) (store.Audience, error) {
+	if err := f.begin("Audience"); err != nil {
+		return store.Audience{}, err
+	}
+	return f.Store.Audience(ctx, sourceID)
+}
+
 func (f *faulty) PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error {
 	if err := f.begin("PostponeDelivery"); err != nil {
 		return err
@@ -186,6 +200,7 @@ type place struct {
 	log     *logged
 	counts  *bytes.Buffer
 	metrics *metrics.Counters
+	alerts  *delivery.Publisher // of alerts: it remembers who wants them
 
 	mu      sync.Mutex // for tests that change or read these while requests are made
 	receive answers
@@ -214,6 +229,13 @@ func (p *place) Publish(ctx context.Context, e boathook.Event) error {
 	return p.publisher().Publish(ctx, e)
 }
 
+func (p *place) Alert(ctx context.Context, e boathook.Event) error {
+	if err := p.store.begin("Alert"); err != nil {
+		return err
+	}
+	return p.alerts.Alert(ctx, e)
+}
+
 func (p *place) Make(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) (boathook.Delivery, string, error) {
 	return p.publisher().Make(ctx, e, w)
 }
@@ -234,6 +256,7 @@ func newPlace(t testing.TB, receive answers) *place {
 	}
 	p.metrics = metrics.New("test", p.counts, time.Now)
 	p.Deployment = fixture.New(t, p.store, "https://receiver.example/hook")
+	p.alerts = p.publisher()
 	p.Deliverer = p.process(1)
 	return p
 }

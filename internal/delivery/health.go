@@ -58,8 +58,11 @@ func (d *Deliverer) note(ctx context.Context, w *webhook, s sent) (disabled bool
 	if err != nil {
 		return false, err
 	}
-	works := s.Succeeded() && (!w.health.FailingSince.IsZero() || w.health.Disabling != boathook.Disabling{})
+	works := s.Succeeded() && (!w.health.FailingSince.IsZero() || w.health.Disabling != boathook.Disabling{} || w.health.Alert != boathook.Alert{})
 	if works {
+		if err := d.alertRecovered(ctx, w); err != nil {
+			return false, err
+		}
 		// A disabling that a crash has cut short is called off as well: a later one
 		// has its own time and reason.
 		over |= boathook.HealthFailures | boathook.HealthDisabling
@@ -93,6 +96,9 @@ func (d *Deliverer) failing(ctx context.Context, w *webhook, s sent) (disabled b
 			return false, err
 		}
 		w.health = health
+	}
+	if err := d.alertFailing(ctx, w, s); err != nil {
+		return false, err
 	}
 	if whyDisable(s, w.health) == "" {
 		return false, nil
@@ -129,10 +135,13 @@ func whyDisable(s sent, h boathook.Health) string {
 // is seen disabled, when nothing would repeat it.
 func (d *Deliverer) disable(ctx context.Context, w boathook.OutgoingWebhook, reason string) error {
 	disabling, err := d.config.Store.MarkDisabling(ctx, w.ID, boathook.Disabling{At: d.config.Now(), Reason: reason})
-	if err == nil {
+	if err == nil && boathook.KindOf(w.SourceID) != boathook.Alerts { // whose webhooks are told below
 		// The event may be published again by another delivery's attempt, so that it
 		// follows from none.
 		err = d.config.Publish.Publish(tracing.With(ctx, boathook.TraceContext{}), w.DisabledEvent(disabling))
+	}
+	if err == nil {
+		err = d.config.Publish.Alert(ctx, w.DisabledAlert(disabling))
 	}
 	if err == nil {
 		err = d.config.Store.DisableOutgoing(ctx, w.SourceID, w.ID, disabling)

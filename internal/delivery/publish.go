@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/cache"
 	"boathook/internal/dialect"
 	"boathook/internal/expression"
 	"boathook/internal/queue"
@@ -34,9 +36,12 @@ type Publisher struct {
 	Queue      queue.Sender // of deliveries: first attempts
 	RecordDays int          // for how many days records are kept; see [boathook.Source.FeedSettings]
 	Log        *slog.Logger
-	Tracer     *tracing.Tracer // may be nil
+	Tracer     *tracing.Tracer  // may be nil
+	Now        func() time.Time // nil: time.Now
 
 	expressions expression.Cache
+	once        sync.Once
+	alerts      cache.Cache[[]boathook.EventType] // that the webhooks of a workspace's alerts want
 }
 
 // Publish queues one delivery of e for each webhook that wants it. When it

@@ -74,6 +74,7 @@ func DefaultFor(kind boathook.SourceKind) string {
 		boathook.Repository: Shipway,
 		boathook.App:        Capawesome,
 		boathook.Customer:   Standard,
+		boathook.Alerts:     Standard,
 	}[kind]
 }
 

@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -94,7 +95,11 @@ func (n *note) status(status string) {
 var notes = map[boathook.EventType]func(n *note, data []byte){
 	boathook.EventRunSucceeded:         noteRun,
 	boathook.EventRunFailed:            noteRun,
-	boathook.EventWebhookDisabled:      noteDisabled,
+	boathook.EventWebhookDisabled:      noteWebhook("Webhook disabled", bad),
+	boathook.EventWebhookFailing:       noteWebhook("Webhook failing", bad),
+	boathook.EventWebhookRecovered:     noteWebhook("Webhook works again", good),
+	boathook.EventDeliveryExhausted:    noteWebhook("Delivery failed for good", bad),
+	boathook.EventRunLost:              noteLost,
 	boathook.EventBuildFinish:          noteBuild,
 	boathook.EventAppBuildCreated:      noteAppBuild,
 	boathook.EventAppDeploymentCreated: noteAppDeployment,
@@ -149,20 +154,62 @@ func startOf(output json.RawMessage) string {
 	return strings.ToValidUTF8(string(output[:min(len(output), 8*maxDetail)]), "")
 }
 
-func noteDisabled(n *note, data []byte) {
-	var webhook struct {
-		ID     string `json:"webhook_id"`
-		Name   string `json:"name"`
-		Host   string `json:"host"`
-		Queue  string `json:"queue_arn"`
-		Reason string `json:"reason"`
+// noteWebhook tells what became of a webhook, or of a delivery to it.
+func noteWebhook(title string, o outcome) func(n *note, data []byte) {
+	return func(n *note, data []byte) {
+		var webhook struct {
+			ID         string    `json:"webhook_id"`
+			Name       string    `json:"name"`
+			Host       string    `json:"host"`
+			Queue      string    `json:"queue_arn"`
+			Since      time.Time `json:"failing_since"`
+			Recovered  time.Time `json:"recovered_at"`
+			DeliveryID string    `json:"delivery_id"`
+			EventType  string    `json:"event_type"`
+			Attempts   int       `json:"attempts"`
+			Status     int       `json:"response_status"`
+			Error      string    `json:"error"`
+			Reason     string    `json:"reason"`
+		}
+		_ = json.Unmarshal(data, &webhook)
+		n.title, n.outcome = title+": "+webhook.Name, o
+		n.add("Host", webhook.Host)
+		n.add("Queue", webhook.Queue)
+		if !webhook.Since.IsZero() {
+			n.add("Failing since", webhook.Since.UTC().Format(time.DateTime)+" UTC")
+		}
+		if !webhook.Recovered.IsZero() {
+			n.add("Lasted", duration(webhook.Recovered.Sub(webhook.Since)))
+		}
+		n.add("Event", webhook.EventType)
+		if webhook.Attempts > 0 {
+			n.add("Attempts", strconv.Itoa(webhook.Attempts))
+		}
+		if webhook.Status > 0 {
+			n.add("Answer", strconv.Itoa(webhook.Status))
+		}
+		n.add("Delivery", webhook.DeliveryID)
+		n.add("Webhook", webhook.ID)
+		n.detail = cmp.Or(webhook.Reason, webhook.Error)
 	}
-	_ = json.Unmarshal(data, &webhook)
-	n.title, n.outcome = "Webhook disabled: "+webhook.Name, bad
-	n.add("Host", webhook.Host)
-	n.add("Queue", webhook.Queue)
-	n.add("Webhook", webhook.ID)
-	n.detail = webhook.Reason
+}
+
+func noteLost(n *note, data []byte) {
+	var run struct {
+		RunID       string    `json:"run_id"`
+		SourceID    string    `json:"source_id"`
+		Environment string    `json:"environment"`
+		StartedAt   time.Time `json:"started_at"`
+		LostAt      time.Time `json:"lost_at"`
+	}
+	_ = json.Unmarshal(data, &run)
+	n.title, n.outcome = "Run lost", bad
+	n.detail = "What executed it went silent: whether it did its work is not known."
+	n.add("Run", run.RunID)
+	n.add("Source", run.SourceID)
+	if !run.StartedAt.IsZero() {
+		n.add("After", duration(run.LostAt.Sub(run.StartedAt)))
+	}
 }
 
 func noteBuild(n *note, data []byte) {

@@ -156,6 +156,7 @@ func TestAnAgentWhoseRunnerIsLostFreesItsPlaceOnceItIsLookedAfter(t *testing.T) 
 type nobody struct{}
 
 func (nobody) Publish(context.Context, boathook.Event) error { return nil }
+func (nobody) Alert(context.Context, boathook.Event) error   { return nil }
 
 func TestADuplicateMessageDoesNotTouchALivingAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -34,6 +34,7 @@ type KeepStore interface {
 // second delivery.
 type Publisher interface {
 	Publish(ctx context.Context, e boathook.Event) error
+	Alert(ctx context.Context, e boathook.Event) error // of the workspace's alerts
 }
 
 // Keeper brings runs to their end. Each claimed run has a scheduled check. It is
@@ -71,6 +72,11 @@ func (k *Keeper) Finish(ctx context.Context, r boathook.Run, due store.Due) erro
 			ctx := follow(ctx, r.Trace)
 			if err := k.Publish.Publish(ctx, event); err != nil {
 				return fmt.Errorf("publish the end of run %s: %w", r.ID, err)
+			}
+		}
+		if r.WasLost() {
+			if err := k.Publish.Alert(ctx, r.LostAlert()); err != nil {
+				return fmt.Errorf("alert that run %s was lost: %w", r.ID, err)
 			}
 		}
 		if err := k.Store.MarkPublished(ctx, r.ID); err != nil {
@@ -149,7 +155,7 @@ func (k *Keeper) failLost(ctx context.Context, head boathook.RunHead) (boathook.
 		return head, err
 	}
 	failed, err := k.Store.FinishRun(ctx, head.ID, head.Claim, boathook.Outcome{
-		Status: boathook.RunFailed, Error: "runner lost", CompletedAt: k.Now(), LogLines: lines,
+		Status: boathook.RunFailed, Error: boathook.RunnerLost, CompletedAt: k.Now(), LogLines: lines,
 	})
 	if err != nil {
 		return head, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ func (p *published) Publish(_ context.Context, e boathook.Event) error {
 	}
 	return p.err
 }
+
+// Alert is told with the events.
+func (p *published) Alert(ctx context.Context, e boathook.Event) error { return p.Publish(ctx, e) }
 
 // kept is a keeper at a settable time, with one run of claim_a in its store.
 type kept struct {
@@ -121,11 +125,26 @@ func TestARunWhoseRunnerIsLostFailsAndIsPublished(t *testing.T) {
 	if r.Status != boathook.RunFailed || r.Error != "runner lost" || !r.Published {
 		t.Errorf("the run is %+v", r.RunHead)
 	}
-	if len(k.published.events) != 1 || k.published.events[0].Type != boathook.EventRunFailed {
-		t.Errorf("published %+v", k.published.events)
+	if len(k.published.events) != 2 || k.published.events[0].Type != boathook.EventRunFailed {
+		t.Fatalf("published %+v", k.published.events)
+	}
+	alert := k.published.events[1]
+	if alert.Type != boathook.EventRunLost || alert.SourceID != boathook.NewAlertsID("ws_a") || !strings.Contains(string(alert.Data), k.run.ID) {
+		t.Errorf("alerted %+v", alert)
 	}
 	if rows := k.rows(t); len(rows) != 0 {
 		t.Errorf("rows left: %+v", rows)
+	}
+}
+
+// A target words its own failure as it likes.
+func TestARunThatSaysThatItWasLostIsNoAlert(t *testing.T) {
+	k := keep(t, true)
+	_, err := k.store.FinishRun(t.Context(), k.run.ID, claimA, boathook.Outcome{Status: boathook.RunFailed, Error: boathook.RunnerLost, CompletedAt: k.now})
+	must(t, err)
+	must(t, k.checkLease(t))
+	if len(k.published.events) != 1 || k.published.events[0].Type != boathook.EventRunFailed {
+		t.Errorf("published %+v", k.published.events)
 	}
 }
 

@@ -59,6 +59,7 @@ func newTurns(t *testing.T, limit int) *turnPlace {
 type quiet struct{}
 
 func (quiet) Publish(context.Context, boathook.Event) error { return nil }
+func (quiet) Alert(context.Context, boathook.Event) error   { return nil }
 
 func (p *turnPlace) now() time.Time { return p.clock }
 

@@ -43,6 +43,7 @@ type OutgoingChange struct {
 	Retry          *RetrySchedule
 	RateLimit      *RateLimit
 	Enabled        *bool
+	AlertAfter     *AlertThreshold
 	Channels       []string          // without any it hears all events
 	Metadata       map[string]string // the whole of it
 	SigningSecret  *string           // of a new webhook only: see [Outgoing.RotateSecret]
@@ -58,6 +59,21 @@ type DestinationChange struct {
 // RetrySchedule has the waits before the second, third, … attempt; none means no
 // retries, and nil is refused.
 type RetrySchedule struct{ Seconds []int }
+
+// AlertThreshold is a [boathook.AlertThreshold], of which nil is refused.
+type AlertThreshold struct{ Failures, Seconds *int }
+
+func (a AlertThreshold) read() (boathook.AlertThreshold, error) {
+	var threshold boathook.AlertThreshold
+	const most = int(boathook.MaxAlertOver / time.Second)
+	switch {
+	case a.Failures == nil || *a.Failures < 1 || *a.Failures > boathook.MaxAlertFailures:
+		return threshold, boathook.InvalidField("alert_after.failures", "must be from 1 to %d", boathook.MaxAlertFailures)
+	case a.Seconds == nil || *a.Seconds < 0 || *a.Seconds > most:
+		return threshold, boathook.InvalidField("alert_after.seconds", "must be from 0 to %d", most)
+	}
+	return boathook.AlertThreshold{Failures: *a.Failures, Over: time.Duration(*a.Seconds) * time.Second}, nil
+}
 
 // RateLimit bounds how many requests a webhook is sent; 0 takes the limit away, and
 // nil is refused.
@@ -301,6 +317,13 @@ func applyPace(in OutgoingChange, _ boathook.SourceKind, w *boathook.OutgoingWeb
 		}
 		w.RateLimit = limit
 	}
+	if in.AlertAfter != nil {
+		threshold, err := in.AlertAfter.read()
+		if err != nil {
+			return err
+		}
+		w.AlertAfter = threshold
+	}
 	return nil
 }
 
@@ -459,6 +482,9 @@ func (k Outgoing) Create(ctx context.Context, c Caller, of SourceRef, in Outgoin
 		return w, "", err
 	}
 	if secret, err = firstSecret(in.SigningSecret); err != nil {
+		return w, "", err
+	}
+	if err := k.storeAlerts(ctx, s); err != nil {
 		return w, "", err
 	}
 	w = k.newOutgoing(s)

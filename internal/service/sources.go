@@ -18,6 +18,8 @@ func (k *core) sourceOf(ctx context.Context, c Caller, ref SourceRef) (boathook.
 	switch {
 	case ref.Kind == boathook.Agent:
 		return k.agentOf(ctx, c, ref.Crew, ref.ID)
+	case ref.Kind == boathook.Alerts:
+		return k.alerts(ctx, c)
 	case ref.ID != "":
 		return k.source(ctx, c, ref.Kind, ref.ID)
 	}

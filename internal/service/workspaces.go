@@ -136,7 +136,7 @@ func (k Workspaces) Delete(ctx context.Context, c Caller, id string) error {
 
 // wantEmpty refuses a workspace that has sources. Agents are their crew's.
 func (k *core) wantEmpty(ctx context.Context, workspaceID string) error {
-	for _, kind := range []boathook.SourceKind{boathook.Deployment, boathook.Crew, boathook.Repository, boathook.App, boathook.Customer} {
+	for _, kind := range []boathook.SourceKind{boathook.Deployment, boathook.Crew, boathook.Repository, boathook.App, boathook.Customer, boathook.Alerts} {
 		found, _, err := k.cfg.Store.Sources(ctx, workspaceID, kind, boathook.Page{Limit: 1})
 		if err != nil {
 			return err

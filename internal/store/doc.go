@@ -82,6 +82,7 @@
 //	MarkSlow             records  health#out / health         the same                                the same
 //	MarkDisabling        records  health#out / health         the same                                the same
 //	MoveProbe            records  health#out / health         the same                                the same
+//	MoveAlert            records  health#out / health         the same                                the same
 //	ClearHealth          records  health#out / health         UpdateItem                              1 W
 //	LookUpTrigger        both     in#id, live, backlog, head  BatchGetItem C                          4 R
 //	LookUpAgent          both     source, live, load, each    BatchGetItem C                          3 R, 2 R per id of a run

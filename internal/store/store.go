@@ -217,6 +217,10 @@ type Healths interface {
 	// MoveProbe replaces one probe, or none, which is the zero one, by another. Not
 	// moved: the webhook has another probe than from.
 	MoveProbe(ctx context.Context, webhookID string, from, to boathook.Probe) (moved bool, err error)
+	// MoveAlert replaces the state of a webhook's alerts by another, if it has the step
+	// and the time of from; the zero one stands for none. Of several that move it at
+	// once, one does.
+	MoveAlert(ctx context.Context, webhookID string, from, to boathook.Alert) (moved bool, err error)
 	// MarkDisabling notes that a webhook is about to be disabled, when and why,
 	// unless that is noted already, and gives what is noted.
 	MarkDisabling(ctx context.Context, webhookID string, d boathook.Disabling) (boathook.Disabling, error)

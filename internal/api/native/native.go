@@ -50,6 +50,7 @@ func (f face) routes() []httpjson.Route {
 		repository = "/v1/repositories/{repository}"
 		app        = "/v1/apps/{app}"
 		customer   = "/v1/customers/{customer}"
+		alerts     = alertsPath
 	)
 	const ok, created, accepted, gone = http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent
 	on := httpjson.On
@@ -115,7 +116,7 @@ func (f face) routes() []httpjson.Route {
 		on("POST /v1/deliveries/{delivery}/resend", "Deliveries.Resend", httpjson.Serve(accepted, f.resendDelivery)),
 	}
 	routes = append(routes, named{f.Crews, boathook.Crew}.routes("Crews")...)
-	for _, source := range []string{deployment, agent, repository, app, customer} {
+	for _, source := range []string{deployment, agent, repository, app, customer, alerts} {
 		outgoing := source + "/outgoing-webhooks/{outgoing}"
 		routes = append(routes,
 			on("GET "+source+"/events", "Feeds.Events", httpjson.Serve(ok, f.listEvents)),

@@ -42,6 +42,7 @@ type outgoingView struct {
 	Retry          retry                `json:"retry"`
 	RateLimit      *rateLimit           `json:"rate_limit"` // null: as many as there are
 	Enabled        bool                 `json:"enabled"`
+	AlertAfter     alertThreshold       `json:"alert_after"`
 	Channels       []string             `json:"channels"` // none: it hears all events
 	Metadata       map[string]string    `json:"metadata"`
 	DisabledReason *string              `json:"disabled_reason"` // why Boathook disabled it
@@ -72,6 +73,17 @@ type retry struct {
 	ScheduleSeconds []int `json:"schedule_seconds"`
 }
 
+// alertThreshold is when the workspace's alerts tell that a webhook fails.
+type alertThreshold struct {
+	Failures *int `json:"failures"`
+	Seconds  *int `json:"seconds"`
+}
+
+func viewThreshold(a boathook.AlertThreshold) alertThreshold {
+	a = a.OrDefault()
+	return alertThreshold{&a.Failures, new(int(a.Over / time.Second))}
+}
+
 // rateLimit bounds how many requests a webhook is sent.
 type rateLimit struct {
 	PerSecond *int `json:"per_second"` // 0 takes the limit away
@@ -83,7 +95,7 @@ func viewOutgoing(w boathook.OutgoingWebhook) outgoingView {
 		Events: w.Events, Environment: httpjson.Nullable(string(w.Environment)),
 		Dialect: w.Dialect, Format: cmp.Or(w.Format, boathook.Raw),
 		Filter: httpjson.Nullable(w.Filter), Transform: httpjson.Nullable(w.Transform), Headers: boathook.ShownHeaders(w), TimeoutSeconds: int(w.Timeout / time.Second),
-		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled,
+		Retry: retry{make([]int, len(w.Retry))}, Enabled: w.Enabled, AlertAfter: viewThreshold(w.AlertAfter),
 		Channels: append([]string{}, w.Channels...), Metadata: shownMetadata(w.Metadata),
 		DisabledReason: httpjson.Nullable(w.Disabled.Reason), DisabledAt: boathook.Time{Time: w.Disabled.At},
 		FailingSince: boathook.Time{Time: w.Health.FailingSince}, SlowSince: boathook.Time{Time: w.Health.SlowSince},
@@ -122,6 +134,7 @@ type outgoingInput struct {
 	Retry          *retry                `json:"retry"`
 	RateLimit      **rateLimit           `json:"rate_limit"` // null: as many as there are
 	Enabled        *bool                 `json:"enabled"`
+	AlertAfter     *alertThreshold       `json:"alert_after"`
 	Channels       []string              `json:"channels"`
 	Metadata       map[string]string     `json:"metadata"`
 	SigningSecret  *string               `json:"signing_secret"`
@@ -141,6 +154,9 @@ func (in outgoingInput) read() service.OutgoingChange {
 	}
 	if in.Retry != nil {
 		change.Retry = &service.RetrySchedule{Seconds: in.Retry.ScheduleSeconds}
+	}
+	if in.AlertAfter != nil {
+		change.AlertAfter = (*service.AlertThreshold)(in.AlertAfter)
 	}
 	if in.RateLimit != nil {
 		change.RateLimit = &service.RateLimit{PerSecond: new(int)}

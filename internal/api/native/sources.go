@@ -1,18 +1,27 @@
 package native
 
 import (
+	"strings"
+
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
 	"boathook/internal/service"
 )
 
+// alertsPath is that of a workspace's alerts, of which it has one.
+const alertsPath = "/v1/alerts"
+
 // sourceInPath is the source that the path names, by a wildcard that is called as its
-// kind. An agent's path names its crew too. There may be none.
+// kind. An agent's path names its crew too, and that of the workspace's alerts nothing.
+// There may be none.
 func sourceInPath(c httpjson.Call) service.SourceRef {
 	for kind := range boathook.EventTypes {
 		if id := c.PathValue(string(kind)); id != "" {
 			return service.SourceRef{Kind: kind, ID: id, Crew: c.PathValue(string(boathook.Crew))}
 		}
+	}
+	if strings.HasPrefix(c.URL.Path, alertsPath+"/") {
+		return service.Alerts(c.Caller.Workspace)
 	}
 	return service.SourceRef{}
 }
@@ -24,6 +33,7 @@ type sourceRef struct {
 	RepositoryID string `json:"repository_id,omitempty"`
 	AppID        string `json:"app_id,omitempty"`
 	CustomerID   string `json:"customer_id,omitempty"`
+	AlertsID     string `json:"alerts_id,omitempty"`
 }
 
 func refTo(sourceID string) sourceRef {
@@ -36,6 +46,9 @@ func refTo(sourceID string) sourceRef {
 		return sourceRef{AppID: sourceID}
 	case boathook.HasIDKind(sourceID, boathook.CustomerID):
 		return sourceRef{CustomerID: sourceID}
+	}
+	if boathook.HasIDKind(sourceID, boathook.AlertsID) {
+		return sourceRef{AlertsID: sourceID}
 	}
 	return sourceRef{DeploymentID: sourceID}
 }

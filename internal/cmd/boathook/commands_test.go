@@ -362,7 +362,7 @@ func TestExitCodesAndErrorsSayWhatToDo(t *testing.T) {
 		{"trigger idle", "", cli.Failed, "No running version"},
 		{"trigger idle -d {", "", cli.Usage, "--data is not JSON"},
 		{"trigger idle -d @nothing", "", cli.Usage, "nothing"},
-		{"webhooks create --url https://a.example.com", "", cli.Usage, "--deployment, --agent, --repository, --app or --customer"},
+		{"webhooks create --url https://a.example.com", "", cli.Usage, "--deployment, --agent, --repository, --app, --customer or --alerts"},
 		{"webhooks create --deployment idle", "", cli.Usage, "--url is missing"},
 		{"webhooks create --deployment idle --app a --url https://a.example.com", "", cli.Usage, "none of the others can be"},
 		{"webhooks create --deployment idle --url https://a.example.com --timeout 0", "", cli.Usage, "timeout_seconds"},

@@ -24,6 +24,10 @@ type healthItem struct {
 	ProbeWait      int64     `dynamodbav:"pw,omitempty"` // milliseconds
 	DisabledAt     time.Time `dynamodbav:"da,omitempty"`
 	DisabledReason string    `dynamodbav:"dr,omitempty"`
+
+	AlertStep  boathook.AlertStep `dynamodbav:"al,omitempty"`
+	AlertAt    time.Time          `dynamodbav:"aa,omitempty"`
+	AlertSince time.Time          `dynamodbav:"ai,omitempty"`
 }
 
 func (it healthItem) health() boathook.Health {
@@ -33,6 +37,7 @@ func (it healthItem) health() boathook.Health {
 		SlowSince: it.SlowSince,
 		Probe:     boathook.Probe{At: it.ProbeAt, Wait: time.Duration(it.ProbeWait) * time.Millisecond},
 		Disabling: boathook.Disabling{At: it.DisabledAt, Reason: it.DisabledReason},
+		Alert:     boathook.Alert{Step: it.AlertStep, At: it.AlertAt, Since: it.AlertSince},
 	}
 }
 
@@ -133,6 +138,26 @@ func (s *Store) MoveProbe(ctx context.Context, webhookID string, from, to boatho
 	moved, err = s.changeRecord(ctx, healthKey(webhookID), "SET x = :x, pa = :at, pw = :wait", "pa = :from", values)
 	if err != nil {
 		return false, fmt.Errorf("move the probe of outgoing webhook %s: %w", webhookID, err)
+	}
+	return moved, nil
+}
+
+// MoveAlert implements [store.Healths].
+func (s *Store) MoveAlert(ctx context.Context, webhookID string, from, to boathook.Alert) (moved bool, err error) {
+	change, values := "SET x = :x, al = :step, aa = :at, ai = :since", map[string]any{":x": s.expiry()}
+	if to.Step == boathook.AlertNone {
+		change = "SET x = :x REMOVE al, aa, ai"
+	} else {
+		values[":step"], values[":at"], values[":since"] = to.Step, to.At, to.Since
+	}
+	if from.Step == boathook.AlertNone {
+		_, moved, err = s.markHealth(ctx, webhookID, strings.Replace(change, "x = :x, ", "", 1), "attribute_not_exists(al)", values)
+		return moved, err
+	}
+	values[":from"], values[":then"] = from.Step, from.At
+	moved, err = s.changeRecord(ctx, healthKey(webhookID), change, "al = :from AND aa = :then", values)
+	if err != nil {
+		return false, fmt.Errorf("move the alert of outgoing webhook %s: %w", webhookID, err)
 	}
 	return moved, nil
 }

@@ -151,6 +151,10 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			_, err := s.MoveProbe(ctx, "out_a", boathook.Probe{}, boathook.Probe{At: now, Wait: time.Minute})
 			return err
 		}},
+		{"webhook that is told of", func(s *dynamo.Store) error {
+			_, err := s.MoveAlert(ctx, "out_a", boathook.Alert{}, boathook.Alert{Step: boathook.AlertFailing, At: now, Since: now})
+			return err
+		}},
 		{"backlog", func(s *dynamo.Store) error {
 			_, err := s.MoveBacklog(ctx, "dep_a", time.Time{}, now)
 			return err

@@ -184,7 +184,8 @@ func TestEveryFieldOfAHealthIsRead(t *testing.T) {
 	at := fmt.Sprintf(`{"N":"%d"}`, now.UnixMilli())
 	s, _ := onWire(func(request) *reply {
 		return ok(`{"Responses":{"records":[{"pk":{"S":"health#out_a"},"sk":{"S":"health"},"x":{"N":"9999999999"},
-			"fs":` + at + `,"fn":{"N":"1"},"fh":{"NS":["2","1"]},"sl":` + at + `,"pa":` + at + `,"pw":{"N":"3"},"da":` + at + `,"dr":{"S":"gone"}}]}}`)
+			"fs":` + at + `,"fn":{"N":"1"},"fh":{"NS":["2","1"]},"sl":` + at + `,"pa":` + at + `,"pw":{"N":"3"},"da":` + at + `,"dr":{"S":"gone"},
+			"al":{"S":"told"},"aa":` + at + `,"ai":` + at + `}]}}`)
 	})
 	got, err := s.Health(t.Context(), "out_a")
 	if err != nil {
@@ -193,6 +194,7 @@ func TestEveryFieldOfAHealthIsRead(t *testing.T) {
 	want := boathook.Health{
 		FailingSince: now, Failures: 1, FailingHours: []int64{1, 2}, SlowSince: now,
 		Probe: boathook.Probe{At: now, Wait: 3 * time.Millisecond}, Disabling: boathook.Disabling{At: now, Reason: "gone"},
+		Alert: boathook.Alert{Step: boathook.AlertTold, At: now, Since: now},
 	}
 	(&filler{t: t}).wantFull(want)
 	if diff := cmp.Diff(map[string]boathook.Health{"out_a": want}, got); diff != "" {

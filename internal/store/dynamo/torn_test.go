@@ -156,6 +156,10 @@ func deaths() []death {
 			_, err := st.MoveProbe(ctx, tornOutgoing, boathook.Probe{}, probe)
 			return err
 		}},
+		{"MoveAlert", nil, func(ctx context.Context, st s) error {
+			_, err := st.MoveAlert(ctx, tornOutgoing, boathook.Alert{}, boathook.Alert{Step: boathook.AlertFailing, At: now, Since: now})
+			return err
+		}},
 		{"MarkDisabling", nil, func(ctx context.Context, st s) error {
 			_, err := st.MarkDisabling(ctx, tornOutgoing, disabling)
 			return err

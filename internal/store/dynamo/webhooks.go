@@ -103,6 +103,8 @@ type outgoingItem struct {
 	Metadata      map[string]string    `dynamodbav:"Metadata,omitempty"`
 	Filter        string               `dynamodbav:"Filter,omitempty"`
 	Transform     string               `dynamodbav:"Transform,omitempty"`
+	AlertFailures int                  `dynamodbav:"AlertFailures,omitempty"` // absent, with the next: the default
+	AlertOver     time.Duration        `dynamodbav:"AlertOver,omitempty"`
 }
 
 type destinationItem struct {
@@ -142,6 +144,7 @@ func newOutgoingItem(w boathook.OutgoingWebhook) outgoingItem {
 		RateLimit: w.RateLimit, Enabled: w.Enabled, Secrets: secretsItem(w.Secrets), CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
 		SealedHeaders: w.SealedHeaders, HeaderNames: w.HeaderNames, Disabled: disablingItem(w.Disabled),
 		Destination: newDestinationItem(w.Destination), Channels: w.Channels, Metadata: w.Metadata, Filter: w.Filter, Transform: w.Transform,
+		AlertFailures: w.AlertAfter.Failures, AlertOver: w.AlertAfter.Over,
 	}
 }
 
@@ -152,6 +155,7 @@ func (it outgoingItem) outgoing() boathook.OutgoingWebhook {
 		RateLimit: it.RateLimit, Enabled: it.Enabled, Secrets: boathook.SealedSecrets(it.Secrets), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 		SealedHeaders: it.SealedHeaders, HeaderNames: it.HeaderNames, Disabled: boathook.Disabling(it.Disabled),
 		Destination: it.Destination.destination(), Channels: it.Channels, Metadata: it.Metadata, Filter: it.Filter, Transform: it.Transform,
+		AlertAfter: boathook.AlertThreshold{Failures: it.AlertFailures, Over: it.AlertOver},
 	}
 }
 

@@ -90,6 +90,21 @@ func (s *Store) MoveProbe(_ context.Context, webhookID string, from, to boathook
 	return true, nil
 }
 
+// MoveAlert implements [store.Healths].
+func (s *Store) MoveAlert(_ context.Context, webhookID string, from, to boathook.Alert) (moved bool, err error) {
+	if err := store.CheckIDs(webhookID); err != nil {
+		return false, err
+	}
+	defer s.lock()()
+	if a := s.health(webhookID).Alert; a.Step != from.Step || !a.At.Equal(stored(from.At)) {
+		return false, nil
+	}
+	s.changeHealth(webhookID, func(h *boathook.Health) {
+		h.Alert = boathook.Alert{Step: to.Step, At: stored(to.At), Since: stored(to.Since)}
+	})
+	return true, nil
+}
+
 // MarkDisabling implements [store.Healths].
 func (s *Store) MarkDisabling(_ context.Context, webhookID string, d boathook.Disabling) (boathook.Disabling, error) {
 	if err := store.CheckIDs(webhookID); err != nil {

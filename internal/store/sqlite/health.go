@@ -17,12 +17,20 @@ type healthItem struct {
 	ProbeAt      time.Time     `json:"probe_at,omitzero"`
 	ProbeWait    int64         `json:"probe_wait_ms,omitempty"`
 	Disabling    disablingItem `json:"disabling,omitzero"`
+	Alert        alertItem     `json:"alert,omitzero"`
+}
+
+type alertItem struct {
+	Step  boathook.AlertStep `json:"step,omitempty"`
+	At    time.Time          `json:"at,omitzero"`
+	Since time.Time          `json:"since,omitzero"`
 }
 
 func newHealthItem(h boathook.Health) healthItem {
 	return healthItem{
 		stored(h.FailingSince), h.Failures, h.FailingHours, stored(h.SlowSince),
 		stored(h.Probe.At), h.Probe.Wait.Milliseconds(), newDisablingItem(h.Disabling),
+		alertItem{h.Alert.Step, stored(h.Alert.At), stored(h.Alert.Since)},
 	}
 }
 
@@ -30,7 +38,7 @@ func (it healthItem) health() boathook.Health {
 	return boathook.Health{
 		FailingSince: it.FailingSince, Failures: it.Failures, FailingHours: it.FailingHours, SlowSince: it.SlowSince,
 		Probe:     boathook.Probe{At: it.ProbeAt, Wait: time.Duration(it.ProbeWait) * time.Millisecond},
-		Disabling: boathook.Disabling(it.Disabling),
+		Disabling: boathook.Disabling(it.Disabling), Alert: boathook.Alert(it.Alert),
 	}
 }
 
@@ -101,6 +109,17 @@ func (s *Store) MoveProbe(_ context.Context, webhookID string, from, to boathook
 	_, err = s.changeHealth(webhookID, func(h *boathook.Health) bool {
 		if moved = h.Probe.At.Equal(stored(from.At)); moved {
 			h.Probe = to
+		}
+		return moved
+	})
+	return moved && err == nil, err
+}
+
+// MoveAlert implements [store.Healths].
+func (s *Store) MoveAlert(_ context.Context, webhookID string, from, to boathook.Alert) (moved bool, err error) {
+	_, err = s.changeHealth(webhookID, func(h *boathook.Health) bool {
+		if moved = h.Alert.Step == from.Step && h.Alert.At.Equal(stored(from.At)); moved {
+			h.Alert = to
 		}
 		return moved
 	})

@@ -97,6 +97,12 @@ type outgoingItem struct {
 	Channels      []string             `json:"channels,omitempty"`
 	Metadata      map[string]string    `json:"metadata,omitempty"`
 	Disabled      disablingItem        `json:"disabled,omitzero"`
+	AlertAfter    thresholdItem        `json:"alert_after,omitzero"`
+}
+
+type thresholdItem struct {
+	Failures int   `json:"failures"`
+	Over     int64 `json:"over_ms"`
 }
 
 type destinationItem struct {
@@ -124,8 +130,9 @@ func newOutgoingItem(w boathook.OutgoingWebhook) outgoingItem {
 		Revision: w.Revision, ID: w.ID, WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Name: w.Name, URL: w.URL,
 		Destination: destinationItem(w.Destination), Events: w.Events, Environment: w.Environment, Dialect: w.Dialect, Format: w.Format, Filter: w.Filter, Transform: w.Transform,
 		Timeout: w.Timeout.Milliseconds(), Retry: each(w.Retry, time.Duration.Milliseconds), RateLimit: w.RateLimit, Enabled: w.Enabled,
-		Secrets:   secretsItem{w.Secrets.Current, w.Secrets.Previous, stored(w.Secrets.PreviousUntil)},
-		CreatedAt: stored(w.CreatedAt), UpdatedAt: stored(w.UpdatedAt),
+		AlertAfter: thresholdItem{w.AlertAfter.Failures, w.AlertAfter.Over.Milliseconds()},
+		Secrets:    secretsItem{w.Secrets.Current, w.Secrets.Previous, stored(w.Secrets.PreviousUntil)},
+		CreatedAt:  stored(w.CreatedAt), UpdatedAt: stored(w.UpdatedAt),
 		SealedHeaders: w.SealedHeaders, HeaderNames: w.HeaderNames, Disabled: newDisablingItem(w.Disabled),
 		Channels: w.Channels, Metadata: w.Metadata,
 	}
@@ -137,7 +144,8 @@ func (it outgoingItem) outgoing() boathook.OutgoingWebhook {
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, Name: it.Name, URL: it.URL,
 		Destination: boathook.Destination(it.Destination), Events: it.Events, Environment: it.Environment, Dialect: it.Dialect, Format: it.Format, Filter: it.Filter, Transform: it.Transform,
 		Timeout: milliseconds(it.Timeout), Retry: each(it.Retry, milliseconds), RateLimit: it.RateLimit, Enabled: it.Enabled,
-		Secrets: boathook.SealedSecrets(it.Secrets), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
+		AlertAfter: boathook.AlertThreshold{Failures: it.AlertAfter.Failures, Over: milliseconds(it.AlertAfter.Over)},
+		Secrets:    boathook.SealedSecrets(it.Secrets), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 		SealedHeaders: it.SealedHeaders, HeaderNames: it.HeaderNames, Disabled: boathook.Disabling(it.Disabled),
 		Channels: it.Channels, Metadata: it.Metadata,
 	}

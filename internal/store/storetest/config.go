@@ -411,7 +411,7 @@ func (s *suite) newOutgoing(source boathook.Source) boathook.OutgoingWebhook {
 		ID: boathook.NewID(boathook.OutgoingID), WorkspaceID: source.WorkspaceID, SourceID: source.ID,
 		Name: "Slack", URL: "https://example.com/hook", Events: []boathook.EventType{boathook.EventRunFailed, boathook.EventRunSucceeded},
 		Environment: boathook.Production, Dialect: "crewship", Format: boathook.Slack,
-		Filter: `.data.status == "failed"`, Transform: "{text: .type}", Timeout: 30 * time.Second,
+		Filter: `.data.status == "failed"`, Transform: "{text: .type}", Timeout: 30 * time.Second, AlertAfter: boathook.AlertThreshold{Failures: 5, Over: time.Hour},
 		Retry: []time.Duration{5 * time.Second, 500 * time.Millisecond, 24 * time.Hour}, RateLimit: 25, Enabled: true,
 		Secrets: boathook.SealedSecrets{
 			Current: []byte{0, 1, 2}, Previous: []byte{0xff}, PreviousUntil: s.clock.Now().Add(time.Hour),

@@ -79,6 +79,37 @@ func (s *suite) testHealth(t *testing.T) {
 			t.Errorf("a probe that there is not was moved: %v, %v", moved, err)
 		}
 	})
+	t.Run("one of many moves an alert that all have seen", func(t *testing.T) {
+		steps := []boathook.AlertStep{boathook.AlertFailing, boathook.AlertTold, boathook.AlertRecovering, boathook.AlertNone, boathook.AlertFailing}
+		for i, step := range steps {
+			from := want.Alert
+			to := func(n int) (a boathook.Alert) {
+				if step != boathook.AlertNone {
+					a = boathook.Alert{Step: step, At: at.Add(time.Duration(100*i+n+1) * time.Second), Since: at.Add(time.Duration(n) * time.Hour)}
+				}
+				return a
+			}
+			moved := winners(t, 5, func(ctx context.Context, n int) (bool, error) { return s.MoveAlert(ctx, id, from, to(n)) })
+			if len(moved) != 1 {
+				t.Fatalf("%d have moved it to %q", len(moved), step)
+			}
+			want.Alert = to(moved[0])
+			wantHealth(t)
+		}
+		for _, from := range []boathook.Alert{{}, {Step: boathook.AlertTold, At: want.Alert.At}, {Step: want.Alert.Step, At: at}} {
+			if moved, err := s.MoveAlert(t.Context(), id, from, boathook.Alert{Step: boathook.AlertTold, At: at, Since: at}); moved || err != nil {
+				t.Errorf("it was moved from %+v: %v", from, err)
+			}
+		}
+		if moved, err := s.MoveAlert(t.Context(), other, want.Alert, boathook.Alert{}); moved || err != nil {
+			t.Errorf("an alert that there is not was moved: %v, %v", moved, err)
+		}
+		if moved := read(s.MoveAlert(t.Context(), id, want.Alert, boathook.Alert{}))(t); !moved {
+			t.Error("it was not taken away")
+		}
+		want.Alert = boathook.Alert{}
+		wantHealth(t)
+	})
 	t.Run("what is noted first of a disabling stays", func(t *testing.T) {
 		want.Disabling = boathook.Disabling{At: at, Reason: "gone"}
 		for i, reason := range []string{"gone", "later"} {

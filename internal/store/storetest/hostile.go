@@ -377,6 +377,16 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 				return err
 			}),
 		},
+		"MoveAlert": {
+			creates(func(c ctx, id string) error {
+				_, err := s.MoveAlert(c, id, boathook.Alert{}, boathook.Alert{Step: boathook.AlertFailing, At: now})
+				return err
+			}),
+			changes(out, func(c ctx, id string) error {
+				_, err := s.MoveAlert(c, id, boathook.Alert{Step: boathook.AlertFailing, At: now}, boathook.Alert{Step: boathook.AlertTold, At: now})
+				return err
+			}),
+		},
 		"ClearHealth": {changes(out, func(c ctx, id string) error { return s.ClearHealth(c, id, boathook.HealthFailures) })},
 
 		"LookUpTrigger": {

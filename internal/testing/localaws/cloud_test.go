@@ -74,6 +74,7 @@ func TestTheStack(t *testing.T) {
 		"what the queue does not take is refused, and leaves no run":               refused,
 		"a long body is retried, at once and after an hour":                        longBody,
 		"a webhook whose receiver is gone is disabled, and others hear of it":      gone,
+		"alerts tell that a webhook fails, and that it works again":                alerted,
 		"a log that the store refuses for a while is kept whole":                   longLog,
 		"what a user deletes is gone":                                              deleted,
 		"a delivery goes to its own function as often as its schedule says":        recursive,

@@ -504,6 +504,35 @@ func turnOfLost(t *testing.T, s *stack) {
 	}
 }
 
+func alerted(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	url, _ := receiver(t, func(w http.ResponseWriter, number int, _ received) {
+		w.WriteHeader(map[bool]int{true: http.StatusServiceUnavailable, false: http.StatusNoContent}[number == 1])
+	})
+	onCall, told := receiver(t, ok)
+	path, trigger := s.deployment(target)
+	webhook, _ := s.outgoing(path, url)
+	s.call("PATCH", webhook, `{"retry":{"schedule_seconds":[]},"alert_after":{"failures":1,"seconds":0}}`, 200)
+	s.call("POST", "/v1/alerts/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"on call","url":%q,"events":["webhook.failing","webhook.recovered","delivery.exhausted"]}`, onCall), 201)
+
+	s.call("POST", trigger, `{}`, 202)
+	heard := map[string]bool{}
+	for range 2 {
+		r := next(t, told)
+		for _, event := range []string{"webhook.failing", "delivery.exhausted"} {
+			heard[event] = heard[event] || strings.Contains(r.body, `"type":"`+event+`"`) && strings.Contains(r.body, `"response_status":503`)
+		}
+	}
+	if !heard["webhook.failing"] || !heard["delivery.exhausted"] {
+		t.Errorf("heard %v", heard)
+	}
+	s.call("POST", trigger, `{}`, 202)
+	if r := next(t, told); !strings.Contains(r.body, `"type":"webhook.recovered"`) {
+		t.Errorf("heard %s", r.body)
+	}
+}
+
 func gone(t *testing.T, s *stack) {
 	target, _ := receiver(t, echo)
 	left, calls := receiver(t, func(w http.ResponseWriter, _ int, _ received) { w.WriteHeader(http.StatusGone) })

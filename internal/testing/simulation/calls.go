@@ -71,6 +71,10 @@ func (c calls) MoveProbe(ctx context.Context, webhookID string, from, to boathoo
 	return do(ctx, c.p, "MoveProbe", webhookID, func() (bool, error) { return c.Store.MoveProbe(ctx, webhookID, from, to) })
 }
 
+func (c calls) MoveAlert(ctx context.Context, webhookID string, from, to boathook.Alert) (moved bool, err error) {
+	return do(ctx, c.p, "MoveAlert", webhookID, func() (bool, error) { return c.Store.MoveAlert(ctx, webhookID, from, to) })
+}
+
 func (c calls) MarkDisabling(ctx context.Context, webhookID string, d boathook.Disabling) (boathook.Disabling, error) {
 	return do(ctx, c.p, "MarkDisabling", webhookID, func() (boathook.Disabling, error) { return c.Store.MarkDisabling(ctx, webhookID, d) })
 }
