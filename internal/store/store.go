@@ -516,7 +516,8 @@ const UnfinishedLife = 14 * 24 * time.Hour
 type Deliveries interface {
 	// RecordAttempt stores an attempt, and the delivery as it is after it
 	// (status, attempts, next attempt), with the attempt's summary. A first attempt
-	// is one write. If the delivery's record is absent, a later attempt creates it.
+	// is one write, and of a delivery that waited for it the record has then what was sent.
+	// If the delivery's record is absent, a later attempt creates it.
 	// Conflict: this attempt's number is recorded already. Nothing changes, unless
 	// who recorded it died between two writes: then the delivery is brought to the
 	// state after that attempt.

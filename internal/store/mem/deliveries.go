@@ -70,6 +70,9 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 	if recorded {
 		return boathook.Errorf(boathook.Conflict, "attempt %d of delivery %s is recorded", a.Number, d.ID)
 	}
+	if a.Number == 1 && rec.Attempts == 0 {
+		rec.Dialect, rec.Body, rec.ContentType, rec.Fault, rec.Trace = d.Dialect, d.Body, d.ContentType, d.Fault, d.Trace
+	}
 	if !exists || a.Number > rec.Attempts {
 		rec.Attempts, rec.Reason, rec.Resend, rec.Last = d.Attempts, "", d.Resend, a.Summary()
 		rec.Last.SentAt = stored(rec.Last.SentAt)

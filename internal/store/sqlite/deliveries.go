@@ -213,6 +213,12 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 		if err := putAttempt(tx, rec.number, a); err != nil || a.Number <= rec.Attempts {
 			return nil, err
 		}
+		if a.Number == 1 {
+			rec.Dialect, rec.ContentType, rec.Fault, rec.Trace = d.Dialect, d.ContentType, d.Fault, d.Trace
+			if err := tx.Exec("UPDATE deliveries SET body = ? WHERE number = ?", compress.Pack(d.Body), rec.number); err != nil {
+				return nil, err
+			}
+		}
 		rec.Status, rec.Attempts, rec.NextAttemptAt, rec.Reason, rec.Resend, rec.Last = d.Status, d.Attempts, d.NextAttemptAt, "", d.Resend, d.Last
 		return rec, nil
 	})

@@ -456,6 +456,16 @@ func (s *suite) testPostponeDelivery(t *testing.T) {
 			s.wantDelivery(t, d, s.newAttempt(1, http.StatusOK))
 		}
 	})
+	t.Run("one that was made twice is recorded as its first attempt has sent it", func(t *testing.T) {
+		for _, body := range [][]byte{[]byte(`{}`), printable(512 << 10)} {
+			d := newDelivery()
+			must(t, s.PostponeDelivery(t.Context(), d, at))
+			d.Body, d.ContentType, d.Dialect = boathook.NewBody(body), "text/plain", "standard"
+			d.Trace = boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+			d = s.record(t, d, 1, boathook.DeliveryFailed)
+			s.wantDelivery(t, d, s.newAttempt(1, http.StatusServiceUnavailable))
+		}
+	})
 	t.Run("one that is retrying, has failed or is canceled waits, with its attempts", func(t *testing.T) {
 		for _, status := range []boathook.DeliveryStatus{boathook.DeliveryRetrying, boathook.DeliveryFailed} {
 			d := s.record(t, newDelivery(), 1, status)
