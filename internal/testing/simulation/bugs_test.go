@@ -60,6 +60,14 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{Bug{Name: "all webhooks speak one dialect", Store: func(s store.Store) store.Store { return monoglot{s} }}, ruleSigned, false},
 		{Bug{Name: "a retry does not wait", Retries: impatient}, ruleTime, false},
 		{Bug{Name: "an attempt that succeeded is recorded without a request", Store: func(s store.Store) store.Store { return boastful{s} }}, ruleReceived, false},
+		{Bug{Name: "events are not put into feeds", Store: func(s store.Store) store.Store { return feedless{s} }}, ruleFed, false},
+		{Bug{Name: "an event that is published again is put into its feed again", Store: func(s store.Store) store.Store { return fresh{s} }}, ruleFed, false},
+		{Bug{Name: "a feed passes over an event", Store: func(s store.Store) store.Store { return leaky{s} }}, ruleFeed, false},
+		{Bug{Name: "a replay passes over an event", Store: func(s store.Store) store.Store { return leaky{s} }}, ruleReplayed, false},
+		{Bug{Name: "a replay queues each attempt twice", Retries: doubling}, ruleAsked, false},
+		{Bug{Name: "filters are not asked", Store: func(s store.Store) store.Store { return unfiltered{s} }}, ruleFilter, false},
+		{Bug{Name: "transforms are not used", Store: func(s store.Store) store.Store { return untransformed{s} }}, ruleFilter, false},
+		{Bug{Name: "a fault is forgotten", Deliveries: faultless}, ruleFault, false},
 		{Bug{Name: "a run that failed is retried after it is marked published", Keeper: retriesLast}, ruleRetried, false},
 		{Bug{Name: "turns are given to all who want one at once", Store: func(s store.Store) store.Store { return unguarded{s} }}, ruleTurns, false},
 		{Bug{Name: "the last in line goes first", Store: func(s store.Store) store.Store { return reversed{s} }}, ruleTurnOrder, false},
@@ -408,4 +416,87 @@ type boastful struct{ store.Store }
 func (s boastful) RecordAttempt(ctx context.Context, d boathook.Delivery, a boathook.Attempt) error {
 	d.Status, d.NextAttemptAt = boathook.DeliverySucceeded, time.Time{}
 	return s.Store.RecordAttempt(ctx, d, a)
+}
+
+// feedless keeps no events.
+type feedless struct{ store.Store }
+
+func (feedless) AppendEvents(context.Context, string, time.Duration, ...boathook.Event) error {
+	return nil
+}
+
+// fresh takes each event for one that nobody can publish again.
+type fresh struct{ store.Store }
+
+func (s fresh) AppendEvents(ctx context.Context, sourceID string, keep time.Duration, events ...boathook.Event) error {
+	events = slices.Clone(events)
+	for i := range events {
+		events[i].Fresh = true
+	}
+	return s.Store.AppendEvents(ctx, sourceID, keep, events...)
+}
+
+// leaky loses the last of three events.
+type leaky struct{ store.Store }
+
+func (s leaky) FeedEvents(ctx context.Context, q store.FeedQuery) (store.FeedPage, error) {
+	page, err := s.Store.FeedEvents(ctx, q)
+	page.Events = page.Events[:min(2, len(page.Events))]
+	return page, err
+}
+
+// doubling sends each attempt that begins a schedule anew with the next number as well.
+func doubling(to queue.Sender) queue.Sender { return doublingSender{to} }
+
+type doublingSender struct{ queue.Sender }
+
+func (s doublingSender) Send(ctx context.Context, messages ...queue.Message) error {
+	for _, m := range slices.Clone(messages) {
+		if d, err := queue.DecodeDelivery(m.Body); err == nil && d.Attempt == d.First && d.First > 1 {
+			d.Attempt, d.First = d.Attempt+1, d.First+1
+			next, err := queue.EncodeDelivery(d)
+			must(err)
+			messages = append(messages, next)
+		}
+	}
+	return s.Sender.Send(ctx, messages...)
+}
+
+// unfiltered lists webhooks without their filters.
+type unfiltered struct{ store.Store }
+
+func (s unfiltered) Audience(ctx context.Context, sourceID string) (store.Audience, error) {
+	a, err := s.Store.Audience(ctx, sourceID)
+	for i := range a.Outgoing {
+		a.Outgoing[i].Filter = ""
+	}
+	return a, err
+}
+
+// untransformed lists webhooks without their transforms.
+type untransformed struct{ store.Store }
+
+func (s untransformed) Audience(ctx context.Context, sourceID string) (store.Audience, error) {
+	a, err := s.Store.Audience(ctx, sourceID)
+	for i := range a.Outgoing {
+		a.Outgoing[i].Transform = ""
+	}
+	return a, err
+}
+
+// faultless has an event sent although an expression of its webhook has failed.
+func faultless(to queue.Sender) queue.Sender { return faultlessSender{to} }
+
+type faultlessSender struct{ queue.Sender }
+
+func (s faultlessSender) Send(ctx context.Context, messages ...queue.Message) error {
+	messages = slices.Clone(messages)
+	for i, m := range messages {
+		d, err := queue.DecodeDelivery(m.Body)
+		must(err)
+		d.Fault = ""
+		messages[i], err = queue.EncodeDelivery(d)
+		must(err)
+	}
+	return s.Sender.Send(ctx, messages...)
 }

@@ -43,7 +43,15 @@ func (c calls) AppendEvents(ctx context.Context, sourceID string, keep time.Dura
 	return tell(ctx, c.p, "AppendEvents", events[0].ID, func() error { return c.Store.AppendEvents(ctx, sourceID, keep, events...) })
 }
 
+// FeedEvents gives few events at once, and may take its time, so that a replay takes
+// several requests.
 func (c calls) FeedEvents(ctx context.Context, q store.FeedQuery) (store.FeedPage, error) {
+	q.Limit = min(q.Limit, 3)
+	if r := c.p.world.chance("time of FeedEvents", q.SourceID+q.Cursor); !c.p.world.isCalm() && r.IntN(3) == 0 {
+		if err := c.p.pass(ctx, between(r, 4*time.Second, 11*time.Second)); err != nil {
+			return store.FeedPage{}, err
+		}
+	}
 	return do(ctx, c.p, "FeedEvents", q.SourceID+q.Cursor, func() (store.FeedPage, error) { return c.Store.FeedEvents(ctx, q) })
 }
 
@@ -302,6 +310,9 @@ func (s sender) Send(ctx context.Context, messages ...queue.Message) error {
 		}
 	}
 	return tell(ctx, s.p, name, subject, func() error {
+		if s.p.kind == manageKind && s.line == s.p.world.retries {
+			s.p.world.queued(taken)
+		}
 		if err := s.line.take(s.p.world, taken); err != nil {
 			return err
 		}

@@ -157,7 +157,9 @@ const (
 // publication checks one that was accepted.
 func (c checker) publication(p publication) {
 	for _, id := range c.webhooks {
-		wants := func(w *boathook.OutgoingWebhook) bool { return w.SourceID == p.source.id && w.Wants(p.kind, p.env) }
+		wants := func(w *boathook.OutgoingWebhook) bool {
+			return w.SourceID == p.source.id && w.Wants(p.kind, p.env) && c.store.w.expressions[w.ID].hears(p.kind, p.env)
+		}
 		if !c.throughout(id, p.from, p.until, wants) {
 			continue
 		}

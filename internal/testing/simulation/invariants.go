@@ -80,6 +80,7 @@ func (w *world) check(strictly bool) {
 	for _, p := range w.ledger.promises {
 		c.promise(p)
 	}
+	w.feeds(c)
 	w.tally(c)
 }
 
@@ -148,7 +149,7 @@ func (c checker) over(r boathook.Run) {
 	}
 	for _, id := range c.webhooks {
 		wants := func(w *boathook.OutgoingWebhook) bool {
-			return w.SourceID == r.SourceID && w.Wants(event.Type, event.Environment)
+			return w.SourceID == r.SourceID && w.Wants(event.Type, event.Environment) && c.store.w.expressions[w.ID].hears(event.Type, event.Environment)
 		}
 		// A webhook that changed meanwhile may have been seen either way.
 		if !c.throughout(id, c.finished[r.ID], c.marked[r.ID], wants) {
@@ -204,6 +205,10 @@ func (c checker) delivery(id boathook.DeliveryID) {
 	}
 	if err != nil {
 		c.violated(ruleOver, id.String(), "%s", err)
+		return
+	}
+	if d.Fault != "" {
+		c.faulty(d, attempts)
 		return
 	}
 	requests := c.requests[id]

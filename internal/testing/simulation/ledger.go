@@ -31,6 +31,10 @@ type ledger struct {
 	finished   map[string]time.Time  // by run: when the store had its end
 	marked     map[string]time.Time  // by run: when the store first had it marked as published
 	promises   []promise
+	expected   []expected
+	asked      map[string]int                       // by delivery, and by webhook: how often users have asked for it to be attempted again
+	resent     map[boathook.DeliveryID]map[int]bool // the attempts that were queued for it
+	replayed   map[boathook.DeliveryID]bool         // those of which a replay has queued the first attempt
 	published  []publication
 	records    map[boathook.DeliveryID]recorded
 	runs       map[string]boathook.Run // in long worlds: as they were written last
@@ -60,12 +64,13 @@ type acceptance struct {
 
 // request is what an endpoint was sent.
 type request struct {
-	body    []byte
-	status  int // what it answers; 0 if nothing
-	at      time.Time
-	attempt int
-	waited  bool   // for the endpoint to answer, while another attempt probed it
-	trace   string // its id; empty if it has none
+	body     []byte
+	status   int // what it answers; 0 if nothing
+	at       time.Time
+	attempt  int
+	replayed bool   // it is the first, and a replay has made it
+	waited   bool   // for the endpoint to answer, while another attempt probed it
+	trace    string // its id; empty if it has none
 }
 
 // change is a webhook from a time on; nil once it is deleted.
@@ -87,6 +92,7 @@ func newLedger() *ledger {
 		history: make(map[string][]change), created: make(map[string]time.Time), finished: make(map[string]time.Time), marked: make(map[string]time.Time),
 		records: make(map[boathook.DeliveryID]recorded), runs: make(map[string]boathook.Run), loads: make(map[string]*load), expired: make(map[string]boathook.Run),
 		arrivals: make(map[string][]arrival), successes: make(map[string][]time.Time), turns: make(map[string]*turns),
+		asked: make(map[string]int), resent: make(map[boathook.DeliveryID]map[int]bool), replayed: make(map[boathook.DeliveryID]bool),
 	}
 }
 
@@ -197,11 +203,11 @@ func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body 
 	if trace != "" {
 		w.counts["request of a trace"]++
 	}
-	if len(earlier) > 0 && earlier[0].trace != trace {
+	if len(earlier) > 0 && earlier[0].trace != trace && !l.crossed(job, earlier) {
 		l.violated(ruleSameTrace, id.String(), "first %q, then %q", earlier[0].trace, trace)
 	}
 	l.early(job, earlier)
-	l.requests[id] = append(earlier, request{body, status, time.Now(), job.Attempt, !job.Since.IsZero(), trace})
+	l.requests[id] = append(earlier, request{body, status, time.Now(), job.Attempt, job.Again, !job.Since.IsZero(), trace})
 	l.arrivals[webhook] = append(l.arrivals[webhook], arrival{time.Now(), status})
 	w.counts["request to a "+string(m)+" endpoint"]++
 
@@ -232,6 +238,31 @@ func (l *ledger) arrived(ctx context.Context, w *world, req *http.Request, body 
 		l.violated(ruleSigned, id.String(), "in the dialect %s: %s", as.Dialect, err)
 	}
 	return status
+}
+
+// queued notes attempts that the API queues.
+func (w *world) queued(messages []queue.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range messages {
+		d, err := queue.DecodeDelivery(m.Body)
+		must(err)
+		if d.Attempt == 1 {
+			w.ledger.replayed[d.ID] = d.Again
+			continue
+		}
+		if w.ledger.resent[d.ID] == nil {
+			w.ledger.resent[d.ID] = make(map[int]bool)
+		}
+		w.ledger.resent[d.ID][d.Attempt] = true
+	}
+}
+
+// crossed reports whether a delivery's event was replayed while what was published of it
+// was still on its way. Then two have made its first attempt, each in a trace of its own.
+func (l *ledger) crossed(job queue.Delivery, earlier []request) bool {
+	published := func(r request) bool { return r.attempt == 1 && !r.replayed }
+	return l.replayed[job.ID] && (job.Attempt == 1 && !job.Again || slices.ContainsFunc(earlier, published))
 }
 
 // early checks that an attempt does not come before its time: after the first request

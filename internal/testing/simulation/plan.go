@@ -15,6 +15,7 @@ type plan struct {
 	events      bool // repositories and apps, whose events users publish
 	senders     bool // incoming webhooks of GitHub and others, which sign and repeat
 	staging     bool // a second environment
+	feeds       bool // sources keep their events, and webhooks filter and transform them
 
 	// long: users take ten days for their steps, and what they set up waits for days:
 	// long enough for webhooks to be disabled, and for records to expire.
@@ -47,6 +48,7 @@ func planOf(seed uint64) plan {
 	if p.agents || p.events {
 		p.deployments = 1
 	}
+	p.feeds = r.IntN(3) == 0
 	return p
 }
 

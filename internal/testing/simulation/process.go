@@ -108,6 +108,7 @@ func (w *world) boot(k kind) *process {
 			AllowDestination: func(boathook.Destination) error { return nil },
 			CheckURL:         func(string, string) error { return nil },
 			AllowTarget:      func(boathook.Target) error { return nil },
+			RecordDays:       int(w.plan.retention() / (24 * time.Hour)),
 			Now:              p.now, Log: silent,
 		})
 		p.serve = api.New(api.Config{Service: operations, Now: p.now, Log: silent})

@@ -52,6 +52,10 @@ func (w *world) addSource(r *rand.Rand, s *source, settings *boathook.AgentSetti
 	if s.kind == boathook.Deployment {
 		src.Deployment = &boathook.DeploymentSettings{Retry: w.plan.retries, MaxInFlight: w.plan.maxInFlight}
 	}
+	if w.plan.feeds && w.chance("feed", s.id).IntN(5) > 0 {
+		src.Feed = &boathook.FeedSettings{RetentionDays: feedDays}
+		w.pollers[s.id] = &poller{}
+	}
 	must(w.store.PutSource(context.Background(), src))
 	w.sources = append(w.sources, s)
 	for range 1 + r.IntN(3) {
@@ -131,8 +135,8 @@ var wanted = map[boathook.SourceKind][][]boathook.EventType{
 }
 
 // addWebhook makes an outgoing webhook with an endpoint of its own, in one of the
-// dialects and formats.
-func (w *world) addWebhook(s *source, r *rand.Rand) {
+// dialects and formats, and gives its id.
+func (w *world) addWebhook(s *source, r *rand.Rand) string {
 	e := &endpoint{mood: healthy}
 	switch r.IntN(5) {
 	case 0:
@@ -174,7 +178,9 @@ func (w *world) addWebhook(s *source, r *rand.Rand) {
 	out.URL = "https://" + out.Name
 	w.endpoints[out.Name], w.webhookAt[out.Name] = e, out.ID
 	w.mu.Unlock()
+	w.express(&out)
 	must(w.store.PutOutgoing(context.Background(), out))
+	return out.ID
 }
 
 // of are the sources of some kinds.

@@ -93,6 +93,9 @@ func (u *users) step(r *rand.Rand) {
 		{2, u.retry},
 		{4, u.resend},
 		{3, u.recover},
+		{4 * weight(plan.feeds), u.poll},
+		{6 * weight(plan.feeds), u.replay},
+		{2 * weight(plan.feeds), u.join},
 		{1, u.testWebhook},
 		{2, u.disable},
 		{3, u.enable},
@@ -337,6 +340,7 @@ func (u *users) resend(r *rand.Rand) {
 	if err != nil {
 		return
 	}
+	u.w.asks(id.String())
 	if u.manage(http.MethodPost, "/v1/deliveries/"+id.String()+"/resend", "").status == http.StatusAccepted {
 		u.w.promise(promise{id, at, before.Attempts})
 	}
@@ -376,6 +380,7 @@ func (u *users) recover(r *rand.Rand) {
 		unchanged[d.ID] = u.w.unchangedSince(d.ID, at.Add(-u.w.plan.lag))
 	}
 	body := fmt.Sprintf(`{"since":%q,"until":%q%s}`, u.w.began.Add(-maxSkew).Format(time.RFC3339), at.Add(maxSkew).Format(time.RFC3339Nano), statuses)
+	u.w.asks(id)
 	a := u.manage(http.MethodPost, path+"/recover", body)
 	if a.status != http.StatusAccepted {
 		return

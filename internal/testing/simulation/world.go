@@ -110,12 +110,15 @@ type world struct {
 	idle      map[kind][]*process
 	endpoints map[string]*endpoint // by host
 	webhookAt map[string]string    // webhook by host
-	ledger    *ledger
-	trace     trace
-	counts    map[string]int
-	halves    map[tornAt]half
-	dueAt     map[dueKey]time.Time // when each scheduled item is due
-	invoked   int                  // invocations that go on
+
+	expressions map[string]expressions // by webhook: written while it is made
+	pollers     map[string]*poller     // by source that has a feed
+	ledger      *ledger
+	trace       trace
+	counts      map[string]int
+	halves      map[tornAt]half
+	dueAt       map[dueKey]time.Time // when each scheduled item is due
+	invoked     int                  // invocations that go on
 }
 
 // newWorld makes a world of what its seed plans, with weather.
@@ -134,6 +137,7 @@ func emptyWorld(seed uint64, bug Bug, planned bool) *world {
 		runs:   newLine("runs", runsVisibility), deliveries: newLine("deliveries", deliveriesVisibility), retries: newLine("retries", deliveriesVisibility),
 		times: make(map[uint64]uint64), booted: make(map[kind]int), idle: make(map[kind][]*process),
 		endpoints: make(map[string]*endpoint), webhookAt: make(map[string]string),
+		expressions: make(map[string]expressions), pollers: make(map[string]*poller),
 		ledger: newLedger(), counts: make(map[string]int), halves: make(map[tornAt]half), dueAt: make(map[dueKey]time.Time),
 	}
 	if planned {
