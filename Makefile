@@ -20,6 +20,7 @@ test: ## run all tests, those of the AWS adapters on emulators, which it install
 	$(if $(RACE),,@echo 'There is no C compiler: the tests run without the race detector.')
 	$(EMULATORS) -- go test $(RACE) -timeout 30m $(RACED)
 	$(EMULATORS) -- go test -timeout 30m $(UNRACED)
+	go test -tags otel ./functions/internal/boot
 
 race: ## run the tests that need no emulator, with the race detector
 	go test -race $(RACED)
@@ -70,7 +71,9 @@ translate:
 	@$(EMULATORS) -tool -- python infra/translate.py > $(TEMPLATE).new && mv $(TEMPLATE).new $(TEMPLATE)
 
 # sam build calls build-<LogicalId> for each function: IntakeFunction is functions/intake.
+# TRACES=1 sam build links what records the steps of traces.
 ARCH := arm64
+TAGS := lambda.norpc$(if $(TRACES), otel)
 build-%Function:
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -tags lambda.norpc -ldflags '-s -w $(STAMP)' \
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -tags '$(TAGS)' -ldflags '-s -w $(STAMP)' \
 		-o $(ARTIFACTS_DIR)/bootstrap ./functions/$(shell echo $* | tr A-Z a-z)

@@ -52,11 +52,11 @@ const margin = boathook.MaxDeliveryTimeout + 10*time.Second
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
+	store, client, counters, tracer := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics(), c.Tracer()
 	worker := delivery.New(delivery.Config{
 		Store:   store,
 		Retries: c.RetriesQueue(client),
-		Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default()},
+		Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default(), Tracer: tracer},
 		Destination: destination.Set{
 			boathook.DestinationURL: destination.HTTP{Client: c.Client(), Now: time.Now},
 			boathook.DestinationSQS: destinationsqs.New(sdk, c.AllowedQueueARNs),
@@ -69,6 +69,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Jitter:  rand.Float64,
 		Log:     slog.Default(),
 		Metrics: counters,
+		Tracer:  tracer,
 		Leases:  leases(c.Concurrency),
 	})
 	return metrics.Flushed(counters, sqsbatch.Handler(worker.Handle, sqsbatch.Options{Margin: margin})), nil

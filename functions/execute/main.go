@@ -36,13 +36,13 @@ type config struct {
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
+	store, client, counters, tracer := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics(), c.Tracer()
 	worker := run.New(run.Config{
 		Store:   store,
 		Targets: c.targets(sdk),
 		Keeper: &run.Keeper{
 			Store:   store,
-			Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default()},
+			Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default(), Tracer: tracer},
 			Queue:   c.RunsQueue(client),
 			Now:     time.Now,
 			Log:     slog.Default(),
@@ -52,6 +52,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Seal:      c.Sealer(sdk, store),
 		Now:       time.Now,
 		Log:       slog.Default(),
+		Tracer:    tracer,
 		Heartbeat: 20 * time.Second,
 	})
 	return metrics.Flushed(counters, sqsbatch.Handler(worker.Handle, sqsbatch.Options{})), nil

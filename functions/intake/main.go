@@ -38,11 +38,11 @@ type config struct {
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store, counters := c.Store(sdk), c.Metrics()
+	store, counters, tracer := c.Store(sdk), c.Metrics(), c.Tracer()
 	handler := &intake.Intake{
 		Store: store,
 		Runs: &run.Starter{
-			Store: store, Queue: c.RunsQueue(sqs.NewFromConfig(sdk)), Now: time.Now, Log: slog.Default(),
+			Store: store, Queue: c.RunsQueue(sqs.NewFromConfig(sdk)), Now: time.Now, Log: slog.Default(), Tracer: tracer,
 		},
 		Seal: c.Sealer(sdk, store),
 		Agents: intake.Prerequisites{
@@ -56,6 +56,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Now:       time.Now,
 		Log:       slog.Default(),
 		Metrics:   counters,
+		Tracer:    tracer,
 	}
 	return metrics.Flushed(counters, httpapi.Handler(handler.Handler())), nil
 }

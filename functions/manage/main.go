@@ -44,11 +44,11 @@ type config struct {
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store, client, secrets := c.Store(sdk), sqs.NewFromConfig(sdk), secret.New(sdk)
-	publisher := &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default()}
+	store, client, secrets, tracer := c.Store(sdk), sqs.NewFromConfig(sdk), secret.New(sdk), c.Tracer()
+	publisher := &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default(), Tracer: tracer}
 	operations := service.New(service.Config{
 		Store:   store,
-		Runs:    &run.Starter{Store: store, Queue: c.RunsQueue(client), Now: time.Now, Log: slog.Default()},
+		Runs:    &run.Starter{Store: store, Queue: c.RunsQueue(client), Now: time.Now, Log: slog.Default(), Tracer: tracer},
 		Publish: publisher,
 		Resend:  &delivery.Resender{Store: store, Retries: c.RetriesQueue(client), Publish: publisher, Now: time.Now},
 		Queues:  c.Redrivers(client),
@@ -66,5 +66,5 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Now:              time.Now,
 		Log:              slog.Default(),
 	})
-	return httpapi.Handler(api.New(api.Config{Service: operations, PublicURL: c.PublicURL, WebSocketURL: "ws" + strings.TrimPrefix(c.WebSocketEndpoint, "http"), Now: time.Now, Log: slog.Default()})), nil
+	return httpapi.Handler(api.New(api.Config{Service: operations, PublicURL: c.PublicURL, WebSocketURL: "ws" + strings.TrimPrefix(c.WebSocketEndpoint, "http"), Now: time.Now, Log: slog.Default(), Tracer: tracer})), nil
 }

@@ -34,12 +34,12 @@ const reserve = 2 * time.Second
 func main() { boot.Run(build) }
 
 func build(_ context.Context, c config, sdk aws.Config) (any, error) {
-	store, client, counters := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics()
+	store, client, counters, tracer := c.Store(sdk), sqs.NewFromConfig(sdk), c.Metrics(), c.Tracer()
 	sweeper := &sweep.Sweeper{
 		Store: store,
 		Keeper: &run.Keeper{
 			Store:   store,
-			Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default()},
+			Publish: &delivery.Publisher{Store: store, Queue: c.DeliveriesQueue(client), RecordDays: c.RetentionDays, Log: slog.Default(), Tracer: tracer},
 			Queue:   c.RunsQueue(client),
 			Now:     time.Now,
 			Log:     slog.Default(),
@@ -49,6 +49,7 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Connections: &live.Log{Store: store, Sockets: apigateway.New(sdk, c.WebSocketEndpoint), Now: time.Now},
 		Now:         time.Now,
 		Log:         slog.Default(),
+		Tracer:      tracer,
 	}
 	return func(ctx context.Context) error {
 		defer counters.Flush()

@@ -9,6 +9,7 @@ from deployed import FUNCTION, QUEUE, RUNTIME, TOPIC, translate
 from view import View
 
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/3f5c1f0e-1f44-4c39-9c5c-0a4e1f4b8a2e"
+LAYER = "arn:aws:lambda:eu-central-1:901920570463:layer:aws-otel-collector-arm64-ver-0-117-0:1"
 DOMAIN = {"DomainName": "hooks.example.com", "CertificateArn": CERTIFICATE}
 
 # Of each parameter values that are good, and values that are not.
@@ -36,6 +37,9 @@ VALUES = {
     "AlarmEmail": (["", "on-call@example.com"], ["on-call", "a@b@c", "a b@example.com", "x" * 250 + "@example.com"]),
     "AlarmTopicArn": (["", TOPIC], ["pager", FUNCTION]),
     "Dashboard": (["true", "false"], ["", "yes"]),
+    "OtlpEndpoint": (["", "http://localhost:4318", "https://collector.example.com/otlp"], ["collector.example.com", "https://a.example?key=x", "grpc://a.example"]),
+    "CollectorLayerArn": (["", LAYER], [LAYER.rpartition(":")[0], FUNCTION]),
+    "XRayTracing": (["true", "false"], ["", "Active"]),
 }
 
 # The limits of names, from each service's quotas.
@@ -143,6 +147,25 @@ class ParametersTest(unittest.TestCase):
                         self.assertTrue(output["Value"] and output["Description"], output)
             seen.add(tuple(sorted(r for view in views.values() for r in view.resources)))
         self.assertEqual(len(seen), 3 * 3 * 2)  # resources: the domain's, the topic's, the dashboard
+
+    def test_traces_go_where_they_are_asked_to(self):
+        """By an endpoint, a collector's layer or X-Ray; nowhere, and by no grant, unless asked."""
+        own = "https://collector.example.com"
+        for endpoint, layer, xray in itertools.product(["", own], ["", LAYER], ["false", "true"]):
+            parameters = {"OtlpEndpoint": endpoint, "CollectorLayerArn": layer, "XRayTracing": xray}
+            view = View(translate(parameters=parameters), parameters)
+            with self.subTest(parameters=parameters):
+                self.assertNotIn("NoValue", json.dumps(view.resources))
+                functions = {n: r["Properties"] for n, r in view.resources.items() if r["Type"] == "AWS::Lambda::Function"}
+                self.assertEqual(len(functions), 6)
+                for name, properties in functions.items():
+                    wanted = endpoint or ("http://localhost:4318" if layer else None)
+                    self.assertEqual(properties["Environment"]["Variables"].get("OTEL_EXPORTER_OTLP_ENDPOINT"), wanted)
+                    self.assertEqual(properties.get("Layers"), [layer] if layer else None)
+                    self.assertEqual(properties["TracingConfig"], {"Mode": "Active" if xray == "true" else "PassThrough"})
+                    (policy,) = view.resources[name.replace("Function", "Role")]["Properties"]["Policies"]
+                    granted = [s["Action"] for s in policy["PolicyDocument"]["Statement"] if s["Sid"] == "WriteTraces"]
+                    self.assertEqual(granted, [["xray:PutTraceSegments", "xray:PutTelemetryRecords"]] if layer or xray == "true" else [])
 
     def test_the_domain_is_what_webhook_urls_are_shown_with(self):
         for parameters, want, api in [

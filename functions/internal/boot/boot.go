@@ -24,10 +24,15 @@ import (
 )
 
 // Logging is the part of every function's configuration that says what it
-// writes: log lines, and the metrics that are made of some. Run sets the level.
+// writes: log lines, the metrics that are made of some, and the spans of traces. Run sets
+// the level.
 type Logging struct {
 	Level     slog.Level `env:"BOATHOOK_LOG_LEVEL,required"`
 	Namespace string     `env:"BOATHOOK_METRICS_NAMESPACE,required,notEmpty"`
+
+	// OTLPEndpoint is where spans are sent, if the build has the tag otel; empty:
+	// nowhere. The variable is OpenTelemetry's own, and its SDK reads it too.
+	OTLPEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
 }
 
 func (l Logging) level() slog.Level { return l.Level }
@@ -50,7 +55,7 @@ func Run[C interface{ level() slog.Level }](build func(context.Context, C, aws.C
 		slog.Error("start failed", "error", err)
 		os.Exit(1)
 	}
-	lambda.Start(logged{lambda.NewHandler(handler)})
+	lambda.Start(told(logged{lambda.NewHandler(handler)}))
 }
 
 // logged is a handler whose failures and panics are lines of the log. The runtime

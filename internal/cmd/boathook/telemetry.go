@@ -90,10 +90,9 @@ func newTelemetry(ctx context.Context, s signals, log *slog.Logger) (*telemetry,
 		return t, nil
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry is lost", "error", err) }))
-	of, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(
-		attribute.String("service.name", "boathook"), attribute.String("service.version", boathook.Release)), resource.WithFromEnv())
+	of, err := tracingotel.Resource(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+		return nil, err
 	}
 	if s.traces {
 		if err := t.trace(ctx, of); err != nil {

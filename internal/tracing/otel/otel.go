@@ -4,11 +4,13 @@ package otel
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/trace"
 
 	"boathook/internal/boathook"
@@ -24,6 +26,18 @@ type Recorder struct{ tracer trace.Tracer }
 // NewRecorder makes a Recorder.
 func NewRecorder(p trace.TracerProvider) Recorder {
 	return Recorder{p.Tracer(scope, trace.WithInstrumentationVersion(boathook.Release))}
+}
+
+// Resource is what spans and metrics are of: Boathook, with more attributes, and what
+// OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say.
+func Resource(ctx context.Context, attributes ...attribute.KeyValue) (*resource.Resource, error) {
+	of, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(
+		attribute.String("service.name", "boathook"), attribute.String("service.version", boathook.Release)),
+		resource.WithAttributes(attributes...), resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
+	return of, nil
 }
 
 var kinds = map[tracing.Kind]trace.SpanKind{
