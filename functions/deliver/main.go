@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -72,5 +73,9 @@ func build(_ context.Context, c config, sdk aws.Config) (any, error) {
 		Tracer:  tracer,
 		Leases:  leases(c.Concurrency),
 	})
-	return metrics.Flushed(counters, sqsbatch.Handler(worker.Handle, sqsbatch.Options{Margin: margin})), nil
+	handle := sqsbatch.Handler(worker.Handle, sqsbatch.Options{Margin: margin})
+	return metrics.Flushed(counters, func(ctx context.Context, e awsevents.SQSEvent) (awsevents.SQSEventResponse, error) {
+		defer worker.StoreCounts(ctx)
+		return handle(ctx, e)
+	}), nil
 }

@@ -84,7 +84,8 @@ func TestTheCallsOfARun(t *testing.T) {
 		"PutItem",          // the output
 		"UpdateItem",       // finish
 		"Query",            // the webhooks
-		"SendMessageBatch", // their deliveries
+		"PutItem",          // their deliveries, in the workspace's list
+		"SendMessageBatch", // and queued
 		"UpdateItem",       // published
 		"DeleteItem",       // the scheduled check
 	}

@@ -242,7 +242,8 @@ func newCrowd(t *testing.T, s *stack.Stack) crowd {
 		}
 	}
 	c.fillRuns(t, b, many, ago)
-	for _, kind := range []boathook.SourceKind{boathook.Agent, boathook.Repository, boathook.App, boathook.Customer, boathook.Deployment} {
+	c.paths["alerts"] = boathook.NewAlertsID(firstWorkspace)
+	for _, kind := range []boathook.SourceKind{boathook.Agent, boathook.Repository, boathook.App, boathook.Customer, boathook.Alerts, boathook.Deployment} {
 		c.fillWebhooks(t, many, kind, ago)
 	}
 	c.items = b.flush(t)
@@ -326,6 +327,7 @@ func (c *crowd) fillWebhooks(t *testing.T, many *dynamo.Store, kind boathook.Sou
 	case boathook.App:
 		body = []byte(strings.Repeat("0123456789abcdef", 2<<10)) // an answer of DynamoDB's ends before its limit
 	}
+	var entered []boathook.Delivery
 	statuses := []boathook.DeliveryStatus{boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled}
 	for i := range n {
 		e := boathook.Event{ID: boathook.NewID(boathook.EventID), Time: ago(i)}
@@ -343,6 +345,10 @@ func (c *crowd) fillWebhooks(t *testing.T, many *dynamo.Store, kind boathook.Sou
 		if err := many.RecordAttempt(ctx, d, a); err != nil {
 			t.Fatal(err)
 		}
+		entered = append(entered, d)
+	}
+	if err := many.EnterDeliveries(ctx, entered...); err != nil {
+		t.Fatal(err)
 	}
 }
 

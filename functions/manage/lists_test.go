@@ -152,10 +152,13 @@ var notLists = []string{
 	"/v1/repositories/{repository}", "/v1/apps/{app}", "/v1/customers/{customer}", "/v1/event-types/{type}", "/v1/runs/{run}", "/v1/runs/{run}/events", "/v1/deliveries/{delivery}",
 	"/v1/deployments/{deployment}/outgoing-webhooks/{outgoing}", "/v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}",
 	"/v1/repositories/{repository}/outgoing-webhooks/{outgoing}", "/v1/apps/{app}/outgoing-webhooks/{outgoing}",
-	"/v1/customers/{customer}/outgoing-webhooks/{outgoing}",
+	"/v1/customers/{customer}/outgoing-webhooks/{outgoing}", "/v1/alerts/outgoing-webhooks/{outgoing}",
+	"/v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/stats", "/v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/stats",
+	"/v1/repositories/{repository}/outgoing-webhooks/{outgoing}/stats", "/v1/apps/{app}/outgoing-webhooks/{outgoing}/stats",
+	"/v1/customers/{customer}/outgoing-webhooks/{outgoing}/stats", "/v1/alerts/outgoing-webhooks/{outgoing}/stats",
 	// A feed is no list, and has a cost of its own: see package store.
 	"/v1/deployments/{deployment}/events", "/v1/crews/{crew}/agents/{agent}/events", "/v1/repositories/{repository}/events",
-	"/v1/apps/{app}/events", "/v1/customers/{customer}/events",
+	"/v1/apps/{app}/events", "/v1/customers/{customer}/events", "/v1/alerts/events",
 	"/webhooks/runs/{token}", "/api/v1/webhooks/{crew}/{agent}/trigger", "/v1/crews/{crew}/agents/{agent}/webhook-secret", "/api/v1/agents/{agent}", "/api/v1/runs/{run}", "/api/v1/ws-token", "/api/v1/internal/agents/{agent}/webhook-secret",
 	"/repos/{owner}/{repo}/hooks/{hook}", "/repos/{owner}/{repo}/hooks/{hook}/config", "/v1/users/me", "/repos/{owner}/{repo}/hooks/{hook}/deliveries/{delivery}", "/v1/apps/{app}/webhooks/{webhook}",
 }
@@ -227,9 +230,23 @@ func lists(t *testing.T, c crowd) (found []operation) {
 				values = []string{firstWorkspace}
 			case "deployment_id", "agent_id", "crew_id":
 				values = []string{c.paths[strings.TrimSuffix(p.Name, "_id")]}
+			case "source_id":
+				values = []string{c.paths["deployment"], c.paths["customer"]}
+			case "webhook_id":
+				values = []string{c.paths["outgoing of deployment"]}
+			case "event_type":
+				values = []string{string(boathook.EventRunFailed), string(boathook.EventBuildFinish)}
+			case "response_status":
+				values = []string{"2xx", "500"}
+			case "since":
+				values = []string{"2026-01-01T00:00:00Z"}
+			case "until":
+				values = []string{"2199-01-01T00:00:00Z"}
+			case "delivery_id":
+				values = []string{"72d3162e-cc78-11e3-81ab-4c9367dc0958"}
 			case "event":
 				for kind, types := range boathook.EventTypes {
-					if strings.Contains(path, "{"+string(kind)+"}/outgoing") {
+					if isBelow(path, kind) {
 						for _, e := range types {
 							values = append(values, string(e))
 						}
@@ -247,6 +264,11 @@ func lists(t *testing.T, c crowd) (found []operation) {
 	return found
 }
 
+// isBelow reports whether a path is one of the outgoing webhooks of a kind of source.
+func isBelow(path string, kind boathook.SourceKind) bool {
+	return strings.Contains(path, "{"+string(kind)+"}/outgoing") || strings.Contains(path, "/"+string(kind)+"/outgoing")
+}
+
 var pathParameter = regexp.MustCompile(`\{([a-z]+)\}`)
 
 // targetOf is an operation's path in a crowd.
@@ -261,7 +283,7 @@ func (c crowd) targetOf(t *testing.T, path string) string {
 			name = "outgoing of app"
 		case name == "outgoing":
 			for kind := range boathook.EventTypes {
-				if strings.Contains(path, "{"+string(kind)+"}/outgoing") {
+				if isBelow(path, kind) {
 					name = "outgoing of " + string(kind)
 					break
 				}

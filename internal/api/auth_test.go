@@ -58,6 +58,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/replay":        boathook.Member,
 	"POST /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+	"GET /v1/deployments/{deployment}/outgoing-webhooks/{outgoing}/stats":          boathook.Viewer,
 
 	"POST /v1/repositories":                boathook.Member,
 	"GET /v1/repositories":                 boathook.Viewer,
@@ -77,6 +78,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/replay":        boathook.Member,
 	"POST /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+	"GET /v1/repositories/{repository}/outgoing-webhooks/{outgoing}/stats":          boathook.Viewer,
 
 	"POST /v1/customers":              boathook.Member,
 	"GET /v1/customers":               boathook.Viewer,
@@ -97,6 +99,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/replay":        boathook.Member,
 	"POST /v1/customers/{customer}/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/customers/{customer}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+	"GET /v1/customers/{customer}/outgoing-webhooks/{outgoing}/stats":          boathook.Viewer,
 
 	"GET /v1/alerts/events":                                      boathook.Viewer,
 	"PATCH /v1/alerts/events":                                    boathook.Member,
@@ -111,6 +114,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/alerts/outgoing-webhooks/{outgoing}/replay":        boathook.Member,
 	"POST /v1/alerts/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/alerts/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+	"GET /v1/alerts/outgoing-webhooks/{outgoing}/stats":          boathook.Viewer,
 
 	"POST /v1/apps":         boathook.Member,
 	"GET /v1/apps":          boathook.Viewer,
@@ -132,6 +136,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/replay":        boathook.Member,
 	"POST /v1/apps/{app}/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/apps/{app}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+	"GET /v1/apps/{app}/outgoing-webhooks/{outgoing}/stats":          boathook.Viewer,
 
 	"POST /v1/events":               boathook.Member,
 	"GET /v1/event-types":           boathook.Viewer,
@@ -167,6 +172,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/replay":        boathook.Member,
 	"POST /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/preview":       boathook.Member,
 	"GET /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/deliveries":     boathook.Viewer,
+	"GET /v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}/stats":          boathook.Viewer,
 
 	"GET /v1/crews/{crew}/agents/{agent}/requests":       boathook.Viewer,
 	"GET /v1/crews/{crew}/agents/{agent}/webhook-secret": boathook.Admin,
@@ -187,6 +193,7 @@ var roles = map[string]boathook.Role{
 	"POST /v1/runs/{run}/cancel": boathook.Member,
 	"POST /v1/runs/{run}/retry":  boathook.Member,
 
+	"GET /v1/deliveries":                    boathook.Viewer,
 	"GET /v1/deliveries/{delivery}":         boathook.Viewer,
 	"POST /v1/deliveries/{delivery}/resend": boathook.Member,
 

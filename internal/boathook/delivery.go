@@ -33,6 +33,10 @@ func FirstDeliveryID(at time.Time, webhookID string) DeliveryID {
 	return deliveryID(at, tag, uint64(tag&0xfffff)<<42)
 }
 
+// LeastDeliveryID is the least id of all deliveries for events at a time, whatever their
+// webhook, as [FirstDeliveryID] is of one's.
+func LeastDeliveryID(at time.Time) DeliveryID { return deliveryID(at, 0, 0) }
+
 func deliveryID(at time.Time, tag uint32, low uint64) (id DeliveryID) {
 	binary.BigEndian.PutUint64(id[:8], uint64(max(at.UnixMilli(), 0))<<16|0x8<<12|uint64(tag>>20))
 	binary.BigEndian.PutUint64(id[8:], 0b10<<62|low)

@@ -61,21 +61,52 @@ func filtered(ctx context.Context, c *client.Client, w webhook, f *pflag.FlagSet
 
 func listDeliveriesCommand(s *session) *cobra.Command {
 	n := noun[client.Delivery, struct{}]{
-		name: "deliveries", columns: deliveryColumns, scope: addDeliveryFilters,
-		list: func(ctx context.Context, c *client.Client, cmd *cobra.Command) (iter.Seq2[client.Delivery, error], error) {
-			name := textOr(cmd.Flags(), "webhook", "")
-			if name == "" {
-				return nil, wrong("--webhook is missing: the one whose deliveries to list")
-			}
-			w, err := findWebhook(ctx, c, cmd, name)
-			if err != nil {
-				return nil, err
-			}
-			return filtered(ctx, c, w, cmd.Flags()), nil
+		name: "deliveries", columns: deliveryColumns,
+		scope: func(c *cobra.Command) {
+			addDeliveryFilters(c)
+			f := c.Flags()
+			f.String("response-status", "", "only those whose last attempt was answered so: a code such as 500, or a class such as 5xx")
+			f.String("since", "", "only those of events since a time such as 2026-11-01T08:00:00Z, or for so long, such as 2h")
+			f.String("until", "", "only those of events before such a time")
 		},
-		examples: map[string]string{"list": "  boathook deliveries list --webhook 'status page' --status failed"},
+		list: func(ctx context.Context, c *client.Client, cmd *cobra.Command) (iter.Seq2[client.Delivery, error], error) {
+			all, err := searched(ctx, c, cmd, c.AllDeliveries())
+			return all.All(ctx), err
+		},
+		examples: map[string]string{"list": `  boathook deliveries list --status failed --since 2h
+  boathook deliveries list --response-status 5xx --deployment hello
+  boathook deliveries list --webhook 'status page' --event run.failed`},
 	}
 	return n.listCommand(s)
+}
+
+// searched are those of all deliveries that the flags want.
+func searched[In any](ctx context.Context, c *client.Client, cmd *cobra.Command, all client.Collection[client.Delivery, In]) (client.Collection[client.Delivery, In], error) {
+	f := cmd.Flags()
+	for flag, parameter := range map[string]string{"status": "status", "event": "event_type", "response-status": "response_status"} {
+		all = all.Where(parameter, textOr(f, flag, ""))
+	}
+	for _, flag := range []string{"since", "until"} {
+		text := textOr(f, flag, "")
+		if text == "" {
+			continue
+		}
+		at, err := instant("--"+flag, text, time.Now())
+		if err != nil {
+			return all, err
+		}
+		all = all.Where(flag, at)
+	}
+	if name := textOr(f, "webhook", ""); name != "" {
+		w, err := findWebhook(ctx, c, cmd, name)
+		return all.Where("webhook_id", w.ID), err
+	}
+	src, _, err := sourceOf(ctx, c, cmd)
+	if src.kind != boathook.Alerts || err != nil {
+		return all.Where("source_id", src.ID()), err // empty without a source
+	}
+	me, err := c.Me(ctx)
+	return all.Where("source_id", boathook.NewAlertsID(me.Workspace.ID)), err
 }
 
 func showDeliveryCommand(s *session) *cobra.Command {

@@ -43,10 +43,12 @@ func listRunsCommand(s *session) *cobra.Command {
 		scope: func(c *cobra.Command) {
 			c.Flags().String("deployment", "", "only those of this deployment, by its name or id")
 			c.Flags().String("environment", "", "only those of production, or of staging")
+			c.Flags().String("delivery-id", "", "only those that a sender's delivery has started, by the sender's own id, such as GitHub's X-GitHub-Delivery")
 			c.Flags().String("status", "", "only those that are pending, running, succeeded, failed or canceled")
 		},
 		list: func(ctx context.Context, c *client.Client, cmd *cobra.Command) (iter.Seq2[client.Run, error], error) {
-			runs := c.Runs().Where("status", textOr(cmd.Flags(), "status", "")).Where("environment", textOr(cmd.Flags(), "environment", ""))
+			runs := c.Runs().Where("status", textOr(cmd.Flags(), "status", "")).Where("environment", textOr(cmd.Flags(), "environment", "")).
+				Where("delivery_id", textOr(cmd.Flags(), "delivery-id", ""))
 			if name := textOr(cmd.Flags(), "deployment", ""); name != "" {
 				id, err := findDeployment(ctx, c, name)
 				if err != nil {
@@ -56,7 +58,7 @@ func listRunsCommand(s *session) *cobra.Command {
 			}
 			return runs.All(ctx), nil
 		},
-		examples: map[string]string{"list": "  boathook runs list --deployment hello --status failed"},
+		examples: map[string]string{"list": "  boathook runs list --deployment hello --status failed\n  boathook runs list --delivery-id 72d3162e-cc78-11e3-81ab-4c9367dc0958"},
 	}.listCommand(s)
 }
 

@@ -116,7 +116,7 @@ func webhooksCommand(s *session) *cobra.Command {
 		Long: `Work with outgoing webhooks, which tell another system what happened to a source: a
 deployment, an agent, a repository, an app or a customer. Those of the workspace's alerts
 are told when webhooks or runs fail. Without a source all are looked through.`,
-	}, all.listCommand(s), n.getCommand(s), n.createCommand(s), n.updateCommand(s), n.deleteCommand(s), testWebhookCommand(s), previewCommand(s), rotateSecretCommand(s))
+	}, all.listCommand(s), n.getCommand(s), n.createCommand(s), n.updateCommand(s), n.deleteCommand(s), testWebhookCommand(s), previewCommand(s), statsCommand(s), rotateSecretCommand(s))
 }
 
 func addWebhookFlags(c *cobra.Command) {

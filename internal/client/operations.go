@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -119,6 +120,9 @@ type Source struct{ path string }
 // Path is that of the API.
 func (s Source) Path() string { return s.path }
 
+// ID is the source's; empty for none.
+func (s Source) ID() string { return s.path[strings.LastIndex(s.path, "/")+1:] }
+
 // DeploymentSource is a deployment.
 func DeploymentSource(id string) Source { return Source{join("v1", "deployments", id)} }
 
@@ -184,6 +188,27 @@ func (c *Client) Recover(ctx context.Context, s Source, webhook string, r Recove
 // is done by the same call with the cursor of its answer.
 func (c *Client) Replay(ctx context.Context, s Source, webhook string, r ReplayInput) (Replayed, error) {
 	return act[Replayed](ctx, c.OutgoingWebhooks(s), webhook, "replay", r)
+}
+
+// AllDeliveries are the workspace's.
+func (c *Client) AllDeliveries() Collection[Delivery, none] {
+	return Collection[Delivery, none]{c: c, path: "/v1/deliveries"}
+}
+
+// Stats counts an outgoing webhook's attempts by the hour or the day. What is empty is as
+// the API has it.
+func (c *Client) Stats(ctx context.Context, s Source, webhook, since, bucket string) (Stats, error) {
+	query := url.Values{}
+	for name, value := range map[string]string{"since": since, "bucket": bucket} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	path := s.path + "/outgoing-webhooks" + join(webhook, "stats")
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return get[Stats](ctx, c, path)
 }
 
 // Delivery reads a delivery with its request and its attempts.

@@ -548,6 +548,23 @@ type Delivery struct {
 	Attempts []Attempt        `json:"attempts,omitempty"` // not in lists
 }
 
+// Stats are what an outgoing webhook's attempts came to.
+type Stats struct {
+	WebhookID string        `json:"webhook_id"`
+	Bucket    string        `json:"bucket"`
+	Data      []StatsBucket `json:"data"` // oldest first, without gaps
+}
+
+// StatsBucket counts the attempts of an hour or a day.
+type StatsBucket struct {
+	From         boathook.Time `json:"from"`
+	Succeeded    int           `json:"succeeded"`
+	Failed       int           `json:"failed"`         // and none follows
+	Retrying     int           `json:"retrying"`       // failed, and another follows
+	LatencyP50MS *int64        `json:"latency_p50_ms"` // nil: there were none
+	LatencyP95MS *int64        `json:"latency_p95_ms"`
+}
+
 // LastAttempt is what a list tells of a delivery's last attempt.
 type LastAttempt struct {
 	Number         int           `json:"number"`

@@ -45,6 +45,7 @@ type Store interface {
 
 	store.Slots
 	store.Leases
+	CountAttempts(ctx context.Context, webhookID string, c boathook.AttemptCounts) error
 
 	MarkFailure(ctx context.Context, webhookID string, at time.Time) (boathook.Health, error)
 	MarkSlow(ctx context.Context, webhookID string, at time.Time) (first bool, err error)
@@ -70,6 +71,7 @@ type Opener interface {
 type Deliverer struct {
 	config   Config
 	webhooks singleflight.Group // the reads that a batch's deliveries share
+	tally    tally
 }
 
 // Config is what a [Deliverer] works with. All fields but Metrics and Tracer are required.
@@ -140,9 +142,12 @@ func (d *Deliverer) Handle(ctx context.Context, body string) (err error) {
 			return err
 		}
 	}
-	delivery, err := d.record(ctx, &job, w, sent, disabled)
+	delivery, recorded, err := d.record(ctx, &job, w, sent, disabled)
 	if err != nil {
 		return err
+	}
+	if recorded {
+		d.tally.count(w.ID, sent.SentAt, delivery.Status, sent.Duration)
 	}
 	span.Set(slog.String("boathook.delivery.status", string(delivery.Status)))
 	d.count(job, sent, delivery.Status)
@@ -154,15 +159,16 @@ func (d *Deliverer) Handle(ctx context.Context, body string) (err error) {
 }
 
 // record schedules what follows an attempt, and records it. On Conflict its number is
-// recorded already, mostly by a duplicate of its message, and nothing is left to do.
+// recorded already, mostly by a duplicate of its message, and nothing is left to do:
+// recorded is false then.
 //
 // The number of a resend may have been used by an attempt before it: one
 // that was under way, or whose process died between the writes of its record. Then the
 // resend is recorded by the next number. It must be: messages from before it are dropped
 // once a resend is accepted, so nobody else goes on with the delivery.
-func (d *Deliverer) record(ctx context.Context, job *queue.Delivery, w *webhook, s sent, disabled bool) (boathook.Delivery, error) {
+func (d *Deliverer) record(ctx context.Context, job *queue.Delivery, w *webhook, s sent, disabled bool) (delivery boathook.Delivery, recorded bool, err error) {
 	for {
-		delivery := job.Delivery
+		delivery = job.Delivery
 		delivery.Attempts = job.Attempt
 		if job.First > 1 {
 			delivery.Resend = job.First
@@ -171,18 +177,18 @@ func (d *Deliverer) record(ctx context.Context, job *queue.Delivery, w *webhook,
 		if s.Succeeded() {
 			delivery.Status = boathook.DeliverySucceeded
 		} else if err := d.failed(ctx, *job, w, s, disabled, &delivery); err != nil {
-			return delivery, err
+			return delivery, false, err
 		}
 		err := d.config.Store.RecordAttempt(ctx, delivery, s.Attempt)
 		if !boathook.IsKind(err, boathook.Conflict) {
-			return delivery, err
+			return delivery, err == nil, err
 		}
 		if job.First == 1 {
-			return delivery, nil
+			return delivery, false, nil
 		}
 		found, err := d.config.Store.Delivery(ctx, job.WorkspaceID, job.ID)
 		if err != nil || !overtaken(*job, found) {
-			return delivery, err
+			return delivery, false, err
 		}
 		*job = again(*job, found)
 	}

@@ -144,6 +144,13 @@ func (f *faulty) PostponeDelivery(ctx context.Context, d boathook.Delivery, at t
 	return f.Store.PostponeDelivery(ctx, d, at)
 }
 
+func (f *faulty) CountAttempts(ctx context.Context, webhookID string, c boathook.AttemptCounts) error {
+	if err := f.begin("CountAttempts"); err != nil {
+		return err
+	}
+	return f.Store.CountAttempts(ctx, webhookID, c)
+}
+
 func (f *faulty) PutDue(ctx context.Context, d store.Due) error {
 	if err := f.begin("PutDue"); err != nil {
 		return err

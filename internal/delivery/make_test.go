@@ -74,7 +74,7 @@ func TestExpressionsSayWhatIsDelivered(t *testing.T) {
 // Who asks for a test wants to see one, whatever the filter says.
 func TestATestIsTransformedAndNotFiltered(t *testing.T) {
 	q := &sent{}
-	p := delivery.Publisher{Queue: q, Log: slog.New(slog.DiscardHandler)}
+	p := delivery.Publisher{Store: webhooks{}, Queue: q, Log: slog.New(slog.DiscardHandler)}
 	if err := p.PublishTo(t.Context(), event(), filtered("out_a", "false", `.type`)); err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 type PublishStore interface {
 	Audience(ctx context.Context, sourceID string) (store.Audience, error)
 	AppendEvents(ctx context.Context, sourceID string, keep time.Duration, events ...boathook.Event) error
+	EnterDeliveries(ctx context.Context, deliveries ...boathook.Delivery) error
 }
 
 // Publisher fans events out: it puts them into their source's feed, if that keeps any,
@@ -29,7 +30,10 @@ type PublishStore interface {
 // dialect and format, and queues one delivery for each webhook. The deliveries follow
 // from the place in a trace that ctx carries.
 //
-// The feed comes first. A crash between the two leaves an event in the feed alone; who
+// The workspace's list of deliveries learns of them just before they are queued. A crash
+// between the two leaves it with deliveries that have no records, which it does not show.
+//
+// The feed comes first. A crash between it and the queue leaves an event in the feed alone; who
 // repeats it, as all do who can, queues its deliveries, and the feed has it once.
 type Publisher struct {
 	Store      PublishStore
@@ -69,7 +73,7 @@ func (p *Publisher) PublishAll(ctx context.Context, events ...boathook.Event) (d
 			return nil, err
 		}
 	}
-	b := batch{sender: p.Queue}
+	b := batch{store: p.Store, sender: p.Queue}
 	total := 0
 	for _, e := range events {
 		audience := audiences[e.SourceID]
@@ -138,7 +142,7 @@ func (p *Publisher) PublishTo(ctx context.Context, e boathook.Event, w boathook.
 	defer func() { m.end() }()
 	ctx, span := p.Tracer.Send(ctx, queue.Deliveries, ofEvent(e)...)
 	defer func() { span.Done(err) }()
-	b := batch{sender: p.Queue}
+	b := batch{store: p.Store, sender: p.Queue}
 	if err := m.add(ctx, &b, w, ""); err != nil {
 		return err
 	}
@@ -166,9 +170,11 @@ func (p *Publisher) knows(ctx context.Context, w boathook.OutgoingWebhook, e boa
 // them before they are too many to hold: each of the webhooks of a source has
 // its own copy of a body.
 type batch struct {
-	sender   queue.Sender
-	messages []queue.Message
-	bytes    int
+	store      PublishStore
+	sender     queue.Sender
+	deliveries []boathook.Delivery // without their bodies
+	messages   []queue.Message     // of the deliveries
+	bytes      int
 }
 
 const (
@@ -186,18 +192,25 @@ func (m *making) add(ctx context.Context, b *batch, w boathook.OutgoingWebhook, 
 	if err != nil {
 		return err
 	}
-	b.messages = append(b.messages, message)
+	d.Body = boathook.Body{}
+	b.deliveries, b.messages = append(b.deliveries, d), append(b.messages, message)
 	if b.bytes += len(message.Body); b.bytes >= batchBytes {
 		return b.flush(ctx)
 	}
 	return nil
 }
 
-// flush sends what was added. What a queue has not taken of it is sent again:
+// flush enters what was added into its workspace's list, and sends it. What a queue has not taken of it is sent again:
 // only those messages, as they are, since each is a delivery with its id.
 func (b *batch) flush(ctx context.Context) error {
+	if len(b.messages) == 0 {
+		return nil
+	}
+	if err := b.store.EnterDeliveries(ctx, b.deliveries...); err != nil {
+		return err
+	}
 	left := b.messages
-	b.messages, b.bytes = nil, 0
+	b.deliveries, b.messages, b.bytes = nil, nil, 0
 	for try := 1; len(left) > 0; try++ {
 		err := b.sender.Send(ctx, left...)
 		if err == nil {

@@ -27,6 +27,8 @@ func (w webhooks) Audience(ctx context.Context, id string) (store.Audience, erro
 	return store.Audience{Source: &s, Outgoing: w.list}, err
 }
 
+func (webhooks) EnterDeliveries(context.Context, ...boathook.Delivery) error { return nil }
+
 func (webhooks) AppendEvents(context.Context, string, time.Duration, ...boathook.Event) error {
 	return errors.New("the source keeps no events")
 }
@@ -245,5 +247,50 @@ func TestAnEventIsInItsSourcesFeedBeforeItsDeliveriesAreQueued(t *testing.T) {
 	k.kept, k.days = nil, 0
 	if _, err := p.PublishAll(t.Context(), first); err != nil || len(k.kept) > 0 {
 		t.Errorf("a source that keeps nothing kept %q, %v", k.kept, err)
+	}
+}
+
+// entering is a store that remembers which deliveries were entered, and how many messages
+// there were in the queue by then.
+type entering struct {
+	webhooks
+
+	queue   *sent
+	entered []string
+	before  []int
+	fail    error
+}
+
+func (e *entering) EnterDeliveries(_ context.Context, deliveries ...boathook.Delivery) error {
+	for _, d := range deliveries {
+		e.entered = append(e.entered, d.WebhookID+" "+d.EventID)
+	}
+	e.before = append(e.before, len(e.queue.messages))
+	return e.fail
+}
+
+func TestDeliveriesAreEnteredTogetherBeforeTheyAreQueued(t *testing.T) {
+	q := &sent{}
+	e := &entering{webhooks: webhooks{list: []boathook.OutgoingWebhook{webhook("out_a"), webhook("out_b")}}, queue: q, fail: errors.New("down")}
+	p := delivery.Publisher{Store: e, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	first, second := event(), event()
+	second.ID = "evt_b"
+	if _, err := p.PublishAll(t.Context(), first, second); !errors.Is(err, e.fail) || len(q.messages) > 0 {
+		t.Errorf("with a list that fails it queued %d, and says %v", len(q.messages), err)
+	}
+	e.entered, e.before, e.fail = nil, nil, nil
+	if _, err := p.PublishAll(t.Context(), first, second); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.PublishTo(t.Context(), first, webhook("out_c")); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"out_a " + first.ID, "out_b " + first.ID, "out_a evt_b", "out_b evt_b", "out_c " + first.ID}
+	if !slices.Equal(e.entered, want) || !slices.Equal(e.before, []int{0, 4}) {
+		t.Errorf("entered %q after %v messages, want %q", e.entered, e.before, want)
+	}
+	e.list = nil
+	if _, err := p.PublishAll(t.Context(), first); err != nil || len(e.before) != 2 {
+		t.Errorf("of no deliveries some were entered, %v", err)
 	}
 }

@@ -165,6 +165,7 @@ func (p Replay) sends(c candidate, now time.Time, out *Replayed) bool {
 // gives those that were queued.
 func (r *Resender) replay(ctx context.Context, p Replay, found []candidate, now time.Time) (sent []candidate, err error) {
 	messages := make([]queue.Message, len(found))
+	var made []boathook.Delivery
 	for i := range found {
 		c := &found[i]
 		if !c.exists {
@@ -174,6 +175,7 @@ func (r *Resender) replay(ctx context.Context, p Replay, found []candidate, now 
 			if err != nil {
 				return nil, err
 			}
+			made = append(made, c.delivery)
 		}
 		if messages[i], err = queue.EncodeDelivery(resend(p.Webhook, c.delivery, now)); err != nil {
 			return nil, err
@@ -181,6 +183,11 @@ func (r *Resender) replay(ctx context.Context, p Replay, found []candidate, now 
 	}
 	if len(messages) == 0 {
 		return nil, nil
+	}
+	if len(made) > 0 {
+		if err := r.Publish.Store.EnterDeliveries(ctx, made...); err != nil {
+			return nil, err
+		}
 	}
 	sendErr := r.Retries.Send(ctx, messages...)
 	if partial, ok := errors.AsType[*queue.PartialError](sendErr); ok {

@@ -83,16 +83,81 @@ func (k Deliveries) List(ctx context.Context, c Caller, of SourceRef, webhookID 
 	}
 	q := store.DeliveryQuery{WorkspaceID: c.Workspace, WebhookID: w.ID, Page: p, EventType: only.Event}
 	if only.Status != "" {
-		if !only.Status.Valid() {
-			return nil, "", boathook.InvalidField("status", "must be %s, %s, %s or %s",
-				boathook.DeliverySucceeded, boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled)
+		if q.Statuses, err = statusAsked(only.Status); err != nil {
+			return nil, "", err
 		}
-		q.Statuses = []boathook.DeliveryStatus{only.Status}
 	}
-	if q.EventType != "" && !slices.Contains(boathook.EventTypes[s.Kind], q.EventType) {
+	if q.EventType != "" && !slices.Contains(boathook.EventTypes[s.Kind], q.EventType) && (s.Kind != boathook.Customer || !q.EventType.IsTypeName()) {
 		return nil, "", boathook.InvalidField("event", "a %s has no event %q", s.Kind, q.EventType)
 	}
 	return k.cfg.Store.Deliveries(ctx, q)
+}
+
+// statusAsked is what selects deliveries of one status.
+func statusAsked(status boathook.DeliveryStatus) ([]boathook.DeliveryStatus, error) {
+	if !status.Valid() {
+		return nil, boathook.InvalidField("status", "must be %s, %s, %s or %s",
+			boathook.DeliverySucceeded, boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled)
+	}
+	return []boathook.DeliveryStatus{status}, nil
+}
+
+// DeliverySearch selects deliveries of a workspace; empty fields select all.
+type DeliverySearch struct {
+	SourceID       string // it may be deleted, as the webhook may
+	WebhookID      string
+	EventType      boathook.EventType
+	Status         boathook.DeliveryStatus
+	ResponseStatus string    // of the last attempt's response: a code such as 500, or a class such as 5xx
+	Since          time.Time // of events that happened then or later
+	Until          time.Time // of events that happened before
+}
+
+// query checks what is asked for.
+func (in DeliverySearch) query(workspaceID string, p boathook.Page) (q store.DeliveryQuery, err error) {
+	q = store.DeliveryQuery{
+		WorkspaceID: workspaceID, SourceID: in.SourceID, WebhookID: in.WebhookID, EventType: in.EventType, Since: in.Since, Until: in.Until, Page: p,
+	}
+	if in.SourceID != "" && (!boathook.IsID(in.SourceID) || !boathook.HasIDKind(in.SourceID, boathook.DeploymentID) && boathook.KindOf(in.SourceID) == boathook.Deployment) {
+		return q, boathook.InvalidField("source_id", "must be the id of a deployment, an agent, a repository, an app, a customer or the alerts, such as dep_…")
+	}
+	if in.WebhookID != "" && (!boathook.IsID(in.WebhookID) || !boathook.HasIDKind(in.WebhookID, boathook.OutgoingID)) {
+		return q, boathook.InvalidField("webhook_id", "must be the id of an outgoing webhook, such as out_…")
+	}
+	if in.EventType != "" && !in.EventType.InCatalogue() && !in.EventType.IsTypeName() {
+		return q, boathook.InvalidField("event_type", "must be the name of a type of events, such as run.failed, of at most %d bytes", boathook.MaxEventTypeName)
+	}
+	if in.Status != "" {
+		if q.Statuses, err = statusAsked(in.Status); err != nil {
+			return q, err
+		}
+	}
+	if in.ResponseStatus != "" {
+		var ok bool
+		if q.Response, ok = boathook.ParseStatusRange(in.ResponseStatus); !ok {
+			return q, boathook.InvalidField("response_status", "must be a status code from 100 to 599, such as 500, or a class of them, such as 5xx")
+		}
+	}
+	if !in.Since.IsZero() && !in.Until.IsZero() && !in.Since.Before(in.Until) {
+		return q, boathook.InvalidField("until", "must be after since")
+	}
+	return q, nil
+}
+
+// All gives those of the workspace, the newest event's first, without their bodies. A page
+// may be shorter than its limit, and empty, where there are more.
+func (k Deliveries) All(ctx context.Context, c Caller, in DeliverySearch, p boathook.Page) (deliveries []boathook.Delivery, next string, err error) {
+	if err := c.May("Deliveries.All"); err != nil {
+		return nil, "", err
+	}
+	q, err := in.query(c.Workspace, p)
+	if err != nil {
+		return nil, "", err
+	}
+	if q.WebhookID != "" {
+		return k.cfg.Store.Deliveries(ctx, q)
+	}
+	return k.cfg.Store.WorkspaceDeliveries(ctx, q)
 }
 
 // Resend queues one more attempt of a delivery, with which its retry schedule starts

@@ -100,6 +100,7 @@ var leastRoles = map[Operation]boathook.Role{
 	"Deliveries.Get":    boathook.Viewer,
 	"Deliveries.Resend": boathook.Member,
 	"Deliveries.List":   boathook.Viewer,
+	"Deliveries.All":    boathook.Viewer,
 
 	"Outgoing.Create":       boathook.Member,
 	"Outgoing.List":         boathook.Viewer,
@@ -111,6 +112,7 @@ var leastRoles = map[Operation]boathook.Role{
 	"Outgoing.Preview":      boathook.Member,
 	"Outgoing.Recover":      boathook.Member,
 	"Outgoing.Replay":       boathook.Member,
+	"Outgoing.Stats":        boathook.Viewer,
 
 	"AgentRuns.OfAgent": boathook.Viewer,
 	"AgentRuns.List":    boathook.Viewer,

@@ -96,6 +96,9 @@ type RunFilter struct {
 	DeploymentID string
 	Environment  boathook.Environment
 	Status       boathook.RunStatus
+	// DeliveryID is the sender's own id of what started the run, such as GitHub's
+	// X-GitHub-Delivery. With one, the runs of agents are selected too.
+	DeliveryID string
 }
 
 // deploymentStatuses are what a deployment's run can be.
@@ -109,7 +112,10 @@ func (k Runs) List(ctx context.Context, c Caller, f RunFilter, p boathook.Page) 
 		return nil, "", err
 	}
 	q := store.RunQuery{
-		WorkspaceID: c.Workspace, Kind: boathook.Deployment, SourceID: f.DeploymentID, Environment: f.Environment, Page: p,
+		WorkspaceID: c.Workspace, Kind: boathook.Deployment, SourceID: f.DeploymentID, Environment: f.Environment, DeliveryID: f.DeliveryID, Page: p,
+	}
+	if len(f.DeliveryID) > boathook.MaxTriggerDetail {
+		return nil, "", boathook.InvalidField("delivery_id", "is longer than %d bytes, and so none that is kept: longer ones are cut and end in …", boathook.MaxTriggerDetail)
 	}
 	if f.Environment != "" {
 		if err := checkEnvironment(f.Environment); err != nil {

@@ -60,8 +60,10 @@ type Store interface {
 	Attempts(ctx context.Context, workspaceID string, id boathook.DeliveryID) (boathook.Delivery, []boathook.Attempt, error)
 	AttemptLog(ctx context.Context, q store.AttemptQuery) ([]store.Attempted, error)
 	Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
+	WorkspaceDeliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
 	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 	PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
+	AttemptCounts(ctx context.Context, webhookID string, since, until time.Time) ([]boathook.AttemptCounts, error)
 }
 
 // Starter starts runs.

@@ -20,16 +20,22 @@
 // Config is local and consistent: tokens, sources, versions. Those of Records are
 // global and lag; they hold what lists select by:
 //
-//   - by-parent has the runs of a source, a webhook's deliveries that are retrying,
-//     failed or canceled, each status apart, and the chunks of an agent's log;
+//   - by-parent has the runs of a source, and those that one delivery of a sender has
+//     started, a webhook's deliveries that are retrying, failed or canceled, each status
+//     apart, and the chunks of an agent's log;
 //   - by-workspace has the runs of all of a workspace's deployments, and of all its
-//     agents;
+//     agents, and the deliveries of all its webhooks that are retrying, failed or
+//     canceled;
 //   - active has the runs of a source that are not over.
 //
 // Each list of runs or deliveries is spread over four partitions. A run has its
 // places in the first two for good, so that no list misses one that ends meanwhile.
 // They cost a run six units: one in each of the three when it is created, and when
 // it ends.
+//
+// Deliveries that succeed are in no index: it would cost as much as they do. What is
+// published together is entered in its workspace's list together, in one item, before it is
+// queued, and the list reads what became of it from the records.
 //
 // # Access patterns
 //
@@ -92,7 +98,7 @@
 //	PinRun               records  pin#id / run                PutItem, or also GetItem C              1 W, 1 W + 1 R
 //	Admit                records  load#id / load              UpdateItem; PutItem each new minute     1 W per KiB
 //	Release              records  load#id / load              UpdateItem                              1 W per KiB
-//	CreateRun            records  run#id / input#hash, head   PutItem x2, the head last               1 W + 3, input
+//	CreateRun            records  run#id / input#hash, head   PutItem x2, the head last               1 W + 3, input (+ 1 of a sender's delivery)
 //	RemovePending        records  run#id / head               DeleteItem                              1 W + 3
 //	RunHead              records  run#id / head               GetItem C                               1 R
 //	Run                  records  run#id / head, texts        GetItem C, BatchGetItem C               1 R, 1 R per 4 KiB
@@ -112,6 +118,7 @@
 //	Runs                 records  by-workspace ws#kind#0…3    Query x4, then BatchGetItem C x4        1 R per 8 KiB of entries, 1 R per 4 KiB of runs
 //	Runs of a source     records  by-parent runs#src#0…3      the same                                the same
 //	… and not over       records  active src#0…3              the same                                the same
+//	Runs of a delivery   records  by-parent sent#ws#hash      Query, then BatchGetItem C x4           the same
 //	RunHeads             records  as Runs                     Query x4, then BatchGetItem C           1 R per 8 KiB of entries, 1 R per run
 //	CountedRuns          records  as Runs                     the same                                the same; about 500 R for 10,000 runs
 //	AnyActive            records  active src#0…3              Query x4                                2 R
@@ -126,16 +133,21 @@
 //	AppendEvents         records  feed#src / counter, fed#…,  UpdateItem, then PutItem x2 each        1 W a call, 1 W + 1 W per KiB an event;
 //	                              feed#src#page / position                                            no mark of one that is fresh: 1 W less
 //	FeedEvents           records  feed#src / counter, slots   GetItem C, Query C                      1 R, and 1 R per 4 KiB if there are any
-//	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 1 if it did not succeed)
-//	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W + 1 (+ 2 if it failed for good)
-//	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W + 2, 2 W + 1
-//	PostponeDelivery     records  delivery                    UpdateItem, or also PutItem             1 W (+ 2), 2 W + 1
-//	ReopenDelivery       records  delivery                    UpdateItem                              1 W + 2
+//	RecordAttempt (1st)  records  dlv#ws#tag#shard / id       PutItem, if absent                      1 W (+ 2 if it did not succeed)
+//	RecordAttempt (nth)  records  att#id / n, delivery        PutItem, UpdateItem                     2 W + 1 (+ 1 if it succeeded, + 2 if it failed for good)
+//	CancelDelivery       records  delivery                    UpdateItem, or also PutItem             1 W + 3, 2 W + 2
+//	PostponeDelivery     records  delivery                    UpdateItem, or also PutItem             1 W (+ 3), 2 W + 2
+//	ReopenDelivery       records  delivery                    UpdateItem                              1 W + 3
 //	Delivery             records  delivery                    GetItem C                               1 R
 //	Attempts             records  delivery, att#id            GetItem C, Query C                      2 R
 //	AttemptLog           records  dlv#ws#tag#0…3, att#id / n  Query x4, then BatchGetItem C x1 to 3   0.5 R per 4 KiB, 500 R at most; 1 R per 4 KiB shown
 //	Deliveries           records  dlv#ws#tag#0…3              Query x4 side by side                   0.5 R per 4 KiB
 //	Deliveries (others)  records  by-parent status#ws#out#0…3 Query x4 side by side, each status      0.5 R per 4 KiB
+//	EnterDeliveries      records  entered#ws#0…3 / id         PutItem                                 1 W per KiB, which is 40 deliveries of one time
+//	WorkspaceDeliveries  records  entered#ws#0…3, deliveries  Query x4, then BatchGetItem C x1 to 4   0.5 R per 4 KiB, 1 R per delivery looked at
+//	… (not succeeded)    records  by-workspace dlv#ws#0…3     the same                                the same
+//	CountAttempts        records  stats#out / hour            UpdateItem                              1 W
+//	AttemptCounts        records  stats#out / hour            Query                                   0.5 R per 4 KiB, of about 30 hours
 //	PutDue               records  due#shard / time#id         PutItem                                 1 W
 //	Due                  records  due#shard                   Query C                                 1 R per 4 KiB
 //	DeleteDue            records  due#shard / time#id         DeleteItem                              1 W

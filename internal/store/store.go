@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"time"
 
 	"boathook/internal/boathook"
@@ -42,6 +43,7 @@ type Store interface {
 	Events
 	Feeds
 	Deliveries
+	Statistics
 	Schedule
 	Slots
 	Leases
@@ -376,6 +378,9 @@ type RunQuery struct {
 	SourceID    string
 	Environment boathook.Environment
 	Statuses    []boathook.RunStatus // any of them
+	// DeliveryID is the sender's own id of what started the run, as in
+	// [boathook.TriggerDetails]. With one, the kind selects nothing.
+	DeliveryID string
 	boathook.Page
 }
 
@@ -480,15 +485,38 @@ type Events interface {
 	MarkEventPublished(ctx context.Context, workspaceID, id string, deliveries []int) error
 }
 
-// DeliveryQuery selects a webhook's deliveries; empty fields select all.
+// DeliveryQuery selects deliveries; empty fields select all.
 type DeliveryQuery struct {
 	WorkspaceID string
-	WebhookID   string
+	WebhookID   string // [Deliveries.WorkspaceDeliveries] takes none
+	SourceID    string
 	Statuses    []boathook.DeliveryStatus // any of them
 	EventType   boathook.EventType
-	Since       time.Time // of events that happened then or later
-	Until       time.Time // of events that happened before
+	Response    boathook.StatusRange // of the last attempt's response
+	Since       time.Time            // of events that happened then or later
+	Until       time.Time            // of events that happened before
 	boathook.Page
+}
+
+// Wants reports whether the query selects a delivery of its workspace and its time.
+func (q *DeliveryQuery) Wants(d *boathook.Delivery) bool {
+	return (q.WebhookID == "" || q.WebhookID == d.WebhookID) &&
+		(q.SourceID == "" || q.SourceID == d.SourceID) &&
+		(len(q.Statuses) == 0 || slices.Contains(q.Statuses, d.Status)) &&
+		(q.EventType == "" || q.EventType == d.EventType) &&
+		q.Response.Has(d.Last.Status)
+}
+
+// Unsucceeded are those of the query's statuses that a list of deliveries which have not
+// succeeded has to be asked for. All: it has to be a list of all deliveries.
+func (q *DeliveryQuery) Unsucceeded() (statuses []boathook.DeliveryStatus, all bool) {
+	for _, status := range []boathook.DeliveryStatus{boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled} {
+		if len(q.Statuses) == 0 || slices.Contains(q.Statuses, status) {
+			statuses = append(statuses, status)
+		}
+	}
+	all = (len(q.Statuses) == 0 || slices.Contains(q.Statuses, boathook.DeliverySucceeded)) && q.Response.Succeeds()
+	return statuses, all
 }
 
 // AttemptQuery asks for a part of a webhook's attempts.
@@ -550,6 +578,25 @@ type Deliveries interface {
 	// Deliveries lists by their events' time, newest first, without bodies, what these
 	// are of, and the numbers of resends.
 	Deliveries(ctx context.Context, q DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
+	// EnterDeliveries has the list of their workspace find deliveries, once they have
+	// records. It comes before their first attempts are queued, and may be repeated.
+	// They all are of one workspace.
+	EnterDeliveries(ctx context.Context, deliveries ...boathook.Delivery) error
+	// WorkspaceDeliveries lists as Deliveries does, those of all of a workspace's webhooks,
+	// deleted ones too, that were entered. A page may have fewer than its limit, or none,
+	// and a next one: it reads about 400 records at most.
+	WorkspaceDeliveries(ctx context.Context, q DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
+}
+
+// Statistics count the attempts of webhooks, by the hour. They are of no use to what is
+// sent: an attempt whose process dies is not counted, and counts may be added twice where
+// the store's answer is lost. An hour expires with the retention after its last change.
+type Statistics interface {
+	// CountAttempts adds to the counts of the hour that c begins with.
+	CountAttempts(ctx context.Context, webhookID string, c boathook.AttemptCounts) error
+	// AttemptCounts gives the hours that have counts, oldest first, of those that begin
+	// at since or later, and before until.
+	AttemptCounts(ctx context.Context, webhookID string, since, until time.Time) ([]boathook.AttemptCounts, error)
 }
 
 // DueShards is how many partitions the schedule is spread over.

@@ -141,7 +141,7 @@ func (f face) listRuns(ctx context.Context, c httpjson.Call, _ httpjson.None) (r
 	params := c.URL.Query()
 	filter := service.RunFilter{
 		DeploymentID: params.Get("deployment_id"), Environment: boathook.Environment(params.Get("environment")),
-		Status: boathook.RunStatus(params.Get("status")),
+		Status: boathook.RunStatus(params.Get("status")), DeliveryID: params.Get("delivery_id"),
 	}
 	list, err := httpjson.Listed(c, viewRun, func(p boathook.Page) ([]boathook.Run, string, error) {
 		return f.Runs.List(ctx, c.Caller, filter, p)

@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
@@ -13,6 +14,7 @@ import (
 type Deliveries interface {
 	Get(ctx context.Context, c service.Caller, id string) (service.DeliveryDetail, error)
 	List(ctx context.Context, c service.Caller, of service.SourceRef, webhookID string, only service.DeliveryFilter, p boathook.Page) (deliveries []boathook.Delivery, next string, err error)
+	All(ctx context.Context, c service.Caller, in service.DeliverySearch, p boathook.Page) (deliveries []boathook.Delivery, next string, err error)
 	Resend(ctx context.Context, c service.Caller, id string) (boathook.DeliveryID, error)
 }
 
@@ -144,6 +146,33 @@ func (f face) listDeliveries(ctx context.Context, c httpjson.Call, _ httpjson.No
 	return httpjson.Listed(c, viewDelivery, func(p boathook.Page) ([]boathook.Delivery, string, error) {
 		return f.Deliveries.List(ctx, c.Caller, sourceInPath(c), c.PathValue("outgoing"), only, p)
 	})
+}
+
+func (f face) searchDeliveries(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[deliveryView], error) {
+	params := c.URL.Query()
+	search := service.DeliverySearch{
+		SourceID: params.Get("source_id"), WebhookID: params.Get("webhook_id"), EventType: boathook.EventType(params.Get("event_type")),
+		Status: boathook.DeliveryStatus(params.Get("status")), ResponseStatus: params.Get("response_status"),
+	}
+	var err error
+	if search.Since, err = optionalTime(c, "since"); err != nil {
+		return httpjson.List[deliveryView]{}, err
+	}
+	if search.Until, err = optionalTime(c, "until"); err != nil {
+		return httpjson.List[deliveryView]{}, err
+	}
+	return httpjson.Listed(c, viewDelivery, func(p boathook.Page) ([]boathook.Delivery, string, error) {
+		return f.Deliveries.All(ctx, c.Caller, search, p)
+	})
+}
+
+// optionalTime is a time of the query; zero if it is not given.
+func optionalTime(c httpjson.Call, name string) (time.Time, error) {
+	text := c.URL.Query().Get(name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	return parseTime(name, text)
 }
 
 func (f face) resendDelivery(ctx context.Context, c httpjson.Call, _ httpjson.None) (queued, error) {

@@ -61,10 +61,8 @@ func feedFilter(c httpjson.Call) (in service.FeedFilter, err error) {
 	}
 	query := c.URL.Query()
 	in = service.FeedFilter{Cursor: p.Cursor, Limit: p.Limit, Type: boathook.EventType(query.Get("type"))}
-	if since := query.Get("since"); since != "" {
-		if in.Since, err = parseTime("since", since); err != nil {
-			return in, err
-		}
+	if in.Since, err = optionalTime(c, "since"); err != nil {
+		return in, err
 	}
 	seconds, err := c.Number("wait_seconds", 0, 0, int(service.MaxFeedWait/time.Second))
 	in.Wait = time.Duration(seconds) * time.Second

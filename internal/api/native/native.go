@@ -112,6 +112,7 @@ func (f face) routes() []httpjson.Route {
 		on("GET /v1/admin/redrive", "Queues.List", httpjson.Serve(ok, f.listQueues)),
 		on("POST /v1/admin/redrive", "Queues.Redrive", httpjson.Serve(accepted, f.redrive)),
 
+		on("GET /v1/deliveries", "Deliveries.All", httpjson.Serve(ok, f.searchDeliveries)),
 		on("GET /v1/deliveries/{delivery}", "Deliveries.Get", httpjson.Serve(ok, f.getDelivery)),
 		on("POST /v1/deliveries/{delivery}/resend", "Deliveries.Resend", httpjson.Serve(accepted, f.resendDelivery)),
 	}
@@ -131,6 +132,7 @@ func (f face) routes() []httpjson.Route {
 			on("POST "+outgoing+"/preview", "Outgoing.Preview", httpjson.Serve(ok, f.previewOutgoing)),
 			on("POST "+outgoing+"/recover", "Outgoing.Recover", httpjson.Serve(accepted, f.recoverOutgoing)),
 			on("POST "+outgoing+"/replay", "Outgoing.Replay", httpjson.Serve(accepted, f.replayOutgoing)),
+			on("GET "+outgoing+"/stats", "Outgoing.Stats", httpjson.Serve(ok, f.outgoingStats)),
 			on("GET "+outgoing+"/deliveries", "Deliveries.List", httpjson.Serve(ok, f.listDeliveries)),
 		)
 	}

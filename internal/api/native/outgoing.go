@@ -23,6 +23,7 @@ type Outgoing interface {
 	Preview(ctx context.Context, c service.Caller, of service.SourceRef, id string, in service.Previewed) (service.Preview, error)
 	Recover(ctx context.Context, c service.Caller, of service.SourceRef, id string, in service.Recovery) (service.Recovered, error)
 	Replay(ctx context.Context, c service.Caller, of service.SourceRef, id string, in service.Replay) (service.Replayed, error)
+	Stats(ctx context.Context, c service.Caller, of service.SourceRef, id string, in service.StatsQuery) (service.Stats, error)
 }
 
 type outgoingView struct {

@@ -633,7 +633,7 @@ func TestEachExampleRuns(t *testing.T) {
 	paste("deployments activate")
 	paste("webhooks create", "https://hooks.slack.com/services/T/B/X", sink.URL)
 	s.must("webhooks", "create", "status page", "--deployment", "hello", "--url", sink.URL)
-	for _, c := range []string{"webhooks list", "webhooks get", "webhooks test", "webhooks preview", "webhooks rotate-secret", "webhooks update"} {
+	for _, c := range []string{"webhooks list", "webhooks get", "webhooks test", "webhooks preview", "webhooks stats", "webhooks rotate-secret", "webhooks update"} {
 		paste(c)
 	}
 	s.must("webhooks", "update", "status page", "--enabled")

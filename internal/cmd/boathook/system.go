@@ -185,6 +185,10 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 		Metrics: t.counters, Tracer: t.tracer,
 	})
 
+	deliver := func(ctx context.Context, body string) error {
+		defer deliverer.StoreCounts(ctx)
+		return deliverer.Handle(ctx, body)
+	}
 	if err := t.watch(map[string]depths{queue.Runs: runsQueue, queue.Deliveries: deliveries, queue.Retries: retries}); err != nil {
 		return nil, err
 	}
@@ -206,8 +210,8 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 		sockets: sockets,
 		work: []worker{
 			{runsQueue, executor.Handle},
-			{deliveries, deliverer.Handle},
-			{retries, deliverer.Handle},
+			{deliveries, deliver},
+			{retries, deliver},
 		},
 	}
 	clean := paths.Clean(mux)

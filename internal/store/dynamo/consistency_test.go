@@ -16,9 +16,9 @@ import (
 )
 
 // mayLag are the partitions of lists that may miss what was just written: a
-// webhook's deliveries, the watchers of a workspace's log and, since the place that seems free
-// is taken on condition that it is, leases.
-var mayLag = []string{"dlv#", "watch#", "lease#"}
+// webhook's deliveries, those that were entered, statistics, the watchers of a workspace's
+// log and, since the place that seems free is taken on condition that it is, leases.
+var mayLag = []string{"dlv#", "entered#", "stats#", "watch#", "lease#"}
 
 // global are the indexes of which DynamoDB has no consistent reads.
 var global = []any{"by-parent", "by-workspace", "active"}

@@ -21,9 +21,10 @@ import (
 type deliveryItem struct {
 	record
 	content                          // of the body
-	BodyExpires int64                `dynamodbav:"bx,omitempty"`     // of a body that is in further items
-	Parent      string               `dynamodbav:"parent,omitempty"` // see [parentOf]
-	Place       string               `dynamodbav:"place,omitempty"`  // where there is a parent
+	BodyExpires int64                `dynamodbav:"bx,omitempty"`        // of a body that is in further items
+	Parent      string               `dynamodbav:"parent,omitempty"`    // see [parentOf]
+	Workspace   string               `dynamodbav:"workspace,omitempty"` // where there is a parent; see [unsucceededOf]
+	Place       string               `dynamodbav:"place,omitempty"`     // where there is a parent
 	SourceID    string               `dynamodbav:"so"`
 	WebhookID   string               `dynamodbav:"w"`
 	EventID     string               `dynamodbav:"i"`
@@ -136,7 +137,7 @@ func (s *Store) newDeliveryItem(ctx context.Context, d boathook.Delivery) (deliv
 		Trace: newTraceItem(d.Trace), BodySize: d.Body.Len(), ContentType: d.ContentType, Fault: d.Fault, Reason: d.Reason, Last: newSummaryItem(d.Last), state: newState(d),
 	}
 	if it.Parent = parentOf(d); it.Parent != "" {
-		it.Place = d.ID.String()
+		it.Workspace, it.Place = unsucceededOf(d), d.ID.String()
 	}
 	var err error
 	it.content, err = s.split(ctx, it.key, compress.Pack(d.Body), maxInlineBody, it.Expires)
@@ -251,11 +252,11 @@ func (s *Store) recordAttempt(ctx context.Context, d boathook.Delivery, a boatho
 // follow brings a delivery's record to the state after its nth attempt, unless
 // it is there or beyond.
 func (s *Store) follow(ctx context.Context, d boathook.Delivery, n int) error {
-	change := "SET s = :s, n = :n, u = :u, rs = :rs, l = :l REMOVE parent, place, er"
+	change := "SET s = :s, n = :n, u = :u, rs = :rs, l = :l REMOVE parent, workspace, place, er"
 	values := map[string]any{":s": d.Status, ":n": d.Attempts, ":u": d.NextAttemptAt, ":rs": d.Resend, ":l": newSummaryItem(d.Last), ":number": n}
 	if parent := parentOf(d); parent != "" {
-		change = "SET s = :s, n = :n, u = :u, rs = :rs, l = :l, parent = :parent, place = :place REMOVE er"
-		values[":parent"], values[":place"] = parent, d.ID.String()
+		change = "SET s = :s, n = :n, u = :u, rs = :rs, l = :l, parent = :parent, workspace = :workspace, place = :place REMOVE er"
+		values[":parent"], values[":workspace"], values[":place"] = parent, unsucceededOf(d), d.ID.String()
 	}
 	for {
 		it, held, err := s.updateDelivery(ctx, d, d.NextAttemptAt, change, "n < :number", values)
@@ -304,8 +305,8 @@ func (s *Store) CancelDelivery(ctx context.Context, d boathook.Delivery) error {
 // has more attempts than d, which then has as many.
 func (s *Store) cancelDelivery(ctx context.Context, d *boathook.Delivery) (done bool, err error) {
 	it, held, err := s.updateRecord(ctx, deliveryKey(d.WorkspaceID, d.ID),
-		"SET s = :s, er = :reason, n = :n, parent = :parent, place = :place REMOVE u", "(s = :retrying OR s = :failed) AND n <= :n", map[string]any{
-			":s": d.Status, ":reason": d.Reason, ":n": d.Attempts, ":parent": parentOf(*d), ":place": d.ID.String(),
+		"SET s = :s, er = :reason, n = :n, parent = :parent, workspace = :workspace, place = :place REMOVE u", "(s = :retrying OR s = :failed) AND n <= :n", map[string]any{
+			":s": d.Status, ":reason": d.Reason, ":n": d.Attempts, ":parent": parentOf(*d), ":workspace": unsucceededOf(*d), ":place": d.ID.String(),
 			":retrying": boathook.DeliveryRetrying, ":failed": boathook.DeliveryFailed,
 		})
 	if held || err != nil {
@@ -335,9 +336,9 @@ func (s *Store) PostponeDelivery(ctx context.Context, d boathook.Delivery, at ti
 // postponeDelivery is not done if the record was made or removed meanwhile.
 func (s *Store) postponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) (done bool, err error) {
 	d.Status = boathook.DeliveryRetrying
-	change, values := "SET s = :retrying, u = :at, parent = :parent, place = :place", map[string]any{
+	change, values := "SET s = :retrying, u = :at, parent = :parent, workspace = :workspace, place = :place", map[string]any{
 		":retrying": d.Status, ":succeeded": boathook.DeliverySucceeded, ":n": d.Attempts, ":at": at,
-		":parent": parentOf(d), ":place": d.ID.String(),
+		":parent": parentOf(d), ":workspace": unsucceededOf(d), ":place": d.ID.String(),
 	}
 	if d.Resend > 0 {
 		change, values[":resend"] = change+", rs = :resend", d.Resend
@@ -373,8 +374,8 @@ func (s *Store) ReopenDelivery(ctx context.Context, d boathook.Delivery, at time
 		return nil
 	}
 	d.Status = boathook.DeliveryRetrying
-	values[":retrying"], values[":parent"], values[":place"] = d.Status, parentOf(d), d.ID.String()
-	if _, _, err := s.updateDelivery(ctx, d, at, "SET s = :retrying, u = :at, rs = :resend, parent = :parent, place = :place", when, values); err != nil {
+	values[":retrying"], values[":parent"], values[":workspace"], values[":place"] = d.Status, parentOf(d), unsucceededOf(d), d.ID.String()
+	if _, _, err := s.updateDelivery(ctx, d, at, "SET s = :retrying, u = :at, rs = :resend, parent = :parent, workspace = :workspace, place = :place", when, values); err != nil {
 		return fmt.Errorf("reopen delivery %s: %w", d.ID, err)
 	}
 	return nil
@@ -455,18 +456,15 @@ func (s *Store) attempts(ctx context.Context, id boathook.DeliveryID, it deliver
 	return attempts, nil
 }
 
-// deliveryLists are the lists that have what a query selects. Of several statuses,
-// those of retrying ones are looked at first: a delivery leaves them for others.
+// deliveryLists are the lists that have what a query selects of a webhook's. Of several
+// statuses, those of retrying ones are looked at first: a delivery leaves them for others.
 func (s *Store) deliveryLists(q store.DeliveryQuery) (stages [][]list) {
 	whole := list{table: s.config.RecordsTable}
 	if !q.Since.IsZero() {
 		whole.oldest = boathook.FirstDeliveryID(q.Since, q.WebhookID).String()
 	}
 	if !q.Until.IsZero() {
-		// Less its last digit, which is 0, it sorts before the id itself,
-		// and after all that are less.
-		edge := boathook.FirstDeliveryID(q.Until, q.WebhookID).String()
-		whole.newest = edge[:len(edge)-1]
+		whole.newest = before(boathook.FirstDeliveryID(q.Until, q.WebhookID))
 	}
 	if len(q.Statuses) == 0 || slices.Contains(q.Statuses, boathook.DeliverySucceeded) {
 		whole.columns = deliveryColumns
@@ -486,6 +484,14 @@ func (s *Store) deliveryLists(q store.DeliveryQuery) (stages [][]list) {
 	return stages
 }
 
+// before is a position behind which all ids of deliveries are that are less than one that
+// ends in 0: without its last digit it sorts before the id itself, and after all that are
+// less.
+func before(id boathook.DeliveryID) string {
+	edge := id.String()
+	return edge[:len(edge)-1]
+}
+
 // webhookLists are the lists of a webhook's deliveries, each like one.
 func (s *Store) webhookLists(like list, workspaceID, webhookID string) []list {
 	lists := slices.Repeat([]list{like}, deliveryShards)
@@ -495,13 +501,15 @@ func (s *Store) webhookLists(like list, workspaceID, webhookID string) []list {
 	return lists
 }
 
+// wanted reports whether a query selects a record.
+func (it deliveryItem) wanted(q *store.DeliveryQuery) bool {
+	d := boathook.Delivery{WebhookID: it.WebhookID, SourceID: it.SourceID, EventType: it.EventType, Status: it.Status, Last: it.Last.summary()}
+	return q.Wants(&d)
+}
+
 // Deliveries implements [store.Deliveries].
 func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error) {
-	found, next, err := page(ctx, s, q.Page, isDeliveryID, func(it deliveryItem) bool {
-		return it.WebhookID == q.WebhookID &&
-			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, it.Status)) &&
-			(q.EventType == "" || it.EventType == q.EventType)
-	}, s.deliveryLists(q)...)
+	found, next, err := page(ctx, s, q.Page, isDeliveryID, func(it deliveryItem) bool { return it.wanted(&q) }, s.deliveryLists(q)...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list deliveries of %s: %w", q.WebhookID, err)
 	}

@@ -236,6 +236,17 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			_, err := s.PinEvent(ctx, store.EventPin{WorkspaceID: "ws_a", ID: "order 1", Time: now})
 			return err
 		}},
+		{"run of a sender's delivery", func(s *dynamo.Store) error {
+			r := run()
+			r.Details = boathook.TriggerDetails{DeliveryID: "72d3162e #1"}
+			return s.CreateRun(ctx, r)
+		}},
+		{"entered deliveries", func(s *dynamo.Store) error { return s.EnterDeliveries(ctx, delivery(nil)) }},
+		{"an hour's attempts", func(s *dynamo.Store) error {
+			c := boathook.AttemptCounts{From: now}
+			c.Count(boathook.DeliverySucceeded, 120*time.Millisecond)
+			return s.CountAttempts(ctx, "out_a", c)
+		}},
 		{"first attempt", func(s *dynamo.Store) error { return s.RecordAttempt(ctx, failed, attempt(1)) }},
 		{"first attempt of a delivery with a body of its own", func(s *dynamo.Store) error {
 			own := failed
@@ -284,6 +295,8 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 				return ok(`{"Attributes":{"Versions":{"N":"5"}}}`)
 			case r.operation == "UpdateItem" && sortKey(r) == "counter":
 				return ok(`{"Attributes":{"n":{"N":"4711"}}}`)
+			case r.operation == "UpdateItem" && strings.Contains(fmt.Sprint(r.input["Key"]), "stats#"):
+				return ok(`{}`)
 			case r.operation == "UpdateItem" && strings.Contains(fmt.Sprint(r.input["Key"]), "health#"):
 				return ok(`{}`) // which makes it
 			case r.operation == "UpdateItem":

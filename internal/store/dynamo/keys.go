@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
@@ -33,12 +34,13 @@ import (
 //
 // The records table. The sparse index by-parent sorts a source's runs by their
 // creation, a webhook's deliveries that have not succeeded by their events' times,
-// those of each status apart, and the chunks of an agent's log by their runs'
-// creation.
+// those of each status apart, and the chunks of an agent's log, and the runs that one
+// delivery of a sender has started, by the runs' creation.
 //
 //	pk                       sk              parent              place       item
 //	run#<run>                head            runs#<src>#<shard>  <time>#<id> headItem
-//	run#<run>                input#<hash>                                    textItem
+//	run#<run>                input#<hash>    sent#<ws>#<hash of the sender's id>
+//	                                                             <time>#<run> inputItem; without a parent if there is no such id
 //	run#<run>                output#<hash>                                   textItem
 //	run#<run>                log#<line>      log#<agent>         <time>#<run>#<line>
 //	                                                                         chunkItem; without a parent unless it is of an agent
@@ -56,7 +58,9 @@ import (
 //	turn#<src>               wait#<time>#<run>                               waitingItem
 //	dlv#<ws>#<tag>#<shard>   <delivery>      <status>#<ws>#<out>#<shard>
 //	                                                             <delivery>  deliveryItem
+//	entered#<ws>#<shard>     <delivery>#<hash>                               enteredItem: that delivery, and lesser ids of its millisecond
 //	att#<delivery>           <number>                                        attemptItem
+//	stats#<out>              <time>                                          an hour's counts; see statistics.go
 //	due#<shard>              <time>#<id>                                     dueItem
 //	slot#<out>               <interval>                                      slotItem
 //	lease#<name>             <place>                                         leaseItem
@@ -65,17 +69,18 @@ import (
 //	watch#<ws>#deliveries    <connection>                                    connectionItem: a watcher of deliveries
 //	part#<pk>#<sk>           <number>                                        textItem: what did not fit into pk, sk
 //
-// Two more indexes have runs only, with the same places: by-workspace those of a
-// workspace's deployments, or of its agents, and active those of a source that are
-// not over.
+// Two more indexes have the same places: by-workspace has the runs of a workspace's
+// deployments, or of its agents, and its deliveries that have not succeeded; active has the
+// runs of a source that are not over.
 //
 //	pk                       sk              workspace           active
 //	run#<run>                head            <ws>#<kind>#<shard> <src>#<shard>, until it is over
+//	dlv#<ws>#<tag>#<shard>   <delivery>      dlv#<ws>#<shard>, until it has succeeded
 //
 // Times are 13 digits of Unix milliseconds. The key of an input or output holds
 // its hash, and the run's head says which hashes are its own: a write that lost
 // its race is never seen. A delivery's keys follow from its workspace and its
-// id; parent and place are set only while it is retrying, failed or canceled.
+// id; parent, workspace and place are set only while it is retrying, failed or canceled.
 const (
 	pkAttr     = "pk"
 	skAttr     = "sk"
@@ -297,6 +302,29 @@ func deliveriesPartition(workspaceID string, tag uint32, shard int) string {
 	return joined(part("dlv#", workspaceID), fmt.Sprintf("#%08x#%d", tag, shard))
 }
 
+// enteredKey is of deliveries that were entered together, of which one has the greatest id.
+// The same ones have the same key, others have another.
+func enteredKey(workspaceID string, greatest boathook.DeliveryID, entries []byte) key {
+	sum := sha256.Sum256(entries)
+	return key{enteredPartition(workspaceID, greatest.Shard(deliveryShards)), greatest.String() + "#" + hex.EncodeToString(sum[:4])}
+}
+
+func enteredPartition(workspaceID string, shard int) string {
+	return joined(part("entered#", workspaceID), fmt.Sprintf("#%d", shard))
+}
+
+// statisticsKey is of an hour, by its beginning.
+func statisticsKey(webhookID string, hour time.Time) key {
+	return key{part("stats#", webhookID), fmt.Sprintf("%013d", max(hour.UnixMilli(), 0))}
+}
+
+// sentParent is of the runs that a delivery has started, by its sender's own id, which may
+// be any text.
+func sentParent(workspaceID, deliveryID string) string {
+	sum := sha256.Sum256([]byte(deliveryID))
+	return joined(part("sent#", workspaceID), "#"+hex.EncodeToString(sum[:16]))
+}
+
 // webhookPartition holds a shard of a webhook's deliveries, and those of others
 // that have its tag.
 func webhookPartition(workspaceID, webhookID string, shard int) string {
@@ -383,6 +411,20 @@ func parentOf(d boathook.Delivery) string {
 		return ""
 	}
 	return statusParent(d.Status, d.WorkspaceID, d.WebhookID, d.ID.Shard(deliveryShards))
+}
+
+// unsucceededOf is where a delivery that has a [parentOf] is in the index by-workspace. Its
+// status is no part of it: so lists of any statuses are four, and a change of it is no move.
+func unsucceededOf(d boathook.Delivery) string {
+	if d.Status == boathook.DeliverySucceeded {
+		return ""
+	}
+	return unsucceededIn(d.WorkspaceID, d.ID.Shard(deliveryShards))
+}
+
+// unsucceededIn is of a workspace's deliveries that have not succeeded.
+func unsucceededIn(workspaceID string, shard int) string {
+	return joined(part("dlv#", workspaceID), fmt.Sprintf("#%d", shard))
 }
 
 // Prefixes of places, for the index by-place. A position follows.

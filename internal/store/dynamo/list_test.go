@@ -44,6 +44,18 @@ func TestAPageReadsABoundedNumberOfItems(t *testing.T) {
 			found, next, err := s.Deliveries(t.Context(), deliveries)
 			return len(found), next, err
 		},
+		"a workspace's deliveries": func(s *dynamo.Store) (int, string, error) {
+			some := deliveries
+			some.EventType = boathook.EventRunFailed
+			found, next, err := s.WorkspaceDeliveries(t.Context(), some)
+			return len(found), next, err
+		},
+		"a workspace's failed deliveries": func(s *dynamo.Store) (int, string, error) {
+			some := failed
+			some.SourceID = "dep_a"
+			found, next, err := s.WorkspaceDeliveries(t.Context(), some)
+			return len(found), next, err
+		},
 		"failed deliveries": func(s *dynamo.Store) (int, string, error) {
 			found, next, err := s.Deliveries(t.Context(), failed)
 			return len(found), next, err

@@ -49,6 +49,7 @@ func (s *Store) runLists(q store.RunQuery) []list {
 func runWanted(q store.RunQuery) func(headItem) bool {
 	return func(h headItem) bool {
 		return h.WorkspaceID == q.WorkspaceID &&
+			(q.DeliveryID == "" || h.Details != nil && h.Details.DeliveryID == q.DeliveryID && (q.SourceID == "" || h.SourceID == q.SourceID)) &&
 			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, h.status())) &&
 			(q.Environment == "" || h.Environment == q.Environment)
 	}
@@ -70,10 +71,26 @@ func needsHeads(q store.RunQuery) bool {
 
 // runEntries reads a page of an index.
 func (s *Store) runEntries(ctx context.Context, q store.RunQuery) (entries []placed[headItem], next string, err error) {
+	if q.DeliveryID != "" {
+		return s.sentEntries(ctx, q)
+	}
 	if len(q.Statuses) == 0 && q.Environment == "" {
 		q.Look = q.Limit // all of them are wanted
 	}
 	return page(ctx, s, q.Page, isPosition, entryWanted(q), s.runLists(q))
+}
+
+// sentEntries reads a page of the runs that one delivery of a sender has started. The
+// entries are those of their inputs, and don't know more.
+func (s *Store) sentEntries(ctx context.Context, q store.RunQuery) (entries []placed[headItem], next string, err error) {
+	entries, next, err = page[headItem](ctx, s, q.Page, isPosition, nil, []list{{
+		table: s.config.RecordsTable, index: byParent, partition: sentParent(q.WorkspaceID, q.DeliveryID),
+	}})
+	for i := range entries {
+		e := &entries[i].object
+		e.key = headKey(e.runID())
+	}
+	return entries, next, err
 }
 
 // Runs implements [store.Runs]. Heads and texts are read at once, since entries

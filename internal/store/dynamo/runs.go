@@ -222,7 +222,7 @@ func (s *Store) CreateRun(ctx context.Context, r boathook.Run) error {
 
 func (s *Store) createRun(ctx context.Context, r boathook.Run) (created bool, err error) {
 	head := newHeadItem(r, s.expiry())
-	if err := s.putText(ctx, head.input(), compress.Pack(r.Input)); err != nil {
+	if err := s.putInput(ctx, head, compress.Pack(r.Input)); err != nil {
 		return false, err
 	}
 	if head.OutputHash != nil {
@@ -231,6 +231,33 @@ func (s *Store) createRun(ctx context.Context, r boathook.Run) (created bool, er
 		}
 	}
 	return s.putRecord(ctx, head, absent, nil)
+}
+
+// inputItem is a run's input. Where the run's sender has an id of its own for what started
+// it, the input's entry in the index by-parent is how that id finds the run: it costs no
+// request more. What it knows of the run is what [Store.runKeys] needs.
+type inputItem struct {
+	textItem
+	Parent    string `dynamodbav:"parent,omitempty"`
+	Place     string `dynamodbav:"place,omitempty"`
+	InputHash []byte `dynamodbav:"ih,omitempty"`
+	InputSize int    `dynamodbav:"il,omitempty"`
+}
+
+// putInput stores a run's input. The same again changes nothing.
+func (s *Store) putInput(ctx context.Context, head headItem, packed []byte) error {
+	if head.Details == nil || head.Details.DeliveryID == "" {
+		return s.putText(ctx, head.input(), packed)
+	}
+	r := s.record(head.input())
+	c, err := s.split(ctx, r.key, packed, maxPart, r.Expires)
+	if err != nil {
+		return err
+	}
+	_, err = s.putRecord(ctx, inputItem{
+		textItem{r, c}, sentParent(head.WorkspaceID, head.Details.DeliveryID), head.Place, head.InputHash, head.InputSize,
+	}, "", nil)
+	return err
 }
 
 // RemovePending implements [store.Runs]. The input stays until it expires: by

@@ -268,6 +268,14 @@ func deaths() []death {
 		{"PostponeDelivery", nil, func(ctx context.Context, st s) error { return st.PostponeDelivery(ctx, big, farAway) }},
 		{"PostponeDelivery", recorded(big), func(ctx context.Context, st s) error { return st.PostponeDelivery(ctx, big, farAway) }},
 		{"ReopenDelivery", recorded(exhausted), func(ctx context.Context, st s) error { return st.ReopenDelivery(ctx, exhausted, now) }},
+		{"EnterDeliveries", recorded(big), func(ctx context.Context, st s) error {
+			earlier := big
+			earlier.ID = boathook.NewDeliveryID(&boathook.Event{ID: "evt_b", Time: now.Add(-time.Second)}, tornOutgoing)
+			return st.EnterDeliveries(ctx, big, earlier)
+		}},
+		{"CountAttempts", nil, func(ctx context.Context, st s) error {
+			return st.CountAttempts(ctx, tornOutgoing, boathook.AttemptCounts{From: now, Failed: 1})
+		}},
 		{"PutDue", nil, func(ctx context.Context, st s) error { return st.PutDue(ctx, tornDue) }},
 		{"DeleteDue", func(ctx context.Context, st s) error { return st.PutDue(ctx, tornDue) },
 			func(ctx context.Context, st s) error { return st.DeleteDue(ctx, tornDue) }},
@@ -420,6 +428,13 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	},
 	"Deliveries": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		return listed(s.Deliveries(ctx, store.DeliveryQuery{WorkspaceID: tornWorkspace, WebhookID: tornOutgoing, Page: boathook.Page{Limit: 10}}))
+	},
+	"WorkspaceDeliveries": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		return listed(s.WorkspaceDeliveries(ctx, store.DeliveryQuery{WorkspaceID: tornWorkspace, Page: boathook.Page{Limit: 10}}))
+	},
+	"AttemptCounts": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		hours, err := s.AttemptCounts(ctx, tornOutgoing, now.Add(-time.Hour), now.Add(time.Hour))
+		return len(hours), err // attempts are counted once more where it is repeated
 	},
 	"Due": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		var all []store.Due

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"time"
 
@@ -47,10 +48,12 @@ func (s *Store) create(d boathook.Delivery) *delivery {
 	of, at := place(d)
 	s.deliveries[key] = rec
 	s.deliveriesOf.put(of, at, rec)
+	s.deliveriesIn.put(d.WorkspaceID, at, rec)
 	rec.expires = s.expiry()
 	s.expireLater(func() time.Time { return rec.expires }, func() {
 		delete(s.deliveries, key)
 		s.deliveriesOf.remove(of, at)
+		s.deliveriesIn.remove(d.WorkspaceID, at)
 	})
 	return rec
 }
@@ -198,15 +201,37 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook
 	if err != nil {
 		return nil, "", err
 	}
-	all := s.deliveriesOf.before(webhookKey{q.WorkspaceID, q.WebhookID}, from)
-	wanted := func(d *delivery) bool { return len(q.Statuses) == 0 || slices.Contains(q.Statuses, d.Status) }
-	if !slices.Contains(q.Statuses, boathook.DeliverySucceeded) {
-		all = only(all, wanted) // package dynamo has an index of them
+	return listDeliveries(s.deliveriesOf.before(webhookKey{q.WorkspaceID, q.WebhookID}, from), q)
+}
+
+// EnterDeliveries implements [store.Deliveries]: those that have records are listed.
+func (s *Store) EnterDeliveries(_ context.Context, deliveries ...boathook.Delivery) error {
+	for _, d := range deliveries {
+		if err := store.CheckIDs(d.WorkspaceID); err != nil {
+			return err
+		}
 	}
-	records, next := paging.Page(all, q.Page, func(d *delivery) bool {
+	return nil
+}
+
+// WorkspaceDeliveries implements [store.Deliveries].
+func (s *Store) WorkspaceDeliveries(_ context.Context, q store.DeliveryQuery) ([]boathook.Delivery, string, error) {
+	defer s.lock()()
+	from, err := paging.ParseCursor(q.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	return listDeliveries(s.deliveriesIn.before(q.WorkspaceID, from), q)
+}
+
+// listDeliveries is a page of a list that a query asks for.
+func listDeliveries(entries iter.Seq[paging.Entry[*delivery]], q store.DeliveryQuery) ([]boathook.Delivery, string, error) {
+	if statuses, all := q.Unsucceeded(); !all {
+		entries = only(entries, func(d *delivery) bool { return slices.Contains(statuses, d.Status) }) // package dynamo has an index of them
+	}
+	records, next := paging.Page(entries, q.Page, func(d *delivery) bool {
 		at := d.ID.Time()
-		return wanted(d) && (q.EventType == "" || d.EventType == q.EventType) &&
-			!at.Before(stored(q.Since)) && (q.Until.IsZero() || at.Before(stored(q.Until)))
+		return q.Wants(&d.Delivery) && !at.Before(stored(q.Since)) && (q.Until.IsZero() || at.Before(stored(q.Until)))
 	})
 
 	deliveries := make([]boathook.Delivery, len(records))

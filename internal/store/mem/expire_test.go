@@ -30,7 +30,7 @@ func TestExpiredRecordsLeaveNothingBehind(t *testing.T) {
 	}
 	now = now.Add(time.Hour)
 	s.lock()()
-	left := len(s.runs) + len(s.runsOf) + len(s.runsIn) + len(s.logs) + len(s.agentLogs) + len(s.deliveries) + len(s.deliveriesOf) + len(s.expiring)
+	left := len(s.runs) + len(s.runsOf) + len(s.runsIn) + len(s.logs) + len(s.agentLogs) + len(s.deliveries) + len(s.deliveriesOf) + len(s.deliveriesIn) + len(s.runsSent) + len(s.statistics) + len(s.expiring)
 	if left != 0 {
 		t.Errorf("%d things are left", left)
 	}

@@ -51,11 +51,14 @@ type Store struct {
 	runsOf       lists[string, *boathook.Run]          // of a source
 	healths      map[string]*health                    // by webhook
 	runsIn       lists[kindOf, *boathook.Run]          // of a workspace's sources of a kind
+	runsSent     lists[sentKey, *boathook.Run]         // that have a sender's id
 	requests     map[string]map[slot]*boathook.Request // by webhook
 	logs         map[string][]chunk                    // by run
 	agentLogs    lists[string, chunk]                  // of agents' runs, by agent
 	deliveries   map[deliveryKey]*delivery
 	deliveriesOf lists[webhookKey, *delivery]
+	deliveriesIn lists[string, *delivery]                                  // of a workspace
+	statistics   lists[string, *hour]                                      // by webhook
 	due          lists[int, store.Due]                                     // by shard
 	eventTypes   map[string]map[boathook.EventType]boathook.TypeDefinition // by workspace
 	pins         map[pinKey]*store.EventPin
@@ -94,11 +97,14 @@ func New(c Config) *Store {
 		runsOf:        make(lists[string, *boathook.Run]),
 		healths:       make(map[string]*health),
 		runsIn:        make(lists[kindOf, *boathook.Run]),
+		runsSent:      make(lists[sentKey, *boathook.Run]),
+		statistics:    make(lists[string, *hour]),
 		requests:      make(map[string]map[slot]*boathook.Request),
 		logs:          make(map[string][]chunk),
 		agentLogs:     make(lists[string, chunk]),
 		deliveries:    make(map[deliveryKey]*delivery),
 		deliveriesOf:  make(lists[webhookKey, *delivery]),
+		deliveriesIn:  make(lists[string, *delivery]),
 		due:           make(lists[int, store.Due]),
 		eventTypes:    make(map[string]map[boathook.EventType]boathook.TypeDefinition),
 		pins:          make(map[pinKey]*store.EventPin),

@@ -54,6 +54,9 @@ func (s *Store) CreateRun(_ context.Context, r boathook.Run) error {
 	s.runs[r.ID] = &r
 	s.runsOf.put(r.SourceID, paging.PositionOf(r.CreatedAt, r.ID), &r)
 	s.runsIn.put(runsLike(&r), paging.PositionOf(r.CreatedAt, r.ID), &r)
+	if r.Details.DeliveryID != "" {
+		s.runsSent.put(sentKey{r.WorkspaceID, r.Details.DeliveryID}, paging.PositionOf(r.CreatedAt, r.ID), &r)
+	}
 	s.expire(func() { s.dropRun(&r) })
 	return nil
 }
@@ -67,12 +70,16 @@ func runsLike(r *boathook.Run) kindOf {
 	return kindOf{r.WorkspaceID, kind}
 }
 
+// sentKey is a sender's own id of a delivery to a workspace.
+type sentKey struct{ workspaceID, deliveryID string }
+
 // dropRun removes a run, unless that was done and another has its id now.
 func (s *Store) dropRun(r *boathook.Run) {
 	if s.runs[r.ID] == r {
 		delete(s.runs, r.ID)
 		s.runsOf.remove(r.SourceID, paging.PositionOf(r.CreatedAt, r.ID))
 		s.runsIn.remove(runsLike(r), paging.PositionOf(r.CreatedAt, r.ID))
+		s.runsSent.remove(sentKey{r.WorkspaceID, r.Details.DeliveryID}, paging.PositionOf(r.CreatedAt, r.ID))
 	}
 }
 
@@ -169,6 +176,9 @@ func (s *Store) CountedRuns(_ context.Context, q store.CountQuery) (heads []boat
 
 // listed are the runs before a position of what a query names.
 func (s *Store) listed(q store.RunQuery, from paging.Position) iter.Seq[paging.Entry[*boathook.Run]] {
+	if q.DeliveryID != "" {
+		return s.runsSent.before(sentKey{q.WorkspaceID, q.DeliveryID}, from)
+	}
 	if q.SourceID != "" {
 		return s.runsOf.before(q.SourceID, from)
 	}
@@ -179,6 +189,7 @@ func (s *Store) listed(q store.RunQuery, from paging.Position) iter.Seq[paging.E
 func runWanted(q store.RunQuery) func(*boathook.Run) bool {
 	return func(r *boathook.Run) bool {
 		return r.WorkspaceID == q.WorkspaceID &&
+			(q.SourceID == "" || r.SourceID == q.SourceID) &&
 			(q.Environment == "" || r.Environment == q.Environment) &&
 			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, r.Status))
 	}
@@ -191,7 +202,7 @@ func (s *Store) selected(q store.RunQuery) (page []paging.Entry[*boathook.Run], 
 		return nil, "", err
 	}
 	listed := s.listed(q, from)
-	if q.SourceID != "" && len(q.Statuses) > 0 && !slices.ContainsFunc(q.Statuses, boathook.RunStatus.Over) {
+	if q.DeliveryID == "" && q.SourceID != "" && len(q.Statuses) > 0 && !slices.ContainsFunc(q.Statuses, boathook.RunStatus.Over) {
 		listed = only(listed, func(r *boathook.Run) bool { return !r.Status.Over() }) // package dynamo has an index of them
 	}
 	found, edge := paging.Look(listed, store.Share(q.Page, 1), runWanted(q))

@@ -385,26 +385,54 @@ func scanRecord(row database.Row) (rec record, err error) {
 }
 
 // Deliveries implements [store.Deliveries].
-func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error) {
+func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook.Delivery, string, error) {
+	return s.listDeliveries(q, " AND webhook_id = ?", q.WebhookID)
+}
+
+// EnterDeliveries implements [store.Deliveries]: those that have records are listed.
+func (s *Store) EnterDeliveries(_ context.Context, deliveries ...boathook.Delivery) error {
+	for _, d := range deliveries {
+		if err := store.CheckIDs(d.WorkspaceID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WorkspaceDeliveries implements [store.Deliveries].
+func (s *Store) WorkspaceDeliveries(_ context.Context, q store.DeliveryQuery) ([]boathook.Delivery, string, error) {
+	q.WebhookID = ""
+	return s.listDeliveries(q, "")
+}
+
+// listDeliveries lists those of a workspace that a condition holds for. The indexes that
+// it is to use are made for what each caller asks.
+func (s *Store) listDeliveries(q store.DeliveryQuery, when string, values ...any) (deliveries []boathook.Delivery, next string, err error) {
 	from, err := paging.ParseCursor(q.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	query := "SELECT event_at, id, item, number FROM deliveries WHERE workspace_id = ? AND webhook_id = ? AND expires > ? AND (event_at, id) < (?, ?)"
-	args := []any{q.WorkspaceID, q.WebhookID, s.now(), from.At, from.ID}
-	if len(q.Statuses) > 0 && !slices.Contains(q.Statuses, boathook.DeliverySucceeded) {
-		query += " AND status <> 'succeeded' AND status IN (?" + strings.Repeat(", ?", len(q.Statuses)-1) + ")"
-		for _, status := range q.Statuses {
+	if until := paging.PositionOf(q.Until, ""); !q.Until.IsZero() && until.Compare(from) < 0 {
+		from = until // so that the index begins there
+	}
+	query := "SELECT event_at, id, item, number FROM deliveries WHERE workspace_id = ?" + when + " AND expires > ? AND (event_at, id) < (?, ?)"
+	args := slices.Concat([]any{q.WorkspaceID}, values, []any{s.now(), from.At, from.ID})
+	if !q.Since.IsZero() {
+		query, args = query+" AND event_at >= ?", append(args, q.Since.UnixMilli())
+	}
+	if statuses, all := q.Unsucceeded(); !all {
+		if len(statuses) == 0 {
+			return nil, "", nil
+		}
+		query += " AND status <> 'succeeded' AND status IN (?" + strings.Repeat(", ?", len(statuses)-1) + ")"
+		for _, status := range statuses {
 			args = append(args, string(status))
 		}
 	}
 	err = s.config.DB.Read(func(tx *database.Tx) (failed error) {
 		var records []record
 		records, next = paging.Page(entries(s, tx, &failed, scanRecord, query+" ORDER BY event_at DESC, id DESC", args...), q.Page, func(rec record) bool {
-			at := rec.ID.Time()
-			return (len(q.Statuses) == 0 || slices.Contains(q.Statuses, rec.Status)) &&
-				(q.EventType == "" || rec.EventType == q.EventType) &&
-				!at.Before(stored(q.Since)) && (q.Until.IsZero() || at.Before(stored(q.Until)))
+			return q.Wants(&rec.Delivery)
 		})
 
 		for _, rec := range records {

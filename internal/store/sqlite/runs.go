@@ -178,9 +178,9 @@ func (s *Store) CreateRun(_ context.Context, r boathook.Run) error {
 		if err := tx.Exec("DELETE FROM runs WHERE id = ? AND expires <= ?", r.ID, s.now()); err != nil {
 			return err
 		}
-		created, err := tx.Change(`INSERT INTO runs (id, workspace_id, kind, source_id, created_at, active, expires, item)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			r.ID, r.WorkspaceID, string(kindOf(r.RunHead)), r.SourceID, r.CreatedAt, !r.Status.Over(), s.expiry(), encode(newHeadItem(r.RunHead)))
+		created, err := tx.Change(`INSERT INTO runs (id, workspace_id, kind, source_id, delivery_id, created_at, active, expires, item)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			r.ID, r.WorkspaceID, string(kindOf(r.RunHead)), r.SourceID, r.Details.DeliveryID, r.CreatedAt, !r.Status.Over(), s.expiry(), encode(newHeadItem(r.RunHead)))
 		if err != nil {
 			return err
 		}
@@ -498,6 +498,8 @@ func (s *Store) listed(tx *database.Tx, failed *error, q store.RunQuery, from pa
 	}
 	const columns, order = "SELECT created_at, id, item FROM runs ", " AND expires > ? AND (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC"
 	switch {
+	case q.DeliveryID != "":
+		return entries(s, tx, failed, scan, columns+"WHERE workspace_id = ? AND delivery_id = ? AND delivery_id <> ''"+order, q.WorkspaceID, q.DeliveryID, s.now(), from.At, from.ID)
 	case q.SourceID == "":
 		return entries(s, tx, failed, scan, columns+"WHERE workspace_id = ? AND kind = ?"+order, q.WorkspaceID, string(q.Kind), s.now(), from.At, from.ID)
 	case len(q.Statuses) > 0 && !slices.ContainsFunc(q.Statuses, boathook.RunStatus.Over):
@@ -510,6 +512,7 @@ func (s *Store) listed(tx *database.Tx, failed *error, q store.RunQuery, from pa
 func wanted(q store.RunQuery) func(boathook.RunHead) bool {
 	return func(h boathook.RunHead) bool {
 		return h.WorkspaceID == q.WorkspaceID &&
+			(q.SourceID == "" || h.SourceID == q.SourceID) &&
 			(q.Environment == "" || h.Environment == q.Environment) &&
 			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, h.Status))
 	}

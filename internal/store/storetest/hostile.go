@@ -81,6 +81,8 @@ func (s *suite) storeVictims(t *testing.T) victims {
 	must(t, s.PutRequest(ctx, 0, s.newRequest(v.in, boathook.RequestRejected)))
 	read(s.PinEvent(ctx, v.pin))(t)
 	must(t, s.RecordAttempt(ctx, v.delivery, s.newAttempt(1, 500)))
+	must(t, s.EnterDeliveries(ctx, v.delivery))
+	must(t, s.CountAttempts(ctx, v.out.ID, boathook.AttemptCounts{From: s.clock.Now(), Failed: 1}))
 	must(t, s.PutDue(ctx, v.due))
 	read(s.MoveBacklog(ctx, v.source.ID, time.Time{}, s.clock.Now()))(t)
 	read(s.MoveTurns(ctx, v.source.ID, store.TurnsView{}, map[string]time.Time{v.run.ID: s.clock.Now()}))(t)
@@ -128,7 +130,11 @@ func (s *suite) look(t *testing.T, v victims) map[string]any {
 	_, attempts, err := s.Attempts(ctx, v.workspace.ID, v.delivery.ID)
 	must(t, err)
 	seen["log"], seen["attempts"] = lines, attempts
+	seen["statistics"] = read(s.AttemptCounts(ctx, v.out.ID, v.due.At.Add(-retention), v.due.At.Add(retention)))(t)
 	for _, statuses := range [][]boathook.DeliveryStatus{nil, {boathook.DeliveryFailed}} {
+		seen[fmt.Sprint("the workspace's deliveries ", statuses)] = pageOf(s.WorkspaceDeliveries(ctx, store.DeliveryQuery{
+			WorkspaceID: v.workspace.ID, Statuses: statuses, Page: page,
+		}))(t)
 		seen[fmt.Sprint("deliveries ", statuses)] = pageOf(s.Deliveries(ctx, store.DeliveryQuery{
 			WorkspaceID: v.workspace.ID, WebhookID: v.out.ID, Statuses: statuses, Page: page,
 		}))(t)
@@ -623,6 +629,25 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 				return count(s.Deliveries(c, deliveries(v.workspace.ID, id, boathook.DeliveryFailed)))
 			}),
 		},
+
+		"EnterDeliveries": {creates(func(c ctx, id string) error {
+			d := v.delivery
+			d.WorkspaceID = id
+			return s.EnterDeliveries(c, d)
+		})},
+		"WorkspaceDeliveries": {
+			lists(ws, func(c ctx, id string) (int, error) { return count(s.WorkspaceDeliveries(c, deliveries(id, ""))) }),
+			lists(ws, func(c ctx, id string) (int, error) {
+				return count(s.WorkspaceDeliveries(c, deliveries(id, "", boathook.DeliveryFailed)))
+			}),
+		},
+		"CountAttempts": {creates(func(c ctx, id string) error {
+			return s.CountAttempts(c, id, boathook.AttemptCounts{From: now, Failed: 1})
+		})},
+		"AttemptCounts": {lists(out, func(c ctx, id string) (int, error) {
+			hours, err := s.AttemptCounts(c, id, now.Add(-day), now.Add(day))
+			return len(hours), err
+		})},
 
 		"PutDue": {createsForeign(func(c ctx, id string) error { return s.PutDue(c, store.Due{At: now, ID: id, Kind: store.DueRun}) })},
 		"Due": {changes("", func(c ctx, id string) error {

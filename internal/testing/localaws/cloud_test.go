@@ -94,6 +94,7 @@ func TestTheStack(t *testing.T) {
 		"a run that fails is retried, and each event is in the feed once":          retried,
 		"a webhook is sent what it has missed":                                     missed,
 		"a run that is lost is retried, and each event is in the feed once":        retriedLost,
+		"deliveries are found, and their attempts counted":                         lookedAt,
 		"a run outlives its lease; a lost one is failed when its message returns":  lostRunner,
 		"runs take turns in order, and one that is canceled leaves the line":       turns,
 		"the turn of a run that is lost goes to the next":                          turnOfLost,

@@ -774,6 +774,50 @@ func missed(t *testing.T, s *stack) {
 	}
 }
 
+// lookedAt has a delivery found in its workspace's list, once by the event's publish and once
+// more by its failure, and its attempts counted.
+func lookedAt(t *testing.T, s *stack) {
+	url, requests := receiver(t, func(w http.ResponseWriter, n int, _ received) {
+		if n == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	app := s.call("POST", "/v1/apps", `{"name":"looked at"}`, 201)["id"].(string)
+	webhook := "/v1/apps/" + app + "/outgoing-webhooks/" + s.call("POST", "/v1/apps/"+app+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"out","url":%q,"events":["job_finished"],"environment":"production","retry":{"schedule_seconds":[]}}`, url), 201)["id"].(string)
+	event := fmt.Sprintf(`{"source":%q,"type":"job_finished","environment":"production","data":%s}`, app, example(t, s, "job_finished"))
+	for range 2 {
+		s.call("POST", "/v1/events", event, 202)
+		next(t, requests)
+	}
+	list := func(query string) []any {
+		return s.call("GET", "/v1/deliveries?source_id="+app+query, "", 200)["data"].([]any)
+	}
+	s.eventually("both deliveries are listed", func() object {
+		if all := list(""); len(all) == 2 {
+			return all[0].(object)
+		}
+		return nil
+	})
+	for _, query := range []string{"&status=failed", "&response_status=5xx"} {
+		failed := list(query)
+		if len(failed) != 1 || failed[0].(object)["last_attempt"].(object)["response_status"] != 503.0 {
+			t.Errorf("%s: %v", query, failed)
+		}
+	}
+	s.eventually("the attempts are counted", func() object {
+		stats := s.call("GET", webhook+"/stats?bucket=day", "", 200)
+		succeeded, failed := 0.0, 0.0
+		for _, b := range stats["data"].([]any) {
+			succeeded, failed = succeeded+b.(object)["succeeded"].(float64), failed+b.(object)["failed"].(float64)
+		}
+		if succeeded == 1 && failed == 1 {
+			return stats
+		}
+		return nil
+	})
+}
+
 // table is the name of one of the stack's tables.
 func (s *stack) table(id string) string {
 	s.t.Helper()

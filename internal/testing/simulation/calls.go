@@ -43,6 +43,14 @@ func (c calls) AppendEvents(ctx context.Context, sourceID string, keep time.Dura
 	return tell(ctx, c.p, "AppendEvents", events[0].ID, func() error { return c.Store.AppendEvents(ctx, sourceID, keep, events...) })
 }
 
+func (c calls) EnterDeliveries(ctx context.Context, deliveries ...boathook.Delivery) error {
+	return tell(ctx, c.p, "EnterDeliveries", deliveries[0].ID.String(), func() error { return c.Store.EnterDeliveries(ctx, deliveries...) })
+}
+
+func (c calls) CountAttempts(ctx context.Context, webhookID string, counts boathook.AttemptCounts) error {
+	return tell(ctx, c.p, "CountAttempts", webhookID, func() error { return c.Store.CountAttempts(ctx, webhookID, counts) })
+}
+
 // FeedEvents gives few events at once, and may take its time, so that a replay takes
 // several requests.
 func (c calls) FeedEvents(ctx context.Context, q store.FeedQuery) (store.FeedPage, error) {

@@ -122,11 +122,15 @@ func (w *world) boot(k kind) *process {
 		if w.client != nil {
 			endpoints = w.client
 		}
-		p.handle = delivery.New(delivery.Config{
+		deliverer := delivery.New(delivery.Config{
 			Store: store, Retries: retries, Publish: publisher, Seal: unsealed{}, Now: p.now,
 			Destination: destination.HTTP{Client: endpoints, Now: p.now},
 			Jitter:      func() float64 { return w.chance("jitter", p.name).Float64() }, Log: silent, Leases: w.leases,
-		}).Handle
+		})
+		p.handle = func(ctx context.Context, body string) error {
+			defer deliverer.StoreCounts(ctx)
+			return deliverer.Handle(ctx, body)
+		}
 	case sweepKind:
 		p.sweep = (&sweep.Sweeper{Store: store, Keeper: keeper, Retries: retries, Now: p.now, Log: silent, PageSize: w.plan.scheduled}).Sweep
 	}
