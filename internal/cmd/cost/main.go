@@ -111,6 +111,13 @@ func printPerMillion(ctx context.Context, b *bench, prices prices) (full float64
 	row("published event, repeatable", keyed)
 	row("published event, kept", fedEvent)
 	row("… repeatable", fedKeyed)
+	counted, queued, late, err := b.replays(ctx)
+	if err != nil {
+		return 0, err
+	}
+	row("kept event that a replay counts", counted)
+	row("… that it queues", queued)
+	row("… delivered, 10 a batch", late)
 	batches := []int{1, 3, 5, 10} // the last is a full one
 	delivered := make(map[int]usage)
 	for _, n := range batches {

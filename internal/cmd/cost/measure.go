@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -77,6 +78,71 @@ func (b *bench) fed(ctx context.Context) (event, keyed usage, err error) {
 
 func (b *bench) keepEvents(ctx context.Context, days int) error {
 	return b.send(ctx, http.MethodPatch, "/v1/apps/"+b.appID+"/events", fmt.Sprintf(`{"event_retention_days":%d}`, days), "", new(struct{}))
+}
+
+// replays measures what one kept event uses that a replay counts, that it queues because
+// a webhook has missed it, and that is then delivered in a full batch.
+func (b *bench) replays(ctx context.Context) (counted, queued, delivered usage, err error) {
+	if err := b.keepEvents(ctx, 30); err != nil {
+		return counted, queued, delivered, err
+	}
+	if _, err := b.publish(ctx, boathook.Production, ""); err != nil {
+		return counted, queued, delivered, err
+	}
+	var made struct{ ID string }
+	webhooks := "/v1/apps/" + b.appID + "/outgoing-webhooks"
+	if err := b.post(ctx, webhooks, fmt.Sprintf(
+		`{"name":"late","url":"%s/receiver/ok","events":["job_finished"],"environment":"production","dialect":"crewship"}`, b.url), "", &made); err != nil {
+		return counted, queued, delivered, err
+	}
+	path := webhooks + "/" + made.ID
+	for range 2 { // the first one warms the function
+		if counted, err = b.replay(ctx, path, true); err != nil {
+			return counted, queued, delivered, err
+		}
+	}
+	if queued, err = b.replay(ctx, path, false); err != nil {
+		return counted, queued, delivered, err
+	}
+	sent := b.meter.messages("ManageFunction")
+	const batch = 10
+	for i := range repeats + 1 {
+		used, err := b.deliver(ctx, sent[i*batch:(i+1)*batch])
+		if err != nil {
+			return counted, queued, delivered, err
+		}
+		if i > 0 {
+			delivered = delivered.plus(used)
+		}
+	}
+	if err := b.send(ctx, http.MethodPatch, path, `{"enabled":false}`, "", new(struct{})); err != nil {
+		return counted, queued, delivered, err
+	}
+	return counted, queued, delivered.times(1.0 / (repeats * batch)), b.keepEvents(ctx, 0)
+}
+
+// replay has all that a webhook has missed sent, or counted, and gives what one event uses.
+func (b *bench) replay(ctx context.Context, path string, dry bool) (used usage, err error) {
+	events := 0
+	for cursor := ""; events == 0 || cursor != ""; {
+		body := fmt.Sprintf(`{"since":"2026-01-01T00:00:00Z","dry_run":%t}`, dry)
+		if cursor != "" {
+			body = fmt.Sprintf(`{"since":"2026-01-01T00:00:00Z","dry_run":%t,"cursor":%q}`, dry, cursor)
+		}
+		var answer struct {
+			Queued     int    `json:"queued"`
+			NextCursor string `json:"next_cursor"`
+		}
+		part, err := b.meter.during(ctx, "ManageFunction", func() error { return b.post(ctx, path+"/replay", body, "", &answer) })
+		if err != nil {
+			return used, err
+		}
+		if answer.Queued == 0 && answer.NextCursor == "" {
+			return used, errors.New("a replay has found nothing")
+		}
+		used, events, cursor = used.plus(part).plus(request(len(body))), events+answer.Queued, answer.NextCursor
+	}
+	return used.times(1 / float64(events)), nil
 }
 
 // publish publishes as many events as a request may have, and keeps the messages
