@@ -56,7 +56,7 @@ func TestAFeedIsReadByItsCursor(t *testing.T) {
 	e["id"] = "an id"
 	want := object{
 		"id": "an id", "source": app, "type": "job_created", "environment": "staging", "data": map[string]any{"a": "ü"},
-		"created_at": "2026-03-01T11:59:59.000Z", "published_at": "2026-03-01T12:00:00.000Z",
+		"channels": []any{}, "created_at": "2026-03-01T11:59:59.000Z", "published_at": "2026-03-01T12:00:00.000Z",
 	}
 	if !reflect.DeepEqual(e, want) || page["has_more"] != true || len(page.list("data")) != 2 {
 		t.Errorf("the first page is %v", page)

@@ -496,6 +496,7 @@ type FeedEvent struct {
 	Source      string                `json:"source"`
 	Type        boathook.EventType    `json:"type"`
 	Environment *boathook.Environment `json:"environment"`
+	Channels    []string              `json:"channels"`
 	CreatedAt   boathook.Time         `json:"created_at"`
 	PublishedAt boathook.Time         `json:"published_at"`
 	Data        json.RawMessage       `json:"data"`

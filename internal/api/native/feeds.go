@@ -29,6 +29,7 @@ type feedEventView struct {
 	Source      string             `json:"source"`
 	Type        boathook.EventType `json:"type"`
 	Environment *string            `json:"environment"`
+	Channels    []string           `json:"channels"` // none: it was published without
 	CreatedAt   boathook.Time      `json:"created_at"`
 	PublishedAt boathook.Time      `json:"published_at"`
 	Data        json.RawMessage    `json:"data"`
@@ -36,7 +37,7 @@ type feedEventView struct {
 
 func viewFeedEvent(e service.FeedEvent) feedEventView {
 	return feedEventView{
-		ID: e.ID, Source: e.SourceID, Type: e.Type, Environment: httpjson.Nullable(string(e.Environment)),
+		ID: e.ID, Source: e.SourceID, Type: e.Type, Environment: httpjson.Nullable(string(e.Environment)), Channels: append([]string{}, e.Channels...),
 		CreatedAt: boathook.Time{Time: e.Time}, PublishedAt: boathook.Time{Time: e.Published}, Data: e.Data,
 	}
 }

@@ -90,6 +90,10 @@ func TestAUserWalksTheWholeWay(t *testing.T) {
 		if err := wh.Verify([]byte(got.body), got.header); err != nil {
 			t.Error(err)
 		}
+		kept := p.call("GET", customer+"/events", "", 200)["data"].([]any)
+		if len(kept) != 2 || fmt.Sprint(kept[0].(map[string]any)["channels"]) != "[us]" {
+			t.Errorf("the feed has %v", kept)
+		}
 		p.call("DELETE", "/v1/event-types/invoice.paid", "", 204)
 		p.call("POST", "/v1/events", `{"source":"customer:acct_1","type":"invoice.paid","channels":["eu"],"data":{"invoice":"x"}}`, 400)
 	})
