@@ -253,8 +253,12 @@ func TestWhatAWebhookHasMissedIsReplayed(t *testing.T) {
 	if r := s.run("", replay...); r.code != cli.Usage || !strings.Contains(r.err, "1000 events would be sent to new: --yes") {
 		t.Errorf("without a question: %+v", r)
 	}
-	if sent := s.object(append(replay, "--yes")...); sent["queued"] != 1000.0 {
-		t.Errorf("sent %v", sent)
+	const question = "1000 events would be sent to new. Send them? [y/N] "
+	if shown, err := s.answered(question, "n", replay...); err == nil || !strings.Contains(shown, "nothing was sent") || len(got) > 0 {
+		t.Errorf("to a no it says %q, %v", shown, err)
+	}
+	if shown, err := s.answered(question, "y", replay...); err != nil || !regexp.MustCompile(`queued +1000\b`).MatchString(shown) {
+		t.Errorf("to a yes it says %q, %v", shown, err)
 	}
 	deliveries := map[string]bool{}
 	for range 1000 {
@@ -456,35 +460,43 @@ func (s *shell) onTerminal(columns uint16, variables []string, args ...string) s
 	return strings.ReplaceAll(string(shown), "\r\n", "\n")
 }
 
+// answered runs the program on a terminal, and answers its question. It gives what is shown
+// from then on.
+func (s *shell) answered(question, answer string, args ...string) (shown string, err error) {
+	s.t.Helper()
+	cmd := s.command("", "boathook", args...)
+	cmd.Stdin = nil
+	f, err := pty.Start(cmd)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer f.Close()
+	var before []byte
+	for !strings.Contains(string(before), question) {
+		some := make([]byte, 1024)
+		n, err := f.Read(some)
+		if err != nil {
+			s.t.Fatalf("%v after %q", err, before)
+		}
+		before = append(before, some[:n]...)
+	}
+	if _, err := io.WriteString(f, answer+"\n"); err != nil {
+		s.t.Fatal(err)
+	}
+	rest, err := io.ReadAll(f)
+	if err != nil && !errors.Is(err, syscall.EIO) { // which is how a terminal ends
+		s.t.Fatal(err)
+	}
+	return string(rest), cmd.Wait()
+}
+
 // On a terminal the token is asked for, and not shown.
 func TestLoginAsksForTheToken(t *testing.T) {
 	p := start(t)
 	s := newShell(t)
-	cmd := s.command("", "boathook", "login", p.url)
-	cmd.Stdin = nil
-	f, err := pty.Start(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var shown []byte
-	for !strings.Contains(string(shown), "Token: ") {
-		some := make([]byte, 1024)
-		n, err := f.Read(some)
-		if err != nil {
-			t.Fatalf("%v after %q", err, shown)
-		}
-		shown = append(shown, some[:n]...)
-	}
-	if _, err := io.WriteString(f, p.token+"\n"); err != nil {
-		t.Fatal(err)
-	}
-	rest, err := io.ReadAll(f)
-	if err != nil && !errors.Is(err, syscall.EIO) { // which is how a terminal ends
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil || strings.Contains(string(rest), p.token) || !strings.Contains(string(rest), "Logged in to "+p.url) {
-		t.Errorf("%v: %q", err, rest)
+	shown, err := s.answered("Token: ", p.token, "login", p.url)
+	if err != nil || strings.Contains(shown, p.token) || !strings.Contains(shown, "Logged in to "+p.url) {
+		t.Errorf("%v: %q", err, shown)
 	}
 }
 
