@@ -9,13 +9,13 @@ import (
 	"boathook/internal/client"
 )
 
-var statsColumns = []column[client.StatsBucket]{
-	{"FROM", func(b client.StatsBucket) string { return moment(b.From) }},
-	{"SUCCEEDED", func(b client.StatsBucket) string { return strconv.Itoa(b.Succeeded) }},
-	{"FAILED", func(b client.StatsBucket) string { return strconv.Itoa(b.Failed) }},
-	{"RETRYING", func(b client.StatsBucket) string { return strconv.Itoa(b.Retrying) }},
-	{"P50", func(b client.StatsBucket) string { return latency(b.LatencyP50MS) }},
-	{"P95", func(b client.StatsBucket) string { return latency(b.LatencyP95MS) }},
+var statsColumns = []column[client.AttemptCounts]{
+	{"FROM", func(b client.AttemptCounts) string { return moment(b.From) }},
+	{"SUCCEEDED", func(b client.AttemptCounts) string { return strconv.Itoa(b.Succeeded) }},
+	{"FAILED", func(b client.AttemptCounts) string { return strconv.Itoa(b.Failed) }},
+	{"RETRYING", func(b client.AttemptCounts) string { return strconv.Itoa(b.Retrying) }},
+	{"P50", func(b client.AttemptCounts) string { return latency(b.LatencyP50MS) }},
+	{"P95", func(b client.AttemptCounts) string { return latency(b.LatencyP95MS) }},
 }
 
 // latency is empty for none.

@@ -551,13 +551,13 @@ type Delivery struct {
 
 // Stats are what an outgoing webhook's attempts came to.
 type Stats struct {
-	WebhookID string        `json:"webhook_id"`
-	Bucket    string        `json:"bucket"`
-	Data      []StatsBucket `json:"data"` // oldest first, without gaps
+	WebhookID string          `json:"webhook_id"`
+	Bucket    string          `json:"bucket"`
+	Data      []AttemptCounts `json:"data"` // oldest first, without gaps
 }
 
-// StatsBucket counts the attempts of an hour or a day.
-type StatsBucket struct {
+// AttemptCounts counts the attempts of an hour or a day.
+type AttemptCounts struct {
 	From         boathook.Time `json:"from"`
 	Succeeded    int           `json:"succeeded"`
 	Failed       int           `json:"failed"`         // and none follows

@@ -28,7 +28,7 @@ func TestTypesHaveTheFieldsOfTheirSchemas(t *testing.T) {
 		"AgentInput": AgentInput{}, "CrewshipAgent": AgentEntry{}, "Repository": Repository{}, "CapawesomeApp": App{}, "Customer": Customer{}, "CustomerInput": CustomerInput{},
 		"OutgoingWebhook": OutgoingWebhook{}, "Destination": Destination{}, "Retry": Retry{}, "OutgoingWebhookInput": OutgoingWebhookInput{},
 		"Feed": Feed{}, "FeedEvent": FeedEvent{}, "FeedSettings": FeedSettings{}, "Recovery": Recovery{}, "Recovered": Recovered{}, "ReplayInput": ReplayInput{}, "Replayed": Replayed{}, "Run": Run{}, "StartedRun": StartedRun{}, "EventInput": EventInput{},
-		"EventType": EventType{}, "EventTypeInput": EventTypeInput{}, "Delivery": Delivery{}, "Attempt": Attempt{}, "Stats": Stats{}, "StatsBucket": StatsBucket{}, "Queued": Queued{}, "Queue": Queue{}, "QueueDepth": QueueDepth{},
+		"EventType": EventType{}, "EventTypeInput": EventTypeInput{}, "Delivery": Delivery{}, "Attempt": Attempt{}, "Stats": Stats{}, "AttemptCounts": AttemptCounts{}, "Queued": Queued{}, "Queue": Queue{}, "QueueDepth": QueueDepth{},
 	} {
 		want, ok := schemas[name]
 		if !ok {

@@ -129,6 +129,12 @@ func printPerMillion(ctx context.Context, b *bench, prices prices) (full float64
 		row(fmt.Sprintf("delivery, %d a batch", n), first)
 		row(fmt.Sprintf("%d a batch, and a retry alone", n), second)
 	}
+	published, spread, err := b.spread(ctx, batches[len(batches)-1])
+	if err != nil {
+		return 0, err
+	}
+	row("10 webhooks, published to", published)
+	row("… and delivered, one batch", spread)
 	for _, n := range batches {
 		full = row(fmt.Sprintf("published and delivered, %d a batch", n), event.plus(delivered[n]))
 	}

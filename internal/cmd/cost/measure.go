@@ -204,6 +204,42 @@ func (b *bench) deliveries(ctx context.Context, n int) (first, second usage, err
 	return first.times(share), second.times(share), nil
 }
 
+// spread measures an event that goes to n webhooks, whose deliveries are one batch: what
+// one delivery uses of the publish, and what it uses then, with counts of its own.
+func (b *bench) spread(ctx context.Context, n int) (published, delivered usage, err error) {
+	var app struct{ ID string }
+	if err := b.post(ctx, "/v1/apps", `{"name":"spread"}`, "", &app); err != nil {
+		return published, delivered, err
+	}
+	for i := range n {
+		if err := b.post(ctx, "/v1/apps/"+app.ID+"/outgoing-webhooks", fmt.Sprintf(
+			`{"name":"of %d","url":"%s/receiver/ok","events":["job_finished"],"environment":"production","dialect":"crewship"}`, i, b.url), "", new(struct{})); err != nil {
+			return published, delivered, err
+		}
+	}
+	t, _ := catalogue.Lookup(boathook.App, boathook.EventJobFinished)
+	event := fmt.Sprintf(`{"source":%q,"type":%q,"environment":"production","data":%s}`, app.ID, t.Name, t.Example)
+	for i := range repeats + 1 {
+		once, err := b.meter.during(ctx, "ManageFunction", func() error { return b.post(ctx, "/v1/events", event, "", new(struct{})) })
+		if err != nil {
+			return published, delivered, err
+		}
+		sent := b.meter.messages("ManageFunction")
+		if len(sent) != n {
+			return published, delivered, fmt.Errorf("an event for %d webhooks was published in %d messages", n, len(sent))
+		}
+		made, err := b.deliver(ctx, sent)
+		if err != nil {
+			return published, delivered, err
+		}
+		if i > 0 { // the first ones warm the function
+			published, delivered = published.plus(once).plus(request(len(event))), delivered.plus(made)
+		}
+	}
+	share := 1 / float64(n*repeats)
+	return published.times(share), delivered.times(share), nil
+}
+
 // attempt has the first attempts of n published events made.
 func (b *bench) attempt(ctx context.Context, environment boathook.Environment, n int) (usage, error) {
 	if len(b.queued[environment]) < n {
