@@ -221,6 +221,46 @@ func TestATargetsHeadersAreStoredSealed(t *testing.T) {
 	}
 }
 
+func TestAnIncomingWebhookSaysWhichTriggersItCoalesces(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	path := deployment + "/incoming-webhooks/" + a.incoming(deployment).text("id")
+	coalesce := func(key string, quiet, wait float64) any {
+		return map[string]any{"key": key, "quiet_seconds": quiet, "max_wait_seconds": wait}
+	}
+	for _, step := range []struct {
+		body string
+		want any
+	}{
+		{`{"coalesce":{"key":".body.ref","quiet_seconds":5}}`, coalesce(".body.ref", 5, 5)},
+		{`{"name":"other"}`, coalesce(".body.ref", 5, 5)},
+		{`{"coalesce":{"key":"null","quiet_seconds":900,"max_wait_seconds":3600}}`, coalesce("null", 900, 3600)},
+		{`{"coalesce":{}}`, nil},
+	} {
+		if got := a.ask(200, "PATCH", path, step.body)["coalesce"]; !reflect.DeepEqual(got, step.want) {
+			t.Errorf("%s: it is %v, want %v", step.body, got, step.want)
+		}
+		if got := a.ask(200, "GET", path, "")["coalesce"]; !reflect.DeepEqual(got, step.want) {
+			t.Errorf("%s: it is read as %v, want %v", step.body, got, step.want)
+		}
+	}
+	for body, field := range map[string]string{
+		`{"coalesce":{"quiet_seconds":5}}`:                                   "coalesce.key",
+		`{"coalesce":{"key":".[","quiet_seconds":5}}`:                        "coalesce.key",
+		`{"coalesce":{"key":"."}}`:                                           "coalesce.quiet_seconds",
+		`{"coalesce":{"key":".","quiet_seconds":0}}`:                         "coalesce.quiet_seconds",
+		`{"coalesce":{"key":".","quiet_seconds":901}}`:                       "coalesce.quiet_seconds",
+		`{"coalesce":{"key":".","quiet_seconds":5,"max_wait_seconds":4}}`:    "coalesce.max_wait_seconds",
+		`{"coalesce":{"key":".","quiet_seconds":5,"max_wait_seconds":3601}}`: "coalesce.max_wait_seconds",
+	} {
+		a.refused(400, field, "PATCH", path, body)
+	}
+	body := `{"name":"ci","environment":"production","coalesce":{"key":".body.ref","quiet_seconds":5,"max_wait_seconds":60}}`
+	if got := a.ask(201, "POST", deployment+"/incoming-webhooks", body)["coalesce"]; !reflect.DeepEqual(got, coalesce(".body.ref", 5, 60)) {
+		t.Errorf("it is made with %v", got)
+	}
+}
+
 func TestAnIncomingWebhooksURLHoldsItsToken(t *testing.T) {
 	a := newAPI(t)
 	deployment := a.deployment()
@@ -244,7 +284,7 @@ func TestAnIncomingWebhooksURLHoldsItsToken(t *testing.T) {
 	}
 	want := object{
 		"id": made.text("id"), "deployment_id": idOf(deployment), "name": "ci", "environment": "production",
-		"enabled": true, "wait_for_start_ms": 2000.0, "verification": map[string]any{"preset": "none"}, "rerun_failed": false, "filter": nil,
+		"enabled": true, "wait_for_start_ms": 2000.0, "verification": map[string]any{"preset": "none"}, "rerun_failed": false, "filter": nil, "coalesce": nil,
 		"created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z",
 	}
 	if got := a.ask(200, "GET", path, ""); !reflect.DeepEqual(got, want) {

@@ -10,15 +10,16 @@ type RequestOutcome string
 
 // The outcomes.
 const (
-	RequestAccepted RequestOutcome = "accepted" // it started a run
-	RequestRepeated RequestOutcome = "repeated" // a run had been started by an earlier request with its key
-	RequestIgnored  RequestOutcome = "ignored"  // the webhook's filter does not want it
-	RequestAnswered RequestOutcome = "answered" // it was the sender's handshake
-	RequestRejected RequestOutcome = "rejected"
+	RequestAccepted  RequestOutcome = "accepted"  // it started a run
+	RequestRepeated  RequestOutcome = "repeated"  // a run had been started by an earlier request with its key
+	RequestCoalesced RequestOutcome = "coalesced" // it became part of a run that an earlier request has brought about
+	RequestIgnored   RequestOutcome = "ignored"   // the webhook's filter does not want it
+	RequestAnswered  RequestOutcome = "answered"  // it was the sender's handshake
+	RequestRejected  RequestOutcome = "rejected"
 )
 
 // RequestOutcomes lists them all.
-var RequestOutcomes = []RequestOutcome{RequestAccepted, RequestRepeated, RequestIgnored, RequestAnswered, RequestRejected}
+var RequestOutcomes = []RequestOutcome{RequestAccepted, RequestRepeated, RequestCoalesced, RequestIgnored, RequestAnswered, RequestRejected}
 
 // Request is one request to an incoming webhook, as its log shows it. Of the
 // body and of headers' values it has only what helps to mend a sender and can't

@@ -77,6 +77,8 @@ type RunHead struct {
 	// accepted. It waits for its turn, pending, in the order of acceptance.
 	TakesTurn  bool
 	WaitsSince time.Time // since when it has stood in line; zero if it never has
+	// Burst is of a run that several triggers may become; nil for others. It starts at StartsAt.
+	Burst *Burst
 
 	Status      RunStatus
 	Error       string // why it failed; empty otherwise

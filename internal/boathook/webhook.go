@@ -25,6 +25,7 @@ type IncomingWebhook struct {
 	WaitForStart time.Duration
 	Verification Verification
 	Filter       Filter
+	Coalesce     Coalescing
 	// RerunFailed: a repeated delivery of a run that failed or was canceled starts
 	// another. Nil: as the preset has it.
 	RerunFailed *bool

@@ -409,10 +409,30 @@ credential, and is shown once.`,
 			"list":   "  boathook incoming-webhooks list --deployment hello",
 			"get":    "  boathook incoming-webhooks get github --deployment hello",
 			"create": "  boathook incoming-webhooks create cron --deployment hello\n  BOATHOOK_SECRET=… boathook incoming-webhooks create github --deployment hello --preset github",
-			"update": "  boathook incoming-webhooks update cron --deployment hello --enabled=false\n  boathook incoming-webhooks update github --deployment hello --filter '.body.ref == \"refs/heads/main\"'",
+			"update": "  boathook incoming-webhooks update cron --deployment hello --enabled=false\n  boathook incoming-webhooks update github --deployment hello --filter '.body.ref == \"refs/heads/main\"'\n  boathook incoming-webhooks update github --deployment hello --coalesce .body.ref --coalesce-quiet 10",
 			"delete": "  boathook incoming-webhooks delete cron --deployment hello",
 		},
 	}.command(s, rotateURLCommand(s), requestsCommand(s))
+}
+
+// coalesceOf is how a webhook is to coalesce; nil where that is not said.
+func coalesceOf(f *pflag.FlagSet) *client.Coalesce {
+	key := text(f, "coalesce")
+	switch {
+	case key == nil:
+		return nil
+	case *key == "":
+		return &client.Coalesce{}
+	}
+	c := &client.Coalesce{Key: *key, QuietSeconds: 5}
+	if quiet := number(f, "coalesce-quiet"); quiet != nil {
+		c.QuietSeconds = *quiet
+	}
+	c.MaxWaitSeconds = max(60, c.QuietSeconds)
+	if wait := number(f, "coalesce-max-wait"); wait != nil {
+		c.MaxWaitSeconds = *wait
+	}
+	return c
 }
 
 func addIncomingFlags(c *cobra.Command) {
@@ -421,6 +441,9 @@ func addIncomingFlags(c *cobra.Command) {
 	f.Int("wait-for-start", 0, "milliseconds that a trigger waits for its run to start")
 	f.Bool("rerun-failed", false, "a repeat of a failed run's trigger starts another")
 	f.String("filter", "", "a jq expression over {event, delivery_id, query, body}: true for what starts a run; empty for no filter")
+	f.String("coalesce", "", "a jq expression over the same: triggers in a burst for which it gives the same become one run, on the last one's input; empty ends it")
+	f.Int("coalesce-quiet", 0, "seconds after the last trigger of a burst until its run starts (default 5)")
+	f.Int("coalesce-max-wait", 0, "seconds after the first one in which it starts in any case (default 60, or the quiet time)")
 }
 
 func (s *session) incomingInput(cmd *cobra.Command) client.IncomingWebhookInput {
@@ -434,6 +457,7 @@ func (s *session) incomingInput(cmd *cobra.Command) client.IncomingWebhookInput 
 	if filter := text(f, "filter"); filter != nil {
 		in.Filter = &client.Filter{JQ: *filter}
 	}
+	in.Coalesce = coalesceOf(f)
 	return in
 }
 

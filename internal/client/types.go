@@ -123,6 +123,7 @@ type IncomingWebhook struct {
 	Verification   Verification         `json:"verification"`
 	RerunFailed    bool                 `json:"rerun_failed"`
 	Filter         *Filter              `json:"filter"`
+	Coalesce       *Coalesce            `json:"coalesce"` // nil: each trigger starts a run
 	CreatedAt      boathook.Time        `json:"created_at"`
 	UpdatedAt      boathook.Time        `json:"updated_at"`
 	URL            string               `json:"url,omitempty"` // once
@@ -137,6 +138,14 @@ type IncomingWebhookInput struct {
 	Verification   *Verification         `json:"verification,omitempty"`
 	RerunFailed    *bool                 `json:"rerun_failed,omitempty"`
 	Filter         *Filter               `json:"filter,omitempty"`
+	Coalesce       *Coalesce             `json:"coalesce,omitempty"`
+}
+
+// Coalesce has the triggers of a burst become one run; the zero one ends it.
+type Coalesce struct {
+	Key            string `json:"key,omitempty"`              // in jq: those for which it gives the same belong together
+	QuietSeconds   int    `json:"quiet_seconds,omitempty"`    // after the last the run starts
+	MaxWaitSeconds int    `json:"max_wait_seconds,omitempty"` // after the first it starts in any case
 }
 
 // Filter says which requests start runs; the zero one wants all.
@@ -430,6 +439,15 @@ type Run struct {
 	StartsAt     *boathook.Time       `json:"starts_at,omitempty"`     // when such a retry starts
 	NextRetryAt  *boathook.Time       `json:"next_retry_at,omitempty"` // when such a retry of this run starts
 	WaitsSince   *boathook.Time       `json:"waits_since,omitempty"`   // since when it waits for its turn
+
+	Coalesced     []Coalesced `json:"coalesced,omitempty"`      // the first triggers that it stands for
+	CoalescedMore int         `json:"coalesced_more,omitempty"` // how many more there were
+}
+
+// Coalesced is a trigger that became part of a run.
+type Coalesced struct {
+	DeliveryID *string       `json:"delivery_id"`
+	At         boathook.Time `json:"at"`
 }
 
 // RunInput starts a run of a deployment.

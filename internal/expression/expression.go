@@ -123,6 +123,17 @@ func (e *Expression) Filter(ctx context.Context, in *Input) (bool, error) {
 	return wanted, err
 }
 
+// Value gives the one value that an expression makes of an event, as JSON whose objects'
+// names are sorted: equal values have equal texts. The error is in words for the
+// expression's author, unless ctx is over.
+func (e *Expression) Value(ctx context.Context, in *Input) (text []byte, err error) {
+	err = e.evaluate(ctx, in, func(v any) (err error) {
+		text, err = gojq.Marshal(v)
+		return err
+	})
+	return text, err
+}
+
 // Transform gives the body that an expression makes of an event: it must give one value.
 // An object is sent as JSON, which has no content type of its own here. A string is sent
 // as it is, and so is the text of an object that has text and content_type, and nothing

@@ -36,15 +36,7 @@ func (in *Intake) unwanted(ctx context.Context, w *boathook.IncomingWebhook, rea
 func (in *Intake) evaluate(ctx context.Context, text string, reading preset.Reading, details boathook.TriggerDetails) (wanted bool, fault string, err error) {
 	e, err := in.expressions.Compile(text)
 	if err == nil {
-		wanted, err = e.Filter(ctx, expression.NewInput(func() (any, error) {
-			body, err := reading.Document.Value()
-			if err != nil {
-				return nil, fmt.Errorf("the input can't be read: %w", err)
-			}
-			return map[string]any{
-				"event": textOrNull(details.Event), "delivery_id": textOrNull(details.DeliveryID), "query": details.QueryValues(), "body": body,
-			}, nil
-		}))
+		wanted, err = e.Filter(ctx, expression.NewInput(func() (any, error) { return inputOf(reading, details) }))
 	}
 	switch {
 	case err == nil:
@@ -53,6 +45,17 @@ func (in *Intake) evaluate(ctx context.Context, text string, reading preset.Read
 		return false, "", ctx.Err()
 	}
 	return false, err.Error(), nil
+}
+
+// inputOf is what expressions of an incoming webhook read.
+func inputOf(reading preset.Reading, details boathook.TriggerDetails) (any, error) {
+	body, err := reading.Document.Value()
+	if err != nil {
+		return nil, fmt.Errorf("the input can't be read: %w", err)
+	}
+	return map[string]any{
+		"event": textOrNull(details.Event), "delivery_id": textOrNull(details.DeliveryID), "query": details.QueryValues(), "body": body,
+	}, nil
 }
 
 func textOrNull(text string) any {

@@ -35,6 +35,7 @@ type Store interface {
 	PinRun(ctx context.Context, id, runID string) (pinned string, err error)
 	RunHead(ctx context.Context, id string) (boathook.RunHead, error)
 	store.Loads
+	store.Bursts
 	PutRequest(ctx context.Context, slot int, r boathook.Request) error
 }
 
@@ -47,6 +48,7 @@ type Opener interface {
 type Starter interface {
 	Start(ctx context.Context, r boathook.Run, wait run.Wait) (run.Started, error)
 	StartOnce(ctx context.Context, r boathook.Run, existing *boathook.RunHead, wait run.Wait) (run.Started, error)
+	StartBurst(ctx context.Context, r boathook.Run) (created bool, err error)
 }
 
 // Intake takes triggers. Exported fields are required unless they say otherwise.
@@ -138,7 +140,7 @@ func (r request) run(webhookID string) string {
 // result is what became of a request that was not refused.
 type result struct {
 	outcome boathook.RequestOutcome
-	run     run.Started    // of one accepted or repeated
+	run     run.Started    // of one accepted, repeated or coalesced
 	reason  string         // of one ignored
 	answer  *preset.Answer // what its sender wants to be told; nil: the usual
 }
@@ -158,7 +160,7 @@ func (in *Intake) trigger(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch res.outcome {
-	case boathook.RequestAccepted, boathook.RequestRepeated:
+	case boathook.RequestAccepted, boathook.RequestRepeated, boathook.RequestCoalesced:
 		in.Log.InfoContext(r.Context(), "trigger accepted", "run_id", res.run.ID, "source_id", res.run.SourceID,
 			"webhook_id", res.run.WebhookID, "outcome", res.outcome, "status", res.run.Status,
 			"duration_ms", in.Now().Sub(req.at).Milliseconds())
@@ -353,6 +355,19 @@ func (in *Intake) start(r request, view store.TriggerView, reading preset.Readin
 		InputHash: boathook.HashInput(input), CreatedAt: r.at, Status: boathook.RunPending,
 		Details: details, TakesTurn: view.MaxInFlight > 0,
 	}}
+	if !webhook.Coalesce.IsZero() && existing == nil {
+		key, fault, err := in.burstKey(r.Context(), webhook.Coalesce.Key, reading, details)
+		if err != nil {
+			return result{}, fmt.Errorf("evaluate the key of %s: %w", webhook.ID, err)
+		}
+		if fault == "" {
+			outcome, started, err := in.coalesce(r.Context(), webhook, key, pending, r.key != "" || byDelivery)
+			return result{outcome: outcome, run: started, answer: reading.Accepted}, err
+		}
+		// Nobody knows what it belongs to: it starts a run of its own, which says why.
+		pending.Details.FilterError = boathook.Shorten("coalesce.key: "+fault, boathook.MaxFilterError)
+		in.Log.WarnContext(r.Context(), "key of a burst failed, the run starts", "webhook_id", webhook.ID, "source_id", webhook.SourceID)
+	}
 	wait := run.Wait{Most: webhook.WaitForStart, Backlog: view.Backlog}
 	if r.key == "" && !byDelivery {
 		started, err := in.Runs.Start(r.Context(), pending, wait)

@@ -30,6 +30,7 @@ import (
 type place struct {
 	fixture.Deployment
 	store.Loads
+	store.Bursts
 	t       testing.TB
 	store   *storemem.Store
 	queue   *queuemem.Queue
@@ -128,7 +129,7 @@ func newPlace(t testing.TB) *place {
 		log:   &strings.Builder{},
 	}
 	p.Deployment = fixture.New(t, p.store, "https://receiver.example")
-	p.Loads = p.store
+	p.Loads, p.Bursts = p.store, p.store
 	p.handler = p.open(intake.Prerequisites{Execution: true, Target: true, LogStore: true, InternalToken: true})
 	return p
 }

@@ -35,6 +35,7 @@ type runEnvelope struct {
 	RetryNumber   int                  `json:"rn,omitempty"`
 	StartsAt      int64                `json:"sa,omitempty"` // Unix milliseconds
 	TakesTurn     bool                 `json:"tt,omitempty"`
+	Burst         *burstEnvelope       `json:"b,omitempty"`
 	Input         []byte               `json:"i"`
 }
 
@@ -44,6 +45,40 @@ type detailsEnvelope struct {
 	ContentType string `json:"c,omitempty"`
 	Query       string `json:"q,omitempty"`
 	FilterError string `json:"f,omitempty"`
+}
+
+// burstEnvelope are the triggers that a run takes the place of, as far as they were known.
+type burstEnvelope struct {
+	Count    int                    `json:"n"`
+	Triggers []burstTriggerEnvelope `json:"t"`
+}
+
+type burstTriggerEnvelope struct {
+	ID         string `json:"i"`
+	DeliveryID string `json:"d,omitempty"`
+	At         int64  `json:"a"` // Unix milliseconds
+}
+
+func newBurstEnvelope(b *boathook.Burst) *burstEnvelope {
+	if b == nil {
+		return nil
+	}
+	e := &burstEnvelope{Count: b.Count}
+	for _, t := range b.Triggers {
+		e.Triggers = append(e.Triggers, burstTriggerEnvelope{t.ID, t.DeliveryID, t.At.UnixMilli()})
+	}
+	return e
+}
+
+func (e *burstEnvelope) burst() *boathook.Burst {
+	if e == nil {
+		return nil
+	}
+	b := &boathook.Burst{Count: e.Count}
+	for _, t := range e.Triggers {
+		b.Triggers = append(b.Triggers, boathook.BurstTrigger{ID: t.ID, DeliveryID: t.DeliveryID, At: time.UnixMilli(t.At).UTC()})
+	}
+	return b
 }
 
 // traceEnvelope is the place in a trace that a run or a delivery follows from.
@@ -59,7 +94,7 @@ func EncodeRun(r boathook.Run) (Message, error) {
 		VersionNumber: r.VersionNumber, Environment: r.Environment, Trigger: r.Trigger,
 		WebhookID: r.WebhookID, CreatedAt: r.CreatedAt.UnixMilli(),
 		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: compress.Pack(r.Input),
-		RetryOf: r.RetryOf, RetryNumber: r.RetryNumber, Trace: traceEnvelope(r.Trace), TakesTurn: r.TakesTurn,
+		RetryOf: r.RetryOf, RetryNumber: r.RetryNumber, Trace: traceEnvelope(r.Trace), TakesTurn: r.TakesTurn, Burst: newBurstEnvelope(r.Burst),
 	}
 	if !r.StartsAt.IsZero() {
 		e.StartsAt = r.StartsAt.UnixMilli()
@@ -105,7 +140,7 @@ func DecodeRun(body string) (boathook.Run, error) {
 			CreatedAt: time.UnixMilli(e.CreatedAt).UTC(), Status: boathook.RunPending,
 			EventName: e.EventName, EventSource: e.EventSource, Fenced: e.Fenced, Details: details,
 			RetryOf: e.RetryOf, RetryNumber: e.RetryNumber, StartsAt: startsAt,
-			Trace: boathook.TraceContext(e.Trace), TakesTurn: e.TakesTurn,
+			Trace: boathook.TraceContext(e.Trace), TakesTurn: e.TakesTurn, Burst: e.Burst.burst(),
 		},
 		Input: input,
 	}, nil

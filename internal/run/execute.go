@@ -39,6 +39,7 @@ type Finisher interface {
 	Finish(ctx context.Context, r boathook.Run, due store.Due) error
 	CheckLease(ctx context.Context, head boathook.RunHead, due store.Due) error
 	TakeTurn(ctx context.Context, r boathook.Run) (until time.Time, taken bool, err error)
+	StartLater(ctx context.Context, r boathook.Run) error
 }
 
 // Opener decrypts a version's headers.
@@ -104,6 +105,12 @@ func (x *Executor) Handle(ctx context.Context, body string) error {
 	if run, err = x.current(ctx, run); err != nil {
 		return err
 	}
+	if run.Burst != nil {
+		var starts bool
+		if run, starts, err = x.burst(ctx, run); !starts || err != nil {
+			return err
+		}
+	}
 	// Read what may fail before the claim, while a redelivery can still help.
 	accepted := run.VersionID
 	version, err := x.version(ctx, run)
@@ -150,6 +157,23 @@ func (x *Executor) Handle(ctx context.Context, body string) error {
 		}
 	}
 	return x.run(ctx, run, version, claim, due)
+}
+
+// burst gives a run that several triggers may become as it is by now: with the input of the
+// last. One whose time has not come has another message sent, and does not start. What it has is
+// read before it is claimed, and what joins it until then is read after that.
+func (x *Executor) burst(ctx context.Context, r boathook.Run) (_ boathook.Run, starts bool, err error) {
+	kept, err := x.config.Store.Run(ctx, r.WorkspaceID, r.ID)
+	switch {
+	case err == nil:
+		r = kept
+	case !boathook.IsKind(err, boathook.NotFound): // who sent the message may be about to write it
+		return r, false, err
+	}
+	if r.Status == boathook.RunPending && x.config.Now().Before(r.StartsAt) {
+		return r, false, x.config.Keeper.StartLater(ctx, r)
+	}
+	return r, true, nil
 }
 
 // turn has a run take its turn, and tells until when it must be claimed. A run whose

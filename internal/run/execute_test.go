@@ -90,6 +90,7 @@ type place struct {
 	*run.Executor
 	store      *faulty
 	deliveries *queuemem.Queue
+	runs       *queuemem.Queue
 	executions atomic.Int64
 	watch      watcher // of agents' runs; nil watches nothing
 }
@@ -108,6 +109,7 @@ func newPlace(t *testing.T, d does) *place {
 	p := &place{
 		store:      &faulty{Store: storemem.New(storemem.Config{Retention: 30 * 24 * time.Hour})},
 		deliveries: queuemem.New(queuemem.Config{Visibility: time.Hour}),
+		runs:       queuemem.New(queuemem.Config{Visibility: time.Hour}),
 	}
 	p.Deployment = fixture.New(t, p.store, "https://receiver.example")
 	log := slog.New(slog.DiscardHandler)
@@ -118,7 +120,7 @@ func newPlace(t *testing.T, d does) *place {
 			return d(ctx, job, log)
 		}),
 		Keeper: &run.Keeper{
-			Store: p.store, Now: time.Now, Log: log,
+			Store: p.store, Now: time.Now, Log: log, Queue: p.runs,
 			Publish: &delivery.Publisher{Store: p.store, Queue: p.deliveries, Log: log},
 		},
 		Seal: fixture.Unsealed{}, Stream: p, Now: time.Now, Log: log, Heartbeat: 20 * time.Second,

@@ -61,16 +61,16 @@ func (k *Keeper) retry(ctx context.Context, r boathook.Run) error {
 		return fmt.Errorf("retry run %s: %w", r.ID, err)
 	}
 	if next.Status == boathook.RunPending {
-		if err := k.startLater(ctx, next); err != nil {
+		if err := k.StartLater(ctx, next); err != nil {
 			return fmt.Errorf("retry run %s: %w", r.ID, err)
 		}
 	}
 	return linkRetry(ctx, k.Store, next.RunHead)
 }
 
-// startLater has a pending run start at its time: by a message that waits in the queue,
+// StartLater has a pending run start at its time: by a message that waits in the queue,
 // or by an item of the schedule where that is further away than a message can wait.
-func (k *Keeper) startLater(ctx context.Context, r boathook.Run) error {
+func (k *Keeper) StartLater(ctx context.Context, r boathook.Run) error {
 	delay := max(0, r.StartsAt.Sub(k.Now()))
 	if delay > queue.MaxDelay {
 		return k.Store.PutDue(ctx, store.ScheduledStart(r.ID, r.StartsAt))

@@ -90,6 +90,35 @@ func (s *Starter) StartOnce(ctx context.Context, r boathook.Run, existing *boath
 	return s.started(ctx, r, createErr, s.Queue.Send(ctx, message), wait)
 }
 
+// StartBurst makes a run durable that other triggers may join until it starts, at its own
+// time. Its message comes first, and then its record: who finds the record to join knows
+// that the run will execute. Not created: it has a record already, and its input need not be
+// r's. If the message or the record can't be made, the error is [boathook.Unavailable]; the
+// run may execute all the same.
+func (s *Starter) StartBurst(ctx context.Context, r boathook.Run) (created bool, err error) {
+	ctx, span := s.begin(ctx, &r)
+	defer func() { span.Done(err) }()
+	message, err := queue.EncodeRun(r)
+	if err != nil {
+		return false, err
+	}
+	message.Delay = min(max(0, r.StartsAt.Sub(s.Now())), queue.MaxDelay)
+	if err := s.Queue.Send(ctx, message); err != nil {
+		return false, s.unavailable(r, err)
+	}
+	err = s.Store.CreateRun(ctx, r)
+	if err != nil && !boathook.IsKind(err, boathook.Conflict) {
+		err = s.Store.CreateRun(ctx, r)
+	}
+	switch {
+	case boathook.IsKind(err, boathook.Conflict):
+		return false, nil
+	case err != nil:
+		return false, s.unavailable(r, err)
+	}
+	return true, nil
+}
+
 // begin begins the step that queues a run. The run follows from it.
 func (s *Starter) begin(ctx context.Context, r *boathook.Run) (context.Context, *tracing.Span) {
 	ctx, span := s.Tracer.Send(ctx, queue.Runs, slog.String("boathook.run.id", r.ID), slog.String("boathook.source.id", r.SourceID))

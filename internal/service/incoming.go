@@ -21,6 +21,38 @@ type IncomingChange struct {
 	Verification   *Verification // of the preset "none" ends it
 	RerunFailed    *bool
 	Filter         *boathook.Filter // the zero one ends it
+	Coalesce       *Coalesce        // the zero one ends it
+}
+
+// Coalesce has the triggers of a burst become one run.
+type Coalesce struct {
+	Key            string // in jq
+	QuietSeconds   *int
+	MaxWaitSeconds *int // nil: as QuietSeconds
+}
+
+func (in Coalesce) read() (c boathook.Coalescing, err error) {
+	if in == (Coalesce{}) {
+		return c, nil
+	}
+	const most, longest = int(boathook.MaxQuiet / time.Second), int(boathook.MaxBurstWait / time.Second)
+	if in.Key == "" {
+		return c, boathook.InvalidField("coalesce.key", "is missing: null puts all triggers together")
+	}
+	if err := checkExpression("coalesce.key", in.Key); err != nil {
+		return c, err
+	}
+	if in.QuietSeconds == nil || *in.QuietSeconds < 1 || *in.QuietSeconds > most {
+		return c, boathook.InvalidField("coalesce.quiet_seconds", "must be 1 to %d", most)
+	}
+	wait := *in.QuietSeconds
+	if in.MaxWaitSeconds != nil {
+		wait = *in.MaxWaitSeconds
+	}
+	if wait < *in.QuietSeconds || wait > longest {
+		return c, boathook.InvalidField("coalesce.max_wait_seconds", "must be quiet_seconds to %d", longest)
+	}
+	return boathook.Coalescing{Key: in.Key, Quiet: time.Duration(*in.QuietSeconds) * time.Second, MaxWait: time.Duration(wait) * time.Second}, nil
 }
 
 // incoming finds a deployment's webhook.
@@ -141,6 +173,13 @@ func (k *core) applyIncoming(ctx context.Context, in IncomingChange, w *boathook
 			return err
 		}
 	}
+	if in.Coalesce != nil {
+		c, err := in.Coalesce.read()
+		if err != nil {
+			return err
+		}
+		w.Coalesce = c
+	}
 	if in.RerunFailed != nil {
 		w.RerunFailed = in.RerunFailed
 	}
@@ -191,8 +230,8 @@ func (k Incoming) Requests(ctx context.Context, c Caller, deploymentID, id strin
 
 func (k *core) requests(ctx context.Context, c Caller, sourceID, webhookID string, outcome boathook.RequestOutcome, p boathook.Page) (requests []boathook.Request, next string, err error) {
 	if outcome != "" && !slices.Contains(boathook.RequestOutcomes, outcome) {
-		return nil, "", boathook.InvalidField("outcome", "must be %s, %s, %s, %s or %s", boathook.RequestAccepted,
-			boathook.RequestRepeated, boathook.RequestIgnored, boathook.RequestAnswered, boathook.RequestRejected)
+		return nil, "", boathook.InvalidField("outcome", "must be %s, %s, %s, %s, %s or %s", boathook.RequestAccepted,
+			boathook.RequestRepeated, boathook.RequestCoalesced, boathook.RequestIgnored, boathook.RequestAnswered, boathook.RequestRejected)
 	}
 	return k.cfg.Store.Requests(ctx, store.RequestQuery{
 		WorkspaceID: c.Workspace, SourceID: sourceID, WebhookID: webhookID, Page: p, Outcome: outcome,

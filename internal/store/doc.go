@@ -114,6 +114,9 @@
 //	EndTurn              records  turn#src / taken            UpdateItem                              the same
 //	StandInLine          records  turn#src / wait#time#run    PutItem                                 1 W
 //	LeaveLine            records  turn#src / wait#time#run    DeleteItem                              1 W
+//	LookUpBurst          records  burst#in / key, pin#id / run BatchGetItem C                         2 R
+//	MoveBurst            records  burst#in / key              PutItem, if it is of that run           1 W
+//	JoinRun              records  run#id / input#hash, head   PutItem, UpdateItem                     1 W + 3, input
 //	RequestCancel        records  run#id / head               GetItem C, UpdateItem                   1 R, 1 W (+ 3)
 //	Runs                 records  by-workspace ws#kind#0…3    Query x4, then BatchGetItem C x4        1 R per 8 KiB of entries, 1 R per 4 KiB of runs
 //	Runs of a source     records  by-parent runs#src#0…3      the same                                the same

@@ -37,6 +37,7 @@ type Store interface {
 	Runs
 	Backlogs
 	Turns
+	Bursts
 	Requests
 	Loads
 	Logs
@@ -346,6 +347,35 @@ type Turns interface {
 	StandInLine(ctx context.Context, sourceID string, w Waiting) error
 	// LeaveLine takes a run out of the line, if it stands in it.
 	LeaveLine(ctx context.Context, sourceID string, w Waiting) error
+}
+
+// Bursts are of triggers that become one run. Package intake says how.
+type Bursts interface {
+	// LookUpBurst reads in one round trip the burst of a key of an incoming webhook, zero if
+	// there is none, and the run that an id stands for, empty if that is none; see
+	// [Runs.PinRun].
+	LookUpBurst(ctx context.Context, webhookID, key, id string) (b Burst, pinned string, err error)
+	// MoveBurst has another burst take the place of the one of a run, or of none, which has
+	// no run. Not moved: there is another by now.
+	MoveBurst(ctx context.Context, webhookID, key, fromRunID string, to Burst) (moved bool, err error)
+	// JoinRun has a trigger become part of a run, which gets its input, and is found by its
+	// sender's id. r is the run as it was read. Conflict: nothing can join it any more; see
+	// [boathook.RunHead.Joins]. The head is as it is afterwards.
+	JoinRun(ctx context.Context, r boathook.RunHead, j Join) (boathook.RunHead, error)
+}
+
+// Burst is the newest one of a key.
+type Burst struct {
+	RunID string    // of the run that its triggers become
+	At    time.Time // when it began, to the millisecond
+}
+
+// Join is a trigger that becomes part of a run.
+type Join struct {
+	Input    boathook.Body
+	Details  boathook.TriggerDetails
+	Trigger  boathook.BurstTrigger
+	StartsAt time.Time // of the run from then on
 }
 
 // MaxLine is how much of a line is looked at.

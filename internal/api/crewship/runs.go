@@ -40,6 +40,15 @@ type runView struct {
 	NextRetryAt *boathook.Time `json:"next_retry_at,omitempty"`
 
 	WaitsSince *boathook.Time `json:"waits_since,omitempty"` // of one that waits for its turn
+
+	// Of a run that stands for several triggers: the first of them, and how many more there were.
+	Coalesced     []coalescedView `json:"coalesced,omitempty"`
+	CoalescedMore int             `json:"coalesced_more,omitempty"`
+}
+
+type coalescedView struct {
+	DeliveryID *string       `json:"delivery_id"`
+	At         boathook.Time `json:"at"`
 }
 
 func viewRun(r boathook.Run) runView {
@@ -52,6 +61,12 @@ func viewRun(r boathook.Run) runView {
 	}
 	if r.Status == boathook.RunPending {
 		view.WaitsSince = optional(r.WaitsSince)
+	}
+	if b := r.Burst; b != nil {
+		for _, t := range b.Triggers {
+			view.Coalesced = append(view.Coalesced, coalescedView{httpjson.Nullable(t.DeliveryID), boathook.Time{Time: t.At}})
+		}
+		view.CoalescedMore = b.Count - len(b.Triggers)
 	}
 	if r.OfAgent() {
 		view.AgentID = r.SourceID

@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"time"
 
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
@@ -30,6 +31,7 @@ type incomingView struct {
 	Verification   verificationView     `json:"verification"`
 	RerunFailed    bool                 `json:"rerun_failed"`
 	Filter         *filterView          `json:"filter"`
+	Coalesce       *coalesceView        `json:"coalesce"` // nil: each trigger starts a run
 	CreatedAt      boathook.Time        `json:"created_at"`
 	UpdatedAt      boathook.Time        `json:"updated_at"`
 	URL            string               `json:"url,omitempty"` // holds the token; once
@@ -39,9 +41,27 @@ func viewIncoming(w boathook.IncomingWebhook) incomingView {
 	return incomingView{
 		ID: w.ID, DeploymentID: w.SourceID, Name: w.Name, Environment: w.Environment, Enabled: w.Enabled,
 		WaitForStartMS: w.WaitForStart.Milliseconds(),
-		Verification:   viewVerification(w.Verification), RerunFailed: preset.RerunsFailed(w), Filter: viewFilter(w.Filter),
+		Verification:   viewVerification(w.Verification), RerunFailed: preset.RerunsFailed(w), Filter: viewFilter(w.Filter), Coalesce: viewCoalesce(w.Coalesce),
 		CreatedAt: boathook.Time{Time: w.CreatedAt}, UpdatedAt: boathook.Time{Time: w.UpdatedAt},
 	}
+}
+
+type coalesceView struct {
+	Key            string `json:"key"`
+	QuietSeconds   *int   `json:"quiet_seconds"`
+	MaxWaitSeconds *int   `json:"max_wait_seconds"`
+}
+
+func viewCoalesce(c boathook.Coalescing) *coalesceView {
+	if c.IsZero() {
+		return nil
+	}
+	return &coalesceView{c.Key, new(int(c.Quiet / time.Second)), new(int(c.MaxWait / time.Second))}
+}
+
+// read gives what is asked for; nil asks for no change.
+func (v *coalesceView) read() *service.Coalesce {
+	return (*service.Coalesce)(v)
 }
 
 type incomingInput struct {
@@ -51,11 +71,13 @@ type incomingInput struct {
 	Verification   *verificationInput   `json:"verification"`
 	RerunFailed    *bool                `json:"rerun_failed"`
 	Filter         *filterView          `json:"filter"`
+	Coalesce       *coalesceView        `json:"coalesce"`
 }
 
 func (f face) createIncoming(ctx context.Context, c httpjson.Call, in incomingInput) (incomingView, error) {
 	w, token, err := f.Incoming.Create(ctx, c.Caller, c.PathValue("deployment"), in.Environment, service.IncomingChange{
 		Name: &in.Name, WaitForStartMS: in.WaitForStartMS, Verification: in.Verification.read(), RerunFailed: in.RerunFailed, Filter: in.Filter.read(),
+		Coalesce: in.Coalesce.read(),
 	})
 	return viewWithURL(c, w, token), err
 }
@@ -85,13 +107,14 @@ type incomingChange struct {
 	WaitForStartMS *int               `json:"wait_for_start_ms"`
 	Verification   *verificationInput `json:"verification"` // {"preset":"none"} ends it
 	RerunFailed    *bool              `json:"rerun_failed"`
-	Filter         *filterView        `json:"filter"` // {} ends it
+	Filter         *filterView        `json:"filter"`   // {} ends it
+	Coalesce       *coalesceView      `json:"coalesce"` // {} ends it
 }
 
 func (f face) changeIncoming(ctx context.Context, c httpjson.Call, in incomingChange) (incomingView, error) {
 	w, err := f.Incoming.Change(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"), service.IncomingChange{
 		Name: in.Name, Enabled: in.Enabled, WaitForStartMS: in.WaitForStartMS,
-		Verification: in.Verification.read(), RerunFailed: in.RerunFailed, Filter: in.Filter.read(),
+		Verification: in.Verification.read(), RerunFailed: in.RerunFailed, Filter: in.Filter.read(), Coalesce: in.Coalesce.read(),
 	})
 	return viewIncoming(w), err
 }

@@ -82,6 +82,7 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 	r.RetriedBy = boathook.Retry{RunID: "run_cccccccccccccccccccccccc", At: now, StartsAt: now}
 	r.RetryNumber, r.StartsAt = 2, now
 	r.TakesTurn, r.WaitsSince = true, now
+	r.Burst = &boathook.Burst{Count: 2, Triggers: []boathook.BurstTrigger{{ID: "run_d", DeliveryID: "72d3162e", At: now}}}
 	r.Claim, r.CancelRequested = boathook.Claim{ID: "claim_x", LeaseUntil: now}, true
 	failed := delivery([]byte(`{}`))
 	failed.Status = boathook.DeliveryFailed
@@ -113,7 +114,8 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 		{"incoming webhook", func(s *dynamo.Store) error {
 			return s.PutIncoming(ctx, boathook.IncomingWebhook{
 				ID: "in_a", SourceID: "dep_a", CreatedAt: now, UpdatedAt: now, Verification: boathook.Verification{SealedSecret: []byte{1}},
-				Filter: boathook.Filter{Events: []string{"push"}, Equals: json.RawMessage(`1`)},
+				Filter:   boathook.Filter{Events: []string{"push"}, Equals: json.RawMessage(`1`)},
+				Coalesce: boathook.Coalescing{Key: ".body", Quiet: time.Second, MaxWait: time.Minute},
 			})
 		}},
 		{"outgoing webhook", func(s *dynamo.Store) error {
@@ -157,6 +159,10 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 		}},
 		{"backlog", func(s *dynamo.Store) error {
 			_, err := s.MoveBacklog(ctx, "dep_a", time.Time{}, now)
+			return err
+		}},
+		{"burst", func(s *dynamo.Store) error {
+			_, err := s.MoveBurst(ctx, "in_a", "key", "", store.Burst{RunID: "run_a", At: now})
 			return err
 		}},
 		{"turns", func(s *dynamo.Store) error {

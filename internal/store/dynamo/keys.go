@@ -54,6 +54,7 @@ import (
 //	load#<agent>             load                                            loadItem
 //	health#<out>             health                                          healthItem
 //	backlog#<src>            backlog                                         backlogItem
+//	burst#<in>               <key>                                           burstItem
 //	turn#<src>               taken                                           turnsItem
 //	turn#<src>               wait#<time>#<run>                               waitingItem
 //	dlv#<ws>#<tag>#<shard>   <delivery>      <status>#<ws>#<out>#<shard>
@@ -223,6 +224,9 @@ func outgoingKey(sourceID, id string) key {
 func healthKey(webhookID string) key { return key{part("health#", webhookID), "health"} }
 
 func backlogKey(sourceID string) key { return key{part("backlog#", sourceID), "backlog"} }
+
+// burstOf is of the newest burst of a key.
+func burstOf(webhookID, burst string) key { return key{part("burst#", webhookID), part("", burst)} }
 
 // turnsKey sorts before the keys of the line.
 func turnsKey(sourceID string) key { return key{part("turn#", sourceID), "taken"} }

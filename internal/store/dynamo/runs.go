@@ -47,6 +47,8 @@ type headItem struct {
 	StartsAt      time.Time            `dynamodbav:"sa,omitempty"`
 	TakesTurn     bool                 `dynamodbav:"tt,omitempty"`
 	WaitsSince    time.Time            `dynamodbav:"wa,omitempty"`
+	Triggers      int                  `dynamodbav:"bn,omitempty"` // of a run that several may become
+	Burst         []burstTriggerItem   `dynamodbav:"bt,omitempty"` // the first of them
 
 	Status      boathook.RunStatus `dynamodbav:"s"` // active until the run is over: see status
 	Error       string             `dynamodbav:"er,omitempty"`
@@ -72,6 +74,14 @@ type detailsItem struct {
 	FilterError string `dynamodbav:"f,omitempty"`
 }
 
+func newDetailsItem(d boathook.TriggerDetails) *detailsItem {
+	if d.IsZero() {
+		return nil
+	}
+	it := detailsItem(d)
+	return &it
+}
+
 // active is the status that is stored of a run which is not over. It is running if
 // it is claimed.
 const (
@@ -89,11 +99,6 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 	if !status.Over() {
 		status, activeIn = active, activeOf(r.SourceID, shard)
 	}
-	var details *detailsItem
-	if !r.Details.IsZero() {
-		item := detailsItem(r.Details)
-		details = &item
-	}
 	return headItem{
 		record: record{headKey(r.ID), expires},
 		Parent: runsParent(r.SourceID, shard), Workspace: workspaceRuns(r.WorkspaceID, kind, shard), Active: activeIn,
@@ -101,9 +106,9 @@ func newHeadItem(r boathook.Run, expires int64) headItem {
 		WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID, VersionNumber: r.VersionNumber,
 		Environment: r.Environment, Trigger: r.Trigger, WebhookID: r.WebhookID,
 		InputHash: r.InputHash[:], InputSize: r.Input.Len(), CreatedAt: r.CreatedAt,
-		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Details: details, RetryOf: r.RetryOf,
+		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Details: newDetailsItem(r.Details), RetryOf: r.RetryOf,
 		RetriedBy: retryPosition(r.RetriedBy), RetryStarts: r.RetriedBy.StartsAt, RetryNumber: r.RetryNumber, StartsAt: r.StartsAt,
-		Trace: newTraceItem(r.Trace), TakesTurn: r.TakesTurn, WaitsSince: r.WaitsSince,
+		Trace: newTraceItem(r.Trace), TakesTurn: r.TakesTurn, WaitsSince: r.WaitsSince, Triggers: countOf(r.Burst), Burst: newBurstItems(r.Burst),
 		Status: status, Error: r.Error, ExitCode: r.ExitCode, StartedAt: r.StartedAt, CompletedAt: r.CompletedAt,
 		LogLines: r.LogLines, Published: r.Published, OutputHash: outputHash(r.Output), OutputSize: len(r.Output),
 		ClaimID: r.Claim.ID, LeaseUntil: r.Claim.LeaseUntil, CancelRequested: r.CancelRequested,
@@ -128,7 +133,7 @@ func (h headItem) head() boathook.RunHead {
 		ID: h.runID(), WorkspaceID: h.WorkspaceID, SourceID: h.SourceID, VersionID: h.VersionID, VersionNumber: h.VersionNumber,
 		Environment: h.Environment, Trigger: h.Trigger, WebhookID: h.WebhookID, CreatedAt: h.CreatedAt,
 		EventName: h.EventName, EventSource: h.EventSource, Fenced: h.Fenced, RetryOf: h.RetryOf, RetriedBy: h.retriedBy(),
-		RetryNumber: h.RetryNumber, StartsAt: h.StartsAt, TakesTurn: h.TakesTurn, WaitsSince: h.WaitsSince,
+		RetryNumber: h.RetryNumber, StartsAt: h.StartsAt, TakesTurn: h.TakesTurn, WaitsSince: h.WaitsSince, Burst: h.burst(),
 		Status: h.status(), Error: h.Error, ExitCode: h.ExitCode, StartedAt: h.StartedAt, CompletedAt: h.CompletedAt,
 		LogLines: h.LogLines, Published: h.Published, Trace: h.Trace.place(),
 		Claim: boathook.Claim{ID: h.ClaimID, LeaseUntil: h.LeaseUntil}, CancelRequested: h.CancelRequested,

@@ -224,6 +224,22 @@ func deaths() []death {
 			limited.Revision, limited.Deployment = 1, &boathook.DeploymentSettings{MaxInFlight: 3}
 			return st.PutSource(ctx, limited)
 		}},
+		{"MoveBurst", nil, func(ctx context.Context, st s) error {
+			_, err := st.MoveBurst(ctx, tornIncoming, "key", "", store.Burst{RunID: run().ID, At: now})
+			return err
+		}},
+		{"JoinRun", func(ctx context.Context, st s) error {
+			r := run()
+			r.Burst = &boathook.Burst{Count: 1, Triggers: []boathook.BurstTrigger{{ID: "run_first", At: now}}}
+			return st.CreateRun(ctx, r)
+		}, func(ctx context.Context, st s) error {
+			head, err := st.RunHead(ctx, run().ID)
+			if err != nil || head.Burst.Has("run_second") { // who repeats it looks first
+				return err
+			}
+			_, err = st.JoinRun(ctx, head, store.Join{Input: boathook.NewBody(output), Trigger: boathook.BurstTrigger{ID: "run_second", At: now}, StartsAt: now})
+			return err
+		}},
 		{"RequestCancel", claimed, func(ctx context.Context, st s) error { _, err := st.RequestCancel(ctx, run().ID, now); return err }},
 		{"PutRequest", nil, func(ctx context.Context, st s) error {
 			return st.PutRequest(ctx, 0, rejection(boathook.RequestRejected))
@@ -410,6 +426,10 @@ var readings = map[string]func(ctx context.Context, s *dynamo.Store) (any, error
 	"Log": func(ctx context.Context, s *dynamo.Store) (any, error) {
 		_, lines, err := s.Log(ctx, run().ID, 0, 1<<20)
 		return lines, err
+	},
+	"LookUpBurst": func(ctx context.Context, s *dynamo.Store) (any, error) {
+		b, _, err := s.LookUpBurst(ctx, tornIncoming, "key", "run_none")
+		return b, err
 	},
 	"Turns":    func(ctx context.Context, s *dynamo.Store) (any, error) { return s.Turns(ctx, tornSource, 10) },
 	"LogLines": func(ctx context.Context, s *dynamo.Store) (any, error) { return s.LogLines(ctx, run().ID) },

@@ -31,8 +31,31 @@ type incomingItem struct {
 	Verification verificationItem     `dynamodbav:"Verification"`
 	Filter       filterItem           `dynamodbav:"Filter"`
 	RerunFailed  *bool                `dynamodbav:"RerunFailed"`
+	Coalesce     *coalesceItem        `dynamodbav:"Coalesce,omitempty"` // nil: each trigger starts a run
 	CreatedAt    time.Time            `dynamodbav:"CreatedAt"`
 	UpdatedAt    time.Time            `dynamodbav:"UpdatedAt"`
+}
+
+// coalesceItem says which triggers become one run, and when.
+type coalesceItem struct {
+	Key     string        `dynamodbav:"Key"`
+	Quiet   time.Duration `dynamodbav:"Quiet"`
+	MaxWait time.Duration `dynamodbav:"MaxWait"`
+}
+
+func newCoalesceItem(c boathook.Coalescing) *coalesceItem {
+	if c.IsZero() {
+		return nil
+	}
+	it := coalesceItem(c)
+	return &it
+}
+
+func (it *coalesceItem) coalescing() boathook.Coalescing {
+	if it == nil {
+		return boathook.Coalescing{}
+	}
+	return boathook.Coalescing(*it)
 }
 
 // verificationItem is of an incoming webhook or of an agent.
@@ -62,7 +85,7 @@ func newIncomingItem(w boathook.IncomingWebhook) incomingItem {
 	return incomingItem{
 		Revision: w.Revision, ID: w.ID, WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Name: w.Name,
 		Environment: w.Environment, Enabled: w.Enabled, TokenHash: w.TokenHash, WaitForStart: w.WaitForStart,
-		Verification: verificationItem(w.Verification), Filter: filterItem(w.Filter), RerunFailed: w.RerunFailed,
+		Verification: verificationItem(w.Verification), Filter: filterItem(w.Filter), RerunFailed: w.RerunFailed, Coalesce: newCoalesceItem(w.Coalesce),
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
 	}
 }
@@ -71,7 +94,7 @@ func (it incomingItem) incoming() boathook.IncomingWebhook {
 	return boathook.IncomingWebhook{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, Name: it.Name,
 		Environment: it.Environment, Enabled: it.Enabled, TokenHash: it.TokenHash, WaitForStart: it.WaitForStart,
-		Verification: boathook.Verification(it.Verification), Filter: boathook.Filter(it.Filter), RerunFailed: it.RerunFailed,
+		Verification: boathook.Verification(it.Verification), Filter: boathook.Filter(it.Filter), RerunFailed: it.RerunFailed, Coalesce: it.Coalesce.coalescing(),
 		CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 	}
 }

@@ -67,6 +67,7 @@ type Store struct {
 	leases       map[leaseKey]time.Time // until when a place is taken
 	backlogs     map[string]time.Time   // by source
 	turns        map[string]*turns      // by deployment
+	bursts       map[burstKey]store.Burst
 
 	connections map[string]boathook.Connection
 	watchers    map[string]map[string]boathook.Connection // by channel of a workspace, by id
@@ -113,6 +114,7 @@ func New(c Config) *Store {
 		leases:        make(map[leaseKey]time.Time),
 		backlogs:      make(map[string]time.Time),
 		turns:         make(map[string]*turns),
+		bursts:        make(map[burstKey]store.Burst),
 		connections:   make(map[string]boathook.Connection),
 		watchers:      make(map[string]map[string]boathook.Connection),
 	}

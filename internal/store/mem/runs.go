@@ -360,6 +360,12 @@ func cloneHead(h boathook.RunHead) boathook.RunHead {
 	h.CreatedAt, h.StartedAt, h.CompletedAt = stored(h.CreatedAt), stored(h.StartedAt), stored(h.CompletedAt)
 	h.Claim.LeaseUntil, h.RetriedBy.At = stored(h.Claim.LeaseUntil), stored(h.RetriedBy.At)
 	h.StartsAt, h.RetriedBy.StartsAt = stored(h.StartsAt), stored(h.RetriedBy.StartsAt)
+	h.Burst = h.Burst.Clone()
+	if h.Burst != nil {
+		for i := range h.Burst.Triggers {
+			h.Burst.Triggers[i].At = stored(h.Burst.Triggers[i].At)
+		}
+	}
 	return h
 }
 

@@ -36,6 +36,7 @@ type headItem struct {
 	StartsAt        time.Time            `json:"starts_at,omitzero"`
 	TakesTurn       bool                 `json:"takes_turn,omitempty"`
 	WaitsSince      time.Time            `json:"waits_since,omitzero"`
+	Burst           *burstItem           `json:"burst,omitempty"`
 	Status          boathook.RunStatus   `json:"status"`
 	Error           string               `json:"error,omitempty"`
 	ExitCode        *int                 `json:"exit_code,omitempty"`
@@ -47,6 +48,36 @@ type headItem struct {
 	LeaseUntil      time.Time            `json:"lease_until,omitzero"`
 	CancelRequested bool                 `json:"cancel_requested,omitempty"`
 	Trace           traceItem            `json:"trace,omitzero"`
+}
+
+// burstItem are the triggers that a run takes the place of.
+type burstItem struct {
+	Count    int                `json:"count"`
+	Triggers []burstTriggerItem `json:"triggers"`
+}
+
+type burstTriggerItem struct {
+	ID         string    `json:"id"`
+	DeliveryID string    `json:"delivery_id,omitempty"`
+	At         time.Time `json:"at"`
+}
+
+func newBurstItem(b *boathook.Burst) *burstItem {
+	if b == nil {
+		return nil
+	}
+	return &burstItem{b.Count, each(b.Triggers, func(t boathook.BurstTrigger) burstTriggerItem {
+		return burstTriggerItem{t.ID, t.DeliveryID, stored(t.At)}
+	})}
+}
+
+func (it *burstItem) burst() *boathook.Burst {
+	if it == nil {
+		return nil
+	}
+	return &boathook.Burst{Count: it.Count, Triggers: each(it.Triggers, func(t burstTriggerItem) boathook.BurstTrigger {
+		return boathook.BurstTrigger(t)
+	})}
 }
 
 // detailsItem is what a trigger said beside its body.
@@ -62,7 +93,7 @@ func newHeadItem(h boathook.RunHead) headItem {
 	return headItem{
 		h.ID, h.WorkspaceID, h.SourceID, h.VersionID, h.VersionNumber, h.Environment, h.Trigger, h.WebhookID, h.InputHash[:],
 		stored(h.CreatedAt), h.EventName, h.EventSource, h.Fenced, detailsItem(h.Details), h.RetryOf, h.RetriedBy.RunID, stored(h.RetriedBy.At),
-		stored(h.RetriedBy.StartsAt), h.RetryNumber, stored(h.StartsAt), h.TakesTurn, stored(h.WaitsSince),
+		stored(h.RetriedBy.StartsAt), h.RetryNumber, stored(h.StartsAt), h.TakesTurn, stored(h.WaitsSince), newBurstItem(h.Burst),
 		h.Status, h.Error, h.ExitCode, stored(h.StartedAt), stored(h.CompletedAt), h.LogLines, h.Published,
 		h.Claim.ID, stored(h.Claim.LeaseUntil), h.CancelRequested, traceItem(h.Trace),
 	}
@@ -73,7 +104,7 @@ func (it headItem) head() boathook.RunHead {
 		ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, VersionID: it.VersionID, VersionNumber: it.VersionNumber,
 		Environment: it.Environment, Trigger: it.Trigger, WebhookID: it.WebhookID, CreatedAt: it.CreatedAt,
 		EventName: it.EventName, EventSource: it.EventSource, Fenced: it.Fenced, Details: boathook.TriggerDetails(it.Details), RetryOf: it.RetryOf,
-		RetriedBy: boathook.Retry{RunID: it.RetriedBy, At: it.RetriedAt, StartsAt: it.RetryStartsAt}, RetryNumber: it.RetryNumber, StartsAt: it.StartsAt, TakesTurn: it.TakesTurn, WaitsSince: it.WaitsSince,
+		RetriedBy: boathook.Retry{RunID: it.RetriedBy, At: it.RetriedAt, StartsAt: it.RetryStartsAt}, RetryNumber: it.RetryNumber, StartsAt: it.StartsAt, TakesTurn: it.TakesTurn, WaitsSince: it.WaitsSince, Burst: it.Burst.burst(),
 		Status: it.Status, Error: it.Error, ExitCode: it.ExitCode, StartedAt: it.StartedAt, CompletedAt: it.CompletedAt,
 		LogLines: it.LogLines, Published: it.Published, Trace: boathook.TraceContext(it.Trace),
 		Claim: boathook.Claim{ID: it.ClaimID, LeaseUntil: it.LeaseUntil}, CancelRequested: it.CancelRequested,

@@ -149,7 +149,7 @@ func write[T any](s *Store, do func(tx *database.Tx) (T, error)) (v T, err error
 // expiring are the tables of what expires. What belongs to a row goes with it.
 var expiring = []string{
 	"healths", "runs", "pinned_runs", "backlogs", "requests", "logs", "pins", "deliveries", "slots", "leases", "connections", "watchers",
-	"feed_events", "feed_marks", "turns", "waiting", "statistics",
+	"feed_events", "feed_marks", "turns", "waiting", "statistics", "bursts",
 }
 
 // Expire removes records that have expired, at most limit of each kind, and tells

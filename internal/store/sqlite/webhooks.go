@@ -23,8 +23,24 @@ type incomingItem struct {
 	Verification verificationItem     `json:"verification"`
 	Filter       filterItem           `json:"filter"`
 	RerunFailed  *bool                `json:"rerun_failed,omitempty"`
+	Coalesce     coalesceItem         `json:"coalesce,omitzero"`
 	CreatedAt    time.Time            `json:"created_at"`
 	UpdatedAt    time.Time            `json:"updated_at"`
+}
+
+// coalesceItem says which triggers become one run, and when; times in milliseconds.
+type coalesceItem struct {
+	Key     string `json:"key,omitempty"`
+	Quiet   int64  `json:"quiet_ms,omitempty"`
+	MaxWait int64  `json:"max_wait_ms,omitempty"`
+}
+
+func newCoalesceItem(c boathook.Coalescing) coalesceItem {
+	return coalesceItem{c.Key, c.Quiet.Milliseconds(), c.MaxWait.Milliseconds()}
+}
+
+func (it coalesceItem) coalescing() boathook.Coalescing {
+	return boathook.Coalescing{Key: it.Key, Quiet: time.Duration(it.Quiet) * time.Millisecond, MaxWait: time.Duration(it.MaxWait) * time.Millisecond}
 }
 
 // verificationItem is of an incoming webhook or of an agent.
@@ -54,7 +70,7 @@ func newIncomingItem(w boathook.IncomingWebhook) incomingItem {
 	return incomingItem{
 		Revision: w.Revision, ID: w.ID, WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Name: w.Name,
 		Environment: w.Environment, Enabled: w.Enabled, TokenHash: w.TokenHash[:], WaitForStart: w.WaitForStart.Milliseconds(),
-		Verification: verificationItem(w.Verification), Filter: filterItem(w.Filter), RerunFailed: w.RerunFailed,
+		Verification: verificationItem(w.Verification), Filter: filterItem(w.Filter), RerunFailed: w.RerunFailed, Coalesce: newCoalesceItem(w.Coalesce),
 		CreatedAt: stored(w.CreatedAt), UpdatedAt: stored(w.UpdatedAt),
 	}
 }
@@ -63,7 +79,7 @@ func (it incomingItem) incoming() boathook.IncomingWebhook {
 	w := boathook.IncomingWebhook{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, Name: it.Name,
 		Environment: it.Environment, Enabled: it.Enabled, WaitForStart: time.Duration(it.WaitForStart) * time.Millisecond,
-		Verification: boathook.Verification(it.Verification), Filter: boathook.Filter(it.Filter), RerunFailed: it.RerunFailed,
+		Verification: boathook.Verification(it.Verification), Filter: boathook.Filter(it.Filter), RerunFailed: it.RerunFailed, Coalesce: it.Coalesce.coalescing(),
 		CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 	}
 	copy(w.TokenHash[:], it.TokenHash)

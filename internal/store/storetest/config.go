@@ -402,6 +402,7 @@ func (s *suite) newIncoming(source boathook.Source) boathook.IncomingWebhook {
 			Prefix: "v1=", TimestampHeader: "X-At", DeliveryHeader: "X-Delivery",
 		},
 		Filter:    boathook.Filter{Events: []string{"push"}, Pointer: "/a~1b", Equals: json.RawMessage(`null`), JQ: ".body.a == 1"},
+		Coalesce:  boathook.Coalescing{Key: ".body.ref", Quiet: 5 * time.Second, MaxWait: time.Hour},
 		CreatedAt: s.clock.Now(), UpdatedAt: s.clock.Now(),
 	}
 }

@@ -86,6 +86,7 @@ func (s *suite) storeVictims(t *testing.T) victims {
 	must(t, s.PutDue(ctx, v.due))
 	read(s.MoveBacklog(ctx, v.source.ID, time.Time{}, s.clock.Now()))(t)
 	read(s.MoveTurns(ctx, v.source.ID, store.TurnsView{}, map[string]time.Time{v.run.ID: s.clock.Now()}))(t)
+	read(s.MoveBurst(ctx, v.in.ID, "key", "", store.Burst{RunID: v.run.ID, At: s.clock.Now()}))(t)
 	must(t, s.StandInLine(ctx, v.source.ID, store.Waiting{RunID: v.run.ID, At: s.clock.Now()}))
 	must(t, s.PutConnection(ctx, v.connection))
 	must(t, s.Watch(ctx, v.connection, boathook.LogChannel))
@@ -185,6 +186,16 @@ func lists(kind string, call func(ctx context.Context, id string) (int, error)) 
 
 // count is how many objects a page has.
 func count[T any](objects []T, _ string, err error) (int, error) { return len(objects), err }
+
+// inBurst is how many objects were found.
+func inBurst(b store.Burst, pinned string, err error) (n int, _ error) {
+	for _, id := range []string{b.RunID, pinned} {
+		if id != "" {
+			n++
+		}
+	}
+	return n, err
+}
 
 // hostileCalls are the calls of every method that takes an id, with an id in each
 // place that takes one.
@@ -502,6 +513,31 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 			changes(dep, func(c ctx, id string) error { return s.LeaveLine(c, id, store.Waiting{RunID: v.run.ID, At: now}) }),
 			changes(run, func(c ctx, id string) error { return s.LeaveLine(c, v.source.ID, store.Waiting{RunID: id, At: now}) }),
 		},
+		"LookUpBurst": {
+			lists(in, func(c ctx, id string) (int, error) { return inBurst(s.LookUpBurst(c, id, "key", boathook.NewID(run))) }),
+			lists("key", func(c ctx, id string) (int, error) {
+				return inBurst(s.LookUpBurst(c, v.in.ID, id, boathook.NewID(run)))
+			}),
+			lists(run, func(c ctx, id string) (int, error) { return inBurst(s.LookUpBurst(c, boathook.NewID(in), "key", id)) }),
+		},
+		"MoveBurst": {
+			creates(func(c ctx, id string) error {
+				_, err := s.MoveBurst(c, id, "key", "", store.Burst{RunID: v.run.ID, At: now})
+				return err
+			}),
+			creates(func(c ctx, id string) error {
+				_, err := s.MoveBurst(c, v.in.ID, id, "", store.Burst{RunID: v.run.ID, At: now})
+				return err
+			}),
+			creates(func(c ctx, id string) error {
+				_, err := s.MoveBurst(c, boathook.NewID(in), "key", "", store.Burst{RunID: id, At: now})
+				return err
+			}),
+		},
+		"JoinRun": {changes(run, func(c ctx, id string) error {
+			_, err := s.JoinRun(c, boathook.RunHead{ID: id, WorkspaceID: v.workspace.ID, SourceID: v.source.ID, CreatedAt: now}, store.Join{Input: boathook.NewBody([]byte(`{}`)), StartsAt: now})
+			return err
+		})},
 		"RequestCancel": {changes(run, func(c ctx, id string) error { _, err := s.RequestCancel(c, id, now); return err })},
 
 		"PutRequest": {creates(func(c ctx, id string) error {

@@ -61,6 +61,8 @@ func Run(t *testing.T, open Open) {
 		{"moving versions of runs", (*suite).testMoveVersion},
 		{"marking runs that wait", (*suite).testMarkWaiting},
 		{"turns", (*suite).testTurns},
+		{"bursts", (*suite).testBursts},
+		{"joining runs", (*suite).testJoinRun},
 		{"limits of deployments", (*suite).testMaxInFlight},
 		{"canceling runs", (*suite).testRequestCancel},
 		{"lists of runs", (*suite).testRuns},

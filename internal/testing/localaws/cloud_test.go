@@ -97,6 +97,7 @@ func TestTheStack(t *testing.T) {
 		"deliveries are found, and their attempts counted":                         lookedAt,
 		"a run outlives its lease; a lost one is failed when its message returns":  lostRunner,
 		"runs take turns in order, and one that is canceled leaves the line":       turns,
+		"a burst of triggers becomes one run, on the last of them":                 coalesced,
 		"the turn of a run that is lost goes to the next":                          turnOfLost,
 		"a delivery whose sender is killed is sent again and recorded once":        killedSender,
 		"a poison message ends in its dead-letter queue, and the others are done":  poison,

@@ -533,6 +533,43 @@ func alerted(t *testing.T, s *stack) {
 	}
 }
 
+func coalesced(t *testing.T, s *stack) {
+	target, executed := receiver(t, func(w http.ResponseWriter, _ int, _ received) { fmt.Fprint(w, `{"done":true}`) })
+	path, _ := s.deployment(target)
+	in := s.call("POST", path+"/incoming-webhooks", `{"name":"burst","environment":"production","coalesce":{"key":".body.ref","quiet_seconds":10,"max_wait_seconds":20}}`, 201)
+	trigger := in["url"].(string)
+	trigger = trigger[strings.Index(trigger, "/webhooks/"):]
+	var id any
+	for n := range 3 {
+		body := fmt.Sprintf(`{"ref":"main","n":%d,"noise":%q}`, n, noise(400_000))
+		accepted := s.call("POST", trigger, body, 202, "Idempotency-Key", fmt.Sprint("k", n))
+		if n == 0 {
+			id = accepted["run_id"]
+		} else if accepted["run_id"] != id {
+			t.Errorf("the %d. trigger is part of %v, not %v", n, accepted["run_id"], id)
+		}
+	}
+	if again := s.call("POST", trigger, `{"ref":"main"}`, 202, "Idempotency-Key", "k1"); again["run_id"] != id {
+		t.Errorf("a repeat is part of %v, not %v", again["run_id"], id)
+	}
+	run := s.run(id)
+	if list, _ := run["coalesced"].([]any); run["status"] != "succeeded" || len(list) != 3 {
+		t.Errorf("the run is %v, of %v", run["status"], run["coalesced"])
+	}
+	if r := next(t, executed); !strings.Contains(r.body, `"n":2,`) || len(executed) > 0 {
+		t.Errorf("executed on %.200s, and %d more", r.body, len(executed))
+	}
+	requests := s.call("GET", fmt.Sprintf("%s/incoming-webhooks/%s/requests?outcome=coalesced", path, in["id"]), "", 200)["data"].([]any)
+	for _, r := range requests {
+		if r.(object)["run_id"] != id {
+			t.Errorf("a request shows %v", r)
+		}
+	}
+	if len(requests) != 2 {
+		t.Errorf("%d requests show the run that took them", len(requests))
+	}
+}
+
 func gone(t *testing.T, s *stack) {
 	target, _ := receiver(t, echo)
 	left, calls := receiver(t, func(w http.ResponseWriter, _ int, _ received) { w.WriteHeader(http.StatusGone) })

@@ -72,6 +72,9 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{Bug{Name: "turns are given to all who want one at once", Store: func(s store.Store) store.Store { return unguarded{s} }}, ruleTurns, false},
 		{Bug{Name: "the last in line goes first", Store: func(s store.Store) store.Store { return reversed{s} }}, ruleTurnOrder, false},
 		{Bug{Name: "a run keeps its turn when it is over", Store: func(s store.Store) store.Store { return holding{s} }}, ruleTurnEnds, false},
+		{Bug{Name: "a trigger is told of a run that is about to start, and is not part of it", Store: func(s store.Store) store.Store { return tooLate{s} }}, ruleBurst, false},
+		{Bug{Name: "a burst keeps the input of its first trigger", Store: func(s store.Store) store.Store { return firstInput{s} }}, ruleBurstLast, false},
+		{Bug{Name: "a burst starts when its first message comes", Store: func(s store.Store) store.Store { return timeless{s} }}, ruleBurstTime, false},
 		{Bug{Name: "a line is not looked at again", Keeper: looksOnce}, ruleTurnEnds, false},
 	} {
 		t.Run(tc.bug.Name, func(t *testing.T) {
@@ -357,6 +360,48 @@ func (s reversed) Turns(ctx context.Context, sourceID string, limit int) (store.
 type holding struct{ store.Store }
 
 func (holding) EndTurn(context.Context, string, string) error { return nil }
+
+// tooLate takes a run that takes no more triggers for one that has taken this one.
+type tooLate struct{ store.Store }
+
+func (s tooLate) RunHead(ctx context.Context, id string) (boathook.RunHead, error) {
+	head, err := s.Store.RunHead(ctx, id)
+	if head.Burst != nil && head.Status.Over() {
+		head.Status = boathook.RunPending
+	}
+	return head, err
+}
+
+func (s tooLate) JoinRun(ctx context.Context, r boathook.RunHead, j store.Join) (boathook.RunHead, error) {
+	head, err := s.Store.JoinRun(ctx, r, j)
+	if boathook.IsKind(err, boathook.Conflict) {
+		err = nil
+	}
+	return head, err
+}
+
+// firstInput leaves a run's input as it is.
+type firstInput struct{ store.Store }
+
+func (s firstInput) JoinRun(ctx context.Context, r boathook.RunHead, j store.Join) (boathook.RunHead, error) {
+	whole, err := s.Run(ctx, workspaceID, r.ID)
+	if err != nil {
+		return r, err
+	}
+	j.Input = whole.Input
+	return s.Store.JoinRun(ctx, r, j)
+}
+
+// timeless does not know when a run starts.
+type timeless struct{ store.Store }
+
+func (s timeless) Run(ctx context.Context, workspaceID, id string) (boathook.Run, error) {
+	r, err := s.Store.Run(ctx, workspaceID, id)
+	if r.Burst != nil {
+		r.StartsAt = time.Time{}
+	}
+	return r, err
+}
 
 // looksOnce has no line looked at twice.
 func looksOnce(k Keeper, s store.Store, p *delivery.Publisher) Keeper { return lookingOnce{k, s} }

@@ -235,6 +235,25 @@ func (c calls) LeaveLine(ctx context.Context, sourceID string, w store.Waiting) 
 	return tell(ctx, c.p, "LeaveLine", w.RunID, func() error { return c.Store.LeaveLine(ctx, sourceID, w) })
 }
 
+func (c calls) LookUpBurst(ctx context.Context, webhookID, key, id string) (b store.Burst, pinned string, err error) {
+	b, err = do(ctx, c.p, "LookUpBurst", webhookID, func() (b store.Burst, err error) {
+		b, pinned, err = c.Store.LookUpBurst(ctx, webhookID, key, id)
+		return b, err
+	})
+	if err != nil {
+		pinned = ""
+	}
+	return b, pinned, err
+}
+
+func (c calls) MoveBurst(ctx context.Context, webhookID, key, fromRunID string, to store.Burst) (moved bool, err error) {
+	return do(ctx, c.p, "MoveBurst", to.RunID, func() (bool, error) { return c.Store.MoveBurst(ctx, webhookID, key, fromRunID, to) })
+}
+
+func (c calls) JoinRun(ctx context.Context, r boathook.RunHead, j store.Join) (boathook.RunHead, error) {
+	return do(ctx, c.p, "JoinRun", r.ID, func() (boathook.RunHead, error) { return c.Store.JoinRun(ctx, r, j) })
+}
+
 func (c calls) Source(ctx context.Context, workspaceID, id string) (boathook.Source, error) {
 	return with(ctx, c, "Source", id, c.Store.Source, workspaceID, id)
 }

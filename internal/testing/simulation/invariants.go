@@ -65,6 +65,7 @@ func (w *world) check(strictly bool) {
 		}
 	}
 	c.turns(w)
+	c.checkBursts()
 	for _, p := range w.ledger.published {
 		c.publication(p)
 	}

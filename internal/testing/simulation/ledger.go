@@ -43,6 +43,10 @@ type ledger struct {
 	arrivals   map[string][]arrival    // by webhook
 	successes  map[string][]time.Time  // by webhook: when what succeeded was sent
 	turns      map[string]*turns       // by deployment
+	numbers    int                     // of triggers of bursts
+	bursts     map[int]burstTrigger    // that were accepted, by number
+	starts     map[string][]startsAt   // by run of a burst
+	inputs     map[string]int          // by run of a burst: the number of the trigger that it executed on
 	violations []Violation
 }
 
@@ -93,6 +97,7 @@ func newLedger() *ledger {
 		records: make(map[boathook.DeliveryID]recorded), runs: make(map[string]boathook.Run), loads: make(map[string]*load), expired: make(map[string]boathook.Run),
 		arrivals: make(map[string][]arrival), successes: make(map[string][]time.Time), turns: make(map[string]*turns),
 		asked: make(map[string]int), resent: make(map[boathook.DeliveryID]map[int]bool), replayed: make(map[boathook.DeliveryID]bool),
+		bursts: make(map[int]burstTrigger), inputs: make(map[string]int), starts: make(map[string][]startsAt),
 	}
 }
 
@@ -156,7 +161,7 @@ func (l *ledger) before(id boathook.DeliveryID, runID string) bool {
 }
 
 // executed counts an execution.
-func (l *ledger) executed(w *world, job target.Job) {
+func (l *ledger) executed(begun time.Time, w *world, job target.Job) {
 	head, err := w.store.Store.RunHead(context.Background(), job.RunID)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -168,7 +173,8 @@ func (l *ledger) executed(w *world, job target.Job) {
 	if err != nil || job.Target.URL != targetURL(head.Environment, head.VersionID) {
 		l.violated(ruleVersion, job.RunID, "%s for version %s in %s: %v", job.Target.URL, head.VersionID, head.Environment, err)
 	}
-	if head.StartsAt.After(time.Now().Add(2 * maxSkew)) {
+	l.burstExecuted(begun, head, job)
+	if head.RetryNumber > 0 && head.StartsAt.After(time.Now().Add(2*maxSkew)) {
 		l.violated(ruleRetried, job.RunID, "executed before %s", head.StartsAt)
 	}
 	if a := l.loads[head.SourceID]; a != nil && a.places[job.RunID].IsZero() && time.Since(head.CreatedAt) < boathook.PlaceLifetime-2*maxSkew && !a.unsure[job.RunID] {

@@ -149,6 +149,7 @@ func (s witness) CreateRun(ctx context.Context, r boathook.Run) error {
 	if err == nil {
 		s.w.mu.Lock()
 		s.w.ledger.begun(r.ID, s.w.plan.retention())
+		s.w.ledger.burstStarts(r.RunHead)
 		s.w.mu.Unlock()
 		if r.Status == boathook.RunRunning {
 			s.claimed(ctx, r.RunHead)

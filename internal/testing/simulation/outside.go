@@ -178,7 +178,7 @@ func (a agent) Run(ctx context.Context, job target.Job, log target.Log) target.R
 		p.note("Execute", job.RunID, "not started: "+err.Error())
 		return target.Failed("not started")
 	}
-	w.ledger.executed(w, job)
+	w.ledger.executed(begun(ctx), w, job)
 	r := w.chance("execution", job.RunID)
 	p.note("Execute", job.RunID, "started"+f.fault.afterwards())
 	lines := r.IntN(4)

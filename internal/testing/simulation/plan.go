@@ -26,6 +26,7 @@ type plan struct {
 
 	retries     boathook.RunRetries // of deployments
 	maxInFlight int                 // of deployments, at first; 0: there are no limits
+	bursts      bool                // deployments have an incoming webhook that coalesces
 }
 
 // planOf is the plan of a seed's world.
@@ -45,6 +46,7 @@ func planOf(seed uint64) plan {
 		}),
 	}
 	p.maxInFlight = pick(r, []int{0, 0, 1, 2})
+	p.bursts = r.IntN(3) == 0
 	if p.agents || p.events {
 		p.deployments = 1
 	}

@@ -140,7 +140,7 @@ func TestEveryKindOfTroubleHappens(t *testing.T) {
 		"request to a unreachable endpoint", "request to a throttling endpoint", "request to a redirecting endpoint",
 		"request to a gone endpoint", "request to a picky endpoint", "request of a trace", "request in the dialect crewship", "request in the dialect shipway",
 		"request in the dialect capawesome", "request in the dialect standard", "request in the format raw",
-		"request in the format slack", "request in the format discord", "request in the format teams", "run in staging", "run that nobody has asked for", "run that stood in line", "turn given",
+		"request in the format slack", "request in the format discord", "request in the format teams", "run in staging", "run that nobody has asked for", "run that stood in line", "turn given", "trigger of a burst", "trigger that joined a run",
 		"run of an agent", "run timed_out", "published event", "webhook disabled after days", "torn attempt",
 		"event in a feed", "part of a feed", "delivery with a fault", "replay of missing", "replay of failed", "replay of all",
 		"event that was missing", "request of a replay that is repeated", "intake answers 401", "intake answers 429", "intake answers 202", "intake answers 409", "intake answers 503", "manage answers 202",

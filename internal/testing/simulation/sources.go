@@ -17,6 +17,7 @@ type source struct {
 	kind     boathook.SourceKind
 	path     string    // in the API
 	triggers []trigger // of a deployment
+	burst    *trigger  // one that coalesces
 	agent    *agentTrigger
 }
 
@@ -70,11 +71,15 @@ func (w *world) addDeployment(r *rand.Rand) {
 		w.addVersion(s, boathook.Staging, r)
 	}
 	for _, wait := range []time.Duration{0, 2 * time.Second} {
-		s.triggers = append(s.triggers, w.addIncoming(s, r, wait, nil))
+		s.triggers = append(s.triggers, w.addIncoming(s, r, wait, nil, boathook.Coalescing{}))
+	}
+	if w.plan.bursts {
+		burst := w.addIncoming(s, r, 0, nil, coalescing)
+		s.burst = &burst
 	}
 	if w.plan.senders {
 		for range 2 {
-			s.triggers = append(s.triggers, w.addIncoming(s, r, 0, newSigner(r)))
+			s.triggers = append(s.triggers, w.addIncoming(s, r, 0, newSigner(r), boathook.Coalescing{}))
 		}
 	}
 	w.addSource(r, s, nil)
@@ -89,11 +94,12 @@ func (w *world) environment(r *rand.Rand) boathook.Environment {
 }
 
 // addIncoming makes an incoming webhook.
-func (w *world) addIncoming(s *source, r *rand.Rand, wait time.Duration, from *signer) trigger {
+func (w *world) addIncoming(s *source, r *rand.Rand, wait time.Duration, from *signer, coalesce boathook.Coalescing) trigger {
 	token := boathook.NewURLToken(s.id, boathook.NewID(boathook.IncomingID))
 	in := boathook.IncomingWebhook{
 		ID: token.WebhookID, WorkspaceID: workspaceID, SourceID: s.id, Name: "sim", Environment: w.environment(r),
 		Enabled: true, TokenHash: token.Hash(), WaitForStart: wait, CreatedAt: w.began, UpdatedAt: w.began,
+		Coalesce:    coalesce,
 		RerunFailed: new(false), // so that a delivery has one run, whatever becomes of it
 	}
 	if from != nil {

@@ -108,6 +108,7 @@ func (u *users) step(r *rand.Rand) {
 		{3 * weight(plan.long), func(*rand.Rand) { u.w.redrive() }},
 		{1, u.killAProcess},
 		{6 * weight(plan.maxInFlight > 0), u.crowd},
+		{8 * weight(plan.bursts), u.burst},
 		{2 * weight(plan.maxInFlight > 0), u.limit},
 	}
 	total := 0
