@@ -12,41 +12,40 @@ import (
 	"boathook/internal/tracing"
 )
 
-// alertMemory is how long it is remembered which alerts a workspace's webhooks, or its feed of them, want. Where
-// thousands of deliveries fail at a time, mostly none does.
-const alertMemory = time.Minute
+// alertMemory is how long it is remembered that a workspace's alerts want to know of
+// deliveries that have failed for good: there may be thousands at a time, and mostly nobody
+// wants to.
+const alertMemory = 10 * time.Second
 
-// Alert is [Publisher.Publish] of an event of a workspace's alerts. It costs next to
-// nothing where none of their webhooks wants it; one that newly does is seen within a
-// minute.
+// Alert is [Publisher.Publish] of an event of a workspace's alerts. A webhook of theirs
+// that newly wants delivery.exhausted is seen within ten seconds.
 func (p *Publisher) Alert(ctx context.Context, e boathook.Event) error {
-	p.once.Do(func() {
-		p.alerts.TTL, p.alerts.Size, p.alerts.Now = alertMemory, maxAlerts, p.Now
-	})
-	wanted, err := p.alerts.Get(ctx, e.SourceID, func(ctx context.Context) (wanted []boathook.EventType, err error) {
-		audience, err := p.Store.Audience(ctx, e.SourceID)
-		if err != nil && !errors.Is(err, store.ErrIncomplete) {
-			return nil, fmt.Errorf("look for who wants alerts: %w", err)
+	if e.Type == boathook.EventDeliveryExhausted {
+		if wanted, err := p.wanted(ctx, e); err != nil || !wanted {
+			return err
 		}
-		if s := audience.Source; s != nil && s.FeedSettings(p.RecordDays).Retention() > 0 {
-			return boathook.EventTypes[boathook.Alerts], nil
-		}
-		for _, w := range audience.Outgoing {
-			if w.Enabled {
-				wanted = append(wanted, w.Events...)
-			}
-		}
-		return wanted, nil
-	})
-	if err != nil || !slices.Contains(wanted, e.Type) {
-		return err
 	}
 	// It may be told again by another attempt or process, so that it follows from none.
 	return p.Publish(tracing.With(ctx, boathook.TraceContext{}), e)
 }
 
-// maxAlerts is of how many workspaces a process remembers what their alerts' webhooks
-// want.
+// wanted reports whether a webhook wants an alert, or the feed of the alerts keeps it, as
+// is remembered.
+func (p *Publisher) wanted(ctx context.Context, e boathook.Event) (bool, error) {
+	p.once.Do(func() { p.alerts.TTL, p.alerts.Size, p.alerts.Now = alertMemory, maxAlerts, p.Now })
+	return p.alerts.Get(ctx, e.SourceID, func(ctx context.Context) (bool, error) {
+		audience, err := p.Store.Audience(ctx, e.SourceID)
+		if err != nil && !errors.Is(err, store.ErrIncomplete) {
+			return false, fmt.Errorf("look for who wants alerts: %w", err)
+		}
+		if s := audience.Source; s != nil && s.FeedSettings(p.RecordDays).Retention() > 0 {
+			return true, nil
+		}
+		return slices.ContainsFunc(audience.Outgoing, func(w boathook.OutgoingWebhook) bool { return w.Wants(e.Type, "") }), nil
+	})
+}
+
+// maxAlerts is of how many workspaces a process remembers that.
 const maxAlerts = 1000
 
 // alertFailing tells the workspace's alerts once that a webhook is over its threshold. It

@@ -45,7 +45,7 @@ type Publisher struct {
 
 	expressions expression.Cache
 	once        sync.Once
-	alerts      cache.Cache[[]boathook.EventType] // that the webhooks of a workspace's alerts want
+	alerts      cache.Cache[bool] // whether a workspace's want delivery.exhausted
 }
 
 // Publish queues one delivery of e for each webhook that wants it. When it

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -186,6 +189,49 @@ func TestAUserWalksTheWholeWay(t *testing.T) {
 			t.Errorf("answered %v", got)
 		}
 		p.call("POST", trigger+"?env=prod", `{"ref":"main"}`, 202)
+	})
+
+	t.Run("what came of deliveries is found in the whole workspace, and a run by its sender's id", func(t *testing.T) {
+		in := newInbox(t)
+		path, trigger := p.deployment(`cat`)
+		webhook := path + "/outgoing-webhooks/" + id(p.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(
+			`{"name":"x","url":%q,"events":["run.succeeded"],"environment":"production","retry":{"schedule_seconds":[]}}`, in.URL), 201))
+		in.answer <- http.StatusBadGateway
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, trigger, strings.NewReader(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-GitHub-Delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")
+		r.Header.Set("X-GitHub-Event", "push")
+		p.call("PATCH", path+"/incoming-webhooks/"+id(p.call("GET", path+"/incoming-webhooks", "", 200)["data"].([]any)[0].(map[string]any)),
+			`{"verification":{"preset":"hmac","secret":"long enough for a secret","header":"X-Signature","algorithm":"sha256","encoding":"hex","delivery_header":"X-GitHub-Delivery"}}`, 200)
+		mac := hmac.New(sha256.New, []byte("long enough for a secret"))
+		mac.Write([]byte(`{}`))
+		r.Header.Set("X-Signature", hex.EncodeToString(mac.Sum(nil)))
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		in.next()
+		failed := p.finished(webhook)["id"]
+		list := p.call("GET", "/v1/deliveries?status=failed&response_status=5xx&event_type=run.succeeded", "", 200)["data"].([]any)
+		if len(list) == 0 || list[0].(map[string]any)["id"] != failed {
+			t.Errorf("found %v, want %v", list, failed)
+		}
+		runs := p.call("GET", "/v1/runs?delivery_id=72d3162e-cc78-11e3-81ab-4c9367dc0958", "", 200)["runs"].([]any)
+		if len(runs) != 1 || runs[0].(map[string]any)["status"] != "succeeded" {
+			t.Errorf("the sender's delivery started %v", runs)
+		}
+		for ctx := patience(t); ; time.Sleep(20 * time.Millisecond) { // counted with the batch, after the record
+			buckets := p.call("GET", webhook+"/stats?bucket=day", "", 200)["data"].([]any)
+			if n := len(buckets); n > 0 && buckets[n-1].(map[string]any)["failed"] == 1.0 {
+				break
+			}
+			if ctx.Err() != nil {
+				t.Fatalf("counted %v", buckets)
+			}
+		}
 	})
 
 	t.Run("people are told once that a webhook fails, and once that it is over", func(t *testing.T) {
