@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,48 @@ func TestAUserWalksTheWholeWay(t *testing.T) {
 		}
 	})
 
+	t.Run("runs take turns, and a burst of triggers is one run on the last input", func(t *testing.T) {
+		over := func(run any) map[string]any {
+			t.Helper()
+			for ctx := patience(t); ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
+				if r := p.call("GET", fmt.Sprintf("/v1/runs/%s", run), "", 200); r["status"] == "succeeded" {
+					return r
+				}
+			}
+			t.Fatal("it does not end")
+			return nil
+		}
+		path, trigger := p.deployment(`cat`)
+		p.call("PATCH", path, `{"max_in_flight":1}`, 200)
+		var started []string
+		var turns []any
+		for range 3 {
+			turns = append(turns, p.call("POST", trigger, `{}`, 202)["run_id"])
+		}
+		for _, run := range turns {
+			started = append(started, over(run)["started_at"].(string))
+		}
+		if !slices.IsSorted(started) {
+			t.Errorf("they started at %v", started)
+		}
+
+		burst := p.call("POST", path+"/incoming-webhooks", `{"name":"pushes","environment":"production","coalesce":{"key":".body.ref","quiet_seconds":1}}`, 201)["url"].(string)
+		runs := map[any]bool{}
+		for n := range 3 {
+			runs[p.call("POST", burst, fmt.Sprintf(`{"ref":"main","n":%d}`, n), 202)["run_id"]] = true
+		}
+		other := p.call("POST", burst, `{"ref":"next"}`, 202)["run_id"]
+		if len(runs) != 1 || runs[other] {
+			t.Errorf("the burst is %v, and the other %v", runs, other)
+		}
+		for run := range runs {
+			r := over(run)
+			if input, _ := json.Marshal(r["input"]); string(input) != `{"n":2,"ref":"main"}` || len(r["coalesced"].([]any)) != 3 {
+				t.Errorf("its input is %s, and it stands for %v", input, r["coalesced"])
+			}
+		}
+	})
+
 	t.Run("a filter of an incoming webhook reads all that its sender says", func(t *testing.T) {
 		path, _ := p.deployment(`cat`)
 		made := p.call("POST", path+"/incoming-webhooks", `{"name":"main","environment":"production","filter":{"jq":".body.ref == \"main\" and .query.env == \"prod\""}}`, 201)
@@ -232,6 +275,12 @@ func TestAUserWalksTheWholeWay(t *testing.T) {
 				t.Fatalf("counted %v", buckets)
 			}
 		}
+		asked := `{"since":"` + time.Now().Add(-time.Hour).UTC().Format(time.RFC3339) + `"`
+		if got := p.call("POST", webhook+"/recover", asked+`,"dry_run":true}`, 202); got["queued"] != 1.0 {
+			t.Errorf("counted %v", got)
+		}
+		p.call("POST", webhook+"/recover", asked+`}`, 202)
+		in.next()
 	})
 
 	t.Run("people are told once that a webhook fails, and once that it is over", func(t *testing.T) {
