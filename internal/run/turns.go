@@ -169,9 +169,16 @@ func (k *Keeper) GiveTurns(ctx context.Context, due store.Due) error {
 	return k.Store.DeleteDue(ctx, due)
 }
 
-// endTurn takes away the turn of a run that is over and gives it to the next. That this may
-// fail is no reason to keep the end of the run back: sweep does it too.
+// endTurn takes away the turn of a run that is over and gives it to the next. That a look may
+// fail is no reason to keep the end of the run back: sweep does it too. The run leaves the
+// line first: a look that sees it there without a turn would give it another, and whoever
+// does so may die before it sees that the run is over.
 func (k *Keeper) endTurn(ctx context.Context, head boathook.RunHead) error {
+	if !head.WaitsSince.IsZero() { // who gave it its turn may not have taken it out of the line yet
+		if err := k.Store.LeaveLine(ctx, head.SourceID, waiting(head)); err != nil {
+			return err
+		}
+	}
 	if err := k.Store.EndTurn(ctx, head.SourceID, head.ID); err != nil {
 		return err
 	}
@@ -362,5 +369,9 @@ func (l *look) startOne(ctx context.Context, w store.Waiting) (over bool, err er
 			return false, fmt.Errorf("start run %s, whose turn it is: %w", r.ID, err)
 		}
 	}
-	return over, l.k.Store.LeaveLine(ctx, l.sourceID, w)
+	if err := l.k.Store.LeaveLine(ctx, l.sourceID, w); err != nil || !over {
+		return over, err
+	}
+	// Another look may have given it a turn once more before it left the line.
+	return true, l.k.Store.EndTurn(ctx, l.sourceID, w.RunID)
 }

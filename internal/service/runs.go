@@ -179,11 +179,15 @@ func (k Runs) Cancel(ctx context.Context, c Caller, id string) (boathook.RunHead
 // leaveLine takes a run that was canceled while it waited out of its line. It is canceled
 // even if that fails: then it leaves when it is its turn. It may have been given one just
 // now, and not been sent its message: so it gives that back while it still stands in line,
-// where the next look finds it if this fails.
+// where the next look finds it if this fails, and again afterwards, since another look may
+// have come in between.
 func (k *core) leaveLine(ctx context.Context, head boathook.RunHead) {
 	err := k.cfg.Store.EndTurn(ctx, head.SourceID, head.ID)
 	if err == nil {
 		err = k.cfg.Store.LeaveLine(ctx, head.SourceID, store.Waiting{RunID: head.ID, At: head.CreatedAt})
+	}
+	if err == nil {
+		err = k.cfg.Store.EndTurn(ctx, head.SourceID, head.ID)
 	}
 	if err != nil {
 		k.cfg.Log.WarnContext(ctx, "a canceled run is still in line", "run_id", head.ID, "error", err)
