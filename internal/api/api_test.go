@@ -330,11 +330,14 @@ func (p *publisher) Make(ctx context.Context, e boathook.Event, w boathook.Outgo
 }
 
 type sender struct {
+	mu       sync.Mutex // of those who send at once
 	messages []queue.Message
 	err      error
 }
 
 func (s *sender) Send(_ context.Context, messages ...queue.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.messages = append(s.messages, messages...)
 	return s.err
 }

@@ -26,10 +26,11 @@ type bench struct {
 	url    string // of the API, the target and the receivers
 	token  string
 
-	trigger string // its path
-	appID   string
-	queued  map[boathook.Environment][]string // messages to its webhook, in the deliveries queue
-	stored  int                               // bytes of a delivery that succeeded at once
+	deployment, trigger string // their paths
+
+	appID  string
+	queued map[boathook.Environment][]string // messages to its webhook, in the deliveries queue
+	stored int                               // bytes of a delivery that succeeded at once
 
 	mu       sync.Mutex
 	seen     map[string]bool // deliveries that have arrived
@@ -104,17 +105,17 @@ func (b *bench) setUp(ctx context.Context) error {
 	if err := b.post(ctx, "/v1/deployments", `{"name":"nightly reports"}`, "", &made); err != nil {
 		return err
 	}
-	path := "/v1/deployments/" + made.ID
-	if err := b.post(ctx, path+"/versions", fmt.Sprintf(
+	b.deployment = "/v1/deployments/" + made.ID
+	if err := b.post(ctx, b.deployment+"/versions", fmt.Sprintf(
 		`{"environment":"production","target":{"type":"http","url":"%s/target"}}`, b.url), "", &made); err != nil {
 		return err
 	}
-	if err := b.post(ctx, path+"/incoming-webhooks", `{"name":"GitHub Actions","environment":"production"}`, "", &made); err != nil {
+	if err := b.post(ctx, b.deployment+"/incoming-webhooks", `{"name":"GitHub Actions","environment":"production"}`, "", &made); err != nil {
 		return err
 	}
 	_, token, _ := strings.Cut(made.URL, "/webhooks/")
 	b.trigger = "/webhooks/" + token
-	if err := b.post(ctx, path+"/outgoing-webhooks", fmt.Sprintf(
+	if err := b.post(ctx, b.deployment+"/outgoing-webhooks", fmt.Sprintf(
 		`{"name":"report status","url":"%s/receiver/ok","events":["run.succeeded"],"environment":"production"}`, b.url), "", &made); err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func printPerMillion(ctx context.Context, b *bench, prices prices) (full float64
 			name, d.Lambda, d.Compute, d.Writes, d.Reads, d.SQS, d.HTTP, d.Keys, d.Logs, d.Total)
 		return d.Total
 	}
-	trigger, execution, err := b.runs(ctx)
+	ran, err := b.runs(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -105,8 +105,10 @@ func printPerMillion(ctx context.Context, b *bench, prices prices) (full float64
 	if err != nil {
 		return 0, err
 	}
-	row("accepted trigger", trigger)
-	row("run, with its event", execution)
+	row("accepted trigger", ran.trigger)
+	row("… that joins a burst", ran.joined)
+	row("run, with its event", ran.execution)
+	row("… that takes its turn", ran.turn)
 	row("published event", event)
 	row("published event, repeatable", keyed)
 	row("published event, kept", fedEvent)

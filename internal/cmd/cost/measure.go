@@ -14,20 +14,42 @@ import (
 	"boathook/internal/catalogue"
 )
 
-// runs measures a trigger and the run that it starts. Until it returns, the
-// queues are polled.
-func (b *bench) runs(ctx context.Context) (trigger, execution usage, err error) {
+// ran is what becomes of triggers.
+type ran struct {
+	trigger, execution usage
+	turn               usage // an execution whose deployment lets one run execute at a time
+	joined             usage // a trigger that is part of a burst which another has begun
+}
+
+const input = `{"repository":"acme/reports","ref":"refs/heads/main","build":18446744073709551617,"actor":"Zoë"}`
+
+// runs measures triggers and the runs that they start. Until it returns, the queues are
+// polled.
+func (b *bench) runs(ctx context.Context) (r ran, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	if err := b.Run(ctx); err != nil {
-		return trigger, execution, err
+		return r, err
 	}
-	const input = `{"repository":"acme/reports","ref":"refs/heads/main","build":18446744073709551617,"actor":"Zoë"}`
+	if r.trigger, r.execution, err = b.oneByOne(ctx); err != nil {
+		return r, err
+	}
+	if err := b.send(ctx, http.MethodPatch, b.deployment, `{"max_in_flight":1}`, "", new(struct{})); err != nil {
+		return r, err
+	}
+	if _, r.turn, err = b.oneByOne(ctx); err != nil {
+		return r, err
+	}
+	if r.joined, err = b.join(ctx); err != nil {
+		return r, err
+	}
+	return r, b.drained(ctx, "DeliveriesQueue")
+}
+
+// oneByOne measures a trigger and its run, each after the one before is over.
+func (b *bench) oneByOne(ctx context.Context) (trigger, execution usage, err error) {
 	for i := range repeats + 3 {
-		var answer struct {
-			RunID string `json:"run_id"`
-		}
-		if err := b.post(ctx, b.trigger, input, "", &answer); err != nil {
+		if err := b.post(ctx, b.trigger, input, "", new(struct{})); err != nil {
 			return trigger, execution, err
 		}
 		if err := b.drained(ctx, "RunsQueue"); err != nil {
@@ -43,7 +65,28 @@ func (b *bench) runs(ctx context.Context) (trigger, execution usage, err error) 
 		trigger = trigger.plus(used["IntakeFunction"]).plus(request(len(input)))
 		execution = execution.plus(used["ExecuteFunction"]).plus(usage{SQS: 2}) // received and deleted
 	}
-	return trigger.times(1.0 / repeats), execution.times(1.0 / repeats), b.drained(ctx, "DeliveriesQueue")
+	return trigger.times(1.0 / repeats), execution.times(1.0 / repeats), nil
+}
+
+// join measures a trigger that is part of a burst. The burst's run does not start while the
+// bench runs.
+func (b *bench) join(ctx context.Context) (joined usage, err error) {
+	var made struct{ URL string }
+	if err := b.post(ctx, b.deployment+"/incoming-webhooks",
+		`{"name":"pushes","environment":"production","coalesce":{"key":".body.ref","quiet_seconds":900,"max_wait_seconds":3600}}`, "", &made); err != nil {
+		return joined, err
+	}
+	_, token, _ := strings.Cut(made.URL, "/webhooks/")
+	for i := range repeats + 1 {
+		used, err := b.meter.during(ctx, "IntakeFunction", func() error { return b.post(ctx, "/webhooks/"+token, input, "", new(struct{})) })
+		if err != nil {
+			return joined, err
+		}
+		if i > 0 { // the first one begins the burst
+			joined = joined.plus(used).plus(request(len(input)))
+		}
+	}
+	return joined.times(1.0 / repeats), nil
 }
 
 // events measures publishes: what one event uses, its share of the request, and

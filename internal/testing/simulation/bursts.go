@@ -107,13 +107,17 @@ func (l *ledger) burstStarts(r boathook.RunHead) {
 }
 
 // burstExecuted notes the input on which a burst executes, and checks its time. A trigger may
-// have joined it, and moved its time, after its runner has looked and before it was claimed.
+// have joined it, and moved its time, after its runner has looked and before it was claimed;
+// or has written its record then, where the one who began the burst had sent its message only.
 func (l *ledger) burstExecuted(begun time.Time, head boathook.RunHead, job target.Job) {
 	if head.Burst == nil {
 		return
 	}
 	l.inputs[job.RunID] = numberOf(job.Input)
 	changes, now := l.starts[job.RunID], time.Now().Add(2*maxSkew)
+	if len(changes) > 0 && !changes[0].at.Before(begun) {
+		return // there was no record when its runner looked: its message's own time had come
+	}
 	for i, c := range changes {
 		if seen := i+1 == len(changes) || !changes[i+1].at.Before(begun); seen && !now.Before(c.starts) {
 			return
