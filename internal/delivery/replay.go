@@ -9,6 +9,7 @@ import (
 	"boathook/internal/boathook"
 	"boathook/internal/queue"
 	"boathook/internal/store"
+	"boathook/internal/tracing"
 )
 
 // ReplayOnly says which events of a feed a webhook is sent again, of those that it wants.
@@ -164,13 +165,16 @@ func (p Replay) sends(c candidate, now time.Time, out *Replayed) bool {
 // replay queues an attempt of each event, in their order, and notes it in the record. It
 // gives those that were queued.
 func (r *Resender) replay(ctx context.Context, p Replay, found []candidate, now time.Time) (sent []candidate, err error) {
+	// What is missing follows from no trace: a replay may be asked for again, in another one,
+	// and each attempt of a delivery is of the same.
+	untraced := tracing.With(ctx, boathook.TraceContext{})
 	messages := make([]queue.Message, len(found))
 	var made []boathook.Delivery
 	for i := range found {
 		c := &found[i]
 		if !c.exists {
 			m := r.Publish.making(c.event.Event)
-			c.delivery, err = m.delivery(ctx, p.Webhook, c.fault)
+			c.delivery, err = m.delivery(untraced, p.Webhook, c.fault)
 			m.end()
 			if err != nil {
 				return nil, err
