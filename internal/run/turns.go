@@ -70,7 +70,9 @@ const (
 
 // TakeTurn has a run whose deployment limits its runs take its turn, or stand in line. One that
 // has its turn must be claimed before until. Its message is no longer needed if it has
-// none. A run that is no longer pending is let through, to whoever finds out about that.
+// none. A run that is no longer pending is let through, to whoever finds out about that; so
+// is one whose record wants no turn, though its message does: it was asked for again, with the
+// limit gone, and its end gives no turn back.
 func (k *Keeper) TakeTurn(ctx context.Context, r boathook.Run) (until time.Time, taken bool, err error) {
 	now := k.Now()
 	until = now.Add(turnUse)
@@ -88,7 +90,7 @@ func (k *Keeper) TakeTurn(ctx context.Context, r boathook.Run) (until time.Time,
 	if err != nil {
 		return until, false, err
 	}
-	if head.Status != boathook.RunPending {
+	if head.Status != boathook.RunPending || !head.TakesTurn {
 		return until, true, nil
 	}
 	self := waiting(head)
