@@ -340,6 +340,9 @@ func (s sender) Send(ctx context.Context, messages ...queue.Message) error {
 		if s.p.kind == manageKind && s.line == s.p.world.retries {
 			s.p.world.queued(taken)
 		}
+		if s.line == s.p.world.runs {
+			s.p.world.accepted(taken)
+		}
 		if err := s.line.take(s.p.world, taken); err != nil {
 			return err
 		}

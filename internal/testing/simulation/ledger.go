@@ -43,6 +43,7 @@ type ledger struct {
 	arrivals   map[string][]arrival    // by webhook
 	successes  map[string][]time.Time  // by webhook: when what succeeded was sent
 	turns      map[string]*turns       // by deployment
+	free       map[string]bool         // runs that were accepted, at least once, while their deployment had no limit
 	numbers    int                     // of triggers of bursts
 	bursts     map[int]burstTrigger    // that were accepted, by number
 	starts     map[string][]startsAt   // by run of a burst
@@ -95,7 +96,7 @@ func newLedger() *ledger {
 		executions: make(map[string]int), requests: make(map[boathook.DeliveryID][]request),
 		history: make(map[string][]change), created: make(map[string]time.Time), finished: make(map[string]time.Time), marked: make(map[string]time.Time),
 		records: make(map[boathook.DeliveryID]recorded), runs: make(map[string]boathook.Run), loads: make(map[string]*load), expired: make(map[string]boathook.Run),
-		arrivals: make(map[string][]arrival), successes: make(map[string][]time.Time), turns: make(map[string]*turns),
+		arrivals: make(map[string][]arrival), successes: make(map[string][]time.Time), turns: make(map[string]*turns), free: make(map[string]bool),
 		asked: make(map[string]int), resent: make(map[boathook.DeliveryID]map[int]bool), replayed: make(map[boathook.DeliveryID]bool),
 		bursts: make(map[int]burstTrigger), inputs: make(map[string]int), starts: make(map[string][]startsAt),
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/queue"
 	"boathook/internal/store"
 )
 
@@ -159,10 +160,29 @@ func (s witness) ClaimRun(ctx context.Context, id string, c boathook.Claim, star
 	return head, err
 }
 
+// accepted notes runs that are queued while their deployment has no limit. The limit is not
+// theirs, though they be asked for again when it is set.
+func (w *world) accepted(messages []queue.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range messages {
+		r, err := queue.DecodeRun(m.Body)
+		must(err)
+		if !r.TakesTurn {
+			w.ledger.free[r.ID] = true
+		}
+	}
+}
+
 // claimed checks that a run which is running has its turn: with it there are no more than
 // the limit whose leases hold.
 func (s witness) claimed(ctx context.Context, head boathook.RunHead) {
-	if !head.TakesTurn || head.Lost(time.Now()) {
+	limited := func(r boathook.RunHead) bool {
+		s.w.mu.Lock()
+		defer s.w.mu.Unlock()
+		return r.TakesTurn && !s.w.ledger.free[r.ID]
+	}
+	if !limited(head) || head.Lost(time.Now()) {
 		return
 	}
 	running, _, err := s.Store.RunHeads(ctx, store.RunQuery{
@@ -171,7 +191,7 @@ func (s witness) claimed(ctx context.Context, head boathook.RunHead) {
 	must(err)
 	n := 0
 	for _, r := range running {
-		if r.TakesTurn && !r.Lost(time.Now()) {
+		if limited(r) && !r.Lost(time.Now()) {
 			n++
 		}
 	}
