@@ -36,7 +36,9 @@ import (
 //   - It is still pending an hour ([turnCheck]) after the turn was given: its message is
 //     dead, or waits in a very long queue. A turn is used in the first 30 minutes
 //     ([turnFresh]) only, and the claim follows within ten ([turnUse]), or it is not
-//     made. Who comes later renews the turn first, and then this write fails.
+//     made. Who comes later renews the turn first, and then this write fails. Nor does
+//     anybody give back the turn that a message took whose run is recorded without a limit:
+//     it had no record, and was asked for again when the limit was gone.
 //
 // Why the order holds: a look gives turns to those who come first among all that stood in line
 // before it. Who was accepted earlier but has his message later stands before the others from
@@ -254,7 +256,9 @@ func (l *look) begin(ctx context.Context) (err error) {
 	l.now, l.changed, l.given, l.starts = l.k.Now().UTC().Truncate(time.Millisecond), false, false, nil
 	l.line = l.view.Line
 	if l.self != nil {
-		if i, stands := slices.BinarySearchFunc(l.line, *l.self, store.Waiting.Compare); !stands {
+		// Behind the last of a long line others may stand that were not read, and before it.
+		i, stands := slices.BinarySearchFunc(l.line, *l.self, store.Waiting.Compare)
+		if !stands && (i < len(l.line) || len(l.line) < turnsAtOnce) {
 			l.line = slices.Insert(slices.Clone(l.line), i, *l.self)
 		}
 	}

@@ -218,7 +218,7 @@ func (c checker) turns(w *world) {
 			}
 		}
 		for id := range view.Taken {
-			if !c.dead[id] {
+			if !c.dead[id] && !c.free[id] { // of those a turn may be left, until it is checked after an hour
 				c.violated(ruleTurnEnds, id, "it has a turn since %s", time.Since(c.turnsOf(s.id).given[id]))
 			}
 		}
