@@ -415,3 +415,25 @@ func TestARunOfADeploymentWithoutALimitCostsNothingMore(t *testing.T) {
 		t.Errorf("its message says %t, %v", got.TakesTurn, err)
 	}
 }
+
+// A look reads twenty of a line. Who is handled and stands further behind does not overtake
+// those in between.
+func TestNobodyOvertakesThoseThatALookHasNotRead(t *testing.T) {
+	p := newTurns(t, 1)
+	p.take(p.run())
+	var last boathook.Run
+	for range 30 {
+		if last = p.run(); p.take(last) {
+			t.Fatalf("%s has a turn, of one", last.ID)
+		}
+	}
+	p.limit(25)
+	if p.take(last) {
+		t.Error("the last in line has a turn before others")
+	}
+	view, err := p.store.Store.Turns(t.Context(), "dep_a", 100)
+	p.must(err)
+	if _, has := view.Taken[last.ID]; has || len(view.Taken) != 25 {
+		t.Errorf("turns have %v", view.Taken)
+	}
+}
