@@ -200,8 +200,9 @@ func (m *making) add(ctx context.Context, b *batch, w boathook.OutgoingWebhook, 
 	return nil
 }
 
-// flush enters what was added into its workspace's list, and sends it. What a queue has not taken of it is sent again:
-// only those messages, as they are, since each is a delivery with its id.
+// flush enters what was added into its workspace's list, and sends it. What a queue has not
+// taken of it is sent again: only those messages, as they are, since each is a delivery with
+// its id.
 func (b *batch) flush(ctx context.Context) error {
 	if len(b.messages) == 0 {
 		return nil

@@ -42,19 +42,16 @@ const maxBursts = 20
 // burstKey gives what a webhook's triggers of one burst have in common. The fault is the
 // expression's; an error is not.
 func (in *Intake) burstKey(ctx context.Context, text string, reading preset.Reading, details boathook.TriggerDetails) (key, fault string, err error) {
-	e, err := in.expressions.Compile(text)
-	var value []byte
-	if err == nil {
-		value, err = e.Value(ctx, expression.NewInput(func() (any, error) { return inputOf(reading, details) }))
-	}
-	switch {
-	case err == nil:
+	fault, err = in.evaluate(ctx, text, reading, details, func(ctx context.Context, e *expression.Expression, input *expression.Input) error {
+		value, err := e.Value(ctx, input)
 		sum := sha256.Sum256(value)
-		return hex.EncodeToString(sum[:16]), "", nil
-	case ctx.Err() != nil:
-		return "", "", ctx.Err()
+		key = hex.EncodeToString(sum[:16])
+		return err
+	})
+	if fault != "" || err != nil {
+		return "", fault, err
 	}
-	return "", err.Error(), nil
+	return key, "", nil
 }
 
 // coalesce has a trigger become part of the burst of its key. pending is the run that it would

@@ -17,7 +17,11 @@ func (in *Intake) unwanted(ctx context.Context, w *boathook.IncomingWebhook, rea
 	if reason := w.Filter.Refuse(reading.Names, reading.Document); reason != "" || w.Filter.JQ == "" {
 		return reason, nil
 	}
-	wanted, fault, err := in.evaluate(ctx, w.Filter.JQ, reading, *details)
+	wanted := false
+	fault, err := in.evaluate(ctx, w.Filter.JQ, reading, *details, func(ctx context.Context, e *expression.Expression, input *expression.Input) (err error) {
+		wanted, err = e.Filter(ctx, input)
+		return err
+	})
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("evaluate the filter of %s: %w", w.ID, err)
@@ -30,21 +34,23 @@ func (in *Intake) unwanted(ctx context.Context, w *boathook.IncomingWebhook, rea
 	return "", nil
 }
 
-// evaluate asks an expression over {event, delivery_id, query, body}. The first three are
-// as the run's details show them, and body is its input. The fault is the expression's; an
-// error is not.
-func (in *Intake) evaluate(ctx context.Context, text string, reading preset.Reading, details boathook.TriggerDetails) (wanted bool, fault string, err error) {
+// evaluate does something with an expression over {event, delivery_id, query, body}. The
+// first three are as the run's details show them, and body is its input. The fault is the
+// expression's; an error is not.
+func (in *Intake) evaluate(ctx context.Context, text string, reading preset.Reading, details boathook.TriggerDetails,
+	do func(context.Context, *expression.Expression, *expression.Input) error,
+) (fault string, err error) {
 	e, err := in.expressions.Compile(text)
 	if err == nil {
-		wanted, err = e.Filter(ctx, expression.NewInput(func() (any, error) { return inputOf(reading, details) }))
+		err = do(ctx, e, expression.NewInput(func() (any, error) { return inputOf(reading, details) }))
 	}
 	switch {
 	case err == nil:
-		return wanted, "", nil
+		return "", nil
 	case ctx.Err() != nil:
-		return false, "", ctx.Err()
+		return "", ctx.Err()
 	}
-	return false, err.Error(), nil
+	return err.Error(), nil
 }
 
 // inputOf is what expressions of an incoming webhook read.

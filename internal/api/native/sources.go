@@ -37,17 +37,16 @@ type sourceRef struct {
 }
 
 func refTo(sourceID string) sourceRef {
-	switch {
-	case boathook.HasIDKind(sourceID, boathook.AgentID):
+	switch boathook.KindOf(sourceID) {
+	case boathook.Agent:
 		return sourceRef{AgentID: sourceID}
-	case boathook.HasIDKind(sourceID, boathook.RepositoryID):
+	case boathook.Repository:
 		return sourceRef{RepositoryID: sourceID}
-	case boathook.HasIDKind(sourceID, boathook.AppID):
+	case boathook.App:
 		return sourceRef{AppID: sourceID}
-	case boathook.HasIDKind(sourceID, boathook.CustomerID):
+	case boathook.Customer:
 		return sourceRef{CustomerID: sourceID}
-	}
-	if boathook.HasIDKind(sourceID, boathook.AlertsID) {
+	case boathook.Alerts:
 		return sourceRef{AlertsID: sourceID}
 	}
 	return sourceRef{DeploymentID: sourceID}
