@@ -321,7 +321,6 @@ func (s *session) printLine(d client.Delivery) error {
 }
 
 func recoverCommand(s *session) *cobra.Command {
-	var since, until string
 	var statuses []string
 	var dry bool
 	c := &cobra.Command{
@@ -335,16 +334,11 @@ and what still waits for its next attempt. --dry-run counts it first.`,
 			if name == "" {
 				return wrong("--webhook is missing: the one to recover")
 			}
-			r := client.Recovery{Statuses: statuses, DryRun: dry}
-			var err error
-			if r.Since, err = instant("--since", since, time.Now()); err != nil {
+			since, until, err := period(cmd.Flags(), time.Now())
+			if err != nil {
 				return err
 			}
-			if until != "" {
-				if r.Until, err = instant("--until", until, time.Now()); err != nil {
-					return err
-				}
-			}
+			r := client.Recovery{Since: since, Until: until, Statuses: statuses, DryRun: dry}
 			w, err := findWebhook(cmd.Context(), c, cmd, name)
 			if err != nil {
 				return err
@@ -353,11 +347,28 @@ and what still waits for its next attempt. --dry-run counts it first.`,
 		}),
 	}
 	addWebhookFlag(c)
-	c.Flags().StringVar(&since, "since", "", "from when on: a time such as 2026-11-01T08:00:00Z, or how long ago, such as 2h")
-	c.Flags().StringVar(&until, "until", "", "until when (default: now)")
+	addPeriodFlags(c)
 	c.Flags().StringSliceVar(&statuses, "status", nil, "failed, retrying, canceled (default: all of them)")
 	c.Flags().BoolVar(&dry, "dry-run", false, "count only")
 	return c
+}
+
+// addPeriodFlags adds the flags that [period] reads.
+func addPeriodFlags(c *cobra.Command) {
+	c.Flags().String("since", "", "from when on: a time such as 2026-11-01T08:00:00Z, or how long ago, such as 2h")
+	c.Flags().String("until", "", "until when (default: now)")
+}
+
+// period is the time that the flags name, in the form of the API; until is empty where
+// nobody says.
+func period(f *pflag.FlagSet, now time.Time) (since, until string, err error) {
+	if since, err = instant("--since", textOr(f, "since", ""), now); err != nil {
+		return "", "", err
+	}
+	if text := textOr(f, "until", ""); text != "" {
+		until, err = instant("--until", text, now)
+	}
+	return since, until, err
 }
 
 // instant reads a time, or how long ago it was, in the form of the API.
@@ -375,7 +386,7 @@ func instant(flag, text string, now time.Time) (string, error) {
 // recover makes calls until all is queued, and says how far it is on a terminal.
 func (s *session) recover(ctx context.Context, c *client.Client, w webhook, r client.Recovery) error {
 	total := client.Recovered{ByStatus: map[string]int{}, DryRun: r.DryRun}
-	_, shown := terminal(s.env.Stderr)
+	shown := s.progress()
 	for {
 		part, err := c.Recover(ctx, w.of.Source, w.ID, r)
 		if err != nil {
@@ -388,16 +399,12 @@ func (s *session) recover(ctx context.Context, c *client.Client, w webhook, r cl
 		for status, n := range part.ByStatus {
 			total.ByStatus[status] += n
 		}
-		if shown {
-			fmt.Fprintf(s.env.Stderr, "\r%d so far ", total.Queued)
-		}
+		shown.at(total.Queued)
 		if part.NextCursor == nil {
 			break
 		}
 		r.Cursor, r.Until = *part.NextCursor, part.Until.UTC().Format(boathook.TimeLayout)
 	}
-	if shown {
-		fmt.Fprint(s.env.Stderr, "\r             \r")
-	}
+	shown.end()
 	return s.show(total)
 }

@@ -34,6 +34,30 @@ func terminal(w io.Writer) (width int, ok bool) {
 	return width, true
 }
 
+// progress shows on a terminal how far something is that takes many calls.
+type progress struct {
+	out   io.Writer
+	shown bool
+}
+
+func (s *session) progress() progress {
+	_, shown := terminal(s.env.Stderr)
+	return progress{s.env.Stderr, shown}
+}
+
+func (p progress) at(n int) {
+	if p.shown {
+		fmt.Fprintf(p.out, "\r%d so far ", n)
+	}
+}
+
+// end takes away what was shown.
+func (p progress) end() {
+	if p.shown {
+		fmt.Fprint(p.out, "\r             \r")
+	}
+}
+
 // say tells what was done. With --output json standard output is for objects only.
 func (s *session) say(format string, args ...any) {
 	w := s.env.Stdout

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 const manyReplayed = 1000
 
 func replayCommand(s *session) *cobra.Command {
-	var since, until, only string
+	var only string
 	var types []string
 	var dry, yes bool
 	c := &cobra.Command{
@@ -37,20 +38,17 @@ those whose delivery failed or was canceled, with --only all also those that it 
 			if name == "" {
 				return wrong("--webhook is missing: the one to send events to")
 			}
-			r := client.ReplayInput{Only: only, DryRun: dry}
-			for _, t := range types {
-				r.Types = append(r.Types, boathook.EventType(t))
-			}
 			now := time.Now()
-			var err error
-			if r.Since, err = instant("--since", since, now); err != nil {
+			since, until, err := period(cmd.Flags(), now)
+			if err != nil {
 				return err
 			}
-			r.Until = now.UTC().Format(boathook.TimeLayout) // of the count, and of what is sent
-			if until != "" {
-				if r.Until, err = instant("--until", until, now); err != nil {
-					return err
-				}
+			r := client.ReplayInput{
+				Since: since, Until: cmp.Or(until, now.UTC().Format(boathook.TimeLayout)), // of the count, and of what is sent
+				Only: only, DryRun: dry,
+			}
+			for _, t := range types {
+				r.Types = append(r.Types, boathook.EventType(t))
 			}
 			w, err := findWebhook(cmd.Context(), c, cmd, name)
 			if err != nil {
@@ -69,8 +67,7 @@ those whose delivery failed or was canceled, with --only all also those that it 
 		}),
 	}
 	addWebhookFlag(c)
-	c.Flags().StringVar(&since, "since", "", "from when on: a time such as 2026-11-01T08:00:00Z, or how long ago, such as 2h")
-	c.Flags().StringVar(&until, "until", "", "until when (default: now)")
+	addPeriodFlags(c)
 	c.Flags().StringSliceVar(&types, "type", nil, "only events of these types")
 	c.Flags().StringVar(&only, "only", "missing", "missing, failed or all")
 	c.Flags().BoolVar(&dry, "dry-run", false, "count only")
@@ -102,7 +99,7 @@ func (s *session) askReplay(ctx context.Context, c *client.Client, w webhook, r 
 // expired meanwhile is passed over, and told of.
 func (s *session) replay(ctx context.Context, c *client.Client, w webhook, r client.ReplayInput) (total client.Replayed, err error) {
 	total = client.Replayed{ByStatus: map[string]int{}, DryRun: r.DryRun}
-	_, shown := terminal(s.env.Stderr)
+	shown := s.progress()
 	for {
 		part, err := c.Replay(ctx, w.of.Source, w.ID, r)
 		if e, ok := errors.AsType[*client.Error](err); ok && e.Status == http.StatusGone && e.OldestCursor != "" {
@@ -124,16 +121,12 @@ func (s *session) replay(ctx context.Context, c *client.Client, w webhook, r cli
 		for status, n := range part.ByStatus {
 			total.ByStatus[status] += n
 		}
-		if shown {
-			fmt.Fprintf(s.env.Stderr, "\r%d so far ", total.Queued)
-		}
+		shown.at(total.Queued)
 		if part.NextCursor == nil {
 			break
 		}
 		r.Cursor = *part.NextCursor
 	}
-	if shown {
-		fmt.Fprint(s.env.Stderr, "\r             \r")
-	}
+	shown.end()
 	return total, nil
 }

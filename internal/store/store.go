@@ -65,6 +65,17 @@ func CheckIDs(ids ...string) error {
 	return nil
 }
 
+// CheckWorkspaces gives [ErrNoID] unless the workspace of each delivery is a
+// [boathook.IsID].
+func CheckWorkspaces(deliveries []boathook.Delivery) error {
+	for _, d := range deliveries {
+		if err := CheckIDs(d.WorkspaceID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // CheckForeignID gives [ErrNoID] unless an id that others have chosen is a
 // [boathook.IsForeignID].
 func CheckForeignID(id string) error {

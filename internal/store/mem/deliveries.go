@@ -206,12 +206,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) ([]boathook
 
 // EnterDeliveries implements [store.Deliveries]: those that have records are listed.
 func (s *Store) EnterDeliveries(_ context.Context, deliveries ...boathook.Delivery) error {
-	for _, d := range deliveries {
-		if err := store.CheckIDs(d.WorkspaceID); err != nil {
-			return err
-		}
-	}
-	return nil
+	return store.CheckWorkspaces(deliveries)
 }
 
 // WorkspaceDeliveries implements [store.Deliveries].

@@ -223,6 +223,14 @@ func (s *Store) AnyActive(_ context.Context, sourceID string) (bool, error) {
 
 // ClaimRun implements [store.Runs].
 func (s *Store) ClaimRun(_ context.Context, id string, c boathook.Claim, startedAt time.Time) (boathook.RunHead, error) {
+	return s.changePending(id, func(h *boathook.RunHead) {
+		h.Status, h.Claim, h.StartedAt = boathook.RunRunning, c, startedAt
+	})
+}
+
+// changePending changes a run's head, and gives it as it is then. One that is no longer
+// pending stays as it is, and is given with [boathook.Conflict].
+func (s *Store) changePending(id string, change func(*boathook.RunHead)) (boathook.RunHead, error) {
 	defer s.lock()()
 	r, err := s.run(id)
 	if err != nil {
@@ -231,7 +239,7 @@ func (s *Store) ClaimRun(_ context.Context, id string, c boathook.Claim, started
 	if r.Status != boathook.RunPending {
 		return cloneHead(r.RunHead), boathook.Errorf(boathook.Conflict, "run %s is %s", id, r.Status)
 	}
-	r.Status, r.Claim, r.StartedAt = boathook.RunRunning, c, startedAt
+	change(&r.RunHead)
 	return changed(r), nil
 }
 
@@ -315,18 +323,11 @@ func (s *Store) MoveVersion(_ context.Context, id string, v boathook.LiveVersion
 
 // MarkWaiting implements [store.Runs].
 func (s *Store) MarkWaiting(_ context.Context, id string, since time.Time) (boathook.RunHead, error) {
-	defer s.lock()()
-	r, err := s.run(id)
-	if err != nil {
-		return boathook.RunHead{}, err
-	}
-	if r.Status != boathook.RunPending {
-		return cloneHead(r.RunHead), boathook.Errorf(boathook.Conflict, "run %s is %s", id, r.Status)
-	}
-	if r.WaitsSince.IsZero() {
-		r.WaitsSince = stored(since)
-	}
-	return changed(r), nil
+	return s.changePending(id, func(h *boathook.RunHead) {
+		if h.WaitsSince.IsZero() {
+			h.WaitsSince = stored(since)
+		}
+	})
 }
 
 // RequestCancel implements [store.Runs].

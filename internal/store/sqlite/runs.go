@@ -268,11 +268,19 @@ func (s *Store) Run(_ context.Context, workspaceID, id string) (boathook.Run, er
 
 // ClaimRun implements [store.Runs].
 func (s *Store) ClaimRun(_ context.Context, id string, c boathook.Claim, startedAt time.Time) (boathook.RunHead, error) {
+	return s.changePending(id, func(head *boathook.RunHead) {
+		head.Status, head.Claim, head.StartedAt = boathook.RunRunning, c, startedAt
+	})
+}
+
+// changePending is changeRun of a run that is pending. Any other stays as it is, and is
+// given with [boathook.Conflict].
+func (s *Store) changePending(id string, change func(*boathook.RunHead)) (boathook.RunHead, error) {
 	return s.changeRun(id, func(_ *database.Tx, head *boathook.RunHead) error {
 		if head.Status != boathook.RunPending {
 			return boathook.Errorf(boathook.Conflict, "run %s is %s", id, head.Status)
 		}
-		head.Status, head.Claim, head.StartedAt = boathook.RunRunning, c, startedAt
+		change(head)
 		return nil
 	})
 }
@@ -379,14 +387,10 @@ func (s *Store) MoveVersion(_ context.Context, id string, v boathook.LiveVersion
 
 // MarkWaiting implements [store.Runs].
 func (s *Store) MarkWaiting(_ context.Context, id string, since time.Time) (boathook.RunHead, error) {
-	return s.changeRun(id, func(_ *database.Tx, head *boathook.RunHead) error {
-		if head.Status != boathook.RunPending {
-			return boathook.Errorf(boathook.Conflict, "run %s is %s", id, head.Status)
-		}
+	return s.changePending(id, func(head *boathook.RunHead) {
 		if head.WaitsSince.IsZero() {
 			head.WaitsSince = since
 		}
-		return nil
 	})
 }
 
