@@ -4,6 +4,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -11,12 +12,13 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Cache remembers values by key. Errors are not remembered.
+// Cache remembers values by key. Errors are not remembered. The zero value is ready for
+// use, for values that follow from their keys.
 type Cache[V any] struct {
-	// TTL is how long a value is good for.
+	// TTL is how long a value is good for; 0: as long as it is kept.
 	TTL time.Duration
-	// Size is how many values are kept at most. When it is reached, all are
-	// dropped: a process that holds so many at once gains little by choosing.
+	// Size is how many values are kept at most; 0: [DefaultSize]. When it is reached, all
+	// are dropped: a process that holds so many at once gains little by choosing.
 	Size int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -26,9 +28,12 @@ type Cache[V any] struct {
 	loads   singleflight.Group
 }
 
+// DefaultSize is how many values a [Cache] keeps that names no size.
+const DefaultSize = 1000
+
 type entry[V any] struct {
 	value V
-	until time.Time
+	until time.Time // zero: for as long as it is kept
 }
 
 // Get gives the value of key, loading it if there is none that is good.
@@ -56,16 +61,20 @@ func (c *Cache[V]) lookUp(key string) (V, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[key]
-	return e.value, ok && c.now().Before(e.until)
+	return e.value, ok && (e.until.IsZero() || c.now().Before(e.until))
 }
 
 func (c *Cache[V]) put(key string, v V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.entries == nil || len(c.entries) >= c.Size {
+	if c.entries == nil || len(c.entries) >= cmp.Or(c.Size, DefaultSize) {
 		c.entries = make(map[string]entry[V])
 	}
-	c.entries[key] = entry[V]{v, c.now().Add(c.TTL)}
+	e := entry[V]{value: v}
+	if c.TTL != 0 {
+		e.until = c.now().Add(c.TTL)
+	}
+	c.entries[key] = e
 }
 
 func (c *Cache[V]) now() time.Time {

@@ -36,6 +36,18 @@ func TestAValueIsLoadedOnceUntilItsTimeIsOver(t *testing.T) {
 	}
 }
 
+func TestAValueWithoutATimeStays(t *testing.T) {
+	now := time.Unix(0, 0)
+	c := cache.Cache[int]{Now: func() time.Time { return now }}
+	loads := 0
+	for range 3 {
+		if v, err := c.Get(t.Context(), "key", func(context.Context) (int, error) { loads++; return loads, nil }); v != 1 || err != nil {
+			t.Errorf("got %d, %v", v, err)
+		}
+		now = now.Add(1000 * time.Hour)
+	}
+}
+
 func TestAnErrorIsNotRemembered(t *testing.T) {
 	c := cache.Cache[string]{TTL: time.Minute, Size: 10}
 	down := errors.New("down")

@@ -32,7 +32,7 @@ func (p *Publisher) Alert(ctx context.Context, e boathook.Event) error {
 // wanted reports whether a webhook wants an alert, or the feed of the alerts keeps it, as
 // is remembered.
 func (p *Publisher) wanted(ctx context.Context, e boathook.Event) (bool, error) {
-	p.once.Do(func() { p.alerts.TTL, p.alerts.Size, p.alerts.Now = alertMemory, maxAlerts, p.Now })
+	p.once.Do(func() { p.alerts.TTL = alertMemory })
 	return p.alerts.Get(ctx, e.SourceID, func(ctx context.Context) (bool, error) {
 		audience, err := p.Store.Audience(ctx, e.SourceID)
 		if err != nil && !errors.Is(err, store.ErrIncomplete) {
@@ -44,9 +44,6 @@ func (p *Publisher) wanted(ctx context.Context, e boathook.Event) (bool, error) 
 		return slices.ContainsFunc(audience.Outgoing, func(w boathook.OutgoingWebhook) bool { return w.Wants(e.Type, "") }), nil
 	})
 }
-
-// maxAlerts is of how many workspaces a process remembers that.
-const maxAlerts = 1000
 
 // alertFailing tells the workspace's alerts once that a webhook is over its threshold. It
 // is called with the webhook's health locked, after an attempt that failed.

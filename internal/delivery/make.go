@@ -129,7 +129,7 @@ func (m *making) evaluate(ctx context.Context, field, text string, do func(conte
 	if m.evaluating == nil {
 		m.evaluating, m.end = context.WithTimeout(ctx, maxEvaluating)
 	}
-	e, err := m.publisher.expressions.Compile(text)
+	e, err := m.publisher.expressions.Get(ctx, text, func(context.Context) (*expression.Expression, error) { return expression.Compile(text) })
 	if err == nil {
 		err = do(m.evaluating, e)
 	}

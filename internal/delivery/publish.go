@@ -40,12 +40,11 @@ type Publisher struct {
 	Queue      queue.Sender // of deliveries: first attempts
 	RecordDays int          // for how many days records are kept; see [boathook.Source.FeedSettings]
 	Log        *slog.Logger
-	Tracer     *tracing.Tracer  // may be nil
-	Now        func() time.Time // nil: time.Now
+	Tracer     *tracing.Tracer // may be nil
 
-	expressions expression.Cache
-	once        sync.Once
-	alerts      cache.Cache[bool] // whether a workspace's want delivery.exhausted
+	expressions cache.Cache[*expression.Expression] // by their texts
+	once        sync.Once                           // of alerts
+	alerts      cache.Cache[bool]                   // whether a workspace's want delivery.exhausted
 }
 
 // Publish queues one delivery of e for each webhook that wants it. When it

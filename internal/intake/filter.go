@@ -40,7 +40,7 @@ func (in *Intake) unwanted(ctx context.Context, w *boathook.IncomingWebhook, rea
 func (in *Intake) evaluate(ctx context.Context, text string, reading preset.Reading, details boathook.TriggerDetails,
 	do func(context.Context, *expression.Expression, *expression.Input) error,
 ) (fault string, err error) {
-	e, err := in.expressions.Compile(text)
+	e, err := in.expressions.Get(ctx, text, func(context.Context) (*expression.Expression, error) { return expression.Compile(text) })
 	if err == nil {
 		err = do(ctx, e, expression.NewInput(func() (any, error) { return inputOf(reading, details) }))
 	}

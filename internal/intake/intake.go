@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/cache"
 	"boathook/internal/expression"
 	"boathook/internal/metrics"
 	"boathook/internal/paths"
@@ -68,7 +69,7 @@ type Intake struct {
 	Metrics *metrics.Counters // may be nil
 	Tracer  *tracing.Tracer   // may be nil
 
-	expressions expression.Cache // of filters
+	expressions cache.Cache[*expression.Expression] // by their texts
 	slots       slots
 
 	once         sync.Once

@@ -225,7 +225,7 @@ func inField(field string, err error) error {
 // newSchemas keeps compiled schemas, by their hashes: to compile one takes as long as
 // to check a few hundred events.
 func newSchemas() *cache.Cache[*schema.Schema] {
-	return &cache.Cache[*schema.Schema]{TTL: time.Hour, Size: 64}
+	return &cache.Cache[*schema.Schema]{Size: 64}
 }
 
 func (k *core) compiled(ctx context.Context, document json.RawMessage) (*schema.Schema, error) {

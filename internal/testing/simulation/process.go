@@ -84,7 +84,7 @@ func (w *world) boot(k kind) *process {
 	if w.bug.Retries != nil {
 		retries = w.bug.Retries(retries)
 	}
-	publisher := &delivery.Publisher{Store: store, Queue: deliveries, Log: silent, Now: p.now}
+	publisher := &delivery.Publisher{Store: store, Queue: deliveries, Log: silent}
 	var keeper Keeper = &run.Keeper{Store: store, Publish: publisher, Queue: runsQueue, Now: p.now, Log: silent}
 	if w.bug.Keeper != nil {
 		keeper = w.bug.Keeper(keeper, store, publisher)
