@@ -21,17 +21,16 @@ import (
 // Why each trigger that is accepted is part of exactly one run, and the run executes on the
 // last of them:
 //
-//   - The record of a run that can be joined is written after its message was sent. So whoever
-//     joins it knows that it will execute. Who finds no record, since the one who began the
-//     burst is slow or has died, sends a message of the run himself, with his own input, and then
-//     writes the record. Of several one writes it, and the others join. A second message does no
-//     harm.
-//   - A message whose run's time has not come has another sent before it is acknowledged. One whose
-//     time has come claims the run. Who joins before that has the claim give his input; who comes
-//     after it is refused, and begins the next burst. A slow one that writes the record after the
-//     run was executed finds it there: his own message has made it, or he is refused.
-//   - A trigger with a key of its own, or a delivery's id, is pinned to the run. A repeat finds it
-//     there, or in the run's list if the pin could not be written.
+//   - The message of a run is sent before its record is written, and only a run with a record
+//     is joined. So a trigger joins only what will execute. A trigger that finds no record
+//     (whoever began the burst is slow, or has died) sends a message with its own input, and
+//     then writes the record itself. Of several that do so one writes it, and the others join.
+//     A second message does no harm.
+//   - A message that comes before the run's time has another sent before it is acknowledged.
+//     One that comes later claims the run. A trigger that joins before the claim gives the run
+//     its input. One that comes after the claim is refused, and begins the next burst.
+//   - A trigger with a key of its own, or a delivery's id, is pinned to the run. A repeat finds
+//     the pin, or itself in the run's list if the pin could not be written.
 //
 // Two that begin a burst at once agree on one by the compare-and-set.
 

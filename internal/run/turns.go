@@ -36,9 +36,9 @@ import (
 //   - It is still pending an hour ([turnCheck]) after the turn was given: its message is
 //     dead, or waits in a very long queue. A turn is used in the first 30 minutes
 //     ([turnFresh]) only, and the claim follows within ten ([turnUse]), or it is not
-//     made. Who comes later renews the turn first, and then this write fails. Nor does
-//     anybody give back the turn that a message took whose run is recorded without a limit:
-//     it had no record, and was asked for again when the limit was gone.
+//     made. Who comes later renews the turn first, and then this write fails. This
+//     also ends a turn that nobody gives back: a message took it before its run had a record,
+//     and the record was written later, when the limit was gone.
 //
 // Why the order holds: a look gives turns to those who come first among all that stood in line
 // before it. Who was accepted earlier but has his message later stands before the others from

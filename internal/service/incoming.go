@@ -37,7 +37,7 @@ func (in Coalesce) read() (c boathook.Coalescing, err error) {
 	}
 	const most, longest = int(boathook.MaxQuiet / time.Second), int(boathook.MaxBurstWait / time.Second)
 	if in.Key == "" {
-		return c, boathook.InvalidField("coalesce.key", "is missing: null puts all triggers together")
+		return c, boathook.InvalidField("coalesce.key", "is required: the expression null puts all triggers together")
 	}
 	if err := checkExpression("coalesce.key", in.Key); err != nil {
 		return c, err

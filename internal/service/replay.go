@@ -79,7 +79,7 @@ func (k Outgoing) Replay(ctx context.Context, c Caller, of SourceRef, id string,
 	switch {
 	case q.Settings.RetentionDays == 0:
 		return Replayed{}, boathook.Errorf(boathook.Conflict,
-			"the source keeps no events to send again: PATCH event_retention_days of its /events, and those to come are kept")
+			"the source keeps no events, so none can be sent again: set event_retention_days with PATCH at the source's /events first")
 	case !w.Enabled && !in.DryRun:
 		return Replayed{}, errDisabled
 	}
@@ -185,7 +185,7 @@ func (in *Replay) place(webhookID string, now time.Time) (at replayPlace, err er
 	}
 	at, ok := parseReplayPlace(in.Cursor)
 	if !ok || at.request != request {
-		return at, boathook.InvalidField("cursor", "not one that was given for this webhook and the same request: what it goes on with, dry_run too, stays as it is")
+		return at, boathook.InvalidField("cursor", "must be the next_cursor of the same request to this webhook: nothing else of the request may change, dry_run included")
 	}
 	return at, nil
 }

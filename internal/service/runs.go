@@ -115,7 +115,7 @@ func (k Runs) List(ctx context.Context, c Caller, f RunFilter, p boathook.Page) 
 		WorkspaceID: c.Workspace, Kind: boathook.Deployment, SourceID: f.DeploymentID, Environment: f.Environment, DeliveryID: f.DeliveryID, Page: p,
 	}
 	if len(f.DeliveryID) > boathook.MaxTriggerDetail {
-		return nil, "", boathook.InvalidField("delivery_id", "is longer than %d bytes, and so none that is kept: longer ones are cut and end in …", boathook.MaxTriggerDetail)
+		return nil, "", boathook.InvalidField("delivery_id", "must have at most %d bytes: a longer id is kept cut, with … at its end", boathook.MaxTriggerDetail)
 	}
 	if f.Environment != "" {
 		if err := checkEnvironment(f.Environment); err != nil {
