@@ -11,7 +11,7 @@ import json
 import unittest
 
 from capawesome_cloud import CapawesomeCloud, CapawesomeCloudError
-from outside import BASE, TOKEN, Receiver, call
+from outside import BASE, TOKEN, Receiver, call, later
 
 EXAMPLES = {t["type"]: t["example"] for t in call("GET", "/v1/event-types")["data"] if t["source"] == "app"}
 
@@ -47,7 +47,7 @@ class SDK(unittest.TestCase):
 
     def test_every_page_of_apps_is_listed(self):
         apps = self.client.apps
-        made = [apps.create(name=f"Page {i}").id for i in range(7)]
+        made = [later(apps.create(name=f"Page {i}").id) for i in range(7)]
         self.assertEqual([app.id for app in apps.list(query="page", page_size=3)], made[::-1])
         self.assertEqual([app.id for app in apps.list_page(query="page", limit=2, offset=1)], made[::-1][1:3])
         self.assertEqual(apps.list(organization_id="another").to_list(), [])

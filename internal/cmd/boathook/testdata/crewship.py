@@ -12,7 +12,7 @@ import time
 import unittest
 import uuid
 
-from outside import TOKEN, Gate, Receiver, call, eventually, request
+from outside import TOKEN, Gate, Receiver, call, eventually, later, request
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 
@@ -160,7 +160,7 @@ class Runs(unittest.TestCase):
 
     def test_lists_select_and_page(self):
         d = Deployment()
-        ids = [call("POST", "/v1/runs", {"deployment_id": d.id, "input": i}, 202)["run_id"] for i in range(5)]
+        ids = [later(call("POST", "/v1/runs", {"deployment_id": d.id, "input": i}, 202)["run_id"]) for i in range(5)]
         for run in ids:
             over(run)
         found, cursor = [], ""
