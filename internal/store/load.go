@@ -46,7 +46,9 @@ const window = time.Minute
 const busyRetry = 5 * time.Second
 
 // Admit is the load with one more run, without the places of runs that were
-// lost. The place of a run that has one lasts anew, and nothing else changes.
+// lost. The place of a run that has one lasts anew, and nothing else changes. Its end
+// always moves: a caller whose start fails releases the place only with the end that it
+// was made with, and so not after another caller was admitted with the same run.
 // Limited: see [Loads]. Invalid: runID is no id.
 func (l Load) Admit(runID string, limit Limit, now time.Time) (Load, error) {
 	if !boathook.IsID(runID) {
@@ -55,8 +57,8 @@ func (l Load) Admit(runID string, limit Limit, now time.Time) (Load, error) {
 	now = now.UTC().Truncate(time.Millisecond)
 	until := now.Add(boathook.PlaceLifetime)
 	if held := l.InFlight[runID]; now.Before(held) {
-		if !held.Before(until) { // by another clock, or by this very call, which is repeated
-			return l, nil
+		if !held.Before(until) { // by a clock that is ahead, or in the same millisecond
+			until = held.Add(time.Millisecond)
 		}
 		l.InFlight = maps.Clone(l.InFlight)
 		l.InFlight[runID] = until

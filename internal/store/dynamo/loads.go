@@ -112,7 +112,7 @@ func (s *Store) PinRun(ctx context.Context, id, runID string) (pinned string, er
 func (s *Store) Admit(ctx context.Context, agentID, runID string, limit store.Limit, known store.Load, now time.Time) (made time.Time, err error) {
 	for {
 		next, err := known.Admit(runID, limit, now)
-		if err != nil || next.Revision == known.Revision {
+		if err != nil {
 			return made, err
 		}
 		current, held, err := s.putLoad(ctx, agentID, runID, limit, known, next)

@@ -309,10 +309,11 @@ func (s *suite) testAdmit(t *testing.T) {
 		must(t, admit(agentID, run, limit, later))
 		must(t, admitBy(store.Load{}, agentID, run, limit, minute)) // a clock that is behind takes nothing away
 		load := read(s.LookUpAgent(t.Context(), agentID, ""))(t).Load
-		wantSame(t, "places", load.InFlight, map[string]time.Time{run: later.Add(boathook.PlaceLifetime)})
+		end := later.Add(boathook.PlaceLifetime + time.Millisecond)
+		wantSame(t, "places", load.InFlight, map[string]time.Time{run: end})
 		wantSame(t, "count", load.Count, 1)
-		wantRefused(t, "another", admit(agentID, newRun(), limit, later.Add(boathook.PlaceLifetime-time.Millisecond)), time.Minute)
-		must(t, admit(agentID, newRun(), limit, later.Add(boathook.PlaceLifetime)))
+		wantRefused(t, "another", admit(agentID, newRun(), limit, end.Add(-time.Millisecond)), time.Minute)
+		must(t, admit(agentID, newRun(), limit, end))
 	})
 	t.Run("a place is given back by the call that has made it, unless the run was admitted again", func(t *testing.T) {
 		agentID, run := boathook.NewID(boathook.AgentID), newRun()
@@ -322,13 +323,16 @@ func (s *suite) testAdmit(t *testing.T) {
 		must(t, s.Release(t.Context(), agentID, run, made))
 		wantSame(t, "places", len(load().InFlight), 0)
 
-		made = read(s.Admit(t.Context(), agentID, run, wide, load(), minute))(t)
-		again := read(s.Admit(t.Context(), agentID, run, wide, load(), minute.Add(time.Second)))(t)
-		wantSame(t, "made by the second call", again, time.Time{})
-		must(t, s.Release(t.Context(), agentID, run, made))
-		wantSame(t, "places", len(load().InFlight), 1)
-		must(t, s.Release(t.Context(), agentID, run, time.Time{}))
-		wantSame(t, "places", len(load().InFlight), 0)
+		// By the same millisecond and by a clock that is behind, too.
+		for _, later := range []time.Duration{time.Second, 0, -time.Second} {
+			made = read(s.Admit(t.Context(), agentID, run, wide, load(), minute))(t)
+			again := read(s.Admit(t.Context(), agentID, run, wide, load(), minute.Add(later)))(t)
+			wantSame(t, "made by the second call", again, time.Time{})
+			must(t, s.Release(t.Context(), agentID, run, made))
+			wantSame(t, "places", len(load().InFlight), 1)
+			must(t, s.Release(t.Context(), agentID, run, time.Time{}))
+			wantSame(t, "places", len(load().InFlight), 0)
+		}
 	})
 	t.Run("a load that is no longer true is looked at again", func(t *testing.T) {
 		agentID := boathook.NewID(boathook.AgentID)

@@ -166,9 +166,10 @@ func (l *ledger) admit(agentID, runID string, now time.Time) {
 	a := l.loads[agentID]
 	until := now.Add(boathook.PlaceLifetime)
 	if held := a.places[runID]; now.Before(held) { // it is not counted again
-		if held.Before(until) {
-			a.places[runID] = until
+		if !held.Before(until) {
+			until = held.Add(time.Millisecond)
 		}
+		a.places[runID] = until
 		return
 	}
 	for id, until := range a.places {
