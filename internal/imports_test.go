@@ -111,6 +111,7 @@ var layout = []row{
 	{"internal/api/shipway", face},
 	{"internal/api/httpjson", []string{"internal/api/openapi", "internal/boathook", "internal/service", "internal/tracing"}},
 	{"internal/api/openapi", nil},
+	{"internal/console", and(face, tools)},
 
 	// What speaks to the API from outside.
 	{"internal/client", []string{"internal/boathook", "internal/signature", libraries}},

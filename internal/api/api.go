@@ -116,7 +116,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serveClean(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set(httpjson.RequestIDHeader, requestID(r))
+	w.Header().Set(httpjson.RequestIDHeader, httpjson.RequestID(r))
 	fallback, pattern := h.mux.Handler(r)
 	if pattern != "" {
 		h.mux.ServeHTTP(w, r)
@@ -142,12 +142,3 @@ type statusOnly struct {
 
 func (s *statusOnly) WriteHeader(status int)      { s.status = status }
 func (s *statusOnly) Write(p []byte) (int, error) { return len(p), nil }
-
-// requestID is the one that the gateway gave, if it looks like one.
-func requestID(r *http.Request) string {
-	id := r.Header.Get(httpjson.RequestIDHeader)
-	if id == "" || len(id) > 128 || !boathook.Printable(id) {
-		return boathook.NewID("req")
-	}
-	return id
-}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
@@ -16,8 +17,13 @@ type rootView struct {
 	Health      string `json:"health"`
 }
 
-// root needs no token, as the API's description needs none.
+// root needs no token, as the API's description needs none. A browser goes to the console.
 func (h *Handler) root(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Add("Vary", "Accept")
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		http.Redirect(w, r, "/console/", http.StatusSeeOther)
+		return nil
+	}
 	url := httpjson.PublicURL(r, h.server.PublicURL)
 	return httpjson.Answer(w, http.StatusOK, rootView{
 		Name: "Boathook", Version: boathook.Release,

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
 
@@ -46,8 +47,11 @@ func (k Callers) Find(ctx context.Context, token string) (Caller, error) {
 	if token == "" {
 		return Caller{}, errNoToken
 	}
-	hash := boathook.HashToken(token)
+	return k.FindByHash(ctx, boathook.HashToken(token))
+}
 
+// FindByHash is Find by a token's hash, of which a session keeps no more.
+func (k Callers) FindByHash(ctx context.Context, hash [sha256.Size]byte) (Caller, error) {
 	// Users' tokens first: they must be good while the stack's own can't be read.
 	t, err := k.cfg.Store.TokenByHash(ctx, hash)
 	if err == nil {

@@ -89,3 +89,13 @@ func PublicURL(r *http.Request, configured string) string {
 	}
 	return "https://" + r.Host
 }
+
+// RequestID is the id of a request: the one that the gateway gave, if it looks like one,
+// or a new one each time.
+func RequestID(r *http.Request) string {
+	id := r.Header.Get(RequestIDHeader)
+	if id == "" || len(id) > 128 || !boathook.Printable(id) {
+		return boathook.NewID("req")
+	}
+	return id
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -156,3 +157,6 @@ func writeSecret(file, text string) error {
 
 func databasePath(folder string) string { return filepath.Join(folder, databaseFile) }
 func keyPath(folder string) string      { return filepath.Join(folder, keyFile) }
+
+// sessionKey signs the console's sessions, which outlive a restart as the data do.
+func (d data) sessionKey(context.Context) ([]byte, error) { return derived(d.key, "console"), nil }

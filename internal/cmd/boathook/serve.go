@@ -79,7 +79,7 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) (err error) 
 		}
 	}()
 	s.start()
-	if err := welcome(stdout, c, d); err != nil {
+	if err := welcome(stdout, c, d, s.console.Visit(d.adminToken)); err != nil {
 		s.drain()
 		return errors.Join(err, server.Close())
 	}

@@ -16,6 +16,7 @@ import (
 
 	"boathook/internal/api"
 	"boathook/internal/boathook"
+	"boathook/internal/console"
 	"boathook/internal/database"
 	"boathook/internal/delivery"
 	"boathook/internal/delivery/destination"
@@ -63,6 +64,7 @@ const (
 // system is all services on the embedded store and queues.
 type system struct {
 	http.Handler
+	console *console.Console
 	work    []worker
 	sweep   *sweep.Sweeper
 	sockets *websocket.Gateway
@@ -154,6 +156,10 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 		Now: time.Now, Log: log,
 	})
 	management := api.New(api.Config{Service: operations, PublicURL: c.publicURL, Now: time.Now, Log: log, Tracer: t.tracer})
+	pages, err := console.New(console.Config{Service: operations, PublicURL: c.publicURL, Key: d.sessionKey, Now: time.Now, Log: log})
+	if err != nil {
+		return nil, err
+	}
 	if err := operations.Callers.EnsureWorkspace(ctx); err != nil {
 		return nil, err
 	}
@@ -199,9 +205,12 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 		mux.Handle(path, triggers.Handler())
 	}
 	mux.Handle("GET /ws", sockets.Handler(liveLog))
+	mux.Handle("/console", pages)
+	mux.Handle("/console/", pages)
 	mux.Handle("/", management)
 
 	s := &system{
+		console: pages,
 		log:     log,
 		store:   records,
 		db:      d.db,

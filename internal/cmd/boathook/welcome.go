@@ -9,9 +9,10 @@ import (
 	"text/template"
 )
 
-// welcome says where everything is and, for development, prints commands to paste that
-// show the whole way through.
-func welcome(w io.Writer, c config, d data) error {
+// welcome says where everything is and, for development, prints a link to the console
+// that signs in once, at the path firstVisit, and commands to paste that show the whole
+// way through.
+func welcome(w io.Writer, c config, d data, firstVisit string) error {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "Boathook is at %s; ", c.publicURL)
 	if c.inMemory() {
@@ -24,6 +25,7 @@ func welcome(w io.Writer, c config, d data) error {
 		if c.adminToken == "" && !c.inMemory() {
 			fmt.Fprintf(&text, "The admin token is in %s.\n", tokenFile)
 		}
+		fmt.Fprintf(&text, "The console is at %s/console/.\n", c.publicURL)
 		_, err := w.Write(text.Bytes())
 		return err
 	}
@@ -34,7 +36,7 @@ func welcome(w io.Writer, c config, d data) error {
 	case c.inMemory():
 		login = fmt.Sprintf("echo %s | %s login %s", d.adminToken, os.Args[0], c.publicURL)
 	}
-	if err := lines.Execute(&text, map[string]string{"Login": login, "Boathook": os.Args[0]}); err != nil {
+	if err := lines.Execute(&text, map[string]string{"Console": c.publicURL + firstVisit, "Login": login, "Boathook": os.Args[0]}); err != nil {
 		return err
 	}
 	_, err := w.Write(text.Bytes())
@@ -43,7 +45,11 @@ func welcome(w io.Writer, c config, d data) error {
 
 var lines = template.Must(template.New("welcome").Parse(`Command targets and loopback URLs are allowed here (--dev), and only here.
 
-Paste these into another terminal:
+Open the console, signed in (this link works once, for ten minutes):
+
+  {{.Console}}
+
+Or paste these into another terminal:
 
   {{.Login}}
   {{.Boathook}} deployments create hello --command 'echo working >&2; cat'

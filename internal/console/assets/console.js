@@ -1,0 +1,85 @@
+// What the console's pages do beyond links and forms. Nothing here is needed to read a
+// page or to send a form.
+"use strict";
+const root = document.documentElement;
+root.classList.add("scripts");
+
+const remember = (name, value) => {
+  document.cookie = `${name}=${encodeURIComponent(value)}; path=/; max-age=31536000; samesite=lax`;
+};
+remember("boathook_zone", Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");
+
+const say = (text) => {
+  const toast = document.createElement("div");
+  toast.className = "toast";
+  toast.textContent = text;
+  document.getElementById("toasts")?.append(toast);
+  setTimeout(() => toast.remove(), 6000);
+};
+
+const copied = (button) => {
+  const text = button.querySelector(".sr");
+  const name = text?.textContent;
+  if (text) text.textContent = "Copied";
+  button.classList.add("ok");
+  setTimeout(() => {
+    if (text) text.textContent = name;
+    button.classList.remove("ok");
+  }, 1500);
+};
+
+addEventListener("click", (event) => {
+  const theme = event.target.closest("[data-theme-switch]");
+  if (theme) {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    remember("boathook_theme", (root.dataset.theme = dark ? "light" : "dark"));
+  }
+  const copy = event.target.closest("[data-copy]");
+  if (copy) {
+    navigator.clipboard.writeText(copy.dataset.copy).then(() => copied(copy), () => say("The browser does not allow copying. Select the text instead."));
+  }
+  event.target.closest("[data-dismiss]")?.closest(".toast").remove();
+});
+
+// A switch acts at once.
+addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+});
+
+// A second click sends nothing twice. The button is disabled after the form is read.
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent && form.method === "post") {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "yes";
+  setTimeout(() => form.querySelectorAll("button[type=submit]").forEach((b) => { b.ariaBusy = "true"; }), 0);
+});
+addEventListener("pageshow", () => { // also of a page that the back button brings
+  document.querySelectorAll("form[data-sent]").forEach((form) => {
+    delete form.dataset.sent;
+    form.querySelectorAll("[aria-busy]").forEach((b) => { b.ariaBusy = null; });
+  });
+});
+
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input, textarea, select")) return;
+  event.preventDefault();
+  document.getElementById("q")?.focus();
+});
+
+addEventListener("DOMContentLoaded", () => {
+  // A link of a first visit carries its code behind the #, where no server sees it.
+  const code = new URLSearchParams(location.hash.slice(1)).get("code");
+  const visit = document.querySelector("form[data-visit]");
+  if (code && visit) {
+    history.replaceState(null, "", location.pathname + location.search);
+    const field = document.createElement("input");
+    Object.assign(field, { type: "hidden", name: "code", value: code });
+    visit.append(field);
+    visit.querySelector("#token").required = false;
+    visit.requestSubmit();
+  }
+  document.querySelectorAll("[data-toast]").forEach((toast) => setTimeout(() => toast.remove(), 6000));
+});
