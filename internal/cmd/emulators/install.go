@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -105,4 +106,38 @@ func step(ctx context.Context, report io.Writer, dir, name string, args ...strin
 		return fmt.Errorf("%s %s: %w", name, args[0], err)
 	}
 	return nil
+}
+
+// chromium are the names of the browser's program.
+var chromium = []string{"chromium", "chromium-browser", "google-chrome"}
+
+// installChromium gives the path of Chromium. Where there is none and apt-get may
+// install, it installs Debian's.
+func installChromium(ctx context.Context, report io.Writer) (path string, err error) {
+	if path := os.Getenv(chromiumVariable); path != "" {
+		return exec.LookPath(path)
+	}
+	for _, name := range chromium {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return "", fmt.Errorf("there is no %s, nor apt-get to install it", chromium[0])
+	}
+	var as []string
+	if os.Getuid() != 0 {
+		as = []string{"sudo", "--non-interactive"} // it asks for no password in the middle of the tests
+	}
+	fmt.Fprintln(report, "emulators: installing chromium, once")
+	for _, args := range [][]string{
+		{"apt-get", "update", "--quiet=2"},
+		{"apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", chromium[0]},
+	} {
+		argv := slices.Concat(as, args)
+		if err := step(ctx, report, ".", argv[0], argv[1:]...); err != nil {
+			return "", err
+		}
+	}
+	return exec.LookPath(chromium[0])
 }

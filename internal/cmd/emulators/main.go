@@ -17,6 +17,10 @@
 // clients that infra/clients pins: those that others have made for the systems whose
 // shapes the API has.
 //
+// The command also has, in BOATHOOK_CHROMIUM, the path of Chromium, in which the console
+// is tested. It alone is not below the checkout: Debian's is installed where there is
+// none, if apt-get can be used without a password.
+//
 // With -tool it starts nothing, and the command is a Python tool that is
 // pinned beside moto:
 //
@@ -125,6 +129,11 @@ func runTests(ctx context.Context, command []string, report io.Writer) (code int
 	} else {
 		env = append(env, "BOATHOOK_TEST_PYTHON_CLIENTS="+python)
 	}
+	if chromium, err := installChromium(ctx, report); err != nil {
+		notRun = append(notRun, fmt.Sprintf("emulators: NOT RUN: the tests in a browser: %v\n", err))
+	} else {
+		env = append(env, chromiumVariable+"="+chromium)
+	}
 	if len(notRun) == 0 || !inCI() {
 		code = execute(ctx, command[0], command[1:], env, report)
 	} else {
@@ -133,6 +142,9 @@ func runTests(ctx context.Context, command []string, report io.Writer) (code int
 	fmt.Fprint(report, strings.Join(notRun, ""))
 	return code
 }
+
+// chromiumVariable names the browser's program.
+const chromiumVariable = "BOATHOOK_CHROMIUM"
 
 func inCI() bool { return os.Getenv("CI") == "true" }
 

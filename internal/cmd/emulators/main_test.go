@@ -41,6 +41,7 @@ func TestWithoutPythonAndNode(t *testing.T) {
 		"emulators: NOT RUN: the tests on fauxqs: ",
 		"emulators: NOT RUN: the tests with generated clients: ",
 		"emulators: NOT RUN: the tests with others' clients: ",
+		"emulators: NOT RUN: the tests in a browser: ",
 	}
 	for name, test := range map[string]struct {
 		args, ci string
@@ -57,6 +58,7 @@ func TestWithoutPythonAndNode(t *testing.T) {
 			checkout(t)
 			t.Setenv("PATH", t.TempDir())
 			t.Setenv("CI", test.ci)
+			t.Setenv("BOATHOOK_CHROMIUM", "")
 			t.Setenv("EMULATORS_TEST_ROLE", test.role)
 			var report bytes.Buffer
 			if code := run(t.Context(), []string{test.args, self}, &report); code != test.code {
