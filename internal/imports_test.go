@@ -33,7 +33,7 @@ type row struct {
 // tools are tables and tools that several services use. None knows a service, a
 // store or a queue.
 var tools = []string{
-	"internal/boathook", "internal/cache", "internal/catalogue", "internal/compress", "internal/dialect", "internal/egress",
+	"internal/boathook", "internal/cache", "internal/catalogue", "internal/claim", "internal/compress", "internal/dialect", "internal/egress",
 	"internal/expression", "internal/metrics", "internal/paths", "internal/preset", "internal/schema", "internal/seal", "internal/signature", "internal/tracing", libraries,
 }
 
@@ -53,6 +53,7 @@ var layout = []row{
 	// Tables and tools.
 	{"internal/cache", []string{libraries}},
 	{"internal/catalogue", []string{"internal/boathook", "internal/schema"}},
+	{"internal/claim", nil},
 	{"internal/compress", []string{"internal/boathook"}},
 	{"internal/diagnose", []string{"internal/boathook", "internal/catalogue", "internal/dialect", "internal/signature"}},
 	{"internal/dialect", []string{"internal/boathook", "internal/signature"}},
@@ -101,7 +102,7 @@ var layout = []row{
 	{"internal/live", and(tools, contracts, []string{"internal/live/wstoken"})},
 	{"internal/live/apigateway", []string{"internal/boathook", "internal/egress", sdk}},
 	{"internal/live/websocket", []string{"internal/boathook", libraries}},
-	{"internal/live/wstoken", []string{"internal/boathook"}},
+	{"internal/live/wstoken", []string{"internal/boathook", "internal/claim"}},
 
 	// Faces.
 	{"internal/api", []string{"internal/api/...", "internal/boathook", "internal/paths", "internal/service", "internal/tracing"}},

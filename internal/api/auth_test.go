@@ -86,6 +86,8 @@ var roles = map[string]boathook.Role{
 	"PATCH /v1/customers/{customer}":  boathook.Member,
 	"DELETE /v1/customers/{customer}": boathook.Member,
 
+	"POST /v1/customers/{customer}/portal": boathook.Member,
+
 	"GET /v1/customers/{customer}/events":                                      boathook.Viewer,
 	"PATCH /v1/customers/{customer}/events":                                    boathook.Member,
 	"POST /v1/customers/{customer}/outgoing-webhooks":                          boathook.Member,

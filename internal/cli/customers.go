@@ -53,7 +53,25 @@ func customersCommand(s *session) *cobra.Command {
 			"create": "  boathook customers create Acme --external-id acct_1042 --metadata plan=team",
 			"update": "  boathook customers update acct_1042 --metadata plan=enterprise", "delete": "  boathook customers delete acct_1042",
 		},
-	}.command(s)
+	}.command(s, portalCommand(s))
+}
+
+func portalCommand(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Use: "portal NAME", Short: "Make a link to a customer's portal", Args: exactly("the customer's external id, name or id"),
+		Long: `Makes a link to a customer's portal, and shows it once. Whoever has the link can set up
+the customer's webhooks, and see its deliveries and events, until the link ends.`,
+		Example: "  boathook customers portal acct_1042 --expires 86400",
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			id, err := findCustomer(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			return s.shown(c.Portal(cmd.Context(), id, number(cmd.Flags(), "expires")))
+		}),
+	}
+	c.Flags().Int("expires", 0, "seconds for which it is good (default: an hour)")
+	return c
 }
 
 func addCustomerFlags(c *cobra.Command) {

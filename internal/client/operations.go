@@ -136,6 +136,14 @@ func (c *Client) Customers() Collection[Customer, CustomerInput] {
 	return Collection[Customer, CustomerInput]{c: c, path: "/v1/customers"}
 }
 
+// Portal makes a link to a customer's portal, which is good for so many seconds; nil is
+// the API's default.
+func (c *Client) Portal(ctx context.Context, customer string, seconds *int) (PortalLink, error) {
+	return act[PortalLink](ctx, c.Customers(), customer, "portal", struct {
+		ExpiresSeconds *int `json:"expires_seconds,omitempty"`
+	}{seconds})
+}
+
 // RepositorySource is a repository.
 func RepositorySource(id string) Source { return Source{join("v1", "repositories", id)} }
 

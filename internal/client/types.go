@@ -263,6 +263,12 @@ type CustomerInput struct {
 	Metadata   map[string]string `json:"metadata,omitzero"`     // an empty one takes all away
 }
 
+// PortalLink opens a customer's portal for whoever has it.
+type PortalLink struct {
+	URL       string        `json:"url"`
+	ExpiresAt boathook.Time `json:"expires_at"`
+}
+
 // OutgoingWebhook tells another system what happened to its source.
 type OutgoingWebhook struct {
 	ID string `json:"id"`

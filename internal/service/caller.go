@@ -15,6 +15,7 @@ type Caller struct {
 	TokenID   string        // of the API token that the caller holds; empty if that is the stack's own
 	Role      boathook.Role // in the workspace
 	Stack     bool          // the caller holds the stack's own admin token
+	Customer  string        // the id of the customer whose portal the caller is in; empty: in none
 }
 
 // May refuses an operation that the caller's role does not allow: the error is
@@ -24,6 +25,9 @@ func (c Caller) May(op Operation) error {
 	least, ok := leastRoles[op]
 	if !ok {
 		return boathook.Errorf(boathook.Forbidden, "there is no operation %s", op)
+	}
+	if c.Customer != "" && !ofPortals[op] {
+		return boathook.Errorf(boathook.Forbidden, "this needs a token of the workspace: a customer's portal does not have it")
 	}
 	if least == internal && c.Role != internal {
 		return boathook.Errorf(boathook.Forbidden, "this needs the stack's internal token")

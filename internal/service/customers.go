@@ -124,7 +124,8 @@ func (k Customers) Get(ctx context.Context, c Caller, id string) (boathook.Sourc
 	if err := c.May("Customers.Get"); err != nil {
 		return boathook.Source{}, err
 	}
-	return k.source(ctx, c, boathook.Customer, id)
+	s, err := k.source(ctx, c, boathook.Customer, id)
+	return c.withoutNotes(s), err
 }
 
 // Change sets what is given.

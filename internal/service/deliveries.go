@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -53,6 +54,9 @@ func (k Deliveries) Get(ctx context.Context, c Caller, id string) (DeliveryDetai
 		return DeliveryDetail{}, err
 	}
 	d, attempts, err := k.cfg.Store.Attempts(ctx, c.Workspace, parsed)
+	if err == nil && !c.reaches(d.SourceID) {
+		return DeliveryDetail{}, noSuch("delivery", id)
+	}
 	if err != nil {
 		return DeliveryDetail{}, missing("delivery", id, err)
 	}
@@ -154,6 +158,9 @@ func (k Deliveries) All(ctx context.Context, c Caller, in DeliverySearch, p boat
 	if err != nil {
 		return nil, "", err
 	}
+	if q.SourceID = cmp.Or(q.SourceID, c.Customer); !c.reaches(q.SourceID) {
+		return nil, "", noSuch("source", q.SourceID)
+	}
 	if q.WebhookID != "" {
 		return k.cfg.Store.Deliveries(ctx, q)
 	}
@@ -171,6 +178,9 @@ func (k Deliveries) Resend(ctx context.Context, c Caller, id string) (boathook.D
 		return parsed, err
 	}
 	d, err := k.cfg.Store.Delivery(ctx, c.Workspace, parsed)
+	if err == nil && !c.reaches(d.SourceID) {
+		return parsed, noSuch("delivery", id)
+	}
 	if err != nil {
 		return parsed, missing("delivery", id, err)
 	}

@@ -76,6 +76,7 @@ func (k EventTypes) List(ctx context.Context, c Caller, p boathook.Page) (types 
 	for _, t := range catalogue.All() {
 		all = append(all, fromCatalogue(t))
 	}
+	all = slices.DeleteFunc(all, func(t EventType) bool { return !c.mayTell(t) })
 	return cut(all, p, func(t EventType) place { return place{t.CreatedAt, string(t.Source) + "/" + string(t.Name)} })
 }
 
@@ -85,9 +86,10 @@ func (k EventTypes) Get(ctx context.Context, c Caller, name boathook.EventType) 
 	if err := c.May("EventTypes.Get"); err != nil {
 		return EventType{}, err
 	}
-	all := catalogue.All()
-	if i := slices.IndexFunc(all, func(t catalogue.Type) bool { return t.Name == name }); i >= 0 {
-		return fromCatalogue(all[i]), nil
+	for _, t := range catalogue.All() {
+		if t := fromCatalogue(t); t.Name == name && c.mayTell(t) {
+			return t, nil
+		}
 	}
 	d, err := k.cfg.Store.EventType(ctx, c.Workspace, name)
 	return defined(d), missing("event type", string(name), err)

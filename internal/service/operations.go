@@ -62,6 +62,7 @@ var leastRoles = map[Operation]boathook.Role{
 	"Customers.Get":    boathook.Viewer,
 	"Customers.Change": boathook.Member,
 	"Customers.Delete": boathook.Member,
+	"Customers.Portal": boathook.Member,
 
 	"EventTypes.List":    boathook.Viewer,
 	"EventTypes.Get":     boathook.Viewer,

@@ -91,9 +91,12 @@ func (k *core) outgoing(ctx context.Context, c Caller, of SourceRef, id string) 
 	return s, w, err
 }
 
-// shown is a webhook as its users see it: a previous secret is hidden once its overlap
-// is over.
-func (k *core) shown(w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
+// shown is a webhook as a caller sees it: a previous secret is hidden once its overlap
+// is over, and what the workspace notes about it from its customer.
+func (k *core) shown(c Caller, w boathook.OutgoingWebhook) boathook.OutgoingWebhook {
+	if c.Customer != "" {
+		w.Metadata = nil
+	}
 	if !w.Secrets.PreviousUntil.After(k.cfg.Now()) {
 		w.Secrets.Previous, w.Secrets.PreviousUntil = nil, time.Time{}
 	}
@@ -468,6 +471,9 @@ func (k Outgoing) Create(ctx context.Context, c Caller, of SourceRef, in Outgoin
 	if err := c.May("Outgoing.Create"); err != nil {
 		return w, "", err
 	}
+	if err := c.mayChange(in); err != nil {
+		return w, "", err
+	}
 	s, err := k.sourceOf(ctx, c, of)
 	if err != nil {
 		return w, "", err
@@ -575,7 +581,7 @@ func (k Outgoing) List(ctx context.Context, c Caller, of SourceRef, p boathook.P
 		return nil, "", err
 	}
 	for i, w := range webhooks {
-		webhooks[i] = k.shown(w)
+		webhooks[i] = k.shown(c, w)
 	}
 	return webhooks, next, k.addHealth(ctx, webhooks)
 }
@@ -602,12 +608,15 @@ func (k Outgoing) Get(ctx context.Context, c Caller, of SourceRef, id string) (b
 		return boathook.OutgoingWebhook{}, err
 	}
 	_, w, err := k.outgoing(ctx, c, of, id)
-	return k.shown(w), err
+	return k.shown(c, w), err
 }
 
 // Change sets what is given.
 func (k Outgoing) Change(ctx context.Context, c Caller, of SourceRef, id string, in OutgoingChange) (w boathook.OutgoingWebhook, err error) {
 	if err := c.May("Outgoing.Change"); err != nil {
+		return w, err
+	}
+	if err := c.mayChange(in); err != nil {
 		return w, err
 	}
 	s, w, err := k.outgoing(ctx, c, of, id)
@@ -620,7 +629,7 @@ func (k Outgoing) Change(ctx context.Context, c Caller, of SourceRef, id string,
 	if err := k.applyOutgoing(ctx, in, s.Kind, &w); err != nil {
 		return w, err
 	}
-	return k.shown(w), k.cfg.Store.PutOutgoing(ctx, w)
+	return k.shown(c, w), k.cfg.Store.PutOutgoing(ctx, w)
 }
 
 // Delete removes a webhook: what is on its way to it is canceled.
@@ -670,7 +679,7 @@ func (k Outgoing) RotateSecret(ctx context.Context, c Caller, of SourceRef, id s
 	if err := k.sealSecret(ctx, &w, secret); err != nil {
 		return w, "", err
 	}
-	return w, secret, k.cfg.Store.PutOutgoing(ctx, w)
+	return k.shown(c, w), secret, k.cfg.Store.PutOutgoing(ctx, w)
 }
 
 // Test sends a webhook the catalogue's example of the first event that it wants.
@@ -718,7 +727,7 @@ func (k Outgoing) Preview(ctx context.Context, c Caller, of SourceRef, id string
 		return shown, located("/event", err)
 	}
 	e.ID, e.Time, e.SourceName = boathook.NewID(boathook.EventID), k.cfg.Now(), s.Name
-	shown.Webhook = w
+	shown.Webhook = k.shown(c, w)
 	if shown.Reason = unwanted(w, e); shown.Reason != "" {
 		return shown, nil
 	}

@@ -18,7 +18,7 @@ func (k *core) sourceOf(ctx context.Context, c Caller, ref SourceRef) (boathook.
 	switch {
 	case ref.Kind == boathook.Agent:
 		return k.agentOf(ctx, c, ref.Crew, ref.ID)
-	case ref.Kind == boathook.Alerts:
+	case ref.Kind == boathook.Alerts && c.reaches(ref.ID):
 		return k.alerts(ctx, c)
 	case ref.ID != "":
 		return k.source(ctx, c, ref.Kind, ref.ID)
@@ -48,6 +48,9 @@ func wantAgent(s boathook.Source, crewID string) error {
 
 // source is the caller's, if it is of a kind.
 func (k *core) source(ctx context.Context, c Caller, kind boathook.SourceKind, id string) (boathook.Source, error) {
+	if !c.reaches(id) {
+		return boathook.Source{}, noSuch(string(kind), id)
+	}
 	s, err := k.cfg.Store.Source(ctx, c.Workspace, id)
 	if err == nil {
 		err = wantKind(s, kind)

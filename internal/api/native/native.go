@@ -102,6 +102,7 @@ func (f face) routes() []httpjson.Route {
 		on("GET "+customer, "Customers.Get", httpjson.Serve(ok, f.getCustomer)),
 		on("PATCH "+customer, "Customers.Change", httpjson.Serve(ok, f.changeCustomer)),
 		on("DELETE "+customer, "Customers.Delete", httpjson.Serve(gone, f.deleteCustomer)),
+		on("POST "+customer+"/portal", "Customers.Portal", httpjson.Serve(created, f.openPortal)),
 
 		on("POST /v1/events", "Events.Publish", f.publishEvents),
 		on("GET /v1/event-types", "EventTypes.List", httpjson.Serve(ok, f.listEventTypes)),
