@@ -8,7 +8,7 @@ UNRACED    = $(shell go list ./... | grep -e /testing/simulation$$ -e /store/dyn
 RACED      = $(filter-out $(UNRACED),$(shell go list ./...))
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help kill retention build test test-stack lint verify-template race sim isolation bench run env-vars cost bench-cold translate
+.PHONY: help screenshots kill retention build test test-stack lint verify-template race sim isolation bench run env-vars cost bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,6 +21,9 @@ test: ## run all tests, those of the AWS adapters on emulators, which it install
 	$(EMULATORS) -- go test $(RACE) -timeout 30m $(RACED)
 	$(EMULATORS) -- go test -timeout 30m $(UNRACED)
 	go test -tags otel ./functions/internal/boot
+
+screenshots: ## look at every page of the console in both themes and both widths, and save what is seen in .tools/screenshots; PAGES=runs takes those whose path matches
+	$(EMULATORS) -- go test -count=1 -timeout 30m -run '^TestConsolePages$$' ./internal/cmd/boathook -screenshots=$(CURDIR)/.tools/screenshots -pages='$(PAGES)'
 
 race: ## run the tests that need no emulator, with the race detector
 	go test -race $(RACED)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,6 +45,7 @@ type Console struct {
 	assets    *assets
 	visits    visits
 	handler   http.Handler
+	pages     []string
 }
 
 // maxForm is how long a form may be, in bytes, with what is typed into it.
@@ -75,6 +77,10 @@ func New(cfg Config) (*Console, error) {
 	c.handler = secured(compressed(own.Handler(mux)))
 	return c, nil
 }
+
+// Pages are the patterns of the pages that somebody sees who is signed in, as in
+// "/console/crews/{crew}". Tests look at each.
+func (c *Console) Pages() []string { return slices.Clone(c.pages) }
 
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
 
@@ -117,6 +123,7 @@ type request struct {
 // get has a page at a pattern, as in "GET /console/runs/{id}". That the session's token
 // is still good is found out while the page is made.
 func (c *Console) get(mux *http.ServeMux, path string, h handler) {
+	c.pages = append(c.pages, path)
 	mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 		s, err := c.session(r)
 		if err != nil {

@@ -24,6 +24,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"boathook/internal/cli"
+	"boathook/internal/testing/browser"
 )
 
 // shell is where commands are run, as processes of the built program, with settings of
@@ -51,6 +52,7 @@ var built = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	browser.Close()
 	if path, err := built(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
 	}

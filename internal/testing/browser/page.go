@@ -71,7 +71,7 @@ type Page struct {
 
 	mu       sync.Mutex
 	loading  bool                                       // the document is on its way
-	flying   map[network.RequestID]string               // requests without an answer, and their URLs
+	flying   map[network.RequestID]string               // requests of scripts without an answer, and their URLs
 	kinds    map[network.RequestID]network.ResourceType // of all requests
 	problems []string                                   // what the page reported as errors
 	allowed  []*regexp.Regexp
@@ -142,7 +142,10 @@ func (p *Page) heard(event any) {
 		p.loading = false
 	case *network.EventRequestWillBeSent:
 		p.kinds[e.RequestID] = e.Type
-		if e.Type != network.ResourceTypeEventSource && !strings.HasPrefix(e.Request.URL, "data:") {
+		switch e.Type {
+		case network.ResourceTypeDocument:
+			p.flying = map[network.RequestID]string{e.RequestID: e.Request.URL} // nobody waits for what the last page asked
+		case network.ResourceTypeXHR, network.ResourceTypeFetch:
 			p.flying[e.RequestID] = e.Request.URL
 		}
 	case *network.EventLoadingFinished:
