@@ -34,7 +34,7 @@ type row struct {
 // store or a queue.
 var tools = []string{
 	"internal/boathook", "internal/cache", "internal/catalogue", "internal/claim", "internal/compress", "internal/dialect", "internal/egress",
-	"internal/expression", "internal/metrics", "internal/paths", "internal/preset", "internal/schema", "internal/seal", "internal/signature", "internal/tracing", libraries,
+	"internal/expression", "internal/metrics", "internal/palette", "internal/paths", "internal/preset", "internal/schema", "internal/seal", "internal/signature", "internal/tracing", libraries,
 }
 
 // face is what a face imports: no store, no queue.
@@ -61,6 +61,7 @@ var layout = []row{
 	{"internal/expression", []string{"internal/boathook", libraries}},
 	{"internal/metrics", nil},
 	{"internal/metrics/otel", []string{"internal/metrics", libraries}},
+	{"internal/palette", []string{"internal/boathook"}},
 	{"internal/paths", nil},
 	{"internal/preset", []string{"internal/boathook", "internal/signature"}},
 	{"internal/probe", []string{"internal/boathook", "internal/catalogue", "internal/diagnose", "internal/dialect", "internal/egress", "internal/signature"}},

@@ -87,6 +87,8 @@ var roles = map[string]boathook.Role{
 	"DELETE /v1/customers/{customer}": boathook.Member,
 
 	"POST /v1/customers/{customer}/portal": boathook.Member,
+	"GET /v1/portal-settings":              boathook.Viewer,
+	"PATCH /v1/portal-settings":            boathook.Admin,
 
 	"GET /v1/customers/{customer}/events":                                      boathook.Viewer,
 	"PATCH /v1/customers/{customer}/events":                                    boathook.Member,

@@ -373,3 +373,70 @@ func TestWhatAWorkspaceNotesIsNotForItsCustomers(t *testing.T) {
 		}
 	}
 }
+
+func TestPortalsHaveALookAndOriginsThatMayFrameThem(t *testing.T) {
+	a := newAPI(t)
+	const path = "/v1/portal-settings"
+	none := object{"name": nil, "accent": nil, "accent_dark": nil, "frame_origins": []any{}}
+	want := func(what string, got, want object) {
+		t.Helper()
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+	want("at first", a.ask(200, "GET", path, ""), none)
+	set := object{"name": "Kestrel Freight", "accent": "#7a2d63", "accent_dark": "#e0a2cd", "frame_origins": []any{
+		"https://app.kestrel.example", "https://a.example:8443", "http://localhost:3000",
+	}}
+	want("all set", a.ask(200, "PATCH", path, `{"name":"Kestrel Freight","accent":"#7A2D63","accent_dark":"#E0A2CD","frame_origins":
+		["https://App.kestrel.example:443/","https://a.example:8443","http://localhost:3000","https://app.kestrel.example"]}`), set)
+	want("read", a.ask(200, "GET", path, ""), set)
+	want("nothing given", a.ask(200, "PATCH", path, `{}`), set)
+	want("another workspace's", a.as(a.otherWorkspace(), 200, "GET", path, ""), none)
+
+	customer := a.customer("acct_1042")
+	link := a.ask(201, "POST", customer+"/portal", "").text("url")
+	if v, err := a.visit(link); err != nil || v.Sender != "Kestrel Freight" || v.Look.Accent != "#7a2d63" || len(v.Look.FrameOrigins) != 3 {
+		t.Errorf("a visit has %+v, %v", v.Look, err)
+	}
+	a.clock.pass(time.Hour)
+	if v, err := a.visit(link); v.Sender != "Kestrel Freight" || v.Look.Accent != "#7a2d63" || !strings.Contains(err.Error(), "ask Kestrel Freight for another") {
+		t.Errorf("one of a link that has ended has %+v, %v", v.Look, err)
+	}
+
+	set["name"], set["frame_origins"] = nil, []any{}
+	want("some taken away", a.ask(200, "PATCH", path, `{"name":null,"frame_origins":[]}`), set)
+	set["accent_dark"] = nil
+	want("the dark colour taken away", a.ask(200, "PATCH", path, `{"accent_dark":null}`), set)
+	a.ask(200, "PATCH", path, `{"accent_dark":"#e0a2cd"}`)
+	want("the colour taken away", a.ask(200, "PATCH", path, `{"accent":null}`), none)
+}
+
+func TestPortalSettingsThatWouldNotDoAreRefused(t *testing.T) {
+	a := newAPI(t)
+	const path = "/v1/portal-settings"
+	many, _ := json.Marshal(strings.Split(strings.Repeat("https://a.example ", 11), " ")[:11])
+	for _, tt := range []struct{ field, body string }{
+		{"name", `{"name":""}`}, {"name", `{"name":"` + strings.Repeat("x", 101) + `"}`},
+		{"accent", `{"accent":"#ffcc00"}`}, {"accent", `{"accent":"red"}`}, {"accent", `{"accent":""}`}, {"accent", `{"accent_dark":"#e0a2cd"}`},
+		{"accent_dark", `{"accent":"#7a2d63","accent_dark":"#7a2d63"}`},
+		{"frame_origins", `{"frame_origins":` + string(many) + `}`},
+		{"frame_origins", `{"frame_origins":["https://` + strings.Repeat("a.", 150) + `example"]}`},
+	} {
+		a.refused(400, tt.field, "PATCH", path, tt.body)
+	}
+	for _, origin := range []string{
+		"", "*", "https://*", "https://*.example.com", "http://a.example", "a.example", "https://a.example/x", "https://a.example?x", "https://a.example#x", "https://a@a.example",
+		"https://a.example https://b.example", "https://a.example; script-src *", "https://a.example'self'", "data:", "https:", "https://", "https://[::1]", "https://a..example",
+		"https://a.example:", "https://a.example:x", "https://ä.example", "ftp://a.example", "http://localhost.example", "null", "'self'", "https://a.example\\n",
+	} {
+		body, err := json.Marshal(map[string][]string{"frame_origins": {origin}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.refused(400, "frame_origins", "PATCH", path, string(body))
+	}
+	if got := a.ask(200, "GET", path, ""); got["name"] != nil || got["accent"] != nil || len(got.list("frame_origins")) != 0 {
+		t.Errorf("what was refused has changed them to %v", got)
+	}
+}

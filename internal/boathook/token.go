@@ -57,4 +57,22 @@ type Workspace struct {
 	Name      string
 	DataKey   []byte // encrypts the workspace's secrets; itself wrapped by the key service
 	CreatedAt time.Time
+	Portal    PortalSettings
 }
+
+// PortalSettings are how the portals of a workspace's customers look, and where they may
+// be embedded. The zero one is Boathook's own look, embedded nowhere.
+type PortalSettings struct {
+	Name         string   // who speaks; empty: the workspace's name
+	Accent       string   // a colour as "#7a2d63", of links and buttons; empty: Boathook's own
+	AccentDark   string   // in its place on dark pages; empty: it follows from the accent
+	FrameOrigins []string // of pages that may embed a portal, as "https://app.example.com"
+}
+
+// IsZero reports whether nothing is set.
+func (p PortalSettings) IsZero() bool {
+	return p.Name == "" && p.Accent == "" && p.AccentDark == "" && len(p.FrameOrigins) == 0
+}
+
+// MaxFrameOrigins is how many origins may embed a workspace's portals.
+const MaxFrameOrigins = 10

@@ -64,6 +64,9 @@ var leastRoles = map[Operation]boathook.Role{
 	"Customers.Delete": boathook.Member,
 	"Customers.Portal": boathook.Member,
 
+	"PortalSettings.Get":    boathook.Viewer,
+	"PortalSettings.Change": boathook.Admin,
+
 	"EventTypes.List":    boathook.Viewer,
 	"EventTypes.Get":     boathook.Viewer,
 	"EventTypes.Put":     boathook.Member,

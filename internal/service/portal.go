@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,14 +119,15 @@ func (k *core) portalSecret(ctx context.Context) (string, error) {
 type PortalVisit struct {
 	Caller   Caller
 	Customer boathook.Source // as the caller sees it
-	Sender   string          // the name of the workspace
-	Until    time.Time       // when the link ends
+	Sender   string          // who has made the link: the workspace, as customers are to call it
+	Look     boathook.PortalSettings
+	Until    time.Time // when the link ends
 }
 
 // FindPortal is the visit of who holds the token of a link. The error is
 // [boathook.Unauthorized] for a token that is none, and [boathook.Gone] where the link has
-// ended, or the customer is deleted; the visit beside it has its sender only, who can make
-// another link.
+// ended, or the customer is deleted; the visit beside it has its sender, who can make
+// another link, and its look.
 func (k Callers) FindPortal(ctx context.Context, token string) (v PortalVisit, err error) {
 	secret, err := k.portalSecret(ctx)
 	if err != nil {
@@ -154,8 +156,11 @@ func (k Callers) FindPortal(ctx context.Context, token string) (v PortalVisit, e
 		return v, boathook.Errorf(boathook.Gone, "the workspace is deleted")
 	case err != nil:
 		return v, fmt.Errorf("look up a portal: %w", err)
-	case ended:
-		return PortalVisit{Sender: w.Name}, boathook.Errorf(boathook.Gone, "the link has ended: ask %s for another", w.Name)
 	}
-	return PortalVisit{Caller: caller, Customer: caller.withoutNotes(s), Sender: w.Name, Until: until}, nil
+	v = PortalVisit{Sender: cmp.Or(w.Portal.Name, w.Name), Look: w.Portal}
+	if ended {
+		return v, boathook.Errorf(boathook.Gone, "the link has ended: ask %s for another", v.Sender)
+	}
+	v.Caller, v.Customer, v.Until = caller, caller.withoutNotes(s), until
+	return v, nil
 }

@@ -178,6 +178,8 @@ type Service struct {
 
 	EventTypes EventTypes
 
+	PortalSettings PortalSettings
+
 	Events    Events
 	Feeds     Feeds
 	Runs      Runs
@@ -210,6 +212,8 @@ func New(cfg Config) *Service {
 		Agents:       Agents{c},
 
 		EventTypes: EventTypes{c},
+
+		PortalSettings: PortalSettings{c},
 
 		Outgoing:    Outgoing{c},
 		Deliveries:  Deliveries{c},

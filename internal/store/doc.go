@@ -47,6 +47,7 @@
 //	-------------------  -------  --------------------------  --------------------------------------  -----------------------------------------------
 //	PutWorkspace         config   ws#id / workspace, list     PutItem x2, the last if absent          2 W + 1
 //	Workspace            config   ws#id / workspace           GetItem C                               1 R
+//	PutPortal            config   ws#id / workspace           UpdateItem                              1 W
 //	Workspaces           config   by-place workspaces         Query C, BatchGetItem C                 1 R per 4 KiB, 1 R each
 //	DeleteWorkspace      config   ws#id by place, list        Query C x2, DeleteItem x2               2 R, 2 W + 1, 1 W per event type
 //	PutToken             config   ws#id / tok#id, tok#hash    PutItem x2                              2 W + 1

@@ -106,6 +106,8 @@ type Workspaces interface {
 	// PutWorkspace creates a workspace; Conflict if its id is taken.
 	PutWorkspace(ctx context.Context, w boathook.Workspace) error
 	Workspace(ctx context.Context, id string) (boathook.Workspace, error)
+	// PutPortal replaces the settings of a workspace's portals.
+	PutPortal(ctx context.Context, workspaceID string, p boathook.PortalSettings) error
 	// Workspaces lists all there are, newest first.
 	Workspaces(ctx context.Context, p boathook.Page) (workspaces []boathook.Workspace, next string, err error)
 	// DeleteWorkspace removes a workspace that has neither sources nor tokens;

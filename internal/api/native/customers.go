@@ -83,19 +83,3 @@ func (f face) changeCustomer(ctx context.Context, c httpjson.Call, in customerIn
 func (f face) deleteCustomer(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.None, error) {
 	return httpjson.None{}, f.Customers.Delete(ctx, c.Caller, c.PathValue("customer"))
 }
-
-type portalInput struct {
-	ExpiresSeconds *int `json:"expires_seconds"` // nil: [service.DefaultPortalLife]
-}
-
-type portalView struct {
-	URL       string        `json:"url"` // holds the token; once
-	ExpiresAt boathook.Time `json:"expires_at"`
-}
-
-// openPortal makes a link whose token is a fragment, which browsers send to no server:
-// it is in no log and no Referer.
-func (f face) openPortal(ctx context.Context, c httpjson.Call, in portalInput) (portalView, error) {
-	token, until, err := f.Customers.Portal(ctx, c.Caller, c.PathValue("customer"), in.ExpiresSeconds)
-	return portalView{c.PublicURL() + "/portal/#token=" + token, boathook.Time{Time: until}}, err
-}

@@ -22,9 +22,12 @@ type Operations struct {
 	EventTypes   EventTypes
 	Events       Events
 	Feeds        Feeds
-	Outgoing     Outgoing
-	Deliveries   Deliveries
-	Queues       Queues
+
+	PortalSettings PortalSettings
+
+	Outgoing   Outgoing
+	Deliveries Deliveries
+	Queues     Queues
 }
 
 type face struct {
@@ -103,6 +106,9 @@ func (f face) routes() []httpjson.Route {
 		on("PATCH "+customer, "Customers.Change", httpjson.Serve(ok, f.changeCustomer)),
 		on("DELETE "+customer, "Customers.Delete", httpjson.Serve(gone, f.deleteCustomer)),
 		on("POST "+customer+"/portal", "Customers.Portal", httpjson.Serve(created, f.openPortal)),
+
+		on("GET /v1/portal-settings", "PortalSettings.Get", httpjson.Serve(ok, f.getPortalSettings)),
+		on("PATCH /v1/portal-settings", "PortalSettings.Change", httpjson.Serve(ok, f.changePortalSettings)),
 
 		on("POST /v1/events", "Events.Publish", f.publishEvents),
 		on("GET /v1/event-types", "EventTypes.List", httpjson.Serve(ok, f.listEventTypes)),

@@ -97,6 +97,14 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 		{"workspace", func(s *dynamo.Store) error {
 			return s.PutWorkspace(ctx, boathook.Workspace{ID: "ws_a", DataKey: []byte{1}, CreatedAt: now})
 		}},
+		{"workspace with portals", func(s *dynamo.Store) error {
+			return s.PutWorkspace(ctx, boathook.Workspace{ID: "ws_b", CreatedAt: now, Portal: boathook.PortalSettings{
+				Name: "Kestrel", Accent: "#7a2d63", AccentDark: "#e0a2cd", FrameOrigins: []string{"https://a.example"},
+			}})
+		}},
+		{"portal settings", func(s *dynamo.Store) error {
+			return s.PutPortal(ctx, "ws_a", boathook.PortalSettings{Accent: "#7a2d63"})
+		}},
 		{"token", func(s *dynamo.Store) error {
 			return s.PutToken(ctx, boathook.Token{ID: "tok_a", WorkspaceID: "ws_a", CreatedAt: now})
 		}},

@@ -16,13 +16,36 @@ import (
 
 // workspaceItem is a workspace.
 type workspaceItem struct {
-	ID        string    `dynamodbav:"ID"`
-	Name      string    `dynamodbav:"Name"`
-	DataKey   []byte    `dynamodbav:"DataKey"`
-	CreatedAt time.Time `dynamodbav:"CreatedAt"`
+	ID        string      `dynamodbav:"ID"`
+	Name      string      `dynamodbav:"Name"`
+	DataKey   []byte      `dynamodbav:"DataKey"`
+	CreatedAt time.Time   `dynamodbav:"CreatedAt"`
+	Portal    *portalItem `dynamodbav:"Portal,omitempty"`
 }
 
-func (it workspaceItem) workspace() boathook.Workspace { return boathook.Workspace(it) }
+// portalItem has the settings of a workspace's portals.
+type portalItem struct {
+	Name         string   `dynamodbav:"n,omitempty"`
+	Accent       string   `dynamodbav:"a,omitempty"`
+	AccentDark   string   `dynamodbav:"d,omitempty"`
+	FrameOrigins []string `dynamodbav:"f,omitempty"`
+}
+
+func newWorkspaceItem(w boathook.Workspace) workspaceItem {
+	it := workspaceItem{ID: w.ID, Name: w.Name, DataKey: w.DataKey, CreatedAt: w.CreatedAt}
+	if !w.Portal.IsZero() {
+		it.Portal = (*portalItem)(&w.Portal)
+	}
+	return it
+}
+
+func (it workspaceItem) workspace() boathook.Workspace {
+	w := boathook.Workspace{ID: it.ID, Name: it.Name, DataKey: it.DataKey, CreatedAt: it.CreatedAt}
+	if it.Portal != nil {
+		w.Portal = boathook.PortalSettings(*it.Portal)
+	}
+	return w
+}
 
 // tokenItem is a token, to be listed or to be found.
 type tokenItem struct {
@@ -44,7 +67,7 @@ type listedWorkspaceItem struct {
 // PutWorkspace implements [store.Workspaces]. It is listed before it is there, so
 // that none is there that can't be found; the list leaves out what is not there.
 func (s *Store) PutWorkspace(ctx context.Context, w boathook.Workspace) error {
-	it, err := encodeAt(workspaceKey(w.ID), workspaceItem(w))
+	it, err := encodeAt(workspaceKey(w.ID), newWorkspaceItem(w))
 	if err == nil {
 		err = s.put(ctx, listedWorkspaceKey(w.ID), workspacePlaces+position(w.CreatedAt, w.ID), listedWorkspaceItem{w.ID})
 	}
@@ -67,6 +90,26 @@ func (s *Store) PutWorkspace(ctx context.Context, w boathook.Workspace) error {
 func (s *Store) Workspace(ctx context.Context, id string) (boathook.Workspace, error) {
 	it, err := fetch[workspaceItem](ctx, s, "workspace "+id, workspaceKey(id), true)
 	return it.workspace(), err
+}
+
+// PutPortal implements [store.Workspaces].
+func (s *Store) PutPortal(ctx context.Context, workspaceID string, p boathook.PortalSettings) error {
+	values, err := encode(map[string]any{":portal": portalItem(p)})
+	if err != nil {
+		return err
+	}
+	_, err = s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &s.config.ConfigTable, Key: workspaceKey(workspaceID).item(),
+		UpdateExpression: aws.String("SET Portal = :portal"), ConditionExpression: aws.String("attribute_exists(pk)"),
+		ExpressionAttributeValues: values, ReturnValues: types.ReturnValueNone,
+	})
+	if _, absent := errors.AsType[*types.ConditionalCheckFailedException](err); absent {
+		return notFound("workspace " + workspaceID)
+	}
+	if err != nil {
+		return fmt.Errorf("put the portal settings of workspace %s: %w", workspaceID, err)
+	}
+	return nil
 }
 
 // Workspaces implements [store.Workspaces].

@@ -103,6 +103,11 @@ func deaths() []death {
 		{"DeleteWorkspace", func(ctx context.Context, st s) error {
 			return errors.Join(st.PutWorkspace(ctx, boathook.Workspace{ID: tornWorkspace, CreatedAt: now}), st.PutEventType(ctx, eventType))
 		}, func(ctx context.Context, st s) error { return st.DeleteWorkspace(ctx, tornWorkspace) }},
+		{"PutPortal", func(ctx context.Context, st s) error {
+			return st.PutWorkspace(ctx, boathook.Workspace{ID: tornWorkspace, CreatedAt: now})
+		}, func(ctx context.Context, st s) error {
+			return st.PutPortal(ctx, tornWorkspace, boathook.PortalSettings{Name: "x"})
+		}},
 		{"PutEventType", nil, func(ctx context.Context, st s) error { return st.PutEventType(ctx, eventType) }},
 		{"PutToken", nil, func(ctx context.Context, st s) error { return st.PutToken(ctx, token) }},
 		{"DeleteToken", func(ctx context.Context, st s) error { return st.PutToken(ctx, token) },

@@ -78,6 +78,18 @@ func (s *Store) Workspace(_ context.Context, id string) (boathook.Workspace, err
 	return cloneWorkspace(w), nil
 }
 
+// PutPortal implements [store.Workspaces].
+func (s *Store) PutPortal(_ context.Context, workspaceID string, p boathook.PortalSettings) error {
+	defer s.lock()()
+	w, ok := s.workspaces[workspaceID]
+	if !ok {
+		return notFound("workspace")
+	}
+	w.Portal = p
+	s.workspaces[workspaceID] = cloneWorkspace(w)
+	return nil
+}
+
 // Workspaces implements [store.Workspaces].
 func (s *Store) Workspaces(_ context.Context, p boathook.Page) ([]boathook.Workspace, string, error) {
 	defer s.lock()()
@@ -121,6 +133,7 @@ func notEmpty(workspaceID string) error {
 func cloneWorkspace(w boathook.Workspace) boathook.Workspace {
 	w.DataKey = bytes.Clone(w.DataKey)
 	w.CreatedAt = stored(w.CreatedAt)
+	w.Portal.FrameOrigins = slices.Clone(w.Portal.FrameOrigins)
 	return w
 }
 

@@ -11,13 +11,27 @@ import (
 )
 
 type workspaceItem struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	DataKey   []byte    `json:"data_key"`
-	CreatedAt time.Time `json:"created_at"`
+	ID        string     `json:"id"`
+	Name      string     `json:"name"`
+	DataKey   []byte     `json:"data_key"`
+	CreatedAt time.Time  `json:"created_at"`
+	Portal    portalItem `json:"portal,omitzero"`
 }
 
-func (it workspaceItem) workspace() boathook.Workspace { return boathook.Workspace(it) }
+type portalItem struct {
+	Name         string   `json:"name,omitempty"`
+	Accent       string   `json:"accent,omitempty"`
+	AccentDark   string   `json:"accent_dark,omitempty"`
+	FrameOrigins []string `json:"frame_origins,omitempty"`
+}
+
+func newWorkspaceItem(w boathook.Workspace) workspaceItem {
+	return workspaceItem{w.ID, w.Name, w.DataKey, w.CreatedAt, portalItem(w.Portal)}
+}
+
+func (it workspaceItem) workspace() boathook.Workspace {
+	return boathook.Workspace{ID: it.ID, Name: it.Name, DataKey: it.DataKey, CreatedAt: it.CreatedAt, Portal: boathook.PortalSettings(it.Portal)}
+}
 
 // PutWorkspace implements [store.Workspaces].
 func (s *Store) PutWorkspace(_ context.Context, w boathook.Workspace) error {
@@ -27,7 +41,7 @@ func (s *Store) PutWorkspace(_ context.Context, w boathook.Workspace) error {
 	w.CreatedAt = stored(w.CreatedAt)
 	return s.config.DB.Write(func(tx *database.Tx) error {
 		put, err := tx.Change("INSERT INTO workspaces (id, created_at, item) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-			w.ID, w.CreatedAt, encode(workspaceItem(w)))
+			w.ID, w.CreatedAt, encode(newWorkspaceItem(w)))
 		if err == nil && !put {
 			err = boathook.Errorf(boathook.Conflict, "workspace %s exists", w.ID)
 		}
@@ -38,6 +52,21 @@ func (s *Store) PutWorkspace(_ context.Context, w boathook.Workspace) error {
 // Workspace implements [store.Workspaces].
 func (s *Store) Workspace(_ context.Context, id string) (boathook.Workspace, error) {
 	return one(s, "workspace", workspaceItem.workspace, "SELECT item FROM workspaces WHERE id = ?", id)
+}
+
+// PutPortal implements [store.Workspaces].
+func (s *Store) PutPortal(_ context.Context, workspaceID string, p boathook.PortalSettings) error {
+	return s.config.DB.Write(func(tx *database.Tx) error {
+		it, found, err := first[workspaceItem](tx, "SELECT item FROM workspaces WHERE id = ?", workspaceID)
+		if err == nil && !found {
+			err = notFound("workspace")
+		}
+		if err != nil {
+			return err
+		}
+		it.Portal = portalItem(p)
+		return tx.Exec("UPDATE workspaces SET item = ? WHERE id = ?", encode(it), workspaceID)
+	})
 }
 
 // Workspaces implements [store.Workspaces].

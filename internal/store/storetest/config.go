@@ -42,6 +42,22 @@ func (s *suite) testWorkspaces(t *testing.T) {
 		}
 		wantSame(t, "name", read(s.Workspace(t.Context(), id))(t).Name, strconv.Itoa(won[0]))
 	})
+	t.Run("the settings of its portals are replaced, and nothing else of it", func(t *testing.T) {
+		for _, p := range []boathook.PortalSettings{
+			{Name: "Kestrel ⚓", Accent: "#7a2d63", AccentDark: "#e0a2cd", FrameOrigins: []string{"https://a.example", "https://b.example"}},
+			{Accent: "#0c6375"},
+			{},
+		} {
+			must(t, s.PutPortal(t.Context(), w.ID, p))
+			want := w
+			want.Portal = p
+			wantSame(t, "workspace", read(s.Workspace(t.Context(), w.ID))(t), want)
+		}
+		absent := boathook.NewID(boathook.WorkspaceID)
+		wantKind(t, "PutPortal of another", s.PutPortal(t.Context(), absent, boathook.PortalSettings{Name: "x"}), boathook.NotFound)
+		_, err := s.Workspace(t.Context(), absent)
+		wantKind(t, "Workspace", err, boathook.NotFound)
+	})
 	t.Run("one that is deleted is not there, and not listed", func(t *testing.T) {
 		must(t, s.DeleteWorkspace(t.Context(), w.ID))
 		_, err := s.Workspace(t.Context(), w.ID)

@@ -231,6 +231,7 @@ func hostileCalls(s store.Store, v victims, now time.Time) map[string][]hostileC
 	return map[string][]hostileCall{
 		"PutWorkspace":    {creates(func(c ctx, id string) error { return s.PutWorkspace(c, boathook.Workspace{ID: id, CreatedAt: now}) })},
 		"Workspace":       {reads(ws, s.Workspace)},
+		"PutPortal":       {changes(ws, func(c ctx, id string) error { return s.PutPortal(c, id, boathook.PortalSettings{Name: "x"}) })},
 		"DeleteWorkspace": {changes(ws, s.DeleteWorkspace)},
 
 		"PutToken": {
