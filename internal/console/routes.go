@@ -25,8 +25,13 @@ func (c *Console) routes(mux *http.ServeMux) {
 		c.get(mux, "/console/"+k.path+"/new", c.newSource(k))
 		c.post(mux, "/console/"+k.path, c.createSource(k))
 	}
+	c.get(mux, "/console/deliveries", c.deliveries)
+	c.get(mux, "/console/deliveries/{delivery}", c.deliveryPage)
+	c.post(mux, "/console/deliveries/{delivery}/resend", c.resend)
+
 	for _, p := range places {
 		c.get(mux, p.path, p.at(c.webhooks))
+		c.get(mux, p.path+"/deliveries", p.at(c.sourceDeliveries))
 	}
 }
 

@@ -1,0 +1,332 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"boathook/internal/boathook"
+	"boathook/internal/service"
+)
+
+// deliveryRow is a delivery in a list.
+type deliveryRow struct {
+	boathook.Delivery
+	Path    string
+	Open    string // the list's own path, with this one opened beside it
+	Webhook string // its name; empty: it is deleted
+	Source  string // its name, in lists of several sources
+	Opened  bool
+}
+
+// At is when it was last attempted, or else when its event happened.
+func (d *deliveryRow) At() time.Time {
+	if d.Last.Number > 0 {
+		return d.Last.SentAt
+	}
+	return d.ID.Time()
+}
+
+// Answer is the status code of the last response; – if there was none.
+func (d *deliveryRow) Answer() string {
+	if d.Last.Status == 0 {
+		return "–"
+	}
+	return number(d.Last.Status)
+}
+
+// Bad reports whether its last attempt did not succeed.
+func (d *deliveryRow) Bad() bool { return d.Last.Error != "" }
+
+// Why is what is wrong with it, if something is.
+func (d *deliveryRow) Why() string {
+	if d.Status == boathook.DeliveryCanceled {
+		return d.Reason
+	}
+	return d.Last.Error
+}
+
+// spans are the times that a list of deliveries can be narrowed to.
+var spans = []struct {
+	Value, Text string
+	length      time.Duration
+}{
+	{"", "Any time", 0},
+	{"1h", "Last hour", time.Hour},
+	{"24h", "Last 24 hours", 24 * time.Hour},
+	{"7d", "Last 7 days", 7 * 24 * time.Hour},
+}
+
+// statuses are what deliveries can be.
+var statuses = []boathook.DeliveryStatus{boathook.DeliverySucceeded, boathook.DeliveryRetrying, boathook.DeliveryFailed, boathook.DeliveryCanceled}
+
+// search reads the filters of a list of deliveries.
+func (c *Console) search(q url.Values) (service.DeliverySearch, error) {
+	in := service.DeliverySearch{
+		SourceID: q.Get("source"), WebhookID: q.Get("webhook"),
+		EventType: boathook.EventType(q.Get("event")), Status: boathook.DeliveryStatus(q.Get("status")), ResponseStatus: q.Get("code"),
+	}
+	now := c.cfg.Now()
+	for _, s := range spans {
+		if s.length > 0 && s.Value == q.Get("time") {
+			in.Since = now.Add(-s.length)
+		}
+	}
+	for name, at := range map[string]*time.Time{"since": &in.Since, "until": &in.Until} {
+		if q.Get(name) == "" {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339Nano, q.Get(name))
+		if err != nil {
+			return in, boathook.InvalidField(name, "must be a time such as 2026-11-26T19:42:07Z")
+		}
+		*at = t
+	}
+	return in, nil
+}
+
+// deliveries lists those of the workspace.
+func (c *Console) deliveries(ctx context.Context, r *request) (answer, error) {
+	return c.deliveryList(ctx, r, view{Title: "Deliveries", Nav: "deliveries"}, service.SourceRef{})
+}
+
+// sourceDeliveries lists those of a source.
+func (c *Console) sourceDeliveries(ctx context.Context, r *request, of service.SourceRef) (answer, error) {
+	return c.deliveryList(ctx, r, view{}, of)
+}
+
+// deliveryList lists deliveries, with what the attempts of a day came to, and one of them
+// opened beside the list. Without a source they are those of all.
+func (c *Console) deliveryList(ctx context.Context, r *request, v view, of service.SourceRef) (answer, error) {
+	q := r.URL.Query()
+	in, err := c.search(q)
+	if err != nil {
+		return answer{}, err
+	}
+	if of.ID != "" {
+		in.SourceID = of.ID
+	}
+	var (
+		found  listed
+		source boathook.Source
+		counts []boathook.AttemptCounts
+		opened *delivery
+	)
+	err = beside(func() (err error) {
+		found, err = c.listDeliveries(ctx, r, in)
+		return err
+	}, func() (err error) {
+		if of.ID != "" {
+			source, err = c.source(ctx, r, of)
+		}
+		return err
+	}, func() (err error) {
+		counts, err = c.lastDay(ctx, r, of, in.WebhookID)
+		return err
+	}, func() (err error) {
+		if id := q.Get("open"); id != "" {
+			opened, err = c.delivery(ctx, r, id)
+			if boathook.IsKind(err, boathook.NotFound) {
+				err = nil
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	path := "/console/deliveries"
+	if of.ID != "" {
+		path = pathOf(of) + "/deliveries"
+		v = view{Title: "Deliveries of " + nameOf(source), Nav: navOf(of.Kind), Crumbs: crumbs(source), Source: headOf(source, "deliveries")}
+	}
+	rows := found.rows(r, of.ID == "")
+	filtered := false
+	for _, name := range []string{"status", "code", "event", "time", "since", "until", "webhook", "source"} {
+		filtered = filtered || q.Get(name) != ""
+	}
+	v.Data = map[string]any{
+		"Path": path, "Rows": rows, "Opened": opened, "Chart": newChart(counts, time.Hour), "Filtered": filtered,
+		"Statuses": statuses, "Spans": spans, "Codes": []string{"2xx", "3xx", "4xx", "5xx"}, "Types": eventTypes(of.Kind),
+		"Search": in, "Webhook": found.names[in.WebhookID], "Close": closed(r.URL),
+		"Pager": r.pager(len(rows), plural(len(rows), "delivery", "deliveries"), found.next),
+	}
+	return r.page("deliveries", v)
+}
+
+// listed is a part of a list of deliveries, with the names of what they tell of.
+type listed struct {
+	deliveries []boathook.Delivery
+	names      map[string]string // of webhooks and sources, by id
+	next       string
+}
+
+// listDeliveries finds the part of a list that the URL asks for.
+func (c *Console) listDeliveries(ctx context.Context, r *request, in service.DeliverySearch) (l listed, err error) {
+	l.deliveries, l.next, err = c.cfg.Service.Deliveries.All(ctx, r.caller, in, r.part())
+	if err != nil {
+		return l, err
+	}
+	l.names, err = c.names(ctx, r, l.deliveries)
+	return l, err
+}
+
+// names finds what webhooks and sources of deliveries are called.
+func (c *Console) names(context.Context, *request, []boathook.Delivery) (map[string]string, error) {
+	return map[string]string{}, nil
+}
+
+// lastDay counts the attempts of the last 24 hours of a webhook, of a source, or of the
+// workspace.
+func (c *Console) lastDay(context.Context, *request, service.SourceRef, string) ([]boathook.AttemptCounts, error) {
+	return nil, nil
+}
+
+func (l *listed) rows(r *request, sources bool) []deliveryRow {
+	open := r.URL.Query().Get("open")
+	rows := make([]deliveryRow, len(l.deliveries))
+	for i, d := range l.deliveries {
+		q := r.URL.Query()
+		q.Set("open", d.ID.String())
+		rows[i] = deliveryRow{
+			Delivery: d, Path: "/console/deliveries/" + d.ID.String(), Open: withQuery(r.URL.Path, q),
+			Webhook: l.names[d.WebhookID], Opened: open == d.ID.String(),
+		}
+		if sources {
+			rows[i].Source = l.names[d.SourceID]
+		}
+	}
+	return rows
+}
+
+// closed is a list's path with nothing opened beside it.
+func closed(u *url.URL) string {
+	q := u.Query()
+	q.Del("open")
+	return withQuery(u.Path, q)
+}
+
+// eventTypes are those that deliveries of a kind of source can tell of; of no kind, all.
+func eventTypes(kind boathook.SourceKind) (types []boathook.EventType) {
+	if kind != "" {
+		return boathook.EventTypes[kind]
+	}
+	seen := make(map[boathook.EventType]bool)
+	for _, p := range places {
+		for _, t := range boathook.EventTypes[p.kind] {
+			if !seen[t] {
+				seen[t] = true
+				types = append(types, t)
+			}
+		}
+	}
+	return types
+}
+
+// delivery is one with all that is known of it.
+type delivery struct {
+	service.DeliveryDetail
+	Webhook string // its name; empty: it is deleted
+	names   map[string]string
+}
+
+func (c *Console) delivery(ctx context.Context, r *request, id string) (*delivery, error) {
+	d, err := c.cfg.Service.Deliveries.Get(ctx, r.caller, id)
+	if err != nil {
+		return nil, err
+	}
+	names, err := c.names(ctx, r, []boathook.Delivery{d.Delivery})
+	return &delivery{DeliveryDetail: d, Webhook: names[d.WebhookID], names: names}, err
+}
+
+// Latest is its last attempt; nil before the first.
+func (d *delivery) Latest() *boathook.Attempt {
+	if len(d.Attempts) == 0 {
+		return nil
+	}
+	return &d.Attempts[len(d.Attempts)-1]
+}
+
+// maxShown is how much of a body a page shows at first, in bytes.
+const maxShown = 16 << 10
+
+// shownBody is a body on a page.
+type shownBody struct {
+	Text   string // pretty or raw, perhaps shortened
+	Whole  int    // its size as it was sent, in bytes
+	Cut    int    // how much of it is shown; 0: all
+	IsJSON bool
+	Raw    bool
+}
+
+// bodyOf shows a body by the URL's query: ?body=raw as it was sent, and ?all to its end.
+func bodyOf(body []byte, q url.Values) shownBody {
+	b := shownBody{Whole: len(body), Raw: q.Get("body") == "raw", IsJSON: isJSON(body)}
+	shown := body
+	if len(shown) > maxShown && !q.Has("all") {
+		shown = cutText(shown, maxShown)
+		b.Cut = len(shown)
+	}
+	b.Text = string(shown)
+	if b.Raw || !b.IsJSON {
+		return b
+	}
+	if b.Cut == 0 {
+		b.Text = pretty(body)
+		return b
+	}
+	b.Text = prettyStart(shown)
+	return b
+}
+
+// cutText cuts at a character's end.
+func cutText(b []byte, most int) []byte {
+	b = b[:most]
+	for len(b) > 0 && !utf8.RuneStart(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b[:max(len(b)-1, 0)]
+}
+
+func isJSON(body []byte) bool {
+	head := strings.TrimLeft(string(body[:min(len(body), 64)]), " \t\r\n")
+	return strings.HasPrefix(head, "{") || strings.HasPrefix(head, "[")
+}
+
+// deliveryPage shows one.
+func (c *Console) deliveryPage(ctx context.Context, r *request) (answer, error) {
+	d, err := c.delivery(ctx, r, r.PathValue("delivery"))
+	if err != nil {
+		return answer{}, err
+	}
+	q := r.URL.Query()
+	body := d.Sent().Bytes()
+	if q.Has("download") {
+		return answer{status: http.StatusOK, header: http.Header{
+			"Content-Type":        {"application/octet-stream"},
+			"Content-Disposition": {`attachment; filename="` + d.ID.String() + `.json"`},
+		}, body: body}, nil
+	}
+	source := service.SourceRef{Kind: kindOf(d.SourceID), ID: d.SourceID}
+	v := view{
+		Title: string(d.EventType), Nav: "deliveries", Crumbs: []link{{"Deliveries", "/console/deliveries"}},
+		Data: map[string]any{
+			"Delivery": d, "Attempts": newestFirst(d.Attempts), "Body": bodyOf(body, q), "Curl": curl(d, body),
+			"WebhookDeliveries": "/console/deliveries?webhook=" + d.WebhookID, "Source": source, "SourceName": d.names[d.SourceID],
+			"Run": runOf(body), "May": r.caller.May("Deliveries.Resend") == nil,
+		},
+	}
+	return r.page("delivery", v)
+}
+
+// resend sends a delivery again: now, if it waits for its next attempt.
+func (c *Console) resend(ctx context.Context, r *request) (answer, error) {
+	id := r.PathValue("delivery")
+	if _, err := c.cfg.Service.Deliveries.Resend(ctx, r.caller, id); err != nil {
+		return answer{}, err
+	}
+	return r.redirect(r.back("/console/deliveries/"+id), "It is being sent again")
+}
