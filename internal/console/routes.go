@@ -32,6 +32,23 @@ func (c *Console) routes(mux *http.ServeMux) {
 	for _, p := range places {
 		c.get(mux, p.path, p.at(c.webhooks))
 		c.get(mux, p.path+"/deliveries", p.at(c.sourceDeliveries))
+		c.get(mux, p.path+"/outgoing/new", p.at(c.newOutgoing))
+		c.post(mux, p.path+"/outgoing", p.at(c.createOutgoing))
+		c.post(mux, p.path+"/outgoing/preview", p.at(c.preview))
+		out := p.path + "/outgoing/{out}"
+		c.get(mux, out, p.at(c.outgoingPage))
+		c.get(mux, out+"/edit", p.at(c.editOutgoing))
+		c.post(mux, out+"/edit", p.at(c.saveOutgoing))
+		c.post(mux, out+"/enabled", p.at(c.switchOutgoing))
+		c.post(mux, out+"/test", p.at(c.testOutgoing))
+		c.get(mux, out+"/rotate", p.at(c.ask("rotate", "Rotate the secret", "Outgoing.RotateSecret")))
+		c.post(mux, out+"/rotate", p.at(c.rotate))
+		c.get(mux, out+"/delete", p.at(c.ask("outgoing-delete", "Delete webhook", "Outgoing.Delete")))
+		c.post(mux, out+"/delete", p.at(c.deleteOutgoing))
+		c.get(mux, out+"/recover", p.at(c.ask("recover", "Recover deliveries", "Outgoing.Recover")))
+		c.post(mux, out+"/recover", p.at(c.recover))
+		c.get(mux, out+"/replay", p.at(c.ask("replay", "Replay events", "Outgoing.Replay")))
+		c.post(mux, out+"/replay", p.at(c.replay))
 	}
 }
 

@@ -164,6 +164,7 @@ func functions(a *assets) template.FuncMap {
 			return template.HTML(`<svg class="i` + spins + `" aria-hidden="true"><use href="` + sprite + `#i-` + name + `"/></svg>`), err
 		},
 		"text":        text,
+		"bytes":       func(b []byte) template.HTML { return text(string(b)) },
 		"plain":       plain,
 		"code":        code,
 		"duration":    duration,
@@ -174,6 +175,8 @@ func functions(a *assets) template.FuncMap {
 		"dict":        dict,
 		"strings":     func(s ...string) []string { return s },
 		"plural":      plural,
+		"sentence":    sentence,
+		"senders":     sendersOf,
 		"badge":       badgeOf,
 		"environment": environmentName,
 		"inc":         func(n int) int { return n + 1 },

@@ -696,6 +696,10 @@ func (k Outgoing) Test(ctx context.Context, c Caller, of SourceRef, id string) (
 
 // Previewed is an event that is made up, to see what a webhook would be sent of it.
 type Previewed struct {
+	// As is what the webhook would be changed to, or what a new one would be set to;
+	// nil: it is previewed as it is.
+	As *OutgoingChange
+
 	Type        boathook.EventType
 	Environment boathook.Environment // empty: of none in particular
 	Channels    []string
@@ -718,7 +722,7 @@ func (k Outgoing) Preview(ctx context.Context, c Caller, of SourceRef, id string
 	if err := c.May("Outgoing.Preview"); err != nil {
 		return shown, err
 	}
-	s, w, err := k.outgoing(ctx, c, of, id)
+	s, w, err := k.previewed(ctx, c, of, id, in.As)
 	if err != nil {
 		return shown, err
 	}
@@ -736,6 +740,26 @@ func (k Outgoing) Preview(ctx context.Context, c Caller, of SourceRef, id string
 		shown.Headers, err = delivery.PreviewHeaders(ctx, k.cfg.Seal, w, shown.Delivery, e.Time)
 	}
 	return shown, err
+}
+
+// previewed is the webhook of a preview: one of a source with a change that is not
+// stored, or without an id a new one, which signs with a secret that nobody has.
+func (k Outgoing) previewed(ctx context.Context, c Caller, of SourceRef, id string, as *OutgoingChange) (s boathook.Source, w boathook.OutgoingWebhook, err error) {
+	if id != "" {
+		s, w, err = k.outgoing(ctx, c, of, id)
+	} else if s, err = k.sourceOf(ctx, c, of); err == nil {
+		w = k.newOutgoing(s)
+	}
+	if err == nil && as != nil {
+		err = k.applyOutgoing(ctx, *as, s.Kind, &w)
+	}
+	if err == nil && id == "" {
+		var secret string
+		if secret, err = firstSecret(nil); err == nil {
+			err = k.sealSecret(ctx, &w, secret)
+		}
+	}
+	return s, w, err
 }
 
 // madeUp is the event of a source that is asked about.
