@@ -159,7 +159,7 @@ var notLists = []string{
 	// A feed is no list, and has a cost of its own: see package store.
 	"/v1/deployments/{deployment}/events", "/v1/crews/{crew}/agents/{agent}/events", "/v1/repositories/{repository}/events",
 	"/v1/apps/{app}/events", "/v1/customers/{customer}/events", "/v1/alerts/events",
-	"/webhooks/runs/{token}", "/api/v1/webhooks/{crew}/{agent}/trigger", "/v1/crews/{crew}/agents/{agent}/webhook-secret", "/api/v1/agents/{agent}", "/api/v1/runs/{run}", "/api/v1/ws-token", "/api/v1/internal/agents/{agent}/webhook-secret",
+	"/webhooks/runs/{token}", "/api/v1/webhooks/{crew}/{agent}/trigger", "/v1/crews/{crew}/agents/{agent}/webhook-secret", "/v1/deployments/{deployment}/incoming-webhooks/{incoming}/url", "/api/v1/agents/{agent}", "/api/v1/runs/{run}", "/api/v1/ws-token", "/api/v1/internal/agents/{agent}/webhook-secret",
 	"/repos/{owner}/{repo}/hooks/{hook}", "/repos/{owner}/{repo}/hooks/{hook}/config", "/v1/users/me", "/repos/{owner}/{repo}/hooks/{hook}/deliveries/{delivery}", "/v1/apps/{app}/webhooks/{webhook}",
 }
 

@@ -38,6 +38,33 @@ func TestNamesHave1To100Characters(t *testing.T) {
 	}
 }
 
+func TestTheURLOfAnIncomingWebhookIsShownAgain(t *testing.T) {
+	a := newAPI(t)
+	deployment := a.deployment()
+	made := a.incoming(deployment)
+	path := deployment + "/incoming-webhooks/" + made.text("id")
+	if got := a.ask(200, "GET", path+"/url", "").text("url"); got != made.text("url") {
+		t.Errorf("the URL is %s, and was %s when it was made", got, made.text("url"))
+	}
+	rotated := a.ask(200, "POST", path+"/rotate", "")
+	a.ask(200, "PATCH", path, `{"name":"renamed"}`)
+	if got := a.ask(200, "GET", path+"/url", "").text("url"); got != rotated.text("url") || got == made.text("url") {
+		t.Errorf("the URL is %s, and was %s when the webhook was rotated", got, rotated.text("url"))
+	}
+	w, err := a.store.Incoming(t.Context(), idOf(deployment), made.text("id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.SealedToken = nil // as that of a webhook from before
+	if err := a.store.PutIncoming(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.ask(404, "GET", path+"/url", ""); !strings.Contains(fmt.Sprint(got), "rotate") {
+		t.Errorf("what to do is not said: %v", got)
+	}
+	a.ask(404, "GET", a.deployment()+"/incoming-webhooks/"+made.text("id")+"/url", "")
+}
+
 func TestADeploymentIsRenamedAndDeleted(t *testing.T) {
 	a := newAPI(t)
 	path := a.deployment()

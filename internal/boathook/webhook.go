@@ -21,7 +21,8 @@ type IncomingWebhook struct {
 	Name         string
 	Environment  Environment
 	Enabled      bool
-	TokenHash    [sha256.Size]byte // of the URL's token; the token itself is not kept
+	TokenHash    [sha256.Size]byte // of the URL's token, by which requests are judged
+	SealedToken  []byte            // the token's text, encrypted, to be shown again; nil of a webhook from before it was kept
 	WaitForStart time.Duration
 	Verification Verification
 	Filter       Filter

@@ -377,7 +377,7 @@ func incomingCommand(s *session) *cobra.Command {
 	return noun[client.IncomingWebhook, client.IncomingWebhookInput]{
 		name: "incoming-webhooks", one: "incoming webhook", aliases: []string{"incoming"}, columns: incomingColumns, scope: addDeploymentFlag,
 		long: `Work with incoming webhooks: URLs that start runs of a deployment. A URL is a
-credential, and is shown once.`,
+credential: it is shown when it is new, and to admins again.`,
 		list: func(ctx context.Context, c *client.Client, cmd *cobra.Command) (iter.Seq2[client.IncomingWebhook, error], error) {
 			deployment, err := ofDeployment(ctx, c, cmd)
 			return c.IncomingWebhooks(deployment).All(ctx), err
@@ -412,7 +412,7 @@ credential, and is shown once.`,
 			"update": "  boathook incoming-webhooks update cron --deployment hello --enabled=false\n  boathook incoming-webhooks update github --deployment hello --filter '.body.ref == \"refs/heads/main\"'\n  boathook incoming-webhooks update github --deployment hello --coalesce .body.ref --coalesce-quiet 10",
 			"delete": "  boathook incoming-webhooks delete cron --deployment hello",
 		},
-	}.command(s, rotateURLCommand(s), requestsCommand(s))
+	}.command(s, rotateURLCommand(s), showURLCommand(s), requestsCommand(s))
 }
 
 // coalesceOf is how a webhook is to coalesce; nil where that is not said.
@@ -482,6 +482,23 @@ func rotateURLCommand(s *session) *cobra.Command {
 				return err
 			}
 			return s.shown(c.RotateURL(cmd.Context(), deployment, id))
+		}),
+	}
+	addDeploymentFlag(c)
+	return c
+}
+
+func showURLCommand(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Use: "url NAME", Short: "Show an incoming webhook's URL again, as an admin", Args: exactly("the incoming webhook's name or id"),
+		Long:    "Show an incoming webhook's URL again, as an admin. Boathook's log keeps who asked.",
+		Example: "  boathook incoming-webhooks url cron --deployment hello",
+		RunE: s.runner(func(c *client.Client, cmd *cobra.Command, args []string) error {
+			_, deployment, id, err := findIncoming(cmd.Context(), c, cmd, args[0])
+			if err != nil {
+				return err
+			}
+			return s.shown(c.IncomingURL(cmd.Context(), deployment, id))
 		}),
 	}
 	addDeploymentFlag(c)

@@ -55,6 +55,11 @@ func (c *Client) RotateURL(ctx context.Context, deployment, webhook string) (Inc
 	return act[IncomingWebhook](ctx, c.IncomingWebhooks(deployment), webhook, "rotate", nil)
 }
 
+// IncomingURL shows an incoming webhook's URL again, to an admin.
+func (c *Client) IncomingURL(ctx context.Context, deployment, webhook string) (ShownURL, error) {
+	return get[ShownURL](ctx, c, join("v1", "deployments", deployment, "incoming-webhooks", webhook, "url"))
+}
+
 // Requests are what arrived at an incoming webhook.
 func (c *Client) Requests(deployment, webhook string) Collection[Request, none] {
 	return Collection[Request, none]{c: c, path: join("v1", "deployments", deployment, "incoming-webhooks", webhook, "requests")}

@@ -141,6 +141,11 @@ type IncomingWebhookInput struct {
 	Coalesce       *Coalesce             `json:"coalesce,omitempty"`
 }
 
+// ShownURL is the URL of an incoming webhook, which is a credential.
+type ShownURL struct {
+	URL string `json:"url"`
+}
+
 // Coalesce has the triggers of a burst become one run; the zero one ends it.
 type Coalesce struct {
 	Key            string `json:"key,omitempty"`              // in jq: those for which it gives the same belong together

@@ -15,6 +15,9 @@ func OutgoingHeaders(webhookID string) string { return webhookID + "/headers" }
 // themselves with.
 func IncomingSecret(webhookID string) string { return webhookID + "/sender-secret" }
 
+// IncomingToken is of the token in an incoming webhook's URL.
+func IncomingToken(webhookID string) string { return webhookID + "/url-token" }
+
 // AgentSecret is of the secret that an agent's triggers are signed with.
 func AgentSecret(agentID string) string { return agentID + "/webhook-secret" }
 

@@ -2,10 +2,12 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/seal"
 	"boathook/internal/store"
 )
 
@@ -68,8 +70,7 @@ func (k *core) incoming(ctx context.Context, c Caller, deploymentID, id string) 
 	return w, err
 }
 
-// Create makes a webhook that runs what is live in an environment. Its token is given
-// this once.
+// Create makes a webhook that runs what is live in an environment.
 func (k Incoming) Create(ctx context.Context, c Caller, deploymentID string, env boathook.Environment, in IncomingChange) (w boathook.IncomingWebhook, token boathook.URLToken, err error) {
 	if err := c.May("Incoming.Create"); err != nil {
 		return w, token, err
@@ -102,7 +103,11 @@ func (k Incoming) Create(ctx context.Context, c Caller, deploymentID string, env
 // working.
 func (k *core) putWithNewToken(ctx context.Context, w boathook.IncomingWebhook) (boathook.IncomingWebhook, boathook.URLToken, error) {
 	token := boathook.NewURLToken(w.SourceID, w.ID)
-	w.TokenHash = token.Hash()
+	sealed, err := k.cfg.Seal.Seal(ctx, w.WorkspaceID, seal.IncomingToken(w.ID), []byte(token.Text))
+	if err != nil {
+		return w, token, fmt.Errorf("seal the token of %s: %w", w.ID, err)
+	}
+	w.TokenHash, w.SealedToken = token.Hash(), sealed
 	w.UpdatedAt = k.cfg.Now()
 	return w, token, k.cfg.Store.PutIncoming(ctx, w)
 }
@@ -214,6 +219,27 @@ func (k Incoming) Rotate(ctx context.Context, c Caller, deploymentID, id string)
 		return w, token, err
 	}
 	return k.putWithNewToken(ctx, w)
+}
+
+// URL gives the token of a webhook's URL again. Who reads it is in the log, and the token
+// is not.
+func (k Incoming) URL(ctx context.Context, c Caller, deploymentID, id string) (boathook.URLToken, error) {
+	if err := c.May("Incoming.URL"); err != nil {
+		return boathook.URLToken{}, err
+	}
+	w, err := k.incoming(ctx, c, deploymentID, id)
+	if err != nil {
+		return boathook.URLToken{}, err
+	}
+	if len(w.SealedToken) == 0 {
+		return boathook.URLToken{}, boathook.Errorf(boathook.NotFound, "the URL of %s was not kept when it was made: rotate the webhook, and it has a new one", w.ID)
+	}
+	text, err := k.cfg.Seal.Open(ctx, w.WorkspaceID, seal.IncomingToken(w.ID), w.SealedToken)
+	if err != nil {
+		return boathook.URLToken{}, fmt.Errorf("open the token of %s: %w", w.ID, err)
+	}
+	k.cfg.Log.InfoContext(ctx, "webhook URL shown", "webhook_id", w.ID, "workspace_id", c.Workspace, "token_id", c.TokenID)
+	return boathook.URLToken{SourceID: w.SourceID, WebhookID: w.ID, Text: string(text)}, nil
 }
 
 // Requests lists what came to a webhook, the newest first; an outcome of "" is any.

@@ -45,6 +45,7 @@ var leastRoles = map[Operation]boathook.Role{
 	"Incoming.Delete":   boathook.Member,
 	"Incoming.Rotate":   boathook.Member,
 	"Incoming.Requests": boathook.Viewer,
+	"Incoming.URL":      boathook.Admin,
 
 	"Crews.Create": boathook.Member,
 	"Crews.List":   boathook.Viewer,

@@ -18,6 +18,7 @@ type Incoming interface {
 	Change(ctx context.Context, c service.Caller, deploymentID, id string, in service.IncomingChange) (boathook.IncomingWebhook, error)
 	Delete(ctx context.Context, c service.Caller, deploymentID, id string) error
 	Rotate(ctx context.Context, c service.Caller, deploymentID, id string) (w boathook.IncomingWebhook, token boathook.URLToken, err error)
+	URL(ctx context.Context, c service.Caller, deploymentID, id string) (boathook.URLToken, error)
 	Requests(ctx context.Context, c service.Caller, deploymentID, id string, outcome boathook.RequestOutcome, p boathook.Page) (requests []boathook.Request, next string, err error)
 }
 
@@ -34,7 +35,7 @@ type incomingView struct {
 	Coalesce       *coalesceView        `json:"coalesce"` // nil: each trigger starts a run
 	CreatedAt      boathook.Time        `json:"created_at"`
 	UpdatedAt      boathook.Time        `json:"updated_at"`
-	URL            string               `json:"url,omitempty"` // holds the token; once
+	URL            string               `json:"url,omitempty"` // holds the token; of a new one
 }
 
 func viewIncoming(w boathook.IncomingWebhook) incomingView {
@@ -82,11 +83,24 @@ func (f face) createIncoming(ctx context.Context, c httpjson.Call, in incomingIn
 	return viewWithURL(c, w, token), err
 }
 
-// viewWithURL shows a webhook with its URL, this once.
+// viewWithURL shows a webhook with its new URL.
 func viewWithURL(c httpjson.Call, w boathook.IncomingWebhook, token boathook.URLToken) incomingView {
 	view := viewIncoming(w)
-	view.URL = c.PublicURL() + "/webhooks/runs/" + token.Text
+	view.URL = triggerURL(c, token)
 	return view
+}
+
+func triggerURL(c httpjson.Call, token boathook.URLToken) string {
+	return c.PublicURL() + "/webhooks/runs/" + token.Text
+}
+
+type shownURL struct {
+	URL string `json:"url"`
+}
+
+func (f face) showURL(ctx context.Context, c httpjson.Call, _ httpjson.None) (shownURL, error) {
+	token, err := f.Incoming.URL(ctx, c.Caller, c.PathValue("deployment"), c.PathValue("incoming"))
+	return shownURL{triggerURL(c, token)}, err
 }
 
 func (f face) listIncoming(ctx context.Context, c httpjson.Call, _ httpjson.None) (httpjson.List[incomingView], error) {

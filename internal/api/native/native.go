@@ -85,6 +85,7 @@ func (f face) routes() []httpjson.Route {
 		on("PATCH "+incoming, "Incoming.Change", httpjson.Serve(ok, f.changeIncoming)),
 		on("DELETE "+incoming, "Incoming.Delete", httpjson.Serve(gone, f.deleteIncoming)),
 		on("POST "+incoming+"/rotate", "Incoming.Rotate", httpjson.Serve(ok, f.rotateIncoming)),
+		on("GET "+incoming+"/url", "Incoming.URL", httpjson.Serve(ok, f.showURL)),
 		on("GET "+incoming+"/requests", "Incoming.Requests", httpjson.Serve(ok, f.listRequests)),
 
 		on("POST "+crew+"/agents", "Agents.Create", httpjson.Serve(created, f.createAgent)),

@@ -651,7 +651,7 @@ func TestEachExampleRuns(t *testing.T) {
 		paste(c)
 	}
 	s.must("webhooks", "update", "status page", "--enabled")
-	for _, verb := range []string{"create", "list", "get", "requests", "rotate", "update"} {
+	for _, verb := range []string{"create", "list", "get", "requests", "rotate", "url", "update"} {
 		paste("incoming-webhooks " + verb)
 	}
 	paste("trigger")

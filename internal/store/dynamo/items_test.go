@@ -293,6 +293,9 @@ func TestEveryItemKeepsItsKeyAndItsAttributes(t *testing.T) {
 			d.Trace = boathook.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
 			return s.RecordAttempt(ctx, d, attempt(1))
 		}},
+		{"incoming webhook whose URL can be shown again", func(s *dynamo.Store) error {
+			return s.PutIncoming(ctx, boathook.IncomingWebhook{ID: "in_b", SourceID: "dep_a", SealedToken: []byte{1}, CreatedAt: now, UpdatedAt: now})
+		}},
 		{"connection", func(s *dynamo.Store) error {
 			return s.PutConnection(ctx, boathook.Connection{ID: "L0SM9cOFvHcCIhw=", WorkspaceID: "ws_a", TokenID: "tok_a", ConnectedAt: now})
 		}},

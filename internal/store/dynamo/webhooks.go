@@ -27,6 +27,7 @@ type incomingItem struct {
 	Environment  boathook.Environment `dynamodbav:"Environment"`
 	Enabled      bool                 `dynamodbav:"Enabled"`
 	TokenHash    [sha256.Size]byte    `dynamodbav:"TokenHash"`
+	SealedToken  []byte               `dynamodbav:"SealedToken,omitempty"`
 	WaitForStart time.Duration        `dynamodbav:"WaitForStart"`
 	Verification verificationItem     `dynamodbav:"Verification"`
 	Filter       filterItem           `dynamodbav:"Filter"`
@@ -84,7 +85,7 @@ type filterItem struct {
 func newIncomingItem(w boathook.IncomingWebhook) incomingItem {
 	return incomingItem{
 		Revision: w.Revision, ID: w.ID, WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Name: w.Name,
-		Environment: w.Environment, Enabled: w.Enabled, TokenHash: w.TokenHash, WaitForStart: w.WaitForStart,
+		Environment: w.Environment, Enabled: w.Enabled, TokenHash: w.TokenHash, SealedToken: w.SealedToken, WaitForStart: w.WaitForStart,
 		Verification: verificationItem(w.Verification), Filter: filterItem(w.Filter), RerunFailed: w.RerunFailed, Coalesce: newCoalesceItem(w.Coalesce),
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
 	}
@@ -93,7 +94,7 @@ func newIncomingItem(w boathook.IncomingWebhook) incomingItem {
 func (it incomingItem) incoming() boathook.IncomingWebhook {
 	return boathook.IncomingWebhook{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, Name: it.Name,
-		Environment: it.Environment, Enabled: it.Enabled, TokenHash: it.TokenHash, WaitForStart: it.WaitForStart,
+		Environment: it.Environment, Enabled: it.Enabled, TokenHash: it.TokenHash, SealedToken: it.SealedToken, WaitForStart: it.WaitForStart,
 		Verification: boathook.Verification(it.Verification), Filter: boathook.Filter(it.Filter), RerunFailed: it.RerunFailed, Coalesce: it.Coalesce.coalescing(),
 		CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 	}

@@ -19,6 +19,7 @@ type incomingItem struct {
 	Environment  boathook.Environment `json:"environment"`
 	Enabled      bool                 `json:"enabled"`
 	TokenHash    []byte               `json:"token_hash"`
+	SealedToken  []byte               `json:"sealed_token,omitempty"`
 	WaitForStart int64                `json:"wait_for_start_ms,omitempty"`
 	Verification verificationItem     `json:"verification"`
 	Filter       filterItem           `json:"filter"`
@@ -69,7 +70,7 @@ type filterItem struct {
 func newIncomingItem(w boathook.IncomingWebhook) incomingItem {
 	return incomingItem{
 		Revision: w.Revision, ID: w.ID, WorkspaceID: w.WorkspaceID, SourceID: w.SourceID, Name: w.Name,
-		Environment: w.Environment, Enabled: w.Enabled, TokenHash: w.TokenHash[:], WaitForStart: w.WaitForStart.Milliseconds(),
+		Environment: w.Environment, Enabled: w.Enabled, TokenHash: w.TokenHash[:], SealedToken: w.SealedToken, WaitForStart: w.WaitForStart.Milliseconds(),
 		Verification: verificationItem(w.Verification), Filter: filterItem(w.Filter), RerunFailed: w.RerunFailed, Coalesce: newCoalesceItem(w.Coalesce),
 		CreatedAt: stored(w.CreatedAt), UpdatedAt: stored(w.UpdatedAt),
 	}
@@ -78,7 +79,7 @@ func newIncomingItem(w boathook.IncomingWebhook) incomingItem {
 func (it incomingItem) incoming() boathook.IncomingWebhook {
 	w := boathook.IncomingWebhook{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, Name: it.Name,
-		Environment: it.Environment, Enabled: it.Enabled, WaitForStart: time.Duration(it.WaitForStart) * time.Millisecond,
+		Environment: it.Environment, Enabled: it.Enabled, SealedToken: it.SealedToken, WaitForStart: time.Duration(it.WaitForStart) * time.Millisecond,
 		Verification: boathook.Verification(it.Verification), Filter: boathook.Filter(it.Filter), RerunFailed: it.RerunFailed, Coalesce: it.Coalesce.coalescing(),
 		CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 	}

@@ -412,7 +412,7 @@ func (s *suite) newIncoming(source boathook.Source) boathook.IncomingWebhook {
 	id := boathook.NewID(boathook.IncomingID)
 	return boathook.IncomingWebhook{
 		ID: id, WorkspaceID: source.WorkspaceID, SourceID: source.ID, Name: "GitHub", Environment: boathook.Staging,
-		Enabled: true, TokenHash: boathook.NewURLToken(source.ID, id).Hash(), WaitForStart: 1500 * time.Millisecond,
+		Enabled: true, TokenHash: boathook.NewURLToken(source.ID, id).Hash(), SealedToken: []byte{0xff, 0, 1}, WaitForStart: 1500 * time.Millisecond,
 		Verification: boathook.Verification{
 			Preset: "hmac", SealedSecret: []byte{0, 0xff}, Header: "X-Signature", Algorithm: "sha512", Encoding: "base64",
 			Prefix: "v1=", TimestampHeader: "X-At", DeliveryHeader: "X-Delivery",
