@@ -32,6 +32,12 @@ func (c *Console) routes(mux *http.ServeMux) {
 	for _, p := range places {
 		c.get(mux, p.path, p.at(c.webhooks))
 		c.get(mux, p.path+"/deliveries", p.at(c.sourceDeliveries))
+		if _, ok := settings[p.kind]; ok {
+			c.get(mux, p.path+"/settings", p.at(c.settingsPage))
+			c.post(mux, p.path+"/settings", p.at(c.saveSettings))
+			c.get(mux, p.path+"/delete", p.at(c.askDelete))
+			c.post(mux, p.path+"/delete", p.at(c.deleteSource))
+		}
 		c.get(mux, p.path+"/outgoing/new", p.at(c.newOutgoing))
 		c.post(mux, p.path+"/outgoing", p.at(c.createOutgoing))
 		c.post(mux, p.path+"/outgoing/preview", p.at(c.preview))

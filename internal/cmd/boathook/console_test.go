@@ -54,6 +54,31 @@ func consolePages(w *demo.World) map[string][]string {
 		"/apps/{source}":                {"/apps/" + w.App},
 		"/customers/{source}":           {"/customers/" + w.Customer},
 		"/alerts":                       {"/alerts"},
+		"/deliveries":                   {"/deliveries", "/deliveries?status=failed&time=24h", "/deliveries?status=succeeded&code=404", "/deliveries?open=" + w.Failed},
+		"/deliveries/{delivery}":        {"/deliveries/" + w.Failed, "/deliveries/" + w.HostileDelivery, "/deliveries/" + w.HostileDelivery + "?body=raw&all=1"},
+	}
+	for pattern, source := range map[string]string{
+		"/deployments/{source}":         "/deployments/" + w.Deployment,
+		"/crews/{crew}/agents/{source}": "/crews/" + w.Crew + "/agents/" + w.Agent,
+		"/repositories/{source}":        "/repositories/" + w.Repository,
+		"/apps/{source}":                "/apps/" + w.App,
+		"/customers/{source}":           "/customers/" + w.Customer,
+		"/alerts":                       "/alerts",
+	} {
+		for _, below := range []string{"/deliveries", "/outgoing/new"} {
+			pages[pattern+below] = []string{source + below}
+		}
+		for _, below := range []string{"", "/edit", "/rotate", "/delete", "/recover", "/replay"} {
+			pages[pattern+"/outgoing/{out}"+below] = nil // as a deployment's
+		}
+	}
+	for _, below := range []string{"", "/edit", "/rotate", "/delete", "/recover", "/replay"} {
+		pages["/deployments/{source}/outgoing/{out}"+below] = []string{"/deployments/" + w.Deployment + "/outgoing/" + w.Outage + below}
+	}
+	for _, kind := range []string{"deployments", "repositories", "apps"} {
+		source := map[string]string{"deployments": w.Deployment, "repositories": w.Repository, "apps": w.App}[kind]
+		pages["/"+kind+"/{source}/settings"] = []string{"/" + kind + "/" + source + "/settings"}
+		pages["/"+kind+"/{source}/delete"] = []string{"/" + kind + "/" + source + "/delete"}
 	}
 	for _, kind := range []string{"deployments", "crews", "repositories", "apps", "customers"} {
 		pages["/"+kind] = []string{"/" + kind}

@@ -41,6 +41,14 @@ addEventListener("click", (event) => {
   event.target.closest("[data-dismiss]")?.closest(".toast").remove();
 });
 
+// A row opens beside its list where there is room for it; else its link is followed.
+addEventListener("click", (event) => {
+  const row = event.target.closest("a[data-inspect]");
+  if (!row || event.ctrlKey || event.metaKey || event.shiftKey || !matchMedia("(min-width: 68.01rem)").matches) return;
+  event.preventDefault();
+  location.assign(row.dataset.inspect);
+});
+
 // A switch acts at once.
 addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();

@@ -40,6 +40,8 @@ type World struct {
 	HostileRun,
 	HostileOutgoing string
 
+	Failed, HostileDelivery string // ids of deliveries
+
 	hold string // a file: some runs go on while it is there
 	api
 }
@@ -131,6 +133,8 @@ func Fill(t testing.TB, url, token string) *World {
 	w.fillAgents()
 	w.fillOthers()
 	w.await()
+	w.Failed = w.list("/v1/deliveries?limit=1&webhook_id="+w.Outage, "data")[0]["id"].(string)
+	w.HostileDelivery = w.list("/v1/deliveries?limit=1&webhook_id="+w.HostileOutgoing, "data")[0]["id"].(string)
 	return w
 }
 
