@@ -25,6 +25,10 @@ type chart struct {
 	SlowMiddle     string
 
 	Start, End time.Time
+
+	// Poll is where the chart as it is by now is asked for, with the news of the list
+	// that it stands above; empty: it stays.
+	Poll string
 }
 
 // bar is one hour.

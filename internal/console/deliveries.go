@@ -144,14 +144,21 @@ func (c *Console) deliveryList(ctx context.Context, r *request, v view, of servi
 		v = view{Title: "Deliveries of " + nameOf(source), Nav: navOf(of.Kind), Crumbs: crumbs(source), Source: headOf(source, "deliveries")}
 	}
 	rows := found.rows(r, of.ID == "")
+	drawn := newChart(counts, time.Hour)
+	newest, fresh := "", 0
+	if len(rows) > 0 && q.Get("cursor") == "" {
+		newest = rows[0].ID.String()
+		fresh = newer(rows, q.Get("newest"))
+	}
+	drawn.Poll = polled(r.URL, newest)
 	filtered := false
 	for _, name := range []string{"status", "code", "event", "time", "since", "until", "webhook", "source"} {
 		filtered = filtered || q.Get(name) != ""
 	}
 	v.Data = map[string]any{
-		"Path": path, "Rows": rows, "Opened": opened, "Chart": newChart(counts, time.Hour), "Filtered": filtered,
+		"Path": path, "Rows": rows, "Opened": opened, "Chart": drawn, "News": fresh, "Filtered": filtered,
 		"Statuses": statuses, "Spans": spans, "Codes": []string{"2xx", "3xx", "4xx", "5xx"}, "Types": eventTypes(of.Kind),
-		"Search": in, "Webhook": found.names[in.WebhookID], "Close": closed(r.URL),
+		"Search": in, "Webhook": found.names[in.WebhookID], "Close": without(r.URL, "open"), "Here": without(r.URL, "newest"),
 		"Pager": r.pager(len(rows), plural(len(rows), "delivery", "deliveries"), found.next),
 	}
 	return r.page("deliveries", v)
@@ -202,11 +209,34 @@ func (l *listed) rows(r *request, sources bool) []deliveryRow {
 	return rows
 }
 
-// closed is a list's path with nothing opened beside it.
-func closed(u *url.URL) string {
+// without is a page's own path without a part of its query.
+func without(u *url.URL, name string) string {
 	q := u.Query()
-	q.Del("open")
+	q.Del(name)
 	return withQuery(u.Path, q)
+}
+
+// polled is where a list's page asks how it is by now; newest is the first row that it
+// shows, if it shows the newest.
+func polled(u *url.URL, newest string) string {
+	q := u.Query()
+	if q.Get("newest") == "" && newest != "" {
+		q.Set("newest", newest)
+	}
+	return withQuery(u.Path, q)
+}
+
+// newer counts the rows that came since a page was made, whose first row was newest.
+func newer(rows []deliveryRow, newest string) int {
+	if newest == "" {
+		return 0
+	}
+	for i, d := range rows {
+		if d.ID.String() == newest {
+			return i
+		}
+	}
+	return len(rows)
 }
 
 // eventTypes are those that deliveries of a kind of source can tell of; of no kind, all.

@@ -389,10 +389,12 @@ func (c *Console) outgoingPage(ctx context.Context, r *request, of service.Sourc
 	}
 	found := listed{deliveries: last, names: map[string]string{w.ID: w.Name}}
 	path := pathOf(of)
+	drawn := newChart(stats.Counts, time.Hour)
+	drawn.Poll = r.URL.Path
 	return r.page("outgoing", view{
 		Title: w.Name, Nav: navOf(of.Kind), Crumbs: append(crumbs(s), link{nameOf(s), path}),
 		Data: map[string]any{
-			"Webhook": w, "Health": c.healthOf(w), "Chart": newChart(stats.Counts, time.Hour), "Path": path + "/outgoing/" + w.ID,
+			"Webhook": w, "Health": c.healthOf(w), "Chart": drawn, "Path": path + "/outgoing/" + w.ID,
 			"Rows": found.rows(r, false), "Deliveries": path + "/deliveries?webhook=" + w.ID, "Events": join(w.Events), "HasFeed": s.Kind != boathook.Crew,
 		},
 	})
