@@ -64,6 +64,7 @@ func New(cfg Config) (*Console, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /console/assets/", a)
 	c.routes(mux)
+	c.portalRoutes(mux)
 	compressed, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.RandomJitter(64, 0, false))
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.
 
 // policy is the Content-Security-Policy of every page. A log is watched over a
 // WebSocket, on AWS at a host of its own.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self' %s; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self' %s; form-action 'self'; base-uri 'none'; frame-ancestors %s"
 
 // secured sets the headers that hold for whatever is answered.
 func secured(h http.Handler) http.Handler {
@@ -118,6 +119,7 @@ type request struct {
 	console *Console
 	session session
 	caller  service.Caller
+	visit   func() (service.PortalVisit, error) // waits for it; nil: this is no customer's portal
 }
 
 // get has a page at a pattern, as in "GET /console/runs/{id}". That the session's token
@@ -192,7 +194,7 @@ func (c *Console) write(w http.ResponseWriter, r *request, a answer, err error) 
 		w.Header()[name] = append(w.Header()[name], values...)
 	}
 	if w.Header().Get("Content-Security-Policy") == "" {
-		w.Header().Set("Content-Security-Policy", fmt.Sprintf(policy, origin(c.webSocketURL(r.Request))))
+		w.Header().Set("Content-Security-Policy", fmt.Sprintf(policy, origin(c.webSocketURL(r.Request)), "'none'"))
 	}
 	w.WriteHeader(a.status)
 	if _, err := w.Write(a.body); err != nil {
@@ -252,11 +254,20 @@ func (r *request) invalid(name string, v view, err error) (answer, error) {
 
 func (r *request) render(name, part string, v view, status int) (answer, error) {
 	v.request = r
+	if r.visit != nil {
+		visit, err := r.visit()
+		if err != nil {
+			return answer{}, err
+		}
+		if v.Portal = &visit; part == "layout" {
+			part = "portal"
+		}
+	}
 	if v.Form == nil {
 		v.Form = formOf(r.Form)
 	}
 	head := http.Header{"Content-Type": {"text/html; charset=utf-8"}}
-	if c, err := r.Cookie(toastCookie); err == nil && part == "layout" {
+	if c, err := r.Cookie(toastCookie); err == nil && (part == "layout" || part == "portal") {
 		v.Toast = toastOf(c.Value)
 		head.Add("Set-Cookie", r.cookie(toastCookie, "", -1).String())
 	}
@@ -280,15 +291,23 @@ func (r *request) redirect(path, toast string) (answer, error) {
 // fallback.
 func (r *request) back(fallback string) string {
 	to := r.Form.Get("back")
-	if local(to) {
+	if r.local(to) {
 		return to
 	}
 	return fallback
 }
 
-// local reports whether a path is one of the console's own.
-func local(path string) bool {
-	return strings.HasPrefix(path, "/console/") && !strings.ContainsAny(path, "\\\r\n")
+// Base begins the paths of the pages: /console, or /portal in a customer's.
+func (r *request) Base() string {
+	if r.visit != nil {
+		return portalBase
+	}
+	return "/console"
+}
+
+// local reports whether a path is of a page that the request could have come from.
+func (r *request) local(path string) bool {
+	return strings.HasPrefix(path, r.Base()+"/") && !strings.ContainsAny(path, "\\\r\n")
 }
 
 // webSocketURL is where a browser watches logs.

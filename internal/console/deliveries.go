@@ -138,10 +138,10 @@ func (c *Console) deliveryList(ctx context.Context, r *request, v view, of servi
 	if err != nil {
 		return answer{}, err
 	}
-	path := "/console/deliveries"
+	path := r.deliveriesPath()
 	if of.ID != "" {
-		path = pathOf(of) + "/deliveries"
-		v = view{Title: "Deliveries of " + nameOf(source), Nav: navOf(of.Kind), Crumbs: crumbs(source), Source: headOf(source, "deliveries")}
+		path = r.pathOf(of) + "/deliveries"
+		v = view{Title: "Deliveries of " + nameOf(source), Nav: navOf(of.Kind), Crumbs: r.crumbs(source), Source: r.headOf(source, "deliveries")}
 	}
 	rows := found.rows(r, of.ID == "")
 	drawn := newChart(counts, time.Hour)
@@ -199,7 +199,7 @@ func (l *listed) rows(r *request, sources bool) []deliveryRow {
 		q := r.URL.Query()
 		q.Set("open", d.ID.String())
 		rows[i] = deliveryRow{
-			Delivery: d, Path: "/console/deliveries/" + d.ID.String(), Open: withQuery(r.URL.Path, q),
+			Delivery: d, Path: r.Base() + "/deliveries/" + d.ID.String(), Open: withQuery(r.URL.Path, q),
 			Webhook: l.names[d.WebhookID], Opened: open == d.ID.String(),
 		}
 		if sources {
@@ -342,10 +342,10 @@ func (c *Console) deliveryPage(ctx context.Context, r *request) (answer, error) 
 	}
 	source := service.SourceRef{Kind: kindOf(d.SourceID), ID: d.SourceID}
 	v := view{
-		Title: string(d.EventType), Nav: "deliveries", Crumbs: []link{{"Deliveries", "/console/deliveries"}},
+		Title: string(d.EventType), Nav: "deliveries", Crumbs: []link{{"Deliveries", r.deliveriesPath()}},
 		Data: map[string]any{
 			"Delivery": d, "Attempts": newestFirst(d.Attempts), "Body": bodyOf(body, q), "Curl": curl(d, body),
-			"WebhookDeliveries": "/console/deliveries?webhook=" + d.WebhookID, "Source": source, "SourceName": d.names[d.SourceID],
+			"WebhookDeliveries": r.deliveriesPath() + "?webhook=" + d.WebhookID, "Source": source, "SourceName": d.names[d.SourceID],
 			"Run": runOf(body), "May": r.caller.May("Deliveries.Resend") == nil,
 		},
 	}
@@ -358,5 +358,5 @@ func (c *Console) resend(ctx context.Context, r *request) (answer, error) {
 	if _, err := c.cfg.Service.Deliveries.Resend(ctx, r.caller, id); err != nil {
 		return answer{}, err
 	}
-	return r.redirect(r.back("/console/deliveries/"+id), "It is being sent again")
+	return r.redirect(r.back(r.Base()+"/deliveries/"+id), "It is being sent again")
 }

@@ -93,7 +93,7 @@ func (c *Console) newOutgoing(ctx context.Context, r *request, of service.Source
 
 // outgoingFormView is the page of the form of a new webhook, or of one that is edited.
 func outgoingFormView(r *request, s boathook.Source, w *boathook.OutgoingWebhook, typed form) view {
-	path := pathOf(refOf(s))
+	path := r.pathOf(refOf(s))
 	data := outgoingForm{
 		Source: s, Path: path, Action: path + "/outgoing", Cancel: path, Webhook: w,
 		Own: s.Kind == boathook.Customer, Environments: anyEnvironment, Dialects: dialects, Formats: formats, Retries: retries,
@@ -102,7 +102,7 @@ func outgoingFormView(r *request, s boathook.Source, w *boathook.OutgoingWebhook
 	if s.Kind == boathook.Deployment {
 		data.Environments = environments
 	}
-	v := view{Title: "Add outgoing webhook", Nav: navOf(s.Kind), Crumbs: append(crumbs(s), link{nameOf(s), path}), Form: typed}
+	v := view{Title: "Add outgoing webhook", Nav: navOf(s.Kind), Crumbs: r.below(s), Form: typed}
 	if w != nil {
 		data.Action, data.Cancel = path+"/outgoing/"+w.ID+"/edit", path+"/outgoing/"+w.ID
 		if len(w.HeaderNames) > 0 {
@@ -344,7 +344,7 @@ func named(err error) error {
 
 // secretPage shows a secret, the only time, with programs that verify by it.
 func (c *Console) secretPage(r *request, of service.SourceRef, w boathook.OutgoingWebhook, secret, what string) (answer, error) {
-	path := pathOf(of)
+	path := r.pathOf(of)
 	return r.page("secret", view{
 		Title: w.Name, Nav: navOf(of.Kind), Crumbs: []link{{"Webhooks", path}},
 		Data: map[string]any{
@@ -388,11 +388,11 @@ func (c *Console) outgoingPage(ctx context.Context, r *request, of service.Sourc
 		return answer{}, err
 	}
 	found := listed{deliveries: last, names: map[string]string{w.ID: w.Name}}
-	path := pathOf(of)
+	path := r.pathOf(of)
 	drawn := newChart(stats.Counts, time.Hour)
 	drawn.Poll = r.URL.Path
 	return r.page("outgoing", view{
-		Title: w.Name, Nav: navOf(of.Kind), Crumbs: append(crumbs(s), link{nameOf(s), path}),
+		Title: w.Name, Nav: navOf(of.Kind), Crumbs: r.below(s),
 		Data: map[string]any{
 			"Webhook": w, "Health": c.healthOf(w), "Chart": drawn, "Path": path + "/outgoing/" + w.ID,
 			"Rows": found.rows(r, false), "Deliveries": path + "/deliveries?webhook=" + w.ID, "Events": join(w.Events), "HasFeed": s.Kind != boathook.Crew,
@@ -460,7 +460,7 @@ func (c *Console) saveOutgoing(ctx context.Context, r *request, of service.Sourc
 	if err != nil {
 		return c.outgoingAgain(ctx, r, of, &w, err)
 	}
-	return r.redirect(pathOf(of)+"/outgoing/"+w.ID, w.Name+" is saved")
+	return r.redirect(r.pathOf(of)+"/outgoing/"+w.ID, w.Name+" is saved")
 }
 
 // switchOutgoing enables or disables a webhook.
@@ -470,7 +470,7 @@ func (c *Console) switchOutgoing(ctx context.Context, r *request, of service.Sou
 	if err != nil {
 		return answer{}, err
 	}
-	return r.redirect(r.back(pathOf(of)), w.Name+map[bool]string{true: " is enabled", false: " is disabled: nothing is sent to it"}[on])
+	return r.redirect(r.back(r.pathOf(of)), w.Name+map[bool]string{true: " is enabled", false: " is disabled: nothing is sent to it"}[on])
 }
 
 // testOutgoing sends a webhook an example, and shows the delivery.
@@ -478,7 +478,7 @@ func (c *Console) testOutgoing(ctx context.Context, r *request, of service.Sourc
 	if _, err := c.cfg.Service.Outgoing.Test(ctx, r.caller, of, r.PathValue("out")); err != nil {
 		return answer{}, err
 	}
-	return r.redirect(pathOf(of)+"/deliveries?webhook="+r.PathValue("out"), "A test is being sent. It appears here with its first attempt")
+	return r.redirect(r.pathOf(of)+"/deliveries?webhook="+r.PathValue("out"), "A test is being sent. It appears here with its first attempt")
 }
 
 // ask is a page about one webhook that asks before something is done: its template is
@@ -492,19 +492,19 @@ func (c *Console) ask(template, title string, op service.Operation) ofSource {
 		if err != nil {
 			return answer{}, err
 		}
-		return r.page(template, askView(s, w, of, title, nil))
+		return r.page(template, askView(r, s, w, of, title, nil))
 	}
 }
 
-func askView(s boathook.Source, w boathook.OutgoingWebhook, of service.SourceRef, title string, data map[string]any) view {
-	path := pathOf(of)
+func askView(r *request, s boathook.Source, w boathook.OutgoingWebhook, of service.SourceRef, title string, data map[string]any) view {
+	path := r.pathOf(of)
 	all := map[string]any{"Webhook": w, "Path": path + "/outgoing/" + w.ID, "Overlap": overlapOf(w), "Overlaps": overlaps, "Times": times, "Only": replayed}
 	for name, value := range data {
 		all[name] = value
 	}
 	return view{
 		Title: title, Nav: navOf(of.Kind),
-		Crumbs: append(crumbs(s), link{nameOf(s), path}, link{w.Name, path + "/outgoing/" + w.ID}), Data: all,
+		Crumbs: append(r.below(s), link{w.Name, path + "/outgoing/" + w.ID}), Data: all,
 	}
 }
 
@@ -539,7 +539,7 @@ func (c *Console) deleteOutgoing(ctx context.Context, r *request, of service.Sou
 	if err := c.cfg.Service.Outgoing.Delete(ctx, r.caller, of, r.PathValue("out")); err != nil {
 		return answer{}, err
 	}
-	return r.redirect(pathOf(of), "The webhook is deleted")
+	return r.redirect(r.pathOf(of), "The webhook is deleted")
 }
 
 // sinceOf reads the beginning of a time that a form has chosen: 1h, 24h, or since.
@@ -565,13 +565,13 @@ func (c *Console) recover(ctx context.Context, r *request, of service.SourceRef)
 	f := formOf(r.PostForm)
 	in := service.Recovery{DryRun: f.Value("go") == ""}
 	if in.Since, err = c.sinceOf(f); err != nil {
-		return r.invalid("recover", askView(s, w, of, "Recover deliveries", nil), err)
+		return r.invalid("recover", askView(r, s, w, of, "Recover deliveries", nil), err)
 	}
 	total := service.Recovered{ByStatus: make(map[boathook.DeliveryStatus]int)}
 	for range maxParts {
 		part, err := c.cfg.Service.Outgoing.Recover(ctx, r.caller, of, w.ID, in)
 		if err != nil {
-			return r.invalid("recover", askView(s, w, of, "Recover deliveries", nil), err)
+			return r.invalid("recover", askView(r, s, w, of, "Recover deliveries", nil), err)
 		}
 		total.Queued += part.Queued
 		for status, n := range part.ByStatus {
@@ -583,14 +583,14 @@ func (c *Console) recover(ctx context.Context, r *request, of service.SourceRef)
 		}
 	}
 	if in.DryRun {
-		v := askView(s, w, of, "Recover deliveries", map[string]any{"Counted": total, "More": total.Next != "", "Since": in.Since.UTC().Format(time.RFC3339Nano)})
+		v := askView(r, s, w, of, "Recover deliveries", map[string]any{"Counted": total, "More": total.Next != "", "Since": in.Since.UTC().Format(time.RFC3339Nano)})
 		return r.page("recover", v)
 	}
 	told := fmt.Sprintf("%s %s queued", number(total.Queued), plural(total.Queued, "delivery is", "deliveries are"))
 	if total.Next != "" {
 		told += ", and there are more: recover once more"
 	}
-	return r.redirect(pathOf(of)+"/outgoing/"+w.ID, told)
+	return r.redirect(r.pathOf(of)+"/outgoing/"+w.ID, told)
 }
 
 // maxParts is how many parts of a recovery or a replay one request makes; each is up to
@@ -606,7 +606,7 @@ func (c *Console) replay(ctx context.Context, r *request, of service.SourceRef) 
 	f := formOf(r.PostForm)
 	in := service.Replay{DryRun: f.Value("go") == "", Only: service.ReplayOnly(f.Value("only"))}
 	again := func(err error) (answer, error) {
-		return r.invalid("replay", askView(s, w, of, "Replay events", nil), err)
+		return r.invalid("replay", askView(r, s, w, of, "Replay events", nil), err)
 	}
 	if in.Since, err = c.sinceOf(f); err != nil {
 		return again(err)
@@ -629,13 +629,13 @@ func (c *Console) replay(ctx context.Context, r *request, of service.SourceRef) 
 		}
 	}
 	if in.DryRun {
-		return r.page("replay", askView(s, w, of, "Replay events", map[string]any{"Counted": total, "Count": total.Count(), "More": total.Next != "", "Since": in.Since.UTC().Format(time.RFC3339Nano)}))
+		return r.page("replay", askView(r, s, w, of, "Replay events", map[string]any{"Counted": total, "Count": total.Count(), "More": total.Next != "", "Since": in.Since.UTC().Format(time.RFC3339Nano)}))
 	}
 	told := fmt.Sprintf("%s %s queued", number(total.Count()), plural(total.Count(), "event is", "events are"))
 	if total.Next != "" {
 		told += ", and there are more: replay once more"
 	}
-	return r.redirect(pathOf(of)+"/outgoing/"+w.ID, told)
+	return r.redirect(r.pathOf(of)+"/outgoing/"+w.ID, told)
 }
 
 // preview shows what the webhook of a form would be sent of an event.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"boathook/internal/boathook"
 	"boathook/internal/service"
@@ -30,32 +31,38 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.post(mux, "/console/deliveries/{delivery}/resend", c.resend)
 
 	for _, p := range places {
-		c.get(mux, p.path, p.at(c.webhooks))
-		c.get(mux, p.path+"/deliveries", p.at(c.sourceDeliveries))
 		if _, ok := settings[p.kind]; ok {
 			c.get(mux, p.path+"/settings", p.at(c.settingsPage))
 			c.post(mux, p.path+"/settings", p.at(c.saveSettings))
 			c.get(mux, p.path+"/delete", p.at(c.askDelete))
 			c.post(mux, p.path+"/delete", p.at(c.deleteSource))
 		}
-		c.get(mux, p.path+"/outgoing/new", p.at(c.newOutgoing))
-		c.post(mux, p.path+"/outgoing", p.at(c.createOutgoing))
-		c.post(mux, p.path+"/outgoing/preview", p.at(c.preview))
-		out := p.path + "/outgoing/{out}"
-		c.get(mux, out, p.at(c.outgoingPage))
-		c.get(mux, out+"/edit", p.at(c.editOutgoing))
-		c.post(mux, out+"/edit", p.at(c.saveOutgoing))
-		c.post(mux, out+"/enabled", p.at(c.switchOutgoing))
-		c.post(mux, out+"/test", p.at(c.testOutgoing))
-		c.get(mux, out+"/rotate", p.at(c.ask("rotate", "Rotate the secret", "Outgoing.RotateSecret")))
-		c.post(mux, out+"/rotate", p.at(c.rotate))
-		c.get(mux, out+"/delete", p.at(c.ask("outgoing-delete", "Delete webhook", "Outgoing.Delete")))
-		c.post(mux, out+"/delete", p.at(c.deleteOutgoing))
-		c.get(mux, out+"/recover", p.at(c.ask("recover", "Recover deliveries", "Outgoing.Recover")))
-		c.post(mux, out+"/recover", p.at(c.recover))
-		c.get(mux, out+"/replay", p.at(c.ask("replay", "Replay events", "Outgoing.Replay")))
-		c.post(mux, out+"/replay", p.at(c.replay))
+		c.outgoingRoutes(p, func(path string, h ofSource) { c.get(mux, path, p.at(h)) }, func(path string, h ofSource) { c.post(mux, path, p.at(h)) })
 	}
+}
+
+// outgoingRoutes has the pages and the changes of a source's outgoing webhooks, of the
+// console and of customers' portals.
+func (c *Console) outgoingRoutes(p place, get, post func(path string, h ofSource)) {
+	out := p.path + "/outgoing/{out}"
+	get(p.path, c.webhooks)
+	get(p.path+"/deliveries", c.sourceDeliveries)
+	get(p.path+"/outgoing/new", c.newOutgoing)
+	post(p.path+"/outgoing", c.createOutgoing)
+	post(p.path+"/outgoing/preview", c.preview)
+	get(out, c.outgoingPage)
+	get(out+"/edit", c.editOutgoing)
+	post(out+"/edit", c.saveOutgoing)
+	post(out+"/enabled", c.switchOutgoing)
+	post(out+"/test", c.testOutgoing)
+	get(out+"/rotate", c.ask("rotate", "Rotate the secret", "Outgoing.RotateSecret"))
+	post(out+"/rotate", c.rotate)
+	get(out+"/delete", c.ask("outgoing-delete", "Delete webhook", "Outgoing.Delete"))
+	post(out+"/delete", c.deleteOutgoing)
+	get(out+"/recover", c.ask("recover", "Recover deliveries", "Outgoing.Recover"))
+	post(out+"/recover", c.recover)
+	get(out+"/replay", c.ask("replay", "Replay events", "Outgoing.Replay"))
+	post(out+"/replay", c.replay)
 }
 
 func (c *Console) notFound(context.Context, *request) (answer, error) {
@@ -92,7 +99,20 @@ func (p place) at(h ofSource) handler {
 	}
 }
 
-// pathOf is where the pages of a source are.
+// pathOf is where the pages of a source are, for who makes the request.
+func (r *request) pathOf(of service.SourceRef) string {
+	return r.Base() + strings.TrimPrefix(pathOf(of), "/console")
+}
+
+// deliveriesPath lists the deliveries of all webhooks that the caller can see.
+func (r *request) deliveriesPath() string {
+	if r.visit != nil {
+		return r.pathOf(portalOf(r.caller)) + "/deliveries"
+	}
+	return "/console/deliveries"
+}
+
+// pathOf is where the pages of a source are in the console.
 func pathOf(of service.SourceRef) string {
 	switch of.Kind {
 	case boathook.Alerts:

@@ -67,7 +67,16 @@ func (c *Console) codec(ctx context.Context) (*securecookie.SecureCookie, []byte
 
 // session reads who is signed in. The error is Unauthorized if nobody is.
 func (c *Console) session(r *http.Request) (session, error) {
-	cookie, err := r.Cookie(sessionCookie)
+	s, err := c.sessionIn(r, sessionCookie)
+	if err == nil && !c.cfg.Now().Before(s.Ends) {
+		return session{}, errNoSession
+	}
+	return s, err
+}
+
+// sessionIn reads who has a cookie, also if the session has ended.
+func (c *Console) sessionIn(r *http.Request, name string) (session, error) {
+	cookie, err := r.Cookie(name)
 	if err != nil {
 		return session{}, errNoSession
 	}
@@ -76,7 +85,7 @@ func (c *Console) session(r *http.Request) (session, error) {
 		return session{}, err
 	}
 	var s session
-	if err := codec.Decode(sessionCookie, cookie.Value, &s); err != nil || !c.cfg.Now().Before(s.Ends) {
+	if err := codec.Decode(name, cookie.Value, &s); err != nil {
 		return session{}, errNoSession
 	}
 	mac := hmac.New(sha256.New, key)
@@ -126,10 +135,14 @@ func (s *session) checkCSRF(token string) error {
 // cookie makes a cookie for the console's pages. maxAge is in seconds; negative: the
 // browser forgets it.
 func (r *request) cookie(name, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
-		Name: name, Value: value, Path: "/console/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	made := &http.Cookie{
+		Name: name, Value: value, Path: r.Base() + "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: strings.HasPrefix(httpjson.PublicURL(r.Request, r.console.cfg.PublicURL), "https:"),
 	}
+	if r.visit != nil {
+		forFrames(made, r.Request)
+	}
+	return made
 }
 
 // signInFirst answers who is not signed in. What was typed into a form is kept in the
@@ -178,7 +191,7 @@ func kept(form url.Values) string {
 
 func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request, in signIn, problem error) {
 	req := &request{Request: r, console: c}
-	v := view{Title: "Sign in", Data: in, Form: form{}}
+	v := view{Title: "Sign in", Data: in, Form: form{}.has("token")}
 	status := http.StatusOK
 	var e *boathook.Error
 	switch {
@@ -227,12 +240,12 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	req := &request{Request: r, console: c}
 	cookie := req.cookie(sessionCookie, value, int(sessionLife/time.Second))
 	http.SetCookie(w, cookie)
-	if in.Kept != "" && local(in.To) {
+	if in.Kept != "" && req.local(in.To) {
 		c.sendKept(w, r, in, cookie)
 		return
 	}
 	to := "/console/"
-	if local(in.To) {
+	if req.local(in.To) {
 		to = in.To
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
@@ -262,11 +275,16 @@ func (c *Console) open(ctx context.Context, token string) (string, error) {
 	if caller.Stack {
 		s.Name = "Stack admin"
 	}
+	return c.seal(ctx, sessionCookie, s)
+}
+
+// seal makes the value of a cookie of this name.
+func (c *Console) seal(ctx context.Context, name string, s session) (string, error) {
 	codec, _, err := c.codec(ctx)
 	if err != nil {
 		return "", err
 	}
-	return codec.Encode(sessionCookie, s)
+	return codec.Encode(name, s)
 }
 
 // sendKept shows a form that waited for the sign-in, ready to be sent.

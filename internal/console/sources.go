@@ -3,7 +3,9 @@ package console
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"boathook/internal/boathook"
 	"boathook/internal/service"
@@ -240,7 +242,7 @@ func nameOf(s boathook.Source) string {
 	return s.Name
 }
 
-// headOf heads the page of a source below one of its tabs.
+// headOf heads the page of a source in the console below one of its tabs.
 func headOf(s boathook.Source, current string) *sourceHead {
 	h := &sourceHead{Name: nameOf(s), ID: s.ID}
 	path := pathOf(refOf(s))
@@ -266,7 +268,37 @@ func headOf(s boathook.Source, current string) *sourceHead {
 	return h
 }
 
-// crumbs leads up from a page of a source.
+// headOf heads the page of a source, for who makes the request: in a portal there is one
+// source, and nothing of it to set.
+func (r *request) headOf(s boathook.Source, current string) *sourceHead {
+	h := headOf(s, current)
+	if r.visit != nil {
+		h.Tabs = slices.DeleteFunc(h.Tabs, func(t tab) bool { return t.Text == "Settings" })
+	}
+	for i := range h.Tabs {
+		h.Tabs[i].Path = r.Base() + strings.TrimPrefix(h.Tabs[i].Path, "/console")
+	}
+	return h
+}
+
+// crumbs leads up from a page of a source, for who makes the request.
+func (r *request) crumbs(s boathook.Source) []link {
+	if r.visit != nil {
+		return nil
+	}
+	return crumbs(s)
+}
+
+// below leads up from a page below a source's.
+func (r *request) below(s boathook.Source) []link {
+	name := nameOf(s)
+	if r.visit != nil {
+		name = "Webhooks"
+	}
+	return append(r.crumbs(s), link{name, r.pathOf(refOf(s))})
+}
+
+// crumbs leads up from a page of a source in the console.
 func crumbs(s boathook.Source) []link {
 	for _, k := range kinds {
 		if k.kind == s.Kind {

@@ -27,6 +27,7 @@ type view struct {
 	Data   any
 	Form   form
 	Toast  string
+	Portal *service.PortalVisit // of a page in a customer's portal
 
 	*request
 }

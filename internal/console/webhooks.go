@@ -35,9 +35,9 @@ func (c *Console) webhooks(ctx context.Context, r *request, of service.SourceRef
 		return answer{}, err
 	}
 	return r.page("webhooks", view{
-		Title: nameOf(s), Nav: navOf(s.Kind), Crumbs: crumbs(s), Source: headOf(s, ""),
+		Title: nameOf(s), Nav: navOf(s.Kind), Crumbs: r.crumbs(s), Source: r.headOf(s, ""),
 		Data: map[string]any{
-			"Source": s, "Path": pathOf(of), "HasIncoming": s.Kind == boathook.Deployment,
+			"Source": s, "Path": r.pathOf(of), "HasIncoming": s.Kind == boathook.Deployment,
 			"Incoming": incoming, "Outgoing": c.outgoingRows(outgoing, days), "HasDays": days != nil,
 			"About":  aboutOutgoing[s.Kind == boathook.Deployment || s.Kind == boathook.Agent],
 			"Invite": "An outgoing webhook posts a signed message to your URL for each event, and tries again if the receiver is down.",

@@ -751,7 +751,9 @@ func (k Outgoing) previewed(ctx context.Context, c Caller, of SourceRef, id stri
 		w = k.newOutgoing(s)
 	}
 	if err == nil && as != nil {
-		err = k.applyOutgoing(ctx, *as, s.Kind, &w)
+		if err = c.mayChange(*as); err == nil {
+			err = k.applyOutgoing(ctx, *as, s.Kind, &w)
+		}
 	}
 	if err == nil && id == "" {
 		var secret string

@@ -138,16 +138,27 @@ func (k Callers) FindPortal(ctx context.Context, token string) (v PortalVisit, e
 	if err != nil && !ended {
 		return v, boathook.Errorf(boathook.Unauthorized, "this is no link to a portal")
 	}
-	caller := Caller{Workspace: of[0], Customer: of[1], Role: boathook.Member}
+	v, err = k.Portal(ctx, Caller{Workspace: of[0], Customer: of[1], Role: boathook.Member})
+	if err == nil && ended {
+		return v.ended()
+	}
+	v.Until = until
+	return v, err
+}
+
+// Portal is the visit of who has been found by [Callers.FindPortal] before. The error is
+// [boathook.Gone] if the customer is deleted, with a visit as there.
+func (k Callers) Portal(ctx context.Context, c Caller) (v PortalVisit, err error) {
 	var w boathook.Workspace
 	var s boathook.Source
+	deleted := false
 	err = beside(func() (err error) {
-		w, err = k.cfg.Store.Workspace(ctx, caller.Workspace)
+		w, err = k.cfg.Store.Workspace(ctx, c.Workspace)
 		return err
 	}, func() (err error) {
-		s, err = k.source(ctx, caller, boathook.Customer, caller.Customer)
+		s, err = k.source(ctx, c, boathook.Customer, c.Customer)
 		if boathook.IsKind(err, boathook.NotFound) {
-			ended, err = true, nil
+			deleted, err = true, nil
 		}
 		return err
 	})
@@ -157,10 +168,14 @@ func (k Callers) FindPortal(ctx context.Context, token string) (v PortalVisit, e
 	case err != nil:
 		return v, fmt.Errorf("look up a portal: %w", err)
 	}
-	v = PortalVisit{Sender: cmp.Or(w.Portal.Name, w.Name), Look: w.Portal}
-	if ended {
-		return v, boathook.Errorf(boathook.Gone, "the link has ended: ask %s for another", v.Sender)
+	v = PortalVisit{Caller: c, Customer: c.withoutNotes(s), Sender: cmp.Or(w.Portal.Name, w.Name), Look: w.Portal}
+	if deleted {
+		return v.ended()
 	}
-	v.Caller, v.Customer, v.Until = caller, caller.withoutNotes(s), until
 	return v, nil
+}
+
+// ended is what is left of a visit whose link is good no more.
+func (v PortalVisit) ended() (PortalVisit, error) {
+	return PortalVisit{Sender: v.Sender, Look: v.Look}, boathook.Errorf(boathook.Gone, "the link has ended: ask %s for another", v.Sender)
 }

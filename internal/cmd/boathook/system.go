@@ -207,6 +207,8 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 	mux.Handle("GET /ws", sockets.Handler(liveLog))
 	mux.Handle("/console", pages)
 	mux.Handle("/console/", pages)
+	mux.Handle("/portal", pages)
+	mux.Handle("/portal/", pages)
 	mux.Handle("/", management)
 
 	s := &system{

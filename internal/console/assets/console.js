@@ -5,7 +5,9 @@ const root = document.documentElement;
 root.classList.add("scripts");
 
 const remember = (name, value) => {
-  document.cookie = `${name}=${encodeURIComponent(value)}; path=/; max-age=31536000; samesite=lax`;
+  // In a frame of another site's page only such a cookie is kept, for that site alone.
+  const where = window.top === window ? "samesite=lax" : "samesite=none; secure; partitioned";
+  document.cookie = `${name}=${encodeURIComponent(value)}; path=/; max-age=31536000; ${where}`;
 };
 remember("boathook_zone", Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");
 
@@ -88,6 +90,16 @@ addEventListener("DOMContentLoaded", () => {
     visit.append(field);
     visit.querySelector("#token").required = false;
     visit.requestSubmit();
+  }
+  // So does the link of a customer's portal. Who is in one already goes on.
+  const door = document.querySelector("form[data-portal]");
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (door && token) {
+    history.replaceState(null, "", location.pathname);
+    door.querySelector("#token").value = token;
+    door.requestSubmit();
+  } else if (door?.dataset.portal) {
+    location.replace(door.dataset.portal);
   }
   document.querySelectorAll("[data-toast]").forEach((toast) => setTimeout(() => toast.remove(), 6000));
 });

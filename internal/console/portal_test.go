@@ -1,0 +1,358 @@
+package console_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"boathook/internal/boathook"
+	"boathook/internal/console"
+	"boathook/internal/delivery"
+	"boathook/internal/queue"
+	queuemem "boathook/internal/queue/mem"
+	"boathook/internal/service"
+	"boathook/internal/store/mem"
+)
+
+// portals is a console with customers, and a browser that follows links to their portals.
+type portals struct {
+	t       *testing.T
+	service *service.Service
+	admin   service.Caller
+	console *console.Console
+	now     time.Time
+	log     bytes.Buffer
+	jar     map[string]*http.Cookie
+	host    string
+}
+
+// sealer seals nothing.
+type sealer struct{}
+
+func (sealer) NewDataKey(context.Context, string) ([]byte, error) { return []byte("key"), nil }
+func (sealer) Seal(_ context.Context, _, _ string, plain []byte) ([]byte, error) {
+	return plain, nil
+}
+func (sealer) Open(_ context.Context, _, _ string, sealed []byte) ([]byte, error) {
+	return sealed, nil
+}
+
+// deliveries is a queue that keeps what is sent.
+type deliveries struct{ *queuemem.Queue }
+
+const adminToken = "bh_admin"
+
+func newPortals(t *testing.T) *portals {
+	t.Helper()
+	p := &portals{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), jar: map[string]*http.Cookie{}, host: "hooks.example.com"}
+	clock := func() time.Time { return p.now }
+	log := slog.New(slog.NewTextHandler(&p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	store := mem.New(mem.Config{Retention: 30 * 24 * time.Hour, Now: clock})
+	retries := deliveries{queuemem.New(queuemem.Config{})}
+	publisher := &delivery.Publisher{Store: store, Queue: retries, RecordDays: 30, Log: log}
+	text := func(s string) func(context.Context) (string, error) {
+		return func(context.Context) (string, error) { return s, nil }
+	}
+	p.service = service.New(service.Config{
+		Store: store, Publish: publisher, Resend: &delivery.Resender{Store: store, Retries: retries, Publish: publisher, Now: clock},
+		Queues: map[string]queue.Redriver{}, Seal: sealer{}, AdminToken: text(adminToken), InternalToken: text(""), StreamSecret: text("stream secret"),
+		Workspace: "ws_local", CheckURL: func(string, string) error { return nil }, AllowDestination: func(boathook.Destination) error { return nil },
+		AllowTarget: func(boathook.Target) error { return nil }, RecordDays: 30, Now: clock, Log: log,
+	})
+	var err error
+	if p.admin, err = p.service.Callers.Find(t.Context(), adminToken); err != nil {
+		t.Fatal(err)
+	}
+	p.console, err = console.New(console.Config{
+		Service: p.service, Key: func(context.Context) ([]byte, error) { return []byte(strings.Repeat("k", 32)), nil }, Now: clock, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// customer makes a customer with a webhook.
+func (p *portals) customer(name string) (id, webhook string) {
+	p.t.Helper()
+	s, err := p.service.Customers.Create(p.t.Context(), p.admin, service.CustomerChange{Name: &name})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	w, _, err := p.service.Outgoing.Create(p.t.Context(), p.admin, service.SourceRef{Kind: boathook.Customer, ID: s.ID}, service.OutgoingChange{
+		Name: new("hook of " + name), URL: new("https://e.example/in"), Events: []boathook.EventType{"*"}, Metadata: map[string]string{"note": "secret note"},
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return s.ID, w.ID
+}
+
+// link is the token of a link to a customer's portal.
+func (p *portals) link(customer string, life time.Duration) string {
+	p.t.Helper()
+	token, _, err := p.service.Customers.Portal(p.t.Context(), p.admin, customer, new(int(life/time.Second)))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return token
+}
+
+// page is what the browser shows.
+type page struct {
+	*http.Response
+	body string
+}
+
+// do sends a request as the browser does, which keeps cookies and follows no redirect.
+func (p *portals) do(method, path string, form url.Values) page {
+	p.t.Helper()
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	r := httptest.NewRequestWithContext(p.t.Context(), method, path, body)
+	r.Host = p.host
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	for _, c := range p.jar {
+		if strings.HasPrefix(r.URL.Path+"/", c.Path) {
+			r.AddCookie(c)
+		}
+	}
+	w := httptest.NewRecorder()
+	p.console.ServeHTTP(w, r)
+	res := w.Result()
+	for _, c := range res.Cookies() {
+		if p.jar[c.Name] = c; c.MaxAge < 0 {
+			delete(p.jar, c.Name)
+		}
+	}
+	return page{res, w.Body.String()}
+}
+
+// see gets a page, which has an answer's status and texts.
+func (p *portals) see(status int, path string, texts ...string) page {
+	p.t.Helper()
+	got := p.do("GET", path, nil)
+	p.has(got, status, path, texts...)
+	return got
+}
+
+func (p *portals) has(got page, status int, what string, texts ...string) {
+	p.t.Helper()
+	if got.StatusCode != status {
+		p.t.Fatalf("%s: %d, not %d: %s\n%s", what, got.StatusCode, status, got.body, p.log.String())
+	}
+	for _, text := range texts {
+		if !strings.Contains(got.body, text) {
+			p.t.Errorf("%s does not say %q:\n%s", what, text, got.body)
+		}
+	}
+}
+
+// enter exchanges a link's token for a session, and gives the page that it leads to.
+func (p *portals) enter(token string) (home string) {
+	p.t.Helper()
+	got := p.do("POST", "/portal/enter", url.Values{"token": {token}})
+	p.has(got, http.StatusSeeOther, "the door")
+	return got.Header.Get("Location")
+}
+
+var csrf = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
+
+// send fills in a page's form and sends it.
+func (p *portals) send(from, to string, values url.Values) page {
+	p.t.Helper()
+	found := csrf.FindStringSubmatch(p.see(200, from).body)
+	if found == nil {
+		p.t.Fatalf("%s has no form", from)
+	}
+	values.Set("csrf", found[1])
+	return p.do("POST", to, values)
+}
+
+func TestALinkLeadsThroughTheDoorIntoThePortal(t *testing.T) {
+	p := newPortals(t)
+	customer, webhook := p.customer("Halvard <Bryggeri>")
+	p.see(200, "/portal/", "Open your webhooks", `action="/portal/enter"`)
+	token := p.link(customer, time.Hour)
+	home := p.enter("https://hooks.example.com/portal/#token=" + token)
+	if home != "/portal/customers/"+customer {
+		t.Fatalf("the door leads to %s", home)
+	}
+	got := p.see(200, home, "Default", "Halvard &lt;Bryggeri&gt;", "hook of Halvard", home+"/deliveries", home+"/outgoing/"+webhook)
+	for _, hidden := range []string{"/console/customers", "/console/deliveries", "Settings", "secret note", "side-foot", "Boathook"} {
+		if strings.Contains(got.body, hidden) {
+			t.Errorf("the portal has %q", hidden)
+		}
+	}
+	if got := p.see(http.StatusSeeOther, "/portal/home"); got.Header.Get("Location") != home {
+		t.Errorf("home is %s", got.Header.Get("Location"))
+	}
+	for _, path := range []string{"", "/deliveries", "/outgoing/new", "/outgoing/" + webhook, "/outgoing/" + webhook + "/edit", "/outgoing/" + webhook + "/rotate",
+		"/outgoing/" + webhook + "/delete", "/outgoing/" + webhook + "/recover", "/outgoing/" + webhook + "/replay"} {
+		got := p.see(200, home+path)
+		if links := regexp.MustCompile(`(?:href|action|hx-post)="/console/(?:[^a]|a[^s])[^"]*"`).FindAllString(got.body, -1); len(links) > 0 {
+			t.Errorf("%s leads out of the portal: %q", path, links)
+		}
+	}
+	if strings.Contains(p.log.String(), token) {
+		t.Error("the token is in the log")
+	}
+}
+
+func TestAPortalSetsUpItsCustomersWebhooks(t *testing.T) {
+	p := newPortals(t)
+	customer, webhook := p.customer("Halvard")
+	home := p.enter(p.link(customer, time.Hour))
+	fields := url.Values{"name": {"mine"}, "url": {"https://mine.example"}, "events": {"*"}, "dialect": {"standard"}}
+	if got := p.send(home+"/outgoing/new", home+"/outgoing", fields); got.StatusCode != 200 || !strings.Contains(got.body, "whsec_") {
+		t.Errorf("made: %d %s", got.StatusCode, got.body)
+	}
+	p.see(200, home, "mine.example")
+	fields.Set("queue_arn", "arn:aws:sqs:eu-central-1:111122223333:q")
+	p.has(p.send(home+"/outgoing/new", home+"/outgoing", fields), http.StatusForbidden, "a queue", "be set in a portal")
+	if got := p.send(home, home+"/outgoing/"+webhook+"/enabled", url.Values{}); got.StatusCode != http.StatusSeeOther || !strings.HasPrefix(got.Header.Get("Location"), home) {
+		t.Errorf("disabled: %d to %s", got.StatusCode, got.Header.Get("Location"))
+	}
+	p.see(200, home, "is disabled: nothing is sent to it")
+	p.has(p.do("POST", home+"/outgoing/"+webhook+"/enabled", url.Values{"enabled": {"true"}}), http.StatusForbidden, "without the form's proof")
+	if got := p.send(home, home+"/outgoing/"+webhook+"/enabled", url.Values{"enabled": {"true"}, "back": {"/console/tokens"}}); got.Header.Get("Location") != home {
+		t.Errorf("it goes back to %s", got.Header.Get("Location"))
+	}
+	if got := p.send(home, home+"/outgoing/"+webhook+"/test", url.Values{}); got.StatusCode != http.StatusSeeOther {
+		t.Errorf("a test: %d %s", got.StatusCode, got.body)
+	}
+}
+
+func TestAPortalHasNothingOfOthers(t *testing.T) {
+	p := newPortals(t)
+	customer, _ := p.customer("Halvard")
+	other, webhook := p.customer("Other")
+	home := p.enter(p.link(customer, time.Hour))
+	for _, path := range []string{"", "/deliveries", "/outgoing/" + webhook} {
+		p.see(http.StatusNotFound, "/portal/customers/"+other+path)
+	}
+	p.see(http.StatusNotFound, home+"/outgoing/"+webhook)
+	p.see(http.StatusNotFound, home+"/settings")
+	p.see(http.StatusNotFound, "/portal/tokens")
+
+	// A portal's session is none of the console's, and the other way round.
+	portal := p.jar["boathook_portal"]
+	portal.Name, portal.Path = "boathook_session", "/"
+	p.jar = map[string]*http.Cookie{"boathook_session": portal}
+	p.see(http.StatusSeeOther, "/console/customers")
+	p.jar = map[string]*http.Cookie{}
+	p.has(p.do("POST", "/console/sign-in", url.Values{"token": {adminToken}}), http.StatusSeeOther, "sign-in")
+	p.see(200, "/console/customers", "Halvard")
+	session := p.jar["boathook_session"]
+	session.Name, session.Path = "boathook_portal", "/"
+	p.jar = map[string]*http.Cookie{"boathook_portal": session}
+	p.see(http.StatusUnauthorized, home, "Open your webhooks")
+}
+
+func TestALinkThatHasEndedSaysWhomToAsk(t *testing.T) {
+	p := newPortals(t)
+	if _, err := p.service.PortalSettings.Change(t.Context(), p.admin, service.PortalSettingsChange{Name: new(new("Kestrel Freight")), Accent: new(new("#7a2d63"))}); err != nil {
+		t.Fatal(err)
+	}
+	customer, _ := p.customer("Halvard")
+	token := p.link(customer, time.Hour)
+	home := p.enter(token)
+	p.now = p.now.Add(time.Hour - time.Second)
+	p.see(200, home, "Kestrel Freight")
+	p.now = p.now.Add(time.Second)
+	for _, got := range []page{p.see(http.StatusGone, home), p.do("POST", home+"/outgoing", url.Values{}), p.do("POST", "/portal/enter", url.Values{"token": {token}})} {
+		p.has(got, http.StatusGone, "after its end", "This link has ended", "Kestrel Freight", "/portal/brand/7a2d63.css")
+		if strings.Contains(got.body, "Halvard") {
+			t.Errorf("it shows the customer:\n%s", got.body)
+		}
+	}
+	home = p.enter(p.link(customer, time.Hour))
+	p.see(200, home)
+	if err := p.service.Customers.Delete(t.Context(), p.admin, customer); err != nil {
+		t.Fatal(err)
+	}
+	p.see(http.StatusGone, home, "This link has ended")
+	p.has(p.do("POST", "/portal/enter", url.Values{"token": {"ws_local." + customer + ".1.x"}}), http.StatusUnauthorized, "a forged link", "This is no link to a portal")
+}
+
+func TestOnlyAllowedPagesHaveAPortalInAFrame(t *testing.T) {
+	p := newPortals(t)
+	customer, _ := p.customer("Halvard")
+	ancestors := func(got page) string {
+		t.Helper()
+		_, sources, ok := strings.Cut(got.Header.Get("Content-Security-Policy"), "frame-ancestors ")
+		if !ok {
+			t.Fatalf("the policy is %q", got.Header.Get("Content-Security-Policy"))
+		}
+		return sources
+	}
+	// The door leads to any portal, and so is not bound to one's frames.
+	if got := ancestors(p.see(200, "/portal/")); got != "*" {
+		t.Errorf("the door may be framed by %s", got)
+	}
+	home := p.enter(p.link(customer, time.Hour))
+	if got := ancestors(p.see(200, home)); got != "'none'" {
+		t.Errorf("at first it may be framed by %s", got)
+	}
+	origins := []string{"https://app.kestrel.example", "https://b.example:8443"}
+	if _, err := p.service.PortalSettings.Change(t.Context(), p.admin, service.PortalSettingsChange{FrameOrigins: origins}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{home, home + "/nothing", "/portal/deliveries/x"} {
+		if got := ancestors(p.do("GET", path, nil)); got != strings.Join(origins, " ") {
+			t.Errorf("%s may be framed by %s", path, got)
+		}
+	}
+	p.jar = map[string]*http.Cookie{}
+	p.has(p.do("POST", "/console/sign-in", url.Values{"token": {adminToken}}), http.StatusSeeOther, "sign-in")
+	if got := ancestors(p.see(200, "/console/customers")); got != "'none'" {
+		t.Errorf("the console may be framed by %s", got)
+	}
+}
+
+func TestAPortalsSessionWorksInAFrame(t *testing.T) {
+	p := newPortals(t)
+	customer, _ := p.customer("Halvard")
+	for host, framed := range map[string]bool{"hooks.example.com": true, "localhost:8080": true, "127.0.0.1:8080": true} {
+		p.host = host
+		p.enter(p.link(customer, time.Hour))
+		c := p.jar["boathook_portal"]
+		if c.Path != "/portal/" || !c.HttpOnly || c.Secure != framed || c.Partitioned != framed || c.SameSite != http.SameSiteNoneMode {
+			t.Errorf("by %s: %+v", host, c)
+		}
+	}
+}
+
+func TestAPortalHasItsSendersColours(t *testing.T) {
+	p := newPortals(t)
+	change := service.PortalSettingsChange{Name: new(new("Kestrel Freight")), Accent: new(new("#7A2D63")), AccentDark: new(new("#E0A2CD"))}
+	if _, err := p.service.PortalSettings.Change(t.Context(), p.admin, change); err != nil {
+		t.Fatal(err)
+	}
+	customer, _ := p.customer("Halvard")
+	home := p.enter(p.link(customer, time.Hour))
+	const css = "/portal/brand/7a2d63-e0a2cd.css"
+	p.see(200, home, css, "· Kestrel Freight</title>", `<span class="logo" aria-hidden="true">K</span>`)
+	got := p.see(200, css, "--accent:light-dark(#7a2d63,#e0a2cd)", "--fill:", "--fill-hover:", "--accent-soft:")
+	if !strings.Contains(got.Header.Get("Cache-Control"), "immutable") || !strings.HasPrefix(got.Header.Get("Content-Type"), "text/css") {
+		t.Errorf("the stylesheet has %v", got.Header)
+	}
+	for _, name := range []string{"ffcc00", "7a2d63-7a2d63", "x", "7a2d63;}", "7a2d63-e0a2cd-000000"} {
+		if got := p.do("GET", "/portal/brand/"+url.PathEscape(name)+".css", nil); got.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d %s", name, got.StatusCode, got.body)
+		}
+	}
+}
