@@ -146,6 +146,10 @@ func portalCalls(s *service.Service) map[service.Operation]func(context.Context,
 			_, err := s.Outgoing.Stats(ctx, c, o.source, o.webhook, service.StatsQuery{})
 			return err
 		},
+		"Outgoing.StatsOfAll": func(ctx context.Context, c service.Caller, o objectsOf) error {
+			_, err := s.Outgoing.StatsOfAll(ctx, c, o.source, service.StatsQuery{})
+			return err
+		},
 		"Outgoing.Delete": func(ctx context.Context, c service.Caller, o objectsOf) error {
 			return s.Outgoing.Delete(ctx, c, o.source, o.webhook)
 		},
@@ -163,6 +167,13 @@ func portalCalls(s *service.Service) map[service.Operation]func(context.Context,
 		},
 		"Deliveries.All": func(ctx context.Context, c service.Caller, o objectsOf) error {
 			_, _, err := s.Deliveries.All(ctx, c, service.DeliverySearch{SourceID: o.source.ID}, boathook.Page{Limit: 10})
+			return err
+		},
+		"Deliveries.Names": func(ctx context.Context, c service.Caller, o objectsOf) error {
+			names, err := s.Deliveries.Names(ctx, c, []boathook.Delivery{{SourceID: o.source.ID, WebhookID: o.webhook}})
+			if err == nil && (names.Sources[o.source.ID].ID == "" || names.Webhooks[o.webhook] == "") {
+				return boathook.Errorf(boathook.NotFound, "it has no name")
+			}
 			return err
 		},
 		"Feeds.Events": func(ctx context.Context, c service.Caller, o objectsOf) error {
@@ -236,7 +247,7 @@ func TestAPortalReachesItsCustomerAndNothingElse(t *testing.T) {
 			if ofOneSource := !strings.HasPrefix(string(op), "EventTypes."); !ofOneSource && other.source.Kind == boathook.Customer {
 				continue
 			}
-			if name == "another customer's webhook" && slices.Contains([]service.Operation{"Customers.Get", "Outgoing.Create", "Outgoing.List", "Deliveries.All", "Feeds.Events"}, op) {
+			if name == "another customer's webhook" && slices.Contains([]service.Operation{"Customers.Get", "Outgoing.Create", "Outgoing.List", "Outgoing.StatsOfAll", "Deliveries.All", "Feeds.Events"}, op) {
 				continue
 			}
 			if op == "EventTypes.List" {

@@ -2,8 +2,10 @@ package console
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -182,14 +184,39 @@ func (c *Console) listDeliveries(ctx context.Context, r *request, in service.Del
 }
 
 // names finds what webhooks and sources of deliveries are called.
-func (c *Console) names(context.Context, *request, []boathook.Delivery) (map[string]string, error) {
-	return map[string]string{}, nil
+func (c *Console) names(ctx context.Context, r *request, deliveries []boathook.Delivery) (map[string]string, error) {
+	found, err := c.cfg.Service.Deliveries.Names(ctx, r.caller, deliveries)
+	if err != nil {
+		return nil, err
+	}
+	names := found.Webhooks
+	for id, s := range found.Sources {
+		names[id] = nameOf(s)
+	}
+	return names, nil
 }
 
 // lastDay counts the attempts of the last 24 hours of a webhook, of a source, or of the
 // workspace.
-func (c *Console) lastDay(context.Context, *request, service.SourceRef, string) ([]boathook.AttemptCounts, error) {
-	return nil, nil
+func (c *Console) lastDay(ctx context.Context, r *request, of service.SourceRef, webhookID string) ([]boathook.AttemptCounts, error) {
+	switch {
+	case of.ID == "" && webhookID == "":
+		day, err := c.cfg.Service.Deliveries.Stats(ctx, r.caller, service.StatsQuery{})
+		return day.Counts, err
+	case of.ID == "":
+		return nil, nil // the webhook's source is not known
+	case webhookID != "":
+		day, err := c.cfg.Service.Outgoing.Stats(ctx, r.caller, of, webhookID, service.StatsQuery{})
+		if boathook.IsKind(err, boathook.NotFound) { // deleted: its deliveries are still there
+			err = nil
+		}
+		return day.Counts, err
+	}
+	days, err := c.lastDayEach(ctx, r, of)
+	if err != nil {
+		return nil, err
+	}
+	return merged(slices.Collect(maps.Values(days))...), nil
 }
 
 func (l *listed) rows(r *request, sources bool) []deliveryRow {

@@ -65,8 +65,13 @@ func (c *Console) outgoingRows(webhooks []boathook.OutgoingWebhook, days map[str
 }
 
 // lastDayEach counts the attempts of the last 24 hours of each webhook of a source.
-func (c *Console) lastDayEach(context.Context, *request, service.SourceRef) (map[string][]boathook.AttemptCounts, error) {
-	return nil, nil
+func (c *Console) lastDayEach(ctx context.Context, r *request, of service.SourceRef) (map[string][]boathook.AttemptCounts, error) {
+	all, err := c.cfg.Service.Outgoing.StatsOfAll(ctx, r.caller, of, service.StatsQuery{})
+	days := make(map[string][]boathook.AttemptCounts, len(all))
+	for _, s := range all {
+		days[s.WebhookID] = s.Counts
+	}
+	return days, err
 }
 
 // sendersOf says who can use an incoming webhook.

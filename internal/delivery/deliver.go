@@ -45,7 +45,7 @@ type Store interface {
 
 	store.Slots
 	store.Leases
-	CountAttempts(ctx context.Context, webhookID string, c boathook.AttemptCounts) error
+	CountAttempts(ctx context.Context, id string, c boathook.AttemptCounts) error
 
 	MarkFailure(ctx context.Context, webhookID string, at time.Time) (boathook.Health, error)
 	MarkSlow(ctx context.Context, webhookID string, at time.Time) (first bool, err error)
@@ -147,7 +147,9 @@ func (d *Deliverer) Handle(ctx context.Context, body string) (err error) {
 		return err
 	}
 	if recorded {
-		d.tally.count(w.ID, sent.SentAt, delivery.Status, sent.Duration)
+		for _, of := range []string{w.ID, w.WorkspaceID} {
+			d.tally.count(of, sent.SentAt, delivery.Status, sent.Duration)
+		}
 	}
 	span.Set(slog.String("boathook.delivery.status", string(delivery.Status)))
 	d.count(job, sent, delivery.Status)

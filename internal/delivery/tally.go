@@ -16,14 +16,14 @@ type tally struct {
 
 // tallied is what attempts are counted by.
 type tallied struct {
-	webhookID string
-	hour      time.Time
+	id   string // the webhook's, or its workspace's
+	hour time.Time
 }
 
-func (t *tally) count(webhookID string, sentAt time.Time, after boathook.DeliveryStatus, duration time.Duration) {
+func (t *tally) count(id string, sentAt time.Time, after boathook.DeliveryStatus, duration time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	of := tallied{webhookID, boathook.StatisticsHour(sentAt)}
+	of := tallied{id, boathook.StatisticsHour(sentAt)}
 	c := t.counts[of]
 	c.From = of.hour
 	c.Count(after, duration)
@@ -42,16 +42,16 @@ func (t *tally) take() map[tallied]boathook.AttemptCounts {
 }
 
 // StoreCounts stores how many attempts were made since it was called last, for the
-// statistics of their webhooks: one write for each webhook, or two if an hour has ended
-// meanwhile. It is called once a batch. What can't be stored is told of in the log and not
+// statistics of their webhooks and workspaces: one write for each webhook and for each
+// workspace, or two if an hour has ended meanwhile. It is called once a batch. What can't be stored is told of in the log and not
 // counted: the deliveries themselves are recorded.
 func (d *Deliverer) StoreCounts(ctx context.Context) {
 	var writes sync.WaitGroup
 	defer writes.Wait()
 	for of, c := range d.tally.take() {
 		writes.Go(func() {
-			if err := d.config.Store.CountAttempts(ctx, of.webhookID, c); err != nil {
-				d.config.Log.ErrorContext(ctx, "attempts are not counted", "webhook_id", of.webhookID, "error", err)
+			if err := d.config.Store.CountAttempts(ctx, of.id, c); err != nil {
+				d.config.Log.ErrorContext(ctx, "attempts are not counted", "of", of.id, "error", err)
 			}
 		})
 	}

@@ -12,15 +12,22 @@ import (
 	"boathook/internal/boathook"
 )
 
-// counted is what is stored of the webhook's attempts.
+// counted is what is stored of the webhook's attempts, which are all of its workspace's.
 func (p *place) counted(t *testing.T) []boathook.AttemptCounts {
 	t.Helper()
-	hours, err := p.store.AttemptCounts(t.Context(), p.Outgoing.ID, time.Now().Add(-24*time.Hour), time.Now().Add(time.Hour))
-	must(t, err)
+	of := func(id string) []boathook.AttemptCounts {
+		hours, err := p.store.AttemptCounts(t.Context(), id, time.Now().Add(-24*time.Hour), time.Now().Add(time.Hour))
+		must(t, err)
+		return hours
+	}
+	hours := of(p.Outgoing.ID)
+	if diff := cmp.Diff(hours, of(p.Outgoing.WorkspaceID)); diff != "" {
+		t.Errorf("counted of the webhook and of its workspace (-webhook +workspace):\n%s", diff)
+	}
 	return hours
 }
 
-func TestTheAttemptsOfABatchAreCountedInOneWriteOfTheirHour(t *testing.T) {
+func TestTheAttemptsOfABatchAreCountedInOneWriteOfTheirHourAndWebhook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		p := newPlace(t, func(*http.Request, []byte) (*http.Response, error) {
@@ -46,8 +53,8 @@ func TestTheAttemptsOfABatchAreCountedInOneWriteOfTheirHour(t *testing.T) {
 		if diff := cmp.Diff(want, p.counted(t)); diff != "" {
 			t.Errorf("counted (-want +got):\n%s", diff)
 		}
-		if calls := p.store.calls["CountAttempts"]; calls != 1 {
-			t.Errorf("they were stored by %d writes", calls)
+		if calls := p.store.calls["CountAttempts"]; calls != 2 {
+			t.Errorf("they were stored by %d writes, want one for the webhook and one for the workspace", calls)
 		}
 
 		time.Sleep(time.Hour)

@@ -106,6 +106,8 @@ var leastRoles = map[Operation]boathook.Role{
 	"Deliveries.Resend": boathook.Member,
 	"Deliveries.List":   boathook.Viewer,
 	"Deliveries.All":    boathook.Viewer,
+	"Deliveries.Names":  boathook.Viewer,
+	"Deliveries.Stats":  boathook.Viewer,
 
 	"Outgoing.Create":       boathook.Member,
 	"Outgoing.List":         boathook.Viewer,
@@ -118,6 +120,7 @@ var leastRoles = map[Operation]boathook.Role{
 	"Outgoing.Recover":      boathook.Member,
 	"Outgoing.Replay":       boathook.Member,
 	"Outgoing.Stats":        boathook.Viewer,
+	"Outgoing.StatsOfAll":   boathook.Viewer,
 
 	"AgentRuns.OfAgent": boathook.Viewer,
 	"AgentRuns.List":    boathook.Viewer,

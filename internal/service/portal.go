@@ -37,11 +37,13 @@ var ofPortals = map[Operation]bool{
 	"Outgoing.Recover":      true,
 	"Outgoing.Replay":       true,
 	"Outgoing.Stats":        true,
+	"Outgoing.StatsOfAll":   true,
 
 	"Deliveries.Get":    true,
 	"Deliveries.Resend": true,
 	"Deliveries.List":   true,
 	"Deliveries.All":    true,
+	"Deliveries.Names":  true,
 
 	"Feeds.Events": true,
 

@@ -63,7 +63,7 @@ type Store interface {
 	WorkspaceDeliveries(ctx context.Context, q store.DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
 	ReopenDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
 	PostponeDelivery(ctx context.Context, d boathook.Delivery, at time.Time) error
-	AttemptCounts(ctx context.Context, webhookID string, since, until time.Time) ([]boathook.AttemptCounts, error)
+	AttemptCounts(ctx context.Context, id string, since, until time.Time) ([]boathook.AttemptCounts, error)
 }
 
 // Starter starts runs.

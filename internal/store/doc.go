@@ -150,8 +150,8 @@
 //	EnterDeliveries      records  entered#ws#0…3 / id         PutItem                                 1 W per KiB, which is 40 deliveries of one time
 //	WorkspaceDeliveries  records  entered#ws#0…3, deliveries  Query x4, then BatchGetItem C x1 to 4   0.5 R per 4 KiB, 1 R per delivery looked at
 //	… (not succeeded)    records  by-workspace dlv#ws#0…3     the same                                the same
-//	CountAttempts        records  stats#out / hour            UpdateItem                              1 W
-//	AttemptCounts        records  stats#out / hour            Query                                   0.5 R per 4 KiB, of about 30 hours
+//	CountAttempts        records  stats#out or ws / hour      UpdateItem                              1 W
+//	AttemptCounts        records  stats#out or ws / hour      Query                                   0.5 R per 4 KiB, of about 30 hours
 //	PutDue               records  due#shard / time#id         PutItem                                 1 W
 //	Due                  records  due#shard                   Query C                                 1 R per 4 KiB
 //	DeleteDue            records  due#shard / time#id         DeleteItem                              1 W

@@ -631,15 +631,16 @@ type Deliveries interface {
 	WorkspaceDeliveries(ctx context.Context, q DeliveryQuery) (deliveries []boathook.Delivery, next string, err error)
 }
 
-// Statistics count the attempts of webhooks, by the hour. They are of no use to what is
+// Statistics count the attempts of webhooks and of workspaces, by the hour. They are of no use to what is
 // sent: an attempt whose process dies is not counted, and counts may be added twice where
 // the store's answer is lost. An hour expires with the retention after its last change.
 type Statistics interface {
-	// CountAttempts adds to the counts of the hour that c begins with.
-	CountAttempts(ctx context.Context, webhookID string, c boathook.AttemptCounts) error
+	// CountAttempts adds to the counts of the hour that c begins with, of a webhook or a
+	// workspace by its id.
+	CountAttempts(ctx context.Context, id string, c boathook.AttemptCounts) error
 	// AttemptCounts gives the hours that have counts, oldest first, of those that begin
 	// at since or later, and before until.
-	AttemptCounts(ctx context.Context, webhookID string, since, until time.Time) ([]boathook.AttemptCounts, error)
+	AttemptCounts(ctx context.Context, id string, since, until time.Time) ([]boathook.AttemptCounts, error)
 }
 
 // DueShards is how many partitions the schedule is spread over.

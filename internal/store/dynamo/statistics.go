@@ -20,8 +20,8 @@ import (
 const stepAttr = "d"
 
 // CountAttempts implements [store.Statistics].
-func (s *Store) CountAttempts(ctx context.Context, webhookID string, c boathook.AttemptCounts) error {
-	if err := store.CheckIDs(webhookID); err != nil {
+func (s *Store) CountAttempts(ctx context.Context, id string, c boathook.AttemptCounts) error {
+	if err := store.CheckIDs(id); err != nil {
 		return err
 	}
 	var added []string
@@ -42,18 +42,18 @@ func (s *Store) CountAttempts(ctx context.Context, webhookID string, c boathook.
 		return nil
 	}
 	_, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &s.config.RecordsTable, Key: statisticsKey(webhookID, boathook.StatisticsHour(c.From)).item(),
+		TableName: &s.config.RecordsTable, Key: statisticsKey(id, boathook.StatisticsHour(c.From)).item(),
 		UpdateExpression: aws.String("SET x = :x ADD " + strings.Join(added, ", ")), ExpressionAttributeValues: values,
 	})
 	if err != nil {
-		return fmt.Errorf("count attempts of %s: %w", webhookID, err)
+		return fmt.Errorf("count attempts of %s: %w", id, err)
 	}
 	return nil
 }
 
 // AttemptCounts implements [store.Statistics].
-func (s *Store) AttemptCounts(ctx context.Context, webhookID string, since, until time.Time) (hours []boathook.AttemptCounts, err error) {
-	first, last := statisticsKey(webhookID, since), statisticsKey(webhookID, until.Add(-time.Millisecond))
+func (s *Store) AttemptCounts(ctx context.Context, id string, since, until time.Time) (hours []boathook.AttemptCounts, err error) {
+	first, last := statisticsKey(id, since), statisticsKey(id, until.Add(-time.Millisecond))
 	if first.SK > last.SK {
 		return nil, nil // which DynamoDB would refuse
 	}
@@ -63,7 +63,7 @@ func (s *Store) AttemptCounts(ctx context.Context, webhookID string, since, unti
 		ExpressionAttributeValues: item{":p": str(first.PK), ":first": str(first.SK), ":last": str(last.SK)},
 	}) {
 		if err != nil {
-			return nil, fmt.Errorf("read the counts of %s: %w", webhookID, err)
+			return nil, fmt.Errorf("read the counts of %s: %w", id, err)
 		}
 		c, err := countsOf(it)
 		if err != nil {

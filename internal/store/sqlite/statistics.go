@@ -36,34 +36,34 @@ func (it hourItem) counts(from time.Time) boathook.AttemptCounts {
 }
 
 // CountAttempts implements [store.Statistics].
-func (s *Store) CountAttempts(_ context.Context, webhookID string, c boathook.AttemptCounts) error {
-	if err := store.CheckIDs(webhookID); err != nil {
+func (s *Store) CountAttempts(_ context.Context, id string, c boathook.AttemptCounts) error {
+	if err := store.CheckIDs(id); err != nil {
 		return err
 	}
 	from := boathook.StatisticsHour(c.From)
 	return s.config.DB.Write(func(tx *database.Tx) error {
-		it, _, err := first[hourItem](tx, "SELECT item FROM statistics WHERE webhook_id = ? AND hour = ? AND expires > ?", webhookID, from, s.now())
+		it, _, err := first[hourItem](tx, "SELECT item FROM statistics WHERE webhook_id = ? AND hour = ? AND expires > ?", id, from, s.now())
 		if err != nil {
 			return err
 		}
 		all := it.counts(from)
 		all.Add(c)
 		return tx.Exec("INSERT OR REPLACE INTO statistics (webhook_id, hour, expires, item) VALUES (?, ?, ?, ?)",
-			webhookID, from, s.expiry(), encode(newHourItem(all)))
+			id, from, s.expiry(), encode(newHourItem(all)))
 	})
 }
 
 // AttemptCounts implements [store.Statistics].
-func (s *Store) AttemptCounts(_ context.Context, webhookID string, since, until time.Time) (hours []boathook.AttemptCounts, err error) {
+func (s *Store) AttemptCounts(_ context.Context, id string, since, until time.Time) (hours []boathook.AttemptCounts, err error) {
 	err = s.config.DB.Read(func(tx *database.Tx) error {
 		for row, err := range tx.Query("SELECT hour, item FROM statistics WHERE webhook_id = ? AND hour >= ? AND hour < ? AND expires > ? ORDER BY hour",
-			webhookID, since, until, s.now()) {
+			id, since, until, s.now()) {
 			if err != nil {
 				return err
 			}
 			it, err := decode[hourItem](row, 1)
 			if err != nil {
-				s.config.Log.Error("an hour's counts can't be read and are left out", "webhook_id", webhookID, "error", err)
+				s.config.Log.Error("an hour's counts can't be read and are left out", "webhook_id", id, "error", err)
 				continue
 			}
 			hours = append(hours, it.counts(row.Time(0)))
