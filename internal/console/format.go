@@ -32,6 +32,27 @@ func moment(t, now time.Time, zone *time.Location) template.HTML {
 		utc.Format("2006-01-02T15:04:05.000Z"), utc.Format("2006-01-02 15:04:05.000 UTC"), shown.Format(layout)))
 }
 
+// precise shows a time of day in a zone, to the millisecond.
+func precise(t time.Time, zone *time.Location) template.HTML {
+	utc := t.UTC()
+	//nolint:gosec // digits, letters and colons only
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`,
+		utc.Format("2006-01-02T15:04:05.000Z"), utc.Format("2006-01-02 15:04:05.000 UTC"), t.In(zone).Format("15:04:05.000")))
+}
+
+// tone is the class of a line of a log, by its own first word: programs print to either
+// stream whatever they like.
+func tone(line string) string {
+	word, _, _ := strings.Cut(strings.TrimLeft(line, "[ "), " ")
+	switch strings.ToLower(strings.TrimRight(word, ":]")) {
+	case "error", "fatal", "panic":
+		return "bad"
+	case "warning", "warn":
+		return "warn"
+	}
+	return ""
+}
+
 // duration shows how long something took: 182 ms, 1.04 s, 1 min 24 s, 3 h 5 min, 2 d 4 h.
 func duration(d time.Duration) string {
 	switch {

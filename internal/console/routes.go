@@ -30,6 +30,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.get(mux, "/console/deliveries/{delivery}", c.deliveryPage)
 	c.post(mux, "/console/deliveries/{delivery}/resend", c.resend)
 
+	c.runRoutes(mux)
 	for _, p := range places {
 		if _, ok := settings[p.kind]; ok {
 			c.get(mux, p.path+"/settings", p.at(c.settingsPage))

@@ -142,6 +142,8 @@ func zoned(zone *time.Location, now func() time.Time) template.FuncMap {
 	return template.FuncMap{
 		// time shows a time of a log: HH:MM:SS today, with the day before.
 		"time": func(t time.Time) template.HTML { return moment(t, now(), zone) },
+		// precise is a time of a log with its milliseconds.
+		"precise": func(t time.Time) template.HTML { return precise(t, zone) },
 		// clock is HH:MM, for axes.
 		"clock": func(t time.Time) string { return t.In(zone).Format("15:04") },
 		// until and since say how far away a time is.
@@ -165,6 +167,7 @@ func functions(a *assets) template.FuncMap {
 			return template.HTML(`<svg class="i` + spins + `" aria-hidden="true"><use href="` + sprite + `#i-` + name + `"/></svg>`), err
 		},
 		"text":        text,
+		"tone":        tone,
 		"bytes":       func(b []byte) template.HTML { return text(string(b)) },
 		"plain":       plain,
 		"code":        code,

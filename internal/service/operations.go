@@ -99,6 +99,7 @@ var leastRoles = map[Operation]boathook.Role{
 	"Runs.List":   boathook.Viewer,
 	"Runs.Get":    boathook.Viewer,
 	"Runs.Events": boathook.Viewer,
+	"Runs.Look":   boathook.Viewer,
 	"Runs.Cancel": boathook.Member,
 	"Runs.Retry":  boathook.Member,
 

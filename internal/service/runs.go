@@ -279,3 +279,61 @@ func (k *core) events(ctx context.Context, head boathook.RunHead, last int, yiel
 	}
 	yield(RunEvent{Number: end + 1, Kind: RunComplete}, nil)
 }
+
+// RunView is a run with what a person wants to see beside it.
+type RunView struct {
+	boathook.Run
+	Source  boathook.Source           // whose run it is; zero if that is deleted
+	Webhook *boathook.IncomingWebhook // that started it; nil if none has, or it is deleted
+	First   int                       // number of the first of Lines
+	Lines   []boathook.LogLine        // of its log, about 1 MiB of them at most
+}
+
+// Look gives a run with its log from a line on, and what it belongs to, in two round
+// trips to the store.
+func (k Runs) Look(ctx context.Context, c Caller, id string, from int) (v RunView, err error) {
+	if err := c.May("Runs.Look"); err != nil {
+		return RunView{}, err
+	}
+	if from < 0 {
+		return RunView{}, boathook.InvalidField("from", "must not be negative")
+	}
+	err = beside(func() (err error) {
+		v.Run, err = k.cfg.Store.Run(ctx, c.Workspace, id)
+		return missing("run", id, err)
+	}, func() (err error) {
+		v.First, v.Lines, err = k.cfg.Store.Log(ctx, id, from, maxLog)
+		return err
+	})
+	if err != nil {
+		return RunView{}, err
+	}
+	if skip := min(max(from-v.First, 0), len(v.Lines)); skip > 0 { // it comes in chunks
+		v.First, v.Lines = v.First+skip, v.Lines[skip:]
+	}
+	if v.Status.Over() {
+		v.Lines = v.Lines[:min(len(v.Lines), max(v.LogLines-v.First, 0))]
+	}
+	err = beside(func() (err error) {
+		v.Source, err = k.cfg.Store.Source(ctx, c.Workspace, v.SourceID)
+		return unlessMissing(err)
+	}, func() error {
+		if v.WebhookID == "" || v.OfAgent() {
+			return nil
+		}
+		w, err := k.cfg.Store.Incoming(ctx, v.SourceID, v.WebhookID)
+		if err == nil {
+			v.Webhook = &w
+		}
+		return unlessMissing(err)
+	})
+	return v, err
+}
+
+// unlessMissing is an error but for one that tells that something is deleted.
+func unlessMissing(err error) error {
+	if boathook.IsKind(err, boathook.NotFound) {
+		return nil
+	}
+	return err
+}

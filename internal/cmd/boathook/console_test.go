@@ -42,68 +42,101 @@ func signedIn(t *testing.T, p *program, path string, look browser.Look) *browser
 	return page
 }
 
-// consolePages are the pages of the console: for each of its patterns the paths at which
-// a test looks, without /console. The first is the usual one.
-func consolePages(w *demo.World) map[string][]string {
-	pages := map[string][]string{
-		"/":                             {"/"},
-		"/{$}":                          nil, // as /
-		"/deployments/{source}":         {"/deployments/" + w.Deployment, "/deployments/" + w.Hostile, "/deployments/" + w.Empty},
-		"/crews/{crew}/agents/{source}": {"/crews/" + w.Crew + "/agents/" + w.Agent},
-		"/repositories/{source}":        {"/repositories/" + w.Repository},
-		"/apps/{source}":                {"/apps/" + w.App},
-		"/customers/{source}":           {"/customers/" + w.Customer},
-		"/alerts":                       {"/alerts"},
-		"/deliveries":                   {"/deliveries", "/deliveries?status=failed&time=24h", "/deliveries?status=succeeded&code=404", "/deliveries?open=" + w.Failed},
-		"/deliveries/{delivery}":        {"/deliveries/" + w.Failed, "/deliveries/" + w.HostileDelivery, "/deliveries/" + w.HostileDelivery + "?body=raw&all=1"},
+// fillIn gives what stands for the wildcards of the patterns of pages, by the pattern's
+// beginning: the longest that fits counts.
+func fillIn(w *demo.World) []struct {
+	below  string
+	values map[string]string
+} {
+	return []struct {
+		below  string
+		values map[string]string
+	}{
+		{"/console/deployments/", map[string]string{"source": w.Deployment, "out": w.Outgoing[demo.Busy], "in": w.Incoming}},
+		{"/console/crews/", map[string]string{"crew": w.Crew, "source": w.Agent}},
+		{"/console/repositories/", map[string]string{"source": w.Repository}},
+		{"/console/apps/", map[string]string{"source": w.App}},
+		{"/console/customers/", map[string]string{"source": w.Customer}},
+		{"/console/runs/", map[string]string{"run": w.Runs["succeeded"]}},
+		{"/console/deliveries/", map[string]string{"delivery": w.Failed}},
 	}
-	for pattern, source := range map[string]string{
-		"/deployments/{source}":         "/deployments/" + w.Deployment,
-		"/crews/{crew}/agents/{source}": "/crews/" + w.Crew + "/agents/" + w.Agent,
-		"/repositories/{source}":        "/repositories/" + w.Repository,
-		"/apps/{source}":                "/apps/" + w.App,
-		"/customers/{source}":           "/customers/" + w.Customer,
-		"/alerts":                       "/alerts",
-	} {
-		for _, below := range []string{"/deliveries", "/outgoing/new"} {
-			pages[pattern+below] = []string{source + below}
+}
+
+// moreOf are the pages of a pattern in other states than the usual one.
+func moreOf(w *demo.World) map[string][]string {
+	return map[string][]string{
+		"/console/deployments/{source}":                {"/console/deployments/" + w.Hostile, "/console/deployments/" + w.Empty},
+		"/console/deployments/{source}/runs":           {"/console/deployments/" + w.Empty + "/runs"},
+		"/console/deployments/{source}/deliveries":     {"/console/deployments/" + w.Empty + "/deliveries", "/console/deployments/" + w.Hostile + "/deliveries"},
+		"/console/deployments/{source}/outgoing/{out}": {"/console/deployments/" + w.Deployment + "/outgoing/" + w.Outgoing[demo.Gone], "/console/deployments/" + w.Hostile + "/outgoing/" + w.HostileOutgoing},
+		"/console/runs":                  {"/console/runs?of=agents", "/console/runs?status=canceled"},
+		"/console/runs/{run}":            {"/console/runs/" + w.Runs["failed"], "/console/runs/" + w.HostileRun},
+		"/console/deliveries":            {"/console/deliveries?status=failed&time=24h", "/console/deliveries?status=succeeded&code=404", "/console/deliveries?open=" + w.Failed},
+		"/console/deliveries/{delivery}": {"/console/deliveries/" + w.HostileDelivery, "/console/deliveries/" + w.HostileDelivery + "?body=raw&all=1"},
+	}
+}
+
+// noPages are patterns that answer with something else than a page, or with a page that
+// another pattern has too.
+var noPages = []string{
+	"/console/{$}", "/console/runs/{run}/log",
+	"/console/crews/{crew}/agents/{source}/outgoing/{out}*", "/console/repositories/{source}/outgoing/{out}*",
+	"/console/apps/{source}/outgoing/{out}*", "/console/customers/{source}/outgoing/{out}*", "/console/alerts/outgoing/{out}*",
+}
+
+func isNoPage(pattern string) bool {
+	return slices.ContainsFunc(noPages, func(p string) bool {
+		beginning, open := strings.CutSuffix(p, "*")
+		return p == pattern || open && strings.HasPrefix(pattern, beginning)
+	})
+}
+
+var wildcard = regexp.MustCompile(`\{(\w+)\}`)
+
+// consolePages gives the paths of the pages of each pattern of the console. A wildcard
+// that nothing stands for fails the test.
+func consolePages(t *testing.T, w *demo.World) map[string][]string {
+	t.Helper()
+	c, err := console.New(console.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, pages := moreOf(w), map[string][]string{}
+	for _, pattern := range c.Pages() {
+		if isNoPage(pattern) {
+			continue
 		}
-		for _, below := range []string{"", "/edit", "/rotate", "/delete", "/recover", "/replay"} {
-			pages[pattern+"/outgoing/{out}"+below] = nil // as a deployment's
+		var values map[string]string
+		longest := 0
+		for _, f := range fillIn(w) {
+			if strings.HasPrefix(pattern, f.below) && len(f.below) > longest {
+				values, longest = f.values, len(f.below)
+			}
 		}
+		path := wildcard.ReplaceAllStringFunc(pattern, func(name string) string {
+			value := values[strings.Trim(name, "{}")]
+			if value == "" {
+				t.Errorf("%s: nothing stands for %s", pattern, name)
+			}
+			return value
+		})
+		pages[pattern] = append([]string{path}, more[pattern]...)
+		delete(more, pattern)
 	}
-	for _, below := range []string{"", "/edit", "/rotate", "/delete", "/recover", "/replay"} {
-		pages["/deployments/{source}/outgoing/{out}"+below] = []string{"/deployments/" + w.Deployment + "/outgoing/" + w.Outage + below}
-	}
-	for _, kind := range []string{"deployments", "repositories", "apps"} {
-		source := map[string]string{"deployments": w.Deployment, "repositories": w.Repository, "apps": w.App}[kind]
-		pages["/"+kind+"/{source}/settings"] = []string{"/" + kind + "/" + source + "/settings"}
-		pages["/"+kind+"/{source}/delete"] = []string{"/" + kind + "/" + source + "/delete"}
-	}
-	for _, kind := range []string{"deployments", "crews", "repositories", "apps", "customers"} {
-		pages["/"+kind] = []string{"/" + kind}
-		pages["/"+kind+"/new"] = []string{"/" + kind + "/new"}
+	for pattern := range more {
+		t.Errorf("%s is no pattern of a page", pattern)
 	}
 	return pages
 }
 
-// Each page of the console is in the list above, shows itself without an error, fits into
-// its window, and is accessible.
+// Each page of the console shows itself without an error, fits into its window, and is
+// accessible.
 func TestConsolePages(t *testing.T) {
 	if testing.Short() && *screenshots == "" {
 		t.Skip("it looks at each page, which takes minutes")
 	}
 	p, w := filled(t)
-	patterns := consolePages(w)
-	c, err := console.New(console.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, pattern := range c.Pages() {
-		if _, listed := patterns[strings.TrimPrefix(pattern, "/console")]; !listed {
-			t.Errorf("%s is not among the pages that this test looks at", pattern)
-		}
-	}
+	patterns := consolePages(t, w)
 	want := regexp.MustCompile(cmp.Or(*pages, "."))
 	looks := []browser.Look{{}, {Width: browser.Phone, Dark: true}}
 	if *screenshots != "" {
@@ -113,14 +146,11 @@ func TestConsolePages(t *testing.T) {
 		t.Run(look.String(), func(t *testing.T) {
 			page := signedIn(t, p, "/console/", look)
 			for _, pattern := range slices.Sorted(maps.Keys(patterns)) {
-				if !slices.Contains(c.Pages(), "/console"+pattern) {
-					t.Errorf("/console%s is no pattern of a page", pattern)
-				}
 				for i, path := range patterns[pattern] {
 					if !want.MatchString(path) {
 						continue
 					}
-					page.Go("/console" + path)
+					page.Go(path)
 					page.Fits()
 					page.Accessible()
 					if *screenshots != "" {
@@ -134,9 +164,30 @@ func TestConsolePages(t *testing.T) {
 
 // fileOf names the picture of a pattern's page, as in deployments-source-2.
 func fileOf(pattern string, i int) string {
-	name := strings.Trim(strings.NewReplacer("/", "-", "{", "", "}", "", "$", "").Replace(pattern), "-")
+	name := strings.Trim(strings.NewReplacer("/", "-", "{", "", "}", "").Replace(strings.TrimPrefix(pattern, "/console/")), "-")
 	if i > 0 {
 		name += "-" + string(rune('1'+i))
 	}
 	return cmp.Or(name, "overview")
+}
+
+func TestARunsLogIsLive(t *testing.T) {
+	p, w := filled(t)
+	page := signedIn(t, p, "/console/", browser.Look{})
+	page.Click("Runs")
+	page.Choose("Status", "Running")
+	page.Click("invoice-reconciler")
+	page.See("Live", "loaded 1,204 open invoices", "Appears here when the run ends")
+	page.See("settled 2 of 41") // it comes while the page is open
+	w.Finish(t)
+	page.See("matched 1,163 of 1,204", "Succeeded", `"open": 41`, "Run again")
+	page.Unseen("Live", "Follow")
+	if page.Clicks > 5 {
+		t.Errorf("%d clicks", page.Clicks)
+	}
+	page.Click("Run again")
+	page.See("This run has the same input", "Repeats")
+	plain := signedIn(t, p, page.URL(), browser.Look{NoScript: true})
+	plain.See("loaded 1,204 open invoices")
+	plain.Unseen("Live")
 }

@@ -103,3 +103,82 @@ addEventListener("DOMContentLoaded", () => {
   }
   document.querySelectorAll("[data-toast]").forEach((toast) => setTimeout(() => toast.remove(), 6000));
 });
+
+// The log of a run that goes on. A socket only tells that there is more of it: the lines
+// come from the page's own server, by their numbers, so that none is missing or doubled.
+// Without a socket they are asked for each second.
+const partsOfRun = ["run-state", "run-acts", "run-error", "run-output", "run-times"];
+
+const watchLog = (log) => {
+  const list = log.querySelector("ol");
+  const follow = document.getElementById("follow");
+  const live = document.querySelector("#log-state span");
+  const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+  let state = log.dataset.state;
+  let looking = false;
+  let over = false;
+
+  const toEnd = () => { if (follow.checked) log.scrollTop = log.scrollHeight; };
+  follow.addEventListener("change", toEnd);
+  log.addEventListener("scroll", () => { follow.checked = log.scrollHeight - log.scrollTop - log.clientHeight < 24; });
+
+  const renew = async () => {
+    const answer = await fetch(location.href);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const id of partsOfRun) {
+      const fresh = page.getElementById(id);
+      if (fresh) document.getElementById(id).replaceWith(fresh);
+    }
+  };
+
+  const look = async () => {
+    if (looking || over || document.hidden) return;
+    looking = true;
+    try {
+      const from = Number(list.lastElementChild?.dataset.line ?? -1) + 1;
+      const answer = await fetch(`${log.dataset.log}?from=${from}`);
+      const now = answer.headers.get("Boathook-Run");
+      if (!answer.ok || !now) throw new Error("no log");
+      list.insertAdjacentHTML("beforeend", await answer.text());
+      toEnd();
+      live.textContent = "Live";
+      if (now !== state) {
+        state = now;
+        await renew();
+        over = state !== "pending" && state !== "running";
+      }
+    } catch {
+      live.textContent = "Reconnecting";
+    }
+    looking = false;
+    if (over) {
+      live.closest(".badge").remove();
+      follow.closest("label").remove();
+    }
+  };
+
+  const listen = () => {
+    const socket = new WebSocket(log.dataset.socket);
+    const send = (frame) => socket.send(JSON.stringify(frame));
+    socket.onopen = () => { send({ type: "auth", token: log.dataset.token }); send({ type: "ping" }); };
+    socket.onmessage = (event) => {
+      const frame = JSON.parse(event.data);
+      if (frame.type === "pong") send({ type: "subscribe", channel: log.dataset.channel });
+      if (frame.type === "agent.log" && frame.payload.metadata.run_id === log.dataset.run) pause(50).then(look);
+    };
+  };
+  if (log.dataset.socket) listen();
+
+  (async () => {
+    toEnd();
+    while (!over) {
+      await pause(1000);
+      await look();
+    }
+  })();
+};
+
+addEventListener("DOMContentLoaded", () => {
+  const log = document.querySelector("[data-log]");
+  if (log) watchLog(log);
+});

@@ -112,9 +112,7 @@ func (p *Page) dress() error {
 	return errors.Join(
 		call(p.ctx, cdplog.Enable, cdp.Empty{}),
 		call(p.ctx, network.Enable, network.EnableParams{}),
-		call(p.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-			Width: p.look.width(), Height: p.look.height(), DeviceScaleFactor: 1,
-		}),
+		p.resize(p.look.height()),
 		call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
 		}}),
@@ -361,20 +359,28 @@ func eval[T any](p *Page, expression string) (T, error) {
 	return chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// image is a screenshot of the whole page, as PNG.
+// image is a screenshot of the whole page, as PNG: of a window that is as high as the page,
+// so that what sticks to the window's edges is where it belongs.
 func (p *Page) image() (png []byte, err error) {
 	metrics, err := chromedp.Call(p.ctx, page.GetLayoutMetrics, cdp.Empty{})
 	if err != nil {
 		return nil, err
 	}
-	beyond := true
-	shot, err := chromedp.Call(p.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{
-		CaptureBeyondViewport: &beyond,
-		Clip: &page.Viewport{
-			Width: float64(p.look.width()), Height: min(max(metrics.CSSContentSize.Height, float64(p.look.height())), maxHeight), Scale: 1,
-		},
-	})
+	if height := min(int64(metrics.CSSContentSize.Height), maxHeight); height > p.look.height() {
+		if err := p.resize(height); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, p.resize(p.look.height())) }()
+	}
+	shot, err := chromedp.Call(p.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{})
 	return shot.Data, err
+}
+
+// resize gives the window a height.
+func (p *Page) resize(height int64) error {
+	return call(p.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: p.look.width(), Height: height, DeviceScaleFactor: 1,
+	})
 }
 
 // maxHeight bounds a screenshot, in CSS pixels: what comes after is more of the same.

@@ -24,7 +24,7 @@ const visibleText = `document.body ? document.body.innerText : ""`
 
 // The roles that a person clicks, or fills, as the accessibility tree names them.
 var (
-	clickable = []string{"button", "link", "checkbox", "radio", "switch", "tab", "menuitem", "menuitemradio", "option", "DisclosureTriangle", "PopUpButton"}
+	clickable = []string{"button", "link", "checkbox", "radio", "switch", "tab", "menuitem", "menuitemradio", "DisclosureTriangle", "PopUpButton"}
 	fillable  = []string{"textbox", "searchbox", "combobox", "spinbutton", "Date", "DateTime", "InputTime", "time"}
 	choosable = []string{"combobox", "listbox", "PopUpButton", "ComboBoxSelect"}
 )

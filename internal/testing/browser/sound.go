@@ -87,7 +87,7 @@ func (p *Page) Fits() {
 				if (getComputedStyle(a).overflowX != "visible" && a != document.body) return false;
 			return true;
 		});
-		return out.slice(0, 5).map(e => e.outerHTML.slice(0, 200)).concat("width " + document.documentElement.scrollWidth);
+		return out.slice(-5).map(e => e.outerHTML.slice(0, 200)).concat("width " + document.documentElement.scrollWidth);
 	})()`)
 	if err != nil {
 		p.fail("the width: %v", err)
