@@ -264,7 +264,9 @@ func (r *request) render(name, part string, v view, status int) (answer, error) 
 		}
 	}
 	if v.Form == nil {
-		v.Form = formOf(r.Form)
+		if v.Form = formOf(r.Form); r.Form == nil { // a GET's is its query
+			v.Form = formOf(r.URL.Query())
+		}
 	}
 	head := http.Header{"Content-Type": {"text/html; charset=utf-8"}}
 	if c, err := r.Cookie(toastCookie); err == nil && (part == "layout" || part == "portal") {

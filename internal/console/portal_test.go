@@ -156,7 +156,7 @@ func (p *portals) has(got page, status int, what string, texts ...string) {
 	}
 	for _, text := range texts {
 		if !strings.Contains(got.body, text) {
-			p.t.Errorf("%s does not say %q:\n%s", what, text, got.body)
+			p.t.Errorf("%s does not say %q:\n%s", what, text, got.body[max(0, strings.Index(got.body, "<main")):])
 		}
 	}
 }
@@ -354,5 +354,61 @@ func TestAPortalHasItsSendersColours(t *testing.T) {
 		if got := p.do("GET", "/portal/brand/"+url.PathEscape(name)+".css", nil); got.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d %s", name, got.StatusCode, got.body)
 		}
+	}
+}
+
+func TestTheConsoleMakesLinksToPortals(t *testing.T) {
+	p := newPortals(t)
+	customer, _ := p.customer("Halvard")
+	p.has(p.do("POST", "/console/sign-in", url.Values{"token": {adminToken}}), http.StatusSeeOther, "sign-in")
+	path := "/console/customers/" + customer
+	p.see(200, path, path+"/portal")
+	got := p.send(path+"/portal", path+"/portal", url.Values{"expires_seconds": {"86400"}})
+	link := regexp.MustCompile(`https://hooks\.example\.com/portal/#token=[\w.-]+`).FindString(got.body)
+	if got.StatusCode != 200 || link == "" || !strings.Contains(got.body, `title="2026-03-02 12:00:00.000 UTC"`) {
+		t.Fatalf("%d %s", got.StatusCode, got.body)
+	}
+	p.has(p.send(path+"/portal", path+"/portal", url.Values{"expires_seconds": {"604801"}}), 400, "too long a life", "Must be from 1 to 604800")
+	p.see(200, p.enter(link), "Halvard")
+	p.see(http.StatusNotFound, "/console/customers/cus_absent/portal")
+}
+
+func TestCustomersAreFoundAndSetUp(t *testing.T) {
+	p := newPortals(t)
+	customer, _ := p.customer("Halvard")
+	p.customer("Other")
+	p.has(p.do("POST", "/console/sign-in", url.Values{"token": {adminToken}}), http.StatusSeeOther, "sign-in")
+	path := "/console/customers/" + customer + "/settings"
+	fields := url.Values{"name": {"Halvard AS"}, "external_id": {"acct/1042 ü"}, "metadata": {"plan: team\n\n region : eu: west \n"}}
+	p.has(p.send(path, path, fields), http.StatusSeeOther, "saved")
+	p.see(200, path, `value="Halvard AS"`, `value="acct/1042 ü"`, "plan: team\nregion: eu: west</textarea>")
+	if found := p.see(200, "/console/customers?external_id=acct%2F1042+%C3%BC", "Halvard AS"); strings.Contains(found.body, "Other") {
+		t.Error("another one is found too")
+	}
+	p.see(200, "/console/customers?external_id=nobody", "No customer has this external id")
+	fields.Set("metadata", "no colon")
+	p.has(p.send(path, path, fields), 400, "notes", "Must be lines such as plan: team", "no colon</textarea>")
+	p.has(p.send(path, path, url.Values{"name": {"x"}, "external_id": {""}, "metadata": {""}}), http.StatusSeeOther, "saved")
+	s, err := p.service.Customers.Get(t.Context(), p.admin, customer)
+	if err != nil || s.Name != "x" || s.Customer.ExternalID != "" || len(s.Customer.Metadata) != 0 {
+		t.Errorf("it is %+v, %+v, %v", s, s.Customer, err)
+	}
+	p.has(p.send("/console/customers/"+customer+"/delete", "/console/customers/"+customer+"/delete", url.Values{}), http.StatusSeeOther, "deleted")
+	p.see(http.StatusNotFound, path)
+}
+
+func TestTheLookOfPortalsIsSet(t *testing.T) {
+	p := newPortals(t)
+	p.has(p.do("POST", "/console/sign-in", url.Values{"token": {adminToken}}), http.StatusSeeOther, "sign-in")
+	const path = "/console/portal-settings"
+	fields := url.Values{"name": {"Kestrel"}, "accent": {"#ffcc00"}, "accent_dark": {""}, "frame_origins": {"https://a.example"}}
+	p.has(p.send(path, path, fields), 400, "a colour that can't be read", "choose a darker colour", `value="#ffcc00"`, "https://a.example</textarea>")
+	fields.Set("accent", "#7A2D63")
+	fields.Set("frame_origins", "https://a.example\r\n https://B.example:443/\r\n")
+	p.has(p.send(path, path, fields), http.StatusSeeOther, "saved")
+	p.see(200, path, `value="Kestrel"`, `value="#7a2d63"`, "https://a.example\nhttps://b.example</textarea>")
+	p.has(p.send(path, path, url.Values{"name": {""}, "accent": {""}, "accent_dark": {""}, "frame_origins": {""}}), http.StatusSeeOther, "taken away")
+	if got, err := p.service.PortalSettings.Get(t.Context(), p.admin); err != nil || !got.IsZero() {
+		t.Errorf("left are %+v, %v", got, err)
 	}
 }

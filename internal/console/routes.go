@@ -26,6 +26,11 @@ func (c *Console) routes(mux *http.ServeMux) {
 		c.get(mux, "/console/"+k.path+"/new", c.newSource(k))
 		c.post(mux, "/console/"+k.path, c.createSource(k))
 	}
+	customer := place{boathook.Customer, "/console/customers/{source}"}
+	c.get(mux, customer.path+"/portal", customer.at(c.askPortal))
+	c.post(mux, customer.path+"/portal", customer.at(c.makePortal))
+	c.get(mux, "/console/portal-settings", c.portalSettings)
+	c.post(mux, "/console/portal-settings", c.savePortalSettings)
 	c.get(mux, "/console/deliveries", c.deliveries)
 	c.get(mux, "/console/deliveries/{delivery}", c.deliveryPage)
 	c.post(mux, "/console/deliveries/{delivery}/resend", c.resend)

@@ -15,8 +15,7 @@ type changes struct {
 	erase          func(ctx context.Context, s *service.Service, c service.Caller, of service.SourceRef) error
 }
 
-// settings are the kinds of sources that are set up here. Agents and customers have pages
-// of their own.
+// settings are the kinds of sources that are set up here. Agents have pages of their own.
 var settings = map[boathook.SourceKind]changes{
 	boathook.Deployment: {
 		change: "Deployments.Change", remove: "Deployments.Delete",
@@ -52,6 +51,7 @@ var settings = map[boathook.SourceKind]changes{
 			return s.Deployments.Delete(ctx, c, of.ID)
 		},
 	},
+	boathook.Customer: customerSettings,
 	boathook.Repository: {
 		remove: "Repositories.Delete",
 		erase: func(ctx context.Context, s *service.Service, c service.Caller, of service.SourceRef) error {
@@ -85,6 +85,9 @@ func (c *Console) settingsView(r *request, s boathook.Source, typed form) view {
 	if typed == nil {
 		typed = form{}
 		typed.set("name", s.Name)
+		if s.Customer != nil {
+			formOfCustomer(typed, *s.Customer)
+		}
 		if s.Kind == boathook.Deployment {
 			d := s.DeploymentSettings()
 			typed.set("retry_max", strconv.Itoa(d.Retry.Max))
@@ -97,7 +100,7 @@ func (c *Console) settingsView(r *request, s boathook.Source, typed form) view {
 		}
 	}
 	return view{
-		Title: "Settings of " + nameOf(s), Nav: navOf(s.Kind), Crumbs: crumbs(s), Source: headOf(s, "settings"), Form: typed,
+		Title: "Settings of " + nameOf(s), Nav: navOf(s.Kind), Crumbs: crumbs(s), Source: r.headOf(s, "settings"), Form: typed,
 		Data: map[string]any{
 			"Source": s, "Path": pathOf(refOf(s)), "Kind": string(s.Kind),
 			"MayChange": k.save != nil && r.caller.May(k.change) == nil, "MayDelete": r.caller.May(k.remove) == nil,

@@ -136,7 +136,14 @@ func (r *request) pager(count int, what, next string) pager {
 // sourceList lists a kind of source.
 func (c *Console) sourceList(k *sourceKind) handler {
 	return func(ctx context.Context, r *request) (answer, error) {
-		sources, next, err := k.sources(ctx, c.cfg.Service, r.caller, r.part())
+		var sources []boathook.Source
+		var next string
+		var err error
+		if id := r.URL.Query().Get("external_id"); k.HasID && id != "" {
+			sources, next, err = c.cfg.Service.Customers.List(ctx, r.caller, &id, r.part())
+		} else {
+			sources, next, err = k.sources(ctx, c.cfg.Service, r.caller, r.part())
+		}
 		if err != nil {
 			return answer{}, err
 		}
@@ -272,6 +279,9 @@ func headOf(s boathook.Source, current string) *sourceHead {
 // source, and nothing of it to set.
 func (r *request) headOf(s boathook.Source, current string) *sourceHead {
 	h := headOf(s, current)
+	if s.Kind == boathook.Customer && r.caller.May("Customers.Portal") == nil {
+		h.Actions = append(h.Actions, action{Text: "Portal link", Icon: "users", Path: pathOf(refOf(s)) + "/portal"})
+	}
 	if r.visit != nil {
 		h.Tabs = slices.DeleteFunc(h.Tabs, func(t tab) bool { return t.Text == "Settings" })
 	}
