@@ -248,7 +248,10 @@ func (r *request) invalid(name string, v view, err error) (answer, error) {
 	if !errors.As(err, &e) {
 		return answer{}, err
 	}
-	v.Form = formOf(r.PostForm).wrong(e)
+	if v.Form == nil {
+		v.Form = formOf(r.PostForm)
+	}
+	v.Form.wrong(e)
 	return r.render(name, "layout", v, e.Kind.Status())
 }
 

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -321,7 +322,7 @@ func (c *Console) outgoingAgain(ctx context.Context, r *request, of service.Sour
 	if err != nil {
 		return answer{}, err
 	}
-	return r.invalid("outgoing-form", outgoingFormView(r, s, w, formOf(r.PostForm)), named(problem))
+	return r.invalid("outgoing-form", outgoingFormView(r, s, w, formOf(r.PostForm).has("events")), named(problem))
 }
 
 // named is an error about a field of the API, about the form's own field.
@@ -499,9 +500,7 @@ func (c *Console) ask(template, title string, op service.Operation) ofSource {
 func askView(r *request, s boathook.Source, w boathook.OutgoingWebhook, of service.SourceRef, title string, data map[string]any) view {
 	path := r.pathOf(of)
 	all := map[string]any{"Webhook": w, "Path": path + "/outgoing/" + w.ID, "Overlap": overlapOf(w), "Overlaps": overlaps, "Times": times, "Only": replayed}
-	for name, value := range data {
-		all[name] = value
-	}
+	maps.Copy(all, data)
 	return view{
 		Title: title, Nav: navOf(of.Kind),
 		Crumbs: append(r.below(s), link{w.Name, path + "/outgoing/" + w.ID}), Data: all,
