@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,4 +193,19 @@ func roundDuration(d time.Duration) string {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
 	return fixed1(d.Seconds()) + " s"
+}
+
+// merged adds up buckets of several webhooks that begin at the same times.
+func merged(all ...[]boathook.AttemptCounts) []boathook.AttemptCounts {
+	var sum []boathook.AttemptCounts
+	for _, counts := range all {
+		for _, n := range counts {
+			i, found := slices.BinarySearchFunc(sum, n, func(a, b boathook.AttemptCounts) int { return a.From.Compare(b.From) })
+			if !found {
+				sum = slices.Insert(sum, i, boathook.AttemptCounts{From: n.From})
+			}
+			sum[i].Add(n)
+		}
+	}
+	return sum
 }

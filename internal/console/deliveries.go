@@ -189,11 +189,16 @@ func (c *Console) names(ctx context.Context, r *request, deliveries []boathook.D
 	if err != nil {
 		return nil, err
 	}
-	names := found.Webhooks
+	return namesOf(found), nil
+}
+
+// namesOf are names by the ids of webhooks and sources.
+func namesOf(found service.Names) map[string]string {
+	names := maps.Clone(found.Webhooks)
 	for id, s := range found.Sources {
 		names[id] = nameOf(s)
 	}
-	return names, nil
+	return names
 }
 
 // lastDay counts the attempts of the last 24 hours of a webhook, of a source, or of the
