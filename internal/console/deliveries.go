@@ -189,11 +189,11 @@ func (c *Console) names(ctx context.Context, r *request, deliveries []boathook.D
 	if err != nil {
 		return nil, err
 	}
-	return namesOf(found), nil
+	return allNames(found), nil
 }
 
-// namesOf are names by the ids of webhooks and sources.
-func namesOf(found service.Names) map[string]string {
+// allNames are names by the ids of webhooks and sources.
+func allNames(found service.Names) map[string]string {
 	names := maps.Clone(found.Webhooks)
 	for id, s := range found.Sources {
 		names[id] = nameOf(s)

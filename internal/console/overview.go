@@ -37,12 +37,6 @@ func countOf(n int, more bool) string {
 	return number(n)
 }
 
-// runRow is a run in the overview.
-type runRow struct {
-	boathook.Run
-	Source, Path string
-}
-
 // overview is the first page: how the last day was, what needs a look, and what came last.
 func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 	const shown, looked = 8, 50
@@ -84,15 +78,11 @@ func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	list := listed{deliveries: last, names: namesOf(found)}
-	rows := make([]runRow, len(runs))
-	for i, run := range runs {
-		rows[i] = runRow{run, list.names[run.SourceID], "/console/runs/" + run.ID}
-	}
+	list := listed{deliveries: last, names: allNames(found)}
 	drawn := newChart(stats.Counts, time.Hour)
 	drawn.Poll = r.URL.Path
 	return r.page("overview", view{Title: "Overview", Nav: "overview", Data: map[string]any{
-		"Chart": drawn, "Rows": list.rows(r, true), "Runs": rows,
+		"Chart": drawn, "Rows": list.rows(r, true), "Runs": c.runRows(headsOf(runs), list.names),
 		"Troubles": troubles(r, found, list.names, failed, retrying, moreFailed+moreWait != ""),
 	}})
 }
