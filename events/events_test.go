@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
 	"strconv"
@@ -44,7 +45,7 @@ func TestPayloadsAreWhatTheirGeneratorMakes(t *testing.T) {
 	}
 	for name, text := range made {
 		switch path.Dir(name) {
-		case "intake", "manage":
+		case "intake", "manage", "console":
 			compare[awsevents.APIGatewayV2HTTPRequest](t, name, text)
 		case "execute", "deliver":
 			compare[awsevents.SQSEvent](t, name, text)
@@ -241,6 +242,7 @@ func generate(t *testing.T) map[string][]byte {
 
 	const trigger, triggerPath = "POST /webhooks/runs/{token}", "/webhooks/runs/" + TriggerToken
 	const agentTrigger, agentPath = "POST /api/v1/webhooks/{crew}/{agent}/trigger", "/api/v1/webhooks/" + CrewID + "/" + AgentID + "/trigger"
+	const pages, html = "ANY /console/{proxy+}", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 	const api, bearer = "ANY /v1/{proxy+}", "Bearer " + AdminToken
 	made := make(map[string][]byte)
 	for name, payload := range map[string]object{
@@ -288,6 +290,17 @@ func generate(t *testing.T) map[string][]byte {
 			route: "ANY /repos/{proxy+}", path: "/repos/acme/site/hooks", authorization: "token " + AdminToken,
 			contentType: "application/json",
 			body:        `{"name":"web","active":true,"events":["build_finish"],"config":{"url":"https://ci.example.com/hook","content_type":"json","insecure_ssl":"0"}}`,
+		}.event(),
+
+		"console/sign-in-page": request{
+			route: pages, path: "/console/sign-in", accept: html,
+		}.event(),
+		"console/sign-in": request{ // a browser's form, which API Gateway takes for binary
+			route: pages, path: "/console/sign-in", accept: html, contentType: "application/x-www-form-urlencoded", origin: "https://" + host,
+			body: "to=" + url.QueryEscape("/console/deployments") + "&token=" + AdminToken, base64: true,
+		}.event(),
+		"console/not-signed-in": request{
+			route: pages, path: "/console/deployments", accept: html,
 		}.event(),
 
 		"execute/one-run":       sqsEvent("runs", received{run, 1, 1}),
@@ -339,6 +352,7 @@ type request struct {
 	route, path         string // POST if it has a body, else GET
 	authorization       string
 	signature           string // of an agent's trigger
+	origin              string // of the page that a browser sends a form from
 	accept, lastEventID string
 	contentType, body   string
 	base64              bool // whether API Gateway takes the body for binary
@@ -358,7 +372,7 @@ func (r request) event() object {
 	}
 	for name, value := range map[string]string{
 		"authorization": r.authorization, "content-type": r.contentType, "last-event-id": r.lastEventID,
-		"x-signature": r.signature,
+		"x-signature": r.signature, "origin": r.origin,
 	} {
 		if value != "" {
 			headers[name] = value

@@ -25,7 +25,7 @@ class DataTest(DeployedTest):
         self.assertEqual((key["DeletionPolicy"], key["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
 
     def test_secrets_are_generated_and_each_is_read_by_who_needs_it(self):
-        readers = {"AdminSecret": {"Manage"}, "InternalSecret": {"Manage"}, "StreamSecret": {"Manage", "Stream"}}
+        readers = {"AdminSecret": {"Console", "Manage"}, "InternalSecret": {"Manage"}, "StreamSecret": {"Console", "Manage", "Stream"}}
         self.assertEqual(set(self.of_type("AWS::SecretsManager::Secret")), set(readers))
         for name, want in readers.items():
             secret = self.properties(name)["GenerateSecretString"]

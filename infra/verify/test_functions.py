@@ -13,7 +13,7 @@ class FunctionsTest(DeployedTest):
 
     def test_the_stack_is_created_whole(self):
         self.assertEqual(self.stack.status, "CREATE_COMPLETE")
-        self.assertEqual(self.functions, ["Deliver", "Execute", "Intake", "Manage", "Stream", "Sweep"])
+        self.assertEqual(self.functions, ["Console", "Deliver", "Execute", "Intake", "Manage", "Stream", "Sweep"])
 
     # That they are those that the code reads is a test of each function's, in Go.
     def test_variables_have_the_values_of_what_was_made(self):

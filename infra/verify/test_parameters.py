@@ -157,7 +157,7 @@ class ParametersTest(unittest.TestCase):
             with self.subTest(parameters=parameters):
                 self.assertNotIn("NoValue", json.dumps(view.resources))
                 functions = {n: r["Properties"] for n, r in view.resources.items() if r["Type"] == "AWS::Lambda::Function"}
-                self.assertEqual(len(functions), 6)
+                self.assertEqual(len(functions), 7)
                 for name, properties in functions.items():
                     wanted = endpoint or ("http://localhost:4318" if layer else None)
                     self.assertEqual(properties["Environment"]["Variables"].get("OTEL_EXPORTER_OTLP_ENDPOINT"), wanted)
@@ -174,8 +174,10 @@ class ParametersTest(unittest.TestCase):
             (DOMAIN | {"PublicUrl": "https://front.example.com"}, "https://front.example.com", "https://front.example.com"),
         ]:
             view = View(self.template, parameters)
-            self.assertEqual(view.resources["ManageFunction"]["Properties"]["Environment"]["Variables"]["BOATHOOK_PUBLIC_URL"], want)
+            for function in "ManageFunction", "ConsoleFunction", "IntakeFunction":
+                self.assertEqual(view.resources[function]["Properties"]["Environment"]["Variables"]["BOATHOOK_PUBLIC_URL"], want)
             self.assertEqual(view.outputs["ApiUrl"]["Value"], api)
+            self.assertEqual(view.outputs["ConsoleUrl"]["Value"], api + "/console/")
         view = View(self.template, DOMAIN | {"HostedZoneId": "Z2FDTNDATAQYW2"})
         self.assertEqual(view.outputs["DomainTarget"]["Value"], "${Domain.RegionalDomainName}")
         self.assertEqual(view.resources["DomainRecord"]["Properties"]["AliasTarget"]["DNSName"], "${Domain.RegionalDomainName}")

@@ -15,6 +15,8 @@ CONFIG_KEYS = {"src#*", "ws#*"}
 # Statements of tables that no leading keys limit, and why.
 WITHOUT_LEADING_KEYS = {
     ("Manage", "KeepConfig"): "the config table is what the API keeps",
+    ("Console", "KeepConfig"): "the config table is what users keep by its pages",
+    ("Console", "List"): "as Manage's",
     ("Manage", "List"): "AWS documents the condition for the keys of tables, not of their indexes",
 }
 
@@ -41,11 +43,24 @@ class RolesTest(DeployedTest):
                     resource = re.sub(r"\$\{StreamApi\}/live/(POST|DELETE)/@connections/\*", "", json.dumps(statement["Resource"]))
                     self.assertNotIn("*", resource)
 
-    def test_only_manage_redrives(self):
+    def test_only_what_its_users_ask_redrives(self):
         redrivers = {f for f in self.functions if "MessageMoveTask" in json.dumps(self.statements(f))}
-        self.assertEqual(redrivers, {"Manage"})
+        self.assertLessEqual(redrivers, {"Console", "Manage"})
         dead = [{"Fn::GetAtt": [queue + "DeadLetterQueue", "Arn"]} for queue in ("Runs", "Deliveries", "Retries")]
-        self.assertEqual(self.statements("Manage")["Redrive"]["Resource"], dead)
+        for function in redrivers:
+            self.assertEqual(self.statements(function)["Redrive"]["Resource"], dead)
+
+    def test_the_console_may_nothing_that_the_api_may_not(self):
+        def grants(function):
+            for sid, s in self.statements(function).items():
+                if sid == "Log":
+                    continue
+                keys = s.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [None])
+                for action in s["Action"] if isinstance(s["Action"], list) else [s["Action"]]:
+                    for resource in s["Resource"] if isinstance(s["Resource"], list) else [s["Resource"]]:
+                        yield from ((action, json.dumps(resource), key) for key in keys)
+
+        self.assertLessEqual(set(grants("Console")), set(grants("Manage")))
 
     def test_runs_invoke_only_functions_that_are_allowed(self):
         invokers = {f for f in self.functions if "lambda:" in json.dumps(self.statements(f))}
@@ -106,12 +121,12 @@ class RolesTest(DeployedTest):
                 self.assertEqual(config, set(keys) <= CONFIG_KEYS)
         self.assertEqual(unlimited, set(WITHOUT_LEADING_KEYS))
 
-    def test_only_manage_changes_the_config_but_for_what_disables_a_webhook(self):
+    def test_only_what_users_ask_changes_the_config_but_for_what_disables_a_webhook(self):
         changes = {
             name: statement for name, statement in self.statements_of_tables().items()
             if "ConfigTable" in json.dumps(statement["Resource"]) and re.search("Put|Update|Delete|Write", json.dumps(statement["Action"]))
         }
-        self.assertEqual(set(changes), {("Manage", "KeepConfig"), ("Deliver", "Disable")})
+        self.assertEqual(set(changes), {("Console", "KeepConfig"), ("Manage", "KeepConfig"), ("Deliver", "Disable")})
         disable = changes["Deliver", "Disable"]
         self.assertEqual(disable["Action"], "dynamodb:UpdateItem")
         self.assertEqual(disable["Condition"], {

@@ -15,7 +15,9 @@ from deployed import ROOT
 
 MACHINE_ARM64 = 183  # of an ELF file, at offset 18
 MAX_BINARY = 12_000_000  # bytes
-MAX_MANAGE = 14_000_000  # it has all of the API, schemas and expressions, and no sender waits for its start
+# Of those that people ask: no sender waits for their start. Both have all operations, schemas and expressions. The console
+# has templates, which call methods by their names, so that the linker can leave out no method of the SDK's clients.
+MAX_FACE = {"ManageFunction": 14_000_000, "ConsoleFunction": 22_000_000}
 BUCKET = "packages"
 
 
@@ -40,12 +42,12 @@ class SamTest(unittest.TestCase):
         self.run_tool("sam", "build", "--build-dir", folder)
         built = yaml_parse((folder / "template.yaml").read_text())["Resources"]
         functions = [name for name, r in built.items() if r["Type"] == "AWS::Serverless::Function"]
-        self.assertEqual(len(functions), 6)
+        self.assertEqual(len(functions), 7)
         for name in functions:
             binary = (folder / name / "bootstrap").read_bytes()
             self.assertEqual(binary[:4], b"\x7fELF", name)
             self.assertEqual(int.from_bytes(binary[18:20], "little"), MACHINE_ARM64, name)
-            self.assertLessEqual(len(binary), MAX_MANAGE if name == "ManageFunction" else MAX_BINARY, name)
+            self.assertLessEqual(len(binary), MAX_FACE.get(name, MAX_BINARY), name)
 
         server = ThreadedMotoServer(port=0, verbose=False)
         server.start()

@@ -72,6 +72,11 @@ func New(cfg Config) (*Console, error) {
 	// Browsers say where a form was sent from. What other sites send is refused, beside
 	// the token that each form has.
 	own := http.NewCrossOriginProtection()
+	if cfg.PublicURL != "" { // what stands in front may ask by another name than browsers know
+		if err := own.AddTrustedOrigin(origin(cfg.PublicURL)); err != nil {
+			return nil, fmt.Errorf("public URL: %w", err)
+		}
+	}
 	own.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "This was sent by another site.", http.StatusForbidden)
 	}))

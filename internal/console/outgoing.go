@@ -100,7 +100,7 @@ func outgoingFormView(r *request, s boathook.Source, w *boathook.OutgoingWebhook
 		Own: s.Kind == boathook.Customer, Environments: anyEnvironment, Dialects: dialects, Formats: formats, Retries: retries,
 	}
 	data.Dialect = dialect.DefaultFor(s.Kind)
-	if s.Kind == boathook.Deployment {
+	if s.Kind == boathook.Deployment || w != nil && w.Environment != "" { // which is not taken back
 		data.Environments = environments
 	}
 	v := view{Title: "Add outgoing webhook", Nav: navOf(s.Kind), Crumbs: r.below(s), Form: typed}
@@ -181,7 +181,7 @@ func ownEvents(events []boathook.EventType) (own []string) {
 }
 
 // changeOf reads the form of an outgoing webhook. Its errors name the form's fields.
-func changeOf(f form, of service.SourceRef, edited bool) (in service.OutgoingChange, err error) {
+func changeOf(f form, edited bool) (in service.OutgoingChange, err error) {
 	text := func(name string) *string { s := strings.TrimSpace(f.Value(name)); return &s }
 	in.Name, in.Filter, in.Transform = text("name"), text("filter"), text("transform")
 	if queue := f.Value("queue_arn"); queue != "" {
@@ -199,7 +199,7 @@ func changeOf(f form, of service.SourceRef, edited bool) (in service.OutgoingCha
 	for name := range strings.FieldsSeq(strings.ReplaceAll(f.Value("own_events"), ",", " ")) {
 		in.Events = append(in.Events, boathook.EventType(name))
 	}
-	if environment := boathook.Environment(f.Value("environment")); environment != "" || edited && of.Kind != boathook.Deployment && of.Kind != boathook.Agent {
+	if environment := boathook.Environment(f.Value("environment")); environment != "" {
 		in.Environment = &environment
 	}
 	if d := f.Value("dialect"); d != "" {
@@ -304,7 +304,7 @@ func scheduleOf(f form) (*service.RetrySchedule, error) {
 // createOutgoing makes a webhook, and shows its secret once.
 func (c *Console) createOutgoing(ctx context.Context, r *request, of service.SourceRef) (answer, error) {
 	f := formOf(r.PostForm)
-	in, err := changeOf(f, of, false)
+	in, err := changeOf(f, false)
 	var w boathook.OutgoingWebhook
 	var secret string
 	if err == nil {
@@ -454,7 +454,7 @@ func (c *Console) saveOutgoing(ctx context.Context, r *request, of service.Sourc
 		r.PostForm.Set("revision", strconv.Itoa(w.Revision))
 		return c.outgoingAgain(ctx, r, of, &w, errChanged)
 	}
-	in, err := changeOf(formOf(r.PostForm), of, true)
+	in, err := changeOf(formOf(r.PostForm), true)
 	if err == nil {
 		_, err = c.cfg.Service.Outgoing.Change(ctx, r.caller, of, w.ID, in)
 	}
@@ -641,7 +641,7 @@ func (c *Console) replay(ctx context.Context, r *request, of service.SourceRef) 
 func (c *Console) preview(ctx context.Context, r *request, of service.SourceRef) (answer, error) {
 	f := formOf(r.PostForm)
 	id := f.Value("webhook_id")
-	in, err := changeOf(f, of, id != "")
+	in, err := changeOf(f, id != "")
 	shown := map[string]any{}
 	if err == nil {
 		// What is not typed yet is no reason to show nothing.

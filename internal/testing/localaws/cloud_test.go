@@ -60,6 +60,7 @@ func TestTheStack(t *testing.T) {
 		Outside: outside,
 	}}
 	tests := map[string]func(*testing.T, *stack){
+		"the pages and forms of the console":                                       pagesOfConsole,
 		"the journey of a deployment":                                              journey,
 		"the journey of an agent":                                                  agentJourney,
 		"a watcher that does not authenticate is closed":                           silentWatcher,

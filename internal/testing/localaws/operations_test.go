@@ -66,6 +66,9 @@ func (s *suite) checkOperations(t *testing.T) {
 	defer s.roles.mu.Unlock()
 	all := make(map[operation]bool)
 	for _, function := range s.config.Template.Functions() {
+		if function == "ConsoleFunction" { // templates call methods by their names: no method is left out
+			continue
+		}
 		for o := range held(t, s.config.Binaries, function) {
 			all[o] = true
 			switch reason, excused := unreached[o]; {
