@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"boathook/internal/boathook"
+	"boathook/internal/service"
 )
 
 // keep has a source's events kept, and gives the path of its feed and its id.
@@ -166,5 +168,77 @@ func TestEachKindOfSourceHasAFeed(t *testing.T) {
 		if got := a.ask(200, "PATCH", path+"/events", `{}`); got["event_retention_days"] != 2.0 {
 			t.Errorf("%s: %v", path, got)
 		}
+	}
+}
+
+// People look at the newest events first, and at where they went.
+func TestTheNewestEventsOfAFeedAndWhereTheyWent(t *testing.T) {
+	a := newAPI(t)
+	customer := a.customer("acct_1042")
+	of := service.SourceRef{Kind: boathook.Customer, ID: idOf(customer)}
+	s := service.New(a.config.Config)
+	member := service.Caller{Workspace: "ws_local", Role: boathook.Member}
+	newest := func(before int64, limit int) (ids []string, older int64) {
+		t.Helper()
+		part, err := s.Feeds.Newest(t.Context(), member, of, service.FeedBack{Before: before, Limit: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range part.Events {
+			ids = append(ids, e.ID)
+		}
+		return ids, part.Older
+	}
+	a.ask(200, "PATCH", customer+"/events", `{"event_retention_days":0}`)
+	if part, err := s.Feeds.Newest(t.Context(), member, of, service.FeedBack{Limit: 10}); err != nil || part.RetentionDays != 0 || part.Events != nil {
+		t.Errorf("of none that are kept: %+v, %v", part, err)
+	}
+	a.ask(200, "PATCH", customer+"/events", `{"event_retention_days":7}`)
+	if ids, older := newest(0, 10); ids != nil || older != 0 {
+		t.Errorf("an empty feed has %v, %d", ids, older)
+	}
+	long := []byte(`{"x":"` + strings.Repeat("x", 900<<10) + `"}`)
+	for i := range 7 {
+		e := boathook.Event{ID: fmt.Sprintf("e%d", i), WorkspaceID: "ws_local", SourceID: of.ID, Type: "webhook.disabled", Time: a.clock.Now(), Data: long}
+		if err := a.store.AppendEvents(t.Context(), of.ID, 30*24*time.Hour, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var pages [][]string
+	for before := int64(0); ; {
+		ids, older := newest(before, 3)
+		if pages = append(pages, ids); older == 0 {
+			break
+		}
+		before = older
+	}
+	if got := fmt.Sprint(pages); got != "[[e6 e5 e4] [e3 e2 e1] [e0]]" {
+		t.Errorf("back from the end: %s", got)
+	}
+	if ids, older := newest(0, 200); len(ids) != 7 || ids[0] != "e6" || older != 0 {
+		t.Errorf("all are %v, %d", ids, older)
+	}
+
+	told := a.ask(201, "POST", customer+"/outgoing-webhooks", customersWebhook).text("id")
+	untold := a.ask(201, "POST", customer+"/outgoing-webhooks", customersWebhook).text("id")
+	e := boathook.Event{ID: "e5", Time: a.clock.Now()}
+	d := boathook.Delivery{
+		ID: boathook.NewDeliveryID(&e, told), WorkspaceID: "ws_local", SourceID: of.ID, WebhookID: told, EventID: "e5", EventType: "webhook.disabled",
+		Status: boathook.DeliverySucceeded, Attempts: 1,
+	}
+	if err := a.store.RecordAttempt(t.Context(), d, boathook.Attempt{Number: 1, SentAt: a.clock.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	sent, err := s.Feeds.Event(t.Context(), member, of, "e5", service.FeedBack{Limit: 3})
+	if err != nil || sent.ID != "e5" || len(sent.Sent) != 2 {
+		t.Fatalf("got %+v, %v", sent, err)
+	}
+	for _, to := range sent.Sent {
+		if went := to.Delivery != nil; went != (to.Webhook.ID == told) || went && to.Delivery.ID != d.ID {
+			t.Errorf("to %s (told %s, untold %s): %+v", to.Webhook.ID, told, untold, to.Delivery)
+		}
+	}
+	if _, err := s.Feeds.Event(t.Context(), member, of, "e1", service.FeedBack{Limit: 3}); !boathook.IsKind(err, boathook.NotFound) {
+		t.Errorf("one that is not in this part: %v", err)
 	}
 }

@@ -180,6 +180,14 @@ func portalCalls(s *service.Service) map[service.Operation]func(context.Context,
 			_, err := s.Feeds.Events(ctx, c, o.source, service.FeedFilter{Limit: 10})
 			return err
 		},
+		"Feeds.Newest": func(ctx context.Context, c service.Caller, o objectsOf) error {
+			_, err := s.Feeds.Newest(ctx, c, o.source, service.FeedBack{Limit: 10})
+			return err
+		},
+		"Feeds.Event": func(ctx context.Context, c service.Caller, o objectsOf) error {
+			_, err := s.Feeds.Event(ctx, c, o.source, "evt_of_"+o.source.ID, service.FeedBack{Limit: 10})
+			return err
+		},
 		"EventTypes.List": func(ctx context.Context, c service.Caller, o objectsOf) error {
 			types, _, err := s.EventTypes.List(ctx, c, boathook.Page{Limit: 200})
 			for _, t := range types {
@@ -221,6 +229,10 @@ func TestAPortalReachesItsCustomerAndNothingElse(t *testing.T) {
 			webhook = a.ask(201, "POST", path+"/outgoing-webhooks", customersWebhook).text("id")
 		}
 		a.ask(200, "PATCH", path+"/events", `{"event_retention_days":7}`)
+		e := boathook.Event{ID: "evt_of_" + id, Type: boathook.EventTypes[kind][0], Time: a.clock.Now(), Data: []byte(`{}`)}
+		if err := a.store.AppendEvents(a.t.Context(), id, 30*24*time.Hour, e); err != nil {
+			a.t.Fatal(err)
+		}
 		return objectsOf{service.SourceRef{Kind: kind, ID: id, Crew: crew}, webhook, a.record(id, webhook, failedAttempt(1)).String()}
 	}
 	customer := a.customer("acct_1042")
@@ -247,7 +259,7 @@ func TestAPortalReachesItsCustomerAndNothingElse(t *testing.T) {
 			if ofOneSource := !strings.HasPrefix(string(op), "EventTypes."); !ofOneSource && other.source.Kind == boathook.Customer {
 				continue
 			}
-			if name == "another customer's webhook" && slices.Contains([]service.Operation{"Customers.Get", "Outgoing.Create", "Outgoing.List", "Outgoing.StatsOfAll", "Deliveries.All", "Feeds.Events"}, op) {
+			if name == "another customer's webhook" && slices.Contains([]service.Operation{"Customers.Get", "Outgoing.Create", "Outgoing.List", "Outgoing.StatsOfAll", "Deliveries.All", "Feeds.Events", "Feeds.Newest", "Feeds.Event"}, op) {
 				continue
 			}
 			if op == "EventTypes.List" {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"boathook/internal/boathook"
 	"boathook/internal/store"
 )
@@ -71,6 +73,120 @@ func (k Feeds) Events(ctx context.Context, c Caller, of SourceRef, in FeedFilter
 		left -= look
 		q.Cursor = page.Next
 	}
+}
+
+// FeedBack asks for a part of a feed from its end on.
+type FeedBack struct {
+	Before int64 // [NewestEvents.Older] of the part before this one; 0: begin with the newest
+	Limit  int   // how many events are looked at
+}
+
+// NewestEvents are a part of a feed, the newest event first.
+type NewestEvents struct {
+	Events        []FeedEvent
+	Older         int64 // asks for the part before these; 0: there is none
+	RetentionDays int
+}
+
+// Newest gives the events of a feed as people look at them: the newest first, without
+// those that have expired. Who must not miss any reads [Feeds.Events].
+func (k Feeds) Newest(ctx context.Context, c Caller, of SourceRef, in FeedBack) (NewestEvents, error) {
+	if err := c.May("Feeds.Newest"); err != nil {
+		return NewestEvents{}, err
+	}
+	s, err := k.sourceOf(ctx, c, of)
+	if err != nil {
+		return NewestEvents{}, err
+	}
+	return k.newest(ctx, s, in)
+}
+
+func (k *core) newest(ctx context.Context, s boathook.Source, in FeedBack) (NewestEvents, error) {
+	q := k.feedOf(s)
+	out := NewestEvents{RetentionDays: q.Settings.RetentionDays}
+	if out.RetentionDays == 0 {
+		return out, nil
+	}
+	q.Newest, q.Before, q.Limit = true, max(in.Before, 0), in.Limit
+	page, err := k.cfg.Store.FeedEvents(ctx, q)
+	if err != nil {
+		return out, err
+	}
+	end := q.Before - 1
+	for out.Events = page.Events; page.More && len(out.Events) < in.Limit; out.Events = append(out.Events, page.Events...) {
+		// They are so long that they come in several pages.
+		q.Newest, q.Cursor, q.Limit = false, page.Next, in.Limit-len(out.Events)
+		if page, err = k.cfg.Store.FeedEvents(ctx, q); err != nil {
+			return out, err
+		}
+	}
+	if q.Before == 0 {
+		last, err := store.ParseFeedCursor(page.Next)
+		if err != nil {
+			return out, err
+		}
+		end = last.Position
+	}
+	slices.Reverse(out.Events)
+	if begin := end - int64(in.Limit); begin > 0 && len(out.Events) > 0 {
+		out.Older = begin + 1
+	}
+	return out, nil
+}
+
+// Sent is what a webhook was sent of an event.
+type Sent struct {
+	Webhook  boathook.OutgoingWebhook
+	Delivery *boathook.Delivery // nil: there is none
+}
+
+// SentEvent is an event with where it went.
+type SentEvent struct {
+	FeedEvent
+	Sent []Sent // one for each webhook that the source has now
+}
+
+// Event finds an event of a feed in a part of it, by the event's id, and what the webhooks
+// that its source has now were sent of it.
+func (k Feeds) Event(ctx context.Context, c Caller, of SourceRef, id string, in FeedBack) (e SentEvent, err error) {
+	if err := c.May("Feeds.Event"); err != nil {
+		return e, err
+	}
+	var s boathook.Source
+	var webhooks []boathook.OutgoingWebhook
+	err = beside(func() (err error) {
+		s, err = k.sourceOf(ctx, c, of)
+		return err
+	}, func() (err error) {
+		webhooks, err = k.allOutgoing(ctx, of.ID)
+		return err
+	})
+	if err != nil {
+		return e, err
+	}
+	part, err := k.newest(ctx, s, in)
+	if err != nil {
+		return e, err
+	}
+	i := slices.IndexFunc(part.Events, func(e FeedEvent) bool { return e.ID == id })
+	if i < 0 {
+		return e, noSuch("event", id)
+	}
+	e = SentEvent{FeedEvent: part.Events[i], Sent: make([]Sent, len(webhooks))}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for i, w := range webhooks {
+		e.Sent[i].Webhook = k.shown(c, w)
+		group.Go(func() error {
+			d, err := k.cfg.Store.Delivery(ctx, s.WorkspaceID, boathook.NewDeliveryID(&e.Event, w.ID))
+			if boathook.IsKind(err, boathook.NotFound) {
+				return nil
+			}
+			e.Sent[i].Delivery = &d
+			return err
+		})
+	}
+	return e, group.Wait()
 }
 
 // pause waits; false if the request is over before.

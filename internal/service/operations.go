@@ -93,6 +93,8 @@ var leastRoles = map[Operation]boathook.Role{
 	"Events.Publish": boathook.Member,
 
 	"Feeds.Events": boathook.Viewer,
+	"Feeds.Newest": boathook.Viewer,
+	"Feeds.Event":  boathook.Viewer,
 	"Feeds.Change": boathook.Member,
 
 	"Runs.Start":  boathook.Member,

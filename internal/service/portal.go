@@ -46,6 +46,8 @@ var ofPortals = map[Operation]bool{
 	"Deliveries.Names":  true,
 
 	"Feeds.Events": true,
+	"Feeds.Newest": true,
+	"Feeds.Event":  true,
 
 	"EventTypes.List": true, // of customers
 	"EventTypes.Get":  true, // of customers

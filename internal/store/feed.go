@@ -35,7 +35,24 @@ type FeedQuery struct {
 	Cursor      string                // of the part before; empty: begin with what came at Since
 	Since       time.Time             // where there is no cursor; zero: the oldest that is kept
 	Limit       int                   // how many events: 1 to 200
+
+	// Newest asks for the last Limit positions, where there is no cursor, in place of those
+	// since a time: what has expired of them is left out.
+	Newest bool
+	Before int64 // with Newest: for those before this position; 0: for the last of all
 }
+
+// Start is the position behind which a feed is read that is asked for its newest, by the
+// position that was given last.
+func (q *FeedQuery) Start(last int64) int64 {
+	if q.Before > 0 {
+		last = min(last, q.Before-1)
+	}
+	return max(last-int64(q.Limit), 0)
+}
+
+// Beyond reports whether a position is not asked for any more.
+func (q *FeedQuery) Beyond(position int64) bool { return q.Before > 0 && position >= q.Before }
 
 // FeedPage is a part of a feed.
 type FeedPage struct {

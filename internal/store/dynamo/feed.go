@@ -284,6 +284,8 @@ func (s *Store) feedEvents(ctx context.Context, q store.FeedQuery) (store.FeedPa
 		return r.page, store.ErrFeedCursor
 	case r.at.Position == r.counter.Last: // nothing has been missed until now
 		r.at.Time = q.Settings.Lookup(r.now)
+	case q.Cursor == "" && q.Newest:
+		r.at.Position, r.starting = q.Start(r.counter.Last), true
 	case q.Cursor == "":
 		first, err := r.since(ctx, 1, q.Since)
 		if err != nil {
@@ -320,7 +322,7 @@ func (r *feedReading) read(ctx context.Context) error {
 				return err
 			}
 		}
-		if it.Position > r.counter.Last {
+		if it.Position > r.counter.Last || r.q.Beyond(it.Position) {
 			return nil
 		}
 		if len(r.page.Events) == r.q.Limit || r.bytes >= store.MaxPageBytes {

@@ -26,8 +26,14 @@ func Feed(q store.FeedQuery, now time.Time, last int64, behind func(position int
 			return page, store.ErrFeedCursor
 		}
 	}
+	if q.Newest && !begun {
+		at.Position = q.Start(last)
+	}
 	bytes := 0
 	for e := range behind(at.Position) {
+		if q.Beyond(e.Position) {
+			break
+		}
 		if !q.Settings.Keeps(e.Event.Published, now) || !begun && e.Event.Published.Before(q.Since) {
 			continue
 		}

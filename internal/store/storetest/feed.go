@@ -199,6 +199,35 @@ func (s *suite) testFeed(t *testing.T) {
 			wantSame(t, fmt.Sprintf("a millisecond after hour %d", hours), len(ids), min(want, 8-min(max(hours, -1), 8)))
 		}
 	})
+	t.Run("the newest can be read without those before, and from there back", func(t *testing.T) {
+		f := s.newFeed(30)
+		q := f.query("")
+		q.Newest, q.Limit = true, 3
+		wantSame(t, "an empty feed", eventIDs(read(f.FeedEvents(t.Context(), q))(t).Events), []string(nil))
+		f.append(t, "a", "b", "c", "d", "e", "f", "g")
+		for _, part := range []struct {
+			before int64
+			want   []string
+		}{{0, []string{"e", "f", "g"}}, {5, []string{"b", "c", "d"}}, {2, []string{"a"}}, {1, nil}, {100, []string{"e", "f", "g"}}} {
+			q.Before = part.before
+			page := read(f.FeedEvents(t.Context(), q))(t)
+			wantSame(t, fmt.Sprintf("before %d", part.before), eventIDs(page.Events), part.want)
+		}
+		q.Before, q.Limit = 0, 200
+		wantSame(t, "all of them", eventIDs(read(f.FeedEvents(t.Context(), q))(t).Events), []string{"a", "b", "c", "d", "e", "f", "g"})
+	})
+	t.Run("the newest are those that are left", func(t *testing.T) {
+		f := s.newFeed(2)
+		f.append(t, "a", "b")
+		f.clock.Advance(day)
+		f.append(t, "c")
+		f.clock.Advance(day + time.Minute)
+		q := f.query("")
+		q.Newest = true
+		wantSame(t, "the feed", eventIDs(read(f.FeedEvents(t.Context(), q))(t).Events), []string{"c"})
+		f.clock.Advance(2 * day)
+		wantSame(t, "when all has expired", eventIDs(read(f.FeedEvents(t.Context(), q))(t).Events), []string(nil))
+	})
 	t.Run("what is no cursor of the feed is refused", func(t *testing.T) {
 		f := s.newFeed(30)
 		f.append(t, "a")
