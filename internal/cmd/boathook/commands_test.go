@@ -576,7 +576,7 @@ func TestEachExampleRuns(t *testing.T) {
 	p := start(t)
 	sink := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer sink.Close()
-	receiver := runReceiver(t, "python", receiversSecret)
+	receiver := runReceiver(t, "python", block(t, "receive.md", "python"), receiversSecret)
 	s := newShell(t, "BOATHOOK_SECRET=an-example-secret")
 	examples := make(map[string][]string)
 	for _, top := range cli.Commands(cli.Environment{Getenv: environment()}) {

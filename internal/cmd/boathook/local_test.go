@@ -473,22 +473,28 @@ var documentsReceivers = map[string]struct {
 	"go":     {"receiver.go", []string{"go", "run", "receiver.go"}},
 }
 
-// runReceiver pastes a receiver of receive.md and runs it until the test ends.
-func runReceiver(t *testing.T, language, secret string) (address string) {
+// runReceiver runs a receiver until the test ends.
+func runReceiver(t *testing.T, language, code, secret string) (address string) {
+	t.Helper()
+	address = freeAddress(t)
+	runReceiverAt(t, address, language, code, secret)
+	return address
+}
+
+// runReceiverAt is runReceiver at an address that is free.
+func runReceiverAt(t *testing.T, address, language, code, secret string) {
 	t.Helper()
 	receiver := documentsReceivers[language]
 	need(t, receiver.command[0])
-	address = freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, receiver.file), []byte(block(t, "receive.md", language)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, receiver.file), []byte(code), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(receiver.command[0], receiver.command[1:]...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PORT="+port, "WEBHOOK_SECRET="+secret)
 	awaitListener(t, address, runUntilCleanup(t, cmd))
-	return address
 }
 
 // receiversSecret is what they verify with.
@@ -498,7 +504,7 @@ const receiversSecret = "whsec_VGhlIFJFQURNRSdzIHJlY2VpdmVycw=="
 func TestTheDocumentsReceivers(t *testing.T) {
 	for language := range documentsReceivers {
 		t.Run(language, func(t *testing.T) {
-			address := runReceiver(t, language, receiversSecret)
+			address := runReceiver(t, language, block(t, "receive.md", language), receiversSecret)
 			p := start(t)
 			path, trigger := p.deployment("cat")
 			for name, webhook := range map[string]struct {
@@ -529,7 +535,7 @@ func TestTheDocumentsReceiversHaveNoFault(t *testing.T) {
 	for language := range documentsReceivers {
 		t.Run(language, func(t *testing.T) {
 			config := probe.Config{
-				URL: "http://" + runReceiver(t, language, receiversSecret) + "/", Dialect: "crewship", Secret: receiversSecret, OldSecret: "older",
+				URL: "http://" + runReceiver(t, language, block(t, "receive.md", language), receiversSecret) + "/", Dialect: "crewship", Secret: receiversSecret, OldSecret: "older",
 				Only: cases, Timeout: time.Hour, Pause: func(context.Context, time.Duration) {},
 			}
 			summary, err := probe.Receiver(patience(t), config, func(f probe.Finding) {
