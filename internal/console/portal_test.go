@@ -412,3 +412,82 @@ func TestTheLookOfPortalsIsSet(t *testing.T) {
 		t.Errorf("left are %+v, %v", got, err)
 	}
 }
+
+func TestAnEventIsPublishedByHandAndFollowed(t *testing.T) {
+	p := newPortals(t)
+	customer, webhook := p.customer("Halvard")
+	for _, name := range []boathook.EventType{"order.shipped", "order.delayed"} {
+		if _, err := p.service.EventTypes.Put(t.Context(), p.admin, name, service.EventTypeInput{
+			Description: new("An order."), Schema: []byte(`{"type":"object","required":["order"]}`), Example: []byte(`{"order":"<KF-1>"}`),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.has(p.do("POST", "/console/sign-in", url.Values{"token": {adminToken}}), http.StatusSeeOther, "sign-in")
+	p.see(200, "/console/customers/"+customer+"/events", "Nothing has happened yet", "/console/events?source="+customer)
+	form := "/console/events?source=" + customer + "&type=order.shipped"
+	got := p.see(200, form, "&#34;order&#34;: &#34;&lt;KF-1&gt;&#34;", "An order.", `value="`+customer+`"`)
+	values := url.Values{
+		"source": {customer}, "type": {"order.shipped"}, "data": {`{"order":"<KF-2>"}`}, "environment": {""}, "channels": {""},
+		"csrf": {csrf.FindStringSubmatch(got.body)[1]}, "key": {regexp.MustCompile(`name="key" value="(\w+)"`).FindStringSubmatch(got.body)[1]},
+	}
+	for range 2 { // a form that is sent twice publishes once
+		got := p.do("POST", "/console/events", values)
+		p.has(got, http.StatusSeeOther, "published")
+		p.see(200, got.Header.Get("Location"), "order.shipped is published, and goes to 1 webhook")
+	}
+	values.Set("data", `{"order":"another"}`)
+	p.has(p.do("POST", "/console/events", values), http.StatusConflict, "with other data", "This form was sent before", "another")
+	for field, bad := range map[string]url.Values{
+		"data":     {"data": {`{"parcels":1}`}},
+		"source":   {"source": {"customer:nobody"}},
+		"channels": {"channels": {"a/b"}},
+	} {
+		send := url.Values{"source": {customer}, "type": {"order.shipped"}, "data": {`{"order":"x"}`}, "channels": {""}}
+		send.Set(field, bad.Get(field))
+		got := p.send("/console/events", "/console/events", send)
+		if got.StatusCode < 400 || !strings.Contains(got.body, `id="`+field+`-e"`) {
+			t.Errorf("%s: %d %s", field, got.StatusCode, got.body)
+		}
+	}
+
+	list := p.see(200, "/console/customers/"+customer+"/events", "order.shipped", "{&#34;order&#34;:&#34;&lt;KF-2&gt;&#34;}", "1 event")
+	event := regexp.MustCompile(`/console/customers/` + customer + `/events/(evt_\w+)`).FindString(list.body)
+	p.see(200, event, "order.shipped", "&lt;KF-2&gt;", "Not sent to", "hook of Halvard")
+	if strings.Contains(list.body, "<KF-2>") {
+		t.Error("data is not escaped")
+	}
+	id := event[strings.LastIndex(event, "/")+1:]
+	for _, other := range []string{"evt_absent", id + "x"} {
+		p.see(http.StatusNotFound, "/console/customers/"+customer+"/events/"+other)
+	}
+	p.see(200, "/console/customers/"+customer+"/outgoing/"+webhook)
+
+	// In the portal the same, without what is the workspace's to do.
+	home := p.enter(p.link(customer, time.Hour))
+	mine := p.see(200, home+"/events", "order.shipped", home+"/events/"+id)
+	for _, hidden := range []string{"Publish", "/console/events", "Keep", "event_retention_days"} {
+		if strings.Contains(mine.body, hidden) {
+			t.Errorf("the portal has %q", hidden)
+		}
+	}
+	p.see(200, home+"/events/"+id, "&lt;KF-2&gt;")
+	p.has(p.do("POST", home+"/events", url.Values{}), http.StatusMethodNotAllowed, "retention, in a portal")
+}
+
+func TestTheRetentionOfEventsIsSet(t *testing.T) {
+	p := newPortals(t)
+	app, err := p.service.Apps.Create(t.Context(), p.admin, service.AppChange{Name: new("app")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.has(p.do("POST", "/console/sign-in", url.Values{"token": {adminToken}}), http.StatusSeeOther, "sign-in")
+	path := "/console/apps/" + app.ID + "/events"
+	p.see(200, path, "No events are kept", `name="event_retention_days"`)
+	p.has(p.send(path, path, url.Values{"event_retention_days": {"4000"}}), 400, "too many days", "from 0, for none, to 3653", `value="4000"`, `aria-invalid="true"`)
+	p.has(p.send(path, path, url.Values{"event_retention_days": {""}}), 400, "no days", "Is required")
+	p.has(p.send(path, path, url.Values{"event_retention_days": {"14"}}), http.StatusSeeOther, "kept")
+	p.see(200, path, "Events are kept for 14 days", "Kept for 14 days", "Nothing has happened yet")
+	p.has(p.send(path, path, url.Values{"event_retention_days": {"0"}}), http.StatusSeeOther, "not kept")
+	p.see(200, path, "No events are kept")
+}

@@ -29,6 +29,8 @@ func (c *Console) routes(mux *http.ServeMux) {
 	customer := place{boathook.Customer, "/console/customers/{source}"}
 	c.get(mux, customer.path+"/portal", customer.at(c.askPortal))
 	c.post(mux, customer.path+"/portal", customer.at(c.makePortal))
+	c.get(mux, "/console/events", c.publishForm)
+	c.post(mux, "/console/events", c.publish)
 	c.get(mux, "/console/portal-settings", c.portalSettings)
 	c.post(mux, "/console/portal-settings", c.savePortalSettings)
 	c.get(mux, "/console/deliveries", c.deliveries)
@@ -37,6 +39,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 
 	c.runRoutes(mux)
 	for _, p := range places {
+		c.post(mux, p.path+"/events", p.at(c.keepEvents))
 		if _, ok := settings[p.kind]; ok {
 			c.get(mux, p.path+"/settings", p.at(c.settingsPage))
 			c.post(mux, p.path+"/settings", p.at(c.saveSettings))
@@ -53,6 +56,8 @@ func (c *Console) outgoingRoutes(p place, get, post func(path string, h ofSource
 	out := p.path + "/outgoing/{out}"
 	get(p.path, c.webhooks)
 	get(p.path+"/deliveries", c.sourceDeliveries)
+	get(p.path+"/events", c.events)
+	get(p.path+"/events/{event}", c.eventPage)
 	get(p.path+"/outgoing/new", c.newOutgoing)
 	post(p.path+"/outgoing", c.createOutgoing)
 	post(p.path+"/outgoing/preview", c.preview)

@@ -56,7 +56,7 @@ func fillIn(w *demo.World) []struct {
 		{"/console/crews/", map[string]string{"crew": w.Crew, "source": w.Agent}},
 		{"/console/repositories/", map[string]string{"source": w.Repository}},
 		{"/console/apps/", map[string]string{"source": w.App}},
-		{"/console/customers/", map[string]string{"source": w.Customer}},
+		{"/console/customers/", map[string]string{"source": w.Customer, "event": w.Event}},
 		{"/console/runs/", map[string]string{"run": w.Runs["succeeded"]}},
 		{"/console/deliveries/", map[string]string{"delivery": w.Failed}},
 	}
@@ -70,6 +70,7 @@ func moreOf(w *demo.World) map[string][]string {
 		"/console/deployments/{source}/deliveries":     {"/console/deployments/" + w.Empty + "/deliveries", "/console/deployments/" + w.Hostile + "/deliveries"},
 		"/console/deployments/{source}/outgoing/{out}": {"/console/deployments/" + w.Deployment + "/outgoing/" + w.Outgoing[demo.Gone], "/console/deployments/" + w.Hostile + "/outgoing/" + w.HostileOutgoing},
 		"/console/runs":                  {"/console/runs?of=agents", "/console/runs?status=canceled"},
+		"/console/events":                {"/console/events?source=" + w.Customer + "&type=order.shipped"},
 		"/console/runs/{run}":            {"/console/runs/" + w.Runs["failed"], "/console/runs/" + w.HostileRun},
 		"/console/deliveries":            {"/console/deliveries?status=failed&time=24h", "/console/deliveries?status=succeeded&code=404", "/console/deliveries?open=" + w.Failed},
 		"/console/deliveries/{delivery}": {"/console/deliveries/" + w.HostileDelivery, "/console/deliveries/" + w.HostileDelivery + "?body=raw&all=1"},
@@ -79,6 +80,8 @@ func moreOf(w *demo.World) map[string][]string {
 // noPages are patterns that answer with something else than a page, or with a page that
 // another pattern has too.
 var noPages = []string{
+	"/console/deployments/{source}/events/{event}", "/console/crews/{crew}/agents/{source}/events/{event}", "/console/repositories/{source}/events/{event}",
+	"/console/apps/{source}/events/{event}", "/console/alerts/events/{event}",
 	"/console/{$}", "/console/runs/{run}/log",
 	"/console/crews/{crew}/agents/{source}/outgoing/{out}*", "/console/repositories/{source}/outgoing/{out}*",
 	"/console/apps/{source}/outgoing/{out}*", "/console/customers/{source}/outgoing/{out}*", "/console/alerts/outgoing/{out}*",

@@ -32,6 +32,7 @@ type World struct {
 	Repository string
 	App        string
 	Customer   string
+	Event      string // of Customer
 
 	Incoming string            // of Deployment: from GitHub, with accepted and refused requests
 	Outgoing map[string]string // of Deployment: the webhooks' ids by the receivers' paths
@@ -331,7 +332,8 @@ func (w *World) fillOthers() {
 	for i := range 6 {
 		w.send("POST", "/v1/events", object{"source": w.Customer, "type": "order.shipped", "data": object{"order": fmt.Sprintf("KF-2026-11884%d", i), "carrier": "DHL", "parcels": i + 1}})
 	}
-	w.send("POST", "/v1/events", object{"source": w.Customer, "type": "invoice.paid", "data": object{"invoice": "KF-2026-119004"}})
+	w.Event = "evt_invoice_119004"
+	w.send("POST", "/v1/events", object{"id": w.Event, "source": w.Customer, "type": "invoice.paid", "data": object{"invoice": "KF-2026-119004"}})
 
 	w.id("/v1/alerts/outgoing-webhooks", object{"name": "Operators", "url": w.Receivers.URL + Healthy + "/alerts", "events": []string{"webhook.failing", "webhook.disabled", "delivery.exhausted"}})
 	w.id("/v1/tokens", object{"name": "ci-deploy", "role": "member"})
