@@ -32,6 +32,7 @@ type portals struct {
 	log     bytes.Buffer
 	jar     map[string]*http.Cookie
 	host    string
+	queues  map[string]*queuemem.Queue
 }
 
 // sealer seals nothing.
@@ -61,9 +62,15 @@ func newPortals(t *testing.T) *portals {
 	text := func(s string) func(context.Context) (string, error) {
 		return func(context.Context) (string, error) { return s, nil }
 	}
+	p.queues = make(map[string]*queuemem.Queue)
+	redrivers := make(map[string]queue.Redriver)
+	for _, name := range []string{queue.Runs, queue.Deliveries, queue.Retries} {
+		p.queues[name] = queuemem.New(queuemem.Config{DeadLetter: queuemem.New(queuemem.Config{})})
+		redrivers[name] = p.queues[name]
+	}
 	p.service = service.New(service.Config{
 		Store: store, Publish: publisher, Resend: &delivery.Resender{Store: store, Retries: retries, Publish: publisher, Now: clock},
-		Queues: map[string]queue.Redriver{}, Seal: sealer{}, AdminToken: text(adminToken), InternalToken: text(""), StreamSecret: text("stream secret"),
+		Watchers: nobody{}, Queues: redrivers, Seal: sealer{}, AdminToken: text(adminToken), InternalToken: text(""), StreamSecret: text("stream secret"),
 		Workspace: "ws_local", CheckURL: func(string, string) error { return nil }, AllowDestination: func(boathook.Destination) error { return nil },
 		AllowTarget: func(boathook.Target) error { return nil }, RecordDays: 30, Now: clock, Log: log,
 	})

@@ -38,6 +38,15 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.post(mux, "/console/deliveries/{delivery}/resend", c.resend)
 
 	c.runRoutes(mux)
+	c.get(mux, "/console/tokens", c.tokens)
+	c.get(mux, "/console/tokens/new", c.newToken)
+	c.post(mux, "/console/tokens", c.createToken)
+	c.get(mux, "/console/tokens/{token}/delete", c.askDeleteToken)
+	c.post(mux, "/console/tokens/{token}/delete", c.deleteToken)
+	c.get(mux, "/console/operations", c.operations)
+	c.get(mux, "/console/operations/{queue}/redrive", c.askRedrive)
+	c.post(mux, "/console/operations/{queue}/redrive", c.redrive)
+
 	for _, p := range places {
 		c.post(mux, p.path+"/events", p.at(c.keepEvents))
 		if _, ok := settings[p.kind]; ok {
@@ -46,7 +55,12 @@ func (c *Console) routes(mux *http.ServeMux) {
 			c.get(mux, p.path+"/delete", p.at(c.askDelete))
 			c.post(mux, p.path+"/delete", p.at(c.deleteSource))
 		}
-		c.outgoingRoutes(p, func(path string, h ofSource) { c.get(mux, path, p.at(h)) }, func(path string, h ofSource) { c.post(mux, path, p.at(h)) })
+		get := func(path string, h ofSource) { c.get(mux, path, p.at(h)) }
+		post := func(path string, h ofSource) { c.post(mux, path, p.at(h)) }
+		c.outgoingRoutes(p, get, post)
+		if p.kind == boathook.Deployment {
+			c.incomingRoutes(p, get, post)
+		}
 	}
 }
 

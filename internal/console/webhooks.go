@@ -77,7 +77,7 @@ func (c *Console) lastDayEach(ctx context.Context, r *request, of service.Source
 // sendersOf says who can use an incoming webhook.
 func sendersOf(w boathook.IncomingWebhook) string {
 	if p := w.Verification.Preset; p != "" && p != "none" {
-		return sentence(p) + ", signed"
+		return senderOf(p).Title + ", signed"
 	}
 	return "Any sender with the URL"
 }

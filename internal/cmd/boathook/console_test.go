@@ -57,6 +57,7 @@ func fillIn(w *demo.World) []struct {
 		{"/console/repositories/", map[string]string{"source": w.Repository}},
 		{"/console/apps/", map[string]string{"source": w.App}},
 		{"/console/customers/", map[string]string{"source": w.Customer, "event": w.Event}},
+		{"/console/operations/", map[string]string{"queue": "runs"}},
 		{"/console/runs/", map[string]string{"run": w.Runs["succeeded"]}},
 		{"/console/deliveries/", map[string]string{"delivery": w.Failed}},
 	}
@@ -68,6 +69,7 @@ func moreOf(w *demo.World) map[string][]string {
 		"/console/deployments/{source}":                {"/console/deployments/" + w.Hostile, "/console/deployments/" + w.Empty},
 		"/console/deployments/{source}/runs":           {"/console/deployments/" + w.Empty + "/runs"},
 		"/console/deployments/{source}/deliveries":     {"/console/deployments/" + w.Empty + "/deliveries", "/console/deployments/" + w.Hostile + "/deliveries"},
+		"/console/deployments/{source}/incoming/new":   {"/console/deployments/" + w.Deployment + "/incoming/new?verification.preset=hmac"},
 		"/console/deployments/{source}/outgoing/{out}": {"/console/deployments/" + w.Deployment + "/outgoing/" + w.Outgoing[demo.Gone], "/console/deployments/" + w.Hostile + "/outgoing/" + w.HostileOutgoing},
 		"/console/runs":                  {"/console/runs?of=agents", "/console/runs?status=canceled"},
 		"/console/events":                {"/console/events?source=" + w.Customer + "&type=order.shipped"},
@@ -82,7 +84,7 @@ func moreOf(w *demo.World) map[string][]string {
 var noPages = []string{
 	"/console/deployments/{source}/events/{event}", "/console/crews/{crew}/agents/{source}/events/{event}", "/console/repositories/{source}/events/{event}",
 	"/console/apps/{source}/events/{event}", "/console/alerts/events/{event}",
-	"/console/{$}", "/console/runs/{run}/log",
+	"/console/{$}", "/console/runs/{run}/log", "/console/tokens/{token}/delete",
 	"/console/crews/{crew}/agents/{source}/outgoing/{out}*", "/console/repositories/{source}/outgoing/{out}*",
 	"/console/apps/{source}/outgoing/{out}*", "/console/customers/{source}/outgoing/{out}*", "/console/alerts/outgoing/{out}*",
 }
