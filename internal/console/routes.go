@@ -38,6 +38,8 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.post(mux, "/console/deliveries/{delivery}/resend", c.resend)
 
 	c.runRoutes(mux)
+	c.versionRoutes(mux)
+	c.agentRoutes(mux)
 	c.get(mux, "/console/tokens", c.tokens)
 	c.get(mux, "/console/tokens/new", c.newToken)
 	c.post(mux, "/console/tokens", c.createToken)

@@ -183,7 +183,14 @@ func functions(a *assets) template.FuncMap {
 		"senders":     sendersOf,
 		"badge":       badgeOf,
 		"environment": environmentName,
-		"inc":         func(n int) int { return n + 1 },
+		"environments": func() []option {
+			options := make([]option, len(boathook.Environments))
+			for i, e := range boathook.Environments {
+				options[i] = option{Value: string(e), Text: environmentName(e)}
+			}
+			return options
+		},
+		"inc": func(n int) int { return n + 1 },
 	}
 }
 

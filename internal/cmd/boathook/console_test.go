@@ -71,11 +71,13 @@ func moreOf(w *demo.World) map[string][]string {
 		"/console/deployments/{source}/deliveries":     {"/console/deployments/" + w.Empty + "/deliveries", "/console/deployments/" + w.Hostile + "/deliveries"},
 		"/console/deployments/{source}/incoming/new":   {"/console/deployments/" + w.Deployment + "/incoming/new?verification.preset=hmac"},
 		"/console/deployments/{source}/outgoing/{out}": {"/console/deployments/" + w.Deployment + "/outgoing/" + w.Outgoing[demo.Gone], "/console/deployments/" + w.Hostile + "/outgoing/" + w.HostileOutgoing},
-		"/console/runs":                  {"/console/runs?of=agents", "/console/runs?status=canceled"},
-		"/console/events":                {"/console/events?source=" + w.Customer + "&type=order.shipped"},
-		"/console/runs/{run}":            {"/console/runs/" + w.Runs["failed"], "/console/runs/" + w.HostileRun},
-		"/console/deliveries":            {"/console/deliveries?status=failed&time=24h", "/console/deliveries?status=succeeded&code=404", "/console/deliveries?open=" + w.Failed},
-		"/console/deliveries/{delivery}": {"/console/deliveries/" + w.HostileDelivery, "/console/deliveries/" + w.HostileDelivery + "?body=raw&all=1"},
+		"/console/runs":                          {"/console/runs?of=agents", "/console/runs?status=canceled"},
+		"/console/events":                        {"/console/events?source=" + w.Customer + "&type=order.shipped"},
+		"/console/runs/{run}":                    {"/console/runs/" + w.Runs["failed"], "/console/runs/" + w.HostileRun},
+		"/console/deliveries":                    {"/console/deliveries?status=failed&time=24h", "/console/deliveries?status=succeeded&code=404", "/console/deliveries?open=" + w.Failed},
+		"/console/deliveries/{delivery}":         {"/console/deliveries/" + w.HostileDelivery, "/console/deliveries/" + w.HostileDelivery + "?body=raw&all=1"},
+		"/console/crews/{crew}":                  {"/console/crews/" + w.EmptyCrew},
+		"/console/deployments/{source}/versions": {"/console/deployments/" + w.Empty + "/versions"},
 	}
 }
 

@@ -196,6 +196,10 @@ func (p *Page) middle(t thing) (x, y float64, err error) {
 		}
 		covered = fmt.Errorf("it is covered by %s", by)
 	}
+	// What sticks to the window's edge may cover it: the next look finds it in the middle.
+	if _, err := on[bool](p, t, `function() { this.scrollIntoView({block: "center"}); return true }`); err != nil {
+		return 0, 0, err
+	}
 	return 0, 0, fmt.Errorf("%s can't be clicked: %w", t, covered)
 }
 
@@ -386,6 +390,18 @@ func (p *Page) Checked(name string) (checked bool) {
 		return err
 	})
 	return checked
+}
+
+// Await waits until a CSS selector finds something.
+func (p *Page) Await(selector string) {
+	p.t.Helper()
+	p.until(func() error {
+		n, err := eval[int](p, fmt.Sprintf(`document.querySelectorAll(%q).length`, selector))
+		if err == nil && n == 0 {
+			err = fmt.Errorf("nothing is %s", selector)
+		}
+		return err
+	})
 }
 
 // Count is how many elements a CSS selector finds, for what a person sees without

@@ -28,6 +28,7 @@ type World struct {
 	Hostile    string // a deployment whose name and data try to break a page
 	Empty      string // a deployment that has nothing
 	Crew       string
+	EmptyCrew  string
 	Agent      string
 	Repository string
 	App        string
@@ -240,7 +241,9 @@ func (w *World) fillDeployment() {
 	}
 	w.outgoing(path, "Certificate of nobody", w.Receivers.TLS+Healthy, object{"retry": object{"schedule_seconds": []int{}}})
 	w.outgoing(path, "Staging mirror", w.Receivers.URL+Healthy+"/staging?tenant=kestrel-freight-emea&partition=2026-11", object{"environment": "staging"})
-	w.Outage = w.outgoing(path, "Settlement gateway", w.Receivers.URL+Outage+"/ingest", object{"events": []string{"run.succeeded"}})
+	w.Outage = w.outgoing(path, "Settlement gateway", w.Receivers.URL+Outage+"/ingest", object{
+		"events": []string{"run.succeeded"}, "retry": object{"schedule_seconds": []int{3600}},
+	})
 	quiet := w.outgoing(path, "Retired dashboard", w.Receivers.URL+Healthy, object{"events": []string{"run.failed"}})
 	w.send("PATCH", path+"/outgoing-webhooks/"+quiet, object{"enabled": false})
 
@@ -276,11 +279,10 @@ func (w *World) fillHostile() {
 
 func (w *World) fillAgents() {
 	w.t.Helper()
-	w.id("/v1/crews", object{"name": "Night shift"})
+	w.EmptyCrew = w.id("/v1/crews", object{"name": "Night shift"})
 	w.Crew = w.id("/v1/crews", object{"name": "Back office"})
 	path := "/v1/crews/" + w.Crew + "/agents"
-	w.send("POST", path, object{"name": "Support triage", "slug": "support-triage", "target": w.command(), "preset": "slack",
-		"verification": nil}, refusedHeader, "")
+	w.send("POST", path, object{"name": "Support triage", "slug": "support-triage", "target": w.command()})
 	agent := w.send("POST", path, object{
 		"name": "clerk", "slug": "clerk", "target": w.command(), "require_timestamp": false, "rate_per_minute": 60, "max_in_flight": 4,
 	})
