@@ -40,6 +40,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.runRoutes(mux)
 	c.versionRoutes(mux)
 	c.agentRoutes(mux)
+	c.get(mux, "/console/find", c.find)
 	c.get(mux, "/console/tokens", c.tokens)
 	c.get(mux, "/console/tokens/new", c.newToken)
 	c.post(mux, "/console/tokens", c.createToken)

@@ -129,6 +129,8 @@ var leastRoles = map[Operation]boathook.Role{
 	"AgentRuns.List":    boathook.Viewer,
 	"AgentRuns.Get":     boathook.Viewer,
 
+	"Search.Find": boathook.Viewer,
+
 	"Live.Token": boathook.Viewer,
 
 	"Repositories.Find": boathook.Viewer,

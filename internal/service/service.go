@@ -185,6 +185,7 @@ type Service struct {
 	Runs      Runs
 	AgentRuns AgentRuns
 	Live      Live
+	Search    Search
 }
 
 // core is what all nouns share.
@@ -226,5 +227,6 @@ func New(cfg Config) *Service {
 		Runs:      Runs{c},
 		AgentRuns: AgentRuns{c},
 		Live:      Live{c},
+		Search:    Search{c},
 	}
 }

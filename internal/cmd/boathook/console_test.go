@@ -78,6 +78,7 @@ func moreOf(w *demo.World) map[string][]string {
 		"/console/deliveries/{delivery}":         {"/console/deliveries/" + w.HostileDelivery, "/console/deliveries/" + w.HostileDelivery + "?body=raw&all=1"},
 		"/console/crews/{crew}":                  {"/console/crews/" + w.EmptyCrew},
 		"/console/deployments/{source}/versions": {"/console/deployments/" + w.Empty + "/versions"},
+		"/console/find":                          {"/console/find?q=a", "/console/find?q=nothing-is-called-that"},
 	}
 }
 
