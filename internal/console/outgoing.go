@@ -60,7 +60,6 @@ type outgoingForm struct {
 	Cancel       string
 	Webhook      *boathook.OutgoingWebhook // that is edited; nil: a new one
 	Events       []eventChoice
-	Own          bool // the source's events may have types of the workspace's own
 	Environments []option
 	Dialects     []option
 	Formats      []option
@@ -85,19 +84,27 @@ func (c *Console) newOutgoing(ctx context.Context, r *request, of service.Source
 	if err := r.caller.May("Outgoing.Create"); err != nil {
 		return answer{}, err
 	}
-	s, err := c.source(ctx, r, of)
+	var s boathook.Source
+	var own []service.EventType
+	err := beside(func() (err error) {
+		s, err = c.source(ctx, r, of)
+		return err
+	}, func() (err error) {
+		own, err = c.ownTypes(ctx, r, of.Kind)
+		return err
+	})
 	if err != nil {
 		return answer{}, err
 	}
-	return r.page("outgoing-form", outgoingFormView(r, s, nil, nil))
+	return r.page("outgoing-form", outgoingFormView(r, s, own, nil, nil))
 }
 
 // outgoingFormView is the page of the form of a new webhook, or of one that is edited.
-func outgoingFormView(r *request, s boathook.Source, w *boathook.OutgoingWebhook, typed form) view {
+func outgoingFormView(r *request, s boathook.Source, own []service.EventType, w *boathook.OutgoingWebhook, typed form) view {
 	path := r.pathOf(refOf(s))
 	data := outgoingForm{
 		Source: s, Path: path, Action: path + "/outgoing", Cancel: path, Webhook: w,
-		Own: s.Kind == boathook.Customer, Environments: anyEnvironment, Dialects: dialects, Formats: formats, Retries: retries,
+		Environments: anyEnvironment, Dialects: dialects, Formats: formats, Retries: retries,
 	}
 	data.Dialect = dialect.DefaultFor(s.Kind)
 	if s.Kind == boathook.Deployment || w != nil && w.Environment != "" { // which is not taken back
@@ -117,15 +124,40 @@ func outgoingFormView(r *request, s boathook.Source, w *boathook.OutgoingWebhook
 			v.Form = formOfOutgoing(*w)
 		}
 	}
-	for _, t := range boathook.EventTypes[s.Kind] {
-		choice := eventChoice{Name: string(t), Checked: v.Form.Is("events", string(t))}
-		if known, ok := catalogue.Lookup(s.Kind, t); ok {
-			choice.Hint = known.Description
+	add := func(t boathook.EventType, hint string) {
+		data.Events = append(data.Events, eventChoice{Name: string(t), Hint: hint, Checked: v.Form.Is("events", string(t))})
+		if t != boathook.AllEvents {
+			data.Samples = append(data.Samples, t)
 		}
-		data.Events, data.Samples = append(data.Events, choice), append(data.Samples, t)
+	}
+	if s.Kind == boathook.Customer || s.Kind == boathook.Repository {
+		add(boathook.AllEvents, "Every type, also those to come. It stands alone.")
+	}
+	for _, t := range own {
+		add(t.Name, t.Description)
+	}
+	for _, t := range boathook.EventTypes[s.Kind] {
+		known, _ := catalogue.Lookup(s.Kind, t)
+		add(t, known.Description)
+	}
+	if w != nil {
+		for _, t := range w.Events {
+			if !slices.ContainsFunc(data.Events, func(c eventChoice) bool { return c.Name == string(t) }) {
+				add(t, "An archived type: nothing new is published of it.")
+			}
+		}
 	}
 	v.Data = data
 	return v
+}
+
+// ownTypes are those that the workspace defines for its customers.
+func (c *Console) ownTypes(ctx context.Context, r *request, kind boathook.SourceKind) (own []service.EventType, err error) {
+	if kind != boathook.Customer {
+		return nil, nil
+	}
+	types, err := c.publishable(ctx, r)
+	return slices.DeleteFunc(types, func(t service.EventType) bool { return t.CreatedAt.IsZero() }), err
 }
 
 // formOfOutgoing is the form as a webhook has been set.
@@ -150,7 +182,6 @@ func formOfOutgoing(w boathook.OutgoingWebhook) form {
 		events[i] = string(t)
 	}
 	f.set("events", events...)
-	f.set("own_events", strings.Join(ownEvents(w.Events), "\n"))
 	switch {
 	case slices.Equal(w.Retry, boathook.DefaultRetry):
 		f.set("retry", "default")
@@ -169,17 +200,6 @@ func formOfOutgoing(w boathook.OutgoingWebhook) form {
 	return f
 }
 
-// ownEvents are those that are in no catalogue: types of the workspace's own.
-func ownEvents(events []boathook.EventType) (own []string) {
-	known := eventTypes("")
-	for _, t := range events {
-		if !slices.Contains(known, t) {
-			own = append(own, string(t))
-		}
-	}
-	return own
-}
-
 // changeOf reads the form of an outgoing webhook. Its errors name the form's fields.
 func changeOf(f form, edited bool) (in service.OutgoingChange, err error) {
 	text := func(name string) *string { s := strings.TrimSpace(f.Value(name)); return &s }
@@ -195,9 +215,6 @@ func changeOf(f form, edited bool) (in service.OutgoingChange, err error) {
 		for _, name := range f["events"].values {
 			in.Events = append(in.Events, boathook.EventType(name))
 		}
-	}
-	for name := range strings.FieldsSeq(strings.ReplaceAll(f.Value("own_events"), ",", " ")) {
-		in.Events = append(in.Events, boathook.EventType(name))
 	}
 	if environment := boathook.Environment(f.Value("environment")); environment != "" {
 		in.Environment = &environment
@@ -322,7 +339,11 @@ func (c *Console) outgoingAgain(ctx context.Context, r *request, of service.Sour
 	if err != nil {
 		return answer{}, err
 	}
-	return r.invalid("outgoing-form", outgoingFormView(r, s, w, formOf(r.PostForm).has("events")), named(problem))
+	own, err := c.ownTypes(ctx, r, of.Kind)
+	if err != nil {
+		return answer{}, err
+	}
+	return r.invalid("outgoing-form", outgoingFormView(r, s, own, w, formOf(r.PostForm).has("events")), named(problem))
 }
 
 // named is an error about a field of the API, about the form's own field.
@@ -422,11 +443,20 @@ func (c *Console) editOutgoing(ctx context.Context, r *request, of service.Sourc
 	if err := r.caller.May("Outgoing.Change"); err != nil {
 		return answer{}, err
 	}
-	s, w, err := c.ofSource(ctx, r, of)
+	var s boathook.Source
+	var w boathook.OutgoingWebhook
+	var own []service.EventType
+	err := beside(func() (err error) {
+		s, w, err = c.ofSource(ctx, r, of)
+		return err
+	}, func() (err error) {
+		own, err = c.ownTypes(ctx, r, of.Kind)
+		return err
+	})
 	if err != nil {
 		return answer{}, err
 	}
-	return r.page("outgoing-form", outgoingFormView(r, s, &w, nil))
+	return r.page("outgoing-form", outgoingFormView(r, s, own, &w, nil))
 }
 
 // ofSource finds a source and the webhook of it that a page is about.

@@ -229,7 +229,7 @@ func TestAPortalSetsUpItsCustomersWebhooks(t *testing.T) {
 	}
 	p.see(200, home, "mine.example")
 	fields.Set("queue_arn", "arn:aws:sqs:eu-central-1:111122223333:q")
-	p.has(p.send(home+"/outgoing/new", home+"/outgoing", fields), http.StatusForbidden, "a queue", "be set in a portal")
+	p.has(p.send(home+"/outgoing/new", home+"/outgoing", fields), http.StatusForbidden, "a queue, which the form has not")
 	if got := p.send(home, home+"/outgoing/"+webhook+"/enabled", url.Values{}); got.StatusCode != http.StatusSeeOther || !strings.HasPrefix(got.Header.Get("Location"), home) {
 		t.Errorf("disabled: %d to %s", got.StatusCode, got.Header.Get("Location"))
 	}

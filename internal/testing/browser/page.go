@@ -71,6 +71,7 @@ type Page struct {
 
 	mu       sync.Mutex
 	loading  bool                                       // the document is on its way
+	frame    string                                     // its own
 	flying   map[network.RequestID]string               // requests of scripts without an answer, and their URLs
 	kinds    map[network.RequestID]network.ResourceType // of all requests
 	problems []string                                   // what the page reported as errors
@@ -99,6 +100,9 @@ func Open(t testing.TB, origin, path string, look Look) *Page {
 	if err := errors.Join(chromedp.Listen(ctx, p.heard), p.dress()); err != nil {
 		t.Fatal("a tab: ", err)
 	}
+	p.mu.Lock()
+	p.frame = string(chromedp.FromContext(ctx).Target.TargetID) // a tab's own frame has the same
+	p.mu.Unlock()
 	p.Go(path)
 	return p
 }
@@ -142,6 +146,9 @@ func (p *Page) heard(event any) {
 		p.kinds[e.RequestID] = e.Type
 		switch e.Type {
 		case network.ResourceTypeDocument:
+			if string(e.FrameID) != p.frame {
+				break // of a frame, whose site's process may answer for it
+			}
 			p.flying = map[network.RequestID]string{e.RequestID: e.Request.URL} // nobody waits for what the last page asked
 		case network.ResourceTypeXHR, network.ResourceTypeFetch:
 			p.flying[e.RequestID] = e.Request.URL
