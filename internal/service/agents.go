@@ -198,21 +198,33 @@ func (k Agents) Get(ctx context.Context, c Caller, crewID, id string) (LiveAgent
 	if err := c.May("Agents.Get"); err != nil {
 		return LiveAgent{}, err
 	}
-	s, err := k.agentOf(ctx, c, crewID, id)
-	if err != nil {
-		return LiveAgent{}, err
+	if !c.reaches(id) {
+		return LiveAgent{}, noSuch(string(boathook.Agent), id)
 	}
-	return k.withVersion(ctx, s)
+	var a LiveAgent
+	err := beside(func() (err error) {
+		a.Source, err = k.agentOf(ctx, c, crewID, id)
+		return err
+	}, func() (err error) {
+		a.Version, err = k.liveVersion(ctx, id)
+		return err
+	})
+	return a, err
 }
 
 // withVersion finds what an agent executes.
 func (k *core) withVersion(ctx context.Context, s boathook.Source) (LiveAgent, error) {
-	live, err := k.cfg.Store.Live(ctx, s.ID)
-	if err != nil {
-		return LiveAgent{}, err
-	}
-	v, err := k.cfg.Store.Version(ctx, s.ID, live[boathook.Production].ID)
+	v, err := k.liveVersion(ctx, s.ID)
 	return LiveAgent{s, v}, err
+}
+
+// liveVersion is what an agent executes, in two round trips.
+func (k *core) liveVersion(ctx context.Context, agentID string) (boathook.Version, error) {
+	live, err := k.cfg.Store.Live(ctx, agentID)
+	if err != nil {
+		return boathook.Version{}, err
+	}
+	return k.cfg.Store.Version(ctx, agentID, live[boathook.Production].ID)
 }
 
 // Change sets what is given. To set the target needs an admin, as a deployment's

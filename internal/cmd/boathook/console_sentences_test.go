@@ -269,3 +269,26 @@ func TestAnAppsWebhooksAreMadeEditedAndDeleted(t *testing.T) {
 		})
 	}
 }
+
+// "Go to your deployment → Webhooks → Add Incoming Webhook → copy the generated URL", in five
+// clicks from the first page.
+func TestAnIncomingWebhooksURLIsFiveClicksAway(t *testing.T) {
+	p := start(t)
+	path, _ := p.deployment("echo '{}'")
+	page := signedIn(t, p, "/console/", browser.Look{})
+	page.Click("Deployments")
+	page.Click("test")
+	page.Click("Add incoming")
+	page.Fill("Name", "Month-end close")
+	page.Click("Create webhook")
+	page.Click("Copy the URL")
+	clicked(t, page, 5)
+	run := p.call("POST", page.Copied(), `{"period":"2026-11"}`, 202)["run_id"].(string)
+	page.Click("Look at its requests")
+	page.See("Month-end close", "202")
+	page.Go("/console/runs/" + run)
+	page.See("Month-end close", `"period": "2026-11"`)
+	if n := len(p.call("GET", path+"/incoming-webhooks", "", 200)["data"].([]any)); n != 2 {
+		t.Errorf("there are %d incoming webhooks, want the first and this one", n)
+	}
+}
