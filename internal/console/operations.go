@@ -11,8 +11,9 @@ import (
 // queueRow is a queue in a list.
 type queueRow struct {
 	service.Queue
-	About string
-	Last  string // what became of the last redrive
+	About   string
+	Last    string               // what became of the last redrive
+	Letters []service.DeadLetter // some of those that are dead
 }
 
 var aboutQueues = map[string]string{"runs": "Accepted triggers", "deliveries": "First attempts", "retries": "Later attempts"}
@@ -46,13 +47,23 @@ func (c *Console) operations(ctx context.Context, r *request) (answer, error) {
 		return answer{}, err
 	}
 	rows := make([]queueRow, len(queues))
+	letters := make([]func() error, len(queues))
 	dead := 0
 	for i, q := range queues {
-		rows[i] = queueRow{q, aboutQueues[q.Name], lastMove(q)}
+		rows[i] = queueRow{Queue: q, About: aboutQueues[q.Name], Last: lastMove(q)}
 		dead += q.Dead.Ready
+		letters[i] = func() (err error) {
+			if q.Dead.Ready > 0 {
+				rows[i].Letters, err = c.cfg.Service.Queues.DeadLetters(ctx, r.caller, q.Name)
+			}
+			return err
+		}
+	}
+	if err := beside(letters...); err != nil {
+		return answer{}, err
 	}
 	return r.page("operations", view{Title: "Operations", Nav: "operations", Data: map[string]any{
-		"Queues": rows, "Dead": dead, "Alerts": c.outgoingRows(alerts, nil), "Now": c.cfg.Now(),
+		"Queues": rows, "Dead": dead, "Alerts": c.outgoingRows(alerts, nil), "Now": c.cfg.Now(), "Workspace": r.caller.Workspace,
 	}})
 }
 

@@ -44,11 +44,26 @@ func TestDeadLettersAreRedriven(t *testing.T) {
 	if err := dead.Send(t.Context(), queue.Message{Body: "what can't be read"}); err != nil {
 		t.Fatal(err)
 	}
-	p.see(200, "/console/operations", "1 dead letter<", "/console/operations/runs/redrive")
+	p.see(200, "/console/operations", "1 dead letter<", "/console/operations/runs/redrive", "Dead letters of runs", "decode run")
+	run, err := queue.EncodeRun(boathook.Run{RunHead: boathook.RunHead{
+		ID: "run_aaaaaaaaaaaaaaaaaaaaaaaa", WorkspaceID: "ws_local", SourceID: "dep_aaaaaaaaaaaaaaaaaaaaaaaa", VersionID: "ver_a", CreatedAt: p.now,
+	}, Input: boathook.NewBody([]byte(`{"password":"of a payload"}`))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dead.Send(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.see(200, "/console/operations", "2 dead letters<", "/console/runs/run_aaaaaaaaaaaaaaaaaaaaaaaa"); strings.Contains(got.body, "password") {
+		t.Error("a payload is shown")
+	}
+	if n := dead.Stats().Ready; n != 2 {
+		t.Errorf("after the looks %d are dead", n)
+	}
 	p.see(404, "/console/operations/walks/redrive")
 	p.has(p.send("/console/operations/runs/redrive", "/console/operations/runs/redrive", url.Values{}), 303, "a redrive")
-	p.see(200, "/console/operations", "No dead letters", "The last redrive moved 1")
-	if n := p.queues[queue.Runs].Stats().Ready; n != 1 {
+	p.see(200, "/console/operations", "No dead letters", "The last redrive moved 2")
+	if n := p.queues[queue.Runs].Stats().Ready; n != 2 {
 		t.Errorf("%d are back in the queue", n)
 	}
 	p.as(boathook.Member)

@@ -12,6 +12,17 @@ type Redriver interface {
 	Redrive(ctx context.Context) error
 	// State is how it stands. All numbers may be a minute old, and about.
 	State(ctx context.Context) (State, error)
+	// DeadLetters looks at messages of the dead-letter queue, up to [MaxBatch] of those
+	// that may be received, and takes none. Which these are is the queue's to say. On SQS
+	// a look hides them for a second: from another look, and from a move, which waits.
+	DeadLetters(ctx context.Context) ([]DeadLetter, error)
+}
+
+// DeadLetter is a message that could not be processed.
+type DeadLetter struct {
+	ID       string
+	Body     string
+	Receives int // in the dead-letter queue too, where that is counted
 }
 
 // State is what a queue and its dead-letter queue hold.

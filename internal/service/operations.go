@@ -73,8 +73,9 @@ var leastRoles = map[Operation]boathook.Role{
 	"EventTypes.Put":     boathook.Member,
 	"EventTypes.Archive": boathook.Member,
 
-	"Queues.List":    boathook.Admin, // of the first workspace
-	"Queues.Redrive": boathook.Admin, // of the first workspace
+	"Queues.List":        boathook.Admin, // of the first workspace
+	"Queues.Redrive":     boathook.Admin, // of the first workspace
+	"Queues.DeadLetters": boathook.Admin, // of the first workspace
 
 	"Agents.Create":       boathook.Admin,
 	"Agents.List":         boathook.Viewer,

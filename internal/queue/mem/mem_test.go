@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -391,6 +392,30 @@ func TestRedriveMovesWhatIsDeadBack(t *testing.T) {
 			if m.Receives != 1 {
 				t.Errorf("a message that was moved back has %d receives", m.Receives)
 			}
+		}
+	})
+}
+
+func TestALookAtDeadLettersTakesNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := mem.New(mem.Config{Visibility: time.Hour})
+		q := mem.New(mem.Config{Visibility: time.Minute, DeadLetter: dead, MaxReceives: 2})
+		for i := range queue.MaxBatch + 2 {
+			send(t, dead, queue.Message{Body: strconv.Itoa(i), Group: strconv.Itoa(i % 3)})
+		}
+		receive(t, dead, 1, 0)
+		for range 2 { // the second look sees what the first has
+			letters, err := q.DeadLetters(t.Context())
+			var bodies []string
+			for _, l := range letters {
+				bodies = append(bodies, l.Body)
+			}
+			if got := strings.Join(bodies, " "); got != "1 2 3 4 5 6 7 8 9 10" || err != nil || letters[0].ID == "" || letters[0].Receives != 0 {
+				t.Errorf("the oldest that are ready are %s: %+v, %v", got, letters, err)
+			}
+		}
+		if s := state(t, q); s.Dead != (queue.Depth{Ready: queue.MaxBatch + 1, InFlight: 1}) {
+			t.Errorf("after the looks there are %+v", s.Dead)
 		}
 	})
 }

@@ -1,8 +1,10 @@
 package mem
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"boathook/internal/queue"
@@ -46,6 +48,49 @@ func (q *Queue) State(ctx context.Context) (queue.State, error) {
 		s.Move = &last
 	}
 	return s, nil
+}
+
+// DeadLetters implements [queue.Redriver].
+func (q *Queue) DeadLetters(ctx context.Context) ([]queue.DeadLetter, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	letters, unread := q.deadLetter.oldest(queue.MaxBatch)
+	if len(unread) == 0 {
+		return letters, nil
+	}
+	bodies, err := q.file.Bodies(unread)
+	if err != nil {
+		return nil, fmt.Errorf("look at the dead letters of queue %s: %w", q.name, err)
+	}
+	for i := range letters {
+		if letters[i].Body == "" {
+			letters[i].Body, bodies = bodies[0], bodies[1:]
+		}
+	}
+	return letters, nil
+}
+
+// oldest looks at ready messages, those first that have been ready longest. unread are the
+// numbers of those whose bodies are in the file. It takes the lock itself.
+func (q *Queue) oldest(limit int) (letters []queue.DeadLetter, unread []int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.surface(time.Now())
+	var ready []*message
+	for _, t := range q.waiting {
+		for e := t.ready.Front(); e != nil; e = e.Next() {
+			ready = append(ready, e.Value.(*message))
+		}
+	}
+	slices.SortFunc(ready, func(a, b *message) int { return cmp.Compare(a.order, b.order) })
+	for _, m := range ready[:min(limit, len(ready))] {
+		letters = append(letters, queue.DeadLetter{ID: m.id, Body: m.body, Receives: m.receives})
+		if m.body == "" {
+			unread = append(unread, m.number)
+		}
+	}
+	return letters, unread
 }
 
 // release gives up all ready messages, oldest first. It takes the lock itself.

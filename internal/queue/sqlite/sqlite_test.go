@@ -94,6 +94,10 @@ func TestAQueueGoesOnWhereItWas(t *testing.T) {
 			t.Errorf("the delayed one came after %s", waited)
 		}
 
+		letters, err := q.DeadLetters(t.Context()) // whose bodies are in the file only
+		if err != nil || len(letters) != 1 || letters[0].Body != "dead" {
+			t.Errorf("dead are %+v, %v", letters, err)
+		}
 		if err := q.Redrive(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -76,6 +76,28 @@ func (r *Redriver) State(ctx context.Context) (s queue.State, err error) {
 	return s, nil
 }
 
+// DeadLetters implements [queue.Redriver].
+func (r *Redriver) DeadLetters(ctx context.Context) ([]queue.DeadLetter, error) {
+	out, err := r.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: &r.deadURL, MaxNumberOfMessages: queue.MaxBatch,
+		WaitTimeSeconds:             1, // then all of SQS's servers are asked, and not a few of them
+		VisibilityTimeout:           1, // the SDK would leave out a 0
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at dead letters: %w", err)
+	}
+	letters := make([]queue.DeadLetter, len(out.Messages))
+	for i, m := range out.Messages {
+		receives, err := strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)])
+		if err != nil {
+			return nil, fmt.Errorf("look at dead letter %s: receive count: %w", aws.ToString(m.MessageId), err)
+		}
+		letters[i] = queue.DeadLetter{ID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body), Receives: receives}
+	}
+	return letters, nil
+}
+
 func move(e types.ListMessageMoveTasksResultEntry) *queue.Move {
 	m := &queue.Move{
 		Status:    queue.MoveRunning,

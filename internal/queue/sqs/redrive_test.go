@@ -3,6 +3,7 @@ package sqs_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ import (
 // SDK's HTTP client.
 type mover struct {
 	moves   string // what ListMessageMoveTasks answers
+	letters string // what ReceiveMessage answers
 	refusal string // the error of StartMessageMoveTask
 
 	mu    sync.Mutex // a state is asked for in requests side by side
@@ -45,8 +47,9 @@ func (m *mover) redriver() *sqs.Redriver {
 
 func (m *mover) Do(r *http.Request) (*http.Response, error) {
 	var in struct {
-		QueueURL  string `json:"QueueUrl"`
-		SourceARN string `json:"SourceArn"`
+		QueueURL          string `json:"QueueUrl"`
+		SourceARN         string `json:"SourceArn"`
+		VisibilityTimeout int
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		return nil, err
@@ -67,7 +70,28 @@ func (m *mover) Do(r *http.Request) (*http.Response, error) {
 	case operation == "StartMessageMoveTask":
 		return answer(http.StatusOK, map[string]string{"TaskHandle": "task"})
 	}
+	if operation == "ReceiveMessage" {
+		if in.VisibilityTimeout != 1 {
+			return nil, fmt.Errorf("a look hides messages for %d s", in.VisibilityTimeout)
+		}
+		return answer(http.StatusOK, json.RawMessage(m.letters))
+	}
 	return answer(http.StatusOK, json.RawMessage(m.moves))
+}
+
+func TestALookAtDeadLettersTakesNone(t *testing.T) {
+	m := mover{letters: `{"Messages":[{"MessageId":"a","Body":"{}","ReceiptHandle":"r","Attributes":{"ApproximateReceiveCount":"6"}}]}`}
+	got, err := m.redriver().DeadLetters(t.Context())
+	if diff := cmp.Diff([]queue.DeadLetter{{ID: "a", Body: "{}", Receives: 6}}, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if want := []string{"ReceiveMessage " + deadURL}; !slices.Equal(m.calls, want) {
+		t.Errorf("the calls are %v, want %v", m.calls, want)
+	}
+	m = mover{letters: `{}`}
+	if got, err := m.redriver().DeadLetters(t.Context()); err != nil || len(got) > 0 {
+		t.Errorf("of none there are %v, %v", got, err)
+	}
 }
 
 func TestARedriveStartsAMoveFromTheDeadLetterQueue(t *testing.T) {
