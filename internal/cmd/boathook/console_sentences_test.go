@@ -292,3 +292,70 @@ func TestAnIncomingWebhooksURLIsFiveClicksAway(t *testing.T) {
 		t.Errorf("there are %d incoming webhooks, want the first and this one", n)
 	}
 }
+
+func TestASessionThatEndsKeepsWhatWasTyped(t *testing.T) {
+	p := start(t)
+	page := signedIn(t, p, "/console/crews/new", browser.Look{})
+	page.Fill("Name", "Back office")
+	page.Forget()
+	page.Click("Add crew")
+	page.See("What you typed is kept")
+	page.Fill("API token", p.token)
+	page.Click("Sign in")
+	page.Click("Send it")
+	page.See("Back office", "There are no agents yet")
+}
+
+func TestADoubleClickAndTheBackButton(t *testing.T) {
+	p := start(t)
+	page := signedIn(t, p, "/console/crews/new", browser.Look{})
+	page.Fill("Name", "Back office")
+	page.ClickTwice("Add crew")
+	page.See("There are no agents yet")
+	if n := len(p.call("GET", "/v1/crews", "", 200)["data"].([]any)); n != 1 {
+		t.Errorf("a double click made %d crews", n)
+	}
+	page.Back()
+	page.Fill("Name", "Night shift") // the form is there, and can be sent again
+	page.Click("Add crew")
+	page.See("Night shift")
+	if n := len(p.call("GET", "/v1/crews", "", 200)["data"].([]any)); n != 2 {
+		t.Errorf("there are %d crews", n)
+	}
+}
+
+func TestTheKeyboardLeadsToTheSearchAndToWhatIsWrong(t *testing.T) {
+	p := start(t)
+	page := signedIn(t, p, "/console/crews/new", browser.Look{})
+	page.Press("/")
+	if got := page.Focused(); got != "Find a name or an id" {
+		t.Errorf("the focus is on %q", got)
+	}
+	page.Fill("Name", "<b>x</b>\u00ad") // an invisible character
+	page.Press("Enter")
+	page.See("Must not have control characters")
+	if got := page.Focused(); got != "Name" {
+		t.Errorf("with an error the focus is on %q", got)
+	}
+}
+
+// Who saves second is told, and keeps what was typed.
+func TestTwoPeopleEditOneWebhook(t *testing.T) {
+	p := start(t)
+	path, _ := p.deployment("cat")
+	id := p.call("POST", path+"/outgoing-webhooks", `{"name":"first","url":"http://127.0.0.1:9/","events":["run.failed"],"environment":"production"}`, 201)["id"].(string)
+	edit := "/console" + strings.TrimPrefix(path, "/v1") + "/outgoing/" + id + "/edit"
+	one, other := signedIn(t, p, edit, browser.Look{}), signedIn(t, p, edit, browser.Look{})
+	one.Fill("Name", "of the one")
+	one.Click("Save")
+	one.See("of the one")
+	other.Fill("Name", "of the other")
+	other.Click("Save")
+	other.See("Somebody has changed this webhook since you opened the form")
+	if got := other.Value("Name"); got != "of the other" {
+		t.Errorf("what was typed became %q", got)
+	}
+	if got := p.call("GET", path+"/outgoing-webhooks/"+id, "", 200)["name"]; got != "of the one" {
+		t.Errorf("it is called %v", got)
+	}
+}

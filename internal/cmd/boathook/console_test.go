@@ -30,6 +30,9 @@ func filled(t *testing.T) (*program, *demo.World) {
 // signedIn opens a page of the console as somebody who pastes a token.
 func signedIn(t *testing.T, p *program, path string, look browser.Look) *browser.Page {
 	t.Helper()
+	if testing.Short() && *screenshots == "" {
+		t.Skip("it opens a browser")
+	}
 	page := browser.Open(t, p.url, "/console/", look)
 	page.See("Sign in")
 	page.Fill("API token", p.token)

@@ -415,6 +415,14 @@ func (p *Page) URL() string {
 	return url
 }
 
+// Forget has the browser forget all cookies, as when a session ends.
+func (p *Page) Forget() {
+	p.t.Helper()
+	if err := call(p.ctx, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
+		p.fail("the cookies: %v", err)
+	}
+}
+
 // Copied is what the page's last click copied.
 func (p *Page) Copied() string {
 	p.t.Helper()
