@@ -17,6 +17,7 @@ import (
 
 	"boathook/internal/api/httpjson"
 	"boathook/internal/boathook"
+	"boathook/internal/cache"
 	"boathook/internal/service"
 )
 
@@ -44,6 +45,7 @@ type Console struct {
 	templates *templates
 	assets    *assets
 	visits    visits
+	named     cache.Cache[service.Names] // by workspace, customer and source
 	handler   http.Handler
 	pages     []string
 }
@@ -57,7 +59,7 @@ func New(cfg Config) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console assets: %w", err)
 	}
-	c := &Console{cfg: cfg, assets: a, visits: visits{now: cfg.Now}}
+	c := &Console{cfg: cfg, assets: a, visits: visits{now: cfg.Now}, named: cache.Cache[service.Names]{TTL: namesKept, Now: cfg.Now}}
 	if c.templates, err = newTemplates(a, cfg.Now); err != nil {
 		return nil, fmt.Errorf("console templates: %w", err)
 	}

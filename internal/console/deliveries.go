@@ -7,11 +7,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"boathook/internal/boathook"
 	"boathook/internal/service"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // deliveryRow is a delivery in a list.
@@ -179,17 +182,39 @@ func (c *Console) listDeliveries(ctx context.Context, r *request, in service.Del
 	if err != nil {
 		return l, err
 	}
-	l.names, err = c.names(ctx, r, l.deliveries)
+	found, err := c.names(ctx, r, l.deliveries)
+	l.names = allNames(found)
 	return l, err
 }
 
+// namesKept is for how long a name that was read is shown, so that a page that is loaded
+// again makes a round trip less. A new name is seen that much later in lists.
+const namesKept = 30 * time.Second
+
 // names finds what webhooks and sources of deliveries are called.
-func (c *Console) names(ctx context.Context, r *request, deliveries []boathook.Delivery) (map[string]string, error) {
-	found, err := c.cfg.Service.Deliveries.Names(ctx, r.caller, deliveries)
-	if err != nil {
-		return nil, err
+func (c *Console) names(ctx context.Context, r *request, deliveries []boathook.Delivery) (service.Names, error) {
+	all := service.Names{Sources: make(map[string]boathook.Source), Webhooks: make(map[string]string)}
+	var mu sync.Mutex // guards all
+	var group errgroup.Group
+	asked := make(map[string]bool)
+	for _, d := range deliveries {
+		if asked[d.SourceID] {
+			continue
+		}
+		asked[d.SourceID] = true
+		group.Go(func() error {
+			key := r.caller.Workspace + " " + r.caller.Customer + " " + d.SourceID
+			found, err := c.named.Get(ctx, key, func(ctx context.Context) (service.Names, error) {
+				return c.cfg.Service.Deliveries.Names(ctx, r.caller, []boathook.Delivery{{SourceID: d.SourceID}})
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(all.Sources, found.Sources)
+			maps.Copy(all.Webhooks, found.Webhooks)
+			return err
+		})
 	}
-	return allNames(found), nil
+	return all, group.Wait()
 }
 
 // allNames are names by the ids of webhooks and sources.
@@ -300,7 +325,8 @@ func (c *Console) delivery(ctx context.Context, r *request, id string) (*deliver
 	if err != nil {
 		return nil, err
 	}
-	names, err := c.names(ctx, r, []boathook.Delivery{d.Delivery})
+	found, err := c.names(ctx, r, []boathook.Delivery{d.Delivery})
+	names := allNames(found)
 	return &delivery{DeliveryDetail: d, Webhook: names[d.WebhookID], names: names}, err
 }
 
@@ -323,6 +349,13 @@ type shownBody struct {
 	IsJSON bool
 	Raw    bool
 }
+
+// maxMarked is how long a body is whose fields' names are marked, in bytes: each is an
+// element of the page, and a browser is slow with very many.
+const maxMarked = 128 << 10
+
+// Marked reports whether the names of its fields are marked.
+func (b shownBody) Marked() bool { return b.IsJSON && !b.Raw && len(b.Text) <= maxMarked }
 
 // bodyOf shows a body by the URL's query: ?body=raw as it was sent, and ?all to its end.
 func bodyOf(body []byte, q url.Values) shownBody {

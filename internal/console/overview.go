@@ -74,7 +74,7 @@ func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 	for _, run := range runs { // so that their sources have names too
 		told = append(told, boathook.Delivery{SourceID: run.SourceID})
 	}
-	found, err := c.cfg.Service.Deliveries.Names(ctx, r.caller, told)
+	found, err := c.names(ctx, r, told)
 	if err != nil {
 		return answer{}, err
 	}
