@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -13,13 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"boathook/events"
 	"boathook/internal/api/openapi"
@@ -33,81 +28,6 @@ const (
 	maxRoundTrips = 3
 )
 
-// roundTrip is how long each answer of AWS takes in a bubble of testing/synctest. The
-// time that passes in the bubble is then the number of requests that were made one
-// after another.
-const roundTrip = time.Second
-
-// outside makes requests for a bubble. Its goroutines and channels are made outside
-// of it: while one waits for the network, the bubble's time stands still.
-type outside struct {
-	free  chan *errand
-	mu    sync.Mutex
-	calls []string
-}
-
-// errand is a request that is made outside, and its answer.
-type errand struct {
-	request chan *http.Request
-	answer  chan answer
-}
-
-type answer struct {
-	response *http.Response
-	body     []byte
-	err      error
-}
-
-func newOutside(t *testing.T, next aws.HTTPClient) *outside {
-	const most = 32 // at once
-	o := &outside{free: make(chan *errand, most)}
-	for range most {
-		e := &errand{make(chan *http.Request), make(chan answer)}
-		go func() {
-			for r := range e.request {
-				var a answer
-				if a.response, a.err = next.Do(r); a.err == nil {
-					a.body, a.err = io.ReadAll(a.response.Body)
-					a.response.Body.Close()
-				}
-				e.answer <- a
-			}
-		}()
-		t.Cleanup(func() { close(e.request) })
-		o.free <- e
-	}
-	return o
-}
-
-// Do is called in a bubble.
-func (o *outside) Do(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	target := r.Header.Get("X-Amz-Target")
-	o.mu.Lock()
-	o.calls = append(o.calls, target)
-	o.mu.Unlock()
-	if target == "AmazonSQS.ListMessageMoveTasks" { // which the emulator does not know
-		time.Sleep(roundTrip)
-		return reply(r, `{"Results":[]}`), nil
-	}
-
-	e := <-o.free
-	sent := r.Clone(context.Background()) // the bubble's context has timers of its own
-	sent.Body = io.NopCloser(bytes.NewReader(body))
-	e.request <- sent
-	a := <-e.answer
-	o.free <- e
-	time.Sleep(roundTrip)
-	if a.err != nil {
-		return nil, a.err
-	}
-	a.response.Request, a.response.Body = r, io.NopCloser(bytes.NewReader(a.body))
-	return a.response, nil
-}
-
 // measured is an answer of the API, and what it took.
 type measured struct {
 	awsevents.APIGatewayV2HTTPResponse
@@ -116,7 +36,7 @@ type measured struct {
 }
 
 // measure has a process that has just started answer a request.
-func measure(t *testing.T, s *stack.Stack, o *outside, c config, token, method, target string) (m measured) {
+func measure(t *testing.T, s *stack.Stack, o *stack.Outside, c config, token, method, target string) (m measured) {
 	t.Helper()
 	e := events.Load[awsevents.APIGatewayV2HTTPRequest](t, "manage/get-run")
 	e.Headers["authorization"] = "Bearer " + token
@@ -129,11 +49,11 @@ func measure(t *testing.T, s *stack.Stack, o *outside, c config, token, method, 
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.calls = nil
+		o.Calls()
 		began := time.Now()
 		m.APIGatewayV2HTTPResponse = stack.Invoke[awsevents.APIGatewayV2HTTPRequest, awsevents.APIGatewayV2HTTPResponse](t, handler, e)
-		m.roundTrips = int(time.Since(began) / roundTrip)
-		m.requests = o.calls
+		m.roundTrips = int(time.Since(began) / stack.RoundTrip)
+		m.requests = o.Calls()
 	})
 	return m
 }
@@ -340,7 +260,7 @@ func nextCursor(m measured) string {
 func TestEveryListTakesTenRequestsInThreeRoundTripsAtMost(t *testing.T) {
 	s := stack.New(t)
 	c := newCrowd(t, s)
-	o := newOutside(t, s.SDK.HTTPClient)
+	o := stack.NewOutside(t, s.SDK.HTTPClient)
 	settings := stack.Config[config](t, s)
 	worst, longest, asked := "", 0, 0
 	operations := lists(t, c)
@@ -391,7 +311,7 @@ func TestEveryListTakesTenRequestsInThreeRoundTripsAtMost(t *testing.T) {
 }
 
 // What runs, or belongs to a crew, is not deleted with it.
-func (c crowd) whetherAnythingRuns(t *testing.T, s *stack.Stack, o *outside, settings config) {
+func (c crowd) whetherAnythingRuns(t *testing.T, s *stack.Stack, o *stack.Outside, settings config) {
 	for _, target := range []string{
 		"/v1/deployments/" + c.paths["deployment"], "/v1/crews/" + c.paths["crew"] + "/agents/" + c.paths["agent"], "/v1/crews/" + c.paths["crew"],
 	} {

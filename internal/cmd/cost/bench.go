@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -195,6 +196,46 @@ func (b *bench) send(ctx context.Context, method, path, body, key string, answer
 	}
 	if err != nil {
 		return fmt.Errorf("POST %s: %d: %w", path, res.StatusCode, err)
+	}
+	return nil
+}
+
+// signIn opens a session of the console's, and gives its cookie.
+func (b *bench) signIn(ctx context.Context) (*http.Cookie, error) {
+	form := url.Values{"token": {b.token}}.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url+"/console/sign-in", strings.NewReader(form))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := http.DefaultTransport.RoundTrip(req) // which does not go on to the page
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if cookies := res.Cookies(); res.StatusCode == http.StatusSeeOther && len(cookies) > 0 {
+		return cookies[0], nil
+	}
+	return nil, fmt.Errorf("sign in: answered %d", res.StatusCode)
+}
+
+// look opens a page of the console.
+func (b *bench) look(ctx context.Context, path string, session *http.Cookie) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.url+path, nil)
+	if err != nil {
+		return err
+	}
+	req.AddCookie(session)
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: answered %d", path, res.StatusCode)
 	}
 	return nil
 }

@@ -140,5 +140,8 @@ func printPerMillion(ctx context.Context, b *bench, prices prices) (full float64
 	for _, n := range batches {
 		full = row(fmt.Sprintf("published and delivered, %d a batch", n), event.plus(delivered[n]))
 	}
+	if err := b.pages(ctx, row); err != nil {
+		return 0, err
+	}
 	return full, table.Flush()
 }

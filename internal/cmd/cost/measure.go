@@ -295,6 +295,41 @@ func (b *bench) attempt(ctx context.Context, environment boathook.Environment, n
 	return b.deliver(ctx, batch)
 }
 
+// page is one of the console's that is measured.
+type page struct{ name, path string }
+
+// pages measures pages of the console, for somebody who is signed in: without what they
+// are made of, which browsers keep.
+func (b *bench) pages(ctx context.Context, row func(string, usage) float64) error {
+	var list struct{ Data []struct{ ID string } }
+	if err := b.send(ctx, http.MethodGet, "/v1/deliveries?limit=1", "", "", &list); err != nil {
+		return err
+	}
+	if len(list.Data) == 0 {
+		return errors.New("there is no delivery to look at")
+	}
+	session, err := b.signIn(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range []page{
+		{"console's overview", "/console/"}, {"… its list of deliveries", "/console/deliveries"}, {"… one delivery", "/console/deliveries/" + list.Data[0].ID},
+	} {
+		var used usage
+		for i := range repeats + 1 {
+			once, err := b.meter.during(ctx, "ConsoleFunction", func() error { return b.look(ctx, p.path, session) })
+			if err != nil {
+				return err
+			}
+			if i > 0 { // the first one warms the function
+				used = used.plus(once).plus(request(0))
+			}
+		}
+		row(p.name, used.times(1.0/repeats))
+	}
+	return nil
+}
+
 // deliver hands a batch of messages to the function, and gives what it used,
 // with the request that received the batch and the one that deleted it.
 func (b *bench) deliver(ctx context.Context, batch []string) (usage, error) {

@@ -6,15 +6,17 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"boathook/internal/testing/localaws"
 )
 
 // browser is somebody who looks at a stack's console, without JavaScript.
@@ -25,12 +27,22 @@ type browser struct {
 
 // visitor opens a browser that has no cookies.
 func (s *stack) visitor() *browser {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return &browser{s, http.Client{Jar: jar}}
+	return &browser{s, http.Client{Jar: jar{}}}
 }
+
+// jar has a browser's cookies by name. Unlike the library's it sends those that are for
+// https to this machine too, as browsers do.
+type jar map[string]*http.Cookie
+
+func (j jar) SetCookies(_ *url.URL, cookies []*http.Cookie) {
+	for _, c := range cookies {
+		if j[c.Name] = c; c.MaxAge < 0 {
+			delete(j, c.Name)
+		}
+	}
+}
+
+func (j jar) Cookies(*url.URL) []*http.Cookie { return slices.Collect(maps.Values(j)) }
 
 // page is what a browser shows.
 type page struct {
@@ -93,7 +105,7 @@ func has(n *html.Node, name string) bool {
 	return slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == name })
 }
 
-// links are the console's paths that a page leads to, and those of the parts that a
+// links are the paths of consoles and portals that a page leads to, and those of the parts that a
 // script would load into it.
 func (p page) links() (paths []string) {
 	for n := range p.root.Descendants() {
@@ -102,7 +114,7 @@ func (p page) links() (paths []string) {
 			if ref == "" || ref[0] == '#' {
 				continue
 			}
-			if to, err := p.url.Parse(ref); err == nil && to.Host == p.url.Host && strings.HasPrefix(to.Path, "/console/") {
+			if to, err := p.url.Parse(ref); err == nil && to.Host == p.url.Host && (strings.HasPrefix(to.Path, "/console/") || strings.HasPrefix(to.Path, "/portal/")) {
 				paths = append(paths, to.RequestURI())
 			}
 		}
@@ -196,7 +208,8 @@ func kindOf(path string) string {
 	return anID.ReplaceAllString(path, "*") + "?" + strings.Join(names, "&")
 }
 
-// perKind is how many pages of a kind are opened: the first of its kind may be empty.
+// perKind is how many pages and forms of a kind are tried: what the first is about may be
+// empty, or gone.
 const perKind = 4
 
 // pagesOfConsole has everything that the console shows be there, opens every page that
@@ -219,74 +232,109 @@ func pagesOfConsole(t *testing.T, s *stack) {
 	}
 
 	made := furnish(s)
-	opened, opens := map[string]bool{}, map[string]int{}
-	sent, accepted := map[string]bool{}, map[string]bool{}
-	var forms []form
-	queue := append([]string{"/console/"}, made.paths...)
-	look := func(p page) {
-		queue = append(queue, p.links()...)
-		for _, f := range p.forms() {
-			if key := f.key(); !sent[key] {
-				sent[key] = true
-				forms = append(forms, f)
-			}
-		}
-	}
-	crawl := func() {
-		for ; len(queue) > 0; queue = queue[1:] {
-			path, kind := queue[0], kindOf(queue[0])
-			if opened[path] || opens[kind] >= perKind {
-				continue
-			}
-			opened[path] = true
-			opens[kind]++
-			p := b.open(path, nil)
-			switch {
-			case p.status >= 500:
-				t.Errorf("GET %s: answered %d %s", path, p.status, p.text)
-			case p.status >= 400:
-				t.Logf("GET %s: answered %d", path, p.status)
-			case strings.HasPrefix(path, "/console/assets/"):
-				if cached := p.header.Get("Cache-Control"); cached != "public, max-age=31536000, immutable" {
-					t.Errorf("GET %s: Cache-Control is %q", path, cached)
-				}
-			default:
-				look(p)
-			}
-		}
-	}
-	crawl()
-	// What deletes comes last, of a source after what is below it, and signing out at the very end.
-	for len(forms) > 0 {
-		slices.SortStableFunc(forms, func(a, b form) int {
-			return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(strings.Count(b.path, "/"), strings.Count(a.path, "/")))
-		})
-		f := forms[0]
-		forms = forms[1:]
-		p := b.open(f.path, made.filled(f))
-		switch {
-		case p.status < 500 && p.url.Path != f.path: // on to another page, whether that is there or not
-			accepted[f.kind()] = true
-		case p.status >= 500:
-			t.Errorf("POST %s: answered %d %s", f.path, p.status, p.text)
-		case p.status >= 400:
-			t.Logf("POST %s: answered %d: %s", f.path, p.status, p.problems())
-		default:
-			accepted[f.kind()] = true
-		}
-		if p.url.Path == "/console/sign-in" {
-			break
-		}
-		look(p)
-		crawl()
-	}
-	for _, kind := range changes {
-		if !accepted[kind] {
-			t.Errorf("no POST of %s was accepted, of %v", kind, slices.Sorted(maps.Keys(accepted)))
-		}
-	}
+	in := walk{browser: s.visitor(), made: made, until: "/portal/"}
+	in.to(in.open("/portal/enter", url.Values{"token": {made.portal}}).url.Path)
+	in.wants(portalChanges)
+
+	b.againWhileRunsAreLate(made.run)
+	s.fail(s.crossed("ConsoleFunction"))
+	w := walk{browser: b, made: made, until: "/console/sign-in"}
+	w.to(append([]string{"/console/"}, made.paths...)...)
+	w.wants(changes)
 	if p := b.open("/console/", nil); p.url.Path != "/console/sign-in" {
 		t.Errorf("signed out, it sees %s", p.url)
+	}
+}
+
+// walk is somebody's way through all pages and forms.
+type walk struct {
+	*browser
+	made  furniture
+	until string // the page at which it ends
+
+	opened, accepted map[string]bool
+	opens, sends     map[string]int // by kind
+	queue            []string
+	forms            []form
+}
+
+// to opens pages and each that they lead to, and sends each form that is there.
+func (w *walk) to(paths ...string) {
+	w.t.Helper()
+	w.opened, w.accepted = map[string]bool{}, map[string]bool{}
+	w.opens, w.sends = map[string]int{}, map[string]int{}
+	w.queue = paths
+	w.crawl()
+	for len(w.forms) > 0 {
+		// What deletes comes last, of a source after what is below it, and signing out at the very end.
+		slices.SortStableFunc(w.forms, func(a, b form) int {
+			return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(strings.Count(b.path, "/"), strings.Count(a.path, "/")))
+		})
+		f := w.forms[0]
+		w.forms = w.forms[1:]
+		p := w.open(f.path, w.made.filled(f))
+		if f.values.Has("key") { // a double click: it happens once
+			p = w.open(f.path, f.values)
+		}
+		switch {
+		case p.status >= 500:
+			w.t.Errorf("POST %s: answered %d %s", f.path, p.status, p.text)
+		case p.status < 400 || p.url.Path != f.path: // or on to another page, whether that is there or not
+			w.accepted[f.kind()] = true
+		default:
+			w.t.Logf("POST %s: answered %d: %s", f.path, p.status, p.problems())
+		}
+		if p.url.Path == w.until {
+			return
+		}
+		w.look(p)
+		w.crawl()
+	}
+}
+
+// look notes where a page leads.
+func (w *walk) look(p page) {
+	w.queue = append(w.queue, p.links()...)
+	for _, f := range p.forms() {
+		if key := f.key(); w.sends[key] < perKind {
+			w.sends[key]++
+			w.forms = append(w.forms, f)
+		}
+	}
+}
+
+func (w *walk) crawl() {
+	w.t.Helper()
+	for ; len(w.queue) > 0; w.queue = w.queue[1:] {
+		path, kind := w.queue[0], kindOf(w.queue[0])
+		if w.opened[path] || w.opens[kind] >= perKind {
+			continue
+		}
+		w.opened[path] = true
+		w.opens[kind]++
+		p := w.open(path, nil)
+		switch {
+		case p.status >= 500:
+			w.t.Errorf("GET %s: answered %d %s", path, p.status, p.text)
+		case p.status >= 400:
+			w.t.Logf("GET %s: answered %d", path, p.status)
+		case strings.HasPrefix(path, "/console/assets/"):
+			if cached := p.header.Get("Cache-Control"); cached != "public, max-age=31536000, immutable" {
+				w.t.Errorf("GET %s: Cache-Control is %q", path, cached)
+			}
+		default:
+			w.look(p)
+		}
+	}
+}
+
+// wants has each kind of form have been accepted once at least.
+func (w *walk) wants(kinds []string) {
+	w.t.Helper()
+	for _, kind := range kinds {
+		if !w.accepted[kind] {
+			w.t.Errorf("no POST of %s was accepted, of %v", kind, slices.Sorted(maps.Keys(w.accepted)))
+		}
 	}
 }
 
@@ -315,7 +363,7 @@ func (f form) rank() int {
 	return 0
 }
 
-// changes are the kinds of forms of which one at least must be accepted.
+// changes are the kinds of forms of the console of which one at least must be accepted.
 var changes = []string{
 	"/console/deployments", "/console/crews", "/console/repositories", "/console/apps", "/console/customers",
 	"/console/deliveries/*/resend",
@@ -324,10 +372,15 @@ var changes = []string{
 	"/console/deployments/*/outgoing/*/recover", "/console/apps/*/outgoing/*/replay", "/console/deployments/*/outgoing/*/delete",
 }
 
+// portalChanges are those of a customer's portal.
+var portalChanges = []string{"/portal/customers/*/outgoing", "/portal/customers/*/outgoing/*/test"}
+
 // furniture is what a console has to show.
 type furniture struct {
-	typed map[string]string // what somebody types, by a field's name
-	paths []string          // of pages that lists don't lead to
+	typed  map[string]string // what somebody types, by a field's name
+	portal string            // the token of a link to a customer's portal
+	paths  []string          // of pages that lists may not lead to among the first of their kind
+	run    string            // one that is over
 }
 
 // filled is a form with what somebody types into it, who ticks the first of boxes.
@@ -373,7 +426,7 @@ func furnish(s *stack) (made furniture) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
-	made.typed = map[string]string{"url": url, "own_events": "report.made"}
+	made.typed = map[string]string{"url": url, "own_events": "report.made", "source": "customer:acme", "type": "report.made", "data": `{"a":1}`}
 	id := func(answer object) string { return answer["id"].(string) }
 	out := func(path, events, more string) {
 		s.call("POST", path+"/outgoing-webhooks", fmt.Sprintf(`{"name":"out","url":%q,"events":[%q],%s"retry":{"schedule_seconds":[]}}`, url, events, more), 201)
@@ -384,16 +437,27 @@ func furnish(s *stack) (made furniture) {
 	for _, body := range []string{`{"a":1}`, `{"noise":"` + noise(20_000) + `"}`} {
 		s.run(s.call("POST", trigger, body, 202)["run_id"])
 	}
+	made.run = s.call("GET", "/v1/runs?limit=1", "", 200)["runs"].([]any)[0].(object)["id"].(string)
 	s.call("POST", trigger, `{`, 400)
+	made.paths = append(made.paths, s.tried(path), s.inLine())
+	s.watched()
+	for _, queue := range []string{"Runs", "Deliveries", "Retries"} {
+		if err := s.Send(s.t.Context(), queue+"DeadLetterQueue", undecodable); err != nil {
+			s.t.Fatal(err)
+		}
+	}
 	app := id(s.call("POST", "/v1/apps", `{"name":"shop"}`, 201))
 	s.call("PATCH", "/v1/apps/"+app+"/events", `{"event_retention_days":1}`, 200)
 	out("/v1/apps/"+app, "job_finished", "")
 	s.call("POST", "/v1/events", fmt.Sprintf(`{"source":%q,"type":"job_finished","data":%s}`, app, example(s.t, s, "job_finished")), 202)
 	s.call("PUT", "/v1/event-types/report.made", `{"description":"x"}`, 200)
-	customer := "/v1/customers/" + id(s.call("POST", "/v1/customers", `{"name":"Acme","external_id":"acme"}`, 201))
-	s.call("PATCH", customer+"/events", `{"event_retention_days":1}`, 200)
-	s.call("POST", "/v1/events", fmt.Sprintf(`{"source":"customer:acme","type":"report.made","data":{"noise":%q}}`, noise(20_000)), 202)
-	out(customer, "*", "")
+	for _, external := range []string{"acme", "visitor"} {
+		customer := "/v1/customers/" + id(s.call("POST", "/v1/customers", fmt.Sprintf(`{"name":"a","external_id":%q}`, external), 201))
+		s.call("PATCH", customer+"/events", `{"event_retention_days":1}`, 200)
+		s.call("POST", "/v1/events", fmt.Sprintf(`{"source":"customer:%s","type":"report.made","data":{"noise":%q}}`, external, noise(20_000)), 202)
+		out(customer, "*", "")
+		made.portal = s.call("POST", customer+"/portal", "", 201)["url"].(string)
+	}
 	repository := id(s.call("POST", "/v1/repositories", `{"owner":"acme","name":"site"}`, 201))
 	out("/v1/repositories/"+repository, "build_finish", "")
 	out("/v1/alerts", "webhook.failing", "")
@@ -404,4 +468,84 @@ func furnish(s *stack) (made furniture) {
 		next(s.t, requests)
 	}
 	return made
+}
+
+// tried makes a delivery of which two attempts have failed, and gives its page.
+func (s *stack) tried(source string) (page string) {
+	s.t.Helper()
+	url, _ := receiver(s.t, func(w http.ResponseWriter, _ int, _ received) { w.WriteHeader(http.StatusServiceUnavailable) })
+	webhook := source + "/outgoing-webhooks/" + s.call("POST", source+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"never well","url":%q,"events":["run.failed"],"environment":"production","retry":{"schedule_seconds":[1]}}`, url), 201)["id"].(string)
+	s.call("POST", webhook+"/test", "", 202)
+	d := s.eventually("two attempts have failed", func() object {
+		if list := s.deliveries(webhook); len(list) == 1 && list[0]["attempt_count"] == 2.0 {
+			return list[0]
+		}
+		return nil
+	})
+	return "/console/deliveries/" + d["id"].(string)
+}
+
+// inLine has a run stand in line behind one that does not end, and gives its page.
+func (s *stack) inLine() (page string) {
+	s.t.Helper()
+	closed := make(chan struct{})
+	target, executed := receiver(s.t, func(http.ResponseWriter, int, received) { <-closed })
+	s.t.Cleanup(func() { close(closed) })
+	path, trigger := s.deployment(target)
+	s.call("PATCH", path, `{"max_in_flight":1}`, 200)
+	s.call("POST", trigger, `{}`, 202)
+	next(s.t, executed)
+	id := s.call("POST", trigger, `{}`, 202)["run_id"]
+	s.waits(id)
+	return fmt.Sprint("/console/runs/", id)
+}
+
+// watched has somebody watch the workspace by an API token, which the console will delete.
+func (s *stack) watched() {
+	s.t.Helper()
+	token := s.call("POST", "/v1/tokens", `{"name":"watcher","role":"viewer"}`, 201)
+	opens := s.call("GET", "/api/v1/ws-token", "", 200, "Authorization", fmt.Sprint("Bearer ", token["token"]))["token"].(string)
+	w := connect(s.t, s.webSockets()+"?token="+opens)
+	before := s.calls.of("StreamFunction PutItem 200")
+	w.subscribe("ws_default")
+	s.eventually("it watches", func() object {
+		if s.calls.of("StreamFunction PutItem 200") == before {
+			return nil
+		}
+		return object{}
+	})
+}
+
+// againWhileRunsAreLate has a run started again by its page: first while none starts, which
+// marks that, and then while they start late, which takes the mark away.
+func (b *browser) againWhileRunsAreLate(run string) {
+	b.t.Helper()
+	again := func() {
+		for _, f := range b.open("/console/runs/"+run, nil).forms() {
+			if strings.HasSuffix(f.path, "/again") {
+				b.open(f.path, f.values)
+			}
+		}
+	}
+	b.fail(func(c localaws.Call) int {
+		if c.From == "ExecuteFunction" && c.Action == "PutItem" {
+			return http.StatusBadRequest
+		}
+		return 0
+	})
+	again()
+	b.fail(func(c localaws.Call) int {
+		if c.From == "ExecuteFunction" && c.Action == "PutItem" {
+			time.Sleep(1300 * time.Millisecond)
+		}
+		return 0
+	})
+	b.eventually("the mark is taken away by the console", func() object {
+		if again(); b.calls.of("ConsoleFunction DeleteItem 200") == 0 {
+			return nil
+		}
+		return object{}
+	})
+	b.fail(nothing)
 }
