@@ -49,8 +49,8 @@ const (
 	chartHeight = 100
 )
 
-// newChart draws buckets, the oldest first.
-func newChart(counts []boathook.AttemptCounts, every time.Duration) chart {
+// newChart draws hours, the oldest first.
+func newChart(counts []boathook.AttemptCounts) chart {
 	var c chart
 	most, slowest := 1, time.Duration(0)
 	var all boathook.AttemptCounts
@@ -69,7 +69,7 @@ func newChart(counts []boathook.AttemptCounts, every time.Duration) chart {
 	}
 	step := chartWidth / float64(max(len(counts), 1))
 	for i, n := range counts {
-		b := bar{From: n.From, To: n.From.Add(every), Succeeded: n.Succeeded, Retrying: n.Retrying, Failed: n.Failed}
+		b := bar{From: n.From, To: n.From.Add(time.Hour), Succeeded: n.Succeeded, Retrying: n.Retrying, Failed: n.Failed}
 		y := float64(chartHeight)
 		for _, part := range []struct {
 			class string
@@ -85,7 +85,7 @@ func newChart(counts []boathook.AttemptCounts, every time.Duration) chart {
 		c.Bars = append(c.Bars, b)
 	}
 	if len(counts) > 0 {
-		c.Start, c.End = counts[0].From, counts[len(counts)-1].From.Add(every)
+		c.Start, c.End = counts[0].From, counts[len(counts)-1].From.Add(time.Hour)
 	}
 	c.Succeeded, c.Retrying, c.Failed = all.Succeeded, all.Retrying, all.Failed
 	c.Label = fmt.Sprintf("%d succeeded, %d retrying, %d failed", all.Succeeded, all.Retrying, all.Failed)

@@ -149,7 +149,7 @@ func (c *Console) deliveryList(ctx context.Context, r *request, v view, of servi
 		v = view{Title: "Deliveries of " + nameOf(source), Nav: navOf(of.Kind), Crumbs: r.crumbs(source), Source: r.headOf(source, "deliveries")}
 	}
 	rows := found.rows(r, of.ID == "")
-	drawn := newChart(counts, time.Hour)
+	drawn := newChart(counts)
 	newest, fresh := "", 0
 	if len(rows) > 0 && q.Get("cursor") == "" {
 		newest = rows[0].ID.String()

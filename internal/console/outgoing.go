@@ -411,7 +411,7 @@ func (c *Console) outgoingPage(ctx context.Context, r *request, of service.Sourc
 	}
 	found := listed{deliveries: last, names: map[string]string{w.ID: w.Name}}
 	path := r.pathOf(of)
-	drawn := newChart(stats.Counts, time.Hour)
+	drawn := newChart(stats.Counts)
 	drawn.Poll = r.URL.Path
 	return r.page("outgoing", view{
 		Title: w.Name, Nav: navOf(of.Kind), Crumbs: r.below(s),

@@ -79,7 +79,7 @@ func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 		return answer{}, err
 	}
 	list := listed{deliveries: last, names: allNames(found)}
-	drawn := newChart(stats.Counts, time.Hour)
+	drawn := newChart(stats.Counts)
 	drawn.Poll = r.URL.Path
 	return r.page("overview", view{Title: "Overview", Nav: "overview", Data: map[string]any{
 		"Chart": drawn, "Rows": list.rows(r, true), "Runs": c.runRows(headsOf(runs), list.names),

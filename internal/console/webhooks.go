@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"html/template"
-	"time"
 
 	"boathook/internal/boathook"
 	"boathook/internal/service"
@@ -59,7 +58,7 @@ type outgoingRow struct {
 func (c *Console) outgoingRows(webhooks []boathook.OutgoingWebhook, days map[string][]boathook.AttemptCounts) []outgoingRow {
 	rows := make([]outgoingRow, len(webhooks))
 	for i, w := range webhooks {
-		rows[i] = outgoingRow{w, c.healthOf(w), spark(days[w.ID]), newChart(days[w.ID], time.Hour).Success()}
+		rows[i] = outgoingRow{w, c.healthOf(w), spark(days[w.ID]), newChart(days[w.ID]).Success()}
 	}
 	return rows
 }
