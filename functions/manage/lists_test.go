@@ -67,7 +67,7 @@ type operation struct {
 
 // notLists are the paths below which a GET shows one object.
 var notLists = []string{
-	"/healthz", "/openapi.json", "/v1/me", "/v1/workspaces/{workspace}", "/v1/tokens/{token}", "/v1/deployments/{deployment}",
+	"/healthz", "/openapi.json", "/v1/me", "/v1/portal-settings", "/v1/workspaces/{workspace}", "/v1/tokens/{token}", "/v1/deployments/{deployment}",
 	"/v1/deployments/{deployment}/incoming-webhooks/{incoming}", "/v1/crews/{crew}", "/v1/crews/{crew}/agents/{agent}",
 	"/v1/repositories/{repository}", "/v1/apps/{app}", "/v1/customers/{customer}", "/v1/event-types/{type}", "/v1/runs/{run}", "/v1/runs/{run}/events", "/v1/deliveries/{delivery}",
 	"/v1/deployments/{deployment}/outgoing-webhooks/{outgoing}", "/v1/crews/{crew}/agents/{agent}/outgoing-webhooks/{outgoing}",

@@ -237,6 +237,11 @@ func pagesOfConsole(t *testing.T, s *stack) {
 	in.wants(portalChanges)
 
 	b.againWhileRunsAreLate(made.run)
+	other := s.visitor()
+	other.signIn(made.agent.token)
+	if p := other.again(made.ofTask); p.status != http.StatusOK || strings.HasSuffix(p.url.Path, made.ofTask) {
+		t.Errorf("an agent's run started again leads to %s: %d %s", p.url, p.status, p.problems())
+	}
 	s.fail(s.crossed("ConsoleFunction"))
 	w := walk{browser: b, made: made, until: "/console/sign-in"}
 	w.to(append([]string{"/console/"}, made.paths...)...)
@@ -381,6 +386,8 @@ type furniture struct {
 	portal string            // the token of a link to a customer's portal
 	paths  []string          // of pages that lists may not lead to among the first of their kind
 	run    string            // one that is over
+	agent  *agent            // of another workspace
+	ofTask string            // a run of the agent that is over
 }
 
 // filled is a form with what somebody types into it, who ticks the first of boxes.
@@ -461,8 +468,9 @@ func furnish(s *stack) (made furniture) {
 	repository := id(s.call("POST", "/v1/repositories", `{"owner":"acme","name":"site"}`, 201))
 	out("/v1/repositories/"+repository, "build_finish", "")
 	out("/v1/alerts", "webhook.failing", "")
-	a := s.agent(target)
-	a.finished(a.trigger(`{}`))
+	made.agent = s.agent(target)
+	made.ofTask = made.agent.trigger(`{}`)
+	made.agent.finished(made.ofTask)
 	s.call("POST", "/v1/tokens", `{"name":"a viewer","role":"viewer"}`, 201)
 	for range 3 { // two runs', and the app's
 		next(s.t, requests)
@@ -517,17 +525,22 @@ func (s *stack) watched() {
 	})
 }
 
+// again has a run started again by its page.
+func (b *browser) again(run string) (answered page) {
+	b.t.Helper()
+	for _, f := range b.open("/console/runs/"+run, nil).forms() {
+		if strings.HasSuffix(f.path, "/again") {
+			answered = b.open(f.path, f.values)
+		}
+	}
+	return answered
+}
+
 // againWhileRunsAreLate has a run started again by its page: first while none starts, which
 // marks that, and then while they start late, which takes the mark away.
 func (b *browser) againWhileRunsAreLate(run string) {
 	b.t.Helper()
-	again := func() {
-		for _, f := range b.open("/console/runs/"+run, nil).forms() {
-			if strings.HasSuffix(f.path, "/again") {
-				b.open(f.path, f.values)
-			}
-		}
-	}
+	again := func() { b.again(run) }
 	b.fail(func(c localaws.Call) int {
 		if c.From == "ExecuteFunction" && c.Action == "PutItem" {
 			return http.StatusBadRequest
