@@ -94,6 +94,7 @@ func TestTheStack(t *testing.T) {
 		"a run whose runner is killed is failed, told of, and not executed again":  killedRunner,
 		"a run that fails is retried, and each event is in the feed once":          retried,
 		"a webhook is sent what it has missed":                                     missed,
+		"an agent's run is started again":                                          retriedByHand,
 		"a run that is lost is retried, and each event is in the feed once":        retriedLost,
 		"deliveries are found, and their attempts counted":                         lookedAt,
 		"a run outlives its lease; a lost one is failed when its message returns":  lostRunner,

@@ -1,15 +1,18 @@
 package localaws_test
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -239,8 +242,11 @@ func pagesOfConsole(t *testing.T, s *stack) {
 	b.againWhileRunsAreLate(made.run)
 	other := s.visitor()
 	other.signIn(made.agent.token)
-	if p := other.again(made.ofTask); p.status != http.StatusOK || strings.HasSuffix(p.url.Path, made.ofTask) {
-		t.Errorf("an agent's run started again leads to %s: %d %s", p.url, p.status, p.problems())
+	s.forgetLoad(made.agent.id)
+	for range 3 { // of two at most one is of another minute than the one before
+		if p := other.again(made.ofTask); p.status != http.StatusOK || strings.HasSuffix(p.url.Path, made.ofTask) {
+			t.Errorf("an agent's run started again leads to %s: %d %s", p.url, p.status, p.problems())
+		}
 	}
 	s.fail(s.crossed("ConsoleFunction"))
 	w := walk{browser: b, made: made, until: "/console/sign-in"}
@@ -536,26 +542,23 @@ func (b *browser) again(run string) (answered page) {
 	return answered
 }
 
-// againWhileRunsAreLate has a run started again by its page: first while none starts, which
-// marks that, and then while they start late, which takes the mark away.
+// againWhileRunsAreLate has a run started again by its page while runs start late, but
+// while they are waited for: that is marked, and then the mark is taken away.
 func (b *browser) againWhileRunsAreLate(run string) {
 	b.t.Helper()
-	again := func() { b.again(run) }
-	b.fail(func(c localaws.Call) int {
-		if c.From == "ExecuteFunction" && c.Action == "PutItem" {
-			return http.StatusBadRequest
-		}
-		return 0
-	})
-	again()
+	var taken atomic.Bool
 	b.fail(func(c localaws.Call) int {
 		if c.From == "ExecuteFunction" && c.Action == "PutItem" {
 			time.Sleep(1300 * time.Millisecond)
 		}
+		if c.From == "ConsoleFunction" && c.Action == "DeleteItem" && bytes.Contains(c.Request, []byte("backlog#")) {
+			taken.Store(true)
+		}
 		return 0
 	})
 	b.eventually("the mark is taken away by the console", func() object {
-		if again(); b.calls.of("ConsoleFunction DeleteItem 200") == 0 {
+		b.run(path.Base(b.again(run).url.Path)) // one at a time: many would be later still
+		if !taken.Load() {
 			return nil
 		}
 		return object{}

@@ -418,6 +418,20 @@ func retried(t *testing.T, s *stack) {
 	s.inFeed(path, "run.failed", "run.succeeded")
 }
 
+// retriedByHand starts an agent's run again by the API: the first puts the agent's load
+// anew, and of two more at most one is of another minute.
+func retriedByHand(t *testing.T, s *stack) {
+	target, _ := receiver(t, echo)
+	a := s.agent(target)
+	run := a.trigger(`{}`)
+	a.finished(run)
+	s.forgetLoad(a.id)
+	for key := range 3 {
+		again := a.call("POST", "/v1/runs/"+run+"/retry", `{}`, 202, "Idempotency-Key", fmt.Sprint("again-", key))
+		a.finished(again["run_id"].(string))
+	}
+}
+
 func retriedLost(t *testing.T, s *stack) {
 	target, executed := receiver(t, func(w http.ResponseWriter, number int, _ received) {
 		if number == 1 {
@@ -870,6 +884,15 @@ func (s *stack) put(item map[string]types.AttributeValue) {
 	table := s.table("RecordsTable")
 	if _, err := dynamodb.NewFromConfig(s.SDK()).PutItem(context.WithoutCancel(s.t.Context()), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
 		s.t.Error(err)
+	}
+}
+
+// forgetLoad removes what an agent's limits are compared with, as if it had never run.
+func (s *stack) forgetLoad(agent string) {
+	table := s.table("RecordsTable")
+	key := map[string]types.AttributeValue{"pk": text("load#" + agent), "sk": text("load")}
+	if _, err := dynamodb.NewFromConfig(s.SDK()).DeleteItem(s.t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: key}); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
