@@ -46,12 +46,13 @@ func NewOutside(t testing.TB, next aws.HTTPClient) *Outside {
 		e := &errand{make(chan *http.Request), make(chan answer)}
 		go func() {
 			for r := range e.request {
-				var a answer
-				if a.response, a.err = next.Do(r); a.err == nil {
-					a.body, a.err = io.ReadAll(a.response.Body)
-					a.response.Body.Close()
+				var body []byte
+				res, err := next.Do(r)
+				if err == nil {
+					body, err = io.ReadAll(res.Body)
+					res.Body.Close()
 				}
-				e.answer <- a
+				e.answer <- answer{res, body, err}
 			}
 		}()
 		t.Cleanup(func() { close(e.request) })
