@@ -135,24 +135,21 @@ func (c *Console) get(mux *http.ServeMux, path string, h handler) {
 	c.pages = append(c.pages, path)
 	mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 		s, err := c.session(r)
-		if err != nil {
-			c.signInFirst(w, r)
-			return
-		}
 		req := &request{Request: r, console: c, session: s, caller: s.Caller}
 		var made answer
-		var failed error
-		err = beside(func() error {
-			return c.checkSession(r.Context(), &s)
-		}, func() error {
-			made, failed = h(r.Context(), req)
-			return nil
-		})
+		if err == nil {
+			err = beside(func() error {
+				return c.checkSession(r.Context(), s)
+			}, func() (err error) {
+				made, err = h(r.Context(), req)
+				return err
+			})
+		}
 		if boathook.IsKind(err, boathook.Unauthorized) {
 			c.signInFirst(w, r)
 			return
 		}
-		c.write(w, req, made, errors.Join(err, failed))
+		c.write(w, req, made, err)
 	})
 }
 
@@ -166,7 +163,7 @@ func (c *Console) post(mux *http.ServeMux, path string, h handler) {
 		}
 		s, err := c.session(r)
 		if err == nil {
-			err = c.checkSession(r.Context(), &s)
+			err = c.checkSession(r.Context(), s)
 		}
 		if boathook.IsKind(err, boathook.Unauthorized) {
 			c.signInFirst(w, r)

@@ -21,7 +21,7 @@ var customerSettings = changes{
 			in.ExternalID = new(&external)
 		}
 		var err error
-		if in.Metadata, err = notesOf(f.Value("metadata")); err != nil {
+		if in.Metadata, err = pairsOf("metadata", f.Value("metadata"), "plan: team"); err != nil {
 			return err
 		}
 		_, err = s.Customers.Change(ctx, c, of.ID, in)
@@ -30,22 +30,6 @@ var customerSettings = changes{
 	erase: func(ctx context.Context, s *service.Service, c service.Caller, of service.SourceRef) error {
 		return s.Customers.Delete(ctx, c, of.ID)
 	},
-}
-
-// notesOf reads lines such as plan: team.
-func notesOf(text string) (map[string]string, error) {
-	notes := make(map[string]string)
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line == "" {
-			continue
-		}
-		name, value, ok := strings.Cut(line, ":")
-		if !ok {
-			return nil, boathook.InvalidField("metadata", "must be lines such as plan: team")
-		}
-		notes[strings.TrimSpace(name)] = strings.TrimSpace(value)
-	}
-	return notes, nil
 }
 
 // formOfCustomer adds what a customer has been set to.

@@ -156,12 +156,8 @@ func (c *Console) deliveryList(ctx context.Context, r *request, v view, of servi
 		fresh = newer(rows, q.Get("newest"))
 	}
 	drawn.Poll = polled(r.URL, newest)
-	filtered := false
-	for _, name := range []string{"status", "code", "event", "time", "since", "until", "webhook", "source"} {
-		filtered = filtered || q.Get(name) != ""
-	}
 	v.Data = map[string]any{
-		"Path": path, "Rows": rows, "Opened": opened, "Chart": drawn, "News": fresh, "Filtered": filtered,
+		"Path": path, "Rows": rows, "Opened": opened, "Chart": drawn, "News": fresh, "Filtered": filtered(r, "status", "code", "event", "time", "since", "until", "webhook", "source"),
 		"Statuses": statuses, "Spans": spans, "Codes": []string{"2xx", "3xx", "4xx", "5xx"}, "Types": eventTypes(of.Kind),
 		"Search": in, "Webhook": found.names[in.WebhookID], "Close": without(r.URL, "open"), "Here": without(r.URL, "newest"),
 		"Pager": r.pager(len(rows), plural(len(rows), "delivery", "deliveries"), found.next),

@@ -421,8 +421,7 @@ func (c *Console) saveIncoming(ctx context.Context, r *request, of service.Sourc
 	if err != nil {
 		return answer{}, err
 	}
-	if strconv.Itoa(w.Revision) != r.PostForm.Get("revision") {
-		r.PostForm.Set("revision", strconv.Itoa(w.Revision))
+	if r.stale(w.Revision) {
 		return c.incomingAgain(ctx, r, of, &w, errChanged)
 	}
 	in, err := incomingChangeOf(formOf(r.PostForm), w)

@@ -268,22 +268,27 @@ func numberOf(f form, name string) (*int, error) {
 // headersOf reads lines such as Authorization: Bearer …; nil: there are none, and those
 // of before stay.
 func headersOf(text string) (map[string]string, error) {
-	if strings.TrimSpace(text) == "" {
-		return nil, nil //nolint:nilnil // no change
+	headers, err := pairsOf("headers", text, "X-Team: billing")
+	if len(headers) == 0 {
+		headers = nil
 	}
-	headers := make(map[string]string)
+	return headers, err
+}
+
+// pairsOf reads lines of a name and a value, as in the example.
+func pairsOf(field, text, example string) (map[string]string, error) {
+	pairs := make(map[string]string)
 	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" {
+		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
 		name, value, ok := strings.Cut(line, ":")
 		if !ok {
-			return nil, boathook.InvalidField("headers", "must be lines such as X-Team: billing")
+			return nil, boathook.InvalidField(field, "must be lines such as %s", example)
 		}
-		headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		pairs[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}
-	return headers, nil
+	return pairs, nil
 }
 
 // scheduleOf reads the choice of a retry schedule.
@@ -473,6 +478,17 @@ func (c *Console) ofSource(ctx context.Context, r *request, of service.SourceRef
 
 var errChanged = boathook.Errorf(boathook.Conflict, "Somebody has changed this webhook since you opened the form. Save again to replace it with what stands here")
 
+// stale reports whether what a form edits has changed since the form was made. The next
+// time it has not, unless it changes again.
+func (r *request) stale(revision int) bool {
+	now := strconv.Itoa(revision)
+	if r.PostForm.Get("revision") == now {
+		return false
+	}
+	r.PostForm.Set("revision", now)
+	return true
+}
+
 // saveOutgoing changes a webhook. If somebody else has changed it since the form was
 // made, the form is shown again before it is.
 func (c *Console) saveOutgoing(ctx context.Context, r *request, of service.SourceRef) (answer, error) {
@@ -480,8 +496,7 @@ func (c *Console) saveOutgoing(ctx context.Context, r *request, of service.Sourc
 	if err != nil {
 		return answer{}, err
 	}
-	if strconv.Itoa(w.Revision) != r.PostForm.Get("revision") {
-		r.PostForm.Set("revision", strconv.Itoa(w.Revision))
+	if r.stale(w.Revision) {
 		return c.outgoingAgain(ctx, r, of, &w, errChanged)
 	}
 	in, err := changeOf(formOf(r.PostForm), true)

@@ -16,15 +16,11 @@ type trouble struct {
 	Failed, Retrying   int
 	More               bool   // there may be more than were looked at
 	Why                string // of the last
-	Disabled           bool
 }
 
 // Badge says how bad it is.
 func (t trouble) Badge() badge {
-	switch {
-	case t.Disabled:
-		return badge{"s-idle", "slash", "Disabled"}
-	case t.Failed > 0:
+	if t.Failed > 0 {
 		return badge{"s-bad", "warn", countOf(t.Failed, t.More) + " failed"}
 	}
 	return badge{"s-warn", "retry", countOf(t.Retrying, t.More) + " retrying"}
@@ -45,7 +41,7 @@ func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 		stats                  service.Stats
 		last, failed, retrying []boathook.Delivery
 		moreFailed, moreWait   string
-		runs                   []boathook.Run
+		runs                   []boathook.RunHead
 	)
 	all := func(into *[]boathook.Delivery, next *string, in service.DeliverySearch, limit int) func() error {
 		return func() (err error) {
@@ -63,7 +59,7 @@ func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 		all(&failed, &moreFailed, service.DeliverySearch{Status: boathook.DeliveryFailed, Since: day}, looked),
 		all(&retrying, &moreWait, service.DeliverySearch{Status: boathook.DeliveryRetrying, Since: day}, looked),
 		func() (err error) {
-			runs, _, err = c.cfg.Service.Runs.List(ctx, r.caller, service.RunFilter{}, boathook.Page{Limit: shown})
+			runs, _, err = c.cfg.Service.Runs.Heads(ctx, r.caller, service.RunFilter{}, boathook.Page{Limit: shown})
 			return err
 		},
 	)
@@ -82,7 +78,7 @@ func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 	drawn := newChart(stats.Counts)
 	drawn.Poll = r.URL.Path
 	return r.page("overview", view{Title: "Overview", Nav: "overview", Data: map[string]any{
-		"Chart": drawn, "Rows": list.rows(r, true), "Runs": c.runRows(headsOf(runs), list.names),
+		"Chart": drawn, "Rows": list.rows(r, true), "Runs": c.runRows(runs, list.names),
 		"Troubles": troubles(r, found, list.names, failed, retrying, moreFailed+moreWait != ""),
 	}})
 }

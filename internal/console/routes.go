@@ -52,9 +52,11 @@ func (c *Console) routes(mux *http.ServeMux) {
 
 	for _, p := range places {
 		c.post(mux, p.path+"/events", p.at(c.keepEvents))
-		if _, ok := settings[p.kind]; ok {
+		if k, ok := settings[p.kind]; ok {
 			c.get(mux, p.path+"/settings", p.at(c.settingsPage))
-			c.post(mux, p.path+"/settings", p.at(c.saveSettings))
+			if k.save != nil {
+				c.post(mux, p.path+"/settings", p.at(c.saveSettings))
+			}
 			c.get(mux, p.path+"/delete", p.at(c.askDelete))
 			c.post(mux, p.path+"/delete", p.at(c.deleteSource))
 		}

@@ -79,14 +79,6 @@ func (c *Console) runRows(heads []boathook.RunHead, names map[string]string) []r
 	return rows
 }
 
-func headsOf(runs []boathook.Run) []boathook.RunHead {
-	heads := make([]boathook.RunHead, len(runs))
-	for i := range runs {
-		heads[i] = runs[i].RunHead
-	}
-	return heads
-}
-
 // runStatuses are what runs can be, of deployments and of agents.
 var runStatuses = []boathook.RunStatus{boathook.RunPending, boathook.RunRunning, boathook.RunSucceeded, boathook.RunFailed, boathook.RunCanceled}
 
@@ -99,11 +91,11 @@ func (c *Console) runs(ctx context.Context, r *request) (answer, error) {
 		return c.agentsRuns(ctx, r)
 	}
 	q := r.URL.Query()
-	var runs []boathook.Run
+	var runs []boathook.RunHead
 	var next string
 	var deployments []boathook.Source
 	err := beside(func() (err error) {
-		runs, next, err = c.cfg.Service.Runs.List(ctx, r.caller, service.RunFilter{
+		runs, next, err = c.cfg.Service.Runs.Heads(ctx, r.caller, service.RunFilter{
 			DeploymentID: q.Get("source"), Status: boathook.RunStatus(q.Get("status")),
 			Environment: boathook.Environment(q.Get("environment")), DeliveryID: q.Get("delivery"),
 		}, r.part())
@@ -116,7 +108,7 @@ func (c *Console) runs(ctx context.Context, r *request) (answer, error) {
 		return answer{}, err
 	}
 	return r.page("runs", view{Title: "Runs", Nav: "runs", Data: map[string]any{
-		"Rows": c.runRows(headsOf(runs), namesOf(deployments)), "Path": r.URL.Path, "All": r.URL.Path, "Of": "deployments", "Sources": deployments,
+		"Rows": c.runRows(runs, namesOf(deployments)), "Path": r.URL.Path, "All": r.URL.Path, "Of": "deployments", "Sources": deployments,
 		"Statuses": runStatuses, "Environments": boathook.Environments, "Filtered": filtered(r, "status", "environment", "source", "delivery"),
 		"Pager": r.pager(len(runs), plural(len(runs), "run", "runs"), next),
 	}})
@@ -197,11 +189,9 @@ func (c *Console) sourceRuns(ctx context.Context, r *request, of service.SourceR
 			heads, err = c.cfg.Service.AgentRuns.OfAgent(ctx, r.caller, of.ID, agentFilter(r), pageSize)
 			return err
 		}
-		var runs []boathook.Run
-		runs, next, err = c.cfg.Service.Runs.List(ctx, r.caller, service.RunFilter{
+		heads, next, err = c.cfg.Service.Runs.Heads(ctx, r.caller, service.RunFilter{
 			DeploymentID: of.ID, Status: boathook.RunStatus(q.Get("status")), Environment: boathook.Environment(q.Get("environment")),
 		}, r.part())
-		heads = headsOf(runs)
 		return err
 	})
 	if err != nil {

@@ -94,9 +94,9 @@ func (c *Console) sessionIn(r *http.Request, name string) (session, error) {
 	return s, nil
 }
 
-// checkSession finds out whether a session's token is still good, and takes over what
-// its role is by now. The error is Unauthorized if it is not.
-func (c *Console) checkSession(ctx context.Context, s *session) error {
+// checkSession finds out whether a session's token is still good, with the role that it
+// had. The error is Unauthorized if it is not.
+func (c *Console) checkSession(ctx context.Context, s session) error {
 	if len(s.TokenHash) != sha256.Size {
 		return errNoSession
 	}

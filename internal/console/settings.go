@@ -11,8 +11,9 @@ import (
 // changes are the operations that change and delete a kind of source.
 type changes struct {
 	change, remove service.Operation
-	save           func(ctx context.Context, s *service.Service, c service.Caller, of service.SourceRef, f form) error
-	erase          func(ctx context.Context, s *service.Service, c service.Caller, of service.SourceRef) error
+	// save is nil of a kind that has nothing to be set.
+	save  func(ctx context.Context, s *service.Service, c service.Caller, of service.SourceRef, f form) error
+	erase func(ctx context.Context, s *service.Service, c service.Caller, of service.SourceRef) error
 }
 
 // settings are the kinds of sources that are set up here. Agents have pages of their own.

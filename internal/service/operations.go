@@ -100,6 +100,7 @@ var leastRoles = map[Operation]boathook.Role{
 
 	"Runs.Start":  boathook.Member,
 	"Runs.List":   boathook.Viewer,
+	"Runs.Heads":  boathook.Viewer,
 	"Runs.Get":    boathook.Viewer,
 	"Runs.Events": boathook.Viewer,
 	"Runs.Look":   boathook.Viewer,

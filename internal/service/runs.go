@@ -111,34 +111,51 @@ func (k Runs) List(ctx context.Context, c Caller, f RunFilter, p boathook.Page) 
 	if err := c.May("Runs.List"); err != nil {
 		return nil, "", err
 	}
+	err = k.list(ctx, c, f, p, func(q store.RunQuery) (err error) {
+		runs, next, err = k.cfg.Store.Runs(ctx, q)
+		return err
+	})
+	return runs, next, err
+}
+
+// Heads is List without the runs' inputs and outputs, which are not read.
+func (k Runs) Heads(ctx context.Context, c Caller, f RunFilter, p boathook.Page) (heads []boathook.RunHead, next string, err error) {
+	if err := c.May("Runs.Heads"); err != nil {
+		return nil, "", err
+	}
+	err = k.list(ctx, c, f, p, func(q store.RunQuery) (err error) {
+		heads, next, err = k.cfg.Store.RunHeads(ctx, q)
+		return err
+	})
+	return heads, next, err
+}
+
+// list reads what a filter selects, and finds out meanwhile whether the caller may.
+func (k Runs) list(ctx context.Context, c Caller, f RunFilter, p boathook.Page, read func(q store.RunQuery) error) error {
 	q := store.RunQuery{
 		WorkspaceID: c.Workspace, Kind: boathook.Deployment, SourceID: f.DeploymentID, Environment: f.Environment, DeliveryID: f.DeliveryID, Page: p,
 	}
 	if len(f.DeliveryID) > boathook.MaxTriggerDetail {
-		return nil, "", boathook.InvalidField("delivery_id", "must have at most %d bytes: a longer id is kept cut, with … at its end", boathook.MaxTriggerDetail)
+		return boathook.InvalidField("delivery_id", "must have at most %d bytes: a longer id is kept cut, with … at its end", boathook.MaxTriggerDetail)
 	}
 	if f.Environment != "" {
 		if err := checkEnvironment(f.Environment); err != nil {
-			return nil, "", err
+			return err
 		}
 	}
 	if f.Status != "" {
 		if !slices.Contains(deploymentStatuses, f.Status) {
-			return nil, "", boathook.InvalidField("status", "must be one of %s", deploymentStatuses)
+			return boathook.InvalidField("status", "must be one of %s", deploymentStatuses)
 		}
 		q.Statuses = []boathook.RunStatus{f.Status}
 	}
-	err = beside(func() error {
+	return beside(func() error {
 		if f.DeploymentID == "" {
 			return nil
 		}
 		_, err := k.source(ctx, c, boathook.Deployment, f.DeploymentID)
 		return err
-	}, func() (err error) {
-		runs, next, err = k.cfg.Store.Runs(ctx, q)
-		return err
-	})
-	return runs, next, err
+	}, func() error { return read(q) })
 }
 
 // Get finds a run by its id.
