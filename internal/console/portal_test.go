@@ -1,10 +1,7 @@
 package console_test
 
 import (
-	"bytes"
-	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,74 +11,23 @@ import (
 	"time"
 
 	"boathook/internal/boathook"
-	"boathook/internal/console"
-	"boathook/internal/delivery"
-	"boathook/internal/queue"
-	queuemem "boathook/internal/queue/mem"
 	"boathook/internal/service"
-	"boathook/internal/store/mem"
 )
 
-// portals is a console with customers, and a browser that follows links to their portals.
+// portals is a site with customers, and a browser that follows links to their portals.
 type portals struct {
-	t       *testing.T
-	service *service.Service
-	admin   service.Caller
-	console *console.Console
-	now     time.Time
-	log     bytes.Buffer
-	jar     map[string]*http.Cookie
-	host    string
-	queues  map[string]*queuemem.Queue
+	*site
+	admin service.Caller
+	jar   map[string]*http.Cookie
+	host  string
 }
-
-// sealer seals nothing.
-type sealer struct{}
-
-func (sealer) NewDataKey(context.Context, string) ([]byte, error) { return []byte("key"), nil }
-func (sealer) Seal(_ context.Context, _, _ string, plain []byte) ([]byte, error) {
-	return plain, nil
-}
-func (sealer) Open(_ context.Context, _, _ string, sealed []byte) ([]byte, error) {
-	return sealed, nil
-}
-
-// deliveries is a queue that keeps what is sent.
-type deliveries struct{ *queuemem.Queue }
-
-const adminToken = "bh_admin"
 
 func newPortals(t *testing.T) *portals {
 	t.Helper()
-	p := &portals{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), jar: map[string]*http.Cookie{}, host: "hooks.example.com"}
-	clock := func() time.Time { return p.now }
-	log := slog.New(slog.NewTextHandler(&p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	store := mem.New(mem.Config{Retention: 30 * 24 * time.Hour, Now: clock})
-	retries := deliveries{queuemem.New(queuemem.Config{})}
-	publisher := &delivery.Publisher{Store: store, Queue: retries, RecordDays: 30, Log: log}
-	text := func(s string) func(context.Context) (string, error) {
-		return func(context.Context) (string, error) { return s, nil }
-	}
-	p.queues = make(map[string]*queuemem.Queue)
-	redrivers := make(map[string]queue.Redriver)
-	for _, name := range []string{queue.Runs, queue.Deliveries, queue.Retries} {
-		p.queues[name] = queuemem.New(queuemem.Config{DeadLetter: queuemem.New(queuemem.Config{})})
-		redrivers[name] = p.queues[name]
-	}
-	p.service = service.New(service.Config{
-		Store: store, Publish: publisher, Resend: &delivery.Resender{Store: store, Retries: retries, Publish: publisher, Now: clock},
-		Watchers: nobody{}, Queues: redrivers, Seal: sealer{}, AdminToken: text(adminToken), InternalToken: text(""), StreamSecret: text("stream secret"),
-		Workspace: "ws_local", CheckURL: func(string, string) error { return nil }, AllowDestination: func(boathook.Destination) error { return nil },
-		AllowTarget: func(boathook.Target) error { return nil }, RecordDays: 30, Now: clock, Log: log,
-	})
+	p := &portals{site: newSite(t), jar: map[string]*http.Cookie{}, host: "hooks.example.com"}
+	p.now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var err error
 	if p.admin, err = p.service.Callers.Find(t.Context(), adminToken); err != nil {
-		t.Fatal(err)
-	}
-	p.console, err = console.New(console.Config{
-		Service: p.service, Key: func(context.Context) ([]byte, error) { return []byte(strings.Repeat("k", 32)), nil }, Now: clock, Log: log,
-	})
-	if err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -277,9 +223,9 @@ func TestALinkThatHasEndedSaysWhomToAsk(t *testing.T) {
 	customer, _ := p.customer("Halvard")
 	token := p.link(customer, time.Hour)
 	home := p.enter(token)
-	p.now = p.now.Add(time.Hour - time.Second)
+	p.pass(time.Hour - time.Second)
 	p.see(200, home, "Kestrel Freight")
-	p.now = p.now.Add(time.Second)
+	p.pass(time.Second)
 	for _, got := range []page{p.see(http.StatusGone, home), p.do("POST", home+"/outgoing", url.Values{}), p.do("POST", "/portal/enter", url.Values{"token": {token}})} {
 		p.has(got, http.StatusGone, "after its end", "This link has ended", "Kestrel Freight", "/portal/brand/7a2d63.css")
 		if strings.Contains(got.body, "Halvard") {

@@ -32,6 +32,7 @@ type site struct {
 	console *console.Console
 	server  *httptest.Server
 	log     *lines
+	queues  map[string]*queuemem.Queue // by name
 
 	mu  sync.Mutex
 	now time.Time
@@ -67,6 +68,8 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
+const adminToken = "bh_admin"
+
 func fixed[T any](v T) func(context.Context) (T, error) {
 	return func(context.Context) (T, error) { return v, nil }
 }
@@ -79,19 +82,20 @@ func (nobody) CloseWatchers(context.Context, string, string) error { return nil 
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{t: t, now: time.Date(2026, 11, 26, 19, 42, 7, 318e6, time.UTC), log: new(lines)}
-	log := slog.New(slog.NewTextHandler(s.log, nil))
+	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	records := mem.New(mem.Config{Retention: 30 * 24 * time.Hour, Now: s.clock})
-	queues, redrivers := make(map[string]*queuemem.Queue), make(map[string]queue.Redriver)
+	s.queues = make(map[string]*queuemem.Queue)
+	redrivers := make(map[string]queue.Redriver)
 	for _, name := range []string{queue.Runs, queue.Deliveries, queue.Retries} {
-		queues[name] = queuemem.New(queuemem.Config{MaxReceives: 1, DeadLetter: queuemem.New(queuemem.Config{})})
-		redrivers[name] = queues[name]
+		s.queues[name] = queuemem.New(queuemem.Config{MaxReceives: 1, DeadLetter: queuemem.New(queuemem.Config{})})
+		redrivers[name] = s.queues[name]
 	}
 	sealer := seal.New(seal.NewLocalKey(), records)
-	publisher := &delivery.Publisher{Store: records, Queue: queues[queue.Deliveries], RecordDays: 30, Log: log}
+	publisher := &delivery.Publisher{Store: records, Queue: s.queues[queue.Deliveries], RecordDays: 30, Log: log}
 	s.service = service.New(service.Config{
 		Store: records, Seal: sealer, Publish: publisher, Queues: redrivers,
-		Runs:       &run.Starter{Store: records, Queue: queues[queue.Runs], Now: s.clock, Log: log},
-		Resend:     &delivery.Resender{Store: records, Retries: queues[queue.Retries], Publish: publisher, Now: s.clock},
+		Runs:       &run.Starter{Store: records, Queue: s.queues[queue.Runs], Now: s.clock, Log: log},
+		Resend:     &delivery.Resender{Store: records, Retries: s.queues[queue.Retries], Publish: publisher, Now: s.clock},
 		AdminToken: fixed(adminToken), InternalToken: fixed(""), StreamSecret: fixed("a secret of streams"), Workspace: "ws_local",
 		CheckURL: func(field, raw string) error {
 			if !strings.HasPrefix(raw, "https://") {
