@@ -34,6 +34,7 @@ VALUES = {
     "RunConcurrency": (["2", "1000"], ["0", "1", "1001", ""]),
     "DeliveryConcurrency": (["2", "1000"], ["0", "1", "1001", ""]),
     "RetryConcurrency": (["2", "1000"], ["0", "1", "1001", ""]),
+    "IntakeConcurrency": (["0", "1", "10000"], ["-1", "10001", ""]),
     "AlarmEmail": (["", "on-call@example.com"], ["on-call", "a@b@c", "a b@example.com", "x" * 250 + "@example.com"]),
     "AlarmTopicArn": (["", TOPIC], ["pager", FUNCTION]),
     "Dashboard": (["true", "false"], ["", "yes"]),
@@ -166,6 +167,19 @@ class ParametersTest(unittest.TestCase):
                     (policy,) = view.resources[name.replace("Function", "Role")]["Properties"]["Policies"]
                     granted = [s["Action"] for s in policy["PolicyDocument"]["Statement"] if s["Sid"] == "WriteTraces"]
                     self.assertEqual(granted, [["xray:PutTraceSegments", "xray:PutTelemetryRecords"]] if layer or xray == "true" else [])
+
+    def test_the_queues_leave_a_small_account_room_for_requests(self):
+        """Of 50 concurrent executions by default, and of 10 where each is set to the least."""
+        queues = [self.template["Parameters"][name] for name in ("RunConcurrency", "DeliveryConcurrency", "RetryConcurrency")]
+        self.assertLessEqual(sum(p["Default"] for p in queues), 40)
+        self.assertLessEqual(sum(p["MinValue"] for p in queues), 6)
+
+    def test_intake_has_a_reserved_concurrency_only_where_that_is_asked_for(self):
+        for parameters, want in [({}, None), ({"IntakeConcurrency": "0"}, None), ({"IntakeConcurrency": "25"}, "25")]:
+            view = View(translate(parameters=parameters), parameters)
+            reserved = {n: r["Properties"].get("ReservedConcurrentExecutions") for n, r in view.resources.items() if r["Type"] == "AWS::Lambda::Function"}
+            self.assertEqual(reserved.pop("IntakeFunction"), want)
+            self.assertEqual(set(reserved.values()), {None})
 
     def test_the_domain_is_what_webhook_urls_are_shown_with(self):
         for parameters, want, api in [

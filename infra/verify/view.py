@@ -52,7 +52,7 @@ class View:
                 return self._holds(self.template["Conditions"][argument])
             case "Fn::Equals":
                 left, right = (self.value(v) for v in argument)
-                return left == right
+                return str(left) == str(right)  # CloudFormation compares text
             case "Fn::Not":
                 return not self._holds(argument[0])
             case "Fn::And":
