@@ -174,6 +174,8 @@ type listed struct {
 
 // listDeliveries finds the part of a list that the URL asks for.
 func (c *Console) listDeliveries(ctx context.Context, r *request, in service.DeliverySearch) (l listed, err error) {
+	ctx, wait := c.readNames(ctx, r)
+	defer wait()
 	l.deliveries, l.next, err = c.cfg.Service.Deliveries.All(ctx, r.caller, in, r.part())
 	if err != nil {
 		return l, err
@@ -199,10 +201,7 @@ func (c *Console) names(ctx context.Context, r *request, deliveries []boathook.D
 		}
 		asked[d.SourceID] = true
 		group.Go(func() error {
-			key := r.caller.Workspace + " " + r.caller.Customer + " " + d.SourceID
-			found, err := c.named.Get(ctx, key, func(ctx context.Context) (service.Names, error) {
-				return c.cfg.Service.Deliveries.Names(ctx, r.caller, []boathook.Delivery{{SourceID: d.SourceID}})
-			})
+			found, err := c.namesIn(ctx, r, d.SourceID)
 			mu.Lock()
 			defer mu.Unlock()
 			maps.Copy(all.Sources, found.Sources)
@@ -211,6 +210,23 @@ func (c *Console) names(ctx context.Context, r *request, deliveries []boathook.D
 		})
 	}
 	return all, group.Wait()
+}
+
+// namesIn are the names of a source and of its webhooks.
+func (c *Console) namesIn(ctx context.Context, r *request, sourceID string) (service.Names, error) {
+	key := r.caller.Workspace + " " + r.caller.Customer + " " + sourceID
+	return c.named.Get(ctx, key, func(ctx context.Context) (service.Names, error) {
+		return c.cfg.Service.Deliveries.Names(ctx, r.caller, []boathook.Delivery{{SourceID: sourceID}})
+	})
+}
+
+// readNames gives a context whose reads begin to read the names of the sources that they
+// find, so that [Console.names] need not wait for them. Their errors are found by it, too.
+func (c *Console) readNames(ctx context.Context, r *request) (reading context.Context, wait func()) {
+	var group sync.WaitGroup
+	return service.WithSources(ctx, func(sourceID string) {
+		group.Go(func() { _, _ = c.namesIn(ctx, r, sourceID) })
+	}), group.Wait
 }
 
 // allNames are names by the ids of webhooks and sources.
@@ -317,6 +333,8 @@ type delivery struct {
 }
 
 func (c *Console) delivery(ctx context.Context, r *request, id string) (*delivery, error) {
+	ctx, wait := c.readNames(ctx, r)
+	defer wait()
 	d, err := c.cfg.Service.Deliveries.Get(ctx, r.caller, id)
 	if err != nil {
 		return nil, err

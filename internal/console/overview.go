@@ -50,6 +50,9 @@ func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 		}
 	}
 	var ignored string
+	ctx, wait := c.readNames(ctx, r)
+	defer wait()
+	var told []boathook.Delivery // of the runs, so that their sources have names too
 	err := beside(
 		func() (err error) {
 			stats, err = c.cfg.Service.Deliveries.Stats(ctx, r.caller, service.StatsQuery{})
@@ -60,17 +63,19 @@ func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 		all(&retrying, &moreWait, service.DeliverySearch{Status: boathook.DeliveryRetrying, Since: day}, looked),
 		func() (err error) {
 			runs, _, err = c.cfg.Service.Runs.Heads(ctx, r.caller, service.RunFilter{}, boathook.Page{Limit: shown})
+			for _, run := range runs {
+				told = append(told, boathook.Delivery{SourceID: run.SourceID})
+			}
+			if err == nil {
+				_, err = c.names(ctx, r, told)
+			}
 			return err
 		},
 	)
 	if err != nil {
 		return answer{}, err
 	}
-	told := slices.Concat(last, failed, retrying)
-	for _, run := range runs { // so that their sources have names too
-		told = append(told, boathook.Delivery{SourceID: run.SourceID})
-	}
-	found, err := c.names(ctx, r, told)
+	found, err := c.names(ctx, r, slices.Concat(last, failed, retrying, told))
 	if err != nil {
 		return answer{}, err
 	}

@@ -53,14 +53,18 @@ func (k Deliveries) Get(ctx context.Context, c Caller, id string) (DeliveryDetai
 	if err != nil {
 		return DeliveryDetail{}, err
 	}
-	d, attempts, err := k.cfg.Store.Attempts(ctx, c.Workspace, parsed)
+	webhooks := ahead[boathook.OutgoingWebhook]{read: func(o store.Owner) (boathook.OutgoingWebhook, error) {
+		return k.cfg.Store.Outgoing(ctx, o.SourceID, o.WebhookID)
+	}}
+	defer webhooks.wait()
+	d, attempts, err := k.cfg.Store.Attempts(webhooks.listen(ctx), c.Workspace, parsed)
 	if err == nil && !c.reaches(d.SourceID) {
 		return DeliveryDetail{}, noSuch("delivery", id)
 	}
 	if err != nil {
 		return DeliveryDetail{}, missing("delivery", id, err)
 	}
-	w, err := k.cfg.Store.Outgoing(ctx, d.SourceID, d.WebhookID)
+	w, err := webhooks.of(store.Owner{SourceID: d.SourceID, WebhookID: d.WebhookID})
 	if boathook.IsKind(err, boathook.NotFound) {
 		return DeliveryDetail{Delivery: d, Attempts: attempts}, nil
 	}

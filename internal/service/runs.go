@@ -315,8 +315,10 @@ func (k Runs) Look(ctx context.Context, c Caller, id string, from int) (v RunVie
 	if from < 0 {
 		return RunView{}, boathook.InvalidField("from", "must not be negative")
 	}
+	owners := ahead[runOwner]{read: func(o store.Owner) (runOwner, error) { return k.runOwner(ctx, c, o) }}
+	defer owners.wait()
 	err = beside(func() (err error) {
-		v.Run, err = k.cfg.Store.Run(ctx, c.Workspace, id)
+		v.Run, err = k.cfg.Store.Run(owners.listen(ctx), c.Workspace, id)
 		return missing("run", id, err)
 	}, func() (err error) {
 		v.First, v.Lines, err = k.cfg.Store.Log(ctx, id, from, maxLog)
@@ -331,20 +333,33 @@ func (k Runs) Look(ctx context.Context, c Caller, id string, from int) (v RunVie
 	if v.Status.Over() {
 		v.Lines = v.Lines[:min(len(v.Lines), max(v.LogLines-v.First, 0))]
 	}
+	owner, err := owners.of(store.Owner{SourceID: v.SourceID, WebhookID: v.WebhookID})
+	v.Source, v.Webhook = owner.source, owner.webhook
+	return v, err
+}
+
+// runOwner is whose a run is.
+type runOwner struct {
+	source  boathook.Source
+	webhook *boathook.IncomingWebhook
+}
+
+// runOwner leaves out what is deleted.
+func (k *core) runOwner(ctx context.Context, c Caller, o store.Owner) (found runOwner, err error) {
 	err = beside(func() (err error) {
-		v.Source, err = k.cfg.Store.Source(ctx, c.Workspace, v.SourceID)
+		found.source, err = k.cfg.Store.Source(ctx, c.Workspace, o.SourceID)
 		return unlessMissing(err)
 	}, func() error {
-		if v.WebhookID == "" || v.OfAgent() {
+		if o.WebhookID == "" || boathook.KindOf(o.SourceID) == boathook.Agent {
 			return nil
 		}
-		w, err := k.cfg.Store.Incoming(ctx, v.SourceID, v.WebhookID)
+		w, err := k.cfg.Store.Incoming(ctx, o.SourceID, o.WebhookID)
 		if err == nil {
-			v.Webhook = &w
+			found.webhook = &w
 		}
 		return unlessMissing(err)
 	})
-	return v, err
+	return found, err
 }
 
 // unlessMissing is an error but for one that tells that something is deleted.

@@ -401,6 +401,7 @@ func (s *Store) delivery(ctx context.Context, workspaceID string, id boathook.De
 	if d, err = it.delivery(workspaceID); err != nil {
 		return d, it, err
 	}
+	store.TellOwner(ctx, store.Owner{SourceID: d.SourceID, WebhookID: d.WebhookID})
 	packed, err := s.joined(ctx, it.key, it.content)
 	switch {
 	case err == nil:

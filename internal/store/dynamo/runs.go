@@ -305,6 +305,7 @@ func (s *Store) Run(ctx context.Context, workspaceID, id string) (boathook.Run, 
 	if h.WorkspaceID != workspaceID {
 		return boathook.Run{}, notFound("run " + id)
 	}
+	store.TellOwner(ctx, store.Owner{SourceID: h.SourceID, WebhookID: h.WebhookID})
 	r, err := s.withTexts(ctx, h)
 	if err != nil {
 		return boathook.Run{}, fmt.Errorf("get run %s: %w", id, err)

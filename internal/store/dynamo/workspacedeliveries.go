@@ -28,6 +28,18 @@ import (
 type enteredItem struct {
 	record
 	Entries []byte `dynamodbav:"d"` // of [enteredSize] bytes each, the greatest id first
+	// Sources are the ids of the entries' sources, so that these can be read beside the
+	// records; empty if there are more than [maxEnteredSources]. They were not always stored.
+	Sources []string `dynamodbav:"src,omitempty"`
+}
+
+// maxEnteredSources keeps an item within the KiB that it mostly has.
+const maxEnteredSources = 8
+
+// entered is where a delivery's record is, and its source if that is known.
+type entered struct {
+	key      key
+	sourceID string
 }
 
 // enteredSize is the size of an entry: the delivery's id, and hashes of its source's id
@@ -64,16 +76,23 @@ func (s *Store) EnterDeliveries(ctx context.Context, deliveries ...boathook.Deli
 	for len(deliveries) > 0 {
 		first, n := deliveries[0], 0
 		var entries []byte
+		var sources []string
 		for n < min(len(deliveries), maxEntered) && deliveries[n].ID.Time().Equal(first.ID.Time()) {
 			d := deliveries[n]
 			entries = append(entries, d.ID[:]...)
 			entries = binary.BigEndian.AppendUint32(entries, hashOf(d.SourceID))
 			entries = binary.BigEndian.AppendUint32(entries, hashOf(string(d.EventType)))
+			if !slices.Contains(sources, d.SourceID) {
+				sources = append(sources, d.SourceID)
+			}
 			n++
+		}
+		if len(sources) > maxEnteredSources {
+			sources = nil
 		}
 		deliveries = deliveries[n:]
 		group.Go(func() error {
-			_, err := s.putRecord(ctx, enteredItem{s.record(enteredKey(first.WorkspaceID, first.ID, entries)), entries}, "", nil)
+			_, err := s.putRecord(ctx, enteredItem{s.record(enteredKey(first.WorkspaceID, first.ID, entries)), entries, sources}, "", nil)
 			return err
 		})
 	}
@@ -92,7 +111,7 @@ func (s *Store) WorkspaceDeliveries(ctx context.Context, q store.DeliveryQuery) 
 	statuses, all := q.Unsucceeded()
 	look, reads := s.lookAtEntered, max(q.Limit, leastListed)
 	if !all {
-		look = func(ctx context.Context, q store.DeliveryQuery, from string, reads int) ([]placed[key], string, error) {
+		look = func(ctx context.Context, q store.DeliveryQuery, from string, reads int) ([]placed[entered], string, error) {
 			return s.lookAtUnsucceeded(ctx, q, statuses, from, reads)
 		}
 	}
@@ -106,14 +125,17 @@ func (s *Store) WorkspaceDeliveries(ctx context.Context, q store.DeliveryQuery) 
 	found, next = cut(found, edge, reads)
 	keys := make([]tableKey, len(found))
 	for i, f := range found {
-		keys[i] = s.recordKey(f.object)
+		keys[i] = s.recordKey(f.object.key)
+		if f.object.sourceID != "" {
+			store.TellOwner(ctx, store.Owner{SourceID: f.object.sourceID})
+		}
 	}
 	records, err := s.readBatch(ctx, keys...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list deliveries: %w", err)
 	}
 	for i, f := range found {
-		record, ok := records[f.object]
+		record, ok := records[f.object.key]
 		if !ok {
 			continue // it has not been attempted, or has expired
 		}
@@ -156,7 +178,7 @@ func (l list) within(q store.DeliveryQuery) list {
 }
 
 // lookAtUnsucceeded looks for the keys of deliveries of statuses in the index.
-func (s *Store) lookAtUnsucceeded(ctx context.Context, q store.DeliveryQuery, statuses []boathook.DeliveryStatus, from string, reads int) (keys []placed[key], edge string, err error) {
+func (s *Store) lookAtUnsucceeded(ctx context.Context, q store.DeliveryQuery, statuses []boathook.DeliveryStatus, from string, reads int) (keys []placed[entered], edge string, err error) {
 	lists := slices.Repeat([]list{list{table: s.config.RecordsTable, index: byWorkspace}.within(q)}, deliveryShards)
 	for shard := range lists {
 		lists[shard].partition = unsucceededIn(q.WorkspaceID, shard)
@@ -165,13 +187,13 @@ func (s *Store) lookAtUnsucceeded(ctx context.Context, q store.DeliveryQuery, st
 		return slices.Contains(statuses, it.Status) && (q.SourceID == "" || it.SourceID == q.SourceID)
 	}, lists)
 	for _, f := range found {
-		keys = append(keys, placed[key]{f.position, f.object.key})
+		keys = append(keys, placed[entered]{f.position, entered{f.object.key, f.object.SourceID}})
 	}
 	return keys, edge, err
 }
 
 // lookAtEntered looks for the keys of deliveries among those that were entered.
-func (s *Store) lookAtEntered(ctx context.Context, q store.DeliveryQuery, from string, reads int) (keys []placed[key], edge string, err error) {
+func (s *Store) lookAtEntered(ctx context.Context, q store.DeliveryQuery, from string, reads int) (keys []placed[entered], edge string, err error) {
 	whole := list{table: s.config.RecordsTable}.within(q)
 	if from != "" {
 		// Lesser ids may be behind each greater one of their millisecond.
@@ -203,12 +225,12 @@ func (s *Store) lookAtEntered(ctx context.Context, q store.DeliveryQuery, from s
 		return nil, "", err
 	}
 	slices.SortFunc(keys, newestFirst)
-	return slices.CompactFunc(keys, func(a, b placed[key]) bool { return a.position == b.position }), edge, nil
+	return slices.CompactFunc(keys, func(a, b placed[entered]) bool { return a.position == b.position }), edge, nil
 }
 
 // lookAtShard looks at as many items of a list of entered deliveries, and at more until it
 // has got behind from: else a page could end where it began.
-func (s *Store) lookAtShard(ctx context.Context, l list, q store.DeliveryQuery, from string, items int) (keys []placed[key], edge string, err error) {
+func (s *Store) lookAtShard(ctx context.Context, l list, q store.DeliveryQuery, from string, items int) (keys []placed[entered], edge string, err error) {
 	if oldest, newest := l.bounds(""); oldest > newest {
 		return nil, "", nil // which DynamoDB would refuse
 	}
@@ -223,15 +245,15 @@ func (s *Store) lookAtShard(ctx context.Context, l list, q store.DeliveryQuery, 
 			if s.expired(it) {
 				continue
 			}
-			entered, err := decode[enteredItem](it)
-			if err == nil && len(entered.Entries)%enteredSize != 0 {
-				err = fmt.Errorf("item %s: entries of another size", entered.key)
+			found, err := decode[enteredItem](it)
+			if err == nil && len(found.Entries)%enteredSize != 0 {
+				err = fmt.Errorf("item %s: entries of another size", found.key)
 			}
 			if err != nil {
 				s.unreadable(ctx, err)
 				continue
 			}
-			keys = append(keys, entered.wanted(q, from)...)
+			keys = append(keys, found.wanted(q, from)...)
 		}
 		if len(out.LastEvaluatedKey) == 0 {
 			return keys, "", nil
@@ -243,8 +265,8 @@ func (s *Store) lookAtShard(ctx context.Context, l list, q store.DeliveryQuery, 
 	}
 }
 
-// wanted are the keys of the deliveries behind a position that a query may select.
-func (it enteredItem) wanted(q store.DeliveryQuery, from string) (keys []placed[key]) {
+// wanted are the deliveries behind a position that a query may select.
+func (it enteredItem) wanted(q store.DeliveryQuery, from string) (keys []placed[entered]) {
 	for entry := range slices.Chunk(it.Entries, enteredSize) {
 		id := boathook.DeliveryID(entry[:16])
 		position := id.String()
@@ -253,7 +275,12 @@ func (it enteredItem) wanted(q store.DeliveryQuery, from string) (keys []placed[
 			q.EventType != "" && binary.BigEndian.Uint32(entry[20:]) != hashOf(string(q.EventType)) {
 			continue
 		}
-		keys = append(keys, placed[key]{position, deliveryKey(q.WorkspaceID, id)})
+		i := slices.IndexFunc(it.Sources, func(id string) bool { return hashOf(id) == binary.BigEndian.Uint32(entry[16:]) })
+		found := entered{key: deliveryKey(q.WorkspaceID, id)}
+		if i >= 0 {
+			found.sourceID = it.Sources[i]
+		}
+		keys = append(keys, placed[entered]{position, found})
 	}
 	return keys
 }
