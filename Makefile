@@ -56,7 +56,7 @@ kill: ## kill the program under load, 20 times or as often as KILLS says, and se
 retention: ## deliver two million events, or as many as DELIVERIES says, under a retention of minutes, and see that the file stays bounded
 	go test -count=1 -timeout 6h -v -run '^TestTheFileStaysBounded$$' ./internal/cmd/boathook -deliveries=$(or $(DELIVERIES),2000000)
 
-invoke-%: translate ## invoke a function with an event: make invoke-intake CASE=trigger-accepted; without CASE, list them
+invoke-%: $(if $(CASE),translate) ## invoke a function with an event: make invoke-intake CASE=trigger-accepted; without CASE, list them
 	@$(if $(CASE),$(EMULATORS) --) go run ./internal/cmd/invoke -template $(TEMPLATE) $* $(CASE)
 
 env-vars: ## print a deployed stack's variables for sam local invoke: make env-vars STACK=boathook > env.json

@@ -38,7 +38,8 @@ class DataTest(DeployedTest):
     def test_what_costs_money_is_tagged(self):
         kinds = {
             "AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SecretsManager::Secret", "AWS::SQS::Queue", "AWS::Lambda::Function",
-            "AWS::Logs::LogGroup", "AWS::ApiGatewayV2::DomainName", "AWS::CloudFormation::Stack", "AWS::SNS::Topic",
+            "AWS::Logs::LogGroup", "AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::Stage", "AWS::CloudFormation::Stack",
+            "AWS::SNS::Topic",
         }
         for name, resource in self.resources.items():
             if resource["Type"] in kinds:

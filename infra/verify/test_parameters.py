@@ -12,20 +12,28 @@ CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/3f5c1f0e-1f44-4
 LAYER = "arn:aws:lambda:eu-central-1:901920570463:layer:aws-otel-collector-arm64-ver-0-117-0:1"
 DOMAIN = {"DomainName": "hooks.example.com", "CertificateArn": CERTIFICATE}
 
+
+
+def long_list(arn, length):
+    """ARNs like this one, separated by commas, of so many characters together."""
+    arns = ",".join([arn] * (length // (len(arn) + 1)))
+    return arns + "x" * (length - len(arns))
+
+
 # Of each parameter values that are good, and values that are not.
 VALUES = {
     "DomainName": (["", "hooks.example.com", "a-b.example"], ["Hooks.example.com", "https://hooks.example.com", "localhost", "-a.example", "a..b", "a" * 64 + ".example"]),
     "CertificateArn": (["", CERTIFICATE], ["certificate", FUNCTION]),
     "HostedZoneId": (["", "Z2FDTNDATAQYW2"], ["/hostedzone/Z2FDTNDATAQYW2", "example.com"]),
     "DisableExecuteApiEndpoint": (["true", "false"], ["", "yes"]),
-    "PublicUrl": (["", "https://hooks.example.com", "https://hooks.example.com:8443"], ["http://hooks.example.com", "https://hooks.example.com/", "hooks.example.com"]),
-    "AllowedTargets": (["", "http", "http,lambda,agentcore"], ["ftp", "http, lambda", "http;lambda"]),
-    "AllowedFunctionArns": (["", FUNCTION, FUNCTION + "," + FUNCTION + ":live"], ["report", "*", FUNCTION + "*", FUNCTION + ",", RUNTIME]),
-    "AllowedRuntimeArns": (["", RUNTIME, RUNTIME + "," + RUNTIME], ["*", RUNTIME + "/*", "," + RUNTIME, FUNCTION]),
-    "AllowedQueueArns": (["", QUEUE, QUEUE + "," + QUEUE + ".fifo"], ["orders", "*", QUEUE + "*", QUEUE + ",", "," + QUEUE, QUEUE + ".fif", FUNCTION]),
+    "PublicUrl": (["", "https://hooks.example.com", "https://hooks.example.com:8443"], ["https://" + "a" * 121, "http://hooks.example.com", "https://hooks.example.com/", "hooks.example.com"]),
+    "AllowedTargets": (["", "http", "http,lambda,agentcore"], ["ftp", "http, lambda", "http;lambda", "http,http,http,http,http"]),
+    "AllowedFunctionArns": (["", FUNCTION, FUNCTION + "," + FUNCTION + ":live"], ["report", "*", FUNCTION + "*", FUNCTION + ",", RUNTIME, long_list(FUNCTION, 851)]),
+    "AllowedRuntimeArns": (["", RUNTIME, RUNTIME + "," + RUNTIME], ["*", RUNTIME + "/*", "," + RUNTIME, FUNCTION, long_list(RUNTIME, 351)]),
+    "AllowedQueueArns": (["", QUEUE, QUEUE + "," + QUEUE + ".fifo"], ["orders", "*", QUEUE + "*", QUEUE + ",", "," + QUEUE, QUEUE + ".fif", FUNCTION, long_list(QUEUE, 251)]),
     "AgentExecution": (["true", "false"], ["", "yes"]),
     "AllowedEgress": (["", "10.0.0.0/8", "10.0.0.0/8,fd00::/8", "192.168.255.0/32,::1/128"],
-                      ["10.0.0.1", "10.0.0.0/8 ", "10.0.0.0/33", "999.1.1.1/8", "fd00::/129", "10.0.0.0/8,", "internal"]),
+                      ["10.0.0.1", "10.0.0.0/8 ", "10.0.0.0/33", "999.1.1.1/8", "fd00::/129", "10.0.0.0/8,", "internal", ",".join(["10.20.30.0/24"] * 11)]),
     "AllowHttp": (["true", "false"], ["", "1"]),
     "RetentionDays": (["15", "30", "3653"], ["14", "0", "-1", "30.5", "3654", "month", ""]),
     "LogRetentionDays": (["1", "30", "3653"], ["0", "2", "31", "never"]),
@@ -38,10 +46,13 @@ VALUES = {
     "AlarmEmail": (["", "on-call@example.com"], ["on-call", "a@b@c", "a b@example.com", "x" * 250 + "@example.com"]),
     "AlarmTopicArn": (["", TOPIC], ["pager", FUNCTION]),
     "Dashboard": (["true", "false"], ["", "yes"]),
-    "OtlpEndpoint": (["", "http://localhost:4318", "https://collector.example.com/otlp"], ["collector.example.com", "https://a.example?key=x", "grpc://a.example"]),
+    "OtlpEndpoint": (["", "http://localhost:4318", "https://collector.example.com/otlp"], ["collector.example.com", "https://a.example?key=x", "grpc://a.example", "https://" + "a" * 121]),
     "CollectorLayerArn": (["", LAYER], [LAYER.rpartition(":")[0], FUNCTION]),
     "XRayTracing": (["true", "false"], ["", "Active"]),
 }
+
+MAX_ENVIRONMENT = 4096  # bytes of JSON, of Lambda's quotas
+ROOM_FOR_STACK_NAME = "n" * 40  # the longest that leaves the lists the room that they may take
 
 # The limits of names, from each service's quotas.
 NAME_LIMITS = {
@@ -225,6 +236,45 @@ class ParametersTest(unittest.TestCase):
                         yield kind, value
                     elif key.endswith("Name"):
                         self.assertIn(key, INNER_NAMES, resource)
+
+    def test_a_topic_of_another_region_is_refused(self):
+        for topic, want in [
+            ("", []), (TOPIC, []),
+            (TOPIC.replace("eu-central-1", "us-east-1"), ["AlarmTopicArn has to be a topic of the stack's own region."]),
+        ]:
+            given = View(self.template, {"AlarmTopicArn": topic}).resources["Monitoring"]["Properties"]["Parameters"]
+            self.assertEqual(View(self.nested["Monitoring"], given).refused(), want, topic)
+
+    def longest(self):
+        """The longest value that each parameter may have."""
+        for name, parameter in self.template["Parameters"].items():
+            if "AllowedValues" in parameter or parameter["Type"] == "Number":
+                yield name, str(max(map(str, parameter.get("AllowedValues", [parameter.get("MaxValue")])), key=len))
+            elif "MaxLength" in parameter:
+                yield name, "x" * parameter["MaxLength"]
+
+    def test_environments_fit_even_if_all_lists_are_as_long_as_they_may_be(self):
+        region = "ap-southeast-1"  # none has a longer name
+        kinds = {name: r["Type"] for name, r in self.template["Resources"].items()}
+
+        def made(name):  # what CloudFormation names it at most
+            return {
+                "AWS::DynamoDB::Table": f"{ROOM_FOR_STACK_NAME}-{name}-" + "x" * 13,
+                "AWS::SQS::Queue": f"https://sqs.{region}.amazonaws.com/123456789012/" + "x" * 80,
+                "AWS::KMS::Key": "x" * 36,
+                "AWS::SecretsManager::Secret": f"arn:aws-us-gov:secretsmanager:{region}:123456789012:secret:{name}-" + "x" * 12 + "-123456",
+                "AWS::ApiGatewayV2::Api": "x" * 10,
+            }[kinds[name]]
+
+        view = View(self.template, dict(self.longest()), ROOM_FOR_STACK_NAME, region)
+        sizes = {}
+        for name, resource in view.resources.items():
+            if resource["Type"] == "AWS::Lambda::Function":
+                given = {k: re.sub(r"\$\{(\w+)\}", lambda m: made(m[1]), str(v)) for k, v in resource["Properties"]["Environment"]["Variables"].items()}
+                sizes[name] = len(json.dumps(given, separators=(",", ":")))
+        self.assertEqual(len(sizes), 7)
+        self.assertLessEqual(max(sizes.values()), MAX_ENVIRONMENT, sizes)
+        self.assertGreater(max(sizes.values()), MAX_ENVIRONMENT - 200, sizes)  # nor is room given away
 
     def test_names_stay_within_limits_for_a_stack_name_of_full_length(self):
         name = "n" * 128

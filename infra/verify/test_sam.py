@@ -2,13 +2,17 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import boto3
 from moto.server import ThreadedMotoServer
+from samcli.commands._utils.template import get_template_parameters
+from samcli.commands.deploy import guided_context
 from samtranslator.yaml_helper import yaml_parse
 
 from deployed import ROOT
@@ -36,6 +40,31 @@ class SamTest(unittest.TestCase):
     def test_the_templates_are_good_in_every_region(self):
         said = self.run_tool("cfn-lint", "--regions", "ALL_REGIONS", "--", "template.yaml", "infra/monitoring.yaml")
         self.assertEqual(said, "")
+
+    def test_the_readme_says_how_much_a_guided_deployment_asks(self):
+        asked = {"prompt": [], "confirm": []}
+
+        def answer(kind):
+            def ask(text, default=None, **_):
+                asked[kind].append(text)
+                return True if kind == "confirm" else default
+            return ask
+
+        template = str(ROOT / "template.yaml")
+        guided = guided_context.GuidedContext(
+            template_file=template, stack_name="boathook", s3_bucket=None, image_repository=None, image_repositories=None, s3_prefix=None,
+            resolve_s3=True, resolve_image_repos=False,
+        )
+        with mock.patch.multiple(guided_context, prompt=answer("prompt"), confirm=answer("confirm"), manage_stack=lambda **_: BUCKET,
+                                 print_managed_s3_bucket_info=lambda _: None), mock.patch.object(guided_context.click, "echo"), \
+                mock.patch.object(guided_context.click, "secho"), mock.patch.object(guided, "prompt_image_repository"):
+            guided.guided_prompts(get_template_parameters(template_file=template))
+        unauthenticated = sum("has no authentication" in text for text in asked["confirm"])
+        said = re.search(r"It asks for (\d+) values, (\d+) of them parameters,[^.]* and (\d+) times for a yes or no, (\d+) of them",
+                         " ".join((ROOT / "README.md").read_text().split()))
+        self.assertIsNotNone(said)
+        parameters = sum("Parameter " in text for text in asked["prompt"])
+        self.assertEqual(list(map(int, said.groups())), [len(asked["prompt"]), parameters, len(asked["confirm"]), unauthenticated])
 
     def test_functions_are_built_for_arm64_are_small_and_are_packaged_with_the_nested_stack(self):
         folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))

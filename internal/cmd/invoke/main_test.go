@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -26,5 +27,25 @@ func TestWithoutACaseTheCasesAreListed(t *testing.T) {
 				t.Errorf("exits with %d, prints %q, and %q as an error", status, stdout.String(), stderr.String())
 			}
 		})
+	}
+}
+
+func TestMakeInstallsNothingToListTheCases(t *testing.T) {
+	for _, tc := range []struct {
+		args       []string
+		translates bool
+	}{
+		{args: []string{"invoke-sweep"}},
+		{args: []string{"invoke-sweep", "CASE=scheduled-minute"}, translates: true},
+	} {
+		command := exec.CommandContext(t.Context(), "make", append([]string{"--dry-run"}, tc.args...)...)
+		command.Dir = "../../.."
+		printed, err := command.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, printed)
+		}
+		if strings.Contains(string(printed), "translate.py") != tc.translates {
+			t.Errorf("make %v would run:\n%s", tc.args, printed)
+		}
 	}
 }
