@@ -8,7 +8,7 @@ UNRACED    = $(shell go list ./... | grep -e /testing/simulation$$ -e /store/dyn
 RACED      = $(filter-out $(UNRACED),$(shell go list ./...))
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help screenshots kill retention build test test-stack lint verify-template race sim isolation bench run env-vars cost bench-cold translate
+.PHONY: help screenshots kill retention build test test-stack lint verify-template race sim isolation bench bench-load run env-vars cost bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -45,6 +45,11 @@ isolation: ## print what healthy webhooks wait for, in simulated time, while oth
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-load: ## put the program under load beside the floor, what any program needs for the same; make bench-load LOAD='-rate 50 -events 1000 -rounds 5'
+	@go build -buildvcs=false -ldflags "$(STAMP)" -o .tools/boathook ./internal/cmd/boathook
+	@go build -buildvcs=false -o .tools/bench ./internal/cmd/bench
+	@.tools/bench -serve .tools/boathook -floor $(LOAD)
 
 run: ## serve everything on this machine, with its data in .data
 	@go build -buildvcs=false -ldflags "$(STAMP)" -o .tools/boathook ./internal/cmd/boathook # a checkout that another user owns has no version that git would tell

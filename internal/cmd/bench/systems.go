@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	cryptorand "crypto/rand"
+
+	"boathook/internal/boathook"
+	"boathook/internal/client"
+)
+
+// system is what is put under load, ready for it.
+type system struct {
+	url     string
+	token   string
+	source  string   // that events are published of
+	secrets []string // by which it signs for each receiver, in their order
+	process *process // nil: it is not on this machine
+	end     func() error
+}
+
+// starter makes a system ready that delivers to the receivers at some URLs. Each call
+// starts anew, where it is started at all.
+type starter func(ctx context.Context, urls []string) (system, error)
+
+// running is a Boathook that somebody else runs. What is made in it stays there: a
+// customer for each run.
+func running(url, token string, pid int) starter {
+	return func(ctx context.Context, urls []string) (system, error) {
+		s := system{url: strings.TrimRight(url, "/"), token: token, end: func() error { return nil }}
+		if pid != 0 {
+			s.process = &process{pid: pid}
+			if _, err := s.process.cpu(); err != nil {
+				return s, fmt.Errorf("-pid: %w", err)
+			}
+		}
+		return s, s.setUp(ctx, urls)
+	}
+}
+
+var boathookListens = regexp.MustCompile(`^Boathook is at (http://127\.0\.0\.1:\d+)`)
+
+// served starts `boathook serve` with new data below a folder, or in memory. The data are
+// removed when it ends.
+func served(program, folder string, arguments ...string) starter {
+	return func(ctx context.Context, urls []string) (s system, err error) {
+		data := folder
+		if folder != memory {
+			if data, err = os.MkdirTemp(folder, "bench-*"); err != nil {
+				return s, err
+			}
+			if data, err = filepath.Abs(data); err != nil {
+				return s, err
+			}
+		}
+		remove := func() error {
+			if folder == memory {
+				return nil
+			}
+			return os.RemoveAll(data)
+		}
+		token := cryptorand.Text()
+		cmd := exec.CommandContext(ctx, program, append([]string{"serve", "--dev", "--data", data, "--listen", "127.0.0.1:0"}, arguments...)...)
+		cmd.Env = append(os.Environ(), "BOATHOOK_ADMIN_TOKEN="+token)
+		p, err := start(ctx, cmd, boathookListens)
+		if err != nil {
+			return s, errors.Join(err, remove())
+		}
+		s = system{url: p.url, token: token, process: p, end: func() error { return errors.Join(p.stop(), remove()) }}
+		if err := s.setUp(ctx, urls); err != nil {
+			return s, errors.Join(err, s.end())
+		}
+		return s, nil
+	}
+}
+
+// memory stands for a folder where data are kept in memory.
+const memory = ":memory:"
+
+// setUp makes a customer with a webhook for each receiver.
+func (s *system) setUp(ctx context.Context, urls []string) error {
+	c, err := client.New(s.url, s.token)
+	if err != nil {
+		return err
+	}
+	if _, err := c.PutEventType(ctx, eventType, client.EventTypeInput{Description: "What make bench-load publishes.", Schema: json.RawMessage(schema)}); err != nil {
+		return fmt.Errorf("its type of events: %w", err)
+	}
+	name := "bench"
+	customer, err := c.Customers().Create(ctx, client.CustomerInput{Name: &name})
+	if err != nil {
+		return fmt.Errorf("its customer: %w", err)
+	}
+	s.source = customer.ID
+	for i, url := range urls {
+		name := fmt.Sprintf("receiver %d", i)
+		w, err := c.OutgoingWebhooks(client.CustomerSource(customer.ID)).Create(ctx, client.OutgoingWebhookInput{
+			Name: &name, URL: &url, Events: []boathook.EventType{eventType},
+		})
+		if err != nil {
+			return fmt.Errorf("webhook %d: %w", i, err)
+		}
+		s.secrets = append(s.secrets, w.SigningSecret)
+	}
+	return nil
+}
+
+var floorListens = regexp.MustCompile(`^The floor is at (http://127\.0\.0\.1:\d+)`)
+
+// bare starts the floor: this program, as another process.
+func bare(ctx context.Context, urls []string) (s system, err error) {
+	c := floorConfig{URLs: urls}
+	for range urls {
+		key := make([]byte, 32)
+		for i := range key {
+			key[i] = byte(rand.Uint32())
+		}
+		c.Secrets = append(c.Secrets, boathook.SigningSecretPrefix+base64.StdEncoding.EncodeToString(key))
+	}
+	told, err := json.Marshal(c)
+	if err != nil {
+		return s, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return s, err
+	}
+	cmd := exec.CommandContext(ctx, self, floorCommand)
+	cmd.Stdin = strings.NewReader(string(told))
+	p, err := start(ctx, cmd, floorListens)
+	if err != nil {
+		return s, err
+	}
+	return system{url: p.url, token: "none", source: "none", secrets: c.Secrets, process: p, end: p.stop}, nil
+}
