@@ -105,6 +105,6 @@ func furnish(f *function) (paths []string) {
 		"/console/deliveries", at, at + "/events", at + "/deliveries", at + "/settings",
 		at + "/outgoing/new", out, out + "/edit", out + "/rotate", out + "/delete", out + "/recover", out + "/replay",
 		"/console/runs", at + "/runs", "/console/customers/" + customer.ID, "/console/customers/" + customer.ID + "/portal",
-		"/console/portal-settings", "/console/alerts",
+		"/console/portal-settings", "/console/alerts", "/console/event-types",
 	}
 }

@@ -157,7 +157,7 @@ func lists(t *testing.T, c crowd) (found []operation) {
 			case "event_type":
 				values = []string{string(boathook.EventRunFailed), string(boathook.EventBuildFinish)}
 			case "response_status":
-				values = []string{"2xx", "500"}
+				values = []string{"2xx", "500", "none"}
 			case "since":
 				values = []string{"2026-01-01T00:00:00Z"}
 			case "until":

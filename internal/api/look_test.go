@@ -48,6 +48,7 @@ func TestTheDeliveriesOfAWorkspaceAreFound(t *testing.T) {
 		"response_status=2xx":                               {succeeded},
 		"response_status=5xx":                               {waiting, failed},
 		"response_status=5xx&status=failed":                 {failed},
+		"response_status=none":                              {},
 		"response_status=5xx&webhook_id=" + ofOther:         {waiting},
 		"since=" + minute(1):                                {succeeded, waiting},
 		"since=" + minute(1) + "&until=" + minute(2):        {waiting},

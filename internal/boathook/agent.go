@@ -64,7 +64,15 @@ func NewAgentSecret() string {
 }
 
 // ChatID is the session in which all runs of an agent's webhook take place.
-func ChatID(agentID string) string { return "webhook-" + agentID }
+func ChatID(agentID string) string { return chatPrefix + agentID }
+
+const chatPrefix = "webhook-"
+
+// AgentOfChat is the agent whose runs take place in a session.
+func AgentOfChat(chatID string) (agentID string, ok bool) {
+	agentID, ok = strings.CutPrefix(chatID, chatPrefix)
+	return agentID, ok && HasIDKind(agentID, AgentID)
+}
 
 // AgentPayload is what a trigger tells an agent.
 type AgentPayload struct {

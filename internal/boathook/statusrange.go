@@ -9,10 +9,17 @@ import (
 // and what has no status.
 type StatusRange struct{ Least, Most int }
 
+// noStatus has what has no status, and nothing else.
+var noStatus = StatusRange{-1, 0}
+
 var statusRange = regexp.MustCompile(`^([1-5])([0-9]{2}|xx)$`)
 
-// ParseStatusRange reads one status code, such as 503, or a class of them, such as 5xx.
+// ParseStatusRange reads one status code, such as 503, a class of them, such as 5xx, or
+// none.
 func ParseStatusRange(s string) (StatusRange, bool) {
+	if s == "none" {
+		return noStatus, true
+	}
 	parts := statusRange.FindStringSubmatch(s)
 	if parts == nil {
 		return StatusRange{}, false

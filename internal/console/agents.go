@@ -133,6 +133,7 @@ func (c *Console) createAgent(ctx context.Context, r *request) (answer, error) {
 		}
 		return r.invalid("agent-new", newAgentView(crew), ofTarget(err))
 	}
+	r.crew = c.crewName(ctx, r, a.Agent.CrewID)
 	return r.page("agent-settings", c.agentView(r, a, nil, shownSecret{secret, "The agent is there. Copy its secret, or have it shown again later: an admin can."}))
 }
 
@@ -165,7 +166,7 @@ func (c *Console) agentView(r *request, a service.LiveAgent, typed form, secret 
 	path := pathOf(refOf(a.Source))
 	trigger := httpjson.PublicURL(r.Request, c.cfg.PublicURL) + "/api/v1/webhooks/" + a.Agent.CrewID + "/" + a.ID + "/trigger"
 	return view{
-		Title: "Settings of " + a.Name, Nav: "crews", Crumbs: crumbs(a.Source), Source: headOf(a.Source, "settings"), Form: typed,
+		Title: "Settings of " + a.Name, Nav: "crews", Crumbs: r.crumbs(a.Source), Source: headOf(a.Source, "settings"), Form: typed,
 		Data: map[string]any{
 			"Agent": a, "Path": path, "Trigger": trigger, "Panes": triggers(trigger), "Types": targetTypes, "Secret": secret,
 			"MayChange": r.caller.May("Agents.Change") == nil, "MayTarget": r.caller.Role.Allows(boathook.Admin), "MayShow": r.caller.May("Agents.Secret") == nil,
@@ -252,7 +253,7 @@ func (c *Console) askRotateAgent(ctx context.Context, r *request, of service.Sou
 		return answer{}, err
 	}
 	return r.page("agent-rotate", view{
-		Title: "Regenerate the secret of " + a.Name, Nav: "crews", Crumbs: append(crumbs(a.Source), link{a.Name, pathOf(of)}),
+		Title: "Regenerate the secret of " + a.Name, Nav: "crews", Crumbs: append(r.crumbs(a.Source), link{a.Name, pathOf(of)}),
 		Data: map[string]any{"Name": a.Name, "Path": pathOf(of)},
 	})
 }

@@ -127,6 +127,7 @@ type request struct {
 	session session
 	caller  service.Caller
 	visit   func() (service.PortalVisit, error) // waits for it; nil: this is no customer's portal
+	crew    func() string                       // what the crew of the path is called; nil: there is none in it
 }
 
 // get has a page at a pattern, as in "GET /console/runs/{id}". That the session's token

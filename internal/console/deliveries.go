@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -63,6 +64,64 @@ var spans = []struct {
 	{"1h", "Last hour", time.Hour},
 	{"24h", "Last 24 hours", 24 * time.Hour},
 	{"7d", "Last 7 days", 7 * 24 * time.Hour},
+	{between, "Between…", 0},
+}
+
+// between stands for a time from since until until, of which either may be left out.
+const between = "between"
+
+// codes are the answers that a list of deliveries can be narrowed to.
+var codes = []option{{Value: "2xx", Text: "2xx"}, {Value: "3xx", Text: "3xx"}, {Value: "4xx", Text: "4xx"}, {Value: "5xx", Text: "5xx"}, {Value: "none", Text: "No answer"}}
+
+// typedTime is how browsers send a date and a time of day, with seconds or without.
+const typedTime = "2006-01-02T15:04"
+
+// timesOf turns the times that somebody has typed, in their own zone, into those of a URL
+// that says the same everywhere. Who asks for a time between two others and has typed
+// none begins with the last day. Nil: the URL is such a one.
+func (r *request) timesOf(now time.Time) url.Values {
+	q := r.URL.Query()
+	changed := false
+	for _, name := range []string{"since", "until"} {
+		for _, layout := range []string{typedTime, typedTime + ":05"} {
+			if t, err := time.ParseInLocation(layout, q.Get(name), r.zone()); err == nil {
+				q.Set(name, t.UTC().Format(time.RFC3339))
+				changed = true
+			}
+		}
+		if q.Get(name) == "" && q.Has(name) {
+			q.Del(name)
+			changed = true
+		}
+	}
+	switch {
+	case q.Get("time") != between:
+		if q.Has("time") && (q.Has("since") || q.Has("until")) { // another was chosen instead
+			q.Del("since")
+			q.Del("until")
+			changed = true
+		}
+	case q.Has("since") || q.Has("until"):
+		q.Del("time") // they say it
+		changed = true
+	default:
+		q.Del("time")
+		q.Set("since", now.Add(-24*time.Hour).UTC().Truncate(time.Minute).Format(time.RFC3339))
+		q.Set("until", now.Add(time.Minute).UTC().Truncate(time.Minute).Format(time.RFC3339))
+		changed = true
+	}
+	if changed {
+		return q
+	}
+	return nil
+}
+
+// typed is a time as a form has it; empty of none.
+func (r *request) typed(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(r.zone()).Format(typedTime)
 }
 
 // statuses are what deliveries can be.
@@ -90,6 +149,9 @@ func (c *Console) search(q url.Values) (service.DeliverySearch, error) {
 		}
 		*at = t
 	}
+	if !in.Since.IsZero() && !in.Until.IsZero() && !in.Since.Before(in.Until) {
+		return in, boathook.InvalidField("until", "must be after the time from which on they are shown")
+	}
 	return in, nil
 }
 
@@ -106,11 +168,11 @@ func (c *Console) sourceDeliveries(ctx context.Context, r *request, of service.S
 // deliveryList lists deliveries, with what the attempts of a day came to, and one of them
 // opened beside the list. Without a source they are those of all.
 func (c *Console) deliveryList(ctx context.Context, r *request, v view, of service.SourceRef) (answer, error) {
-	q := r.URL.Query()
-	in, err := c.search(q)
-	if err != nil {
-		return answer{}, err
+	if times := r.timesOf(c.cfg.Now()); times != nil {
+		return r.redirect(withQuery(r.URL.Path, times), "")
 	}
+	q := r.URL.Query()
+	in, wrong := c.search(q)
 	if of.ID != "" {
 		in.SourceID = of.ID
 	}
@@ -119,9 +181,12 @@ func (c *Console) deliveryList(ctx context.Context, r *request, v view, of servi
 		source boathook.Source
 		counts []boathook.AttemptCounts
 		opened *delivery
+		own    []service.EventType
 	)
-	err = beside(func() (err error) {
-		found, err = c.listDeliveries(ctx, r, in)
+	err := beside(func() (err error) {
+		if wrong == nil {
+			found, err = c.listDeliveries(ctx, r, in)
+		}
 		return err
 	}, func() (err error) {
 		if of.ID != "" {
@@ -130,6 +195,9 @@ func (c *Console) deliveryList(ctx context.Context, r *request, v view, of servi
 		return err
 	}, func() (err error) {
 		counts, err = c.lastDay(ctx, r, of, in.WebhookID)
+		return err
+	}, func() (err error) {
+		own, err = c.ownTypes(ctx, r, cmp.Or(of.Kind, boathook.Customer))
 		return err
 	}, func() (err error) {
 		if id := q.Get("open"); id != "" {
@@ -158,9 +226,16 @@ func (c *Console) deliveryList(ctx context.Context, r *request, v view, of servi
 	drawn.Poll = polled(r.URL, newest)
 	v.Data = map[string]any{
 		"Path": path, "Rows": rows, "Opened": opened, "Chart": drawn, "News": fresh, "Filtered": filtered(r, "status", "code", "event", "time", "since", "until", "webhook", "source"),
-		"Statuses": statuses, "Spans": spans, "Codes": []string{"2xx", "3xx", "4xx", "5xx"}, "Types": eventTypes(of.Kind),
+		"Statuses": statuses, "Spans": spans, "Span": q.Get("time"), "Codes": codes, "Types": typesToChoose(own, of.Kind, in.EventType),
 		"Search": in, "Webhook": found.names[in.WebhookID], "Close": without(r.URL, "open"), "Here": without(r.URL, "newest"),
 		"Pager": r.pager(len(rows), plural(len(rows), "delivery", "deliveries"), found.next),
+	}
+	if v.Form = formOf(q); !in.Since.IsZero() && q.Has("since") || q.Has("until") {
+		data := v.Data.(map[string]any)
+		data["Span"], data["Since"], data["Until"] = between, r.typed(in.Since), r.typed(in.Until)
+	}
+	if wrong != nil {
+		return r.invalid("deliveries", v, wrong)
 	}
 	return r.page("deliveries", v)
 }
@@ -306,6 +381,20 @@ func newer(rows []deliveryRow, newest string) int {
 		}
 	}
 	return len(rows)
+}
+
+// typesToChoose are the types that a list can be narrowed to: the workspace's own, those of
+// a kind of source, and the one that it is narrowed to, which may be archived.
+func typesToChoose(own []service.EventType, kind boathook.SourceKind, chosen boathook.EventType) []boathook.EventType {
+	var types []boathook.EventType
+	for _, t := range own {
+		types = append(types, t.Name)
+	}
+	types = append(types, eventTypes(kind)...)
+	if chosen != "" && !slices.Contains(types, chosen) {
+		types = append(types, chosen)
+	}
+	return types
 }
 
 // eventTypes are those that deliveries of a kind of source can tell of; of no kind, all.

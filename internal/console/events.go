@@ -164,7 +164,7 @@ func (c *Console) publishForm(ctx context.Context, r *request) (answer, error) {
 		f.set("data", example(t))
 	}
 	f.set("key", rand.Text())
-	return r.page("publish", publishView(types, f))
+	return r.page("publish", publishView(r, types, f))
 }
 
 // publishable are the types of events that can be published.
@@ -197,7 +197,7 @@ func example(t *service.EventType) string {
 	return pretty(t.Example)
 }
 
-func publishView(types []service.EventType, f form) view {
+func publishView(r *request, types []service.EventType, f form) view {
 	var groups []typeGroup
 	for _, t := range types {
 		title := "Of " + string(t.Source) + "s"
@@ -214,7 +214,7 @@ func publishView(types []service.EventType, f form) view {
 		last.Types = append(last.Types, t)
 	}
 	return view{Title: "Publish an event", Nav: "events", Form: f, Data: map[string]any{
-		"Groups": groups, "Chosen": typeNamed(types, f.Value("type")), "Environments": anyEnvironment,
+		"Tabs": r.eventTabs("publish"), "Groups": groups, "Chosen": typeNamed(types, f.Value("type")), "Environments": anyEnvironment,
 	}}
 }
 
@@ -244,7 +244,7 @@ func (c *Console) publish(ctx context.Context, r *request) (answer, error) {
 		if boathook.IsKind(err, boathook.Conflict) { // the key was used: what is sent now is another event
 			r.PostForm.Set("key", rand.Text())
 		}
-		return r.invalid("publish", publishView(types, nil), ofPublished(err))
+		return r.invalid("publish", publishView(r, types, nil), ofPublished(err))
 	}
 	q := url.Values{"source": {in.Source}, "type": {string(in.Type)}}
 	n := published[0].Deliveries

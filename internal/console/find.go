@@ -47,6 +47,8 @@ func rowOf(f service.Finding) foundRow {
 		row.Path, row.Icon = row.Path+"/incoming/"+f.ID, "in"
 	case service.FoundOutgoing:
 		row.Path, row.Icon = row.Path+"/outgoing/"+f.ID, "out"
+	case service.FoundSession:
+		row.Path, row.Icon = row.Path+"/runs", "agent"
 	case service.FoundSource:
 		row.Text, row.Icon = sourceText(f.Source.Kind)
 	}

@@ -214,6 +214,9 @@ func incomingChangeOf(f form, w boathook.IncomingWebhook) (in service.IncomingCh
 
 // createIncoming makes a webhook, and shows its URL.
 func (c *Console) createIncoming(ctx context.Context, r *request, of service.SourceRef) (answer, error) {
+	if r.PostForm.Has("choose") {
+		return c.incomingAgain(ctx, r, of, nil, nil)
+	}
 	f := formOf(r.PostForm)
 	in, err := incomingChangeOf(f, boathook.IncomingWebhook{})
 	var w boathook.IncomingWebhook
@@ -227,7 +230,8 @@ func (c *Console) createIncoming(ctx context.Context, r *request, of service.Sou
 	return c.urlPage(r, of, w, token, "Created")
 }
 
-// incomingAgain shows the form of a webhook with what is wrong with it.
+// incomingAgain shows the form of a webhook with what is wrong with it; nil: nothing is,
+// but a sender was chosen, without JavaScript, whose fields it now has.
 func (c *Console) incomingAgain(ctx context.Context, r *request, of service.SourceRef, w *boathook.IncomingWebhook, problem error) (answer, error) {
 	s, err := c.source(ctx, r, of)
 	if err != nil {
@@ -240,6 +244,9 @@ func (c *Console) incomingAgain(ctx context.Context, r *request, of service.Sour
 		}
 	}
 	v := incomingFormView(r, s, w, formOf(r.PostForm))
+	if problem == nil {
+		return r.page("incoming-form", v)
+	}
 	return r.invalid("incoming-form", v, problem)
 }
 
@@ -420,6 +427,9 @@ func (c *Console) saveIncoming(ctx context.Context, r *request, of service.Sourc
 	w, err := c.cfg.Service.Incoming.Get(ctx, r.caller, of.ID, r.PathValue("in"))
 	if err != nil {
 		return answer{}, err
+	}
+	if r.PostForm.Has("choose") {
+		return c.incomingAgain(ctx, r, of, &w, nil)
 	}
 	if r.stale(w.Revision) {
 		return c.incomingAgain(ctx, r, of, &w, errChanged)

@@ -106,3 +106,19 @@ func TestAnIncomingURLIsForAdmins(t *testing.T) {
 		t.Error("a viewer is offered changes")
 	}
 }
+
+func TestASendersFieldsAreShownWithoutJavaScript(t *testing.T) {
+	p := newPortals(t)
+	p.signIn(adminToken)
+	path := p.deployment()
+	p.see(200, path+"/incoming/new", `name="choose"`)
+	form := url.Values{"name": {"from monitors"}, "environment": {"staging"}, "verification.preset": {"hmac"}, "filter.jq": {".body"}, "choose": {"sender"}}
+	chosen := p.send(path+"/incoming/new", path+"/incoming", form)
+	p.has(chosen, 200, "the form of the sender", `value="from monitors"`, `value="hmac" selected`, `name="verification.secret"`, `name="verification.header"`, `value="staging" checked`)
+	if strings.Contains(chosen.body, `class="err"`) {
+		t.Error("what was not sent is called wrong")
+	}
+	if got := p.see(200, path); strings.Contains(got.body, "from monitors") {
+		t.Error("a webhook was made")
+	}
+}

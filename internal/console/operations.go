@@ -32,22 +32,29 @@ func lastMove(q service.Queue) string {
 	return "The last redrive moved " + number(m.Moved)
 }
 
-// operations shows the stack's queues, and to whom alerts go.
+// operations shows the stack's queues, which of the workspace's webhooks fail, and to whom
+// alerts go.
 func (c *Console) operations(ctx context.Context, r *request) (answer, error) {
 	var queues []service.Queue
 	var alerts []boathook.OutgoingWebhook
+	var missed missed
+	ctx, wait := c.readNames(ctx, r)
+	defer wait()
 	err := beside(func() (err error) {
 		queues, err = c.cfg.Service.Queues.List(ctx, r.caller)
 		return err
 	}, func() (err error) {
 		alerts, _, err = c.cfg.Service.Outgoing.List(ctx, r.caller, service.Alerts(r.caller.Workspace), boathook.Page{Limit: boathook.MaxWebhooks})
 		return err
+	}, func() (err error) {
+		missed, err = c.missed(ctx, r)
+		return err
 	})
 	if err != nil {
 		return answer{}, err
 	}
 	rows := make([]queueRow, len(queues))
-	letters := make([]func() error, len(queues))
+	letters := make([]func() error, len(queues), len(queues)+1)
 	dead := 0
 	for i, q := range queues {
 		rows[i] = queueRow{Queue: q, About: aboutQueues[q.Name], Last: lastMove(q)}
@@ -59,11 +66,16 @@ func (c *Console) operations(ctx context.Context, r *request) (answer, error) {
 			return err
 		}
 	}
+	var names service.Names
+	letters = append(letters, func() (err error) {
+		names, err = c.names(ctx, r, slices.Concat(missed.failed, missed.retrying))
+		return err
+	})
 	if err := beside(letters...); err != nil {
 		return answer{}, err
 	}
 	return r.page("operations", view{Title: "Operations", Nav: "operations", Data: map[string]any{
-		"Queues": rows, "Dead": dead, "Alerts": c.outgoingRows(alerts, nil), "Now": c.cfg.Now(), "Workspace": r.caller.Workspace,
+		"Queues": rows, "Dead": dead, "Troubles": troubles(r, names, allNames(names), missed), "Alerts": c.outgoingRows(alerts, nil), "Now": c.cfg.Now(), "Workspace": r.caller.Workspace,
 	}})
 }
 

@@ -35,21 +35,13 @@ func countOf(n int, more bool) string {
 
 // overview is the first page: how the last day was, what needs a look, and what came last.
 func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
-	const shown, looked = 8, 50
-	day := c.cfg.Now().Add(-24 * time.Hour)
+	const shown = 8
 	var (
-		stats                  service.Stats
-		last, failed, retrying []boathook.Delivery
-		moreFailed, moreWait   string
-		runs                   []boathook.RunHead
+		stats  service.Stats
+		last   []boathook.Delivery
+		missed missed
+		runs   []boathook.RunHead
 	)
-	all := func(into *[]boathook.Delivery, next *string, in service.DeliverySearch, limit int) func() error {
-		return func() (err error) {
-			*into, *next, err = c.cfg.Service.Deliveries.All(ctx, r.caller, in, boathook.Page{Limit: limit})
-			return err
-		}
-	}
-	var ignored string
 	ctx, wait := c.readNames(ctx, r)
 	defer wait()
 	var told []boathook.Delivery // of the runs, so that their sources have names too
@@ -58,9 +50,14 @@ func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 			stats, err = c.cfg.Service.Deliveries.Stats(ctx, r.caller, service.StatsQuery{})
 			return err
 		},
-		all(&last, &ignored, service.DeliverySearch{}, shown),
-		all(&failed, &moreFailed, service.DeliverySearch{Status: boathook.DeliveryFailed, Since: day}, looked),
-		all(&retrying, &moreWait, service.DeliverySearch{Status: boathook.DeliveryRetrying, Since: day}, looked),
+		func() (err error) {
+			last, _, err = c.cfg.Service.Deliveries.All(ctx, r.caller, service.DeliverySearch{}, boathook.Page{Limit: shown})
+			return err
+		},
+		func() (err error) {
+			missed, err = c.missed(ctx, r)
+			return err
+		},
 		func() (err error) {
 			runs, _, err = c.cfg.Service.Runs.Heads(ctx, r.caller, service.RunFilter{}, boathook.Page{Limit: shown})
 			for _, run := range runs {
@@ -75,7 +72,7 @@ func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	found, err := c.names(ctx, r, slices.Concat(last, failed, retrying, told))
+	found, err := c.names(ctx, r, slices.Concat(last, missed.failed, missed.retrying, told))
 	if err != nil {
 		return answer{}, err
 	}
@@ -84,22 +81,44 @@ func (c *Console) overview(ctx context.Context, r *request) (answer, error) {
 	drawn.Poll = r.URL.Path
 	return r.page("overview", view{Title: "Overview", Nav: "overview", Data: map[string]any{
 		"Chart": drawn, "Rows": list.rows(r, true), "Runs": c.runRows(runs, list.names),
-		"Troubles": troubles(r, found, list.names, failed, retrying, moreFailed+moreWait != ""),
+		"Troubles": troubles(r, found, list.names, missed),
 	}})
 }
 
+// missed are the last day's deliveries that were not taken.
+type missed struct {
+	failed, retrying []boathook.Delivery
+	more             bool // there may be more than were looked at
+}
+
+// missed looks at the newest of the deliveries that were not taken.
+func (c *Console) missed(ctx context.Context, r *request) (m missed, err error) {
+	const looked = 50
+	day := c.cfg.Now().Add(-24 * time.Hour)
+	var more, wait string
+	err = beside(func() (err error) {
+		m.failed, more, err = c.cfg.Service.Deliveries.All(ctx, r.caller, service.DeliverySearch{Status: boathook.DeliveryFailed, Since: day}, boathook.Page{Limit: looked})
+		return err
+	}, func() (err error) {
+		m.retrying, wait, err = c.cfg.Service.Deliveries.All(ctx, r.caller, service.DeliverySearch{Status: boathook.DeliveryRetrying, Since: day}, boathook.Page{Limit: looked})
+		return err
+	})
+	m.more = more+wait != ""
+	return m, err
+}
+
 // troubles are the webhooks of deliveries that were not taken, the worst first.
-func troubles(r *request, found service.Names, names map[string]string, failed, retrying []boathook.Delivery, more bool) []trouble {
+func troubles(r *request, found service.Names, names map[string]string, missed missed) []trouble {
 	byWebhook := make(map[string]*trouble)
 	var order []string
-	for _, d := range slices.Concat(failed, retrying) {
+	for _, d := range slices.Concat(missed.failed, missed.retrying) {
 		t := byWebhook[d.WebhookID]
 		if t == nil {
 			name, ok := names[d.WebhookID]
 			if !ok {
 				continue // deleted
 			}
-			t = &trouble{Name: name, Source: names[d.SourceID], More: more, Path: "/console/deliveries?webhook=" + d.WebhookID}
+			t = &trouble{Name: name, Source: names[d.SourceID], More: missed.more, Path: "/console/deliveries?webhook=" + d.WebhookID}
 			if s, ok := found.Sources[d.SourceID]; ok {
 				t.Path = r.pathOf(refOf(s)) + "/outgoing/" + d.WebhookID
 			}

@@ -92,15 +92,16 @@ func (c *Console) visitorGet(mux *http.ServeMux, path string, h handler) {
 // visitorPost has a change in portals at a pattern.
 func (c *Console) visitorPost(mux *http.ServeMux, path string, h handler) {
 	mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		unread := r.ParseForm()
 		req, err := c.visitor(r)
 		if err != nil {
 			c.showDoor(w, r, err)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		var made answer
-		if err = r.ParseForm(); err != nil {
-			err = formError(err)
+		if unread != nil {
+			err = formError(unread)
 		}
 		if err == nil {
 			err = req.session.checkCSRF(r.PostForm.Get(csrfField))
@@ -132,10 +133,8 @@ func (c *Console) writeVisitor(w http.ResponseWriter, r *request, made answer, e
 // sees, so that a script hands it in. The page has nothing that anybody must not see, and
 // is in a frame before it is known of whose portal.
 func (c *Console) showDoor(w http.ResponseWriter, r *http.Request, problem error) {
-	v := view{Title: "Open your webhooks", Form: form{}.has("token"), Portal: &service.PortalVisit{}, Data: map[string]any{"In": false}}
-	if _, err := c.sessionIn(r, portalCookie); err == nil {
-		v.Data = map[string]any{"In": true}
-	}
+	_, other := c.sessionIn(r, portalCookie)
+	v := view{Title: "Open your webhooks", Form: form{}.has("token"), Portal: &service.PortalVisit{}, Data: doorOf(r, other == nil)}
 	status := http.StatusOK
 	if e, ok := errors.AsType[*boathook.Error](problem); ok {
 		status = e.Kind.Status()
@@ -146,13 +145,31 @@ func (c *Console) showDoor(w http.ResponseWriter, r *http.Request, problem error
 	c.showBare(w, r, "portal-door", v, status, problem)
 }
 
+// door is what the page that a link leads to shows.
+type door struct {
+	In   bool // who looks is in a portal already
+	To   string
+	Kept string // a form that was sent after its link had ended, encoded; empty: none
+}
+
+// doorOf keeps a form that was sent from a portal's page, until a new link is followed.
+func doorOf(r *http.Request, in bool) door {
+	switch to := r.PostForm.Get("to"); {
+	case r.Method != http.MethodPost:
+		return door{In: in}
+	case r.URL.Path == portalBase+"/enter":
+		return door{In: in, To: to, Kept: r.PostForm.Get("kept")}
+	}
+	return door{To: r.URL.RequestURI(), Kept: kept(r.PostForm)}
+}
+
 // closePortal tells that a link has ended, and whom to ask.
 func (c *Console) closePortal(w http.ResponseWriter, r *http.Request, visit service.PortalVisit, problem error) {
 	if !boathook.IsKind(problem, boathook.Gone) {
 		c.showBare(w, r, "portal-door", view{}, 0, problem)
 		return
 	}
-	c.showBare(w, r, "portal-ended", view{Title: "This link has ended", Form: form{}, Portal: &visit}, http.StatusGone, nil)
+	c.showBare(w, r, "portal-ended", view{Title: "This link has ended", Form: form{}.has("token"), Portal: &visit, Data: doorOf(r, false)}, http.StatusGone, nil)
 }
 
 // showBare shows a page to who has no session. problem, if it is the stack's own, takes its
@@ -170,7 +187,7 @@ func (c *Console) showBare(w http.ResponseWriter, r *http.Request, name string, 
 
 // enterPortal exchanges the token of a link for a session, which ends with the link.
 func (c *Console) enterPortal(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	r.Body = http.MaxBytesReader(w, r.Body, 2*maxForm) // it may hold a form that waits
 	if err := r.ParseForm(); err != nil {
 		c.showDoor(w, r, formError(err))
 		return
@@ -196,8 +213,31 @@ func (c *Console) enterPortal(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req := &request{Request: r, console: c, visit: func() (service.PortalVisit, error) { return visit, nil }}
-	http.SetCookie(w, req.cookie(portalCookie, value, int(visit.Until.Sub(c.cfg.Now())/time.Second)+endedFor))
-	http.Redirect(w, r, req.pathOf(portalOf(visit.Caller)), http.StatusSeeOther)
+	cookie := req.cookie(portalCookie, value, int(visit.Until.Sub(c.cfg.Now())/time.Second)+endedFor)
+	http.SetCookie(w, cookie)
+	home := req.pathOf(portalOf(visit.Caller))
+	if d := doorOf(r, true); d.Kept != "" && ofPortal(d.To, home) {
+		c.sendKeptInPortal(w, req, d, home, cookie)
+		return
+	}
+	http.Redirect(w, r, home, http.StatusSeeOther)
+}
+
+// ofPortal reports whether a path is of a page of the portal with this home.
+func ofPortal(path, home string) bool {
+	return strings.HasPrefix(path, home+"/") || strings.HasPrefix(path, portalBase+"/deliveries/")
+}
+
+// sendKeptInPortal shows a form that waited for a new link, ready to be sent.
+func (c *Console) sendKeptInPortal(w http.ResponseWriter, r *request, d door, home string, cookie *http.Cookie) {
+	r.Request = r.Clone(r.Context())
+	r.Header.Set("Cookie", cookie.Name+"="+cookie.Value)
+	var a answer
+	var err error
+	if r.session, err = c.sessionIn(r.Request, portalCookie); err == nil {
+		a, err = r.render("send-kept", "portal-bare", sendKeptView(d.To, d.Kept, home), http.StatusOK)
+	}
+	c.writeVisitor(w, r, a, err)
 }
 
 // endedFor is for how many seconds a browser knows of a session that has ended, to be told

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -443,4 +444,43 @@ func TestTheRetentionOfEventsIsSet(t *testing.T) {
 	p.see(200, path, "Events are kept for 14 days", "Kept for 14 days", "Nothing has happened yet")
 	p.has(p.send(path, path, url.Values{"event_retention_days": {"0"}}), http.StatusSeeOther, "not kept")
 	p.see(200, path, "No events are kept")
+}
+
+func TestAFormThatIsSentAfterItsLinkHasEndedIsKept(t *testing.T) {
+	p := newPortals(t)
+	customer, _ := p.customer("Halvard")
+	other, _ := p.customer("Other")
+	home := p.enter(p.link(customer, time.Hour))
+	proof := csrf.FindStringSubmatch(p.see(200, home+"/outgoing/new").body)[1]
+	p.pass(time.Hour)
+	typed := url.Values{"name": {"typed by <hand>"}, "url": {"https://typed.example"}, "events": {"*"}, "csrf": {proof}}
+	ended := p.do("POST", home+"/outgoing", typed)
+	p.has(ended, http.StatusGone, "the form", "This link has ended", "is kept on this page", `name="kept"`)
+	kept := url.Values{"to": {home + "/outgoing"}, "kept": {keptIn(ended)}, "token": {"wrong"}}
+	again := p.do("POST", "/portal/enter", kept)
+	p.has(again, http.StatusUnauthorized, "a wrong link", "This is no link to a portal", "is kept on this page")
+	if keptIn(again) != kept.Get("kept") || strings.Contains(keptIn(again), "csrf") {
+		t.Errorf("it keeps %q of %q", keptIn(again), kept.Get("kept"))
+	}
+	kept.Set("token", p.link(customer, time.Hour))
+	back := p.do("POST", "/portal/enter", kept)
+	p.has(back, 200, "the new link", "Your webhooks are open again", "typed by &lt;hand&gt;", `action="`+home+`/outgoing"`, `href="`+home+`"`)
+	typed.Set("csrf", csrf.FindStringSubmatch(back.body)[1])
+	p.has(p.do("POST", home+"/outgoing", typed), 200, "what was kept", "whsec_")
+	p.see(200, home, "typed.example")
+
+	// The cookie is gone by then, or the new link is another customer's.
+	p.jar = map[string]*http.Cookie{}
+	p.has(p.do("POST", home+"/outgoing", typed), http.StatusUnauthorized, "without a session", "is kept on this page")
+	kept.Set("token", p.link(other, time.Hour))
+	p.has(p.do("POST", "/portal/enter", kept), http.StatusSeeOther, "another's link")
+	kept.Set("to", "https://evil.example/")
+	p.has(p.do("POST", "/portal/enter", kept), http.StatusSeeOther, "a form of another place")
+}
+
+// keptIn is the form that a page keeps.
+func keptIn(p page) string {
+	_, rest, _ := strings.Cut(p.body, `name="kept" value="`)
+	value, _, _ := strings.Cut(rest, `"`)
+	return html.UnescapeString(value)
 }

@@ -31,6 +31,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.post(mux, customer.path+"/portal", customer.at(c.makePortal))
 	c.get(mux, "/console/events", c.publishForm)
 	c.post(mux, "/console/events", c.publish)
+	c.eventTypeRoutes(mux)
 	c.get(mux, "/console/portal-settings", c.portalSettings)
 	c.post(mux, "/console/portal-settings", c.savePortalSettings)
 	c.get(mux, "/console/deliveries", c.deliveries)
@@ -124,6 +125,9 @@ func (p place) at(h ofSource) handler {
 		of := service.SourceRef{Kind: p.kind, ID: r.PathValue("source"), Crew: r.PathValue("crew")}
 		if p.kind == boathook.Alerts {
 			of = service.Alerts(r.caller.Workspace)
+		}
+		if p.kind == boathook.Agent {
+			r.crew = r.console.crewName(ctx, r, of.Crew)
 		}
 		return h(ctx, r, of)
 	}

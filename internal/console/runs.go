@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -108,7 +109,7 @@ func (c *Console) runs(ctx context.Context, r *request) (answer, error) {
 		return answer{}, err
 	}
 	return r.page("runs", view{Title: "Runs", Nav: "runs", Data: map[string]any{
-		"Rows": c.runRows(runs, namesOf(deployments)), "Path": r.URL.Path, "All": r.URL.Path, "Of": "deployments", "Sources": deployments,
+		"Rows": c.runRows(runs, namesOf(deployments)), "Live": liveList(r, runs), "Path": r.URL.Path, "All": r.URL.Path, "Of": "deployments", "Sources": deployments,
 		"Statuses": runStatuses, "Environments": boathook.Environments, "Filtered": filtered(r, "status", "environment", "source", "delivery"),
 		"Pager": r.pager(len(runs), plural(len(runs), "run", "runs"), next),
 	}})
@@ -141,7 +142,7 @@ func (c *Console) agentsRuns(ctx context.Context, r *request) (answer, error) {
 		next = strconv.Itoa(found.Number + 1)
 	}
 	return r.page("runs", view{Title: "Runs", Nav: "runs", Data: map[string]any{
-		"Rows": c.runRows(found.Runs, namesOf(agents)), "Path": r.URL.Path, "All": r.URL.Path + "?of=agents", "Of": "agents", "Sources": agents,
+		"Rows": c.runRows(found.Runs, namesOf(agents)), "Live": liveList(r, found.Runs), "Path": r.URL.Path, "All": r.URL.Path + "?of=agents", "Of": "agents", "Sources": agents,
 		"Statuses": runStatuses, "Filtered": filtered(r, "status", "source"),
 		"Pager": r.pager(len(found.Runs), plural(len(found.Runs), "run", "runs"), next),
 	}})
@@ -198,13 +199,24 @@ func (c *Console) sourceRuns(ctx context.Context, r *request, of service.SourceR
 		return answer{}, err
 	}
 	data := map[string]any{
-		"Rows": c.runRows(heads, nil), "Path": r.URL.Path, "All": r.URL.Path, "Of": "", "Statuses": runStatuses, "Filtered": filtered(r, "status", "environment"),
+		"Rows": c.runRows(heads, nil), "Live": liveList(r, heads), "Path": r.URL.Path, "All": r.URL.Path, "Of": "", "Statuses": runStatuses, "Filtered": filtered(r, "status", "environment"),
 		"Pager": r.pager(len(heads), plural(len(heads), "run", "runs"), next),
 	}
 	if of.Kind == boathook.Deployment {
 		data["Environments"] = boathook.Environments
+	} else {
+		data["Session"] = boathook.ChatID(of.ID)
 	}
-	return r.page("runs", view{Title: "Runs of " + nameOf(s), Nav: navOf(s.Kind), Crumbs: crumbs(s), Source: headOf(s, "runs"), Data: data})
+	return r.page("runs", view{Title: "Runs of " + nameOf(s), Nav: navOf(s.Kind), Crumbs: r.crumbs(s), Source: headOf(s, "runs"), Data: data})
+}
+
+// liveList is where a list of runs is asked for anew while one of them goes on; empty: all
+// are over.
+func liveList(r *request, heads []boathook.RunHead) string {
+	if slices.ContainsFunc(heads, func(h boathook.RunHead) bool { return !h.Status.Over() }) {
+		return r.URL.RequestURI()
+	}
+	return ""
 }
 
 // line is a line of a log, by its number.
@@ -229,6 +241,14 @@ type runView struct {
 func (v *runView) By() string          { return startedBy(&v.RunHead) }
 func (v *runView) Took() time.Duration { return took(&v.RunHead, v.now) }
 func (v *runView) Over() bool          { return v.Status.Over() }
+
+// Session is where an agent's run takes place; empty of others.
+func (v *runView) Session() string {
+	if !v.OfAgent() {
+		return ""
+	}
+	return boathook.ChatID(v.SourceID)
+}
 
 // Waited is how long it waited for its runner.
 func (v *runView) Waited() time.Duration {
@@ -281,7 +301,7 @@ func (c *Console) runPage(ctx context.Context, r *request) (answer, error) {
 	title, nav, up := "Run", "runs", []link{{"Runs", "/console/runs"}}
 	if v.Source != nil {
 		title = "Run of " + v.Source.Text
-		up = append(crumbs(v.RunView.Source), *v.Source, link{"Runs", v.Source.Path + "/runs"})
+		up = append(r.crumbs(v.RunView.Source), *v.Source, link{"Runs", v.Source.Path + "/runs"})
 		nav = navOf(v.RunView.Source.Kind)
 	}
 	data := map[string]any{"Run": v}

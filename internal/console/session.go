@@ -289,19 +289,24 @@ func (c *Console) seal(ctx context.Context, name string, s session) (string, err
 
 // sendKept shows a form that waited for the sign-in, ready to be sent.
 func (c *Console) sendKept(w http.ResponseWriter, r *http.Request, in signIn, cookie *http.Cookie) {
-	values, err := url.ParseQuery(in.Kept)
-	if err != nil {
-		values = nil
-	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Cookie", cookie.Name+"="+cookie.Value)
 	s, err := c.session(r)
 	req := &request{Request: r, console: c, session: s, caller: s.Caller}
 	var a answer
 	if err == nil {
-		a, err = req.render("send-kept", "bare", view{Title: "Send what you typed", Data: map[string]any{"To": in.To, "Values": values}, Form: form{}}, http.StatusOK)
+		a, err = req.render("send-kept", "bare", sendKeptView(in.To, in.Kept, "/console/"), http.StatusOK)
 	}
 	c.write(w, req, a, err)
+}
+
+// sendKeptView is the page of a form that waited, for who may leave it and go home.
+func sendKeptView(to, kept, home string) view {
+	values, err := url.ParseQuery(kept)
+	if err != nil {
+		values = nil
+	}
+	return view{Title: "Send what you typed", Data: map[string]any{"To": to, "Values": values, "Home": home}, Form: form{}}
 }
 
 // signOut ends the session in this browser.

@@ -101,7 +101,7 @@ func (c *Console) settingsView(r *request, s boathook.Source, typed form) view {
 		}
 	}
 	return view{
-		Title: "Settings of " + nameOf(s), Nav: navOf(s.Kind), Crumbs: crumbs(s), Source: r.headOf(s, "settings"), Form: typed,
+		Title: "Settings of " + nameOf(s), Nav: navOf(s.Kind), Crumbs: r.crumbs(s), Source: r.headOf(s, "settings"), Form: typed,
 		Data: map[string]any{
 			"Source": s, "Path": pathOf(refOf(s)), "Kind": string(s.Kind),
 			"MayChange": k.save != nil && r.caller.May(k.change) == nil, "MayDelete": r.caller.May(k.remove) == nil,
@@ -128,7 +128,7 @@ func (c *Console) askDelete(ctx context.Context, r *request, of service.SourceRe
 		return answer{}, err
 	}
 	return r.page("source-delete", view{
-		Title: "Delete " + nameOf(s), Nav: navOf(of.Kind), Crumbs: append(crumbs(s), link{nameOf(s), pathOf(of)}),
+		Title: "Delete " + nameOf(s), Nav: navOf(of.Kind), Crumbs: append(r.crumbs(s), link{nameOf(s), pathOf(of)}),
 		Data: map[string]any{"Name": nameOf(s), "Path": pathOf(of), "Kind": string(of.Kind)},
 	})
 }

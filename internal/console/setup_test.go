@@ -29,6 +29,7 @@ import (
 type site struct {
 	t       *testing.T
 	service *service.Service
+	store   *mem.Store
 	console *console.Console
 	server  *httptest.Server
 	log     *lines
@@ -90,6 +91,7 @@ func newSite(t *testing.T) *site {
 		s.queues[name] = queuemem.New(queuemem.Config{MaxReceives: 1, DeadLetter: queuemem.New(queuemem.Config{})})
 		redrivers[name] = s.queues[name]
 	}
+	s.store = records
 	sealer := seal.New(seal.NewLocalKey(), records)
 	publisher := &delivery.Publisher{Store: records, Queue: s.queues[queue.Deliveries], RecordDays: 30, Log: log}
 	s.service = service.New(service.Config{

@@ -3,9 +3,11 @@ package console
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"boathook/internal/boathook"
 	"boathook/internal/service"
@@ -291,12 +293,40 @@ func (r *request) headOf(s boathook.Source, current string) *sourceHead {
 	return h
 }
 
-// crumbs leads up from a page of a source, for who makes the request.
+// crumbs leads up from a page of a source, for who makes the request. An agent's crew is
+// named by the pages below it, which have it in their path.
 func (r *request) crumbs(s boathook.Source) []link {
 	if r.visit != nil {
 		return nil
 	}
-	return crumbs(s)
+	for _, k := range kinds {
+		if k.kind == s.Kind {
+			return []link{{k.Title, k.Path()}}
+		}
+	}
+	if s.Kind != boathook.Agent {
+		return nil
+	}
+	up := []link{{"Crews and agents", "/console/crews"}}
+	if r.crew != nil {
+		up = append(up, link{r.crew(), "/console/crews/" + s.Agent.CrewID})
+	}
+	return up
+}
+
+// crewName finds what a crew is called, while its page's own reads are made.
+func (c *Console) crewName(ctx context.Context, r *request, id string) func() string {
+	name := sync.OnceValue(func() string {
+		crew, err := c.cfg.Service.Crews.Get(ctx, r.caller, id)
+		if err != nil { // what is wrong the page tells
+			return "Crew"
+		}
+		return crew.Name
+	})
+	if r.Method == http.MethodGet { // a change shows it only if it fails
+		go name()
+	}
+	return name
 }
 
 // below leads up from a page below a source's.
@@ -306,19 +336,6 @@ func (r *request) below(s boathook.Source) []link {
 		name = "Webhooks"
 	}
 	return append(r.crumbs(s), link{name, r.pathOf(refOf(s))})
-}
-
-// crumbs leads up from a page of a source in the console.
-func crumbs(s boathook.Source) []link {
-	for _, k := range kinds {
-		if k.kind == s.Kind {
-			return []link{{k.Title, k.Path()}}
-		}
-	}
-	if s.Kind == boathook.Agent {
-		return []link{{"Crews and agents", "/console/crews"}, {"Crew", "/console/crews/" + s.Agent.CrewID}}
-	}
-	return nil
 }
 
 // navOf is the sidebar's item that a source is below.

@@ -58,7 +58,7 @@ func (c *Console) versions(ctx context.Context, r *request, of service.SourceRef
 		}
 	}
 	return r.page("versions", view{
-		Title: "Versions of " + nameOf(s), Nav: navOf(s.Kind), Crumbs: crumbs(s), Source: headOf(s, "versions"),
+		Title: "Versions of " + nameOf(s), Nav: navOf(s.Kind), Crumbs: r.crumbs(s), Source: headOf(s, "versions"),
 		Data: map[string]any{
 			"Rows": rows, "Path": pathOf(of) + "/versions", "MayAdd": r.caller.May("Versions.Create") == nil, "MayActivate": r.caller.May("Versions.Activate") == nil,
 			"Pager": r.pager(len(rows), plural(len(rows), "version", "versions"), next),
@@ -74,12 +74,12 @@ func (c *Console) newVersion(ctx context.Context, r *request, of service.SourceR
 	if err != nil {
 		return answer{}, err
 	}
-	return r.page("version-new", newVersionView(s, of))
+	return r.page("version-new", newVersionView(r, s, of))
 }
 
-func newVersionView(s boathook.Source, of service.SourceRef) view {
+func newVersionView(r *request, s boathook.Source, of service.SourceRef) view {
 	return view{
-		Title: "Add version", Nav: navOf(s.Kind), Crumbs: append(crumbs(s), link{nameOf(s), pathOf(of)}, link{"Versions", pathOf(of) + "/versions"}),
+		Title: "Add version", Nav: navOf(s.Kind), Crumbs: append(r.crumbs(s), link{nameOf(s), pathOf(of)}, link{"Versions", pathOf(of) + "/versions"}),
 		Data: map[string]any{"Path": pathOf(of) + "/versions", "Types": targetTypes},
 	}
 }
@@ -96,7 +96,7 @@ func (c *Console) createVersion(ctx context.Context, r *request, of service.Sour
 		if other != nil {
 			return answer{}, other
 		}
-		return r.invalid("version-new", newVersionView(s, of), ofTarget(err))
+		return r.invalid("version-new", newVersionView(r, s, of), ofTarget(err))
 	}
 	return r.redirect(pathOf(of)+"/versions", fmt.Sprintf("Version %d is live in %s", v.Number, v.Environment))
 }

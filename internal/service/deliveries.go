@@ -116,7 +116,7 @@ type DeliverySearch struct {
 	WebhookID      string
 	EventType      boathook.EventType
 	Status         boathook.DeliveryStatus
-	ResponseStatus string    // of the last attempt's response: a code such as 500, or a class such as 5xx
+	ResponseStatus string    // of the last attempt's response: a code such as 500, a class such as 5xx, or none
 	Since          time.Time // of events that happened then or later
 	Until          time.Time // of events that happened before
 }
@@ -143,7 +143,7 @@ func (in DeliverySearch) query(workspaceID string, p boathook.Page) (q store.Del
 	if in.ResponseStatus != "" {
 		var ok bool
 		if q.Response, ok = boathook.ParseStatusRange(in.ResponseStatus); !ok {
-			return q, boathook.InvalidField("response_status", "must be a status code from 100 to 599, such as 500, or a class of them, such as 5xx")
+			return q, boathook.InvalidField("response_status", "must be a status code from 100 to 599, such as 500, a class of them, such as 5xx, or none where there was no response")
 		}
 	}
 	if !in.Since.IsZero() && !in.Until.IsZero() && !in.Since.Before(in.Until) {

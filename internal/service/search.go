@@ -33,6 +33,7 @@ const (
 	FoundOutgoing FindingKind = "outgoing webhook"
 	FoundRun      FindingKind = "run"
 	FoundDelivery FindingKind = "delivery"
+	FoundSession  FindingKind = "session" // of an agent, in which its runs take place
 )
 
 // Findings are what was found, the best first.
@@ -64,7 +65,10 @@ func (k Search) Find(ctx context.Context, c Caller, text string) (Findings, erro
 	}
 	var looks []func(context.Context, Caller, string) (Findings, error)
 	_, notDelivery := boathook.ParseDeliveryID(text)
+	agent, isChat := boathook.AgentOfChat(text)
 	switch {
+	case isChat:
+		looks = append(looks, func(ctx context.Context, c Caller, _ string) (Findings, error) { return k.findSession(ctx, c, agent) })
 	case boathook.HasIDKind(text, boathook.RunID):
 		looks = append(looks, k.findRun)
 	case boathook.HasIDKind(text, boathook.OutgoingID):
@@ -150,6 +154,14 @@ func (k Search) findSource(ctx context.Context, c Caller, id string) (Findings, 
 		return Findings{}, err
 	}
 	return one(ofSource(s)), nil
+}
+
+func (k Search) findSession(ctx context.Context, c Caller, agentID string) (Findings, error) {
+	found, err := k.findSource(ctx, c, agentID)
+	for i := range found.Found {
+		found.Found[i].What, found.Found[i].ID = FoundSession, boathook.ChatID(agentID)
+	}
+	return found, err
 }
 
 func ofSource(s boathook.Source) Finding {

@@ -88,7 +88,7 @@ func (s *suite) testWorkspaceDeliveries(t *testing.T) {
 			all = append(all, withoutBody(d))
 		}
 		newestFirst(all)
-		responses := []boathook.StatusRange{{}, {Least: 200, Most: 299}, {Least: 503, Most: 503}, {Least: 100, Most: 599}, {Least: 404, Most: 404}}
+		responses := []boathook.StatusRange{{}, {Least: 200, Most: 299}, {Least: 503, Most: 503}, {Least: 100, Most: 599}, {Least: 404, Most: 404}, {Least: -1}}
 		for _, source := range append(sources, "") {
 			for _, eventType := range append(types, "") {
 				for _, status := range append(statuses, "") {

@@ -240,6 +240,7 @@ func pagesOfConsole(t *testing.T, s *stack) {
 	in.wants(portalChanges)
 
 	b.againWhileRunsAreLate(made.run)
+	b.againWithoutQueues(made.run)
 	other := s.visitor()
 	other.signIn(made.agent.token)
 	s.forgetLoad(made.agent.id)
@@ -366,7 +367,7 @@ func (f form) rank() int {
 	switch last := f.path[strings.LastIndexByte(f.path, '/')+1:]; last {
 	case "sign-out":
 		return 3
-	case "delete", "revoke":
+	case "delete", "revoke", "archive":
 		return 2
 	case "enabled", "cancel":
 		return 1
@@ -377,7 +378,7 @@ func (f form) rank() int {
 // changes are the kinds of forms of the console of which one at least must be accepted.
 var changes = []string{
 	"/console/deployments", "/console/crews", "/console/repositories", "/console/apps", "/console/customers",
-	"/console/deliveries/*/resend",
+	"/console/deliveries/*/resend", "/console/event-types", "/console/event-types/report.made", "/console/event-types/report.made/archive",
 	"/console/deployments/*/outgoing", "/console/deployments/*/outgoing/preview", "/console/deployments/*/outgoing/*/edit",
 	"/console/deployments/*/outgoing/*/enabled", "/console/deployments/*/outgoing/*/test", "/console/deployments/*/outgoing/*/rotate",
 	"/console/deployments/*/outgoing/*/recover", "/console/apps/*/outgoing/*/replay", "/console/deployments/*/outgoing/*/delete",
@@ -563,5 +564,26 @@ func (b *browser) againWhileRunsAreLate(run string) {
 		}
 		return object{}
 	})
+	b.fail(nothing)
+}
+
+// againWithoutQueues has a run started again by its page while no queue takes a message:
+// the run that was recorded is taken back.
+func (b *browser) againWithoutQueues(run string) {
+	b.t.Helper()
+	var taken atomic.Bool
+	b.fail(func(c localaws.Call) int {
+		switch {
+		case c.From != "ConsoleFunction":
+		case c.Service == "AmazonSQS":
+			return http.StatusInternalServerError
+		case c.Action == "DeleteItem" && bytes.Contains(c.Request, []byte(`"run#`)):
+			taken.Store(true)
+		}
+		return 0
+	})
+	if p := b.again(run); p.status != http.StatusServiceUnavailable || !taken.Load() {
+		b.t.Errorf("started again without queues: %d %s; its record is taken back: %v", p.status, p.problems(), taken.Load())
+	}
 	b.fail(nothing)
 }
