@@ -46,10 +46,10 @@ isolation: ## print what healthy webhooks wait for, in simulated time, while oth
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-bench-load: ## put the program under load beside the floor, what any program needs for the same; make bench-load LOAD='-rate 50 -events 1000 -rounds 5'
+bench-load: ## put the program under each load of which something is claimed, five times, beside the floor; make bench-load LOAD='-floor -rate 50' is one load
 	@go build -buildvcs=false -ldflags "$(STAMP)" -o .tools/boathook ./internal/cmd/boathook
-	@go build -buildvcs=false -o .tools/bench ./internal/cmd/bench
-	@.tools/bench -serve .tools/boathook -floor $(LOAD)
+	@go build -buildvcs=false -ldflags "$(STAMP)" -o .tools/bench ./internal/cmd/bench
+	@.tools/bench -serve .tools/boathook $(or $(LOAD),-scenarios all -rounds 5)
 
 run: ## serve everything on this machine, with its data in .data
 	@go build -buildvcs=false -ldflags "$(STAMP)" -o .tools/boathook ./internal/cmd/boathook # a checkout that another user owns has no version that git would tell

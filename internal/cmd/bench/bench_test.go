@@ -259,6 +259,8 @@ func TestWhatItIsToldIsChecked(t *testing.T) {
 		{"-floor -events 0", "-events: 0 is not from 1 to 10000000"},
 		{"-floor -healthy 0", "-healthy and -slow: there must be a receiver that answers"},
 		{"-floor -rate -1", "-rate: must not be negative"},
+		{"-floor -scenarios all", "-scenarios: it goes with -serve"},
+		{"-serve x -scenarios lunch", `there is no "lunch"; there are all, flat-out, `},
 		{"-floor now", `"now" is not a flag`},
 	} {
 		_, err := bench(t, strings.Fields(tc.args)...)
@@ -268,29 +270,89 @@ func TestWhatItIsToldIsChecked(t *testing.T) {
 	}
 }
 
-// The program itself, in both stores and beside the floor: what make bench-load does, with
-// few events.
+// The program itself, with few events of each scenario: what make bench-load does.
 func TestTheProgramIsMeasured(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "boathook")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "boathook/internal/cmd/boathook").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, folder := range []string{"", memory} {
-		m, err := bench(t, "-serve", program, "-data", folder, "-floor", "-events", "200", "-warm", "20", "-healthy", "2")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, runs := range map[string][]run{"the floor": m.Floor, "Boathook": m.Runs} {
-			if len(runs) != 1 {
-				t.Fatalf("%s: %d runs", name, len(runs))
+	names := "all"
+	if testing.Short() {
+		names = "flat-out,memory,slow-one"
+	}
+	file := filepath.Join(t.TempDir(), "report.json")
+	var stdout, stderr bytes.Buffer
+	if err := execute(t.Context(), []string{"-serve", program, "-scenarios", names, "-events", "10", "-rounds", "1", "-json", file}, &stdout, &stderr); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, &stdout, &stderr)
+	}
+	var rep report
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &rep); err != nil {
+		t.Fatal(err)
+	}
+	if want, err := chosen(names); err != nil || len(rep.Scenarios) != len(want) {
+		t.Errorf("there are %d scenarios of %d, %v", len(rep.Scenarios), len(want), err)
+	}
+	for _, m := range rep.Scenarios {
+		for side, runs := range map[string][]run{"the floor": m.Floor, "the program": m.Runs} {
+			for _, r := range runs {
+				if want := 20 * int64(m.Plan.good()); r.Deliveries != want || r.DeliveredPerSecond == 0 || r.CPUSecondsPer10k == nil || r.PeakMB == nil || *r.PeakMB < 1 {
+					t.Errorf("%s, %s: got %+v", m.Name, side, r)
+				}
 			}
-			if r := runs[0]; r.Deliveries != 440 || r.DeliveredPerSecond == 0 || r.CPUSecondsPer10k == nil || r.PeakMB == nil || *r.PeakMB < 1 {
-				t.Errorf("%s: got %+v", name, r)
-			}
 		}
+	}
+	// The floor's CPU time for ten events may be none, and then there is no ratio.
+	if !strings.Contains(stdout.String(), "peak memory after 10,000 deliveries, MB") || len(rep.Verdicts) < 4 {
+		t.Errorf("what is judged:\n%s", &stdout)
 	}
 	entries, err := os.ReadDir(filepath.Dir(program))
 	if err != nil || len(entries) != 1 {
 		t.Errorf("beside the program there are %v, %v", entries, err)
+	}
+}
+
+// What is measured is compared with the limit, by the median, and shown with its spread.
+func TestLimits(t *testing.T) {
+	runs := func(cpus ...float64) (list []run) {
+		for _, cpu := range cpus {
+			list = append(list, run{CPUSecondsPer10k: &cpu, PeakMB: new(59.0), DeliveredPerSecond: 1000})
+		}
+		return list
+	}
+	all := []measured{
+		{Name: flatOut, Runs: runs(2, 9, 2.5, 1, 2.6), Floor: runs(1)},
+		{Name: steady, Runs: runs(4.3), Floor: runs(2)},
+	}
+	got := make(map[string]verdict)
+	for _, v := range judge(all) {
+		got[v.Claim] = v
+	}
+	for claim, want := range map[string]struct {
+		value, limit float64
+		holds        bool
+	}{
+		"CPU per delivery on disk, in the floor's":                                       {2.5, 2.5, true},
+		"delivered/s on disk, in the floor's (2,500 of 6,500)":                           {1, 2500.0 / 6500, true},
+		"CPU s per 10,000 at 50/s (1.3 times flat out's, and what the floor's rises by)": {4.3, 4.25, false},
+		"peak memory after 10,000 deliveries, MB":                                        {59, 60, true},
+	} {
+		v := got[claim]
+		if v.Value != want.value || v.Limit != want.limit || v.Holds != want.holds {
+			t.Errorf("%s: got %+v, want %+v", claim, v, want)
+		}
+	}
+	if _, ok := got["CPU per delivery in memory, in the floor's"]; ok {
+		t.Error("what was not measured is judged")
+	}
+	var table bytes.Buffer
+	if err := all[0].print(&table); err != nil {
+		t.Fatal(err)
+	}
+	if want := "CPU s per 10,000 deliveries 2.50 (1.00–9.00) 1.00 2.50 peak"; !strings.Contains(strings.Join(strings.Fields(table.String()), " "), want) {
+		t.Errorf("got\n%s\nwant %s", &table, want)
 	}
 }

@@ -3,6 +3,7 @@
 //
 //	bench -serve .tools/boathook -floor -rounds 5      # a program that it starts, with data on disk
 //	bench -url http://127.0.0.1:8080 -token … -rate 50 # one that runs
+//	bench -serve .tools/boathook -scenarios all        # all of which something is claimed
 //
 // Without -rate the loop is closed: each publisher sends its next request when the last one
 // is answered. With it the loop is open: requests are due at a fixed rate, and latencies are
@@ -25,6 +26,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -66,6 +68,7 @@ type options struct {
 	floor    bool
 	rounds   int
 	json     string
+	names    string // of scenarios
 	patience time.Duration
 }
 
@@ -77,6 +80,8 @@ func (o options) check() error {
 		return errors.New("one is needed of -serve, -url and -floor")
 	case o.url == "" && (o.token != "" || o.pid != 0):
 		return errors.New("-token and -pid: they go with -url")
+	case o.names != "" && (o.program == "" || o.floor):
+		return errors.New("-scenarios: it goes with -serve, and without -floor, which each has or has not")
 	case o.rounds < 1 || o.rounds > 100:
 		return fmt.Errorf("-rounds: %d is not from 1 to 100", o.rounds)
 	case o.patience <= 0:
@@ -108,6 +113,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	flags.BoolVar(&o.floor, "floor", false, "measure the floor too, in turns")
 	flags.IntVar(&o.rounds, "rounds", 1, "how often each is measured; medians are shown")
 	flags.StringVar(&o.json, "json", "", "write all runs to a `file`, - for standard output")
+	flags.StringVar(&o.names, "scenarios", "", "measure what these `names` stand for, with their own loads, in place of one load: all, or some of those that an unknown name is answered with; -events bounds each")
 	flags.DurationVar(&o.patience, "patience", time.Minute, "how long to wait for the next delivery")
 	var p plan
 	flags.IntVar(&p.Events, "events", 10_000, "events to publish")
@@ -134,28 +140,51 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if o.folder == "" {
 		o.folder = filepath.Dir(o.program)
 	}
+	tables := stdout
+	if o.json == "-" {
+		tables = io.Discard
+	}
 	d := driver{patience: o.patience, progress: progressOn(stderr)}
+	if o.names != "" {
+		list, err := chosen(o.names)
+		if err != nil {
+			return err
+		}
+		most := math.MaxInt
+		flags.Visit(func(f *flag.Flag) {
+			if f.Name == "events" {
+				most = p.Events
+			}
+		})
+		rep, err := d.scenarios(ctx, o, list, most, tables)
+		if err != nil {
+			return err
+		}
+		return finish(o.json, stdout, stderr, rep, rep.Scenarios)
+	}
 	m, err := d.rounds(ctx, o, p.name(), p)
 	if err != nil {
 		return err
 	}
-	if o.json != "-" {
-		if err := m.print(stdout); err != nil {
-			return err
-		}
-	}
-	if err := writeJSON(o.json, stdout, m); err != nil {
+	if err := m.print(tables); err != nil {
 		return err
 	}
-	return tell(stderr, m.wrong())
+	return finish(o.json, stdout, stderr, m, []measured{m})
 }
 
-// tell prints what is wrong.
-func tell(stderr io.Writer, lines []string) error {
-	for _, line := range lines {
+// finish writes the runs, and says what is wrong in any.
+func finish(file string, stdout, stderr io.Writer, what any, all []measured) error {
+	if err := writeJSON(file, stdout, what); err != nil {
+		return err
+	}
+	var wrong []string
+	for _, m := range all {
+		wrong = append(wrong, m.wrong()...)
+	}
+	for _, line := range wrong {
 		fmt.Fprintln(stderr, line)
 	}
-	if len(lines) > 0 {
+	if len(wrong) > 0 {
 		return errWrong
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 // measured are the runs of one plan, alternating with the floor's where there is one.
 type measured struct {
 	Name  string `json:"name"`
+	About string `json:"about,omitempty"`
 	Plan  plan   `json:"plan"`
 	Runs  []run  `json:"runs"`
 	Floor []run  `json:"floor,omitempty"`
