@@ -56,6 +56,11 @@ type Config struct {
 	// NoReuse gives each request a connection of its own, for requests that must
 	// not meet one that died unused.
 	NoReuse bool
+
+	// Keep is how many connections are kept for later requests, be they all to one
+	// host: as many as there are requests at a time, else each that ends beyond them
+	// closes its connection, and the next opens another. 0: 100, of which 10 to a host.
+	Keep int
 }
 
 // Client is the guarded client. It is safe for concurrent use.
@@ -94,7 +99,10 @@ func New(cfg Config) *Client {
 	}
 	c.dialer = net.Dialer{Timeout: dialTimeout, Control: c.control}
 	c.prepare(&c.kept)
-	c.kept.MaxIdleConnsPerHost = 10 // a batch's deliveries may all go to one receiver
+	c.kept.MaxIdleConns, c.kept.MaxIdleConnsPerHost = 100, 10 // a batch's deliveries may all go to one receiver
+	if cfg.Keep > 0 {
+		c.kept.MaxIdleConns, c.kept.MaxIdleConnsPerHost = cfg.Keep, cfg.Keep
+	}
 	c.prepare(&c.fresh)
 	// DisableKeepAlives would send "Connection: close", at which Go's server
 	// resets a connection, and its response with it, when a handler has not read
@@ -114,7 +122,6 @@ func (c *Client) prepare(t *http.Transport) {
 	t.ResponseHeaderTimeout = maxWait
 	t.MaxResponseHeaderBytes = maxHeaderBytes
 	t.DisableCompression = true
-	t.MaxIdleConns = 100
 	t.IdleConnTimeout = maxIdle
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)

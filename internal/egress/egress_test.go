@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"boathook/internal/boathook"
 	"boathook/internal/egress"
 )
@@ -273,6 +275,51 @@ func TestConnectionsAreReusedUnlessTheyMustNotBe(t *testing.T) {
 			client.CloseIdle()
 			server.Close()
 		}
+	}
+}
+
+func TestAsManyConnectionsAreKeptAsAreToBe(t *testing.T) {
+	const atATime = 40
+	var opened atomic.Int64
+	arrived, answer := make(chan struct{}, atATime), make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-answer
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	cfg := local
+	cfg.Keep = atATime
+	client := egress.New(cfg)
+	defer client.CloseIdle()
+	for range 3 {
+		var requests errgroup.Group
+		for range atATime {
+			requests.Go(func() error {
+				resp, err := client.Do(get(t, server.URL))
+				if err != nil {
+					return err
+				}
+				return resp.Body.Close()
+			})
+		}
+		for range atATime {
+			<-arrived
+		}
+		for range atATime {
+			answer <- struct{}{}
+		}
+		if err := requests.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := opened.Load(); n != atATime {
+		t.Errorf("three times %d requests at a time opened %d connections", atATime, n)
 	}
 }
 

@@ -103,7 +103,7 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 		return nil, err
 	}
 
-	outbound := egress.Config{AllowPrefixes: c.egress, AllowHTTP: c.dev || len(c.egress) > 0}
+	outbound := egress.Config{AllowPrefixes: c.egress, AllowHTTP: c.dev || len(c.egress) > 0, Keep: workers}
 	if c.dev {
 		outbound.AllowPrefixes = append(outbound.AllowPrefixes, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 	}
