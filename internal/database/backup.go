@@ -29,7 +29,7 @@ func Backup(path, to string) (err error) {
 	}
 	c, err := connect(path, sqlite3.OPEN_READWRITE) // a read-only connection can't read the write-ahead log of a server that was killed
 	if err == nil {
-		err = errors.Join((&Tx{c}).Exec("VACUUM INTO ?", to), c.Close())
+		err = errors.Join((&Tx{conn: c}).Exec("VACUUM INTO ?", to), c.Close())
 	}
 	if err != nil {
 		err = errors.Join(db.explain(err), os.Remove(to))
@@ -42,5 +42,5 @@ func Backup(path, to string) (err error) {
 func (db *DB) Reclaim() error {
 	db.writing.Lock()
 	defer db.writing.Unlock()
-	return db.explain((&Tx{db.writer}).Exec("PRAGMA incremental_vacuum(2000)"))
+	return db.explain((&Tx{conn: db.writer}).Exec("PRAGMA incremental_vacuum(2000)"))
 }

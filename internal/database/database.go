@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -31,6 +32,8 @@ type DB struct {
 
 	writing sync.Mutex // guards writer
 	writer  *conn
+
+	settings atomic.Uint64 // changed with each write of settings: see Memo
 
 	mu      sync.Mutex // guards what follows
 	waiting []*write
@@ -95,7 +98,12 @@ func ownersOnly(paths ...string) error {
 // conn is a connection, with the statements that it has prepared.
 type conn struct {
 	*sqlite3.Conn
-	statements map[string]*sqlite3.Stmt
+	statements map[string]statement
+}
+
+type statement struct {
+	*sqlite3.Stmt
+	sets bool // it changes settings
 }
 
 // connect opens a connection.
@@ -104,7 +112,7 @@ func connect(path string, mode sqlite3.OpenFlag) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{opened, make(map[string]*sqlite3.Stmt)}
+	c := &conn{opened, make(map[string]statement)}
 	pragmas := "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096;" // 4 MiB for each connection
 	if mode&sqlite3.OPEN_READWRITE != 0 {
 		pragmas += "PRAGMA auto_vacuum = INCREMENTAL;" + // before the first table
@@ -119,11 +127,12 @@ func connect(path string, mode sqlite3.OpenFlag) (*conn, error) {
 }
 
 // prepare gives a statement that is ready for use.
-func (c *conn) prepare(query string) (*sqlite3.Stmt, error) {
-	if stmt := c.statements[query]; stmt != nil {
+func (c *conn) prepare(query string) (statement, error) {
+	if stmt, ok := c.statements[query]; ok {
 		return stmt, nil
 	}
-	stmt, _, err := c.PrepareFlags(query, sqlite3.PREPARE_PERSISTENT)
+	prepared, _, err := c.PrepareFlags(query, sqlite3.PREPARE_PERSISTENT)
+	stmt := statement{prepared, changesSettings(query)}
 	if err == nil {
 		c.statements[query] = stmt
 	}
@@ -151,19 +160,29 @@ func (db *DB) Close() error {
 	return errors.Join(append(errs, db.unlock())...)
 }
 
-// write is what one caller of [DB.Write] wants done.
+// write is what one caller of [DB.Write] or [DB.Add] wants done.
 type write struct {
-	do   func(*Tx) error
-	err  error
-	turn chan bool // true: it is done; false: its caller is to commit for all that wait
+	do    func(*Tx) error
+	alone bool // its failure undoes nobody else's
+	err   error
+	turn  chan bool // true: it is done; false: its caller is to commit for all that wait
 }
 
 // Write calls do in a transaction, and returns when that is on disk. The transaction
 // may have other callers' writes in it, before and after. If do has an error, what it
 // has done is undone and the error returned. Any other error is the database's: nothing
 // of do is kept, but where a commit's own answer was lost.
-func (db *DB) Write(do func(*Tx) error) error {
-	w := &write{do: do, turn: make(chan bool, 1)}
+func (db *DB) Write(do func(*Tx) error) error { return db.share(&write{do: do, alone: true}) }
+
+// Add is [DB.Write] of a do that changes nothing before it knows that it can do all: what it
+// fails with afterwards is the database's own error, such as a full disk. It then fails for
+// all that share the transaction, and nothing of any of them is kept. Being undone alone
+// would cost what it does once more.
+func (db *DB) Add(do func(*Tx) error) error { return db.share(&write{do: do}) }
+
+// share has a write done in a transaction with those of others.
+func (db *DB) share(w *write) error {
+	w.turn = make(chan bool, 1)
 	db.mu.Lock()
 	db.waiting = append(db.waiting, w)
 	if db.busy {
@@ -199,16 +218,17 @@ func (db *DB) Write(do func(*Tx) error) error {
 func (db *DB) commit(batch []*write) {
 	db.writing.Lock()
 	defer db.writing.Unlock()
-	tx := &Tx{db.writer}
+	tx := &Tx{conn: db.writer, db: db}
+	defer tx.settle()
 	err := tx.Exec("BEGIN IMMEDIATE")
 	for _, w := range batch {
 		if err != nil {
 			break
 		}
-		if w.err = tx.savepoint(w.do); w.err == nil {
+		if w.err = tx.part(w); w.err == nil {
 			continue
 		}
-		if db.writer.GetAutocommit() {
+		if tx.torn || db.writer.GetAutocommit() {
 			err = w.err // SQLite has undone everything, as it does when the disk is full
 		}
 		w.err = db.explain(w.err)
@@ -233,11 +253,11 @@ func (db *DB) Read(do func(*Tx) error) error {
 	if db.pool == nil {
 		db.writing.Lock()
 		defer db.writing.Unlock()
-		return db.explain(do(&Tx{db.writer}))
+		return db.explain(do(&Tx{conn: db.writer}))
 	}
 	c := <-db.pool
 	defer func() { db.pool <- c }()
-	tx := &Tx{c}
+	tx := &Tx{conn: c}
 	if err := tx.Exec("BEGIN"); err != nil {
 		return db.explain(err)
 	}
@@ -246,7 +266,23 @@ func (db *DB) Read(do func(*Tx) error) error {
 }
 
 // Tx is a transaction, for as long as the function lives that was given it.
-type Tx struct{ conn *conn }
+type Tx struct {
+	conn *conn
+	db   *DB  // nil: it only reads
+	sets bool // it has changed settings
+	torn bool // a part of it is to be undone, which only all of it can be
+}
+
+// part does what one caller wants.
+func (tx *Tx) part(w *write) error {
+	if w.alone {
+		return tx.savepoint(w.do)
+	}
+	before := tx.conn.TotalChanges()
+	err := tx.try(w.do)
+	tx.torn = err != nil && tx.conn.TotalChanges() != before
+	return err
+}
 
 // savepoint calls do, and undoes what it has done if it has an error.
 func (tx *Tx) savepoint(do func(*Tx) error) error {
@@ -343,7 +379,12 @@ func (tx *Tx) Query(query string, args ...any) iter.Seq2[Row, error] {
 			return
 		}
 		for i, arg := range args {
-			err = errors.Join(err, bind(stmt, i+1, arg))
+			if failed := bind(stmt.Stmt, i+1, arg); failed != nil {
+				err = errors.Join(err, failed)
+			}
+		}
+		if stmt.sets {
+			tx.changeSettings()
 		}
 		if err != nil {
 			yield(Row{}, errors.Join(err, stmt.ClearBindings()))
@@ -351,7 +392,7 @@ func (tx *Tx) Query(query string, args ...any) iter.Seq2[Row, error] {
 		}
 		more := true
 		for more && stmt.Step() {
-			more = yield(Row{stmt}, nil)
+			more = yield(Row{stmt.Stmt}, nil)
 		}
 		err = stmt.Err()
 		_ = stmt.Reset() // its error is that of the step

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -123,6 +124,50 @@ func TestAStatementThatIsWrongIsUndoneAlone(t *testing.T) {
 	}
 	if err := db.Write(put("b")); err != nil {
 		t.Error(err)
+	}
+}
+
+// What is added is undone with all that shares its transaction, if it fails after a change.
+func TestWhatIsAddedIsUndoneWhereItFails(t *testing.T) {
+	db := open(t, file(t))
+	refused := errors.New("refused")
+	if err := db.Add(func(*database.Tx) error { return refused }); !errors.Is(err, refused) {
+		t.Errorf("it failed with %v", err)
+	}
+	for name, write := range map[string]func(func(*database.Tx) error) error{"add": db.Add, "write": db.Write} {
+		var others sync.WaitGroup
+		first, enough := make(chan struct{}), make(chan struct{})
+		failures := make([]error, 3)
+		others.Go(func() { // the others wait meanwhile, and share a transaction
+			_ = db.Write(func(*database.Tx) error {
+				close(first)
+				<-enough
+				return nil
+			})
+		})
+		<-first
+		for i, do := range []func() error{
+			func() error { return db.Add(put(name + "before")) },
+			func() error {
+				return write(func(tx *database.Tx) error { return errors.Join(put(name+"half")(tx), refused) })
+			},
+			func() error { return db.Add(put(name + "after")) },
+		} {
+			others.Go(func() { failures[i] = do() })
+		}
+		for db.Waiting() < len(failures) {
+			runtime.Gosched()
+		}
+		close(enough)
+		others.Wait()
+		if !errors.Is(failures[1], refused) || has(t, db, name+"half") {
+			t.Errorf("%s: what failed: %v, and is there: %t", name, failures[1], has(t, db, name+"half"))
+		}
+		for i, other := range []string{name + "before", name + "after"} {
+			if err := failures[2*i]; (err == nil) != has(t, db, other) || name == "write" && err != nil {
+				t.Errorf("%s: %s: %v, and is there: %t", name, other, err, has(t, db, other))
+			}
+		}
 	}
 }
 

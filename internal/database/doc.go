@@ -13,7 +13,13 @@
 // at the same time go into one transaction and one commit, each in a savepoint of its
 // own: one that fails is undone alone. The first that waits does the work for the
 // others; no goroutine runs beside the callers. So a database inside a
-// testing/synctest bubble never holds its clock up.
+// testing/synctest bubble never holds its clock up. A savepoint costs more than the write of
+// a row: it is left out where a write fails before its first change or not at all ([DB.Add]).
+//
+// # Settings are remembered
+//
+// A webhook, a source, a token are asked for with each event and change seldom. A [Memo]
+// keeps what was read of them until any of them is written.
 //
 // # One process
 //

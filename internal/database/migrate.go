@@ -17,7 +17,7 @@ const newest = 7
 
 // migrate takes the steps that the file lacks.
 func (db *DB) migrate() error {
-	tx := &Tx{db.writer}
+	tx := &Tx{conn: db.writer}
 	var version int64
 	if _, err := tx.First(func(r Row) error { version = r.Int(0); return nil }, "PRAGMA user_version"); err != nil {
 		return err

@@ -25,7 +25,7 @@ type file struct{ db *database.DB }
 // Put implements [mem.File].
 func (f file) Put(name string, messages []mem.Put) ([]int64, error) {
 	numbers := make([]int64, len(messages))
-	err := f.db.Write(func(tx *database.Tx) error {
+	err := f.db.Add(func(tx *database.Tx) error {
 		for i, m := range messages {
 			if err := tx.Exec("INSERT INTO messages (queue, message_group, visible_at, body) VALUES (?, ?, ?, ?)", name, m.Group, m.VisibleAt, m.Body); err != nil {
 				return err
@@ -39,7 +39,7 @@ func (f file) Put(name string, messages []mem.Put) ([]int64, error) {
 
 // Delete implements [mem.File].
 func (f file) Delete(numbers []int64) error {
-	return f.db.Write(func(tx *database.Tx) error {
+	return f.db.Add(func(tx *database.Tx) error {
 		for _, n := range numbers {
 			if err := tx.Exec("DELETE FROM messages WHERE number = ?", n); err != nil {
 				return err
@@ -51,7 +51,7 @@ func (f file) Delete(numbers []int64) error {
 
 // Move implements [mem.File].
 func (f file) Move(numbers []int64, to string) (moved []int64, err error) {
-	err = f.db.Write(func(tx *database.Tx) error {
+	err = f.db.Add(func(tx *database.Tx) error {
 		for _, n := range numbers {
 			there, err := tx.Change("UPDATE messages SET queue = ?, visible_at = 0 WHERE number = ?", to, n)
 			if err != nil {

@@ -147,15 +147,20 @@ func (s *Store) record(tx *database.Tx, workspaceID string, id boathook.Delivery
 	return rec, err
 }
 
-// create makes the record of a delivery.
+// create makes the record of a delivery, of which there is none that has not expired.
 func (s *Store) create(tx *database.Tx, d boathook.Delivery) (*record, error) {
-	if err := tx.Exec("DELETE FROM deliveries WHERE workspace_id = ? AND id = ?", d.WorkspaceID, d.ID.String()); err != nil { // it has expired
-		return nil, err
-	}
 	rec := &record{Delivery: d, expires: stored(s.expiry())}
 	rec.lives(s.config.Retention)
-	err := tx.Exec(`INSERT INTO deliveries (workspace_id, id, webhook_id, event_at, status, expires, item, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		d.WorkspaceID, d.ID.String(), d.WebhookID, d.ID.Time(), string(d.Status), rec.expires, encode(newDeliveryItem(d)), compress.Pack(d.Body))
+	id := d.ID.String()
+	const insert = `INSERT OR IGNORE INTO deliveries (workspace_id, id, webhook_id, event_at, status, expires, item, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	values := []any{d.WorkspaceID, id, d.WebhookID, d.ID.Time(), string(d.Status), rec.expires, encode(newDeliveryItem(d)), compress.Pack(d.Body)}
+	created, err := tx.Change(insert, values...)
+	if err == nil && !created { // one that has expired is there still
+		err = tx.Exec("DELETE FROM deliveries WHERE workspace_id = ? AND id = ?", d.WorkspaceID, id)
+		if err == nil {
+			err = tx.Exec(insert, values...)
+		}
+	}
 	rec.number = tx.LastInsertID()
 	return rec, err
 }
@@ -175,9 +180,10 @@ func (s *Store) change(tx *database.Tx, rec *record) error {
 }
 
 // changeDelivery has the record of a delivery changed; nil stands for none. What
-// change gives back is stored; nil if nothing is to be.
+// change gives back is stored; nil if nothing is to be. It fails, if it does, before it has
+// changed anything.
 func (s *Store) changeDelivery(d boathook.Delivery, change func(*database.Tx, *record) (*record, error)) error {
-	return s.config.DB.Write(func(tx *database.Tx) error {
+	return s.config.DB.Add(func(tx *database.Tx) error {
 		rec, err := s.record(tx, d.WorkspaceID, d.ID)
 		if err != nil {
 			return err

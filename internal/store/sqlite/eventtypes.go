@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"boathook/internal/boathook"
@@ -24,7 +25,10 @@ type eventTypeItem struct {
 	ArchivedAt  time.Time          `json:"archived_at,omitzero"`
 }
 
-func (it eventTypeItem) definition() boathook.TypeDefinition { return boathook.TypeDefinition(it) }
+func (it eventTypeItem) definition() boathook.TypeDefinition {
+	it.Schema, it.Example = slices.Clone(it.Schema), slices.Clone(it.Example)
+	return boathook.TypeDefinition(it)
+}
 
 // PutEventType implements [store.EventTypes].
 func (s *Store) PutEventType(_ context.Context, t boathook.TypeDefinition) error {
@@ -48,7 +52,8 @@ func (s *Store) PutEventType(_ context.Context, t boathook.TypeDefinition) error
 
 // EventType implements [store.EventTypes].
 func (s *Store) EventType(_ context.Context, workspaceID string, name boathook.EventType) (boathook.TypeDefinition, error) {
-	return one(s, "event type", eventTypeItem.definition, "SELECT item FROM event_types WHERE workspace_id = ? AND name = ?", workspaceID, string(name))
+	return known(s, &s.types, ofWorkspace{workspaceID, string(name)}, "event type", eventTypeItem.definition,
+		"SELECT item FROM event_types WHERE workspace_id = ? AND name = ?", workspaceID, string(name))
 }
 
 // AllEventTypes implements [store.EventTypes].

@@ -119,18 +119,28 @@ func fed(q store.FeedQuery, row database.Row) (paging.Fed, error) {
 	}}}, err
 }
 
+// audienceItem is a source and the webhooks that hear of it.
+type audienceItem struct {
+	source   *sourceItem // nil: it was deleted
+	webhooks []outgoingItem
+}
+
 // Audience implements [store.Webhooks].
-func (s *Store) Audience(_ context.Context, sourceID string) (store.Audience, error) {
-	return read(s, func(tx *database.Tx) (a store.Audience, err error) {
+func (s *Store) Audience(_ context.Context, sourceID string) (a store.Audience, err error) {
+	it, err := s.audiences.Get(s.config.DB, sourceID, func(tx *database.Tx) (it audienceItem, keep bool, err error) {
 		src, found, err := first[sourceItem](tx, "SELECT item FROM sources WHERE id = ?", sourceID)
 		if err != nil {
-			return a, err
+			return it, false, err
 		}
 		if found {
-			a.Source = new(src.source())
+			it.source = &src
 		}
-		items, err := all[outgoingItem](s, tx, "SELECT item FROM outgoing WHERE source_id = ? ORDER BY created_at DESC, id DESC", sourceID)
-		a.Outgoing = each(items, outgoingItem.outgoing)
-		return a, err
+		it.webhooks, err = all[outgoingItem](s, tx, "SELECT item FROM outgoing WHERE source_id = ? ORDER BY created_at DESC, id DESC", sourceID)
+		return it, true, err
 	})
+	if it.source != nil {
+		a.Source = new(it.source.source())
+	}
+	a.Outgoing = each(it.webhooks, outgoingItem.outgoing)
+	return a, err
 }

@@ -3,6 +3,8 @@ package sqlite
 import (
 	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"boathook/internal/boathook"
@@ -100,14 +102,19 @@ func newSourceItem(s boathook.Source) sourceItem {
 func (it sourceItem) source() boathook.Source {
 	s := boathook.Source{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, Kind: it.Kind, Owner: it.Owner, Name: it.Name, CreatedAt: it.CreatedAt,
-		App: (*boathook.AppSettings)(it.App), Customer: (*boathook.CustomerSettings)(it.Customer), Deployment: it.Deployment.settings(), Feed: (*boathook.FeedSettings)(it.Feed),
+		App: copied((*boathook.AppSettings)(it.App)), Customer: copied((*boathook.CustomerSettings)(it.Customer)),
+		Deployment: it.Deployment.settings(), Feed: copied((*boathook.FeedSettings)(it.Feed)),
+	}
+	if s.Customer != nil {
+		s.Customer.Metadata = maps.Clone(s.Customer.Metadata)
 	}
 	if a := it.Agent; a != nil {
 		s.Agent = &boathook.AgentSettings{
 			CrewID: a.CrewID, Slug: a.Slug, RequireTimestamp: a.RequireTimestamp, KeepPlainSecret: a.KeepPlainSecret,
 			RatePerMinute: a.RatePerMinute, MaxInFlight: a.MaxInFlight, DedupeSeconds: a.DedupeSeconds, FencePayload: a.FencePayload,
-			Verification: boathook.Verification(a.Verification), SealedSecret: a.SealedSecret,
+			Verification: boathook.Verification(a.Verification), SealedSecret: slices.Clone(a.SealedSecret),
 		}
+		s.Agent.Verification.SealedSecret = slices.Clone(a.Verification.SealedSecret)
 	}
 	return s
 }
@@ -166,7 +173,7 @@ func checkNames(tx *database.Tx, s sourceItem) error {
 
 // Source implements [store.Sources].
 func (s *Store) Source(_ context.Context, workspaceID, id string) (boathook.Source, error) {
-	return one(s, "source", sourceItem.source, "SELECT item FROM sources WHERE id = ? AND workspace_id = ?", id, workspaceID)
+	return known(s, &s.sources, ofWorkspace{workspaceID, id}, "source", sourceItem.source, "SELECT item FROM sources WHERE id = ? AND workspace_id = ?", id, workspaceID)
 }
 
 // Sources implements [store.Sources].

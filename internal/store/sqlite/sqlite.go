@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +25,22 @@ type Config struct {
 
 // Store is a [store.Store] in SQLite. It is safe for concurrent use. A call waits for
 // the disk alone, and so doesn't look at its context.
-type Store struct{ config Config }
+type Store struct {
+	config Config
+
+	// What each event asks for.
+	tokens    database.Memo[[sha256.Size]byte, tokenItem]
+	sources   database.Memo[ofWorkspace, sourceItem]
+	types     database.Memo[ofWorkspace, eventTypeItem]
+	webhooks  database.Memo[ofSource, outgoingItem] // those that nothing troubles
+	audiences database.Memo[string, audienceItem]   // by their sources' ids
+}
+
+// ofWorkspace is a thing of a workspace.
+type ofWorkspace struct{ workspace, id string }
+
+// ofSource is a thing of a source.
+type ofSource struct{ source, id string }
 
 var _ store.Store = (*Store)(nil)
 
@@ -36,7 +52,7 @@ func New(c Config) *Store {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	return &Store{c}
+	return &Store{config: c}
 }
 
 func (s *Store) now() time.Time { return s.config.Now() }
@@ -87,6 +103,30 @@ func one[T, V any](s *Store, what string, object func(T) V, query string, args .
 		}
 		return object(item), err
 	})
+}
+
+// known is [one] of what is asked for with each event, and so is remembered. Its value shares
+// nothing with what is remembered.
+func known[K comparable, T, V any](s *Store, memo *database.Memo[K, T], key K, what string, object func(T) V, query string, args ...any) (v V, err error) {
+	item, err := memo.Get(s.config.DB, key, func(tx *database.Tx) (item T, found bool, err error) {
+		item, found, err = first[T](tx, query, args...)
+		if err == nil && !found {
+			err = notFound(what)
+		}
+		return item, found, err
+	})
+	if err != nil {
+		return v, err
+	}
+	return object(item), nil
+}
+
+// copied is a copy of what p points to; nil of nil.
+func copied[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	return new(*p)
 }
 
 // all reads the items in a query's only column. One that can't be read is left out and

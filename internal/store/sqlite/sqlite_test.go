@@ -1,6 +1,8 @@
 package sqlite_test
 
 import (
+	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -65,4 +67,46 @@ func TestAWatcherWithoutChannelsWatchesTheLog(t *testing.T) {
 	}
 	watches(boathook.LogChannel, 1)
 	watches(boathook.DeliveriesChannel, 1)
+}
+
+// What is read is its reader's: it is remembered, and others read it too.
+func TestWhoChangesWhatItHasReadChangesNothing(t *testing.T) {
+	db, err := database.Open(database.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s, ctx := sqlite.New(sqlite.Config{DB: db, Retention: time.Hour, Now: time.Now}), t.Context()
+	source := boathook.Source{ID: "cus_a", WorkspaceID: "ws_a", Kind: boathook.Customer, Customer: &boathook.CustomerSettings{Metadata: map[string]string{"k": "v"}}}
+	webhook := boathook.OutgoingWebhook{
+		ID: "wh_a", SourceID: source.ID, WorkspaceID: "ws_a", Events: []boathook.EventType{"a"}, Retry: []time.Duration{time.Second},
+		Secrets: boathook.SealedSecrets{Current: []byte("s")}, Channels: []string{"c"}, Metadata: map[string]string{"k": "v"},
+	}
+	if err := errors.Join(s.PutSource(ctx, source), s.PutOutgoing(ctx, webhook)); err != nil {
+		t.Fatal(err)
+	}
+	spoil := func(w *boathook.OutgoingWebhook) {
+		w.Events[0], w.Retry[0], w.Secrets.Current[0], w.Channels[0], w.Metadata["k"] = "x", 0, 'x', "x", "x"
+	}
+	read := func() string {
+		w, err1 := s.Outgoing(ctx, source.ID, webhook.ID)
+		src, err2 := s.Source(ctx, "ws_a", source.ID)
+		a, err3 := s.Audience(ctx, source.ID)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal([]any{w, src, a})
+		if err != nil {
+			t.Fatal(err)
+		}
+		spoil(&w)
+		spoil(&a.Outgoing[0])
+		for _, src := range []*boathook.Source{&src, a.Source} {
+			src.Name, src.Customer.Metadata["k"], src.Customer.ExternalID = "x", "x", "x"
+		}
+		return string(text)
+	}
+	if first, second := read(), read(); first != second {
+		t.Errorf("read\n%s\nand then\n%s", first, second)
+	}
 }

@@ -41,7 +41,7 @@ func (s *Store) CountAttempts(_ context.Context, id string, c boathook.AttemptCo
 		return err
 	}
 	from := boathook.StatisticsHour(c.From)
-	return s.config.DB.Write(func(tx *database.Tx) error {
+	return s.config.DB.Add(func(tx *database.Tx) error {
 		it, _, err := first[hourItem](tx, "SELECT item FROM statistics WHERE webhook_id = ? AND hour = ? AND expires > ?", id, from, s.now())
 		if err != nil {
 			return err

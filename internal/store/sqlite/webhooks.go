@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"boathook/internal/boathook"
@@ -159,12 +161,15 @@ func (it outgoingItem) outgoing() boathook.OutgoingWebhook {
 	milliseconds := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	return boathook.OutgoingWebhook{
 		Revision: it.Revision, ID: it.ID, WorkspaceID: it.WorkspaceID, SourceID: it.SourceID, Name: it.Name, URL: it.URL,
-		Destination: boathook.Destination(it.Destination), Events: it.Events, Environment: it.Environment, Dialect: it.Dialect, Format: it.Format, Filter: it.Filter, Transform: it.Transform,
+		Destination: boathook.Destination(it.Destination), Events: slices.Clone(it.Events), Environment: it.Environment, Dialect: it.Dialect, Format: it.Format, Filter: it.Filter, Transform: it.Transform,
 		Timeout: milliseconds(it.Timeout), Retry: each(it.Retry, milliseconds), RateLimit: it.RateLimit, Enabled: it.Enabled,
 		AlertAfter: boathook.AlertThreshold{Failures: it.AlertAfter.Failures, Over: milliseconds(it.AlertAfter.Over)},
-		Secrets:    boathook.SealedSecrets(it.Secrets), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
-		SealedHeaders: it.SealedHeaders, HeaderNames: it.HeaderNames, Disabled: boathook.Disabling(it.Disabled),
-		Channels: it.Channels, Metadata: it.Metadata,
+		Secrets: boathook.SealedSecrets{
+			Current: slices.Clone(it.Secrets.Current), Previous: slices.Clone(it.Secrets.Previous), PreviousUntil: it.Secrets.PreviousUntil,
+		},
+		CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
+		SealedHeaders: slices.Clone(it.SealedHeaders), HeaderNames: slices.Clone(it.HeaderNames), Disabled: boathook.Disabling(it.Disabled),
+		Channels: slices.Clone(it.Channels), Metadata: maps.Clone(it.Metadata),
 	}
 }
 
@@ -250,18 +255,24 @@ func (s *Store) DisableOutgoing(_ context.Context, sourceID, id string, d boatho
 
 // Outgoing implements [store.Webhooks].
 func (s *Store) Outgoing(_ context.Context, sourceID, id string) (boathook.OutgoingWebhook, error) {
-	return read(s, func(tx *database.Tx) (w boathook.OutgoingWebhook, err error) {
+	var h boathook.Health // expires, and so is not remembered
+	item, err := s.webhooks.Get(s.config.DB, ofSource{sourceID, id}, func(tx *database.Tx) (item outgoingItem, keep bool, err error) {
 		item, found, err := outgoing(tx, sourceID, id)
+		if err == nil && !found {
+			err = notFound("outgoing webhook")
+		}
 		if err != nil {
-			return w, err
+			return item, false, err
 		}
-		if !found {
-			return w, notFound("outgoing webhook")
-		}
-		w = item.outgoing()
-		w.Health, err = s.health(tx, id)
-		return w, err
+		h, err = s.health(tx, id)
+		return item, h.IsZero(), err
 	})
+	if err != nil {
+		return boathook.OutgoingWebhook{}, err
+	}
+	w := item.outgoing()
+	w.Health = h
+	return w, nil
 }
 
 // AllOutgoing implements [store.Webhooks].

@@ -132,16 +132,12 @@ func (s *Store) PutToken(_ context.Context, t boathook.Token) error {
 
 // TokenByHash implements [store.Tokens].
 func (s *Store) TokenByHash(_ context.Context, hash [sha256.Size]byte) (boathook.Token, error) {
-	return s.token("SELECT item FROM tokens WHERE hash = ?", hash[:])
+	return known(s, &s.tokens, hash, "token", tokenItem.token, "SELECT item FROM tokens WHERE hash = ?", hash[:])
 }
 
 // Token implements [store.Tokens].
 func (s *Store) Token(_ context.Context, workspaceID, id string) (boathook.Token, error) {
-	return s.token("SELECT item FROM tokens WHERE workspace_id = ? AND id = ?", workspaceID, id)
-}
-
-func (s *Store) token(query string, args ...any) (boathook.Token, error) {
-	return one(s, "token", tokenItem.token, query, args...)
+	return one(s, "token", tokenItem.token, "SELECT item FROM tokens WHERE workspace_id = ? AND id = ?", workspaceID, id)
 }
 
 // Tokens implements [store.Tokens].
