@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,10 +10,24 @@ import (
 	"strconv"
 )
 
-// eventType is what is published: a type that the driver defines, with a schema.
-const eventType = "bench.order.placed"
+// The kinds of sources that events are published of.
+const (
+	ofCustomer = "customer" // with a type that the driver defines, and a feed that keeps each event
+	ofApp      = "app"      // with a type of the catalogue, and no feed
+)
 
-// schema is of that type. An event is checked by it as those of users are by theirs.
+// The types of events, by the kind of source.
+const (
+	orderPlaced = "bench.order.placed"
+	jobFinished = "job_finished"
+)
+
+// jobFields are what an event [jobFinished] must have besides what the driver needs.
+const jobFields = `"appBuildId":null,"appDeploymentId":null,"appId":"bench","canceledAt":null,"canceledBy":null,"finishedAt":1771143284003,` +
+	`"inProgressAt":1771143275311,"inProgressTimeInSeconds":8,"organizationId":"bench","pendingAt":1771143256381,"pendingTimeInSeconds":18,` +
+	`"queuedAt":null,"queueTimeInSeconds":null,"status":"succeeded","totalTimeInSeconds":27,"createdAt":1771143256161`
+
+// schema is of [orderPlaced]. An event is checked by it as those of users are by theirs.
 const schema = `{"type":"object","required":["checksum","items","number"],"properties":{
 	"checksum":{"type":"string","pattern":"^[0-9a-f]{8}$"},
 	"number":{"type":"integer","minimum":0},
@@ -24,22 +39,26 @@ const variants = 64
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// itemsOf makes lists of items that have about so many bytes as JSON. They look like
-// orders do: some of it repeats, and some does not.
-func itemsOf(size int) [][]byte {
+// itemsFor makes lists of items for data of about so many bytes. They look like orders
+// do: some of it repeats, and some does not. For customers they are JSON, for apps a text.
+func itemsFor(kind string, size int) [][]byte {
+	own, quote := 50, []byte(`"`) // what the data have besides
+	if kind == ofApp {
+		own, quote = 50+len(jobFields), nil
+	}
 	words := [...]string{"anchor", "boathook", "cleat", "dinghy", "fender", "halyard", "jib", "keel", "lantern", "mooring", "oar", "paddle", "rope", "sail", "tiller", "winch"}
 	random := rand.New(rand.NewPCG(1, 2)) // the same in each run
 	lists := make([][]byte, variants)
 	for i := range lists {
 		list := []byte{'['}
-		for len(list) < size-100 || len(list) == 1 {
+		for len(list) < size-own-25 || len(list) == 1 {
 			if len(list) > 1 {
 				list = append(list, ',')
 			}
 			list = fmt.Appendf(list, `{"amount":%d,"name":"%s %s","sku":"%08X"}`, random.IntN(100_000),
 				words[random.IntN(len(words))], words[random.IntN(len(words))], random.Uint32())
 		}
-		lists[i] = append(list, ']')
+		lists[i] = bytes.ReplaceAll(append(list, ']'), []byte(`"`), quote)
 	}
 	return lists
 }
@@ -51,6 +70,7 @@ func checksum(number int, list []byte) string {
 
 // content makes the requests of a run.
 type content struct {
+	kind   string // of the source
 	source string
 	batch  int
 	items  [][]byte
@@ -67,8 +87,13 @@ func (c content) append(b []byte, first int) []byte {
 			b = append(b, ',')
 		}
 		list := c.items[number%len(c.items)]
+		if c.kind == ofApp {
+			b = fmt.Appendf(b, `{"source":%q,"type":%q,"data":{"id":"%d","stack":"%s","createdBy":%q,%s}}`,
+				c.source, jobFinished, number, list, checksum(number, list), jobFields)
+			continue
+		}
 		b = fmt.Appendf(b, `{"source":%q,"type":%q,"data":{"checksum":%q,"items":%s,"number":%d}}`,
-			c.source, eventType, checksum(number, list), list, number)
+			c.source, orderPlaced, checksum(number, list), list, number)
 	}
 	if c.batch > 1 {
 		b = append(b, "]}"...)
@@ -85,13 +110,24 @@ func numberOf(body []byte) (int, error) {
 			Checksum string          `json:"checksum"`
 			Items    json.RawMessage `json:"items"`
 			Number   int             `json:"number"`
+
+			ID        string `json:"id"`
+			Stack     string `json:"stack"`
+			CreatedBy string `json:"createdBy"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(body, &event); err != nil {
 		return 0, err
 	}
 	d := event.Data
-	if d.Number < 0 || event.Type != eventType || checksum(d.Number, d.Items) != d.Checksum {
+	if event.Type == jobFinished {
+		number, err := strconv.Atoi(d.ID)
+		if err != nil {
+			return 0, err
+		}
+		d.Number, d.Items, d.Checksum = number, []byte(d.Stack), d.CreatedBy
+	}
+	if d.Number < 0 || checksum(d.Number, d.Items) != d.Checksum {
 		return 0, errors.New("the checksum is not that of the data")
 	}
 	return d.Number, nil

@@ -20,6 +20,7 @@ import (
 type plan struct {
 	Events     int           `json:"events"`     // that are measured; a multiple of Batch
 	Warm       int           `json:"warm"`       // events before those, which are checked and not measured
+	Source     string        `json:"source"`     // the kind of source, customer or app
 	Batch      int           `json:"batch"`      // events in a request
 	Bytes      int           `json:"bytes"`      // of an event's data, about
 	Publishers int           `json:"publishers"` // requests at once
@@ -47,6 +48,8 @@ func (p plan) check() error {
 		}
 	}
 	switch {
+	case p.Source != ofCustomer && p.Source != ofApp:
+		return fmt.Errorf("-source: %q is neither %s nor %s", p.Source, ofCustomer, ofApp)
 	case p.Events%p.Batch != 0 || p.Warm%p.Batch != 0:
 		return errors.New("-events and -warm: each must be a multiple of -batch")
 	case p.Rate < 0:
@@ -204,7 +207,7 @@ func (l *ledger) publish(ctx context.Context, s system, from, to int) {
 			}
 		}
 	}()
-	events := content{s.source, batch, itemsOf(l.plan.Bytes)}
+	events := content{l.plan.Source, s.source, batch, itemsFor(l.plan.Source, l.plan.Bytes)}
 	var publishers sync.WaitGroup
 	for range l.plan.Publishers {
 		publishers.Go(func() {

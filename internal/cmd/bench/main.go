@@ -118,6 +118,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	var p plan
 	flags.IntVar(&p.Events, "events", 10_000, "events to publish")
 	flags.IntVar(&p.Warm, "warm", 500, "events to publish before, which are not measured")
+	flags.StringVar(&p.Source, "source", ofCustomer, "whose events they are: "+ofCustomer+", with a type of its own and a feed that keeps them, or "+ofApp+", with a type of the catalogue")
 	flags.IntVar(&p.Batch, "batch", 1, "events in a request")
 	flags.IntVar(&p.Bytes, "bytes", 1024, "bytes of an event's data, about")
 	flags.IntVar(&p.Publishers, "publishers", 16, "requests at once, at most")

@@ -76,7 +76,7 @@ func (d driver) measure(ctx context.Context, name string, p plan, begin starter)
 	l := newLedger(p)
 	r := newReceivers(p, l)
 	defer r.close()
-	s, err := begin(ctx, r.urls())
+	s, err := begin(ctx, p, r.urls())
 	if err != nil {
 		return run{}, fmt.Errorf("%s: %w", name, err)
 	}

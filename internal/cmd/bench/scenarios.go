@@ -28,7 +28,7 @@ type scenario struct {
 // loop is the load that others of its kind are measured under, too: events of 1 KB, one a
 // request, by sixteen publishers, to one receiver that answers at once.
 func loop(change func(*plan)) plan {
-	p := plan{Events: 10_000, Warm: 500, Batch: 1, Bytes: 1024, Publishers: 16, Healthy: 1}
+	p := plan{Source: ofApp, Events: 10_000, Warm: 500, Batch: 1, Bytes: 1024, Publishers: 16, Healthy: 1}
 	change(&p)
 	return p
 }
@@ -37,6 +37,7 @@ func loop(change func(*plan)) plan {
 const (
 	flatOut   = "flat-out"
 	inMemory  = "memory"
+	kept      = "kept"
 	steady    = "steady"
 	toOne     = "to-one"
 	toHundred = "to-hundred"
@@ -48,6 +49,7 @@ const (
 var scenarios = []scenario{
 	{name: flatOut, about: "10,000 events as fast as they are answered, on disk", beside: true, plan: loop(func(*plan) {})},
 	{name: inMemory, about: "the same, in memory", inMemory: true, beside: true, plan: loop(func(*plan) {})},
+	{name: kept, about: "10,000 events of a customer, whose feed keeps them, on disk", beside: true, plan: loop(func(p *plan) { p.Source = ofCustomer })},
 	{name: steady, about: "50 events a second, on disk", beside: true, plan: loop(func(p *plan) { p.Events, p.Rate = 1000, 50 })},
 	{name: toOne, about: "5 events a second to one webhook, on disk", plan: loop(func(p *plan) { p.Events, p.Warm, p.Rate = 50, 20, 5 })},
 	{name: toHundred, about: "5 events a second to 100 webhooks, on disk", plan: loop(func(p *plan) { p.Events, p.Warm, p.Rate, p.Healthy = 50, 20, 5, 100 })},

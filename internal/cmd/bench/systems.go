@@ -17,6 +17,7 @@ import (
 
 	"boathook/internal/boathook"
 	"boathook/internal/client"
+	"boathook/internal/dialect"
 )
 
 // system is what is put under load, ready for it.
@@ -31,12 +32,12 @@ type system struct {
 
 // starter makes a system ready that delivers to the receivers at some URLs. Each call
 // starts anew, where it is started at all.
-type starter func(ctx context.Context, urls []string) (system, error)
+type starter func(ctx context.Context, p plan, urls []string) (system, error)
 
 // running is a Boathook that somebody else runs. What is made in it stays there: a
 // customer for each run.
 func running(url, token string, pid int) starter {
-	return func(ctx context.Context, urls []string) (system, error) {
+	return func(ctx context.Context, p plan, urls []string) (system, error) {
 		s := system{url: strings.TrimRight(url, "/"), token: token, end: func() error { return nil }}
 		if pid != 0 {
 			s.process = &process{pid: pid}
@@ -44,7 +45,7 @@ func running(url, token string, pid int) starter {
 				return s, fmt.Errorf("-pid: %w", err)
 			}
 		}
-		return s, s.setUp(ctx, urls)
+		return s, s.setUp(ctx, p.Source, urls)
 	}
 }
 
@@ -53,7 +54,7 @@ var boathookListens = regexp.MustCompile(`^Boathook is at (http://127\.0\.0\.1:\
 // served starts `boathook serve` with new data below a folder, or in memory. The data are
 // removed when it ends.
 func served(program, folder string, arguments ...string) starter {
-	return func(ctx context.Context, urls []string) (s system, err error) {
+	return func(ctx context.Context, p plan, urls []string) (s system, err error) {
 		data := folder
 		if folder != memory {
 			if data, err = os.MkdirTemp(folder, "bench-*"); err != nil {
@@ -72,12 +73,12 @@ func served(program, folder string, arguments ...string) starter {
 		token := cryptorand.Text()
 		cmd := exec.CommandContext(ctx, program, append([]string{"serve", "--dev", "--data", data, "--listen", "127.0.0.1:0"}, arguments...)...)
 		cmd.Env = append(os.Environ(), "BOATHOOK_ADMIN_TOKEN="+token)
-		p, err := start(ctx, cmd, boathookListens)
+		process, err := start(ctx, cmd, boathookListens)
 		if err != nil {
 			return s, errors.Join(err, remove())
 		}
-		s = system{url: p.url, token: token, process: p, end: func() error { return errors.Join(p.stop(), remove()) }}
-		if err := s.setUp(ctx, urls); err != nil {
+		s = system{url: process.url, token: token, process: process, end: func() error { return errors.Join(process.stop(), remove()) }}
+		if err := s.setUp(ctx, p.Source, urls); err != nil {
 			return s, errors.Join(err, s.end())
 		}
 		return s, nil
@@ -87,25 +88,39 @@ func served(program, folder string, arguments ...string) starter {
 // memory stands for a folder where data are kept in memory.
 const memory = ":memory:"
 
-// setUp makes a customer with a webhook for each receiver.
-func (s *system) setUp(ctx context.Context, urls []string) error {
+// setUp makes a source with a webhook for each receiver.
+func (s *system) setUp(ctx context.Context, kind string, urls []string) error {
 	c, err := client.New(s.url, s.token)
 	if err != nil {
 		return err
 	}
-	if _, err := c.PutEventType(ctx, eventType, client.EventTypeInput{Description: "What make bench-load publishes.", Schema: json.RawMessage(schema)}); err != nil {
-		return fmt.Errorf("its type of events: %w", err)
-	}
 	name := "bench"
-	customer, err := c.Customers().Create(ctx, client.CustomerInput{Name: &name})
-	if err != nil {
-		return fmt.Errorf("its customer: %w", err)
+	var source client.Source
+	eventType := boathook.EventType(jobFinished)
+	if kind == ofApp {
+		app, err := c.Apps().Create(ctx, client.NamedInput{Name: name})
+		if err != nil {
+			return fmt.Errorf("its app: %w", err)
+		}
+		source = client.AppSource(app.ID)
+	} else {
+		eventType = orderPlaced
+		in := client.EventTypeInput{Description: "What bench publishes.", Schema: json.RawMessage(schema)}
+		if _, err := c.PutEventType(ctx, eventType, in); err != nil {
+			return fmt.Errorf("its type of events: %w", err)
+		}
+		customer, err := c.Customers().Create(ctx, client.CustomerInput{Name: &name})
+		if err != nil {
+			return fmt.Errorf("its customer: %w", err)
+		}
+		source = client.CustomerSource(customer.ID)
 	}
-	s.source = customer.ID
+	s.source = source.ID()
+	standard := dialect.Standard
 	for i, url := range urls {
 		name := fmt.Sprintf("receiver %d", i)
-		w, err := c.OutgoingWebhooks(client.CustomerSource(customer.ID)).Create(ctx, client.OutgoingWebhookInput{
-			Name: &name, URL: &url, Events: []boathook.EventType{eventType},
+		w, err := c.OutgoingWebhooks(source).Create(ctx, client.OutgoingWebhookInput{
+			Name: &name, URL: &url, Events: []boathook.EventType{eventType}, Dialect: &standard,
 		})
 		if err != nil {
 			return fmt.Errorf("webhook %d: %w", i, err)
@@ -118,7 +133,7 @@ func (s *system) setUp(ctx context.Context, urls []string) error {
 var floorListens = regexp.MustCompile(`^The floor is at (http://127\.0\.0\.1:\d+)`)
 
 // bare starts the floor: this program, as another process.
-func bare(ctx context.Context, urls []string) (s system, err error) {
+func bare(ctx context.Context, _ plan, urls []string) (s system, err error) {
 	c := floorConfig{URLs: urls}
 	for range urls {
 		key := make([]byte, 32)
