@@ -115,6 +115,14 @@ func (p *process) alive() bool {
 	}
 }
 
+// cpu is the processor time that the process has used.
+func (p *process) cpu() time.Duration {
+	if p.alive() {
+		return cpuOf(p.cmd.Process.Pid)
+	}
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
 // kill ends the process, and all that it has started, at once.
 func (p *process) kill() {
 	p.cancel()

@@ -42,6 +42,7 @@ type Function struct {
 	closed bool
 	idle   []*process
 	alive  map[*process]bool
+	ended  time.Duration // of processor time: what the processes have used that are no more
 }
 
 // New makes a function. Its processes start when they are needed.
@@ -138,6 +139,7 @@ func (f *Function) take(ctx context.Context) (*process, error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.alive, p)
+		f.ended += p.cpu()
 	}()
 	if closed {
 		p.kill()
@@ -166,6 +168,18 @@ func (f *Function) Start(ctx context.Context) (time.Duration, error) {
 	}
 	f.give(p)
 	return p.cold, nil
+}
+
+// CPU is the processor time, of users and of the system, that the function's processes
+// have used until now. Where this is not Linux, it is known of those that have ended.
+func (f *Function) CPU() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	used := f.ended
+	for p := range f.alive {
+		used += p.cpu()
+	}
+	return used
 }
 
 // Kill kills every process with SIGKILL, in whatever it is doing.

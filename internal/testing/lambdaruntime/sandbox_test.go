@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,6 +62,8 @@ func handle(ctx context.Context, what string) (answer, error) {
 		time.Sleep(time.Hour)
 	case "meet":
 		meet()
+	case "work":
+		work()
 	}
 	deadline, _ := ctx.Deadline()
 	lc, _ := lambdacontext.FromContext(ctx)
@@ -68,6 +71,18 @@ func handle(ctx context.Context, what string) (answer, error) {
 		PID: os.Getpid(), Remaining: time.Until(deadline), RequestID: lc.AwsRequestID,
 		Memory: os.Getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
 	}, nil
+}
+
+// worked is the least processor time that work takes.
+const worked = 50 * time.Millisecond
+
+func work() {
+	var usage syscall.Rusage
+	for time.Duration(usage.Utime.Nano()) < worked {
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+			panic(err)
+		}
+	}
 }
 
 // meet returns when as many processes as MEET says have come to a folder.
@@ -127,6 +142,30 @@ func TestAProcessServesOneInvocationAfterAnother(t *testing.T) {
 	}
 	if first.Memory != "256" || first.Remaining < 50*time.Minute || first.Remaining > time.Hour {
 		t.Errorf("the process was told %+v", first)
+	}
+}
+
+func TestTheProcessorTimeOfAllProcessesIsCounted(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the processor time of processes that run is known on Linux only")
+	}
+	f := newFunction(t, lambdaruntime.Config{})
+	if used := f.CPU(); used != 0 {
+		t.Errorf("before its first process it has used %s", used)
+	}
+	before := f.CPU()
+	for range 2 {
+		if _, err := invoke(t, f, "work"); err != nil {
+			t.Fatal(err)
+		}
+		used := f.CPU()
+		if used < before+worked {
+			t.Errorf("%s more were used, want %s at least", used-before, worked)
+		}
+		f.Kill()
+		if before = f.CPU(); before < worked {
+			t.Errorf("once the process is gone it is %s", before)
+		}
 	}
 }
 
