@@ -8,7 +8,7 @@ UNRACED    = $(shell go list ./... | grep -e /testing/simulation$$ -e /store/dyn
 RACED      = $(filter-out $(UNRACED),$(shell go list ./...))
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help screenshots kill retention build test test-stack lint verify-template race sim isolation bench bench-load run env-vars cost bench-cold translate
+.PHONY: help screenshots kill retention build test test-stack lint verify-template race sim isolation bench bench-load run env-vars cost capacity bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -67,8 +67,21 @@ invoke-%: $(if $(CASE),translate) ## invoke a function with an event: make invok
 env-vars: ## print a deployed stack's variables for sam local invoke: make env-vars STACK=boathook > env.json
 	@$(EMULATORS) -tool -- python infra/env_vars.py $(STACK)
 
-cost: translate ## count what a trigger, a run, an event and a delivery use of AWS, and say what it costs
-	@$(EMULATORS) -- go run ./internal/cmd/cost -template $(TEMPLATE)
+cost: ## count what a trigger, a run, an event and a delivery use of AWS, and say what it costs; RATE=… says it of a month; WRITE=1 writes infra/counts.json
+ifdef RATE
+	@go run ./internal/cmd/cost -rate $(RATE) $(filter-out RATE=%,$(LOAD))
+else
+	@$(MAKE) -s translate
+	@$(EMULATORS) -- go run ./internal/cmd/cost -template $(TEMPLATE) $(if $(WRITE),-write)
+endif
+
+capacity: ## say what AWS has to give at a load, and which limit is met: make capacity RATE=1000 FANOUT=3; without RATE, list what else there is
+	@go run ./internal/cmd/capacity $(LOAD)
+
+# What is given to make capacity.
+LOAD = $(foreach name,RATE FANOUT PUBLISH BATCH SIZE LATENCY FAILING ATTEMPTS SLOW SLOW_LATENCY WEBHOOKS WORKSPACES TRIGGERS START \
+	RUN_SECONDS RUN_PRINTS WATCHERS FRAMES PAGES RETENTION_DAYS ACCOUNT \
+	RequestRate RunConcurrency DeliveryConcurrency RetryConcurrency IntakeConcurrency,$(if $($(name)),$(name)=$($(name))))
 
 bench-cold: translate ## measure how fast each function starts, beside a program that does nothing
 	@$(EMULATORS) -- go run ./internal/cmd/coldstart -template $(TEMPLATE)

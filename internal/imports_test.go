@@ -52,6 +52,7 @@ var layout = []row{
 
 	// Tables and tools.
 	{"internal/cache", []string{libraries}},
+	{"internal/capacity", nil},
 	{"internal/catalogue", []string{"internal/boathook", "internal/schema"}},
 	{"internal/claim", nil},
 	{"internal/compress", []string{"internal/boathook"}},

@@ -29,6 +29,9 @@ type bench struct {
 
 	deployment, trigger string // their paths
 
+	begin  chan chan struct{} // gives a target that takes long what it closes when it has worked
+	answer chan struct{}      // is closed when it may answer
+
 	appID  string
 	queued map[boathook.Environment][]string // messages to its webhook, in the deliveries queue
 	stored int                               // bytes of a delivery that succeeded at once
@@ -36,6 +39,7 @@ type bench struct {
 	mu       sync.Mutex
 	seen     map[string]bool // deliveries that have arrived
 	received int             // bytes of the last one's request
+	body     int             // bytes of its body
 }
 
 func newBench(ctx context.Context, template *localaws.Template) (*bench, error) {
@@ -50,7 +54,7 @@ func newBench(ctx context.Context, template *localaws.Template) (*bench, error) 
 	if err := localaws.Build(ctx, ".", binaries, runtime.GOARCH, template.Functions()...); err != nil {
 		return nil, err
 	}
-	b := &bench{queued: make(map[boathook.Environment][]string), seen: make(map[string]bool), meter: newMeter(template)}
+	b := &bench{queued: make(map[boathook.Environment][]string), seen: make(map[string]bool), begin: make(chan chan struct{}), meter: newMeter(template)}
 	b.Cloud, err = localaws.Deploy(ctx, localaws.Config{
 		Template: template, StackName: "cost", Binaries: binaries, Emulators: emulators,
 		Parameters: map[string]string{"AllowedEgress": "127.0.0.0/8", "AllowHttp": "true"},
@@ -59,7 +63,8 @@ func newBench(ctx context.Context, template *localaws.Template) (*bench, error) 
 	if err != nil {
 		return nil, err
 	}
-	b.meter.capacity.indexes, err = indexes(b.Cloud, template)
+	b.meter.cpu = func(function string) time.Duration { return b.Function(function).CPU() }
+	b.meter.tables, err = readTables(b.Cloud, template)
 	if err == nil {
 		err = b.setUp(ctx)
 	}
@@ -88,9 +93,7 @@ func (b *bench) setUp(ctx context.Context) error {
 	b.url = "http://" + listener.Addr().String()
 	mux := http.NewServeMux()
 	mux.Handle("/", b.Cloud)
-	mux.HandleFunc("POST /target", func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, `{"pages":12,"url":"https://reports.example.com/2026-03-02"}`) //nolint:errcheck // execute tells
-	})
+	mux.HandleFunc("POST /target/{kind}", b.work)
 	mux.HandleFunc("POST /receiver/{kind}", b.receive)
 	b.server = &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go b.server.Serve(listener) //nolint:errcheck // it ends when it is closed
@@ -103,12 +106,14 @@ func (b *bench) setUp(ctx context.Context) error {
 		return err
 	}
 	b.token = made.Token // as publishers have it, not the stack's own
+	if err := b.readWorkspaces(ctx); err != nil {
+		return err
+	}
 	if err := b.post(ctx, "/v1/deployments", `{"name":"nightly reports"}`, "", &made); err != nil {
 		return err
 	}
 	b.deployment = "/v1/deployments/" + made.ID
-	if err := b.post(ctx, b.deployment+"/versions", fmt.Sprintf(
-		`{"environment":"production","target":{"type":"http","url":"%s/target"}}`, b.url), "", &made); err != nil {
+	if err := b.deploy(ctx, target); err != nil {
 		return err
 	}
 	if err := b.post(ctx, b.deployment+"/incoming-webhooks", `{"name":"GitHub Actions","environment":"production"}`, "", &made); err != nil {
@@ -133,7 +138,76 @@ func (b *bench) setUp(ctx context.Context) error {
 	return nil
 }
 
-// receive answers as receivers do; a flaky one fails the first time.
+// readWorkspaces tells the meter the workspaces' ids.
+func (b *bench) readWorkspaces(ctx context.Context) error {
+	var list struct{ Data []struct{ ID string } }
+	if err := b.send(ctx, http.MethodGet, "/v1/workspaces", "", "", &list); err != nil {
+		return err
+	}
+	b.meter.tables.workspaces = make(map[string]bool)
+	for _, w := range list.Data {
+		b.meter.tables.workspaces[w.ID] = true
+	}
+	return nil
+}
+
+// The targets of runs.
+const (
+	target        = "done"  // answers at once
+	quietTarget   = "quiet" // takes as long as it takes that the run's lease is renewed once
+	talkingTarget = "talks" // prints
+
+	renewal = 20500 * time.Millisecond // a little more than the heartbeat of functions/execute
+	printed = 4                        // lines of the one that talks
+)
+
+// work is the target of runs. One that takes long begins when [bench.working] waits for it,
+// and answers when it may.
+func (b *bench) work(w http.ResponseWriter, r *http.Request) {
+	if kind := r.PathValue("kind"); kind != target {
+		_ = http.NewResponseController(w).Flush() // execute tells
+		begin := <-b.begin
+		if kind == quietTarget {
+			time.Sleep(renewal)
+		} else {
+			for i := range printed {
+				fmt.Fprintf(w, "rendering page %d of %d\n", i+1, printed)
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(1500 * time.Millisecond) // a second is a chunk of the log
+			}
+		}
+		close(begin)
+		<-b.answer
+	}
+	io.WriteString(w, `{"pages":12,"url":"https://reports.example.com/2026-03-02"}`) //nolint:errcheck // execute tells
+}
+
+// working returns when a target that takes long has done its work, but for the answer: that
+// waits until b.answer is closed.
+func (b *bench) working(ctx context.Context) error {
+	b.answer = make(chan struct{})
+	done := make(chan struct{})
+	select {
+	case b.begin <- done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// deploy has the deployment's runs executed by another target.
+func (b *bench) deploy(ctx context.Context, target string) error {
+	return b.post(ctx, b.deployment+"/versions", fmt.Sprintf(
+		`{"environment":"production","target":{"type":"http","url":"%s/target/%s"}}`, b.url, target), "", new(struct{}))
+}
+
+// receive answers as receivers do; a flaky one fails the first time, and a slow one takes
+// longer than a second.
 func (b *bench) receive(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -143,11 +217,15 @@ func (b *bench) receive(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	again := b.seen[id]
 	b.seen[id] = true
+	b.body = len(body)
 	b.received = len(body) + len(r.URL.Path) + len("POST  HTTP/1.1\r\nHost: \r\n\r\n") + len(r.Host)
 	for name, values := range r.Header {
 		b.received += len(name) + len(": \r\n") + len(values[0])
 	}
 	b.mu.Unlock()
+	if r.PathValue("kind") == "slow" {
+		time.Sleep(slowDelay)
+	}
 	time.Sleep(receiverDelay)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Server", "nginx/1.27.0")
@@ -158,11 +236,11 @@ func (b *bench) receive(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, `{"ok":true}`) //nolint:errcheck // deliver tells
 }
 
-// requestSize is how many bytes a delivery's request has.
-func (b *bench) requestSize() int {
+// requestSize is how many bytes a delivery's request has, and its body.
+func (b *bench) requestSize() (request, body int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.received
+	return b.received, b.body
 }
 
 // post makes a request to the API and reads its answer. An empty idempotency

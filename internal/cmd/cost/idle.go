@@ -3,30 +3,28 @@ package main
 import (
 	"fmt"
 
+	"boathook/internal/capacity"
 	"boathook/internal/testing/localaws"
-)
-
-const (
-	month = 30 * 24 * 60  // in minutes
-	polls = 5 * 3 * month // of a queue: five pollers, each three times a minute
 )
 
 // printIdle prints what a stack costs in a month in which nothing happens but
 // its sweeps.
-func printIdle(t *localaws.Template, prices prices, sweep usage) {
-	d := prices.Dollars
-	key, secrets := count(t, "AWS::KMS::Key")*d.Key, count(t, "AWS::SecretsManager::Secret")*d.Secret
-	alarms := alarmMetrics(t) * d.AlarmMetric
-	queues := count(t, "AWS::Lambda::EventSourceMapping") * polls / 1e6 * d.SQS
-	sweeps := (prices.bill(sweep).Total + d.Events) * month / 1e6
-	fmt.Printf("\nDollars a month of an idle stack:\n"+
-		"  key                  %.2f\n"+
-		"  secrets              %.2f\n"+
-		"  alarms               %.2f\n"+
-		"  polls of the queues  %.2f\n"+
-		"  sweep, each minute   %.2f\n"+
-		"  together             %.2f, and %.2f for the dashboard beyond an account's first three\n",
-		key, secrets, alarms, queues, sweeps, key+secrets+alarms+queues+sweeps, count(t, "AWS::CloudWatch::Dashboard")*d.Dashboard)
+func printIdle(c capacity.Counts, prices capacity.Prices) {
+	fmt.Printf("\nDollars a month of an idle stack:\n")
+	together := 0.0
+	for _, line := range capacity.Idle(c, prices) {
+		fmt.Printf("  %-20s %.2f\n", line.Name, line.Dollars)
+		together += line.Dollars
+	}
+	fmt.Printf("  %-20s %.2f, and %.2f for the dashboard beyond an account's first three\n", "together", together, c.Standing.Dashboards*prices.Dollars.Dashboard)
+}
+
+// standing is what a stack has that costs something whether it is used or not.
+func standing(t *localaws.Template) capacity.Standing {
+	return capacity.Standing{
+		Keys: count(t, "AWS::KMS::Key"), Secrets: count(t, "AWS::SecretsManager::Secret"), AlarmMetrics: alarmMetrics(t),
+		Dashboards: count(t, "AWS::CloudWatch::Dashboard"), Mappings: count(t, "AWS::Lambda::EventSourceMapping"),
+	}
 }
 
 // count is how many resources of a type the stack has.

@@ -11,14 +11,17 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 
 	"boathook/internal/boathook"
+	"boathook/internal/capacity"
 	"boathook/internal/catalogue"
 )
 
 // ran is what becomes of triggers.
 type ran struct {
-	trigger, execution usage
-	turn               usage // an execution whose deployment lets one run execute at a time
-	joined             usage // a trigger that is part of a burst which another has begun
+	trigger, execution capacity.Usage
+	turn               capacity.Usage // an execution whose deployment lets one run execute at a time
+	lease              capacity.Usage // more of an execution for each renewal of its lease
+	log                capacity.Usage // more of one for each second in which its target prints
+	joined             capacity.Usage // a trigger that is part of a burst which another has begun
 }
 
 const input = `{"repository":"acme/reports","ref":"refs/heads/main","build":18446744073709551617,"actor":"Zoë"}`
@@ -34,6 +37,9 @@ func (b *bench) runs(ctx context.Context) (r ran, err error) {
 	if r.trigger, r.execution, err = b.oneByOne(ctx); err != nil {
 		return r, err
 	}
+	if r.lease, r.log, err = b.long(ctx); err != nil {
+		return r, err
+	}
 	if err := b.send(ctx, http.MethodPatch, b.deployment, `{"max_in_flight":1}`, "", new(struct{})); err != nil {
 		return r, err
 	}
@@ -46,8 +52,29 @@ func (b *bench) runs(ctx context.Context) (r ran, err error) {
 	return r, b.drained(ctx, "DeliveriesQueue")
 }
 
+// long measures what runs use while their targets work: for each renewal of their lease,
+// and for each line that they print a second or more after another.
+func (b *bench) long(ctx context.Context) (lease, log capacity.Usage, err error) {
+	for target, used := range map[string]*capacity.Usage{quietTarget: &lease, talkingTarget: &log} {
+		if err := b.deploy(ctx, target); err != nil {
+			return lease, log, err
+		}
+		if err := b.post(ctx, b.trigger, input, "", new(struct{})); err != nil {
+			return lease, log, err
+		}
+		if *used, err = b.meter.during(ctx, "ExecuteFunction", func() error { return b.working(ctx) }); err != nil {
+			return lease, log, err
+		}
+		close(b.answer)
+		if err := b.drained(ctx, "RunsQueue"); err != nil {
+			return lease, log, err
+		}
+	}
+	return lease, log.Times(1.0 / printed), b.deploy(ctx, target)
+}
+
 // oneByOne measures a trigger and its run, each after the one before is over.
-func (b *bench) oneByOne(ctx context.Context) (trigger, execution usage, err error) {
+func (b *bench) oneByOne(ctx context.Context) (trigger, execution capacity.Usage, err error) {
 	for i := range repeats + 3 {
 		if err := b.post(ctx, b.trigger, input, "", new(struct{})); err != nil {
 			return trigger, execution, err
@@ -62,15 +89,15 @@ func (b *bench) oneByOne(ctx context.Context) (trigger, execution usage, err err
 		if i < 3 {
 			continue // warm by now
 		}
-		trigger = trigger.plus(used["IntakeFunction"]).plus(request(len(input)))
-		execution = execution.plus(used["ExecuteFunction"]).plus(usage{SQS: 2}) // received and deleted
+		trigger = trigger.Plus(used["IntakeFunction"]).Plus(request(len(input)))
+		execution = execution.Plus(used["ExecuteFunction"]).Plus(capacity.Usage{SQS: 2}) // received and deleted
 	}
-	return trigger.times(1.0 / repeats), execution.times(1.0 / repeats), nil
+	return trigger.Times(1.0 / repeats), execution.Times(1.0 / repeats), nil
 }
 
 // join measures a trigger that is part of a burst. The burst's run does not start while the
 // bench runs.
-func (b *bench) join(ctx context.Context) (joined usage, err error) {
+func (b *bench) join(ctx context.Context) (joined capacity.Usage, err error) {
 	var made struct{ URL string }
 	if err := b.post(ctx, b.deployment+"/incoming-webhooks",
 		`{"name":"pushes","environment":"production","coalesce":{"key":".body.ref","quiet_seconds":900,"max_wait_seconds":3600}}`, "", &made); err != nil {
@@ -83,15 +110,15 @@ func (b *bench) join(ctx context.Context) (joined usage, err error) {
 			return joined, err
 		}
 		if i > 0 { // the first one begins the burst
-			joined = joined.plus(used).plus(request(len(input)))
+			joined = joined.Plus(used).Plus(request(len(input)))
 		}
 	}
-	return joined.times(1.0 / repeats), nil
+	return joined.Times(1.0 / repeats), nil
 }
 
 // events measures publishes: what one event uses, its share of the request, and
 // what it uses in a request that may be repeated, by a key that begins with keys.
-func (b *bench) events(ctx context.Context, keys string) (event, keyed usage, err error) {
+func (b *bench) events(ctx context.Context, keys string) (event, keyed capacity.Usage, err error) {
 	for i := range repeats + 1 {
 		once, err := b.publish(ctx, boathook.Production, "")
 		if err != nil {
@@ -102,14 +129,31 @@ func (b *bench) events(ctx context.Context, keys string) (event, keyed usage, er
 			return event, keyed, err
 		}
 		if i > 0 { // the first ones warm the function
-			event, keyed = event.plus(once), keyed.plus(again)
+			event, keyed = event.Plus(once), keyed.Plus(again)
 		}
 	}
-	return event.times(1.0 / (repeats * published)), keyed.times(1.0 / (repeats * published)), nil
+	return event.Times(1.0 / (repeats * published)), keyed.Times(1.0 / (repeats * published)), nil
+}
+
+// alone measures the publish of one event.
+func (b *bench) alone(ctx context.Context) (event capacity.Usage, err error) {
+	t, _ := catalogue.Lookup(boathook.App, boathook.EventJobFinished)
+	body := fmt.Sprintf(`{"source":%q,"type":%q,"environment":"production","data":%s}`, b.appID, t.Name, t.Example)
+	for i := range repeats + 1 {
+		once, err := b.meter.during(ctx, "ManageFunction", func() error { return b.post(ctx, "/v1/events", body, "", new(struct{})) })
+		if err != nil {
+			return event, err
+		}
+		if i > 0 { // the first one warms the function
+			event = event.Plus(once).Plus(request(len(body)))
+		}
+	}
+	b.meter.messages("ManageFunction") // nobody delivers them
+	return event.Times(1.0 / repeats), nil
 }
 
 // fed measures publishes of an app that keeps its events, as [bench.events] does.
-func (b *bench) fed(ctx context.Context) (event, keyed usage, err error) {
+func (b *bench) fed(ctx context.Context) (event, keyed capacity.Usage, err error) {
 	if err := b.keepEvents(ctx, 30); err != nil {
 		return event, keyed, err
 	}
@@ -125,7 +169,7 @@ func (b *bench) keepEvents(ctx context.Context, days int) error {
 
 // replays measures what one kept event uses that a replay counts, that it queues because
 // a webhook has missed it, and that is then delivered in a full batch.
-func (b *bench) replays(ctx context.Context) (counted, queued, delivered usage, err error) {
+func (b *bench) replays(ctx context.Context) (counted, queued, delivered capacity.Usage, err error) {
 	if err := b.keepEvents(ctx, 30); err != nil {
 		return counted, queued, delivered, err
 	}
@@ -155,17 +199,17 @@ func (b *bench) replays(ctx context.Context) (counted, queued, delivered usage, 
 			return counted, queued, delivered, err
 		}
 		if i > 0 {
-			delivered = delivered.plus(used)
+			delivered = delivered.Plus(used)
 		}
 	}
 	if err := b.send(ctx, http.MethodPatch, path, `{"enabled":false}`, "", new(struct{})); err != nil {
 		return counted, queued, delivered, err
 	}
-	return counted, queued, delivered.times(1.0 / (repeats * batch)), b.keepEvents(ctx, 0)
+	return counted, queued, delivered.Times(1.0 / (repeats * batch)), b.keepEvents(ctx, 0)
 }
 
 // replay has all that a webhook has missed sent, or counted, and gives what one event uses.
-func (b *bench) replay(ctx context.Context, path string, dry bool) (used usage, err error) {
+func (b *bench) replay(ctx context.Context, path string, dry bool) (used capacity.Usage, err error) {
 	events := 0
 	for cursor := ""; events == 0 || cursor != ""; {
 		body := fmt.Sprintf(`{"since":"2026-01-01T00:00:00Z","dry_run":%t}`, dry)
@@ -183,14 +227,14 @@ func (b *bench) replay(ctx context.Context, path string, dry bool) (used usage, 
 		if answer.Queued == 0 && answer.NextCursor == "" {
 			return used, errors.New("a replay has found nothing")
 		}
-		used, events, cursor = used.plus(part).plus(request(len(body))), events+answer.Queued, answer.NextCursor
+		used, events, cursor = used.Plus(part).Plus(request(len(body))), events+answer.Queued, answer.NextCursor
 	}
-	return used.times(1 / float64(events)), nil
+	return used.Times(1 / float64(events)), nil
 }
 
 // publish publishes as many events as a request may have, and keeps the messages
 // that this puts into the deliveries queue.
-func (b *bench) publish(ctx context.Context, environment boathook.Environment, key string) (usage, error) {
+func (b *bench) publish(ctx context.Context, environment boathook.Environment, key string) (capacity.Usage, error) {
 	t, _ := catalogue.Lookup(boathook.App, boathook.EventJobFinished)
 	event := fmt.Sprintf(`{"source":%q,"type":%q,"environment":%q,"data":%s}`, b.appID, t.Name, environment, t.Example)
 	body := `{"events":[` + strings.Repeat(event+",", published-1) + event + `]}`
@@ -198,26 +242,26 @@ func (b *bench) publish(ctx context.Context, environment boathook.Environment, k
 		return b.post(ctx, "/v1/events", body, key, new(struct{}))
 	})
 	if err != nil {
-		return usage{}, err
+		return capacity.Usage{}, err
 	}
 	sent := b.meter.messages("ManageFunction")
 	if len(sent) != published {
-		return usage{}, fmt.Errorf("%d events were published in %d messages", published, len(sent))
+		return capacity.Usage{}, fmt.Errorf("%d events were published in %d messages", published, len(sent))
 	}
 	b.queued[environment] = append(b.queued[environment], sent...)
-	return used.plus(request(len(body))), nil
+	return used.Plus(request(len(body))), nil
 }
 
 // request is what the HTTP API takes for one itself: it counts 512 KiB as one.
-func request(size int) usage {
-	return usage{HTTP: kilobytes(size, 512), LogBytes: accessLine + lineOverhead}
+func request(size int) capacity.Usage {
+	return capacity.Usage{HTTP: kilobytes(size, 512), LogBytes: accessLine + lineOverhead}
 }
 
 // deliveries measures batches of n: what one delivery uses that succeeds at
 // once, and one that succeeds at the second attempt, from the time when it is
 // in its queue. A second attempt comes alone, since it was sent with a delay of
 // its own; while many fail they share a batch, and cost less.
-func (b *bench) deliveries(ctx context.Context, n int) (first, second usage, err error) {
+func (b *bench) deliveries(ctx context.Context, n int) (first, second capacity.Usage, err error) {
 	for i := range repeats + 1 {
 		once, err := b.attempt(ctx, boathook.Production, n)
 		if err != nil {
@@ -237,19 +281,19 @@ func (b *bench) deliveries(ctx context.Context, n int) (first, second usage, err
 			if err != nil {
 				return first, second, err
 			}
-			failed = failed.plus(again)
+			failed = failed.Plus(again)
 		}
 		if i > 0 { // the first ones warm the function
-			first, second = first.plus(once), second.plus(failed)
+			first, second = first.Plus(once), second.Plus(failed)
 		}
 	}
 	share := 1 / float64(n*repeats)
-	return first.times(share), second.times(share), nil
+	return first.Times(share), second.Times(share), nil
 }
 
 // spread measures an event that goes to n webhooks, whose deliveries are one batch: what
 // one delivery uses of the publish, and what it uses then, with counts of its own.
-func (b *bench) spread(ctx context.Context, n int) (published, delivered usage, err error) {
+func (b *bench) spread(ctx context.Context, n int) (published, delivered capacity.Usage, err error) {
 	var app struct{ ID string }
 	if err := b.post(ctx, "/v1/apps", `{"name":"spread"}`, "", &app); err != nil {
 		return published, delivered, err
@@ -276,18 +320,18 @@ func (b *bench) spread(ctx context.Context, n int) (published, delivered usage, 
 			return published, delivered, err
 		}
 		if i > 0 { // the first ones warm the function
-			published, delivered = published.plus(once).plus(request(len(event))), delivered.plus(made)
+			published, delivered = published.Plus(once).Plus(request(len(event))), delivered.Plus(made)
 		}
 	}
 	share := 1 / float64(n*repeats)
-	return published.times(share), delivered.times(share), nil
+	return published.Times(share), delivered.Times(share), nil
 }
 
 // attempt has the first attempts of n published events made.
-func (b *bench) attempt(ctx context.Context, environment boathook.Environment, n int) (usage, error) {
+func (b *bench) attempt(ctx context.Context, environment boathook.Environment, n int) (capacity.Usage, error) {
 	if len(b.queued[environment]) < n {
 		if _, err := b.publish(ctx, environment, ""); err != nil {
-			return usage{}, err
+			return capacity.Usage{}, err
 		}
 	}
 	batch := b.queued[environment][:n]
@@ -295,12 +339,56 @@ func (b *bench) attempt(ctx context.Context, environment boathook.Environment, n
 	return b.deliver(ctx, batch)
 }
 
+// slow is what an endpoint uses that takes longer than a second to answer.
+type slow struct {
+	mark                capacity.Usage // the first delivery, which marks it and holds a lease
+	handOver, delivered capacity.Usage // one of the others: given to the retries queue, and delivered from there
+}
+
+// slow measures deliveries to an endpoint that always takes longer than a second, in
+// batches of n.
+func (b *bench) slow(ctx context.Context, n int) (s slow, err error) {
+	var app struct{ ID string }
+	if err := b.post(ctx, "/v1/apps", `{"name":"slow"}`, "", &app); err != nil {
+		return s, err
+	}
+	if err := b.post(ctx, "/v1/apps/"+app.ID+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"slow","url":"%s/receiver/slow","events":["job_finished"],"environment":"production","dialect":"crewship"}`, b.url), "", new(struct{})); err != nil {
+		return s, err
+	}
+	t, _ := catalogue.Lookup(boathook.App, boathook.EventJobFinished)
+	event := fmt.Sprintf(`{"source":%q,"type":%q,"environment":"production","data":%s}`, app.ID, t.Name, t.Example)
+	if err := b.post(ctx, "/v1/events", `{"events":[`+strings.Repeat(event+",", 2*n)+event+`]}`, "", new(struct{})); err != nil {
+		return s, err
+	}
+	sent := b.meter.messages("ManageFunction")
+	if s.mark, err = b.deliver(ctx, sent[:1]); err != nil {
+		return s, err
+	}
+	for _, batch := range [][]string{sent[1 : 1+n], sent[1+n:]} {
+		given, err := b.deliver(ctx, batch)
+		if err != nil {
+			return s, err
+		}
+		handed := b.meter.messages("DeliverFunction")
+		if len(handed) != n {
+			return s, fmt.Errorf("of %d deliveries to a slow endpoint %d were handed over", n, len(handed))
+		}
+		made, err := b.deliver(ctx, handed)
+		if err != nil {
+			return s, err
+		}
+		s.handOver, s.delivered = given.Times(1/float64(n)), made.Times(1/float64(n)) // the last: by then the function is warm
+	}
+	return s, nil
+}
+
 // page is one of the console's that is measured.
-type page struct{ name, path string }
+type page struct{ key, name, path string }
 
 // pages measures pages of the console, for somebody who is signed in: without what they
 // are made of, which browsers keep.
-func (b *bench) pages(ctx context.Context, row func(string, usage) float64) error {
+func (b *bench) pages(ctx context.Context, row func(key, name string, u capacity.Usage) float64) error {
 	var list struct{ Data []struct{ ID string } }
 	if err := b.send(ctx, http.MethodGet, "/v1/deliveries?limit=1", "", "", &list); err != nil {
 		return err
@@ -313,33 +401,34 @@ func (b *bench) pages(ctx context.Context, row func(string, usage) float64) erro
 		return err
 	}
 	for _, p := range []page{
-		{"console's overview", "/console/"}, {"… its list of deliveries", "/console/deliveries"}, {"… one delivery", "/console/deliveries/" + list.Data[0].ID},
+		{"console", "console's overview", "/console/"}, {"console list", "… its list of deliveries", "/console/deliveries"},
+		{"console delivery", "… one delivery", "/console/deliveries/" + list.Data[0].ID},
 	} {
-		var used usage
+		var used capacity.Usage
 		for i := range repeats + 1 {
 			once, err := b.meter.during(ctx, "ConsoleFunction", func() error { return b.look(ctx, p.path, session) })
 			if err != nil {
 				return err
 			}
 			if i > 0 { // the first one warms the function
-				used = used.plus(once).plus(request(0))
+				used = used.Plus(once).Plus(request(0))
 			}
 		}
-		row(p.name, used.times(1.0/repeats))
+		row(p.key, p.name, used.Times(1.0/repeats))
 	}
 	return nil
 }
 
 // deliver hands a batch of messages to the function, and gives what it used,
 // with the request that received the batch and the one that deleted it.
-func (b *bench) deliver(ctx context.Context, batch []string) (usage, error) {
+func (b *bench) deliver(ctx context.Context, batch []string) (capacity.Usage, error) {
 	var e awsevents.SQSEvent
 	for i, body := range batch {
 		e.Records = append(e.Records, awsevents.SQSMessage{MessageId: fmt.Sprint(i), Body: body, EventSource: "aws:sqs"})
 	}
 	payload, err := json.Marshal(e)
 	if err != nil {
-		return usage{}, err
+		return capacity.Usage{}, err
 	}
 	used, err := b.meter.during(ctx, "DeliverFunction", func() error {
 		answer, err := b.Invoke(ctx, "DeliverFunction", payload)
@@ -348,11 +437,11 @@ func (b *bench) deliver(ctx context.Context, batch []string) (usage, error) {
 		}
 		return err
 	})
-	return used.plus(usage{SQS: chunks(batch) + 1}), err
+	return used.Plus(capacity.Usage{SQS: chunks(batch) + 1}), err
 }
 
 // sweep measures a minute's, with nothing to do.
-func (b *bench) sweep(ctx context.Context) (used usage, err error) {
+func (b *bench) sweep(ctx context.Context) (used capacity.Usage, err error) {
 	for range 2 { // the first one warms the function
 		used, err = b.meter.during(ctx, "SweepFunction", func() error {
 			_, err := b.Invoke(ctx, "SweepFunction", []byte(`{"source":"aws.events"}`))

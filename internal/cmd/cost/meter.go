@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"boathook/internal/capacity"
 	"boathook/internal/testing/localaws"
 )
 
@@ -36,21 +37,23 @@ const patience = 10 * time.Second
 // meter counts what a stack uses, by function.
 type meter struct {
 	memory map[string]float64 // in GB
+	cpu    func(function string) (used time.Duration)
 
-	mu       sync.Mutex
-	printed  *sync.Cond // some function has printed something
-	capacity *capacity
-	used     map[string]usage
-	sent     map[string][]string // messages
-	item     int                 // bytes of what deliver put last, as it is stored
-	open     map[string]int      // invocations whose last line has not come
-	err      error               // calls that can't be counted
+	mu      sync.Mutex
+	printed *sync.Cond // some function has printed something
+	tables  *tables
+	used    map[string]capacity.Usage
+	sent    map[string][]string      // messages
+	item    int                      // bytes of what deliver put last, as it is stored
+	open    map[string]int           // invocations whose last line has not come
+	spent   map[string]time.Duration // of the processor, when it was last taken
+	err     error                    // calls that can't be counted
 }
 
 func newMeter(template *localaws.Template) *meter {
 	m := &meter{
-		memory: make(map[string]float64), capacity: newCapacity(nil),
-		used: make(map[string]usage), sent: make(map[string][]string), open: make(map[string]int),
+		memory: make(map[string]float64), tables: newTables(nil), spent: make(map[string]time.Duration),
+		used: make(map[string]capacity.Usage), sent: make(map[string][]string), open: make(map[string]int),
 	}
 	m.printed = sync.NewCond(&m.mu)
 	for _, id := range template.Functions() {
@@ -66,11 +69,12 @@ func (m *meter) called(call localaws.Call) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var u usage
+	var u capacity.Usage
 	var err error
 	switch call.Service {
 	case "DynamoDB":
-		u.Writes, u.Reads, err = m.capacity.units(call)
+		u.Writes, u.Reads, err = m.tables.units(call)
+		u.Partitions = m.tables.spread
 		if call.From == "DeliverFunction" && call.Action == "PutItem" {
 			m.item = read[struct{ Item attributes }](call.Request).Item.size() + itemOverhead
 		}
@@ -90,7 +94,7 @@ func (m *meter) called(call localaws.Call) {
 	default:
 		err = fmt.Errorf("nobody knows what %s of %s costs", call.Action, call.Service)
 	}
-	m.used[call.From] = m.used[call.From].plus(u)
+	m.used[call.From] = m.used[call.From].Plus(u)
 	m.err = errors.Join(m.err, err)
 }
 
@@ -109,8 +113,8 @@ func (m *meter) invoked(i localaws.Invocation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.open[i.Function]++
-	m.used[i.Function] = m.used[i.Function].plus(usage{
-		Invocations: 1, GBSeconds: seconds * m.memory[i.Function], LogBytes: platformLines + 3*lineOverhead,
+	m.used[i.Function] = m.used[i.Function].Plus(capacity.Usage{
+		Invocations: 1, GBSeconds: seconds * m.memory[i.Function], Billed: seconds * 1000, LogBytes: platformLines + 3*lineOverhead,
 	})
 }
 
@@ -127,7 +131,7 @@ func (w logWriter) Write(p []byte) (int, error) {
 	m, lines := w.meter, bytes.Count(p, []byte("\n"))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.used[w.function] = m.used[w.function].plus(usage{LogBytes: float64(len(p) - lines + lines*lineOverhead)})
+	m.used[w.function] = m.used[w.function].Plus(capacity.Usage{LogBytes: float64(len(p) - lines + lines*lineOverhead)})
 	if last, prints := lastLine[w.function]; prints {
 		m.open[w.function] -= bytes.Count(p, last)
 	}
@@ -138,7 +142,7 @@ func (w logWriter) Write(p []byte) (int, error) {
 // take is what was used since it was last asked for, by function. It waits for
 // what the invocations that have ended have printed: that comes through pipes,
 // and may be late.
-func (m *meter) take(ctx context.Context) (map[string]usage, error) {
+func (m *meter) take(ctx context.Context) (map[string]capacity.Usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
@@ -157,17 +161,25 @@ func (m *meter) take(ctx context.Context) (map[string]usage, error) {
 		}
 	}
 	used := m.used
-	m.used = make(map[string]usage)
+	for function := range used {
+		if m.cpu == nil {
+			break
+		}
+		now := m.cpu(function)
+		used[function] = used[function].Plus(capacity.Usage{CPU: float64((now - m.spent[function]).Microseconds()) / 1000})
+		m.spent[function] = now
+	}
+	m.used = make(map[string]capacity.Usage)
 	return used, m.err
 }
 
 // during is what a function uses while do runs.
-func (m *meter) during(ctx context.Context, function string, do func() error) (usage, error) {
+func (m *meter) during(ctx context.Context, function string, do func() error) (capacity.Usage, error) {
 	if _, err := m.take(ctx); err != nil { // what was before
-		return usage{}, err
+		return capacity.Usage{}, err
 	}
 	if err := do(); err != nil {
-		return usage{}, err
+		return capacity.Usage{}, err
 	}
 	used, err := m.take(ctx)
 	return used[function], err

@@ -1,4 +1,4 @@
-package main
+package capacity
 
 import (
 	"encoding/json"
@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// prices are a region's list prices, in dollars. The file tells their date.
-type prices struct {
+// Prices are a region's list prices, in dollars. The file tells their date.
+type Prices struct {
 	Region  string `json:"region"`
 	AsOf    string `json:"as_of"`
 	Dollars struct {
@@ -27,12 +27,16 @@ type prices struct {
 		Secrets        float64 `json:"secrets_ten_thousand_requests"`
 		AlarmMetric    float64 `json:"alarm_metric_month"` // that an alarm watches
 		Dashboard      float64 `json:"dashboard_month"`    // after an account's first three
+		Metric         float64 `json:"metric_month"`
+		Messages       float64 `json:"websocket_million_messages"` // each 32 KB of one
+		Minutes        float64 `json:"websocket_million_minutes"`  // of a connection
 		Events         float64 `json:"events_million_invocations"`
 		Transfer       float64 `json:"transfer_out_gb"`
 	} `json:"dollars"`
 }
 
-func readPrices(file string) (p prices, err error) {
+// ReadPrices reads the file of prices.
+func ReadPrices(file string) (p Prices, err error) {
 	text, err := os.ReadFile(file)
 	if err == nil {
 		err = json.Unmarshal(text, &p)
@@ -43,35 +47,16 @@ func readPrices(file string) (p prices, err error) {
 	return p, err
 }
 
-// usage is what something uses of AWS.
-type usage struct {
-	Invocations, GBSeconds float64 // of Lambda
-	Writes, Reads          float64 // DynamoDB's units
-	SQS, HTTP, KMS, Secret float64 // requests
-	LogBytes               float64
-}
-
-func (u usage) times(n float64) usage {
-	return usage{u.Invocations * n, u.GBSeconds * n, u.Writes * n, u.Reads * n, u.SQS * n, u.HTTP * n, u.KMS * n, u.Secret * n, u.LogBytes * n}
-}
-
-func (u usage) plus(v usage) usage {
-	return usage{
-		u.Invocations + v.Invocations, u.GBSeconds + v.GBSeconds, u.Writes + v.Writes, u.Reads + v.Reads,
-		u.SQS + v.SQS, u.HTTP + v.HTTP, u.KMS + v.KMS, u.Secret + v.Secret, u.LogBytes + v.LogBytes,
-	}
-}
-
-// bill is a usage's dollars by what they are for, and in all.
-type bill struct {
+// Bill is a usage's dollars by what they are for, and in all.
+type Bill struct {
 	Lambda, Compute, Writes, Reads, SQS, HTTP, Keys, Logs, Total float64
 }
 
-// bill is for a million times u. Each message has a group, which makes its queue
+// Bill is for a million times u. Each message has a group, which makes its queue
 // a fair one: its requests cost more.
-func (p prices) bill(u usage) bill {
+func (p Prices) Bill(u Usage) Bill {
 	d := p.Dollars
-	b := bill{
+	b := Bill{
 		Lambda: u.Invocations * d.LambdaRequests, Compute: u.GBSeconds * 1e6 * d.LambdaSeconds,
 		Writes: u.Writes * d.Writes, Reads: u.Reads * d.Reads, SQS: u.SQS * (d.SQS + d.FairQueues), HTTP: u.HTTP * d.HTTP,
 		Keys: u.KMS*100*d.KMS + u.Secret*100*d.Secrets, Logs: u.LogBytes * 1e6 / 1e9 * d.Logs,

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"boathook/internal/capacity"
 	"boathook/internal/testing/localaws"
 )
 
@@ -65,6 +66,7 @@ func read[T any](raw json.RawMessage) (v T) {
 // index is a secondary index: what an item needs to be in it, and what is
 // copied to it besides its keys.
 type index struct {
+	name   string // of a global one; a local one's entries are in the table's own partitions
 	keys   []string
 	copied []string
 	whole  bool // everything is copied
@@ -101,9 +103,10 @@ func (x index) write(before, after attributes) (units float64) {
 	return kilobytes(max(was.size(), is.size()), 1)
 }
 
-// indexes are the secondary indexes of each table.
-func indexes(c *localaws.Cloud, template *localaws.Template) (map[string][]index, error) {
-	found := make(map[string][]index)
+// readTables are the tables of a stack, with their secondary indexes.
+func readTables(c *localaws.Cloud, template *localaws.Template) (*tables, error) {
+	found := newTables(make(map[string][]index))
+	found.names = make(map[string]string)
 	for id, r := range template.Resources {
 		if r.Type != "AWS::DynamoDB::Table" {
 			continue
@@ -116,7 +119,9 @@ func indexes(c *localaws.Cloud, template *localaws.Template) (map[string][]index
 		if err != nil {
 			return nil, err
 		}
+		found.names[name] = strings.ToLower(strings.TrimSuffix(id, "Table"))
 		type definition struct {
+			IndexName  string
 			KeySchema  []struct{ AttributeName string }
 			Projection struct {
 				ProjectionType   string
@@ -127,26 +132,32 @@ func indexes(c *localaws.Cloud, template *localaws.Template) (map[string][]index
 		if err := json.Unmarshal(text, &table); err != nil {
 			return nil, err
 		}
-		for _, d := range append(table.GlobalSecondaryIndexes, table.LocalSecondaryIndexes...) {
+		for i, d := range append(table.GlobalSecondaryIndexes, table.LocalSecondaryIndexes...) {
 			x := index{copied: d.Projection.NonKeyAttributes, whole: d.Projection.ProjectionType == "ALL"}
+			if i < len(table.GlobalSecondaryIndexes) {
+				x.name = d.IndexName
+			}
 			for _, k := range d.KeySchema {
 				x.keys = append(x.keys, k.AttributeName)
 			}
-			found[name] = append(found[name], x)
+			found.indexes[name] = append(found.indexes[name], x)
 		}
 	}
 	return found, nil
 }
 
-// capacity counts the units of DynamoDB's requests. The emulators don't count
-// indexes, so it remembers the items that are written.
-type capacity struct {
-	indexes map[string][]index // by table
-	items   map[string]attributes
+// tables count the units of DynamoDB's requests, and where they go. The emulators don't
+// count indexes, so the items that are written are remembered.
+type tables struct {
+	names      map[string]string  // by how DynamoDB knows them
+	indexes    map[string][]index // by table
+	workspaces map[string]bool    // their ids
+	items      map[string]attributes
+	spread     capacity.Spread // of one call
 }
 
-func newCapacity(indexes map[string][]index) *capacity {
-	return &capacity{indexes: indexes, items: make(map[string]attributes)}
+func newTables(indexes map[string][]index) *tables {
+	return &tables{indexes: indexes, items: make(map[string]attributes)}
 }
 
 // units are what a call costs: writes in whole units, reads in halves. Calls
@@ -154,19 +165,23 @@ func newCapacity(indexes map[string][]index) *capacity {
 // they cost more for a condition, or for what they return. The error is of an
 // action that is not counted yet, such as a transaction. It is a switch with a case for
 // each action.
-func (c *capacity) units(call localaws.Call) (writes, reads float64, err error) {
+func (c *tables) units(call localaws.Call) (writes, reads float64, err error) {
 	var in struct {
 		TableName      string
 		IndexName      string
 		Item, Key      attributes
 		ConsistentRead bool
 		RequestItems   map[string]json.RawMessage
+
+		KeyConditionExpression    string
+		ExpressionAttributeValues attributes
 	}
 	var out struct {
 		Item, Attributes attributes
 		Items            []attributes
 		Responses        map[string][]attributes
 	}
+	c.spread = make(capacity.Spread)
 	_ = json.Unmarshal(call.Request, &in) // what it has not costs nothing
 	_ = json.Unmarshal(call.Response, &out)
 	if call.Status != http.StatusOK {
@@ -176,6 +191,7 @@ func (c *capacity) units(call localaws.Call) (writes, reads float64, err error) 
 				id = in.Item
 			}
 			writes = kilobytes(c.items[key(in.TableName, id)].size(), 1)
+			c.count(c.names[in.TableName], id["pk"], writes, 0)
 		}
 		return writes, 0, nil
 	}
@@ -205,7 +221,9 @@ func (c *capacity) units(call localaws.Call) (writes, reads float64, err error) 
 		}
 		return writes, 0, nil
 	case "GetItem":
-		return 0, kilobytes(c.whole(in.TableName, out.Item).size(), 4) * share(in.ConsistentRead), nil
+		reads = kilobytes(c.whole(in.TableName, out.Item).size(), 4) * share(in.ConsistentRead)
+		c.count(c.names[in.TableName], in.Key["pk"], 0, reads)
+		return 0, reads, nil
 	case "Query": // rounded up once, for all
 		size := 0
 		for _, item := range out.Items {
@@ -214,18 +232,37 @@ func (c *capacity) units(call localaws.Call) (writes, reads float64, err error) 
 			}
 			size += item.size()
 		}
-		return 0, kilobytes(size, 4) * share(in.ConsistentRead), nil
+		reads = kilobytes(size, 4) * share(in.ConsistentRead)
+		of := c.names[in.TableName]
+		if in.IndexName != "" {
+			of = in.IndexName
+		}
+		_, operand, _ := strings.Cut(in.KeyConditionExpression, "=") // the partition's comes first
+		c.count(of, in.ExpressionAttributeValues[strings.Fields(operand + " ?")[0]], 0, reads)
+		return 0, reads, nil
 	case "BatchGetItem": // each rounded up, and those that are absent too
 		for table, raw := range in.RequestItems {
 			r := read[struct {
 				Keys           []attributes
 				ConsistentRead bool
 			}](raw)
-			units := float64(len(r.Keys) - len(out.Responses[table]))
-			for _, item := range out.Responses[table] {
-				units += kilobytes(c.whole(table, item).size(), 4)
+			read := func(id attributes, units float64) {
+				units *= share(r.ConsistentRead)
+				c.count(c.names[table], id["pk"], 0, units)
+				reads += units
 			}
-			reads += units * share(r.ConsistentRead)
+			found := make(map[string]bool)
+			for _, item := range out.Responses[table] {
+				found[key(table, item)] = true
+				read(item, kilobytes(c.whole(table, item).size(), 4))
+			}
+			absent := len(r.Keys) - len(found)
+			for _, k := range r.Keys {
+				if absent > 0 && !found[key(table, k)] {
+					read(k, 1)
+					absent--
+				}
+			}
 		}
 		return 0, reads, nil
 	}
@@ -233,21 +270,56 @@ func (c *capacity) units(call localaws.Call) (writes, reads float64, err error) 
 }
 
 // write costs the larger of what an item was and what it is, and its copies.
-func (c *capacity) write(table string, id, after attributes) float64 {
+func (c *tables) write(table string, id, after attributes) float64 {
 	name := key(table, id)
 	before := c.items[name]
 	if c.items[name] = after; after == nil {
 		delete(c.items, name)
 	}
 	units := kilobytes(max(before.size(), after.size()), 1)
+	c.count(c.names[table], id["pk"], units, 0)
 	for _, x := range c.indexes[table] {
-		units += x.write(before, after)
+		copied := x.write(before, after)
+		units += copied
+		switch entry := x.entry(after); {
+		case copied == 0:
+		case x.name == "":
+			c.count(c.names[table], id["pk"], copied, 0)
+		case entry == nil:
+			c.count(x.name, before[x.keys[0]], copied, 0)
+		default: // and also where it was, if its place has changed: that is most often the same partition
+			c.count(x.name, entry[x.keys[0]], copied, 0)
+		}
 	}
 	return units
 }
 
+// count notes units of one call for the kind of the partition that they go to.
+func (c *tables) count(of string, partition value, writes, reads float64) {
+	kind := of + " " + c.kind(of, read[string](partition["S"]))
+	before := c.spread[kind]
+	c.spread[kind] = capacity.Units{Writes: before.Writes + writes, Reads: before.Reads + reads}
+}
+
+// kind is what a partition's key begins with. Where that is an id, and with statistics,
+// whose key has no other word, it is whose id it is. The keys are those of package dynamo.
+func (c *tables) kind(of, partition string) string {
+	first, rest, _ := strings.Cut(partition, "#")
+	switch {
+	case of == "active":
+		return "source"
+	case c.workspaces[first]:
+		return "workspace"
+	case first == "stats" && c.workspaces[rest]:
+		return "stats workspace"
+	case first == "stats":
+		return "stats webhook"
+	}
+	return first
+}
+
 // whole is an item of which a read may have returned a part: all of it is paid for.
-func (c *capacity) whole(table string, item attributes) attributes {
+func (c *tables) whole(table string, item attributes) attributes {
 	if known, ok := c.items[key(table, item)]; ok && item != nil {
 		return known
 	}

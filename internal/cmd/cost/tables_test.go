@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"boathook/internal/capacity"
 	"boathook/internal/testing/localaws"
 )
 
@@ -88,7 +91,7 @@ func TestUnitsFollowTheItems(t *testing.T) {
 			response: `{"Responses":{}}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := newCapacity(map[string][]index{"t": {{keys: []string{"parent", "place"}, copied: []string{"status"}}}})
+			c := newTables(map[string][]index{"t": {{keys: []string{"parent", "place"}, copied: []string{"status"}}}})
 			if tc.before != "" {
 				units(t, c, localaws.Call{Action: "PutItem", Request: []byte(put(tc.before)), Status: 200})
 			}
@@ -120,7 +123,7 @@ func TestWhatDoesNotChangeAnItemLeavesItAsItWas(t *testing.T) {
 			want:   5,
 		},
 	} {
-		c := newCapacity(nil)
+		c := newTables(nil)
 		units(t, c, localaws.Call{Action: "PutItem", Request: tc.before, Status: 200})
 		units(t, c, tc.call)
 		if writes := units(t, c, localaws.Call{Action: "PutItem", Request: []byte(small), Status: 200}); writes != tc.want {
@@ -130,7 +133,7 @@ func TestWhatDoesNotChangeAnItemLeavesItAsItWas(t *testing.T) {
 }
 
 // units are what a call writes.
-func units(t *testing.T, c *capacity, call localaws.Call) float64 {
+func units(t *testing.T, c *tables, call localaws.Call) float64 {
 	t.Helper()
 	writes, _, err := c.units(call)
 	if err != nil {
@@ -163,6 +166,39 @@ func TestSizesAreThoseThatDynamoDBDocuments(t *testing.T) {
 	} {
 		if got := read[attributes]([]byte(item)).size(); got != want {
 			t.Errorf("%s: %d bytes, want %d", item, got, want)
+		}
+	}
+}
+
+func TestUnitsAreCountedByTheKindOfPartition(t *testing.T) {
+	c := newTables(map[string][]index{"physical": {
+		{name: "by-parent", keys: []string{"parent", "place"}},
+		{keys: []string{"pk", "place"}}, // a local one
+		{name: "active", keys: []string{"active", "place"}},
+	}})
+	c.names, c.workspaces = map[string]string{"physical": "records"}, map[string]bool{"w1": true}
+	const run = `{"pk":{"S":"run#r1"},"sk":{"S":"head"},"parent":{"S":"runs#s1#3"},"place":{"S":"1"},"active":{"S":"s1#3"}}`
+	for _, tc := range []struct {
+		action, request, response string
+		want                      capacity.Spread
+	}{
+		{"PutItem", `{"TableName":"physical","Item":` + run + `}`, "", capacity.Spread{
+			"records run": {Writes: 2}, "by-parent runs": {Writes: 1}, "active source": {Writes: 1},
+		}},
+		{"DeleteItem", `{"TableName":"physical","Key":{"pk":{"S":"run#r1"},"sk":{"S":"head"}}}`, "", capacity.Spread{
+			"records run": {Writes: 2}, "by-parent runs": {Writes: 1}, "active source": {Writes: 1},
+		}},
+		{"UpdateItem", `{"TableName":"physical","Key":{"pk":{"S":"stats#w1"},"sk":{"S":"1"}}}`, "", capacity.Spread{"records stats workspace": {Writes: 1}}},
+		{"UpdateItem", `{"TableName":"physical","Key":{"pk":{"S":"stats#o1"},"sk":{"S":"1"}}}`, "", capacity.Spread{"records stats webhook": {Writes: 1}}},
+		{"GetItem", `{"TableName":"physical","ConsistentRead":true,"Key":{"pk":{"S":"dlv#w1#0a#2"},"sk":{"S":"1"}}}`, "", capacity.Spread{"records dlv": {Reads: 1}}},
+		{"Query", `{"TableName":"physical","KeyConditionExpression":"pk = :0 AND begins_with(sk, :1)","ExpressionAttributeValues":{":0":{"S":"src#s1"},":1":{"S":"out#"}}}`, "", capacity.Spread{"records src": {Reads: 0.5}}},
+		{"Query", `{"TableName":"physical","IndexName":"by-workspace","KeyConditionExpression":"#0 = :0","ExpressionAttributeValues":{":0":{"S":"w1#deployment#3"}}}`, "", capacity.Spread{"by-workspace workspace": {Reads: 0.5}}},
+		{"BatchGetItem", `{"RequestItems":{"physical":{"Keys":[{"pk":{"S":"run#r1"},"sk":{"S":"head"}},{"pk":{"S":"pin#r1"},"sk":{"S":"run"}}]}}}`,
+			`{"Responses":{"physical":[` + run + `]}}`, capacity.Spread{"records run": {Reads: 0.5}, "records pin": {Reads: 0.5}}},
+	} {
+		units(t, c, localaws.Call{Action: tc.action, Request: []byte(tc.request), Response: []byte(tc.response), Status: 200})
+		if diff := cmp.Diff(tc.want, c.spread); diff != "" {
+			t.Errorf("%s %s\n%s", tc.action, tc.request, diff)
 		}
 	}
 }
