@@ -8,7 +8,7 @@ UNRACED    = $(shell go list ./... | grep -e /testing/simulation$$ -e /store/dyn
 RACED      = $(filter-out $(UNRACED),$(shell go list ./...))
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help screenshots kill retention build test test-stack lint verify-template race sim isolation bench bench-load run env-vars cost capacity bench-cold translate
+.PHONY: help smoke screenshots kill retention build test test-stack lint verify-template race sim isolation bench bench-load run env-vars cost capacity bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -60,6 +60,9 @@ kill: ## kill the program under load, 20 times or as often as KILLS says, and se
 
 retention: ## deliver two million events, or as many as DELIVERIES says, under a retention of minutes, and see that the file stays bounded
 	go test -count=1 -timeout 6h -v -run '^TestTheFileStaysBounded$$' ./internal/cmd/boathook -deliveries=$(or $(DELIVERIES),2000000)
+
+smoke: ## prove that a deployed stack works: make smoke URL=… TOKEN=…, of the outputs ApiUrl and AdminTokenCommand
+	@BOATHOOK_URL='$(URL)' BOATHOOK_TOKEN='$(TOKEN)' go run -ldflags "$(STAMP)" ./internal/cmd/boathook smoke $(if $(RECEIVER),--receiver '$(RECEIVER)')
 
 invoke-%: $(if $(CASE),translate) ## invoke a function with an event: make invoke-intake CASE=trigger-accepted; without CASE, list them
 	@$(if $(CASE),$(EMULATORS) --) go run ./internal/cmd/invoke -template $(TEMPLATE) $* $(CASE)

@@ -118,7 +118,8 @@ var layout = []row{
 
 	// What speaks to the API from outside.
 	{"internal/client", []string{"internal/boathook", "internal/signature", libraries}},
-	{"internal/cli", []string{"internal/boathook", "internal/client", "internal/diagnose", "internal/dialect", "internal/probe", libraries}},
+	{"internal/smoke", []string{"internal/boathook", "internal/client"}},
+	{"internal/cli", []string{"internal/boathook", "internal/client", "internal/diagnose", "internal/dialect", "internal/probe", "internal/smoke", libraries}},
 
 	// AWS's event shapes.
 	{"internal/lambda/httpapi", []string{lambda}},

@@ -94,7 +94,7 @@ func Commands(env Environment) []*cobra.Command {
 		loginCommand(s), logoutCommand(s), whoamiCommand(s), statusCommand(s),
 		deploymentsCommand(s), incomingCommand(s), crewsCommand(s), agentsCommand(s), repositoriesCommand(s), appsCommand(s), customersCommand(s), webhooksCommand(s),
 		runsCommand(s), triggerCommand(s), deliveriesCommand(s), eventTypesCommand(s), publishCommand(s), feedCommand(s), listenCommand(s), probeCommand(s), verifyCommand(s),
-		tokensCommand(s), queuesCommand(s),
+		tokensCommand(s), queuesCommand(s), smokeCommand(s),
 	}
 	for _, c := range commands {
 		s.addFlags(c.PersistentFlags())

@@ -85,6 +85,13 @@ func New(baseURL, token string, options ...Option) (*Client, error) {
 // URL is that of the Boathook, without a slash at its end.
 func (c *Client) URL() string { return c.base }
 
+// As is the same Boathook's client for the holder of another token.
+func (c *Client) As(token string) *Client {
+	other := *c
+	other.token = token
+	return &other
+}
+
 // repeatable marks the context of a request that may be repeated although it may have
 // been carried out.
 type repeatable struct{}

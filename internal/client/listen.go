@@ -29,6 +29,13 @@ type Announcement struct {
 	Attempt    int    `json:"attempt"`
 }
 
+// LogLine is a line that an agent's run has printed, as its watchers are told.
+type LogLine struct {
+	AgentID string `json:"agent_id"`
+	Level   string `json:"level"`
+	Content string `json:"content"`
+}
+
 // frame is one of the WebSocket, in either direction.
 type frame struct {
 	Type    string          `json:"type"`
@@ -40,13 +47,40 @@ type frame struct {
 // workspace's deliveries, until the connection ends, which is an error. It calls subscribed
 // once all that is tried from then on is announced.
 func (c *Client) Listen(ctx context.Context, subscribed func(), each func(Announcement)) error {
-	conn, channel, err := c.connect(ctx)
+	return subscribe(ctx, c, "deliveries", map[string]func(json.RawMessage) error{
+		"subscribed": func(json.RawMessage) error { subscribed(); return nil },
+		"delivery":   payload(each),
+	})
+}
+
+// Watch is as [Client.Listen], for the lines that the workspace's agents print. Nobody tells
+// from when on they are: a line may be missed of a run that was started just after the call.
+func (c *Client) Watch(ctx context.Context, each func(LogLine)) error {
+	return subscribe(ctx, c, "workspace", map[string]func(json.RawMessage) error{"agent.log": payload(each)})
+}
+
+// payload reads a frame's payload for a function.
+func payload[T any](each func(T)) func(json.RawMessage) error {
+	return func(text json.RawMessage) error {
+		var v T
+		if err := json.Unmarshal(text, &v); err != nil {
+			return fmt.Errorf("an announcement is not understood: %w", err)
+		}
+		each(v)
+		return nil
+	}
+}
+
+// subscribe hands the frames of one of the workspace's channels to the functions of their
+// types, until the connection ends or one of them fails.
+func subscribe(ctx context.Context, c *Client, channel string, frames map[string]func(json.RawMessage) error) error {
+	conn, workspace, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.CloseNow() //nolint:errcheck // it has ended
 	conn.SetReadLimit(maxFrame)
-	if err := wsjson.Write(ctx, conn, frame{Type: "subscribe", Channel: channel}); err != nil {
+	if err := wsjson.Write(ctx, conn, frame{Type: "subscribe", Channel: channel + ":" + workspace}); err != nil {
 		return unreachable(ctx, err)
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -57,23 +91,18 @@ func (c *Client) Listen(ctx context.Context, subscribed func(), each func(Announ
 		if err != nil {
 			return unreachable(ctx, err)
 		}
-		switch f.Type {
-		case "subscribed":
-			subscribed()
-		case "delivery":
-			var a Announcement
-			if err := json.Unmarshal(f.Payload, &a); err != nil {
-				return fmt.Errorf("an announcement is not understood: %w", err)
+		if f.Type == "error" {
+			return fmt.Errorf("the server refuses to announce what happens on %q: %s", channel, f.Payload)
+		}
+		if each, ok := frames[f.Type]; ok {
+			if err := each(f.Payload); err != nil {
+				return err
 			}
-			each(a)
-		case "error":
-			return fmt.Errorf("the server refuses to announce deliveries: %s", f.Payload)
 		}
 	}
 }
 
-// connect opens a connection for the token's workspace, and names the channel of its
-// deliveries.
+// connect opens a connection for the token's workspace, and gives that one's id.
 func (c *Client) connect(ctx context.Context) (*websocket.Conn, string, error) {
 	me, err := c.Me(ctx)
 	if err != nil {
@@ -89,7 +118,7 @@ func (c *Client) connect(ctx context.Context) (*websocket.Conn, string, error) {
 	if err != nil {
 		return nil, "", unreachable(ctx, fmt.Errorf("the WebSocket does not open: %w", withoutURL(err)))
 	}
-	return conn, "deliveries:" + me.Workspace.ID, nil
+	return conn, me.Workspace.ID, nil
 }
 
 // read waits for the next frame.

@@ -25,6 +25,17 @@ func (c *Client) Health(ctx context.Context) (Health, error) { return get[Health
 // Me asks whom the token belongs to.
 func (c *Client) Me(ctx context.Context) (Me, error) { return get[Me](ctx, c, "/v1/me") }
 
+// Workspaces are all of the stack, for an admin of its first one. They can't be changed,
+// and only an empty one can be deleted.
+func (c *Client) Workspaces() Collection[Workspace, NamedInput] {
+	return Collection[Workspace, NamedInput]{c: c, path: "/v1/workspaces"}
+}
+
+// WorkspaceToken makes a token of a workspace: the way back into one whose tokens are lost.
+func (c *Client) WorkspaceToken(ctx context.Context, workspace string, in TokenInput) (Token, error) {
+	return post[Token](ctx, c, join("v1", "workspaces", workspace, "tokens"), in)
+}
+
 // Tokens are the workspace's. They can't be changed.
 func (c *Client) Tokens() Collection[Token, TokenInput] {
 	return Collection[Token, TokenInput]{c: c, path: "/v1/tokens"}

@@ -672,7 +672,7 @@ func TestEachExampleRuns(t *testing.T) {
 	for _, verb := range []string{"list", "show", "resend", "recover", "replay", "tail"} {
 		paste("deliveries "+verb, "019c5f3e-87a8-8a51-8cd9-2b1f0c6d7e8f", delivery)
 	}
-	for _, c := range []string{"customers portal", "feed keep", "publish", "feed", "tokens create", "tokens list", "tokens get", "queues list", "queues redrive"} {
+	for _, c := range []string{"customers portal", "feed keep", "publish", "feed", "tokens create", "tokens list", "tokens get", "queues list", "queues redrive", "smoke"} {
 		paste(c)
 	}
 	for _, c := range []string{

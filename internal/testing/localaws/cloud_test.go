@@ -88,6 +88,7 @@ func TestTheStack(t *testing.T) {
 		"webhooks send to the queues that the stack allows, and to no others":      toQueues,
 		"a developer's machine listens, and one that has gone is forgotten":        listening,
 		"boathook listen forwards what the stack delivers":                         listeningByCommand,
+		"boathook smoke proves the stack":                                          smokedByCommand,
 		"a health that has expired begins anew":                                    expired,
 		"a key that two requests pin at once stands for one run":                   pinned,
 		"an agent's place is free when its runner is lost":                         lostAgent,
