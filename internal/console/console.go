@@ -53,16 +53,14 @@ type Console struct {
 // maxForm is how long a form may be, in bytes, with what is typed into it.
 const maxForm = 2 << 20
 
-// New makes the console. An error is of a template, so it is the developer's.
+// New makes the console. An error is the developer's.
 func New(cfg Config) (*Console, error) {
 	a, err := newAssets()
 	if err != nil {
 		return nil, fmt.Errorf("console assets: %w", err)
 	}
 	c := &Console{cfg: cfg, assets: a, visits: visits{now: cfg.Now}, named: cache.Cache[service.Names]{TTL: namesKept, Now: cfg.Now}}
-	if c.templates, err = newTemplates(a, cfg.Now); err != nil {
-		return nil, fmt.Errorf("console templates: %w", err)
-	}
+	c.templates = newTemplates(a, cfg.Now)
 	mux := http.NewServeMux()
 	mux.Handle("GET /console/assets/", a)
 	c.routes(mux)
@@ -281,8 +279,12 @@ func (r *request) render(name, part string, v view, status int) (answer, error) 
 		v.Toast = toastOf(c.Value)
 		head.Add("Set-Cookie", r.cookie(toastCookie, "", -1).String())
 	}
+	pages, err := r.console.templates.in(r.zone())
+	if err != nil {
+		return answer{}, err
+	}
 	var b bytes.Buffer
-	if err := r.console.templates.in(r.zone()).execute(&b, name, part, &v); err != nil {
+	if err := pages.execute(&b, name, part, &v); err != nil {
 		return answer{}, fmt.Errorf("render %s: %w", name, err)
 	}
 	return answer{status: status, header: head, body: b.Bytes()}, nil

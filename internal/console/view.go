@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"boathook/internal/boathook"
@@ -73,66 +74,62 @@ func (r *request) zone() *time.Location {
 	return zone
 }
 
-// templates are all pages, for viewers in any zone.
+// templates are all pages, for viewers in any zone. A page is parsed when it is first
+// shown: to parse all of them takes a process longer than the rest of its start.
 type templates struct {
-	pages   map[string]*template.Template
+	base    func() (*template.Template, error) // the layouts and the parts; never executed, so that it can be cloned
 	now     func() time.Time
-	inZones cache.Cache[localized]
+	inZones cache.Cache[*localized]
 }
 
 // localized are the pages for viewers in one zone.
-type localized map[string]*template.Template
+type localized struct {
+	zone *time.Location
+	all  *templates
 
-// newTemplates parses each page with the layouts and the parts.
-func newTemplates(a *assets, now func() time.Time) (*templates, error) {
-	t := &templates{pages: make(map[string]*template.Template), now: now}
-	base, err := template.New("").Funcs(functions(a)).Funcs(zoned(time.UTC, now)).ParseFS(sources, "templates/parts/*.html")
-	if err != nil {
-		return nil, err
-	}
-	files, err := sources.ReadDir("templates")
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range files {
-		if f.IsDir() {
-			continue
-		}
-		page, err := base.Clone()
-		if err == nil {
-			page, err = page.ParseFS(sources, path.Join("templates", f.Name()))
-		}
-		if err != nil {
-			return nil, err
-		}
-		t.pages[strings.TrimSuffix(f.Name(), ".html")] = page
-	}
-	return t, nil
+	mu    sync.Mutex // guards pages
+	pages map[string]*template.Template
+}
+
+func newTemplates(a *assets, now func() time.Time) *templates {
+	return &templates{now: now, base: sync.OnceValues(func() (*template.Template, error) {
+		return template.New("").Funcs(functions(a)).Funcs(zoned(time.UTC, now)).ParseFS(sources, "templates/parts/*.html")
+	})}
 }
 
 // in gives the pages for a zone.
-func (t *templates) in(zone *time.Location) localized {
-	pages, err := t.inZones.Get(context.Background(), zone.String(), func(context.Context) (localized, error) {
-		l := make(localized, len(t.pages))
-		for name, page := range t.pages {
-			clone, err := page.Clone()
-			if err != nil {
-				return nil, err
-			}
-			l[name] = clone.Funcs(zoned(zone, t.now))
-		}
-		return l, nil
+func (t *templates) in(zone *time.Location) (*localized, error) {
+	return t.inZones.Get(context.Background(), zone.String(), func(context.Context) (*localized, error) {
+		return &localized{zone: zone, all: t, pages: make(map[string]*template.Template)}, nil
 	})
-	if err != nil { // only of templates that were executed, which these never are
-		panic(err)
-	}
-	return pages
 }
 
-func (l localized) execute(w io.Writer, page, part string, v *view) error {
-	t, ok := l[page]
-	if !ok {
-		return fmt.Errorf("there is no page %q", page)
+// page parses a page, once.
+func (l *localized) page(name string) (*template.Template, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t, ok := l.pages[name]; ok {
+		return t, nil
+	}
+	base, err := l.all.base()
+	if err != nil {
+		return nil, err
+	}
+	t, err := base.Clone()
+	if err == nil {
+		t, err = t.Funcs(zoned(l.zone, l.all.now)).ParseFS(sources, path.Join("templates", name+".html"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.pages[name] = t
+	return t, nil
+}
+
+func (l *localized) execute(w io.Writer, page, part string, v *view) error {
+	t, err := l.page(page)
+	if err != nil {
+		return err
 	}
 	return t.ExecuteTemplate(w, part, v)
 }

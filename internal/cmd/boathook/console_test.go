@@ -3,14 +3,18 @@ package main
 import (
 	"cmp"
 	"flag"
+	"log/slog"
 	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"boathook/internal/console"
+	"boathook/internal/database"
+	storesqlite "boathook/internal/store/sqlite"
 	"boathook/internal/testing/browser"
 	"boathook/internal/testing/demo"
 )
@@ -25,6 +29,25 @@ func filled(t *testing.T) (*program, *demo.World) {
 	t.Helper()
 	p := start(t)
 	return p, demo.Fill(t, p.url, adminToken)
+}
+
+// filledForADay is one that had been at work for a day before.
+func filledForADay(t *testing.T) (*program, *demo.World) {
+	t.Helper()
+	folder := t.TempDir()
+	p := startIn(t, folder)
+	w := demo.Fill(t, p.url, adminToken)
+	w.Finish(t) // else the program would wait for it
+	p.end()
+	db, err := database.Open(databasePath(folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Past(t, storesqlite.New(storesqlite.Config{DB: db, Retention: 30 * 24 * time.Hour, Log: slog.New(slog.DiscardHandler)}), firstWorkspace, time.Now())
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return startIn(t, folder), w
 }
 
 // signedIn opens a page of the console as somebody who pastes a token.
@@ -148,7 +171,7 @@ func TestConsolePages(t *testing.T) {
 	if testing.Short() && *screenshots == "" {
 		t.Skip("it looks at each page, which takes minutes")
 	}
-	p, w := filled(t)
+	p, w := filledForADay(t)
 	patterns := consolePages(t, w)
 	want := regexp.MustCompile(cmp.Or(*pages, "."))
 	looks := []browser.Look{{}, {Width: browser.Phone, Dark: true}}

@@ -1,7 +1,8 @@
 // Package demo fills a Boathook with what a company has that uses it: sources of every
 // kind, webhooks in every state, deliveries and runs of every outcome, and what strangers
 // send to break a page. All of it is made by requests to the API, so that it is what
-// users have. Tests and screenshots of the console look at it.
+// users have, but for the day before, which is written to the store. Tests and screenshots
+// of the console look at it.
 package demo
 
 import (
