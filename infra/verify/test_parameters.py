@@ -10,6 +10,7 @@ from view import View
 
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/3f5c1f0e-1f44-4c39-9c5c-0a4e1f4b8a2e"
 LAYER = "arn:aws:lambda:eu-central-1:901920570463:layer:aws-otel-collector-arm64-ver-0-117-0:1"
+SUBNETS, GROUP = "subnet-0aaaaaaaaaaaaaaaa,subnet-0bbbbbbbbbbbbbbbb", "sg-0cccccccccccccccc"
 DOMAIN = {"DomainName": "hooks.example.com", "CertificateArn": CERTIFICATE}
 
 
@@ -35,6 +36,8 @@ VALUES = {
     "AllowedEgress": (["", "10.0.0.0/8", "10.0.0.0/8,fd00::/8", "192.168.255.0/32,::1/128"],
                       ["10.0.0.1", "10.0.0.0/8 ", "10.0.0.0/33", "999.1.1.1/8", "fd00::/129", "10.0.0.0/8,", "internal", ",".join(["10.20.30.0/24"] * 11)]),
     "AllowHttp": (["true", "false"], ["", "1"]),
+    "SubnetIds": (["", SUBNETS, "subnet-0123abcd"], ["vpc-0123abcd", "subnet-0123abcd,", "subnet-0123ABCD", ",".join(["subnet-0123abcd"] * 17)]),
+    "SecurityGroupIds": (["", GROUP, GROUP + "," + GROUP], ["default", GROUP + " ", ",".join([GROUP] * 6)]),
     "RetentionDays": (["15", "30", "3653"], ["14", "0", "-1", "30.5", "3654", "month", ""]),
     "LogRetentionDays": (["1", "30", "3653"], ["0", "2", "31", "never"]),
     "LogLevel": (["debug", "info", "warn", "error"], ["trace", "INFO", ""]),
@@ -124,6 +127,9 @@ class ParametersTest(unittest.TestCase):
             ({"DisableExecuteApiEndpoint": "true"}, ["DisableExecuteApiEndpoint needs a DomainName, without which the API has no address."]),
             ({"DisableExecuteApiEndpoint": "true", "PublicUrl": "https://front.example.com"},
              ["DisableExecuteApiEndpoint needs a DomainName, without which the API has no address."]),
+            ({"SubnetIds": SUBNETS, "SecurityGroupIds": GROUP}, []),
+            ({"SubnetIds": SUBNETS}, ["SubnetIds needs SecurityGroupIds."]),
+            ({"SecurityGroupIds": GROUP}, ["SecurityGroupIds needs SubnetIds."]),
             ({"AlarmEmail": "a@example.com"}, []),
             ({"AlarmTopicArn": TOPIC}, []),
             ({"AlarmEmail": "a@example.com", "AlarmTopicArn": TOPIC},
@@ -191,6 +197,32 @@ class ParametersTest(unittest.TestCase):
             reserved = {n: r["Properties"].get("ReservedConcurrentExecutions") for n, r in view.resources.items() if r["Type"] == "AWS::Lambda::Function"}
             self.assertEqual(reserved.pop("IntakeFunction"), want)
             self.assertEqual(set(reserved.values()), {None})
+
+    def test_what_sends_is_in_a_vpc_where_that_is_asked_for(self):
+        for parameters in {}, {"SubnetIds": SUBNETS, "SecurityGroupIds": GROUP}:
+            view = View(translate(parameters=parameters), parameters)
+            placed = {n: r["Properties"].get("VpcConfig") for n, r in view.resources.items() if r["Type"] == "AWS::Lambda::Function"}
+            policies = {n: r["Properties"].get("ManagedPolicyArns") for n, r in view.resources.items() if r["Type"] == "AWS::IAM::Role"}
+            self.assertEqual(view.references - set(view.resources), set())
+            self.assertNotIn("NoValue", json.dumps(view.resources))
+            if not parameters:
+                self.assertEqual((set(placed.values()), set(policies.values())), ({None}, {None}))
+                self.assertNotIn("ec2:", json.dumps(view.resources))
+                continue
+            network = {"SubnetIds": SUBNETS.split(","), "SecurityGroupIds": [GROUP]}
+            self.assertEqual({n for n, p in placed.items() if p}, {"ExecuteFunction", "DeliverFunction"})
+            self.assertEqual((placed["ExecuteFunction"], placed["DeliverFunction"]), (network, network))
+            self.assertEqual({n: p for n, p in policies.items() if p}, {"ExecuteRole": ["${NetworkPolicy}"], "DeliverRole": ["${NetworkPolicy}"]})
+            statements = {s["Sid"]: s for s in view.resources["NetworkPolicy"]["Properties"]["PolicyDocument"]["Statement"]}
+            # An interface is made in these subnets with these groups only, and never by a function's own code.
+            self.assertEqual({sid: s["Condition"] for sid, s in statements.items() if "Condition" in s}, {
+                "InTheseSubnets": {"StringEquals": {"ec2:SubnetID": SUBNETS.split(",")}},
+                "WithTheseSecurityGroups": {"StringEquals": {"ec2:SecurityGroupID": [GROUP]}},
+                "NotTheFunctionsThemselves": {"Null": {"lambda:SourceFunctionArn": "false"}},
+            })
+            self.assertEqual({sid for sid, s in statements.items() if s["Effect"] == "Deny"}, {"NotTheFunctionsThemselves"})
+            resources = [s["Resource"].partition(":eu-central-1:")[2] for s in statements.values() if s["Action"] == "ec2:CreateNetworkInterface"]
+            self.assertEqual(resources, ["123456789012:network-interface/*", "*:subnet/*", "*:security-group/*"])
 
     def test_the_domain_is_what_webhook_urls_are_shown_with(self):
         for parameters, want, api in [
