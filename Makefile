@@ -8,7 +8,7 @@ UNRACED    = $(shell go list ./... | grep -e /testing/simulation$$ -e /store/dyn
 RACED      = $(filter-out $(UNRACED),$(shell go list ./...))
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help smoke screenshots kill retention build test test-stack lint verify-template race sim isolation bench bench-load run env-vars cost capacity bench-cold translate
+.PHONY: help smoke screenshots kill retention build test test-stack test-sam lint verify-template race sim isolation bench bench-load run env-vars cost capacity bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -36,6 +36,9 @@ verify-template: ## lint the templates, build by the SAM CLI, create the stack i
 
 test-stack: translate ## run the functions' real binaries as the template deploys them, and kill some
 	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -timeout 30m -parallel=12 -run TestTheStack ./internal/testing/localaws
+
+test-sam: translate ## run the functions by sam local, in containers: as root, with Debian's podman, which it installs
+	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -containers -- go test -count=1 -timeout 20m -v ./internal/testing/samlocal/...
 
 sim: ## simulate 10,000 seeds of trouble, half of them fresh, or as many as SEEDS says; make sim FIRST=… SEEDS=… repeats some
 	go test -count=1 -timeout 6h -v -run '^TestSimulation$$' ./internal/testing/simulation -first=$(or $(FIRST),0) -seeds=$(or $(SEEDS),10000)
@@ -95,8 +98,9 @@ translate:
 	@$(EMULATORS) -tool -- python infra/translate.py > $(TEMPLATE).new && mv $(TEMPLATE).new $(TEMPLATE)
 
 # sam build calls build-<LogicalId> for each function: IntakeFunction is functions/intake.
-# TRACES=1 sam build links what records the steps of traces.
-ARCH := arm64
+# TRACES=1 sam build links what records the steps of traces. ARCH=amd64 sam build is for
+# the parameter Architecture=x86_64.
+ARCH ?= arm64
 TAGS := lambda.norpc$(if $(TRACES), otel)
 build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -tags '$(TAGS)' -ldflags '-s -w $(STAMP)' \

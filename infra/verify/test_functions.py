@@ -62,10 +62,11 @@ class FunctionsTest(DeployedTest):
                     else:
                         self.assertEqual(str(made["Environment"]["Variables"]["BOATHOOK_" + name]), values[name], name)
 
-    def test_they_run_on_arm64_without_a_language_runtime(self):
+    def test_they_run_without_a_language_runtime_on_arm64_unless_asked(self):
+        self.assertEqual(self.template["Parameters"]["Architecture"]["Default"], "arm64")
         for function in self.functions:
             properties = self.properties(function + "Function")
-            self.assertEqual((properties["Runtime"], properties["Architectures"]), ("provided.al2023", ["arm64"]))
+            self.assertEqual((properties["Runtime"], properties["Architectures"]), ("provided.al2023", [{"Ref": "Architecture"}]))
 
     def test_they_are_built_by_the_makefile(self):
         source = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]

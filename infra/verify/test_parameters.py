@@ -46,6 +46,7 @@ VALUES = {
     "DeliveryConcurrency": (["2", "1000"], ["0", "1", "1001", ""]),
     "RetryConcurrency": (["2", "1000"], ["0", "1", "1001", ""]),
     "IntakeConcurrency": (["0", "1", "10000"], ["-1", "10001", ""]),
+    "Architecture": (["arm64", "x86_64"], ["", "amd64"]),
     "AlarmEmail": (["", "on-call@example.com"], ["on-call", "a@b@c", "a b@example.com", "x" * 250 + "@example.com"]),
     "AlarmTopicArn": (["", TOPIC], ["pager", FUNCTION]),
     "Dashboard": (["true", "false"], ["", "yes"]),
@@ -179,7 +180,7 @@ class ParametersTest(unittest.TestCase):
                 for name, properties in functions.items():
                     wanted = endpoint or ("http://localhost:4318" if layer else None)
                     self.assertEqual(properties["Environment"]["Variables"].get("OTEL_EXPORTER_OTLP_ENDPOINT"), wanted)
-                    self.assertEqual(properties.get("Layers"), [layer] if layer else None)
+                    self.assertEqual(properties["Layers"], [layer] if layer else [])
                     self.assertEqual(properties["TracingConfig"], {"Mode": "Active" if xray == "true" else "PassThrough"})
                     (policy,) = view.resources[name.replace("Function", "Role")]["Properties"]["Policies"]
                     granted = [s["Action"] for s in policy["PolicyDocument"]["Statement"] if s["Sid"] == "WriteTraces"]

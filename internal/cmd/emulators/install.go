@@ -122,22 +122,49 @@ func installChromium(ctx context.Context, report io.Writer) (path string, err er
 			return path, nil
 		}
 	}
+	if err := installPackages(ctx, report, chromium[0]); err != nil {
+		return "", err
+	}
+	return exec.LookPath(chromium[0])
+}
+
+// engine are Debian's packages of what runs containers, and of what their images are made
+// of, with a program of each.
+var engine = map[string]string{"podman": "podman", "runc": "runc", "netavark": "/usr/lib/podman/netavark", "iptables": "iptables", "busybox-static": "busybox"}
+
+// installEngine installs what of them is not there.
+func installEngine(ctx context.Context, report io.Writer) error {
+	var missing []string
+	for name, program := range engine {
+		if _, err := exec.LookPath(program); err != nil {
+			missing = append(missing, name)
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	slices.Sort(missing)
+	return installPackages(ctx, report, missing...)
+}
+
+// installPackages installs Debian's packages, if apt-get can be used without a password.
+func installPackages(ctx context.Context, report io.Writer, packages ...string) error {
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return "", fmt.Errorf("there is no %s, nor apt-get to install it", chromium[0])
+		return fmt.Errorf("there is no %s, nor apt-get to install it", strings.Join(packages, ", "))
 	}
 	var as []string
 	if os.Getuid() != 0 {
 		as = []string{"sudo", "--non-interactive"} // it asks for no password in the middle of the tests
 	}
-	fmt.Fprintln(report, "emulators: installing chromium, once")
+	fmt.Fprintf(report, "emulators: installing %s, once\n", strings.Join(packages, ", "))
 	for _, args := range [][]string{
 		{"apt-get", "update", "--quiet=2"},
-		{"apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", chromium[0]},
+		slices.Concat([]string{"apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends"}, packages),
 	} {
 		argv := slices.Concat(as, args)
 		if err := step(ctx, report, ".", argv[0], argv[1:]...); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return exec.LookPath(chromium[0])
+	return nil
 }

@@ -21,6 +21,9 @@
 // is tested. It alone is not below the checkout: Debian's is installed where there is
 // none, if apt-get can be used without a password.
 //
+// With -containers the command also has, in BOATHOOK_TEST_SAM, the path of the SAM CLI, and
+// Debian's podman, which is installed in the same way, to run functions in.
+//
 // With -tool it starts nothing, and the command is a Python tool that is
 // pinned beside moto:
 //
@@ -59,6 +62,7 @@ func run(ctx context.Context, args []string, report io.Writer) (code int) {
 	flags := flag.NewFlagSet("emulators", flag.ContinueOnError)
 	flags.SetOutput(report)
 	tool := flags.Bool("tool", false, "start nothing; the command is a Python tool that is pinned beside moto")
+	containers := flags.Bool("containers", false, "the command runs functions in containers")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -70,7 +74,7 @@ func run(ctx context.Context, args []string, report io.Writer) (code int) {
 	if *tool {
 		return runTool(ctx, command, report)
 	}
-	return runTests(ctx, command, report)
+	return runTests(ctx, command, *containers, report)
 }
 
 // runTool runs one of the pinned Python tools.
@@ -84,7 +88,7 @@ func runTool(ctx context.Context, command []string, report io.Writer) (code int)
 }
 
 // runTests runs a command against the emulators.
-func runTests(ctx context.Context, command []string, report io.Writer) (code int) {
+func runTests(ctx context.Context, command []string, containers bool, report io.Writer) (code int) {
 	scripts, noPython := installPython(ctx, report)
 	_, noNode := installNode(ctx, report, folder)
 	env := []string{
@@ -133,6 +137,17 @@ func runTests(ctx context.Context, command []string, report io.Writer) (code int
 		notRun = append(notRun, fmt.Sprintf("emulators: NOT RUN: the tests in a browser: %v\n", err))
 	} else {
 		env = append(env, chromiumVariable+"="+chromium)
+	}
+	if containers {
+		err := noPython
+		if err == nil {
+			err = installEngine(ctx, report)
+		}
+		if err != nil {
+			notRun = append(notRun, fmt.Sprintf("emulators: NOT RUN: the functions in containers: %v\n", err))
+		} else {
+			env = append(env, "BOATHOOK_TEST_SAM="+filepath.Join(scripts, "sam"))
+		}
 	}
 	if len(notRun) == 0 || !inCI() {
 		code = execute(ctx, command[0], command[1:], env, report)

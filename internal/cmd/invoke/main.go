@@ -30,13 +30,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-
 	"boathook/events"
-	"boathook/internal/seal"
-	sealkms "boathook/internal/seal/kms"
-	"boathook/internal/store/dynamo"
 	"boathook/internal/testing/localaws"
 )
 
@@ -145,18 +139,6 @@ func run(ctx context.Context, file, function, name string, stdout, stderr io.Wri
 // putFixture puts the fixture into the stack's tables. All whom it sends requests to are
 // one server, which writes them down.
 func putFixture(ctx context.Context, stack *localaws.Cloud, requests io.Writer) error {
-	var names [3]string
-	for i, id := range []string{"ConfigTable", "RecordsTable", "Key"} {
-		var err error
-		if names[i], err = stack.Ref(id); err != nil {
-			return err
-		}
-	}
-	store := dynamo.New(dynamodb.NewFromConfig(stack.SDK()), dynamo.Config{
-		ConfigTable: names[0], RecordsTable: names[1], Retention: 30 * 24 * time.Hour,
-	})
-	sealer := seal.New(sealkms.Keys{Client: kms.NewFromConfig(stack.SDK()), KeyID: names[2]}, store)
-
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -167,5 +149,5 @@ func putFixture(ctx context.Context, stack *localaws.Cloud, requests io.Writer) 
 	})}
 	go server.Serve(listener) //nolint:errcheck // it ends with the command
 	url := "http://" + listener.Addr().String()
-	return events.Put(ctx, store, sealer, time.Now(), events.Servers{Target: url + "/target", Receiver: url + "/receiver"})
+	return stack.PutFixture(ctx, events.Servers{Target: url + "/target", Receiver: url + "/receiver"})
 }

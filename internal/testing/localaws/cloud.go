@@ -21,9 +21,11 @@
 package localaws
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -71,6 +73,11 @@ type Config struct {
 	// Outside invokes the Lambda functions and AgentCore runtimes that are not the
 	// stack's, by their ARNs; nil knows none.
 	Outside func(arn string, payload []byte) (response []byte)
+	// Host is this machine's address at which the functions reach AWS; empty: 127.0.0.1.
+	Host string
+	// Invoke invokes a function of the stack where it does not run as a process of this
+	// machine's; nil: it does.
+	Invoke func(ctx context.Context, function string, payload []byte) ([]byte, error)
 	// Invoked hears of each invocation that has ended; nil hears of none.
 	Invoked func(Invocation)
 }
@@ -108,14 +115,15 @@ type Invocation struct {
 
 // Cloud is a deployed stack. As an [http.Handler] it is the stack's HTTP API.
 type Cloud struct {
-	config    Config
-	resolver  *resolver
-	functions map[string]*lambdaruntime.Function // by logical id
-	ids       map[string]string                  // of functions, by name and by ARN
-	proxy     *proxy
-	moves     moves
-	lineages  lineages
-	dropped   atomic.Int64
+	config       Config
+	resolver     *resolver
+	functions    map[string]*lambdaruntime.Function // by logical id
+	environments map[string]map[string]string       // of functions, by logical id
+	ids          map[string]string                  // of functions, by name and by ARN
+	proxy        *proxy
+	moves        moves
+	lineages     lineages
+	dropped      atomic.Int64
 	http.Handler
 	webSockets map[string]*WebSocketAPI // by their ids
 	partitions map[string]string        // the attributes that partition tables and indexes, by their ARNs
@@ -160,12 +168,12 @@ func Deploy(ctx context.Context, c Config) (*Cloud, error) {
 	if c.Invoked == nil {
 		c.Invoked = func(Invocation) {}
 	}
-	d := &Cloud{config: c, functions: make(map[string]*lambdaruntime.Function), ids: make(map[string]string)}
+	d := &Cloud{config: c, functions: make(map[string]*lambdaruntime.Function), environments: make(map[string]map[string]string), ids: make(map[string]string)}
 	d.moves = moves{cloud: d, tasks: make(map[string]*moveTask)}
 	d.lineages.sent = make(map[string]lineage)
 	management := d.management()
 	var err error
-	if d.proxy, err = newProxy(ctx, c.Emulators, map[string]serve{
+	if d.proxy, err = newProxy(ctx, cmp.Or(c.Host, "127.0.0.1"), c.Emulators, map[string]serve{
 		"AmazonSQS.StartMessageMoveTask": d.moves.start,
 		"AmazonSQS.ListMessageMoveTasks": d.moves.list,
 		"lambda":                         d.outside,
@@ -233,12 +241,17 @@ func (d *Cloud) function(id string) error {
 	if err := d.resolver.properties(id, &p); err != nil {
 		return err
 	}
-	env := []string{
-		"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=emulator", "AWS_SECRET_ACCESS_KEY=emulator",
-		"AWS_ENDPOINT_URL=" + d.proxy.url(id), "AWS_EC2_METADATA_DISABLED=true",
+	environment := map[string]string{
+		"AWS_REGION": region, "AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "emulator",
+		"AWS_ENDPOINT_URL": d.proxy.url(id), "AWS_EC2_METADATA_DISABLED": "true",
 	}
 	for name, value := range p.Environment.Variables {
-		env = append(env, name+"="+apiURL.ReplaceAllString(fmt.Sprint(value), d.proxy.url(id)+"/$1"))
+		environment[name] = apiURL.ReplaceAllString(fmt.Sprint(value), d.proxy.url(id)+"/$1")
+	}
+	d.environments[id] = environment
+	env := make([]string, 0, len(environment))
+	for name, value := range environment {
+		env = append(env, name+"="+value)
 	}
 	log := io.Discard
 	if d.config.Log != nil {
@@ -251,6 +264,9 @@ func (d *Cloud) function(id string) error {
 	d.ids[d.name(id)], d.ids[functionARN(d.name(id))] = id, id
 	return nil
 }
+
+// Environment are the variables of the function of a logical id.
+func (d *Cloud) Environment(id string) map[string]string { return maps.Clone(d.environments[id]) }
 
 // Function is the one of a logical id, or nil.
 func (d *Cloud) Function(id string) *lambdaruntime.Function { return d.functions[id] }
@@ -318,8 +334,12 @@ func (d *Cloud) Invoke(ctx context.Context, id string, payload []byte) ([]byte, 
 	if f == nil {
 		return nil, fmt.Errorf("the template has no function %s", id)
 	}
+	invoke := f.Invoke
+	if d.config.Invoke != nil {
+		invoke = func(ctx context.Context, payload []byte) ([]byte, error) { return d.config.Invoke(ctx, id, payload) }
+	}
 	start := time.Now()
-	response, err := f.Invoke(ctx, payload)
+	response, err := invoke(ctx, payload)
 	d.config.Invoked(Invocation{Function: id, Duration: time.Since(start), Err: err})
 	return response, err
 }

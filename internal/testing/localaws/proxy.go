@@ -44,7 +44,7 @@ type serve func(w http.ResponseWriter, r *http.Request, c Call)
 // newProxy serves by here, of services or of single actions such as
 // "AmazonSQS.SendMessage", what no emulator has. A request for which fault gives
 // a status is not passed on.
-func newProxy(ctx context.Context, e Emulators, here map[string]serve, fault func(Call) int, called func(Call), l *lineages) (*proxy, error) {
+func newProxy(ctx context.Context, host string, e Emulators, here map[string]serve, fault func(Call) int, called func(Call), l *lineages) (*proxy, error) {
 	hosts := make(map[string]string)
 	for service, text := range map[string]string{"": e.Any, "DynamoDB": e.DynamoDB, "AmazonSQS": e.SQS} {
 		u, err := url.Parse(text)
@@ -53,7 +53,7 @@ func newProxy(ctx context.Context, e Emulators, here map[string]serve, fault fun
 		}
 		hosts[service] = u.Host
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return nil, err
 	}
