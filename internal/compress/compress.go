@@ -58,8 +58,19 @@ func Counts() (compressed, decompressed int64) {
 	return compressions.Load(), decompressions.Load()
 }
 
+// plainBelow is how long a text must be to be compressed.
+var plainBelow atomic.Int64
+
+// PlainBelow has this process compress no text that is shorter than so many bytes. On one
+// machine a byte on disk costs less than the time to save it, and there is no unit of writing
+// or of sending to fit. What others have compressed is opened all the same.
+func PlainBelow(bytes int) { plainBelow.Store(int64(bytes)) }
+
 // Compress gives text's compressed form: never more than one byte longer.
 func Compress(text []byte) []byte {
+	if int64(len(text)) < plainBelow.Load() {
+		return append([]byte{stored}, text...)
+	}
 	compressions.Add(1)
 	buf := bytes.NewBuffer(make([]byte, 0, 64+len(text)/2))
 	buf.WriteByte(compressed)

@@ -90,3 +90,18 @@ func TestABodyThatIsCorruptIsRefusedOrLost(t *testing.T) {
 		t.Errorf("it is passed on as %x", got)
 	}
 }
+
+func TestShortTextsStayPlainWhereTheyAreTo(t *testing.T) {
+	compress.PlainBelow(1000)
+	defer compress.PlainBelow(0)
+	for length, plain := range map[int]bool{0: true, 999: true, 1000: false} {
+		text := []byte(strings.Repeat("a", length))
+		packed := compress.Compress(text)
+		if is := len(packed) == length+1; is != plain {
+			t.Errorf("%d bytes became %d", length, len(packed))
+		}
+		if got, err := compress.Decompress(packed, length); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("%d bytes came back as %d, %v", length, len(got), err)
+		}
+	}
+}

@@ -11,7 +11,12 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"boathook/internal/compress"
 )
+
+// plainBelow is how long a body must be to be compressed, in bytes.
+const plainBelow = 16 << 10
 
 // newServer bounds how long a client may take for its request, and for reading the
 // answer, as API Gateway does. Neither bound is a handler's, which may wait for a
@@ -69,6 +74,7 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) (err error) 
 	// write as many as they like.
 	slog.SetDefault(logger)
 	slog.SetLogLoggerLevel(slog.LevelDebug)
+	compress.PlainBelow(plainBelow)
 	server := newServer(s)
 	serving := make(chan error, 1)
 	go func() {

@@ -82,8 +82,9 @@ type system struct {
 
 // worker is a queue and what handles its messages.
 type worker struct {
-	queue  *mem.Queue
-	handle func(ctx context.Context, body string) error
+	queue   *mem.Queue
+	handle  func(ctx context.Context, body string) error
+	handled *acknowledgements
 }
 
 // newSystem wires the services onto a database. It is a list of what there is, most of
@@ -191,10 +192,6 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 		Metrics: t.counters, Tracer: t.tracer,
 	})
 
-	deliver := func(ctx context.Context, body string) error {
-		defer deliverer.StoreCounts(ctx)
-		return deliverer.Handle(ctx, body)
-	}
 	if err := t.watch(map[string]depths{queue.Runs: runsQueue, queue.Deliveries: deliveries, queue.Retries: retries}); err != nil {
 		return nil, err
 	}
@@ -220,9 +217,9 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 		sweep:   &sweep.Sweeper{Store: records, Keeper: keeper, Retries: retries, Connections: liveLog, Now: time.Now, Log: log, Tracer: t.tracer},
 		sockets: sockets,
 		work: []worker{
-			{runsQueue, executor.Handle},
-			{deliveries, deliver},
-			{retries, deliver},
+			{runsQueue, executor.Handle, &acknowledgements{queue: runsQueue, log: log}},
+			{deliveries, deliverer.Handle, &acknowledgements{queue: deliveries, also: deliverer.StoreCounts, log: log}},
+			{retries, deliverer.Handle, &acknowledgements{queue: retries, also: deliverer.StoreCounts, log: log}},
 		},
 	}
 	clean := paths.Clean(mux)
@@ -291,9 +288,7 @@ func (s *system) handle(w worker, m queue.Received) {
 		s.failed.Add(1)
 		return
 	}
-	if err := w.queue.Delete(ctx, m.Receipt); err != nil {
-		s.log.Error("acknowledge failed", "message_id", m.ID, "error", err)
-	}
+	w.handled.add(ctx, m.Receipt)
 }
 
 // drain accepts nothing more and stops the workers, once what they have begun is

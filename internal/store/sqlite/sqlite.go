@@ -29,9 +29,9 @@ type Store struct {
 	config Config
 
 	// What each event asks for.
-	tokens    database.Memo[[sha256.Size]byte, tokenItem]
-	sources   database.Memo[ofWorkspace, sourceItem]
-	types     database.Memo[ofWorkspace, eventTypeItem]
+	tokens    database.Memo[[sha256.Size]byte, *tokenItem]
+	sources   database.Memo[ofWorkspace, *sourceItem]
+	types     database.Memo[ofWorkspace, *eventTypeItem]
 	webhooks  database.Memo[ofSource, outgoingItem] // those that nothing troubles
 	audiences database.Memo[string, audienceItem]   // by their sources' ids
 }
@@ -105,20 +105,23 @@ func one[T, V any](s *Store, what string, object func(T) V, query string, args .
 	})
 }
 
-// known is [one] of what is asked for with each event, and so is remembered. Its value shares
-// nothing with what is remembered.
-func known[K comparable, T, V any](s *Store, memo *database.Memo[K, T], key K, what string, object func(T) V, query string, args ...any) (v V, err error) {
-	item, err := memo.Get(s.config.DB, key, func(tx *database.Tx) (item T, found bool, err error) {
-		item, found, err = first[T](tx, query, args...)
-		if err == nil && !found {
-			err = notFound(what)
+// known is [one] of what is asked for with each event, and so is remembered, also that it is
+// not there. Its value shares nothing with what is remembered.
+func known[K comparable, T, V any](s *Store, memo *database.Memo[K, *T], key K, what string, object func(T) V, query string, args ...any) (v V, err error) {
+	item, err := memo.Get(s.config.DB, key, func(tx *database.Tx) (*T, bool, error) {
+		item, found, err := first[T](tx, query, args...)
+		if !found {
+			return nil, true, err
 		}
-		return item, found, err
+		return &item, true, err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return v, err
+	case item == nil:
+		return v, notFound(what)
 	}
-	return object(item), nil
+	return object(*item), nil
 }
 
 // copied is a copy of what p points to; nil of nil.
