@@ -3,7 +3,6 @@ package boathook
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -55,7 +54,11 @@ func ParseDeliveryID(s string) (id DeliveryID, err error) {
 }
 
 func (id DeliveryID) String() string {
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+	text := hex.AppendEncode(make([]byte, 0, 36), id[:4])
+	for _, part := range [][]byte{id[4:6], id[6:8], id[8:10], id[10:]} {
+		text = hex.AppendEncode(append(text, '-'), part)
+	}
+	return string(text)
 }
 
 // LogValue is the id in logs, where it would be an array otherwise.

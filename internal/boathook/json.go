@@ -20,11 +20,11 @@ func CheckJSON(body []byte) error {
 	if depth(body) > MaxJSONDepth {
 		return Errorf(Invalid, "nested deeper than %d levels", MaxJSONDepth)
 	}
-	var raw json.RawMessage
-	if err := json.Unmarshal(body, &raw); err != nil {
-		return Errorf(Invalid, "not JSON: %s", notJSON(body, err))
+	if json.Valid(body) {
+		return nil
 	}
-	return nil
+	var raw json.RawMessage
+	return Errorf(Invalid, "not JSON: %s", notJSON(body, json.Unmarshal(body, &raw)))
 }
 
 // notUTF8 says what a body is that is no text.

@@ -62,6 +62,9 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook)
 // process begins the step that makes an attempt, which follows from the delivery's place
 // in a trace.
 func (d *Deliverer) process(ctx context.Context, job queue.Delivery) (context.Context, *tracing.Span) {
+	if d.config.Tracer == nil { // as mostly: nobody reads what would be told
+		return tracing.With(ctx, job.Trace), nil
+	}
 	name := queue.Retries
 	if isFirst(job) {
 		name = queue.Deliveries

@@ -22,8 +22,16 @@ const (
 // errCostly is no verdict on a value: no schema around may take it for one.
 var errCostly = errors.New("a value is too costly to check")
 
+// errFault is the verdict on a value, without what is wrong with it.
+var errFault = errors.New("a value is not as its schema says")
+
 // checking is the holding of one value to a schema.
-type checking struct{ steps, depth int }
+type checking struct {
+	steps, depth int
+	// verdict: whether there is a fault is asked, and not which is the first. Then the
+	// fields of an object need no order.
+	verdict bool
+}
 
 // spend counts steps.
 func (c *checking) spend(steps int) error {
@@ -72,7 +80,10 @@ func (c *checking) check(n *node, v any) error {
 
 // holds reports whether a value is what a schema says.
 func (c *checking) holds(n *node, v any) (bool, error) {
+	verdict := c.verdict
+	c.verdict = false // how many steps it takes to find a fault must not depend on luck
 	err := c.check(n, v)
+	c.verdict = verdict
 	if errors.Is(err, errCostly) {
 		return false, err
 	}
@@ -212,6 +223,9 @@ func (c *checking) checkFields(n *node, object map[string]any) error {
 	if err := n.fields.check(len(object), "field"); err != nil {
 		return err
 	}
+	if c.verdict {
+		return c.judgeFields(n, object)
+	}
 	required := n.requiredOf(object)
 	names := slices.AppendSeq(slices.Collect(maps.Keys(required)), maps.Keys(object))
 	slices.Sort(names)
@@ -225,6 +239,31 @@ func (c *checking) checkFields(n *node, object map[string]any) error {
 		}
 		if err != nil {
 			return within(name, err)
+		}
+	}
+	return nil
+}
+
+// judgeFields is the rest of checkFields where the order does not matter.
+func (c *checking) judgeFields(n *node, object map[string]any) error {
+	for _, name := range n.required {
+		if _, given := object[name]; !given {
+			return errFault
+		}
+	}
+	for because, names := range n.dependentRequired {
+		if _, given := object[because]; !given {
+			continue
+		}
+		for _, name := range names {
+			if _, given := object[name]; !given {
+				return errFault
+			}
+		}
+	}
+	for name, value := range object {
+		if err := c.checkField(n, name, value); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -287,6 +326,9 @@ func (c *checking) checkOthers(n *node, v any) error {
 		if err := c.check(of, v); err != nil {
 			return err
 		}
+	}
+	if n.any == nil && n.one == nil && n.not == nil && n.when == nil && n.dependent == nil {
+		return nil // as are most
 	}
 	for _, check := range []func(*node, any) error{c.checkAny, c.checkOne, c.checkNot, c.checkIf, c.checkDependent} {
 		if err := check(n, v); err != nil {

@@ -242,7 +242,8 @@ func readBound(v any) (*bound, error) {
 	if len(literal) > maxNumber {
 		return nil, wrong("must have at most %d characters", maxNumber)
 	}
-	return &bound{rational(literal), literal.String()}, nil
+	value := rational(literal)
+	return &bound{value, value.IsInt() && value.Num().IsInt64(), literal.String()}, nil
 }
 
 func readMultipleOf(_ *reader, n *node, v any, _ string) (err error) {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"math/big"
@@ -69,8 +70,7 @@ const (
 func countable(v any) error {
 	switch v := v.(type) {
 	case json.Number:
-		_, exponent, ok := strings.Cut(strings.ToLower(v.String()), "e")
-		if e, err := strconv.Atoi(exponent); ok && (err != nil || e > maxExponent || e < -maxExponent) {
+		if !allCountable(v) {
 			return wrong("must have an exponent of at most %d", maxExponent)
 		}
 	case []any:
@@ -89,6 +89,32 @@ func countable(v any) error {
 	return nil
 }
 
+// allCountable reports whether there is no number in a value that nobody can count with.
+func allCountable(v any) bool {
+	switch v := v.(type) {
+	case json.Number:
+		_, exponent, ok := strings.Cut(strings.ToLower(v.String()), "e")
+		if !ok {
+			return true
+		}
+		e, err := strconv.Atoi(exponent)
+		return err == nil && e <= maxExponent && e >= -maxExponent
+	case []any:
+		for _, item := range v {
+			if !allCountable(item) {
+				return false
+			}
+		}
+	case map[string]any:
+		for _, item := range v {
+			if !allCountable(item) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func (n *node) checkNumber(v json.Number) error {
 	if n.minimum == nil && n.above == nil && n.maximum == nil && n.below == nil && n.multipleOf == nil {
 		if slices.Contains(n.types, "integer") && len(v) > maxNumber {
@@ -99,7 +125,6 @@ func (n *node) checkNumber(v json.Number) error {
 	if len(v) > maxNumber {
 		return wrong("must have at most %d characters", maxNumber)
 	}
-	r := rational(v)
 	for _, limit := range []struct {
 		*bound
 		allows func(order int) bool
@@ -110,14 +135,24 @@ func (n *node) checkNumber(v json.Number) error {
 		{n.maximum, func(o int) bool { return o <= 0 }, "at most"},
 		{n.below, func(o int) bool { return o < 0 }, "less than"},
 	} {
-		if limit.bound != nil && !limit.allows(r.Cmp(limit.value)) {
+		if limit.bound != nil && !limit.allows(compare(v, limit.bound)) {
 			return wrong("must be %s %s", limit.words, limit.text)
 		}
 	}
-	if m := n.multipleOf; m != nil && !new(big.Rat).Quo(r, m.value).IsInt() {
+	if m := n.multipleOf; m != nil && !new(big.Rat).Quo(rational(v), m.value).IsInt() {
 		return wrong("must be a multiple of %s", m.text)
 	}
 	return nil
+}
+
+// compare is the order of a number and a bound: below 0 if it is less. Few numbers are so
+// long that they need all their digits for it.
+func compare(n json.Number, b *bound) int {
+	whole, err := strconv.ParseInt(n.String(), 10, 64)
+	if err != nil || !b.whole {
+		return rational(n).Cmp(b.value)
+	}
+	return cmp.Compare(whole, b.value.Num().Int64())
 }
 
 func rational(n json.Number) *big.Rat {

@@ -269,6 +269,9 @@ const parallel = 8
 
 // pin finds out which events were published before, and when they happened.
 func (k *core) pin(ctx context.Context, pins []*pin) error {
+	if len(pins) == 0 {
+		return nil
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, p := range pins {

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"boathook/internal/boathook"
 )
@@ -31,16 +31,21 @@ type reading struct {
 
 // object reads a body that is one JSON object. The error is that it is none.
 func (r *reading) object(body []byte, into any) error {
+	if !json.Valid(body) {
+		return notObject(body)
+	}
+	r.value(body, reflect.ValueOf(into).Elem(), nil)
+	return nil
+}
+
+// notObject says why a body is not one JSON object.
+func notObject(body []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	var text json.RawMessage
 	if err := dec.Decode(&text); err != nil {
 		return boathook.Errorf(boathook.Invalid, "the body is not JSON: %s", err)
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return boathook.Errorf(boathook.Invalid, "the body goes on after its JSON object")
-	}
-	r.value(text, reflect.ValueOf(into).Elem(), nil)
-	return nil
+	return boathook.Errorf(boathook.Invalid, "the body goes on after its JSON object")
 }
 
 // value reads one JSON value, which is well-formed: one case for each kind of type
@@ -133,25 +138,40 @@ func (r *reading) fields(text json.RawMessage, v reflect.Value, path []any) {
 		r.wrong(v.Type(), path)
 		return
 	}
-	var known []string
-	for i := range v.NumField() {
-		tag, ok := v.Type().Field(i).Tag.Lookup("json")
-		if !ok {
+	known := namesOf(v.Type())
+	for i, name := range known {
+		if name == "" {
 			continue
 		}
-		name, _, _ := strings.Cut(tag, ",")
-		known = append(known, name)
 		if value, ok := given[name]; ok {
 			r.value(value, v.Field(i), below(path, name))
 			delete(given, name)
 		}
 	}
-	if r.lenient {
+	if r.lenient || len(given) == 0 {
 		return
 	}
+	known = slices.DeleteFunc(slices.Clone(known), func(name string) bool { return name == "" })
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		r.issues.Add("no such field: "+thereAre(known), below(path, name)...)
 	}
+}
+
+// fieldNames are what [namesOf] has found, by the types.
+var fieldNames sync.Map
+
+// namesOf are the names of a struct's fields in JSON, in their order; empty of one that has
+// none.
+func namesOf(t reflect.Type) []string {
+	if names, ok := fieldNames.Load(t); ok {
+		return names.([]string)
+	}
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i], _, _ = strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	}
+	fieldNames.Store(t, names)
+	return names
 }
 
 // thereAre tells who has written another name which there are.
