@@ -107,6 +107,7 @@ type part struct {
 	name        string
 	function    string // that does it
 	queue       string // that it comes from, or ""
+	sends       string // the queue that it sends to, or ""
 	invocations float64
 	messages    float64 // a second, of the queue
 	billed      float64 // milliseconds of one invocation
@@ -206,10 +207,10 @@ func (m *model) parts() []part {
 	}
 	if l.Pages > 0 {
 		page := m.row("console")
-		parts = append(parts, request("console's pages", "console", l.Pages/daySeconds, page))
+		parts = append(parts, request("console's pages", "console", "", l.Pages/daySeconds, page))
 	}
 	sweep := m.row("sweep")
-	return append(parts, request("sweep", "sweep", 1.0/60, sweep))
+	return append(parts, request("sweep", "sweep", "", 1.0/60, sweep))
 }
 
 // filled is how many messages a batch has: those that come to one poller while it
@@ -224,8 +225,8 @@ func filled(rate, asked float64) float64 {
 // distinct is how many of n owners a batch has, if each message is anyone's.
 func distinct(n, batch float64) float64 { return n * (1 - math.Pow(1-1/n, batch)) }
 
-func request(name, function string, rate float64, u Usage) part {
-	return part{name: name, function: function, invocations: rate, billed: u.Billed, usage: u.Times(rate)}
+func request(name, function, sends string, rate float64, u Usage) part {
+	return part{name: name, function: function, sends: sends, invocations: rate, billed: u.Billed, usage: u.Times(rate)}
 }
 
 // published are events. What more than one webhook adds is measured, but for what comes in
@@ -239,7 +240,8 @@ func (m *model) published(l Load) part {
 	u = u.Plus(further.Times(l.Publish * (l.Fanout - 1)))
 	messages := l.Publish * l.Fanout
 	u.SQS = math.Ceil(messages/fullBatch) + m.chunks(messages, fullBatch)
-	return request("published events", "manage", l.Rate/messages, u)
+	u.HTTP = max(u.HTTP, math.Ceil(l.Publish*l.Size/(512<<10))) // it bills 512 KiB as one
+	return request("published events", "manage", "deliveries", l.Rate/messages, u)
 }
 
 // more is how many bytes a body has beyond those that were measured.
@@ -262,11 +264,18 @@ func (m *model) longer() float64 {
 	return math.Ceil((m.counts.StoredBytes+m.more())/1024) - math.Ceil(m.counts.StoredBytes/1024)
 }
 
+// apart is above how many bytes a delivery's body is in an item of its own: internal/store.
+const apart = 4 << 10
+
 // batchOf is what a batch of n deliveries uses that succeed.
 func (m *model) batchOf(n float64) Usage {
 	more := n * m.longer()
+	kind := "records dlv"
+	if m.load.Size > apart {
+		kind = "records part"
+	}
 	return m.delivery().of(n).Plus(m.spread(n)).Plus(Usage{
-		Writes: more, SQS: m.chunks(n, n), Partitions: Spread{"records dlv": {Writes: more}},
+		Writes: more, SQS: m.chunks(n, n), Partitions: Spread{kind: {Writes: more}},
 	})
 }
 
@@ -292,7 +301,7 @@ func (m *model) delivered(l Load) part {
 	batches := l.Rate * (1 - l.Slow) / m.batch
 	u := waiting(m.batchOf(m.batch), m.counts.ReceiverMS, l.Latency)
 	return part{
-		name: "first attempts", function: "deliver", queue: "deliveries", invocations: batches, messages: l.Rate * (1 - l.Slow),
+		name: "first attempts", function: "deliver", queue: "deliveries", sends: "retries", invocations: batches, messages: l.Rate * (1 - l.Slow),
 		billed: u.Billed, usage: u.Times(batches),
 	}
 }
@@ -306,7 +315,7 @@ func (m *model) handedOver(l Load) part {
 	looks := m.spread(m.batch)
 	u = u.Plus(Usage{Reads: looks.Reads, Partitions: readsOf(looks.Partitions)})
 	return part{
-		name: "hand-overs of slow endpoints'", function: "deliver", queue: "deliveries", invocations: rate / m.batch, messages: rate,
+		name: "hand-overs of slow endpoints'", function: "deliver", queue: "deliveries", sends: "retries", invocations: rate / m.batch, messages: rate,
 		billed: u.Billed, usage: u.Times(rate / m.batch),
 	}
 }
@@ -341,8 +350,9 @@ func (m *model) retried(rate float64, l Load) part {
 	u := alone.Plus(once.Times(-1 + 1/m.retryBatch))
 	billed := waiting(m.delivery().of(m.retryBatch), m.counts.ReceiverMS, l.Latency).Billed
 	u.Billed, u.GBSeconds = billed/m.retryBatch, billed/m.retryBatch/1000*memory
+	u.SQS += m.chunks(1, 1) + m.chunks(1, m.retryBatch)
 	return part{
-		name: "retries", function: "deliver", queue: "retries", invocations: rate / m.retryBatch, messages: rate,
+		name: "retries", function: "deliver", queue: "retries", sends: "retries", invocations: rate / m.retryBatch, messages: rate,
 		billed: billed, usage: u.Times(rate),
 	}
 }
@@ -353,7 +363,7 @@ func (m *model) triggered(l Load) []part {
 	milliseconds := l.Start * 1000
 	wait := Usage{Billed: milliseconds, GBSeconds: l.Start * memory, Reads: 2 * looks(milliseconds)}
 	wait.Partitions = Spread{"records run": {Reads: wait.Reads / 2}, "records backlog": {Reads: wait.Reads / 2}}
-	trigger := request("triggers", "intake", l.Triggers, u)
+	trigger := request("triggers", "intake", "runs", l.Triggers, u)
 	trigger.billed += milliseconds
 	return []part{trigger, {name: "… while they wait for their runs' start", function: "intake", usage: wait.Times(l.Triggers)}}
 }
@@ -374,7 +384,7 @@ func (m *model) executed(l Load) []part {
 	const heartbeat = 20 // seconds
 	wait := Usage{Billed: l.RunSeconds * 1000, GBSeconds: l.RunSeconds * memory}
 	run := part{
-		name: "runs", function: "execute", queue: "runs", invocations: l.Triggers, messages: l.Triggers,
+		name: "runs", function: "execute", queue: "runs", sends: "deliveries", invocations: l.Triggers, messages: l.Triggers,
 		billed: u.Billed + wait.Billed, usage: u.Times(l.Triggers),
 	}
 	more := func(name string, u Usage, times float64) part {
@@ -421,10 +431,6 @@ func ramp(parts []part) (minutes float64) {
 func (m *model) queues(parts []part) []Queue {
 	all := []Queue{{Name: "runs"}, {Name: "deliveries"}, {Name: "retries"}}
 	at := map[string]*Queue{"runs": &all[0], "deliveries": &all[1], "retries": &all[2]}
-	sends := map[string]string{
-		"published events": "deliveries", "triggers": "runs", "runs": "deliveries",
-		"first attempts": "retries", "hand-overs of slow endpoints'": "retries", "retries": "retries",
-	}
 	for _, p := range parts {
 		sent := p.usage.SQS
 		if q := at[p.queue]; q != nil {
@@ -434,7 +440,7 @@ func (m *model) queues(parts []part) []Queue {
 			q.InFlight += p.messages * p.billed / 1000
 			sent -= 2 * p.invocations
 		}
-		if q := at[sends[p.name]]; q != nil {
+		if q := at[p.sends]; q != nil {
 			q.Sends += max(0, sent)
 		}
 	}

@@ -201,9 +201,36 @@ func TestTheDefaultsFitASmallAccount(t *testing.T) {
 }
 
 func TestLargeBodiesTakeMoreOfAll(t *testing.T) {
-	small, large := plan(t, "RATE=100"), plan(t, "RATE=100 SIZE=100000")
-	if small.Total >= large.Total || small.Queues[1].Sends >= large.Queues[1].Sends || small.Partitions[0].Writes >= large.Partitions[0].Writes {
-		t.Errorf("100 KB cost %g a month and 1 KB %g", large.Total, small.Total)
+	small, medium, large := plan(t, "RATE=100"), plan(t, "RATE=100 SIZE=3000"), plan(t, "RATE=100 SIZE=100000")
+	for i, p := range []capacity.Plan{medium, large} {
+		before := []capacity.Plan{small, medium}[i]
+		if before.Total >= p.Total || before.Tables[0].Writes >= p.Tables[0].Writes {
+			t.Errorf("%g dollars a month and %g writes a second; %g and %g for a smaller body", p.Total, p.Tables[0].Writes, before.Total, before.Tables[0].Writes)
+		}
+	}
+	if small.Queues[1].Sends >= large.Queues[1].Sends {
+		t.Errorf("ten bodies of 100 KB are sent by %g requests a second, and of 1 KB by %g", large.Queues[1].Sends, small.Queues[1].Sends)
+	}
+}
+
+// A load as it was measured costs what was measured.
+func TestTheModelCostsWhatWasMeasured(t *testing.T) {
+	c, prices := measured(t)
+	const measured = "RATE=100 BATCH=10 FAILING=0 SLOW=0 TRIGGERS=0 "
+	for arguments, want := range map[string]float64{
+		measured + "PUBLISH=100 WEBHOOKS=1 WORKSPACES=1":                                   prices.Bill(c.Rows["event"].Plus(c.Rows["delivery 10"])).Total,
+		measured + "PUBLISH=1 WEBHOOKS=1 WORKSPACES=1":                                     prices.Bill(c.Rows["event alone"].Plus(c.Rows["delivery 10"])).Total,
+		"RATE=100 BATCH=1 FAILING=0 SLOW=0 TRIGGERS=0 PUBLISH=100 WEBHOOKS=1 WORKSPACES=1": prices.Bill(c.Rows["event"].Plus(c.Rows["delivery 1"])).Total,
+	} {
+		got := 0.0
+		for _, line := range plan(t, arguments).Month {
+			if line.Name == "published events" || line.Name == "first attempts" {
+				got += line.Dollars / (100 * 30 * 24 * 60 * 60) * 1e6
+			}
+		}
+		if !near(got, want) {
+			t.Errorf("%s: %.3f dollars a million, and %.3f were measured", arguments, got, want)
+		}
 	}
 }
 
