@@ -354,6 +354,28 @@ func TestCountsThatDifferAreNamed(t *testing.T) {
 	}
 }
 
+func TestWhatDependsOnWhoIsFirstMayDiffer(t *testing.T) {
+	of := func(trigger, together, reads float64) capacity.Counts {
+		return capacity.Counts{Rows: map[string]capacity.Usage{
+			"trigger": {Writes: trigger, Reads: reads}, "trigger with its run": {Writes: together},
+		}}
+	}
+	was := of(5, 16, 5)
+	for name, tc := range map[string]struct {
+		now     capacity.Counts
+		differs bool
+	}{
+		"the run was first, once in ten": {now: of(4.7, 16, 5)},
+		"and another look":               {now: of(4.7, 16.3, 7)},
+		"one write more":                 {now: of(5, 17, 5), differs: true},
+		"three times the looks":          {now: of(5, 16, 15), differs: true},
+	} {
+		if err := was.Differ(tc.now); (err != nil) != tc.differs {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestCountsAreReadAsTheyWereWritten(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "counts.json")
 	want := capacity.Counts{ReceiverMS: 200, Standing: capacity.Standing{Keys: 1}, Rows: map[string]capacity.Usage{
