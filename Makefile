@@ -5,10 +5,12 @@ STAMP     := -X boathook/internal/boathook.Release=$(VERSION)
 # Not with the race detector: what does one thing after another and takes several times as
 # long, and what has SQLite, whose C was translated to Go and takes minutes to compile.
 UNRACED    = $(shell go list ./... | grep -e /testing/simulation$$ -e /store/dynamo$$ -e /functions/manage$$ -e /sqlite$$ -e /internal/database$$ -e /cmd/boathook$$)
+# What has a table of how often its hot paths allocate.
+HOT        = ./internal/intake ./internal/preset ./internal/delivery ./internal/dialect ./internal/queue ./internal/store/dynamo ./internal/store/sqlite
 RACED      = $(filter-out $(UNRACED),$(shell go list ./...))
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help smoke screenshots kill retention build test test-stack test-sam lint verify-template race sim isolation bench bench-load run env-vars cost capacity bench-cold translate
+.PHONY: help smoke screenshots kill retention build test test-stack test-sam lint verify-template race sim isolation bench bench-load bench-hot allocations run env-vars cost capacity bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,6 +23,7 @@ test: ## run all tests, those of the AWS adapters on emulators, which it install
 	$(EMULATORS) -- go test $(RACE) -timeout 30m $(RACED)
 	$(EMULATORS) -- go test -timeout 30m $(UNRACED)
 	go test -tags otel ./functions/internal/boot
+	go test -run '^TestAllocations$$' $(HOT)
 
 screenshots: ## look at every page of the console in both themes and both widths, and save what is seen in .tools/screenshots; PAGES=runs takes those whose path matches
 	$(EMULATORS) -- go test -count=1 -timeout 30m -run '^TestConsolePages$$' ./internal/cmd/boathook -screenshots=$(CURDIR)/.tools/screenshots -pages='$(PAGES)'
@@ -48,6 +51,12 @@ isolation: ## print what healthy webhooks wait for, in simulated time, while oth
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+allocations: ## hold how often hot paths allocate to the tables in testdata; make allocations UPDATE=1 writes them
+	@$(if $(UPDATE),BOATHOOK_UPDATE_ALLOCATIONS=1) go test -count=1 -run '^TestAllocations$$' $(HOT)
+
+bench-hot: ## run the benchmarks of hot paths, in the format that benchstat reads
+	@go test -run '^$$' -bench '^Benchmark(Verify|Write|Messages|Items|Trigger|Road)$$' -count $(or $(COUNT),6) -timeout 1h $(HOT)
 
 bench-load: ## put the program under each load of which something is claimed, five times, beside the floor; make bench-load LOAD='-floor -rate 50' is one load
 	@go build -buildvcs=false -ldflags "$(STAMP)" -o .tools/boathook ./internal/cmd/boathook

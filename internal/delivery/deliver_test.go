@@ -887,20 +887,6 @@ func TestAMessageThatIsNoDeliveryIsAnError(t *testing.T) {
 	}
 }
 
-func BenchmarkSuccess(b *testing.B) {
-	p := newPlace(b, status(204))
-	b.ReportAllocs()
-	for b.Loop() {
-		m, err := queue.EncodeDelivery(p.job())
-		if err == nil {
-			err = p.Handle(b.Context(), m.Body)
-		}
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // A change of the webhook is for what happens from then on.
 func TestADeliveryThatWaitsKeepsTheDialectThatItWasMadeIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 )
 
 // example is an event of the catalogue, of a certain time.
-func example(t *testing.T, kind boathook.SourceKind, name boathook.EventType) boathook.Event {
+func example(t testing.TB, kind boathook.SourceKind, name boathook.EventType) boathook.Event {
 	t.Helper()
 	typ, ok := catalogue.Lookup(kind, name)
 	if !ok {
@@ -31,7 +31,7 @@ func example(t *testing.T, kind boathook.SourceKind, name boathook.EventType) bo
 	}
 }
 
-func lookup(t *testing.T, name string) *dialect.Dialect {
+func lookup(t testing.TB, name string) *dialect.Dialect {
 	t.Helper()
 	d, ok := dialect.Lookup(name)
 	if !ok {

@@ -476,21 +476,6 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	}
 }
 
-func BenchmarkAccept(b *testing.B) {
-	p := newPlace(b)
-	p.handler = (&intake.Intake{
-		Store: p.store, Seal: p, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Runs: &run.Starter{Store: p.store, Queue: p.queue, Now: time.Now, Log: slog.New(slog.DiscardHandler)},
-	}).Handler()
-	body := `{"repository":"org/repo","ref":"refs/heads/main","sha":"88d543e33a67d669e917bb178d63fba838d9cf2e"}`
-	b.ReportAllocs()
-	for b.Loop() {
-		if w := p.trigger(body); w.Code != http.StatusAccepted {
-			b.Fatal(w.Code, w.Body)
-		}
-	}
-}
-
 // A run whose record can't be written is accepted, and appears when it executes.
 func TestARunWithoutARecordSaysToAskLater(t *testing.T) {
 	p := newAgentPlace(t, nil)
