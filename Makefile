@@ -10,7 +10,7 @@ HOT        = ./internal/intake ./internal/preset ./internal/delivery ./internal/
 RACED      = $(filter-out $(UNRACED),$(shell go list ./...))
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help smoke screenshots kill retention build test test-stack test-sam lint verify-template race sim isolation bench bench-load bench-hot allocations run env-vars cost capacity bench-cold translate
+.PHONY: help smoke switch-table adopt screenshots kill retention build test test-stack test-sam lint verify-template race sim isolation bench bench-load bench-hot allocations run env-vars cost capacity bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -36,6 +36,7 @@ lint: ## check the format and the code
 
 verify-template: ## lint the templates, build by the SAM CLI, create the stack in an emulator, check what is made
 	$(EMULATORS) -tool -- python -W ignore -m unittest discover -s infra/verify
+	$(EMULATORS) -tool -- checkov --file template.yaml infra/monitoring.yaml --framework cloudformation --skip-download --compact --quiet
 
 test-stack: translate ## run the functions' real binaries as the template deploys them, and kill some
 	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -timeout 30m -parallel=12 -run TestTheStack ./internal/testing/localaws
@@ -81,6 +82,13 @@ invoke-%: $(if $(CASE),translate) ## invoke a function with an event: make invok
 
 env-vars: ## print a deployed stack's variables for sam local invoke: make env-vars STACK=boathook > env.json
 	@$(EMULATORS) -tool -- python infra/env_vars.py $(STACK)
+
+switch-table: ## have a deployed stack use another table: make switch-table STACK=boathook TABLE=ConfigTable TO=… BUCKET=…
+	@$(EMULATORS) -tool -- python infra/tables.py switch $(STACK) $(TABLE) $(TO) --bucket $(BUCKET)
+
+adopt: ## make a stack of what a deleted one left: make adopt STACK=boathook CONFIG=… RECORDS=… KEY=… BUCKET=…
+	@$(EMULATORS) -tool -- python infra/tables.py adopt $(STACK) --bucket $(BUCKET) $(if $(ENCRYPTION_KEY),--encryption-key $(ENCRYPTION_KEY)) \
+		ConfigTable=$(CONFIG) RecordsTable=$(RECORDS) Key=$(KEY)
 
 cost: ## count what a trigger, a run, an event and a delivery use of AWS, and say what it costs; RATE=… says it of a month; WRITE=1 writes infra/counts.json
 ifdef RATE

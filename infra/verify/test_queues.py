@@ -40,7 +40,7 @@ class QueuesTest(DeployedTest):
 
     def test_messages_are_encrypted_and_outlive_the_stack(self):
         for name, queue in self.of_type("AWS::SQS::Queue").items():
-            self.assertTrue(queue["Properties"]["SqsManagedSseEnabled"], name)
+            self.assertIs(self.view.resources[name]["Properties"]["SqsManagedSseEnabled"], True, name)
             self.assertEqual((queue["DeletionPolicy"], queue["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"), name)
 
     def test_no_queue_takes_plain_http(self):

@@ -15,6 +15,7 @@ import (
 const (
 	folder  = "infra/emulators" // the pinned versions, and Node's modules
 	clients = "infra/clients"   // the same of what makes and checks clients of the API, and of others' clients
+	verify  = "infra/verify"    // the same of what examines the template, and can't be installed beside moto
 	tools   = ".tools"          // Python's virtual environments, and logs
 )
 
@@ -38,6 +39,14 @@ print(scripts)
 func installPython(ctx context.Context, report io.Writer) (scripts string, err error) {
 	// flask and flask_cors are what moto[server] adds to moto.
 	return installVenv(ctx, report, filepath.Join(folder, "requirements.txt"), "venv", "moto_server", "cfn-lint", "sam", "flask", "flask_cors")
+}
+
+// checkov examines the template. Its requirements contradict those of the others.
+const checkov = "checkov"
+
+// installCheckov gives the folder that holds it.
+func installCheckov(ctx context.Context, report io.Writer) (scripts string, err error) {
+	return installVenv(ctx, report, filepath.Join(verify, "requirements.txt"), checkov, checkov)
 }
 
 // installClients gives the Python that has others' clients of the systems.

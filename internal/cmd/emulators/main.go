@@ -25,7 +25,7 @@
 // Debian's podman, which is installed in the same way, to run functions in.
 //
 // With -tool it starts nothing, and the command is a Python tool that is
-// pinned beside moto:
+// pinned beside moto, or checkov, which infra/verify pins:
 //
 //	go run ./internal/cmd/emulators -tool -- cfn-lint template.yaml
 //
@@ -79,7 +79,11 @@ func run(ctx context.Context, args []string, report io.Writer) (code int) {
 
 // runTool runs one of the pinned Python tools.
 func runTool(ctx context.Context, command []string, report io.Writer) (code int) {
-	scripts, err := installPython(ctx, report)
+	install := installPython
+	if command[0] == checkov {
+		install = installCheckov
+	}
+	scripts, err := install(ctx, report)
 	if err != nil {
 		fmt.Fprintf(report, "emulators: NOT RUN: %s: %v\n", strings.Join(command, " "), err)
 		return 1 // who asks for a tool wants what it prints
