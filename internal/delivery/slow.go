@@ -39,42 +39,52 @@ var errMakeRoom = errors.New("given up to make room")
 // isFirst reports whether an attempt comes from the queue of first attempts.
 func isFirst(job queue.Delivery) bool { return job.Attempt == 1 && !job.Postponed() && !job.Again }
 
-// await waits for what comes of a request, and gives up one that holds a batch for
-// too long.
-func (d *Deliverer) await(ctx context.Context, job queue.Delivery, w *webhook, answered <-chan sent, giveUp context.CancelCauseFunc) sent {
-	timer := time.NewTimer(slowAfter)
-	defer timer.Stop()
-	select {
-	case s := <-answered:
-		return s
-	case <-timer.C:
+// await makes a request, and gives it up if it holds a batch for too long.
+func (d *Deliverer) await(ctx context.Context, job queue.Delivery, w *webhook, exchange func() sent, giveUp context.CancelCauseFunc) sent {
+	answered, watched := make(chan struct{}), make(chan struct{})
+	slow := time.AfterFunc(slowAfter, func() {
+		defer close(watched)
+		d.watch(ctx, job, w, answered, giveUp)
+	})
+	s := exchange()
+	close(answered)
+	if !slow.Stop() {
+		<-watched
 	}
+	return s
+}
+
+// watch sees to a request that has had no answer for slowAfter, until it has one or is given
+// up.
+func (d *Deliverer) watch(ctx context.Context, job queue.Delivery, w *webhook, answered <-chan struct{}, giveUp context.CancelCauseFunc) {
 	noticed := time.Now()
 	first := d.markSlow(ctx, w)
 	leased := false
 	if first && isFirst(job) {
 		var lease store.Lease
 		if lease, leased = d.takeLease(ctx, w); leased {
-			defer d.giveBack(ctx, lease)
+			defer func() {
+				<-answered
+				d.giveBack(ctx, lease)
+			}()
 		}
 	}
 	if !first && !isFirst(job) {
-		return <-answered
+		return
 	}
-	timer.Reset(cutAfter - slowAfter - time.Since(noticed))
+	timer := time.NewTimer(cutAfter - slowAfter - time.Since(noticed))
+	defer timer.Stop()
 	select {
-	case s := <-answered:
-		return s
+	case <-answered:
+		return
 	case <-timer.C:
 	}
 	if first {
 		d.holdOthers(ctx, w)
 	}
-	if leased || !isFirst(job) {
-		return <-answered
+	if !leased && isFirst(job) {
+		giveUp(errMakeRoom) // it may have been answered meanwhile
 	}
-	giveUp(errMakeRoom)
-	return <-answered // it may have been answered meanwhile
 }
 
 // markSlow marks a webhook, and reports whether this attempt is the first to. What

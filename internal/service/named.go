@@ -25,26 +25,33 @@ const byExternalID = "customer:"
 func (k *core) lookUpNamed(ctx context.Context, c Caller, events []NewEvent) (named, error) {
 	n := named{make(map[string]boathook.Source, 1), make(map[boathook.EventType]boathook.TypeDefinition)}
 	var mu sync.Mutex // guards both
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
 	asked := make(map[string]bool)
-	once := func(what string, read func() error) {
+	var reads []func(context.Context) error
+	once := func(what string, read func(context.Context) error) {
 		if !asked[what] {
 			asked[what] = true
-			group.Go(read)
+			reads = append(reads, read)
 		}
 	}
 	for _, e := range events {
-		once("source "+e.Source, func() error {
+		once("source "+e.Source, func(ctx context.Context) error {
 			s, err := k.sourceNamed(ctx, c, e.Source)
 			return found(&mu, n.sources, e.Source, s, err)
 		})
 		if namesCustomer(e.Source) && !e.Type.InCatalogue() {
-			once("type "+string(e.Type), func() error {
+			once("type "+string(e.Type), func(ctx context.Context) error {
 				d, err := k.cfg.Store.EventType(ctx, c.Workspace, e.Type)
 				return found(&mu, n.types, e.Type, d, err)
 			})
 		}
+	}
+	if len(reads) == 1 { // as mostly
+		return n, reads[0](ctx)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, read := range reads {
+		group.Go(func() error { return read(ctx) })
 	}
 	return n, group.Wait()
 }

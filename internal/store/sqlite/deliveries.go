@@ -147,21 +147,27 @@ func (s *Store) record(tx *database.Tx, workspaceID string, id boathook.Delivery
 	return rec, err
 }
 
-// create makes the record of a delivery, of which there is none that has not expired.
-func (s *Store) create(tx *database.Tx, d boathook.Delivery) (*record, error) {
+// insert makes the record of a delivery; nil if there is one, which may have expired.
+func (s *Store) insert(tx *database.Tx, d boathook.Delivery) (*record, error) {
 	rec := &record{Delivery: d, expires: stored(s.expiry())}
 	rec.lives(s.config.Retention)
-	id := d.ID.String()
-	const insert = `INSERT OR IGNORE INTO deliveries (workspace_id, id, webhook_id, event_at, status, expires, item, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
-	values := []any{d.WorkspaceID, id, d.WebhookID, d.ID.Time(), string(d.Status), rec.expires, encode(newDeliveryItem(d)), compress.Pack(d.Body)}
-	created, err := tx.Change(insert, values...)
-	if err == nil && !created { // one that has expired is there still
-		err = tx.Exec("DELETE FROM deliveries WHERE workspace_id = ? AND id = ?", d.WorkspaceID, id)
-		if err == nil {
-			err = tx.Exec(insert, values...)
-		}
+	created, err := tx.Change(`INSERT OR IGNORE INTO deliveries (workspace_id, id, webhook_id, event_at, status, expires, item, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		d.WorkspaceID, d.ID.String(), d.WebhookID, d.ID.Time(), string(d.Status), rec.expires, encode(newDeliveryItem(d)), compress.Pack(d.Body))
+	if err != nil || !created {
+		return nil, err
 	}
 	rec.number = tx.LastInsertID()
+	return rec, nil
+}
+
+// create makes the record of a delivery of which there is none that has not expired.
+func (s *Store) create(tx *database.Tx, d boathook.Delivery) (*record, error) {
+	rec, err := s.insert(tx, d)
+	if err == nil && rec == nil { // one that has expired is there still
+		if err = tx.Exec("DELETE FROM deliveries WHERE workspace_id = ? AND id = ?", d.WorkspaceID, d.ID.String()); err == nil {
+			rec, err = s.insert(tx, d)
+		}
+	}
 	return rec, err
 }
 
@@ -183,16 +189,18 @@ func (s *Store) change(tx *database.Tx, rec *record) error {
 // change gives back is stored; nil if nothing is to be. It fails, if it does, before it has
 // changed anything.
 func (s *Store) changeDelivery(d boathook.Delivery, change func(*database.Tx, *record) (*record, error)) error {
-	return s.config.DB.Add(func(tx *database.Tx) error {
-		rec, err := s.record(tx, d.WorkspaceID, d.ID)
-		if err != nil {
-			return err
-		}
-		if rec, err = change(tx, rec); err != nil || rec == nil {
-			return err
-		}
-		return s.change(tx, rec)
-	})
+	return s.config.DB.Add(func(tx *database.Tx) error { return s.changeIn(tx, d, change) })
+}
+
+func (s *Store) changeIn(tx *database.Tx, d boathook.Delivery, change func(*database.Tx, *record) (*record, error)) error {
+	rec, err := s.record(tx, d.WorkspaceID, d.ID)
+	if err != nil {
+		return err
+	}
+	if rec, err = change(tx, rec); err != nil || rec == nil {
+		return err
+	}
+	return s.change(tx, rec)
 }
 
 // RecordAttempt implements [store.Deliveries]. An attempt that is recorded after a
@@ -202,7 +210,22 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 		return err
 	}
 	d.Last = a.Summary()
-	return s.changeDelivery(d, func(tx *database.Tx, rec *record) (changed *record, err error) {
+	return s.config.DB.Add(func(tx *database.Tx) error {
+		if a.Number == 1 { // of which there is mostly nothing yet
+			switch rec, err := s.insert(tx, d); {
+			case err != nil:
+				return err
+			case rec != nil:
+				return putAttempt(tx, rec.number, a)
+			}
+		}
+		return s.changeIn(tx, d, s.recording(d, a))
+	})
+}
+
+// recording adds an attempt to a delivery's record; see [Store.changeDelivery].
+func (s *Store) recording(d boathook.Delivery, a boathook.Attempt) func(*database.Tx, *record) (*record, error) {
+	return func(tx *database.Tx, rec *record) (changed *record, err error) {
 		if rec == nil {
 			if rec, err = s.create(tx, d); err != nil {
 				return nil, err
@@ -227,7 +250,7 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 		}
 		rec.Status, rec.Attempts, rec.NextAttemptAt, rec.Reason, rec.Resend, rec.Last = d.Status, d.Attempts, d.NextAttemptAt, "", d.Resend, d.Last
 		return rec, nil
-	})
+	}
 }
 
 // CancelDelivery implements [store.Deliveries].
