@@ -70,6 +70,21 @@ func TestACustomersPortal(t *testing.T) {
 	page.Fill("Link", p.url+portalLink(p, w.Customer))
 	page.Click("Open")
 	page.See("Kestrel Freight, for Halvard Bryggeri AS", "Warehouse listener")
+
+	// What is typed when the session ends is sent with the next link.
+	page.Go("/portal/customers/" + w.Customer + "/outgoing/new")
+	page.Fill("Name", "Typed before")
+	page.Fill("URL", w.Receivers.URL+"/typed")
+	page.Click("order.shipped")
+	page.Forget()
+	page.Click("Create webhook")
+	page.See("What you typed was not sent")
+	page.Fits()
+	page.Fill("Link", p.url+portalLink(p, w.Customer))
+	page.Click("Open")
+	page.See("Your webhooks are open again")
+	page.Click("Send it")
+	page.See("Copy the signing secret now", "Typed before")
 }
 
 // framed is a portal as frames have it, behind a proxy that tells which of its pages are

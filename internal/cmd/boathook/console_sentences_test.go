@@ -359,3 +359,55 @@ func TestTwoPeopleEditOneWebhook(t *testing.T) {
 		t.Errorf("it is called %v", got)
 	}
 }
+
+// An own type of events is defined, published by hand from its example, found among the
+// deliveries by its name and its time, and archived.
+func TestATypeOfEventsIsDefinedAndPublished(t *testing.T) {
+	for name, look := range map[string]browser.Look{"with JavaScript": {}, "without": {NoScript: true}} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t)
+			customer := p.call("POST", "/v1/customers", `{"name":"Halvard","external_id":"acct_1042"}`, 201)["id"].(string)
+			webhooks := "/v1/customers/" + customer + "/outgoing-webhooks"
+			webhook := p.call("POST", webhooks, `{"name":"ERP","url":"http://127.0.0.1:9/hook","events":["*"],"retry":{"schedule_seconds":[]}}`, 201)["id"].(string)
+			page := signedIn(t, p, "/console/", look)
+			page.Click("Events")
+			page.Click("Types")
+			page.See("You have no types of your own yet")
+			page.Go("/console/new-event-type")
+			page.Fill("Name", "order.shipped")
+			page.Fill("What it tells", "An order has left.")
+			page.Fill("Schema", `{"type":"object","required":["order"]}`)
+			page.Fill("Example", `{"parcels":3}`)
+			page.Allow(`400 \(Bad Request\)`)
+			page.Click("Define type")
+			page.See("order is required")
+			page.Fill("Example", `{"order":"KF-118842"}`)
+			page.Click("Define type")
+			page.Click("Publish one")
+			page.See("An order has left.")
+			if data := page.Value("Data"); !strings.Contains(data, "KF-118842") {
+				t.Errorf("the form begins with %q", data)
+			}
+			page.Fill("Source", "customer:acct_1042")
+			page.Click("Publish order.shipped")
+			page.See("goes to 1 webhook")
+			p.finished(webhooks + "/" + webhook)
+			page.Go("/console/deliveries")
+			page.Choose("Event", "order.shipped")
+			page.Choose("Time", "Between…")
+			if look.NoScript {
+				page.Click("Filter")
+			}
+			page.See("Halvard", "ERP")
+			page.Fill("to", "2020-01-02T00:00")
+			page.Fill("from", "2020-01-01T00:00")
+			page.Click("Show")
+			page.See("No delivery is like that")
+
+			page.Go("/console/event-types/order.shipped")
+			page.Click("Archive…")
+			page.Click("Archive type")
+			page.See("Archived")
+		})
+	}
+}
