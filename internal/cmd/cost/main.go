@@ -230,6 +230,7 @@ func (r *report) measure(ctx context.Context, b *bench) (full float64, err error
 	r.row("slow mark", "slow endpoint's first, alone: mark and lease", slow.mark)
 	r.row("slow hand-over", "… its others are handed over, 10 a batch", slow.handOver)
 	r.row("slow delivery", "… and delivered, 10 a batch", slow.delivered)
+	r.row("slow delivery that is held", "… held while one has no answer, 10 a batch", slow.held)
 	for _, n := range batches {
 		full = r.row("", fmt.Sprintf("published and delivered, %d a batch", n), event.Plus(delivered[n]))
 	}

@@ -343,44 +343,78 @@ func (b *bench) attempt(ctx context.Context, environment boathook.Environment, n
 type slow struct {
 	mark                capacity.Usage // the first delivery, which marks it and holds a lease
 	handOver, delivered capacity.Usage // one of the others: given to the retries queue, and delivered from there
+	held                capacity.Usage // one that waits there, since another has had no answer
 }
 
-// slow measures deliveries to an endpoint that always takes longer than a second, in
-// batches of n.
+// slow measures deliveries to an endpoint that always takes longer than a second, and to one
+// that does not answer in its time-out, in batches of n.
 func (b *bench) slow(ctx context.Context, n int) (s slow, err error) {
-	var app struct{ ID string }
-	if err := b.post(ctx, "/v1/apps", `{"name":"slow"}`, "", &app); err != nil {
+	sent, err := b.toSlow(ctx, 30, 2*n+1)
+	if err != nil {
 		return s, err
 	}
-	if err := b.post(ctx, "/v1/apps/"+app.ID+"/outgoing-webhooks", fmt.Sprintf(
-		`{"name":"slow","url":"%s/receiver/slow","events":["job_finished"],"environment":"production","dialect":"crewship"}`, b.url), "", new(struct{})); err != nil {
-		return s, err
-	}
-	t, _ := catalogue.Lookup(boathook.App, boathook.EventJobFinished)
-	event := fmt.Sprintf(`{"source":%q,"type":%q,"environment":"production","data":%s}`, app.ID, t.Name, t.Example)
-	if err := b.post(ctx, "/v1/events", `{"events":[`+strings.Repeat(event+",", 2*n)+event+`]}`, "", new(struct{})); err != nil {
-		return s, err
-	}
-	sent := b.meter.messages("ManageFunction")
 	if s.mark, err = b.deliver(ctx, sent[:1]); err != nil {
 		return s, err
 	}
-	for _, batch := range [][]string{sent[1 : 1+n], sent[1+n:]} {
-		given, err := b.deliver(ctx, batch)
+	share := 1 / float64(n)
+	for _, batch := range [][]string{sent[1 : 1+n], sent[1+n:]} { // the last counts: by then the function is warm
+		given, handed, err := b.putOff(ctx, batch)
 		if err != nil {
 			return s, err
-		}
-		handed := b.meter.messages("DeliverFunction")
-		if len(handed) != n {
-			return s, fmt.Errorf("of %d deliveries to a slow endpoint %d were handed over", n, len(handed))
 		}
 		made, err := b.deliver(ctx, handed)
 		if err != nil {
 			return s, err
 		}
-		s.handOver, s.delivered = given.Times(1/float64(n)), made.Times(1/float64(n)) // the last: by then the function is warm
+		s.handOver, s.delivered = given.Times(share), made.Times(share)
 	}
-	return s, nil
+	if sent, err = b.toSlow(ctx, 1, n+1); err != nil {
+		return s, err
+	}
+	if _, err = b.deliver(ctx, sent[:1]); err != nil {
+		return s, err
+	}
+	b.meter.messages("DeliverFunction") // its retry
+	_, handed, err := b.putOff(ctx, sent[1:])
+	if err != nil {
+		return s, err
+	}
+	held, _, err := b.putOff(ctx, handed)
+	s.held = held.Times(share)
+	return s, err
+}
+
+// toSlow publishes events to a webhook of their own, whose endpoint is slow and has so many
+// seconds, and gives the messages of their deliveries.
+func (b *bench) toSlow(ctx context.Context, seconds, events int) ([]string, error) {
+	var app struct{ ID string }
+	if err := b.post(ctx, "/v1/apps", `{"name":"slow"}`, "", &app); err != nil {
+		return nil, err
+	}
+	if err := b.post(ctx, "/v1/apps/"+app.ID+"/outgoing-webhooks", fmt.Sprintf(
+		`{"name":"slow","url":"%s/receiver/slow","events":["job_finished"],"environment":"production","dialect":"crewship","timeout_seconds":%d}`,
+		b.url, seconds), "", new(struct{})); err != nil {
+		return nil, err
+	}
+	t, _ := catalogue.Lookup(boathook.App, boathook.EventJobFinished)
+	event := fmt.Sprintf(`{"source":%q,"type":%q,"environment":"production","data":%s}`, app.ID, t.Name, t.Example)
+	body := `{"events":[` + strings.Repeat(event+",", events-1) + event + `]}`
+	if err := b.post(ctx, "/v1/events", body, "", new(struct{})); err != nil {
+		return nil, err
+	}
+	return b.meter.messages("ManageFunction"), nil
+}
+
+// putOff has a batch handled of which each delivery is to be made later, and gives the
+// messages by which it will be.
+func (b *bench) putOff(ctx context.Context, batch []string) (used capacity.Usage, later []string, err error) {
+	if used, err = b.deliver(ctx, batch); err != nil {
+		return used, nil, err
+	}
+	if later = b.meter.messages("DeliverFunction"); len(later) != len(batch) {
+		err = fmt.Errorf("of %d deliveries to a slow endpoint %d are to be made later", len(batch), len(later))
+	}
+	return used, later, err
 }
 
 // page is one of the console's that is measured.
