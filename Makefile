@@ -10,7 +10,7 @@ HOT        = ./internal/intake ./internal/preset ./internal/delivery ./internal/
 RACED      = $(filter-out $(UNRACED),$(shell go list ./...))
 RACE      := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help smoke switch-table adopt screenshots kill retention build test test-stack test-sam lint verify-template race sim isolation bench bench-load bench-hot allocations run env-vars cost capacity bench-cold translate
+.PHONY: help smoke switch-table adopt screenshots kill retention build test test-stack test-sam lint verify-template race sim isolation bench bench-load bench-hot benchmarks allocations run env-vars cost capacity bench-cold translate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,12 +57,17 @@ allocations: ## hold how often hot paths allocate to the tables in testdata; mak
 	@$(if $(UPDATE),BOATHOOK_UPDATE_ALLOCATIONS=1) go test -count=1 -run '^TestAllocations$$' $(HOT)
 
 bench-hot: ## run the benchmarks of hot paths, in the format that benchstat reads
-	@go test -run '^$$' -bench '^Benchmark(Verify|Write|Messages|Items|Trigger|Road)$$' -count $(or $(COUNT),6) -timeout 1h $(HOT)
+	@go test -run '^$$' -bench '^Benchmark(Verify|Write|Messages|Items|Trigger|Road)$$' -benchtime $(or $(BENCHTIME),100ms) -count $(or $(COUNT),6) -timeout 1h $(HOT)
 
 bench-load: ## put the program under each load of which something is claimed, five times, beside the floor; make bench-load LOAD='-floor -rate 50' is one load
 	@go build -buildvcs=false -ldflags "$(STAMP)" -o .tools/boathook ./internal/cmd/boathook
 	@go build -buildvcs=false -ldflags "$(STAMP)" -o .tools/bench ./internal/cmd/bench
 	@.tools/bench -serve .tools/boathook $(or $(LOAD),-scenarios all -rounds 5)
+
+benchmarks: ## measure all that infra/docs/benchmarks.md shows, and write it there; half an hour on a quiet machine
+	$(MAKE) -s bench-load LOAD='-scenarios all,million -rounds 5 -json infra/docs/benchmarks/load.json'
+	$(MAKE) -s bench-hot > infra/docs/benchmarks/hot.txt
+	go test -count=1 ./internal/cmd/bench -run Document -update
 
 run: ## serve everything on this machine, with its data in .data
 	@go build -buildvcs=false -ldflags "$(STAMP)" -o .tools/boathook ./internal/cmd/boathook # a checkout that another user owns has no version that git would tell

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -36,7 +37,8 @@ func latencyFigures(name string, of func(run) quantiles) []figure {
 	return figures
 }
 
-func figures() []figure {
+// figures are those of a plan's runs.
+func (p plan) figures() []figure {
 	list := []figure{
 		{"accepted/s", func(r run) *float64 { return &r.AcceptedPerSecond }, 0},
 		{"delivered/s", func(r run) *float64 { return &r.DeliveredPerSecond }, 0},
@@ -47,7 +49,10 @@ func figures() []figure {
 	}
 	list = append(list, latencyFigures("accept", func(r run) quantiles { return r.Accept })...)
 	list = append(list, latencyFigures("end to end", func(r run) quantiles { return r.EndToEnd })...)
-	return append(list, latencyFigures("done", func(r run) quantiles { return r.Done })...)
+	if p.Batch*p.good() > 1 || p.Slow > 0 { // else it is the same
+		list = append(list, latencyFigures("all answered", func(r run) quantiles { return r.Done })...)
+	}
+	return list
 }
 
 // text is a median, with the least and the most where they differ.
@@ -58,27 +63,35 @@ func (s spread) text(digits int) string {
 	return fmt.Sprintf("%.*f (%.*f–%.*f)", digits, s.Median, digits, s.Min, digits, s.Max)
 }
 
-// print writes a table of all figures.
-func (m measured) print(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "%s\tsystem", m.Name)
+// rows are what was measured, as a table with its head.
+func (m measured) rows() [][]string {
+	head := []string{m.Name, "system"}
 	if len(m.Floor) > 0 {
-		fmt.Fprint(table, "\tfloor\tratio")
+		head = append(head, "floor", "ratio")
 	}
-	fmt.Fprintln(table)
-	for _, f := range figures() {
+	rows := [][]string{head}
+	for _, f := range m.Plan.figures() {
 		own, ok := over(m.Runs, f.of)
 		if !ok {
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s", f.name, own.text(f.digits))
+		row := []string{f.name, own.text(f.digits)}
 		if floor, ok := over(m.Floor, f.of); ok {
-			fmt.Fprintf(table, "\t%s", floor.text(f.digits))
+			row = append(row, floor.text(f.digits))
 			if floor.Median > 0 {
-				fmt.Fprintf(table, "\t%.2f", own.Median/floor.Median)
+				row = append(row, fmt.Sprintf("%.2f", own.Median/floor.Median))
 			}
 		}
-		fmt.Fprintln(table)
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// print writes a table of all figures.
+func (m measured) print(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range m.rows() {
+		fmt.Fprintln(table, strings.Join(row, "\t"))
 	}
 	if err := table.Flush(); err != nil {
 		return err
