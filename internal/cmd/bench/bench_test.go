@@ -357,3 +357,36 @@ func TestLimits(t *testing.T) {
 		t.Errorf("got\n%s\nwant %s", &table, want)
 	}
 }
+
+// A terminal sees how far a run is, and nothing of it is left at the end.
+func TestProgress(t *testing.T) {
+	l := newLedger(plan{Source: ofApp, Events: 2, Batch: 1, Healthy: 1})
+	shown := make(chan string)
+	stop := progress{writer(func(p []byte) { shown <- string(p) })}.follow("flat out", l)
+	if got, want := <-shown, "\r\x1b[Kflat out: 0 of 2 events accepted, 0 of 2 deliveries made"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		stop()
+	}()
+	last := ""
+	for over := false; !over; {
+		select {
+		case last = <-shown:
+		case <-ended:
+			over = true
+		}
+	}
+	if last != "\r\x1b[K" {
+		t.Errorf("the last is %q", last)
+	}
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
+}

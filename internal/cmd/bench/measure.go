@@ -31,13 +31,12 @@ type run struct {
 	Opened     int64  `json:"connections_opened"` // by the system, to receivers
 	Trouble    string `json:"trouble,omitempty"`  // an error of the program under test
 
-	Seconds             float64  `json:"seconds"` // until the last arrived
-	AcceptedPerSecond   float64  `json:"accepted_per_second"`
-	DeliveredPerSecond  float64  `json:"delivered_per_second"`
-	CPUSecondsPer10k    *float64 `json:"cpu_seconds_per_10000_deliveries"`
-	CPUMillisPerRequest *float64 `json:"cpu_ms_per_request"`
-	PeakMB              *float64 `json:"peak_mb"` // VmHWM, in MiB
-	LiveMB              *float64 `json:"live_mb"` // live heap after the last collection, in MiB
+	Seconds            float64  `json:"seconds"` // until the last arrived
+	AcceptedPerSecond  float64  `json:"accepted_per_second"`
+	DeliveredPerSecond float64  `json:"delivered_per_second"`
+	CPUSecondsPer10k   *float64 `json:"cpu_seconds_per_10000_deliveries"`
+	PeakMB             *float64 `json:"peak_mb"` // VmHWM, in MiB
+	LiveMB             *float64 `json:"live_mb"` // live heap after the last collection, in MiB
 
 	Accept   quantiles `json:"accept_ms"`     // from when a request was due to its answer
 	EndToEnd quantiles `json:"end_to_end_ms"` // from when a request was due until a receiver has an event whole
@@ -142,7 +141,6 @@ func (d driver) load(ctx context.Context, name string, l *ledger, r *receivers, 
 	}
 	if delivered > 0 {
 		out.CPUSecondsPer10k = new((after - before).Seconds() * 10_000 / float64(delivered))
-		out.CPUMillisPerRequest = new((after - before).Seconds() * 1000 / float64(p.Events/p.Batch))
 	}
 	peak, err := s.process.peak()
 	if err != nil {
