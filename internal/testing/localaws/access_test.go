@@ -170,6 +170,10 @@ func TestWhatIsNotKnownOfARoleIsNotIgnored(t *testing.T) {
 	if statements, err := d.Statements("Function"); len(statements) != 1 || err != nil {
 		t.Errorf("a role is %v, %v", statements, err)
 	}
+	d.resolver.existing["Role"].Properties["ManagedPolicyArns"] = []any{map[string]any{"Ref": "AWS::NoValue"}}
+	if statements, err := d.Statements("Function"); len(statements) != 1 || err != nil {
+		t.Errorf("a role whose managed policies are an option is %v, %v", statements, err)
+	}
 	d.resolver.existing["Role"].Properties["ManagedPolicyArns"] = []any{"arn:aws:iam::aws:policy/AdministratorAccess"}
 	if statements, err := d.Statements("Function"); err == nil {
 		t.Errorf("a role with a managed policy is %v, want an error", statements)

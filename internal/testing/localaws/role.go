@@ -52,7 +52,10 @@ func newPattern(text string) Pattern {
 // role is what is understood of a role's properties.
 type role struct {
 	AssumeRolePolicyDocument, Tags any // which allow the function itself nothing
-	Policies                       []struct {
+	// ManagedPolicyArns are of options that no deployment here chooses; one that is there is
+	// an error.
+	ManagedPolicyArns []any
+	Policies          []struct {
 		PolicyName     string
 		PolicyDocument struct {
 			Version   string
@@ -82,6 +85,9 @@ func (d *Cloud) Statements(function string) (statements []Statement, err error) 
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&r); err != nil {
 		return nil, fmt.Errorf("%s: %w", of[0], err)
+	}
+	if len(r.ManagedPolicyArns) > 0 {
+		return nil, fmt.Errorf("%s: what managed policies allow is not known", of[0])
 	}
 	for _, policy := range r.Policies {
 		for _, s := range policy.PolicyDocument.Statement {
