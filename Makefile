@@ -35,8 +35,8 @@ lint: ## check the format and the code
 	@! gofmt -l . | grep . && go vet ./... && $(GOLANGCI) run
 
 verify-template: ## lint the templates, build by the SAM CLI, create the stack in an emulator, check what is made
-	$(EMULATORS) -tool -- python -W ignore -m unittest discover -s infra/verify
 	$(EMULATORS) -tool -- checkov --file template.yaml infra/monitoring.yaml --framework cloudformation --skip-download --compact --quiet
+	$(EMULATORS) -tool -- python -W ignore -m unittest discover -s infra/verify
 
 test-stack: translate ## run the functions' real binaries as the template deploys them, and kill some
 	BOATHOOK_TEST_TEMPLATE=$(TEMPLATE) $(EMULATORS) -- go test -count=1 -timeout 30m -parallel=12 -run TestTheStack ./internal/testing/localaws

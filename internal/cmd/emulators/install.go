@@ -44,9 +44,10 @@ func installPython(ctx context.Context, report io.Writer) (scripts string, err e
 // checkov examines the template. Its requirements contradict those of the others.
 const checkov = "checkov"
 
-// installCheckov gives the folder that holds it.
-func installCheckov(ctx context.Context, report io.Writer) (scripts string, err error) {
-	return installVenv(ctx, report, filepath.Join(verify, "requirements.txt"), checkov, checkov)
+// installVerify gives the folder that holds checkov and the AWS CLI, with which the
+// runbook's commands are tested.
+func installVerify(ctx context.Context, report io.Writer) (scripts string, err error) {
+	return installVenv(ctx, report, filepath.Join(verify, "requirements.txt"), "verify", checkov, "aws")
 }
 
 // installClients gives the Python that has others' clients of the systems.

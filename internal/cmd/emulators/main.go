@@ -81,7 +81,7 @@ func run(ctx context.Context, args []string, report io.Writer) (code int) {
 func runTool(ctx context.Context, command []string, report io.Writer) (code int) {
 	install := installPython
 	if command[0] == checkov {
-		install = installCheckov
+		install = installVerify
 	}
 	scripts, err := install(ctx, report)
 	if err != nil {
