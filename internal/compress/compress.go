@@ -66,9 +66,12 @@ var plainBelow atomic.Int64
 // or of sending to fit. What others have compressed is opened all the same.
 func PlainBelow(bytes int) { plainBelow.Store(int64(bytes)) }
 
+// StaysPlain reports whether this process leaves a text as it is; see [PlainBelow].
+func StaysPlain(text []byte) bool { return int64(len(text)) < plainBelow.Load() }
+
 // Compress gives text's compressed form: never more than one byte longer.
 func Compress(text []byte) []byte {
-	if int64(len(text)) < plainBelow.Load() {
+	if StaysPlain(text) {
 		return append([]byte{stored}, text...)
 	}
 	compressions.Add(1)

@@ -2,7 +2,9 @@ package queue
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"boathook/internal/boathook"
@@ -12,6 +14,48 @@ import (
 // The envelopes are JSON with short names; their payloads are compressed and,
 // as []byte, base64 on the wire. A field may be added; one that is there never
 // changes its meaning, since messages outlive deployments by days.
+//
+// On one machine, where short payloads are not compressed, they are no field but follow
+// the envelope as they are, behind a line feed; an envelope has none itself.
+
+// enclose gives what an envelope has of a payload, and what follows it. Who reads neither
+// finds no payload.
+func enclose(b boathook.Body) (packed, behind []byte) {
+	if plain := b.Bytes(); len(plain) > 0 && compress.StaysPlain(plain) && isText(string(plain)) {
+		return nil, plain
+	}
+	return compress.Pack(b), nil
+}
+
+// message is an envelope and what follows it.
+func message(envelope any, behind []byte, group string) (Message, error) {
+	text, err := json.Marshal(envelope)
+	if err != nil {
+		return Message{}, err
+	}
+	if behind == nil {
+		return Message{Body: string(text), Group: group}, nil
+	}
+	var body strings.Builder
+	body.Grow(len(text) + 1 + len(behind))
+	body.Write(text)
+	body.WriteByte('\n')
+	body.Write(behind)
+	return Message{Body: body.String(), Group: group}, nil
+}
+
+// disclose undoes enclose.
+func disclose(packed []byte, behind string, limit int) (boathook.Body, error) {
+	switch {
+	case behind == "":
+		return compress.Open(packed, limit)
+	case packed != nil:
+		return boathook.Body{}, errors.New("there are two")
+	case len(behind) > limit:
+		return boathook.Body{}, fmt.Errorf("longer than %d bytes", limit)
+	}
+	return boathook.NewBody([]byte(behind)), nil
+}
 
 // runEnvelope is a run on its way to execute. It carries all that the run's
 // record would hold, so that a run whose record could not be written executes
@@ -89,11 +133,12 @@ type traceEnvelope struct {
 
 // EncodeRun makes the message of a pending run.
 func EncodeRun(r boathook.Run) (Message, error) {
+	input, behind := enclose(r.Input)
 	e := runEnvelope{
 		ID: r.ID, WorkspaceID: r.WorkspaceID, SourceID: r.SourceID, VersionID: r.VersionID,
 		VersionNumber: r.VersionNumber, Environment: r.Environment, Trigger: r.Trigger,
 		WebhookID: r.WebhookID, CreatedAt: r.CreatedAt.UnixMilli(),
-		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: compress.Pack(r.Input),
+		EventName: r.EventName, EventSource: r.EventSource, Fenced: r.Fenced, Input: input,
 		RetryOf: r.RetryOf, RetryNumber: r.RetryNumber, Trace: traceEnvelope(r.Trace), TakesTurn: r.TakesTurn, Burst: newBurstEnvelope(r.Burst),
 	}
 	if !r.StartsAt.IsZero() {
@@ -103,21 +148,22 @@ func EncodeRun(r boathook.Run) (Message, error) {
 		details := detailsEnvelope(r.Details)
 		e.Details = &details
 	}
-	body, err := json.Marshal(e)
+	m, err := message(e, behind, r.SourceID)
 	if err != nil {
 		return Message{}, fmt.Errorf("encode run %s: %w", r.ID, err)
 	}
-	return Message{Body: string(body), Group: r.SourceID}, nil
+	return m, nil
 }
 
 // DecodeRun reads a message of [EncodeRun]. An error is permanent: the same
 // message will never read better.
 func DecodeRun(body string) (boathook.Run, error) {
+	envelope, behind, _ := strings.Cut(body, "\n")
 	var e runEnvelope
-	if err := json.Unmarshal([]byte(body), &e); err != nil {
+	if err := json.Unmarshal([]byte(envelope), &e); err != nil {
 		return boathook.Run{}, fmt.Errorf("decode run: %w", err)
 	}
-	input, err := compress.Open(e.Input, boathook.MaxTriggerBody)
+	input, err := disclose(e.Input, behind, boathook.MaxTriggerBody)
 	if err != nil {
 		return boathook.Run{}, fmt.Errorf("decode run %q: input: %w", e.ID, err)
 	}
@@ -209,28 +255,32 @@ type deliveryEnvelope struct {
 
 // EncodeDelivery makes the message of an attempt.
 func EncodeDelivery(d Delivery) (Message, error) {
-	text, err := encodeEnvelope(d, compress.Pack(d.Body))
-	return Message{Body: string(text), Group: d.WebhookID}, err
+	packed, behind := enclose(d.Body)
+	m, err := message(newDeliveryEnvelope(d, packed), behind, d.WebhookID)
+	if err != nil {
+		return Message{}, fmt.Errorf("encode delivery %s: %w", d.ID, err)
+	}
+	return m, nil
 }
 
-func encodeEnvelope(d Delivery, packed []byte) ([]byte, error) {
-	text, err := json.Marshal(deliveryEnvelope{
+func newDeliveryEnvelope(d Delivery, packed []byte) deliveryEnvelope {
+	return deliveryEnvelope{
 		ID: d.ID.String(), WorkspaceID: d.WorkspaceID, SourceID: d.SourceID, WebhookID: d.WebhookID,
 		EventID: d.EventID, EventType: d.EventType, Environment: d.Environment, Dialect: d.Dialect, ContentType: d.ContentType, Fault: d.Fault,
 		Attempt: d.Attempt, First: d.First, Skipped: d.Skipped,
 		NotBefore: millis(d.NotBefore), Since: millis(d.Since), CutAt: millis(d.CutAt), Again: d.Again, Trace: traceEnvelope(d.Trace), Body: packed,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode delivery %s: %w", d.ID, err)
 	}
-	return text, nil
 }
 
 // EncodeWaiting is a message without its body and its trace, for an attempt that waits
 // in the store: the delivery's record has both.
 func EncodeWaiting(d Delivery) ([]byte, error) {
 	d.Trace = boathook.TraceContext{}
-	return encodeEnvelope(d, nil)
+	text, err := json.Marshal(newDeliveryEnvelope(d, nil))
+	if err != nil {
+		return nil, fmt.Errorf("encode delivery %s: %w", d.ID, err)
+	}
+	return text, nil
 }
 
 // DecodeWaiting reads what [EncodeWaiting] made. An error is permanent.
@@ -244,11 +294,12 @@ func DecodeWaiting(text []byte) (Delivery, error) {
 
 // DecodeDelivery reads a message of [EncodeDelivery]. An error is permanent.
 func DecodeDelivery(body string) (Delivery, error) {
-	d, packed, err := decodeEnvelope([]byte(body))
+	envelope, behind, _ := strings.Cut(body, "\n")
+	d, packed, err := decodeEnvelope([]byte(envelope))
 	if err != nil {
 		return Delivery{}, err
 	}
-	if d.Body, err = compress.Open(packed, MaxDeliveryBody); err != nil {
+	if d.Body, err = disclose(packed, behind, MaxDeliveryBody); err != nil {
 		return Delivery{}, fmt.Errorf("decode delivery %s: body: %w", d.ID, err)
 	}
 	return d, nil

@@ -9,8 +9,46 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"boathook/internal/boathook"
+	"boathook/internal/compress"
 	"boathook/internal/queue"
 )
+
+// Where payloads are not compressed they follow their envelope, unless they are no text that
+// a message can have.
+func TestAPlainPayloadComesBackFromItsMessage(t *testing.T) {
+	compress.PlainBelow(100)
+	defer compress.PlainBelow(0)
+	e := boathook.Event{ID: "evt_a", Time: time.UnixMilli(1_771_143_284_003)}
+	for body, plain := range map[string]bool{
+		`{"a":"é"}`: true, "a\nb\n": true, "\n": true, strings.Repeat("a", 99): true,
+		strings.Repeat("a", 100): false, "a\x00b": false, "\xff": false, "\uffff": false, "": false,
+	} {
+		d := queue.Delivery{Delivery: boathook.Delivery{
+			ID: boathook.NewDeliveryID(&e, "out_a"), WorkspaceID: "ws_a", SourceID: "dep_a", WebhookID: "out_a", Body: boathook.NewBody([]byte(body)),
+		}, Attempt: 1, First: 1}
+		m, err := queue.EncodeDelivery(d)
+		if err != nil || m.Validate() != nil || strings.HasSuffix(m.Body, "\n"+body) != plain {
+			t.Errorf("%q became %q: %v, %v", body, m.Body, err, m.Validate())
+		}
+		if got, err := queue.DecodeDelivery(m.Body); err != nil || got.Body.String() != body {
+			t.Errorf("%q came back as %q, %v", body, got.Body, err)
+		}
+		r := boathook.Run{RunHead: boathook.RunHead{ID: "run_a", WorkspaceID: "ws_a", SourceID: "dep_a", VersionID: "ver_a"}, Input: d.Body}
+		if m, err = queue.EncodeRun(r); err != nil || m.Validate() != nil || strings.HasSuffix(m.Body, "\n"+body) != plain {
+			t.Errorf("the input %q became %q: %v, %v", body, m.Body, err, m.Validate())
+		}
+		if got, err := queue.DecodeRun(m.Body); err != nil || got.Input.String() != body {
+			t.Errorf("the input %q came back as %q, %v", body, got.Input, err)
+		}
+	}
+	m, err := queue.EncodeRun(boathook.Run{RunHead: boathook.RunHead{ID: "run_a", WorkspaceID: "ws_a", SourceID: "dep_a", VersionID: "ver_a"}, Input: boathook.NewBody(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := queue.DecodeRun(m.Body + "\nanother"); err == nil {
+		t.Error("a message with two payloads is taken")
+	}
+}
 
 func TestADeliveryComesBackFromItsMessage(t *testing.T) {
 	e := boathook.Event{ID: "evt_a", Time: time.UnixMilli(1_771_143_284_003)}

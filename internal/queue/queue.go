@@ -41,7 +41,7 @@ func (m Message) Validate() error {
 		return errors.New("body: empty")
 	case len(m.Body) > MaxBody:
 		return fmt.Errorf("body: %d bytes, of at most %d", len(m.Body), MaxBody)
-	case !utf8.ValidString(m.Body) || strings.ContainsFunc(m.Body, forbidden):
+	case !isText(m.Body):
 		return errors.New("body: a character that XML 1.0 does not allow")
 	case len(m.Group) > MaxGroupSize:
 		return fmt.Errorf("group: %d characters, of at most %d", len(m.Group), MaxGroupSize)
@@ -53,9 +53,15 @@ func (m Message) Validate() error {
 	return nil
 }
 
-// forbidden reports whether r is no Char of XML 1.0.
-func forbidden(r rune) bool {
-	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
+// isText reports whether XML 1.0 allows all of a text: no control characters but these
+// three, and not two that are none (https://www.w3.org/TR/xml/#charsets).
+func isText(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return false
+		}
+	}
+	return utf8.ValidString(text) && !strings.Contains(text, "\ufffe") && !strings.Contains(text, "\uffff")
 }
 
 // DelaySeconds is the delay as SQS takes it.
