@@ -116,7 +116,8 @@ func connect(path string, mode sqlite3.OpenFlag) (*conn, error) {
 	pragmas := "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096;" // 4 MiB for each connection
 	if mode&sqlite3.OPEN_READWRITE != 0 {
 		pragmas += "PRAGMA auto_vacuum = INCREMENTAL;" + // before the first table
-			"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;" // 64 MiB
+			"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;" + // 64 MiB
+			"PRAGMA wal_autocheckpoint = 4000;" // pages, 16 MiB: those that change often are copied back less often
 	}
 	// A plan must not depend on the arguments: SQLite would make it anew for each.
 	_, err = c.Config(sqlite3.DBCONFIG_ENABLE_QPSG, true)

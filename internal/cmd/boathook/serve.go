@@ -9,11 +9,17 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"syscall"
 	"time"
 
 	"boathook/internal/compress"
 )
+
+// garbage is how much memory is used up before it is looked through, in percent of what is
+// in use after that: little is, so that the memory costs less than the looking.
+const garbage = 200
 
 // plainBelow is how long a body must be to be compressed, in bytes.
 const plainBelow = 16 << 10
@@ -75,6 +81,9 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) (err error) 
 	slog.SetDefault(logger)
 	slog.SetLogLoggerLevel(slog.LevelDebug)
 	compress.PlainBelow(plainBelow)
+	if os.Getenv("GOGC") == "" { // the operator's own measure wins
+		debug.SetGCPercent(garbage)
+	}
 	server := newServer(s)
 	serving := make(chan error, 1)
 	go func() {
