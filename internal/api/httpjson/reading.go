@@ -31,10 +31,19 @@ type reading struct {
 
 // object reads a body that is one JSON object. The error is that it is none.
 func (r *reading) object(body []byte, into any) error {
+	v := reflect.ValueOf(into).Elem()
+	if _, self := reflect.TypeAssert[json.Unmarshaler](v.Addr()); !self && v.Kind() == reflect.Struct {
+		var given map[string]json.RawMessage
+		if json.Unmarshal(body, &given) != nil {
+			return notObject(body)
+		}
+		r.fields(given, v, nil)
+		return nil
+	}
 	if !json.Valid(body) {
 		return notObject(body)
 	}
-	r.value(body, reflect.ValueOf(into).Elem(), nil)
+	r.value(body, v, nil)
 	return nil
 }
 
@@ -51,6 +60,10 @@ func notObject(body []byte) error {
 // value reads one JSON value, which is well-formed: one case for each kind of type
 // that a body can be read into.
 func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
+	if raw, ok := reflect.TypeAssert[*json.RawMessage](v.Addr()); ok {
+		*raw = text
+		return
+	}
 	if self, ok := reflect.TypeAssert[json.Unmarshaler](v.Addr()); ok {
 		if err := self.UnmarshalJSON(text); err != nil {
 			kind := v.Type()
@@ -78,7 +91,12 @@ func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
 			v.SetZero() // what can't be read counts as not given
 		}
 	case reflect.Struct:
-		r.fields(text, v, path)
+		var given map[string]json.RawMessage
+		if json.Unmarshal(text, &given) != nil {
+			r.wrong(v.Type(), path)
+			return
+		}
+		r.fields(given, v, path)
 	case reflect.Int:
 		n, isNumber := boathook.ParseNumber(string(text))
 		whole, fits := n.Int64()
@@ -131,13 +149,8 @@ func (r *reading) wrong(wanted reflect.Type, path []any) {
 	r.issues.Add("must be "+typeName(wanted), path...)
 }
 
-// fields reads an object into a struct.
-func (r *reading) fields(text json.RawMessage, v reflect.Value, path []any) {
-	var given map[string]json.RawMessage
-	if json.Unmarshal(text, &given) != nil {
-		r.wrong(v.Type(), path)
-		return
-	}
+// fields reads an object's fields, which it uses up, into a struct.
+func (r *reading) fields(given map[string]json.RawMessage, v reflect.Value, path []any) {
 	known := namesOf(v.Type())
 	for i, name := range known {
 		if name == "" {
