@@ -37,7 +37,9 @@ type DB struct {
 
 	mu      sync.Mutex // guards what follows
 	waiting []*write
-	busy    bool // somebody commits
+	busy    bool              // somebody commits
+	late    []func(*Tx) error // see Later
+	closed  bool
 }
 
 // Open opens a database, and makes it where there is none. Its errors are lines for the
@@ -152,6 +154,14 @@ func (c *conn) Close() error {
 // Close closes the database. No call may follow or be under way.
 func (db *DB) Close() error {
 	var errs []error
+	if db.writer != nil {
+		errs = append(errs, db.catchUp())
+	}
+	db.mu.Lock()
+	db.closed = true
+	db.mu.Unlock()
+	db.writing.Lock()
+	defer db.writing.Unlock()
 	for range len(db.pool) {
 		errs = append(errs, (<-db.pool).Close())
 	}
@@ -181,6 +191,37 @@ func (db *DB) Write(do func(*Tx) error) error { return db.share(&write{do: do, a
 // would cost what it does once more.
 func (db *DB) Add(do func(*Tx) error) error { return db.share(&write{do: do}) }
 
+// lateness is how long a write waits that nobody waits for.
+const lateness = 100 * time.Millisecond
+
+// Later has do done as [DB.Add] does, with the next write that somebody waits for, or by
+// itself after a tenth of a second: it costs no commit of its own. A process that is killed
+// loses it, and one that closes the database does not. It is repeated until it is done.
+func (db *DB) Later(do func(*Tx) error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.putOff(do)
+}
+
+// putOff is called with mu.
+func (db *DB) putOff(late ...func(*Tx) error) {
+	if len(db.late) == 0 && !db.closed {
+		time.AfterFunc(lateness, func() { _ = db.catchUp() }) // its error is of what will be repeated
+	}
+	db.late = append(db.late, late...)
+}
+
+// catchUp does what was put off.
+func (db *DB) catchUp() error {
+	db.mu.Lock()
+	nothing := len(db.late) == 0 || db.closed
+	db.mu.Unlock()
+	if nothing {
+		return nil
+	}
+	return db.Add(func(*Tx) error { return nil })
+}
+
 // share has a write done in a transaction with those of others.
 func (db *DB) share(w *write) error {
 	w.turn = make(chan bool, 1)
@@ -194,11 +235,11 @@ func (db *DB) share(w *write) error {
 		db.mu.Lock()
 	}
 	db.busy = true
-	batch := db.waiting
-	db.waiting = nil
+	batch, late := db.waiting, db.late
+	db.waiting, db.late = nil, nil
 	db.mu.Unlock()
 
-	db.commit(batch)
+	done := db.commit(batch, late)
 	for _, other := range batch {
 		if other != w {
 			other.turn <- true
@@ -206,6 +247,9 @@ func (db *DB) share(w *write) error {
 	}
 
 	db.mu.Lock()
+	if !done {
+		db.putOff(late...)
+	}
 	if len(db.waiting) > 0 {
 		db.waiting[0].turn <- false
 	} else {
@@ -215,13 +259,19 @@ func (db *DB) share(w *write) error {
 	return w.err
 }
 
-// commit does what a batch wants in one transaction.
-func (db *DB) commit(batch []*write) {
+// commit does what a batch wants in one transaction, and what was put off, and reports
+// whether it is done.
+func (db *DB) commit(batch []*write, late []func(*Tx) error) (done bool) {
 	db.writing.Lock()
 	defer db.writing.Unlock()
 	tx := &Tx{conn: db.writer, db: db}
 	defer tx.settle()
 	err := tx.Exec("BEGIN IMMEDIATE")
+	for _, do := range late {
+		if err == nil {
+			err = tx.try(do)
+		}
+	}
 	for _, w := range batch {
 		if err != nil {
 			break
@@ -238,7 +288,7 @@ func (db *DB) commit(batch []*write) {
 		err = tx.Exec("COMMIT")
 	}
 	if err == nil {
-		return
+		return true
 	}
 	if !db.writer.GetAutocommit() {
 		err = errors.Join(err, tx.Exec("ROLLBACK"))
@@ -247,6 +297,7 @@ func (db *DB) commit(batch []*write) {
 	for _, w := range batch {
 		w.err = err
 	}
+	return false
 }
 
 // Read calls do with what has been committed by now. do must not write.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"boathook/internal/database"
 )
@@ -405,4 +407,61 @@ func BenchmarkWrite(b *testing.B) {
 			})
 		}
 	}
+}
+
+// What nobody waits for is done with the next write, or by itself, or at the end.
+func TestWhatIsPutOffIsDone(t *testing.T) {
+	t.Run("with the next write", func(t *testing.T) {
+		db := open(t, file(t))
+		db.Later(put("late"))
+		if err := db.Write(put("waited for")); err != nil || !has(t, db, "late") {
+			t.Errorf("%v; what was put off is there: %t", err, has(t, db, "late"))
+		}
+	})
+	t.Run("by itself", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			db := open(t, database.Memory)
+			db.Later(put("late"))
+			time.Sleep(database.Lateness)
+			synctest.Wait()
+			if !has(t, db, "late") {
+				t.Error("it is not there after its time")
+			}
+		})
+	})
+	t.Run("at the end", func(t *testing.T) {
+		path := file(t)
+		db := open(t, path)
+		db.Later(put("late"))
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !has(t, open(t, path), "late") {
+			t.Error("it was lost")
+		}
+	})
+	t.Run("after a transaction that failed", func(t *testing.T) {
+		db := open(t, file(t))
+		db.Later(put("late"))
+		refused := errors.New("refused")
+		if err := db.Add(func(tx *database.Tx) error { return errors.Join(put("half")(tx), refused) }); !errors.Is(err, refused) {
+			t.Errorf("it failed with %v", err)
+		}
+		if has(t, db, "late") {
+			t.Error("it was kept of a transaction that was undone")
+		}
+		if err := db.Write(put("another")); err != nil || !has(t, db, "late") {
+			t.Errorf("%v; what was put off is there: %t", err, has(t, db, "late"))
+		}
+	})
+	t.Run("before a write that is undone alone", func(t *testing.T) {
+		db := open(t, file(t))
+		db.Later(put("late"))
+		if err := db.Write(func(tx *database.Tx) error { return errors.Join(put("half")(tx), errors.New("refused")) }); err == nil {
+			t.Error("it did not fail")
+		}
+		if !has(t, db, "late") || has(t, db, "half") {
+			t.Errorf("what was put off is there: %t, what failed: %t", has(t, db, "late"), has(t, db, "half"))
+		}
+	})
 }

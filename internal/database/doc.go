@@ -12,9 +12,10 @@
 // A commit waits for the disk, a write hardly takes any time. So all writes that wait
 // at the same time go into one transaction and one commit, each in a savepoint of its
 // own: one that fails is undone alone. The first that waits does the work for the
-// others; no goroutine runs beside the callers. So a database inside a
+// others; no goroutine runs beside the callers but a timer's. So a database inside a
 // testing/synctest bubble never holds its clock up. A savepoint costs more than the write of
-// a row: it is left out where a write fails before its first change or not at all ([DB.Add]).
+// a row: it is left out where a write fails before its first change or not at all ([DB.Add]). A
+// write that may be lost needs no commit of its own ([DB.Later]).
 //
 // # Settings are remembered
 //

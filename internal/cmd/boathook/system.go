@@ -75,16 +75,18 @@ type system struct {
 	running sync.WaitGroup
 	failed  atomic.Int64 // messages in flight that nobody handles: they come back
 	closing atomic.Bool  // nothing more is accepted
-	store   *storesqlite.Store
-	db      *database.DB
-	durable bool // what waits outlives the process
+	// storeCounts stores how many attempts were made. It is called each second, not for each
+	// of them.
+	storeCounts func(ctx context.Context)
+	store       *storesqlite.Store
+	db          *database.DB
+	durable     bool // what waits outlives the process
 }
 
 // worker is a queue and what handles its messages.
 type worker struct {
-	queue   *mem.Queue
-	handle  func(ctx context.Context, body string) error
-	handled *acknowledgements
+	queue  *mem.Queue
+	handle func(ctx context.Context, body string) error
 }
 
 // newSystem wires the services onto a database. It is a list of what there is, most of
@@ -217,10 +219,11 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 		sweep:   &sweep.Sweeper{Store: records, Keeper: keeper, Retries: retries, Connections: liveLog, Now: time.Now, Log: log, Tracer: t.tracer},
 		sockets: sockets,
 		work: []worker{
-			{runsQueue, executor.Handle, &acknowledgements{queue: runsQueue, log: log}},
-			{deliveries, deliverer.Handle, &acknowledgements{queue: deliveries, also: deliverer.StoreCounts, log: log}},
-			{retries, deliverer.Handle, &acknowledgements{queue: retries, also: deliverer.StoreCounts, log: log}},
+			{runsQueue, executor.Handle},
+			{deliveries, deliverer.Handle},
+			{retries, deliverer.Handle},
 		},
+		storeCounts: deliverer.StoreCounts,
 	}
 	clean := paths.Clean(mux)
 	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -243,6 +246,18 @@ func (s *system) start() {
 				func(err error) { s.log.Error("receive failed", "error", err) })
 		})
 	}
+	s.running.Go(func() {
+		second := time.NewTicker(time.Second)
+		defer second.Stop()
+		for {
+			select {
+			case <-s.workCtx.Done():
+				return
+			case <-second.C:
+				s.storeCounts(s.workCtx)
+			}
+		}
+	})
 	s.running.Go(func() {
 		minute := time.NewTicker(time.Minute)
 		defer minute.Stop()
@@ -288,7 +303,9 @@ func (s *system) handle(w worker, m queue.Received) {
 		s.failed.Add(1)
 		return
 	}
-	w.handled.add(ctx, m.Receipt)
+	if err := w.queue.Delete(ctx, m.Receipt); err != nil {
+		s.log.Error("acknowledge failed", "message_id", m.ID, "error", err)
+	}
 }
 
 // drain accepts nothing more and stops the workers, once what they have begun is
@@ -306,6 +323,7 @@ func (s *system) drain() (waiting int) {
 	}
 	s.stop()
 	s.running.Wait()
+	s.storeCounts(context.Background())
 	return s.waiting()
 }
 

@@ -64,12 +64,13 @@ var ErrOverLimit = errors.New("120,000 messages are in flight")
 const keptBytes = 32 << 20
 
 // File keeps the messages of queues for the next process. What a method does is on disk
-// when it returns nil.
+// when it returns nil, but for Delete.
 type File interface {
 	// Put stores messages of a queue, and numbers them.
 	Put(queue string, messages []Put) (numbers []int64, err error)
-	// Delete removes messages. One that is not there is no error.
-	Delete(numbers []int64) error
+	// Delete removes messages soon, if they are there. If the process is killed before, they
+	// come back, as those do that were handled and not deleted.
+	Delete(numbers []int64)
 	// Move makes messages another queue's, and gives the numbers of those that were there.
 	Move(numbers []int64, to string) (moved []int64, err error)
 	// Bodies reads the bodies of messages.
@@ -331,9 +332,7 @@ func (q *Queue) Delete(ctx context.Context, receipts ...string) error {
 		return nil
 	}
 	if q.file != nil {
-		if err := q.file.Delete(numbersOf(deleted)); err != nil {
-			return fmt.Errorf("delete from queue %s: %w", q.name, err)
-		}
+		q.file.Delete(numbersOf(deleted))
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -38,8 +38,8 @@ func (f file) Put(name string, messages []mem.Put) ([]int64, error) {
 }
 
 // Delete implements [mem.File].
-func (f file) Delete(numbers []int64) error {
-	return f.db.Add(func(tx *database.Tx) error {
+func (f file) Delete(numbers []int64) {
+	f.db.Later(func(tx *database.Tx) error {
 		for _, n := range numbers {
 			if err := tx.Exec("DELETE FROM messages WHERE number = ?", n); err != nil {
 				return err
