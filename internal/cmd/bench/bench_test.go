@@ -294,6 +294,9 @@ func TestTheProgramIsMeasured(t *testing.T) {
 	if err := json.Unmarshal(text, &rep); err != nil {
 		t.Fatal(err)
 	}
+	if rep.Most != 10 || !strings.Contains(stdout.String(), "cut down to 10 events: what must hold was not measured") {
+		t.Errorf("it is not said that loads were cut down to %d events:\n%s", rep.Most, &stdout)
+	}
 	if want, err := chosen(names); err != nil || len(rep.Scenarios) != len(want) {
 		t.Errorf("there are %d scenarios of %d, %v", len(rep.Scenarios), len(want), err)
 	}

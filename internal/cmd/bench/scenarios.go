@@ -196,6 +196,7 @@ type report struct {
 	Rounds    int        `json:"rounds"`
 	Scenarios []measured `json:"scenarios"`
 	Verdicts  []verdict  `json:"verdicts"`
+	Most      int        `json:"most_events,omitempty"` // that a load was cut down to; 0: none was
 }
 
 type machine struct {
@@ -258,6 +259,9 @@ func (d driver) scenarios(ctx context.Context, o options, list []scenario, most 
 		if s.once {
 			own.rounds = 1
 		}
+		if most < s.plan.Events {
+			rep.Most = most
+		}
 		s.plan.Events, s.plan.Warm = min(s.plan.Events, most), min(s.plan.Warm, most)
 		fmt.Fprintf(stdout, "%s: %s\n\n", s.name, s.about)
 		m, err := d.rounds(ctx, own, s.name, s.plan)
@@ -281,5 +285,9 @@ func (rep report) printVerdicts(w io.Writer) error {
 	for _, v := range rep.Verdicts {
 		fmt.Fprintf(table, "%s\t%.*f\t%s\t%s\n", v.Claim, v.Digits, v.Value, v.bound(), v.held())
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil || rep.Most == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "Loads were cut down to %d events: what must hold was not measured.\n", rep.Most)
+	return err
 }
