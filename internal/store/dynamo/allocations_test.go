@@ -38,6 +38,7 @@ func items() (paths []allocation.Path) {
 		coded[attemptItem]("attempt"),
 		coded[backlogItem]("backlog"),
 		coded[burstItem]("burst"),
+		coded[chunkItem]("chunk"),
 		coded[connectionItem]("connection"),
 		coded[counterItem]("counter"),
 		coded[deliveryItem]("delivery"),
@@ -73,3 +74,5 @@ func items() (paths []allocation.Path) {
 func BenchmarkItems(b *testing.B) { allocation.Benchmark(b, items()) }
 
 func TestAllocations(t *testing.T) { allocation.Hold(t, items()) }
+
+func TestEachItemIsAmongThem(t *testing.T) { allocation.EachDecoded(t, items()) }

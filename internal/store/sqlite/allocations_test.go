@@ -32,10 +32,20 @@ func items() (paths []allocation.Path) {
 	for _, of := range [][]allocation.Path{
 		coded[attemptItem]("attempt"),
 		coded[deliveryItem]("delivery"),
+		coded[eventTypeItem]("eventType"),
 		coded[feedEventItem]("feedEvent"),
 		coded[headItem]("head"),
+		coded[healthItem]("health"),
 		coded[hourItem]("hour"),
+		coded[incomingItem]("incoming"),
+		coded[loadItem]("load"),
+		coded[outgoingItem]("outgoing"),
+		coded[pinItem]("pin"),
 		coded[requestItem]("request"),
+		coded[sourceItem]("source"),
+		coded[turnsItem]("turns"),
+		coded[watcherItem]("watcher"),
+		coded[workspaceItem]("workspace"),
 	} {
 		paths = append(paths, of...)
 	}
@@ -45,3 +55,5 @@ func items() (paths []allocation.Path) {
 func BenchmarkItems(b *testing.B) { allocation.Benchmark(b, items()) }
 
 func TestAllocations(t *testing.T) { allocation.Hold(t, items()) }
+
+func TestEachItemIsAmongThem(t *testing.T) { allocation.EachDecoded(t, items()) }

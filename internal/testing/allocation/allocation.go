@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -132,6 +133,37 @@ func write(counts map[string]int) error {
 		return err
 	}
 	return os.WriteFile(table, []byte(text.String()), 0o644)
+}
+
+// decoded is where a package reads an item: a type argument, by the house's names.
+var decoded = regexp.MustCompile(`\b\w+\[(\w+)Item\b`)
+
+// EachDecoded fails if the package reads an item of a type that has no path "decode/…".
+func EachDecoded(t *testing.T, paths []Path) {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string]bool)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range decoded.FindAllSubmatch(text, -1) {
+			found["decode/"+string(m[1])] = true
+		}
+	}
+	for _, p := range paths {
+		delete(found, p.Name)
+	}
+	for name := range found {
+		t.Errorf("%s is no path", name)
+	}
 }
 
 // Filled is a value all of whose fields are set, for what encodes and decodes it.
