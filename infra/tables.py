@@ -103,7 +103,7 @@ class Stack:
         more = {"ResourcesToImport": imported} if imported else {}
         self.cloudformation.create_change_set(
             StackName=self.name, ChangeSetName=change, ChangeSetType=kind, Parameters=self.parameters,
-            TemplateURL=self.s3.generate_presigned_url("get_object", Params={"Bucket": self.bucket, "Key": key}),
+            TemplateURL=f"{self.s3.meta.endpoint_url}/{self.bucket}/{key}",
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"], **more,
         )
         at = {"StackName": self.name, "ChangeSetName": change}

@@ -69,7 +69,15 @@ class RoutesTest(DeployedTest):
     def test_the_access_log_holds_no_path_or_query(self):
         stages = {s["Properties"]["StageName"]: s for s in self.of_type("AWS::ApiGatewayV2::Stage").values()}
         self.assertEqual(set(stages), {"$default", "live"})
-        self.assertNotIn("AccessLogSettings", stages["live"]["Properties"])  # its query holds a token
+        # Of a WebSocket, whose query holds a token: none, unless it is asked for.
+        self.assertNotIn("AccessLogSettings", self.view.resources["StreamStage"]["Properties"])
+        _, settings, otherwise = stages["live"]["Properties"]["AccessLogSettings"]["Fn::If"]
+        self.assertEqual(otherwise, {"Ref": "AWS::NoValue"})
+        self.assertEqual(
+            set(json.loads(settings["Format"]).values()),
+            {"$context.requestId", "$context.requestTime", "$context.identity.sourceIp", "$context.routeKey", "$context.eventType",
+             "$context.connectionId", "$context.status", "$context.integrationStatus", "$context.integrationErrorMessage"},
+        )
         line = json.loads(stages["$default"]["Properties"]["AccessLogSettings"]["Format"])
         self.assertEqual(
             set(line.values()),

@@ -94,6 +94,7 @@ class TablesTest(unittest.TestCase):
         ])
         for change in told.changes:
             self.assertEqual(change["Parameters"], [{"ParameterKey": "LogLevel", "UsePreviousValue": True}])
+            self.assertRegex(change["TemplateURL"], r"^https://s3\.eu-central-1\.amazonaws\.com/templates/boathook/.+\.json$")
         self.assertEqual(told.executed, [c["ChangeSetName"] for c in told.changes])
         self.assertEqual(told.waited, ["change_set_create_complete", "stack_update_complete", "change_set_create_complete", "stack_import_complete"])
         # An import asks this of each resource; and it is why the old table stays.
