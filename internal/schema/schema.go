@@ -18,7 +18,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"math/big"
 	"regexp"
 	"strings"
@@ -116,15 +115,14 @@ func (s *Schema) Validate(data []byte) error {
 
 // decode reads JSON, its numbers as they are written.
 func decode(data []byte) (v any, err error) {
+	if json.Valid(data) {
+		return (&parser{text: string(data)}).value(), nil
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
 	if err := dec.Decode(&v); err != nil {
 		return nil, boathook.Errorf(boathook.Invalid, "not JSON: %s", err)
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, boathook.Errorf(boathook.Invalid, "not JSON: more than one value")
-	}
-	return v, nil
+	return nil, boathook.Errorf(boathook.Invalid, "not JSON: more than one value")
 }
 
 // wrong is an error about the value that is looked at.

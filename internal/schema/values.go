@@ -148,11 +148,12 @@ func (n *node) checkNumber(v json.Number) error {
 // compare is the order of a number and a bound: below 0 if it is less. Few numbers are so
 // long that they need all their digits for it.
 func compare(n json.Number, b *bound) int {
-	whole, err := strconv.ParseInt(n.String(), 10, 64)
-	if err != nil || !b.whole {
-		return rational(n).Cmp(b.value)
+	if b.whole && !strings.ContainsAny(n.String(), ".eE") {
+		if whole, err := strconv.ParseInt(n.String(), 10, 64); err == nil {
+			return cmp.Compare(whole, b.value.Num().Int64())
+		}
 	}
-	return cmp.Compare(whole, b.value.Num().Int64())
+	return rational(n).Cmp(b.value)
 }
 
 func rational(n json.Number) *big.Rat {
@@ -164,7 +165,9 @@ func rational(n json.Number) *big.Rat {
 // times ten to the exponent. Of 0 there are no digits.
 func decimal(n json.Number) (sign, digits string, exponent int) {
 	text, power, _ := strings.Cut(strings.ToLower(n.String()), "e")
-	exponent, _ = strconv.Atoi(power)
+	if power != "" {
+		exponent, _ = strconv.Atoi(power)
+	}
 	text, negative := strings.CutPrefix(text, "-")
 	whole, fraction, _ := strings.Cut(text, ".")
 	exponent -= len(fraction)
