@@ -287,11 +287,13 @@ func (n *node) requiredOf(object map[string]any) map[string]string {
 }
 
 func (c *checking) checkField(n *node, name string, value any) error {
-	if err := c.check(n.names, name); err != nil {
-		if e, ok := errors.AsType[*boathook.Error](err); ok {
-			return wrong("has a name that %s", e.Message)
+	if n.names != nil {
+		if err := c.check(n.names, name); err != nil {
+			if e, ok := errors.AsType[*boathook.Error](err); ok {
+				return wrong("has a name that %s", e.Message)
+			}
+			return err
 		}
-		return err
 	}
 	of, known := n.properties[name]
 	if err := c.check(of, value); err != nil {
