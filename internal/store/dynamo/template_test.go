@@ -21,6 +21,7 @@ func TestTheTemplatesTablesAreThePackages(t *testing.T) {
 		}
 		var table map[string]any
 		template.Properties(t, *want.TableName, &table)
+		delete(table, "SSESpecification") // by a condition: infra/verify has both its sides
 		properties, err := json.Marshal(table)
 		if err != nil {
 			t.Fatal(err)
@@ -33,7 +34,7 @@ func TestTheTemplatesTablesAreThePackages(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got.TableName, got.Tags, got.SSESpecification = want.TableName, nil, nil
+		got.TableName, got.Tags = want.TableName, nil
 		if !reflect.DeepEqual(&got, want) {
 			gotText, _ := json.Marshal(got)
 			wantText, _ := json.Marshal(want)
