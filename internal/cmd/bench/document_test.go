@@ -100,7 +100,7 @@ func (rep report) where() string {
 	}
 	text := fmt.Sprintf("%s, %s: %d processors (%s, %s), %s, %s.",
 		rep.Date.Format("2 January 2006"), rep.Release, m.Processors, m.Processor, m.System, m.Go, runs)
-	if m.LoadBefore > 0.3 {
+	if m.LoadBefore > 0.5 {
 		text += fmt.Sprintf(" **The machine was not quiet**: its load was %.1f when this began, by others' work.", m.LoadBefore)
 	}
 	return text

@@ -204,7 +204,7 @@ type machine struct {
 	Processor  string  `json:"processor"`
 	Processors int     `json:"processors"`
 	Go         string  `json:"go"`
-	LoadBefore float64 `json:"load_before"` // of the minute before: above 0.3 the machine was not quiet
+	LoadBefore float64 `json:"load_before"` // of the minute before: above half a processor the machine was not quiet
 }
 
 func thisMachine() machine {
