@@ -573,6 +573,9 @@ var lasting = []string{"tail", "listen", "feed"}
 // TestEachExampleRuns runs every line of every command's examples as it is pasted, in an
 // order in which what they need is there.
 func TestEachExampleRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("NOT RUN: running each command's examples takes 20 s: run it without -short")
+	}
 	p := start(t)
 	sink := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer sink.Close()
