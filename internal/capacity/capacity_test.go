@@ -20,11 +20,7 @@ const root = "../.."
 // measured are the counts and prices that are checked in.
 func measured(t *testing.T) (capacity.Counts, capacity.Prices) {
 	t.Helper()
-	c, err := capacity.ReadCounts(filepath.Join(root, "infra/counts.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := capacity.ReadPrices(filepath.Join(root, "infra/prices.json"))
+	c, p, err := capacity.Read(filepath.Join(root, "infra/counts.json"), filepath.Join(root, "infra/prices.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

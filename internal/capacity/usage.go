@@ -101,6 +101,14 @@ func ReadCounts(file string) (c Counts, err error) {
 	return c, err
 }
 
+// Read reads the files of counts and of prices.
+func Read(countsFile, priceFile string) (c Counts, p Prices, err error) {
+	if c, err = ReadCounts(countsFile); err == nil {
+		p, err = ReadPrices(priceFile)
+	}
+	return c, p, err
+}
+
 // Write writes a file for [ReadCounts], with four digits of each number.
 func (c Counts) Write(file string) error {
 	rounded := c

@@ -51,11 +51,7 @@ func list(w io.Writer) {
 
 // run prints the plan of a load, or beside each other those of several rates.
 func run(w io.Writer, countsFile, priceFile string, arguments []string) error {
-	counts, err := capacity.ReadCounts(countsFile)
-	if err != nil {
-		return err
-	}
-	prices, err := capacity.ReadPrices(priceFile)
+	counts, prices, err := capacity.Read(countsFile, priceFile)
 	if err != nil {
 		return err
 	}

@@ -63,11 +63,7 @@ func main() {
 
 // months prints a month at a rate by what was measured before.
 func months(countsFile, priceFile, rate string, arguments []string) error {
-	counts, err := capacity.ReadCounts(countsFile)
-	if err != nil {
-		return err
-	}
-	prices, err := capacity.ReadPrices(priceFile)
+	counts, prices, err := capacity.Read(countsFile, priceFile)
 	if err != nil {
 		return err
 	}

@@ -17,11 +17,7 @@ const root = "../../.."
 
 func monthOf(t *testing.T, rates ...string) string {
 	t.Helper()
-	c, err := capacity.ReadCounts(filepath.Join(root, "infra/counts.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := capacity.ReadPrices(filepath.Join(root, "infra/prices.json"))
+	c, p, err := capacity.Read(filepath.Join(root, "infra/counts.json"), filepath.Join(root, "infra/prices.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"slices"
 	"testing"
 
 	"boathook/internal/testing/allocation"
@@ -33,8 +34,8 @@ func coded[T any](name string) []allocation.Path {
 }
 
 // items are of each type that is read somewhere.
-func items() (paths []allocation.Path) {
-	for _, of := range [][]allocation.Path{
+func items() []allocation.Path {
+	return slices.Concat(
 		coded[attemptItem]("attempt"),
 		coded[backlogItem]("backlog"),
 		coded[burstItem]("burst"),
@@ -65,10 +66,7 @@ func items() (paths []allocation.Path) {
 		coded[turnsItem]("turns"),
 		coded[versionItem]("version"),
 		coded[workspaceItem]("workspace"),
-	} {
-		paths = append(paths, of...)
-	}
-	return paths
+	)
 }
 
 func BenchmarkItems(b *testing.B) { allocation.Benchmark(b, items()) }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"boathook/internal/testing/allocation"
@@ -28,8 +29,8 @@ func coded[T any](name string) []allocation.Path {
 }
 
 // items are of each type that is stored as one.
-func items() (paths []allocation.Path) {
-	for _, of := range [][]allocation.Path{
+func items() []allocation.Path {
+	return slices.Concat(
 		coded[attemptItem]("attempt"),
 		coded[deliveryItem]("delivery"),
 		coded[eventTypeItem]("eventType"),
@@ -46,10 +47,7 @@ func items() (paths []allocation.Path) {
 		coded[turnsItem]("turns"),
 		coded[watcherItem]("watcher"),
 		coded[workspaceItem]("workspace"),
-	} {
-		paths = append(paths, of...)
-	}
-	return paths
+	)
 }
 
 func BenchmarkItems(b *testing.B) { allocation.Benchmark(b, items()) }
