@@ -150,7 +150,7 @@ func (c *Console) search(q url.Values) (service.DeliverySearch, error) {
 		*at = t
 	}
 	if !in.Since.IsZero() && !in.Until.IsZero() && !in.Since.Before(in.Until) {
-		return in, boathook.InvalidField("until", "must be after the time from which on they are shown")
+		return in, boathook.InvalidField("until", "must be after the time that the list begins with")
 	}
 	return in, nil
 }

@@ -50,7 +50,7 @@ func disclose(packed []byte, behind string, limit int) (boathook.Body, error) {
 	case behind == "":
 		return compress.Open(packed, limit)
 	case packed != nil:
-		return boathook.Body{}, errors.New("there are two")
+		return boathook.Body{}, errors.New("it is in the envelope and behind it")
 	case len(behind) > limit:
 		return boathook.Body{}, fmt.Errorf("longer than %d bytes", limit)
 	}

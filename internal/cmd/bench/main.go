@@ -81,7 +81,7 @@ func (o options) check() error {
 	case o.url == "" && (o.token != "" || o.pid != 0):
 		return errors.New("-token and -pid: they go with -url")
 	case o.names != "" && (o.program == "" || o.floor):
-		return errors.New("-scenarios: it goes with -serve, and without -floor, which each has or has not")
+		return errors.New("-scenarios: it goes with -serve, and takes no -floor: each of them says whether the floor is measured")
 	case o.rounds < 1 || o.rounds > 100:
 		return fmt.Errorf("-rounds: %d is not from 1 to 100", o.rounds)
 	case o.patience <= 0:
