@@ -37,35 +37,40 @@ type shell struct {
 	kill func() // ends the last command that was started, -9
 }
 
-// built is the program, which one build makes for all tests that run processes of it.
-var built = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "boathook")
-	if err != nil {
+// builtIn is the folder of the program that [binary] gives; empty where no test asked.
+var builtIn string
+
+var build = sync.OnceValues(func() (path string, err error) {
+	if builtIn, err = os.MkdirTemp("", "boathook"); err != nil {
 		return "", err
 	}
-	path := filepath.Join(folder, "boathook")
+	path = filepath.Join(builtIn, "boathook")
 	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return path, nil
 })
 
+// binary is the program, which one build makes for all tests that run processes of it.
+func binary(t *testing.T) (path string) {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestMain(m *testing.M) {
 	code := m.Run()
 	browser.Close()
-	if path, err := built(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
+	_ = os.RemoveAll(builtIn)
 	os.Exit(code)
 }
 
 func newShell(t *testing.T, variables ...string) *shell {
 	t.Helper()
-	program, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder := t.TempDir()
+	program, folder := binary(t), t.TempDir()
 	return &shell{t: t, folder: folder, env: append([]string{
 		"PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH"), "HOME=" + folder, "TERM=xterm",
 	}, variables...)}
@@ -192,6 +197,7 @@ func TestTheCommandsShowTheWholeWay(t *testing.T) {
 
 // An endpoint is down, is repaired, and gets what it has missed; who watches sees both.
 func TestWhatWasMissedIsRecovered(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	var down atomic.Bool
 	down.Store(true)
@@ -311,6 +317,7 @@ func TestAFeedIsFollowed(t *testing.T) {
 
 // A delivery that changes is shown again also when newer ones have not changed.
 func TestTailShowsAnOlderDeliveryThatChanges(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	var refused atomic.Pointer[string] // the first delivery, until it is let through
 	var open atomic.Bool

@@ -22,9 +22,6 @@ func portalLink(p *program, customer string) string {
 
 // A customer follows a link, and sets up a webhook of its own.
 func TestACustomersPortal(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it looks at each page of a portal")
-	}
 	p, w := filled(t)
 	p.call("PATCH", "/v1/portal-settings", `{"name":"Kestrel Freight","accent":"#7a2d63"}`, 200)
 	for _, look := range []browser.Look{{}, {Width: browser.Phone, Dark: true}} {
@@ -137,9 +134,6 @@ func host(t *testing.T, src string) (origin string) {
 // A portal is shown in a frame of a page that the workspace allows, with a session that
 // the browser keeps for that page's site, and in no other.
 func TestAPortalInAFrame(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes a browser")
-	}
 	p, w := filled(t)
 	f := newFramed(t, p)
 	allowed, other := host(t, f.URL+portalLink(p, w.Customer)), host(t, f.URL+portalLink(p, w.Customer))

@@ -24,9 +24,18 @@ var (
 	pages       = flag.String("pages", "", "pattern of the paths of the pages that TestConsolePages looks at; empty: all")
 )
 
-// filled is a program with a company's data.
+// browsing leaves a test that opens a browser out of the short ones.
+func browsing(t *testing.T) {
+	t.Helper()
+	if testing.Short() && *screenshots == "" {
+		t.Skip("NOT RUN: it opens a browser: run it without -short")
+	}
+}
+
+// filled is a program with a company's data, to be looked at in a browser.
 func filled(t *testing.T) (*program, *demo.World) {
 	t.Helper()
+	browsing(t)
 	p := start(t)
 	return p, demo.Fill(t, p.url, adminToken)
 }
@@ -53,9 +62,7 @@ func filledForADay(t *testing.T) (*program, *demo.World) {
 // signedIn opens a page of the console as somebody who pastes a token.
 func signedIn(t *testing.T, p *program, path string, look browser.Look) *browser.Page {
 	t.Helper()
-	if testing.Short() && *screenshots == "" {
-		t.Skip("it opens a browser")
-	}
+	browsing(t)
 	page := browser.Open(t, p.url, "/console/", look)
 	page.See("Sign in")
 	page.Fill("API token", p.token)
@@ -169,7 +176,7 @@ func consolePages(t *testing.T, w *demo.World) map[string][]string {
 // accessible.
 func TestConsolePages(t *testing.T) {
 	if testing.Short() && *screenshots == "" {
-		t.Skip("it looks at each page, which takes minutes")
+		t.Skip("NOT RUN: it looks at each page, which takes minutes: run it without -short")
 	}
 	p, w := filledForADay(t)
 	patterns := consolePages(t, w)

@@ -55,6 +55,7 @@ func refusal(t *testing.T, folder string, variables ...string) string {
 }
 
 func TestARestartGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
 	program, folder := binary(t), filepath.Join(t.TempDir(), "new")
 	var heard []string
 	up := false
@@ -142,7 +143,7 @@ func TestARestartGoesOnWhereItWas(t *testing.T) {
 			t.Errorf("%s: it says %q, want %q", name, got, tc.want)
 		}
 	}
-	if err := os.Remove(file); err != nil {
+	if err := os.Remove(file); err != nil && !os.IsNotExist(err) { // the last of the cases may have had none
 		t.Fatal(err)
 	}
 	onFolder(t, program, folder, func(p *killable) {

@@ -207,11 +207,7 @@ func (s *shell) listen(args ...string) *program {
 // start starts a command that goes on until it is interrupted, or killed.
 func (s *shell) start(args ...string) *program {
 	s.t.Helper()
-	program, err := built()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(binary(s.t), args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.env, s.folder, newOutput(), newOutput()
 	p := started(s.t, cmd)
 	p.done = make(chan error, 1)
@@ -373,6 +369,7 @@ func TestListenTellsWhatTheLocalServerDoes(t *testing.T) {
 }
 
 func TestListenEndsWithItsWebhook(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	s := loggedIn(t, p)
 	s.must("apps", "create", "demo")

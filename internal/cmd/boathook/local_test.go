@@ -146,7 +146,9 @@ func startIn(t testing.TB, folder string, variables ...string) *program {
 	}()
 	t.Cleanup(func() {
 		stop()
-		<-p.done
+		if err := <-p.done; err != nil {
+			t.Errorf("the program ends with %v\n%s", err, p.stderr)
+		}
 	})
 	p.url = p.stdout.await(t, `Boathook is at (http://127\.0\.0\.1:\d+)`)[1]
 	return p
@@ -225,10 +227,7 @@ func TestThePrintedLinesShowTheWholeWay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newShell(t, variables...)
-			program, err := built()
-			if err != nil {
-				t.Fatal(err)
-			}
+			program := binary(t)
 			cmd := process(t, program, variables...)
 			cmd.Args, cmd.Dir = []string{program, "serve", "--dev"}, s.folder
 			p := running(t, cmd)
@@ -254,11 +253,7 @@ func TestThePrintedLinesShowTheWholeWay(t *testing.T) {
 // The README's first minute, in its three terminals.
 func TestTheREADMEsFirstMinute(t *testing.T) {
 	need(t, "bash")
-	program, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newShell(t)
+	program, s := binary(t), newShell(t)
 	if err := os.Mkdir(filepath.Join(s.folder, ".tools"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -716,6 +711,8 @@ func need(t *testing.T, programs ...string) {
 	}
 }
 
+// freeAddress is one that nobody listens at. A test that runs beside others may find it
+// taken: it must not be parallel.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -18,16 +18,6 @@ import (
 	"boathook/internal/database"
 )
 
-// binary builds the program.
-func binary(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "boathook")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return path
-}
-
 // process is the program as one of its own, with some variables and of this
 // process's none but those that it needs.
 func process(t *testing.T, program string, variables ...string) *exec.Cmd {

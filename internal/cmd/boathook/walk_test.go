@@ -79,6 +79,7 @@ func (l letter) data(t *testing.T) (data map[string]any) {
 // TestAUserWalksTheWholeWay is what the documents say a user can do with events of one's
 // own, by requests over HTTP alone.
 func TestAUserWalksTheWholeWay(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	id := func(answer map[string]any) string { return answer["id"].(string) }
 

@@ -199,6 +199,7 @@ func TestEachRunHasAConnectionOfItsOwn(t *testing.T) {
 
 // A cancel request is seen at a heartbeat, long before a run's time limit.
 func TestACanceledRunStopsLongBeforeItsTimeLimit(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	path, trigger := p.deployment("cat")
 	p.version(path, `{"type":"command","argv":["sh","-c","echo started; exec sleep 3600"],"timeout_seconds":60}`)
