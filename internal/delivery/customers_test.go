@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"boathook/internal/boathook"
@@ -44,34 +45,36 @@ func (p *place) queued(t *testing.T, customer boathook.Source, name boathook.Eve
 }
 
 func TestWhatWaitsForACustomerThatIsDeletedIsDropped(t *testing.T) {
-	p := newPlace(t, status(500))
-	customer := p.newCustomer(t, 3)
-	jobs := p.queued(t, customer, "invoice.paid")
-	if len(jobs) != 3 {
-		t.Fatalf("%d deliveries are queued, want 3", len(jobs))
-	}
-	must(t, p.handle(t, jobs[0])) // which fails, and is to be tried again
-	retry := p.next(t, 10*time.Second)
-	must(t, p.store.DeleteSource(t.Context(), customer.WorkspaceID, customer.ID))
-	sent := p.requests()
-	for _, job := range append(jobs[1:], retry) {
-		for range 2 { // the queue may give it twice
-			must(t, p.handle(t, job))
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, status(500))
+		customer := p.newCustomer(t, 3)
+		jobs := p.queued(t, customer, "invoice.paid")
+		if len(jobs) != 3 {
+			t.Fatalf("%d deliveries are queued, want 3", len(jobs))
 		}
-		if d, _ := p.record(t, job); d.Status != boathook.DeliveryCanceled {
-			t.Errorf("attempt %d is %s", job.Attempt, d.Status)
+		must(t, p.handle(t, jobs[0])) // which fails, and is to be tried again
+		retry := p.next(t, 10*time.Second)
+		must(t, p.store.DeleteSource(t.Context(), customer.WorkspaceID, customer.ID))
+		sent := p.requests()
+		for _, job := range append(jobs[1:], retry) {
+			for range 2 { // the queue may give it twice
+				must(t, p.handle(t, job))
+			}
+			if d, _ := p.record(t, job); d.Status != boathook.DeliveryCanceled {
+				t.Errorf("attempt %d is %s", job.Attempt, d.Status)
+			}
 		}
-	}
-	if p.requests() != sent {
-		t.Errorf("%d requests were sent to webhooks that are gone", p.requests()-sent)
-	}
-	p.noRetry(t)
-	if rows := p.scheduled(t); len(rows) != 0 {
-		t.Errorf("%d retries are scheduled", len(rows))
-	}
-	if jobs := p.queued(t, customer, "invoice.paid"); len(jobs) != 0 {
-		t.Errorf("%d deliveries more are queued", len(jobs))
-	}
+		if p.requests() != sent {
+			t.Errorf("%d requests were sent to webhooks that are gone", p.requests()-sent)
+		}
+		p.noRetry(t)
+		if rows := p.scheduled(t); len(rows) != 0 {
+			t.Errorf("%d retries are scheduled", len(rows))
+		}
+		if jobs := p.queued(t, customer, "invoice.paid"); len(jobs) != 0 {
+			t.Errorf("%d deliveries more are queued", len(jobs))
+		}
+	})
 }
 
 // Nothing between a publish and an attempt asks for the type: what was published is

@@ -131,6 +131,7 @@ func bench(t *testing.T, args ...string) (measured, error) {
 }
 
 func TestFaultsAreFound(t *testing.T) {
+	t.Parallel()
 	// Of 40 events the fifth and the sixth have a fault.
 	faulty := func(number int) bool { return number == 4 || number == 5 }
 	for name, tc := range map[string]struct {
@@ -191,6 +192,7 @@ func TestFaultsAreFound(t *testing.T) {
 // 200 a second by 15 ms more with each event. Who counts from when a request was sent does
 // not see it.
 func TestTheOpenLoopCountsFromWhenARequestWasDue(t *testing.T) {
+	t.Parallel()
 	slow := func(_ *fake, _ int, post func(func([]byte) []byte)) {
 		time.Sleep(20 * time.Millisecond) // what is measured
 		post(asItIs)
@@ -215,6 +217,7 @@ func TestTheOpenLoopCountsFromWhenARequestWasDue(t *testing.T) {
 // Receivers that fail and hang are owed nothing, and a batch is done when the slow one has
 // answered for all of it.
 func TestReceiversOfEachKind(t *testing.T) {
+	t.Parallel()
 	var hanging sync.WaitGroup
 	f := newFake(t, nil)
 	f.fault = func(_ *fake, _ int, post func(func([]byte) []byte)) {
@@ -232,6 +235,7 @@ func TestReceiversOfEachKind(t *testing.T) {
 }
 
 func TestRefusedRequestsAreToldOf(t *testing.T) {
+	t.Parallel()
 	busy := newFake(t, func(_ *fake, _ int, post func(func([]byte) []byte)) { post(asItIs) })
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/events" {
@@ -273,6 +277,7 @@ func TestWhatItIsToldIsChecked(t *testing.T) {
 
 // The program itself, with few events of each scenario: what make bench-load does.
 func TestTheProgramIsMeasured(t *testing.T) {
+	t.Parallel()
 	program := filepath.Join(t.TempDir(), "boathook")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "boathook/internal/cmd/boathook").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

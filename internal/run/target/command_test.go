@@ -118,6 +118,7 @@ func (c firstLine) Line(_, text string) {
 }
 
 func TestACommandStopsWithItsContextAndSoDoAllThatItStarted(t *testing.T) {
+	t.Parallel()
 	// A shell of its own has no trap. What bash or dash forks has its parent's for a
 	// moment, and loses a signal that comes in it.
 	const child = `sh -c 'echo $$; exec sleep 600' &`
@@ -164,6 +165,7 @@ func TestACommandThatReachesItsTimeLimitSaysSo(t *testing.T) {
 }
 
 func TestAChildThatHoldsThePipesDoesNotHoldTheRun(t *testing.T) {
+	t.Parallel()
 	var log record
 	got := target.Command{Grace: 2 * time.Second}.Run(t.Context(), sh(`sleep 600 & echo $!; echo '{"a":1}'`), &log)
 	if string(got.Output) != `{"a":1}` || got.Err != "" || *got.ExitCode != 0 {

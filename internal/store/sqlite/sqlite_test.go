@@ -22,6 +22,7 @@ func TestSQLiteIsAStore(t *testing.T) {
 		{"in a file", func(t *testing.T) string { return t.TempDir() + "/boathook.db" }},
 	} {
 		t.Run(place.name, func(t *testing.T) {
+			t.Parallel()
 			storetest.Run(t, func(t *testing.T, now func() time.Time, retention time.Duration) store.Store {
 				db, err := database.Open(place.path(t))
 				if err != nil {

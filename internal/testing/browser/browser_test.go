@@ -39,9 +39,13 @@ document.querySelector("#more").onclick = async () => {
 };`
 
 // site is a page with what the console's have. Its answers wait for a request that is
-// long under way, so that an act that does not wait is caught.
+// long under way, so that an act that does not wait is caught. The short tests open no
+// browser.
 func site(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("NOT RUN: it opens a browser: run it without -short")
+	}
 	html := func(w http.ResponseWriter, body string) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, body)

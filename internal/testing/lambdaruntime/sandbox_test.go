@@ -146,6 +146,7 @@ func TestAProcessServesOneInvocationAfterAnother(t *testing.T) {
 }
 
 func TestTheProcessorTimeOfAllProcessesIsCounted(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("the processor time of processes that run is known on Linux only")
 	}
@@ -192,6 +193,7 @@ func TestInvocationsAtOnceHaveAProcessEach(t *testing.T) {
 }
 
 func TestAnInvocationThatGoesWrong(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		what, says string
 		is         error
