@@ -59,7 +59,7 @@ func Open(path string) (db *DB, err error) {
 			return db, fmt.Errorf("the database can't be opened for writing: %w", err)
 		}
 	}
-	if db.writer, err = connect(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE); err != nil {
+	if db.writer, err = connectToWrite(path); err != nil {
 		return db, db.explain(err)
 	}
 	if err := db.migrate(); err != nil {
@@ -106,6 +106,19 @@ type conn struct {
 type statement struct {
 	*sqlite3.Stmt
 	sets bool // it changes settings
+}
+
+// connectToWrite opens the connection that writes.
+func connectToWrite(path string) (*conn, error) {
+	mode := sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE
+	if path == Memory {
+		return connect(path, mode)
+	}
+	uri, err := gathered(path)
+	if err != nil {
+		return nil, err
+	}
+	return connect(uri, mode|sqlite3.OPEN_URI)
 }
 
 // connect opens a connection.

@@ -13,7 +13,7 @@ import (
 var migrations embed.FS
 
 // newest is the number of the last step.
-const newest = 8
+const newest = 9
 
 // migrate takes the steps that the file lacks.
 func (db *DB) migrate() error {

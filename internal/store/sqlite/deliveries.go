@@ -93,18 +93,23 @@ type responseItem struct {
 	MessageID string      `json:"message_id,omitempty"`
 }
 
-func putAttempt(tx *database.Tx, delivery int64, a boathook.Attempt) error {
+// encodeAttempt gives an attempt's columns: its item, and its response's body, nil for none.
+func encodeAttempt(a boathook.Attempt) (encoded, response any) {
 	item := attemptItem{
 		stored(a.SentAt), a.Duration.Milliseconds(), a.URL, destinationItem(a.Destination), a.Signature, a.Error, stored(a.CutAt), nil, a.TraceParent,
 	}
-	var response any
 	if r := a.Response; r != nil {
 		item.Response = &responseItem{r.Status, r.Headers, r.Truncated, r.MessageID}
 		if len(r.Body) > 0 {
 			response = compress.Compress(r.Body)
 		}
 	}
-	return tx.Exec("INSERT INTO attempts (delivery, number, item, response) VALUES (?, ?, ?, ?)", delivery, a.Number, encode(item), response)
+	return encode(item), response
+}
+
+func putAttempt(tx *database.Tx, delivery int64, a boathook.Attempt) error {
+	item, response := encodeAttempt(a)
+	return tx.Exec("INSERT INTO attempts (delivery, number, item, response) VALUES (?, ?, ?, ?)", delivery, a.Number, item, response)
 }
 
 // scanAttempt reads the columns number, item and response.
@@ -147,12 +152,18 @@ func (s *Store) record(tx *database.Tx, workspaceID string, id boathook.Delivery
 	return rec, err
 }
 
-// insert makes the record of a delivery; nil if there is one, which may have expired.
-func (s *Store) insert(tx *database.Tx, d boathook.Delivery) (*record, error) {
+// insert makes the record of a delivery, with its first attempt if that is known, which so
+// costs no row of its own; nil if there is a record, which may have expired.
+func (s *Store) insert(tx *database.Tx, d boathook.Delivery, first *boathook.Attempt) (*record, error) {
 	rec := &record{Delivery: d, expires: stored(s.expiry())}
 	rec.lives(s.config.Retention)
-	created, err := tx.Change(`INSERT OR IGNORE INTO deliveries (workspace_id, id, webhook_id, event_at, status, expires, item, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		d.WorkspaceID, d.ID.String(), d.WebhookID, d.ID.Time(), string(d.Status), rec.expires, encode(newDeliveryItem(d)), compress.Pack(d.Body))
+	var attempt, response any
+	if first != nil {
+		attempt, response = encodeAttempt(*first)
+	}
+	created, err := tx.Change(`INSERT OR IGNORE INTO deliveries (workspace_id, id, webhook_id, event_at, status, expires, item, body, first_attempt, first_response)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		d.WorkspaceID, d.ID.String(), d.WebhookID, d.ID.Time(), string(d.Status), rec.expires, encode(newDeliveryItem(d)), compress.Pack(d.Body), attempt, response)
 	if err != nil || !created {
 		return nil, err
 	}
@@ -162,10 +173,10 @@ func (s *Store) insert(tx *database.Tx, d boathook.Delivery) (*record, error) {
 
 // create makes the record of a delivery of which there is none that has not expired.
 func (s *Store) create(tx *database.Tx, d boathook.Delivery) (*record, error) {
-	rec, err := s.insert(tx, d)
+	rec, err := s.insert(tx, d, nil)
 	if err == nil && rec == nil { // one that has expired is there still
 		if err = tx.Exec("DELETE FROM deliveries WHERE workspace_id = ? AND id = ?", d.WorkspaceID, d.ID.String()); err == nil {
-			rec, err = s.insert(tx, d)
+			rec, err = s.insert(tx, d, nil)
 		}
 	}
 	return rec, err
@@ -212,11 +223,8 @@ func (s *Store) RecordAttempt(_ context.Context, d boathook.Delivery, a boathook
 	d.Last = a.Summary()
 	return s.config.DB.Add(func(tx *database.Tx) error {
 		if a.Number == 1 { // of which there is mostly nothing yet
-			switch rec, err := s.insert(tx, d); {
-			case err != nil:
+			if rec, err := s.insert(tx, d, &a); err != nil || rec != nil {
 				return err
-			case rec != nil:
-				return putAttempt(tx, rec.number, a)
 			}
 		}
 		return s.changeIn(tx, d, s.recording(d, a))
@@ -232,7 +240,7 @@ func (s *Store) recording(d boathook.Delivery, a boathook.Attempt) func(*databas
 			}
 			return nil, putAttempt(tx, rec.number, a)
 		}
-		recorded, err := tx.Exists("SELECT 1 FROM attempts WHERE delivery = ? AND number = ?", rec.number, a.Number)
+		recorded, err := tx.Exists("SELECT 1 FROM all_attempts WHERE delivery = ? AND number = ?", rec.number, a.Number)
 		if err != nil {
 			return nil, err
 		}
@@ -346,7 +354,7 @@ func (s *Store) Attempts(_ context.Context, workspaceID string, id boathook.Deli
 		if d, err = withBody(tx, rec); err != nil {
 			return err
 		}
-		for row, err := range tx.Query("SELECT number, item, response FROM attempts WHERE delivery = ? ORDER BY number", rec.number) {
+		for row, err := range tx.Query("SELECT number, item, response FROM all_attempts WHERE delivery = ? ORDER BY number", rec.number) {
 			if err != nil {
 				return err
 			}
@@ -372,7 +380,7 @@ func (s *Store) AttemptLog(_ context.Context, q store.AttemptQuery) ([]store.Att
 				break
 			}
 			rec := e.Value
-			for row, err := range tx.Query("SELECT number, item, response FROM attempts WHERE delivery = ? AND number <= ? ORDER BY number DESC", rec.number, rec.Attempts) {
+			for row, err := range tx.Query("SELECT number, item, response FROM all_attempts WHERE delivery = ? AND number <= ? ORDER BY number DESC", rec.number, rec.Attempts) {
 				if err != nil {
 					return nil, err
 				}

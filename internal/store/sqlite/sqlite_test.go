@@ -111,3 +111,37 @@ func TestWhoChangesWhatItHasReadChangesNothing(t *testing.T) {
 		t.Errorf("read\n%s\nand then\n%s", first, second)
 	}
 }
+
+// An older program had a row for each attempt, the first one's too.
+func TestAttemptsOfAnOlderProgramAreRead(t *testing.T) {
+	db, err := database.Open(database.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s, ctx := sqlite.New(sqlite.Config{DB: db, Retention: time.Hour, Now: time.Now}), t.Context()
+	d := boathook.Delivery{
+		ID: boathook.NewDeliveryID(&boathook.Event{ID: "evt_a", Time: time.Now()}, "wh_a"), WorkspaceID: "ws_a", WebhookID: "wh_a", SourceID: "cus_a", Status: boathook.DeliveryRetrying, Attempts: 1,
+	}
+	first := boathook.Attempt{Number: 1, SentAt: time.Now(), Error: "refused"}
+	if err := s.RecordAttempt(ctx, d, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Write(func(tx *database.Tx) error {
+		return errors.Join(
+			tx.Exec("INSERT INTO attempts (delivery, number, item, response) SELECT number, 1, first_attempt, first_response FROM deliveries"),
+			tx.Exec("UPDATE deliveries SET first_attempt = NULL, first_response = NULL"))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RecordAttempt(ctx, d, first); !boathook.IsKind(err, boathook.Conflict) {
+		t.Errorf("its first attempt is recorded again: %v", err)
+	}
+	d.Status, d.Attempts = boathook.DeliverySucceeded, 2
+	if err := s.RecordAttempt(ctx, d, boathook.Attempt{Number: 2, SentAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, attempts, err := s.Attempts(ctx, d.WorkspaceID, d.ID); err != nil || len(attempts) != 2 || attempts[0].Error != "refused" {
+		t.Errorf("its attempts are %+v, %v", attempts, err)
+	}
+}
