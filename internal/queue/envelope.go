@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
+
 	"boathook/internal/boathook"
 	"boathook/internal/compress"
 )
@@ -160,7 +162,7 @@ func EncodeRun(r boathook.Run) (Message, error) {
 func DecodeRun(body string) (boathook.Run, error) {
 	envelope, behind, _ := strings.Cut(body, "\n")
 	var e runEnvelope
-	if err := json.Unmarshal([]byte(envelope), &e); err != nil {
+	if err := jsonv2.Unmarshal([]byte(envelope), &e); err != nil {
 		return boathook.Run{}, fmt.Errorf("decode run: %w", err)
 	}
 	input, err := disclose(e.Input, behind, boathook.MaxTriggerBody)
@@ -307,7 +309,7 @@ func DecodeDelivery(body string) (Delivery, error) {
 
 func decodeEnvelope(text []byte) (d Delivery, packed []byte, err error) {
 	var e deliveryEnvelope
-	if err := json.Unmarshal(text, &e); err != nil {
+	if err := jsonv2.Unmarshal(text, &e); err != nil {
 		return d, nil, fmt.Errorf("decode delivery: %w", err)
 	}
 	id, err := boathook.ParseDeliveryID(e.ID)

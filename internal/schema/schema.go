@@ -115,7 +115,7 @@ func (s *Schema) Validate(data []byte) error {
 
 // decode reads JSON, its numbers as they are written.
 func decode(data []byte) (v any, err error) {
-	if json.Valid(data) {
+	if boathook.IsJSON(data) {
 		return (&parser{text: string(data)}).value(), nil
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
