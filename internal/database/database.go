@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -248,6 +249,9 @@ func (db *DB) share(w *write) error {
 		db.mu.Lock()
 	}
 	db.busy = true
+	db.mu.Unlock()
+	runtime.Gosched() // who is about to write joins in
+	db.mu.Lock()
 	batch, late := db.waiting, db.late
 	db.waiting, db.late = nil, nil
 	db.mu.Unlock()
