@@ -374,7 +374,7 @@ func (s *Store) AttemptLog(_ context.Context, q store.AttemptQuery) ([]store.Att
 	return read(s, func(tx *database.Tx) (log []store.Attempted, err error) {
 		looked, skip, size := 0, q.Skip, 0
 		for e := range entries(s, tx, &err, scanRecord, `SELECT event_at, id, item, number FROM deliveries
-			WHERE workspace_id = ? AND webhook_id = ? AND expires > ? ORDER BY event_at DESC, id DESC`,
+			WHERE workspace_id = ? AND webhook_id = ? AND expires > ? ORDER BY id DESC`,
 			q.WorkspaceID, q.WebhookID, s.now()) {
 			if looked++; looked > store.MaxCounted {
 				break
@@ -447,10 +447,14 @@ func (s *Store) listDeliveries(q store.DeliveryQuery, when string, values ...any
 	if until := paging.PositionOf(q.Until, ""); !q.Until.IsZero() && until.Compare(from) < 0 {
 		from = until // so that the index begins there
 	}
-	query := "SELECT event_at, id, item, number FROM deliveries WHERE workspace_id = ?" + when + " AND expires > ? AND (event_at, id) < (?, ?)"
-	args := slices.Concat([]any{q.WorkspaceID}, values, []any{s.now(), from.At, from.ID})
+	// Ids are in the order of their events' times, so no index needs both.
+	query := "SELECT event_at, id, item, number FROM deliveries WHERE workspace_id = ?" + when + " AND expires > ?"
+	args := slices.Concat([]any{q.WorkspaceID}, values, []any{s.now()})
+	if from != paging.End {
+		query, args = query+" AND id < ?", append(args, cmp.Or(from.ID, boathook.LeastDeliveryID(time.UnixMilli(from.At)).String()))
+	}
 	if !q.Since.IsZero() {
-		query, args = query+" AND event_at >= ?", append(args, q.Since.UnixMilli())
+		query, args = query+" AND id >= ?", append(args, boathook.LeastDeliveryID(q.Since).String())
 	}
 	if statuses, all := q.Unsucceeded(); !all {
 		if len(statuses) == 0 {
@@ -463,7 +467,7 @@ func (s *Store) listDeliveries(q store.DeliveryQuery, when string, values ...any
 	}
 	err = s.config.DB.Read(func(tx *database.Tx) (failed error) {
 		var records []record
-		records, next = paging.Page(entries(s, tx, &failed, scanRecord, query+" ORDER BY event_at DESC, id DESC", args...), q.Page, func(rec record) bool {
+		records, next = paging.Page(entries(s, tx, &failed, scanRecord, query+" ORDER BY id DESC", args...), q.Page, func(rec record) bool {
 			return q.Wants(&rec.Delivery)
 		})
 
