@@ -95,18 +95,19 @@ type pattern struct {
 // fault, in data's root empty, and its message says what that must be. The same data
 // always gives the same error.
 func (s *Schema) Validate(data []byte) error {
-	v, err := decode(data)
-	if err != nil {
+	if err := checkSyntax(data); err != nil {
 		return err
 	}
 	// Nearly all data is as it should be, and to find that out takes no order.
-	if allCountable(v) && (&checking{verdict: true}).check(s.root, v) == nil {
+	text := string(data)
+	if (&judge{parser{text: text}, checking{verdict: true}}).value(s.root) == nil {
 		return nil
 	}
+	v := (&parser{text: text}).value()
 	if err := countable(v); err != nil {
 		return err
 	}
-	err = new(checking).check(s.root, v)
+	err := new(checking).check(s.root, v)
 	if errors.Is(err, errCostly) {
 		return wrong("takes too long to hold to its schema: it looks at more than %d schemas, or %d within each other", maxSteps, maxDepth)
 	}
@@ -115,14 +116,22 @@ func (s *Schema) Validate(data []byte) error {
 
 // decode reads JSON, its numbers as they are written.
 func decode(data []byte) (v any, err error) {
+	if err := checkSyntax(data); err != nil {
+		return nil, err
+	}
+	return (&parser{text: string(data)}).value(), nil
+}
+
+// checkSyntax refuses what is not one JSON value.
+func checkSyntax(data []byte) error {
 	if boathook.IsJSON(data) {
-		return (&parser{text: string(data)}).value(), nil
+		return nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if err := dec.Decode(&v); err != nil {
-		return nil, boathook.Errorf(boathook.Invalid, "not JSON: %s", err)
+	var v json.RawMessage
+	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&v); err != nil {
+		return boathook.Errorf(boathook.Invalid, "not JSON: %s", err)
 	}
-	return nil, boathook.Errorf(boathook.Invalid, "not JSON: more than one value")
+	return boathook.Errorf(boathook.Invalid, "not JSON: more than one value")
 }
 
 // wrong is an error about the value that is looked at.
