@@ -111,6 +111,12 @@ func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
 		return
 	}
 	switch v.Kind() {
+	case reflect.String:
+		if inner, quoted := bytes.CutPrefix(text, []byte{'"'}); quoted && bytes.IndexByte(inner, '\\') < 0 { // as nearly all
+			v.SetString(string(inner[:len(inner)-1]))
+		} else if json.Unmarshal(text, v.Addr().Interface()) != nil {
+			r.wrong(v.Type(), path)
+		}
 	case reflect.Pointer:
 		before := len(r.issues)
 		v.Set(reflect.New(v.Type().Elem()))

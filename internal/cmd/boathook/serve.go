@@ -19,7 +19,7 @@ import (
 
 // garbage is how much memory is used up before it is looked through, in percent of what is
 // in use after that: little is, so that the memory costs less than the looking.
-const garbage = 200
+const garbage = 250
 
 // plainBelow is how long a body must be to be compressed, in bytes.
 const plainBelow = 16 << 10
