@@ -212,6 +212,10 @@ func readSources(t *testing.T) {
 	}
 }
 
+// json2 is encoding/json/v2 and encoding/json/jsontext of the standard library, as a module
+// for toolchains that have them behind an experiment: it counts as that.
+const json2 = "github.com/go-json-experiment/json"
+
 // kind tells how a row of [layout] names an import; "" is the standard library.
 func kind(imported string) string {
 	own, isOwn := strings.CutPrefix(imported, module)
@@ -223,7 +227,7 @@ func kind(imported string) string {
 		return sdk
 	case strings.HasPrefix(imported, lambda):
 		return lambda
-	case strings.Contains(domain, "."):
+	case strings.Contains(domain, ".") && !strings.HasPrefix(imported, json2):
 		return libraries
 	}
 	return ""
