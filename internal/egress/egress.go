@@ -71,7 +71,6 @@ type Client struct {
 	dialer    net.Dialer
 	kept      http.Transport // keeps connections for later requests
 	fresh     http.Transport // opens one for each request
-	http      http.Client
 }
 
 // RefusedError is a request that the guard did not let out.
@@ -108,10 +107,6 @@ func New(cfg Config) *Client {
 	// resets a connection, and its response with it, when a handler has not read
 	// the request. So no connection is kept, without saying so.
 	c.fresh.MaxIdleConnsPerHost = -1
-	c.http = http.Client{
-		Transport:     roundTripper{c},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	return c
 }
 
@@ -144,43 +139,45 @@ func notPublic(addr string) *RefusedError {
 	return &RefusedError{addr + " is not a public address"}
 }
 
-// Do sends a request as [http.Client.Do] does. The text of its errors holds
-// the request's URL, which may hold a credential: log and show [Explain]
-// instead. A refusal wraps a [*RefusedError].
+// Do sends a request as [http.Client.Do] does, but follows no redirection. The text of its
+// errors may hold what the URL has: log and show [Explain] instead. A refusal wraps a
+// [*RefusedError].
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme == "http" && !c.allowHTTP {
 		return nil, &RefusedError{"http is not allowed, only https"}
 	}
-	return c.http.Do(req)
+	if user := req.URL.User; user != nil && req.Header.Get("Authorization") == "" {
+		password, _ := user.Password()
+		req = req.Clone(req.Context())
+		req.SetBasicAuth(user.Username(), password)
+	}
+	return c.roundTrip(req)
 }
-
-// roundTripper sends a [Client]'s requests.
-type roundTripper struct{ *Client }
 
 // errDead is why a kept connection can't carry a request: it was closed while
 // nobody used it, or the receiver hangs up.
 var errDead = errors.New("the connection was closed before an answer")
 
-// RoundTrip sends req at most twice. net/http sends a request that may be
+// roundTrip sends req at most twice. net/http sends a request that may be
 // repeated again as long as its kept connections turn out dead; a receiver that
 // hangs up on each of ten would get it eleven times. So the second time is on a
 // new connection, where net/http leaves it at one.
-func (rt roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
-	if rt.noReuse {
-		return Final(rt.fresh.RoundTrip(req))
+func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
+	if c.noReuse {
+		return Final(c.fresh.RoundTrip(req))
 	}
 	first := req
 	if req.GetBody != nil {
 		first = req.WithContext(req.Context())
 		first.GetBody = func() (io.ReadCloser, error) { return nil, errDead }
 	}
-	resp, err := rt.kept.RoundTrip(first)
+	resp, err := c.kept.RoundTrip(first)
 	if errors.Is(err, errDead) {
 		second := req.WithContext(req.Context())
 		if second.Body, err = req.GetBody(); err != nil {
 			return nil, err
 		}
-		resp, err = rt.fresh.RoundTrip(second)
+		resp, err = c.fresh.RoundTrip(second)
 	}
 	return Final(resp, err)
 }

@@ -199,6 +199,25 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
+func TestAURLsCredentialsAreSent(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Header.Get("Authorization")) }))
+	defer server.Close()
+	for authorization, want := range map[string]string{"": "Basic YTpi", "Bearer c": "Bearer c"} {
+		req := get(t, strings.Replace(server.URL, "://", "://a:b@", 1))
+		if authorization != "" {
+			req.Header.Set("Authorization", authorization)
+		}
+		resp, err := egress.New(local).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		if resp.Body.Close(); err != nil || string(got) != want || req.Header.Get("Authorization") != authorization {
+			t.Errorf("got %s, %v; want %s", got, err, want)
+		}
+	}
+}
+
 func TestProxiesOfTheEnvironmentAreNotUsed(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"} {
 		t.Setenv(name, "http://127.0.0.1:1")
