@@ -230,7 +230,8 @@ func (c *Console) deliveryList(ctx context.Context, r *request, v view, of servi
 		"Search": in, "Webhook": found.names[in.WebhookID], "Close": without(r.URL, "open"), "Here": without(r.URL, "newest"),
 		"Pager": r.pager(len(rows), plural(len(rows), "delivery", "deliveries"), found.next),
 	}
-	if v.Form = formOf(q); !in.Since.IsZero() && q.Has("since") || q.Has("until") {
+	v.Form = formOf(q)
+	if since := q.Has("since") && !in.Since.IsZero(); since || q.Has("until") {
 		data := v.Data.(map[string]any)
 		data["Span"], data["Since"], data["Until"] = between, r.typed(in.Since), r.typed(in.Until)
 	}

@@ -111,7 +111,7 @@ func TestASendersFieldsAreShownWithoutJavaScript(t *testing.T) {
 	p := newPortals(t)
 	p.signIn(adminToken)
 	path := p.deployment()
-	p.see(200, path+"/incoming/new", `name="choose"`)
+	p.see(200, path+"/incoming/new", `<button type="submit" hidden></button><button class="btn" type="submit" name="choose"`) // Enter presses the first
 	form := url.Values{"name": {"from monitors"}, "environment": {"staging"}, "verification.preset": {"hmac"}, "filter.jq": {".body"}, "choose": {"sender"}}
 	chosen := p.send(path+"/incoming/new", path+"/incoming", form)
 	p.has(chosen, 200, "the form of the sender", `value="from monitors"`, `value="hmac" selected`, `name="verification.secret"`, `name="verification.header"`, `value="staging" checked`)

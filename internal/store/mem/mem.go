@@ -1,5 +1,5 @@
-// Package mem is the embedded twin of package dynamo: a [store.Store] in the
-// memory of one process, for `make run`, the services' tests and the simulation.
+// Package mem is the twin of package dynamo in the memory of one process: a
+// [store.Store] for the services' tests and the simulation.
 //
 // One mutex guards maps by id and lists in the order they are read. What goes
 // in and what comes out is copied, so a caller's later changes to its slices
