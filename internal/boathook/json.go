@@ -30,7 +30,7 @@ func CheckJSON(body []byte) error {
 	return Errorf(Invalid, "not JSON: %s", notJSON(body, json.Unmarshal(body, &raw)))
 }
 
-// IsJSON is [json.Valid], in a quarter of its time.
+// IsJSON is [json.Valid], and takes less time.
 func IsJSON(text []byte) bool {
 	return jsontext.Value(text).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }

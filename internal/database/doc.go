@@ -16,7 +16,7 @@
 // testing/synctest bubble never holds its clock up. A savepoint costs more than the write of
 // a row: it is left out where a write fails before its first change or not at all ([DB.Add]). A
 // write that may be lost needs no commit of its own ([DB.Later]). What a commit appends to the
-// log is written in one call: that costs a third less than SQLite's two for each page.
+// log is written in one call, where SQLite makes two for each page.
 //
 // # Settings are remembered
 //
