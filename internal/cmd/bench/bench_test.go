@@ -178,7 +178,7 @@ func TestFaultsAreFound(t *testing.T) {
 			}
 			got := m.Runs[0]
 			if got.Accepted != 40 || got.Deliveries != tc.want.Deliveries || got.Lost != tc.want.Lost || got.Doubled != tc.want.Doubled ||
-				got.Corrupt != tc.want.Corrupt || got.Forged != tc.want.Forged {
+				got.Corrupt != tc.want.Corrupt || got.Forged != tc.want.Forged || got.LostBy[0] != tc.want.Lost {
 				t.Errorf("got %+v\nwant %+v", got, tc.want)
 			}
 			if tc.says == "" && err != nil || tc.says != "" && (err == nil || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), errWrong.Error())) {

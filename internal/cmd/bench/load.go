@@ -162,19 +162,21 @@ func (l *ledger) delivered(receiver, event int, at int64) {
 	}
 }
 
-// lost counts what was accepted, and a receiver that answers has not had.
-func (l *ledger) lost() (n int) {
+// lost counts what was accepted and a receiver that answers has not had, by the receivers
+// that lack anything.
+func (l *ledger) lost() map[int]int {
+	by := make(map[int]int)
 	for event := range l.accepted {
 		if !l.accepted[event].Load() {
 			continue
 		}
 		for receiver := range l.plan.good() {
 			if l.had[event*l.plan.good()+receiver].Load() == 0 {
-				n++
+				by[receiver]++
 			}
 		}
 	}
-	return n
+	return by
 }
 
 // publish publishes the events from one number to before another. The time of each is

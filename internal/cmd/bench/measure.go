@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,6 +33,11 @@ type run struct {
 	Opened     int64  `json:"connections_opened"` // by the system, to receivers
 	Trouble    string `json:"trouble,omitempty"`  // an error of the program under test
 
+	// What there is to look into, where something is wrong.
+	LostBy map[int]int `json:"lost_by,omitempty"` // receiver, from 0 on
+	Said   string      `json:"said,omitempty"`    // last lines of the program under test
+	kept   string      // folder of its data
+
 	Seconds            float64  `json:"seconds"` // until the last arrived
 	AcceptedPerSecond  float64  `json:"accepted_per_second"`
 	DeliveredPerSecond float64  `json:"delivered_per_second"`
@@ -54,14 +61,24 @@ func (r run) wrong() string {
 	if r.whole() {
 		return ""
 	}
-	text := fmt.Sprintf("%d lost, %d doubled, %d forged, %d corrupt, %d refused", r.Lost, r.Doubled, r.Forged, r.Corrupt, r.Refused)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d lost, %d doubled, %d forged, %d corrupt, %d refused", r.Lost, r.Doubled, r.Forged, r.Corrupt, r.Refused)
 	if r.Refusal != "" {
-		text += " (" + r.Refusal + ")"
+		fmt.Fprintf(&text, " (%s)", r.Refusal)
 	}
 	if r.Trouble != "" {
-		text += "; " + r.Trouble
+		fmt.Fprintf(&text, "; %s", r.Trouble)
 	}
-	return text
+	for _, receiver := range slices.Sorted(maps.Keys(r.LostBy)) {
+		fmt.Fprintf(&text, "\n  receiver %d lacks %d", receiver, r.LostBy[receiver])
+	}
+	if r.Said != "" {
+		fmt.Fprintf(&text, "\n  it said: %s", r.Said)
+	}
+	if r.kept != "" {
+		fmt.Fprintf(&text, "\n  its data are in %s", r.kept)
+	}
+	return text.String()
 }
 
 // driver measures.
@@ -73,7 +90,10 @@ type driver struct {
 // measure puts a system under a load.
 func (d driver) measure(ctx context.Context, name string, p plan, begin starter) (run, error) {
 	l := newLedger(p)
-	r := newReceivers(p, l)
+	r, err := newReceivers(ctx, p, l)
+	if err != nil {
+		return run{}, err
+	}
 	defer r.close()
 	s, err := begin(ctx, p, r.urls())
 	if err != nil {
@@ -87,8 +107,20 @@ func (d driver) measure(ctx context.Context, name string, p plan, begin starter)
 	if s.process == nil || s.process.cmd == nil {
 		time.Sleep(late) // what ends has finished; this goes on
 	}
-	out.Lost, out.Doubled = l.lost(), l.doubled.Load()
-	out.Deliveries, out.Forged, out.Corrupt, out.Sick = l.deliveries.Load(), l.forged.Load(), l.corrupt.Load(), l.sick.Load()
+	out.LostBy = l.lost()
+	for _, n := range out.LostBy {
+		out.Lost += n
+	}
+	out.Deliveries, out.Doubled = l.deliveries.Load(), l.doubled.Load()
+	out.Forged, out.Corrupt, out.Sick = l.forged.Load(), l.corrupt.Load(), l.sick.Load()
+	if out.whole() {
+		err = errors.Join(err, s.remove())
+	} else {
+		out.kept = s.data
+		if s.process != nil {
+			out.Said = s.process.lastWords()
+		}
+	}
 	if errors.Is(err, context.Canceled) {
 		return out, err
 	}

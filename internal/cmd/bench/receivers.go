@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,10 +23,18 @@ type receivers struct {
 	over    chan struct{}               // closed when who hangs may answer
 }
 
-func newReceivers(p plan, l *ledger) *receivers {
+// newReceivers starts the receivers of a plan. Its errors are of the machine.
+func newReceivers(ctx context.Context, p plan, l *ledger) (*receivers, error) {
 	r := &receivers{plan: p, ledger: l, over: make(chan struct{})}
 	for i := range p.good() + p.Failing + p.Hanging {
-		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.receive(w, req, i) }))
+		listener, err := listen(ctx)
+		if err != nil {
+			r.close()
+			return nil, fmt.Errorf("receiver %d: %w", i, err)
+		}
+		s := &httptest.Server{Listener: listener, Config: &http.Server{
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.receive(w, req, i) }),
+		}}
 		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 			if state == http.StateNew {
 				l.connections.Add(1)
@@ -33,7 +43,39 @@ func newReceivers(p plan, l *ledger) *receivers {
 		s.Start()
 		r.servers = append(r.servers, s)
 	}
-	return r
+	return r, nil
+}
+
+// listen listens at a port that can be reached. A machine may let a program listen at one
+// and refuse all connections to it: what is sent there would count as lost.
+func listen(ctx context.Context) (net.Listener, error) {
+	var lc net.ListenConfig
+	for tries := 3; ; tries-- {
+		l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		if err = reach(ctx, l); err == nil {
+			return l, nil
+		}
+		defer l.Close() // not before: the next one may be given the same port
+		if tries == 1 {
+			return nil, err
+		}
+	}
+}
+
+func reach(ctx context.Context, l net.Listener) error {
+	var d net.Dialer
+	near, err := d.DialContext(ctx, "tcp", l.Addr().String())
+	if err != nil {
+		return err
+	}
+	far, err := l.Accept()
+	if err != nil {
+		return errors.Join(err, near.Close())
+	}
+	return errors.Join(far.Close(), near.Close())
 }
 
 func (r *receivers) urls() (urls []string) {

@@ -27,6 +27,7 @@ type system struct {
 	source  string   // that events are published of
 	secrets []string // by which it signs for each receiver, in their order
 	process *process // nil: it is not on this machine
+	data    string   // folder that is to be removed when all is well; empty for none
 	end     func() error
 }
 
@@ -51,8 +52,8 @@ func running(url, token string, pid int) starter {
 
 var boathookListens = regexp.MustCompile(`^Boathook is at (http://127\.0\.0\.1:\d+)`)
 
-// served starts `boathook serve` with new data below a folder, or in memory. The data are
-// removed when it ends.
+// served starts `boathook serve` with new data below a folder, or in memory. The folder
+// is the caller's to remove, or to look into.
 func served(program, folder string, arguments ...string) starter {
 	return func(ctx context.Context, p plan, urls []string) (s system, err error) {
 		data := folder
@@ -63,26 +64,29 @@ func served(program, folder string, arguments ...string) starter {
 			if data, err = filepath.Abs(data); err != nil {
 				return s, err
 			}
-		}
-		remove := func() error {
-			if folder == memory {
-				return nil
-			}
-			return os.RemoveAll(data)
+			s.data = data
 		}
 		token := cryptorand.Text()
 		cmd := exec.CommandContext(ctx, program, append([]string{"serve", "--dev", "--data", data, "--listen", "127.0.0.1:0"}, arguments...)...)
 		cmd.Env = append(os.Environ(), "BOATHOOK_ADMIN_TOKEN="+token)
 		process, err := start(ctx, cmd, boathookListens)
 		if err != nil {
-			return s, errors.Join(err, remove())
+			return s, errors.Join(err, s.remove())
 		}
-		s = system{url: process.url, token: token, process: process, end: func() error { return errors.Join(process.stop(), remove()) }}
+		s.url, s.token, s.process, s.end = process.url, token, process, process.stop
 		if err := s.setUp(ctx, p.Source, urls); err != nil {
-			return s, errors.Join(err, s.end())
+			return s, errors.Join(err, s.end(), s.remove())
 		}
 		return s, nil
 	}
+}
+
+// remove removes its folder, if it has one.
+func (s *system) remove() error {
+	if s.data == "" {
+		return nil
+	}
+	return os.RemoveAll(s.data)
 }
 
 // memory stands for a folder where data are kept in memory.
