@@ -13,6 +13,21 @@ import (
 	"boathook/internal/store/storetest"
 )
 
+// open makes a store in a new database, which it closes when the test is over.
+func open(t *testing.T, path string, now func() time.Time, retention time.Duration) (*sqlite.Store, *database.DB) {
+	t.Helper()
+	db, err := database.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return sqlite.New(sqlite.Config{DB: db, Retention: retention, Now: now}), db
+}
+
 func TestSQLiteIsAStore(t *testing.T) {
 	for _, place := range []struct {
 		name string
@@ -24,16 +39,8 @@ func TestSQLiteIsAStore(t *testing.T) {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
 			storetest.Run(t, func(t *testing.T, now func() time.Time, retention time.Duration) store.Store {
-				db, err := database.Open(place.path(t))
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() {
-					if err := db.Close(); err != nil {
-						t.Error(err)
-					}
-				})
-				return sqlite.New(sqlite.Config{DB: db, Retention: retention, Now: now})
+				s, _ := open(t, place.path(t), now, retention)
+				return s
 			})
 		})
 	}
@@ -41,12 +48,7 @@ func TestSQLiteIsAStore(t *testing.T) {
 
 // Watchers had no channels once: they watched the log.
 func TestAWatcherWithoutChannelsWatchesTheLog(t *testing.T) {
-	db, err := database.Open(database.Memory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	s := sqlite.New(sqlite.Config{DB: db, Retention: time.Hour, Now: time.Now})
+	s, db := open(t, database.Memory, time.Now, time.Hour)
 	c := boathook.Connection{ID: "c", WorkspaceID: "ws_a", ConnectedAt: time.Now()}
 	item := `{"id":"c","workspace_id":"ws_a","connected_at":"` + c.ConnectedAt.UTC().Format(time.RFC3339) + `"}`
 	if err := db.Write(func(tx *database.Tx) error {
@@ -72,12 +74,8 @@ func TestAWatcherWithoutChannelsWatchesTheLog(t *testing.T) {
 
 // What is read is its reader's: it is remembered, and others read it too.
 func TestWhoChangesWhatItHasReadChangesNothing(t *testing.T) {
-	db, err := database.Open(database.Memory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	s, ctx := sqlite.New(sqlite.Config{DB: db, Retention: time.Hour, Now: time.Now}), t.Context()
+	s, _ := open(t, database.Memory, time.Now, time.Hour)
+	ctx := t.Context()
 	source := boathook.Source{ID: "cus_a", WorkspaceID: "ws_a", Kind: boathook.Customer, Customer: &boathook.CustomerSettings{Metadata: map[string]string{"k": "v"}}}
 	webhook := boathook.OutgoingWebhook{
 		ID: "wh_a", SourceID: source.ID, WorkspaceID: "ws_a", Events: []boathook.EventType{"a"}, Retry: []time.Duration{time.Second},
@@ -114,12 +112,8 @@ func TestWhoChangesWhatItHasReadChangesNothing(t *testing.T) {
 
 // An older program had a row for each attempt, the first one's too.
 func TestAttemptsOfAnOlderProgramAreRead(t *testing.T) {
-	db, err := database.Open(database.Memory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	s, ctx := sqlite.New(sqlite.Config{DB: db, Retention: time.Hour, Now: time.Now}), t.Context()
+	s, db := open(t, database.Memory, time.Now, time.Hour)
+	ctx := t.Context()
 	d := boathook.Delivery{
 		ID: boathook.NewDeliveryID(&boathook.Event{ID: "evt_a", Time: time.Now()}, "wh_a"), WorkspaceID: "ws_a", WebhookID: "wh_a", SourceID: "cus_a", Status: boathook.DeliveryRetrying, Attempts: 1,
 	}
