@@ -3,7 +3,6 @@ package boathook
 import (
 	"bytes"
 	"encoding/json"
-
 	"errors"
 	"fmt"
 	"regexp"

@@ -250,7 +250,7 @@ func (db *DB) share(w *write) error {
 	}
 	db.busy = true
 	db.mu.Unlock()
-	runtime.Gosched() // who is about to write joins in
+	runtime.Gosched() // those who are about to write join this commit
 	db.mu.Lock()
 	batch, late := db.waiting, db.late
 	db.waiting, db.late = nil, nil

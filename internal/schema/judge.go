@@ -9,8 +9,8 @@ import (
 // and items alone a schema speaks, as most do, are never made: maps are what takes longest
 // of reading. All others, and texts and numbers, are read and then checked.
 //
-// It finds each fault, but may take for one what is none: of a field that is given twice
-// it checks both values, and the last one counts.
+// What it accepts is as the schema says. What it refuses may be so, too: where a field is
+// given twice it checks both values, though the last alone counts.
 type judge struct {
 	parser
 	checking
@@ -35,13 +35,14 @@ func (j *judge) value(n *node) error {
 	return j.check(n, v)
 }
 
-// isOfFields reports whether an object is as n says if its fields are.
+// isOfFields reports whether n says of an object nothing but what its fields must be.
 func (n *node) isOfFields() bool {
 	return n == nil || n.isPlain() && n.fields == (span{}) && len(n.required) <= 64 &&
 		n.patterns == nil && n.names == nil && n.dependentRequired == nil && n.dependent == nil
 }
 
-// isOfItems reports whether an array is as n says if its items are, and as many.
+// isOfItems reports whether n says of an array nothing but what its items must be, and how
+// many.
 func (n *node) isOfItems() bool { return n == nil || n.isPlain() && !n.unique && n.contains == nil }
 
 // isPlain reports whether n has nothing that needs a whole value.

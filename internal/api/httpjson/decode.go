@@ -17,7 +17,7 @@ import (
 // MaxBody is the longest body of a request, in bytes.
 const MaxBody = 1 << 20
 
-// trusted is how many bytes a request is given when it says that it has them.
+// trusted is how much memory a request gets on its word alone, in bytes.
 const trusted = 64 << 10
 
 // None is the body of a request or an answer that has none.

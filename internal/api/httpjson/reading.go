@@ -47,8 +47,9 @@ func (r *reading) object(body []byte, into any) error {
 	return nil
 }
 
-// split gives an object's fields, which are parts of text. It takes what encoding/json
-// takes, in one pass, where that needs three and a copy.
+// split gives an object's fields, which are parts of text; of one that is given twice, the
+// last. It accepts what encoding/json does, which would go through the text three times and
+// copy it.
 func split(text []byte) (fields map[string]json.RawMessage, ok bool) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {

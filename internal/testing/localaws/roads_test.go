@@ -1019,9 +1019,9 @@ func backlog(t *testing.T, s *stack) {
 		t.Errorf("while runs don't start, 30 triggers looked %d times for theirs", looks)
 	}
 	s.fail(nothing)
-	// Once the mark is over, one tries, and as its run starts takes the mark away. A
-	// run that starts late leaves it, so there is a next try, after that run: tries
-	// that come faster than runs are executed would queue up for ever.
+	// Once the mark is over, one trigger waits for its run, and takes the mark away when
+	// that starts. If it starts too late, the next one tries. Each try waits until its run
+	// is over: if they came faster than that, runs would queue up for ever.
 	now := time.Now()
 	over, kept := strconv.FormatInt(now.Add(-time.Second).UnixMilli(), 10), strconv.FormatInt(now.Add(time.Hour).Unix(), 10)
 	for function, url := range map[string]string{"Intake": trigger, "Manage": "/v1/runs"} {
