@@ -8,7 +8,7 @@
 // changes its mind between two look-ups gets through. It follows no redirect,
 // uses no proxy, decodes no compression, and bounds what it reads.
 //
-// It speaks HTTP/1.1 only. An HTTP/2 receiver can have the transport open
+// It speaks HTTP/1.1 only. An HTTP/2 receiver can have net/http open
 // hundreds of connections for one request, and write lines to the log without
 // end.
 package egress
@@ -22,10 +22,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"syscall"
 	"time"
 
 	"code.dny.dev/ssrf"
+	"golang.org/x/net/http/httpguts"
 
 	"boathook/internal/boathook"
 )
@@ -66,11 +68,10 @@ type Config struct {
 // Client is the guarded client. It is safe for concurrent use.
 type Client struct {
 	allowHTTP bool
-	noReuse   bool
 	guard     *ssrf.Guardian
 	dialer    net.Dialer
-	kept      http.Transport // keeps connections for later requests
-	fresh     http.Transport // opens one for each request
+	tls       tls.Config
+	kept      pool
 }
 
 // RefusedError is a request that the guard did not let out.
@@ -92,35 +93,21 @@ func New(cfg Config) *Client {
 	}
 	c := &Client{
 		allowHTTP: cfg.AllowHTTP,
-		noReuse:   cfg.NoReuse,
 		guard: ssrf.New(ssrf.WithAnyPort(),
 			ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)),
 	}
 	c.dialer = net.Dialer{Timeout: dialTimeout, Control: c.control}
-	c.prepare(&c.kept)
-	c.kept.MaxIdleConns, c.kept.MaxIdleConnsPerHost = 100, 10 // a batch's deliveries may all go to one receiver
+	c.tls.NextProtos = []string{"http/1.1"}
+	c.kept.max, c.kept.maxAt = 100, 10 // a batch's deliveries may all go to one receiver
 	if cfg.Keep > 0 {
-		c.kept.MaxIdleConns, c.kept.MaxIdleConnsPerHost = cfg.Keep, cfg.Keep
+		c.kept.max, c.kept.maxAt = cfg.Keep, cfg.Keep
 	}
-	c.prepare(&c.fresh)
-	// DisableKeepAlives would send "Connection: close", at which Go's server
-	// resets a connection, and its response with it, when a handler has not read
-	// the request. So no connection is kept, without saying so.
-	c.fresh.MaxIdleConnsPerHost = -1
+	if cfg.NoReuse {
+		// Without a word to the receiver: at "Connection: close" Go's server resets a
+		// connection, and its response with it, when a handler has not read the request.
+		c.kept.max, c.kept.maxAt = 0, 0
+	}
 	return c
-}
-
-// prepare sets what all transports share.
-func (c *Client) prepare(t *http.Transport) {
-	t.DialContext = c.dialer.DialContext
-	t.TLSHandshakeTimeout = handshakeTimeout
-	t.ResponseHeaderTimeout = maxWait
-	t.MaxResponseHeaderBytes = maxHeaderBytes
-	t.DisableCompression = true
-	t.IdleConnTimeout = maxIdle
-	t.Protocols = new(http.Protocols)
-	t.Protocols.SetHTTP1(true)
-	t.TLSClientConfig = &tls.Config{NextProtos: []string{"http/1.1"}}
 }
 
 // control sees the concrete address of a connection that is about to be made.
@@ -154,32 +141,99 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	return c.roundTrip(req)
 }
 
-// errDead is why a kept connection can't carry a request: it was closed while
-// nobody used it, or the receiver hangs up.
-var errDead = errors.New("the connection was closed before an answer")
-
-// roundTrip sends req at most twice. net/http sends a request that may be
-// repeated again as long as its kept connections turn out dead; a receiver that
-// hangs up on each of ten would get it eleven times. So the second time is on a
-// new connection, where net/http leaves it at one.
+// roundTrip sends req at most twice: the second time on a new connection. A
+// receiver that hangs up on each of ten that are kept would else get it eleven
+// times.
 func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
-	if c.noReuse {
-		return Final(c.fresh.RoundTrip(req))
+	at, err := placeOf(req.URL)
+	if err == nil {
+		err = checkHeader(req.Header)
 	}
-	first := req
-	if req.GetBody != nil {
-		first = req.WithContext(req.Context())
-		first.GetBody = func() (io.ReadCloser, error) { return nil, errDead }
+	if err != nil {
+		closeBody(req)
+		return nil, err
 	}
-	resp, err := c.kept.RoundTrip(first)
-	if errors.Is(err, errDead) {
-		second := req.WithContext(req.Context())
-		if second.Body, err = req.GetBody(); err != nil {
-			return nil, err
+	if kept := c.kept.take(at); kept != nil {
+		resp, err := kept.roundTrip(req, c.kept.put)
+		if !errors.Is(err, errDead) {
+			return Final(resp, err)
 		}
-		resp, err = c.fresh.RoundTrip(second)
+		if req.GetBody != nil {
+			req = req.WithContext(req.Context())
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
 	}
-	return Final(resp, err)
+	opened, err := c.dial(req.Context(), at)
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	return Final(opened.roundTrip(req, c.kept.put))
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
+
+// placeOf says where a URL leads.
+func placeOf(u *url.URL) (place, error) {
+	at := place{u.Scheme, u.Hostname(), u.Port()}
+	switch {
+	case at.host == "":
+		return place{}, errors.New("the URL has no host")
+	case at.scheme == "http" && at.port == "":
+		at.port = "80"
+	case at.scheme == "https" && at.port == "":
+		at.port = "443"
+	case at.scheme != "http" && at.scheme != "https":
+		return place{}, fmt.Errorf("the URL's scheme is %q, neither http nor https", at.scheme)
+	}
+	host, err := httpguts.PunycodeHostPort(at.host)
+	if err != nil {
+		return place{}, fmt.Errorf("host %q: %w", at.host, err)
+	}
+	at.host = host
+	return at, nil
+}
+
+// checkHeader refuses what HTTP can't express.
+func checkHeader(header http.Header) error {
+	for name, values := range header {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return fmt.Errorf("invalid header name %q", name)
+		}
+		for _, v := range values {
+			if !httpguts.ValidHeaderFieldValue(v) {
+				return fmt.Errorf("invalid value of the header %q", name) // which may be a secret
+			}
+		}
+	}
+	return nil
+}
+
+// dial opens a connection, and TLS over it.
+func (c *Client) dial(ctx context.Context, at place) (*conn, error) {
+	tcp, err := c.dialer.DialContext(ctx, "tcp", net.JoinHostPort(at.host, at.port))
+	if err != nil {
+		return nil, err
+	}
+	if at.scheme == "http" {
+		return newConn(at, tcp, tcp), nil
+	}
+	config := c.tls.Clone()
+	config.ServerName = at.host
+	secure := tls.Client(tcp, config)
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = tcp.Close()
+		return nil, err
+	}
+	return newConn(at, tcp, secure), nil
 }
 
 // InterimError is the status, below 200, of a response that is no final one but
@@ -202,19 +256,13 @@ func Final(resp *http.Response, err error) (*http.Response, error) {
 }
 
 // CloseIdle closes the connections that are kept for reuse.
-func (c *Client) CloseIdle() { c.kept.CloseIdleConnections() }
+func (c *Client) CloseIdle() { c.kept.closeAll() }
 
 // ReadBody reads at most limit bytes of a response's body and closes it; the
-// rest is never transferred. It ends with the request's context, and what came
-// before an error is returned beside it.
+// rest is never transferred. What came before an error is returned beside it.
 func ReadBody(resp *http.Response, limit int) (body []byte, truncated bool, err error) {
-	ctx := context.Background()
-	if resp.Request != nil { // as in every client's response
-		ctx = resp.Request.Context()
-	}
-	r := Until(ctx, resp.Body)
-	defer r.Close()
-	body, err = io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
 	if len(body) > limit {
 		return body[:limit], true, nil
 	}
@@ -222,30 +270,4 @@ func ReadBody(resp *http.Response, limit int) (body []byte, truncated bool, err 
 		return body, false, fmt.Errorf("read body: %w", err)
 	}
 	return body, false, nil
-}
-
-// Until is a body that is closed when ctx ends, so that no read outlasts it; a
-// read that this breaks off fails with what ended ctx. net/http does this for
-// most bodies, but not for all.
-func Until(ctx context.Context, body io.ReadCloser) io.ReadCloser {
-	return until{ctx, body, context.AfterFunc(ctx, func() { _ = body.Close() })}
-}
-
-type until struct {
-	ctx  context.Context
-	body io.ReadCloser
-	stop func() bool
-}
-
-func (u until) Read(p []byte) (int, error) {
-	n, err := u.body.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) && u.ctx.Err() != nil {
-		err = u.ctx.Err()
-	}
-	return n, err
-}
-
-func (u until) Close() error {
-	u.stop()
-	return u.body.Close()
 }

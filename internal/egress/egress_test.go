@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -342,6 +343,142 @@ func TestAsManyConnectionsAreKeptAsAreToBe(t *testing.T) {
 	}
 }
 
+func TestKeptConnectionsAreClosedInTime(t *testing.T) {
+	closed := make(chan struct{}, 10)
+	var opened atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			opened.Add(1)
+		case http.StateClosed:
+			closed <- struct{}{}
+		}
+	}
+	server.Start()
+	defer server.Close()
+	client := egress.New(local)
+	ask := func() {
+		t.Helper()
+		resp, err := client.Do(get(t, server.URL))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}
+	ask()
+	client.Age(egress.MaxIdle - time.Minute/6)
+	ask()
+	if n := opened.Load(); n != 1 {
+		t.Errorf("%d connections, of which one was not too old", n)
+	}
+	client.Age(egress.MaxIdle)
+	<-closed
+	ask()
+	if n := opened.Load(); n != 2 {
+		t.Errorf("%d connections, of which one was closed", n)
+	}
+	client.CloseIdle()
+	<-closed
+}
+
+func TestNoMoreConnectionsAreKeptThanAreToBe(t *testing.T) {
+	const hosts, keep = 5, 2
+	closed := make(chan int, 2*hosts)
+	cfg := local
+	cfg.Keep = keep
+	client := egress.New(cfg)
+	defer client.CloseIdle()
+	for host := range hosts {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				closed <- host
+			}
+		}
+		server.Start()
+		defer server.Close()
+		resp, err := client.Do(get(t, server.URL))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if oldest := host - keep; oldest >= 0 {
+			if first := <-closed; first != oldest {
+				t.Errorf("the connection to host %d was closed, and not the oldest, of %d", first, oldest)
+			}
+		}
+	}
+}
+
+func TestWhatHTTPCanNotExpressIsNotSent(t *testing.T) {
+	var arrived atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { arrived.Add(1) }))
+	defer server.Close()
+	client := egress.New(local)
+	for name, spoil := range map[string]func(*http.Request){
+		"a header's name":  func(r *http.Request) { r.Header["X y"] = []string{"secret"} },
+		"a header's value": func(r *http.Request) { r.Header.Set("X", "secret\r\nY: z") },
+		"no host":          func(r *http.Request) { r.URL.Host = "" },
+		"another scheme":   func(r *http.Request) { r.URL.Scheme = "ftp" },
+	} {
+		req := get(t, server.URL)
+		spoil(req)
+		resp, err := client.Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+			t.Errorf("%s: it was sent", name)
+		} else if _, tls := errors.AsType[tls.RecordHeaderError](err); tls {
+			t.Errorf("%s: it was tried by TLS: %v", name, err)
+		} else if strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: the error shows a value: %v", name, err)
+		}
+	}
+	if n := arrived.Load(); n != 0 {
+		t.Errorf("%d arrived", n)
+	}
+}
+
+// BenchmarkRequest sends small requests, sixteen at a time, and reads their answers,
+// beside net/http's transport. Its receiver shares the processors.
+func BenchmarkRequest(b *testing.B) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, "ok")
+	}))
+	b.Cleanup(server.Close)
+	body := strings.Repeat("x", 1024)
+	cfg := local
+	cfg.Keep = 100
+	for name, do := range map[string]func(*http.Request) (*http.Response, error){
+		"egress":   egress.New(cfg).Do,
+		"net http": (&http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}).RoundTrip,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetParallelism(max(1, 16/runtime.GOMAXPROCS(0)))
+			b.RunParallel(func(next *testing.PB) {
+				for next.Next() {
+					req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, server.URL, strings.NewReader(body))
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					resp, err := do(req)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					if _, _, err := egress.ReadBody(resp, 1000); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestABodyIsReadUpToTheLimit(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -424,31 +561,6 @@ func TestASlowBodyEndsWithTheContext(t *testing.T) {
 	body, truncated, err := egress.ReadBody(resp, 1000)
 	if !errors.Is(err, context.Canceled) || truncated || !strings.HasPrefix("drip", string(body)) {
 		t.Errorf("got %q, truncated %v, %v; want what came, and a cancellation", body, truncated, err)
-	}
-}
-
-// A body whose reads end with no context, as that of a connection which switched
-// protocols, ends with its request's all the same.
-func TestABodyThatNoContextEndsIsClosedWithTheContext(t *testing.T) {
-	for want, end := range map[error]func(context.Context) (context.Context, context.CancelFunc){
-		context.Canceled: func(ctx context.Context) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(ctx)
-			cancel()
-			return ctx, cancel
-		},
-		context.DeadlineExceeded: func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, time.Millisecond)
-		},
-	} {
-		ctx, cancel := end(t.Context())
-		defer cancel()
-		r, w := io.Pipe()
-		defer w.Close()
-		go func() { _, _ = io.WriteString(w, "what came") }()
-		_, _, err := egress.ReadBody(&http.Response{Body: r, Request: get(t, "http://127.0.0.1/").WithContext(ctx)}, 1000)
-		if !errors.Is(err, want) {
-			t.Errorf("got %v, want %v", err, want)
-		}
 	}
 }
 

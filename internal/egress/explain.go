@@ -17,7 +17,7 @@ import (
 // noHTTP1 is for a server that knows HTTP/2 alone: requests are made by HTTP/1.1.
 const noHTTP1 = "the server does not speak HTTP/1.1, by which requests are sent, but HTTP/2 or something else"
 
-// http2Frame is how the transport shows the frame that such a server begins with.
+// http2Frame is how net/http shows the frame that such a server begins with.
 const http2Frame = `malformed HTTP response "\x00\x00`
 
 // Explain puts what went wrong with a request or its response into a few
@@ -61,11 +61,13 @@ func Explain(err error, elapsed time.Duration) string {
 		return "host unreachable"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed before the response was complete"
-	// The transport has no types for these.
+	case errors.Is(err, errHeaders):
+		return errHeaders.Error()
+	// net/http has no types for these.
 	case strings.Contains(err.Error(), http2Frame):
 		return noHTTP1
 	case strings.Contains(err.Error(), "response headers exceeded"):
-		return fmt.Sprintf("response headers over %d bytes", maxHeaderBytes)
+		return errHeaders.Error()
 	}
 	return "no valid HTTP response"
 }

@@ -10,16 +10,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
+	"errors"
 	"io"
 	"log"
 	"math/big"
 	"net"
 	"net/http"
+	"os"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"boathook/internal/boathook"
@@ -273,27 +277,190 @@ func TestAnInterimResponseIsNoAnswer(t *testing.T) {
 	}
 }
 
-// What a receiver sends unasked on a connection that is kept ends it. (A request
-// that takes the connection before net/http has looked at it may still get that
-// for its answer: the receiver deceives itself.)
+// What a receiver sends unasked answers no later request, be it sent with the
+// answer, after it in a record of TLS of its own, or when the answer has been read.
 func TestAnUnaskedAnswerEndsItsConnection(t *testing.T) {
 	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
-	countLogLines(t)
-	ended := make(chan struct{}, 3)
-	v := newVillain(t, local, nil, func(c *conn) {
-		c.post()
-		c.say(answer + "first" + answer + "other")
-		c.hold() // until the client closes it
-		ended <- struct{}{}
-	})
-	for n := range int64(3) {
-		if n > 0 {
-			<-ended
-		}
-		if _, body, err := v.ask(t, t.Context()); string(body) != "first" || err != nil {
-			t.Errorf("request %d is answered %q, %v", n, body, err)
-		}
+	for name, texts := range map[string][]string{
+		"with the answer":    {answer + "first" + answer + "other"},
+		"after the answer":   {answer + "first", answer + "other"},
+		"half of one":        {answer + "first", "HTTP"},
+		"after it was read":  {answer + "first", "", answer + "other"},
+		"a byte after it":    {answer + "first", "", "x"},
+		"an end, not a byte": {answer + "first", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			countLogLines(t)
+			said, read := make(chan struct{}, 3), make(chan struct{}, 3)
+			v := newVillain(t, local, nil, func(c *conn) {
+				c.post()
+				for _, text := range texts {
+					if text == "" {
+						<-read
+					} else {
+						c.say(text)
+					}
+				}
+				if texts[len(texts)-1] == "" {
+					_ = c.Close()
+				}
+				said <- struct{}{}
+				c.hold() // until the client closes it
+			})
+			for n := range int64(3) {
+				if _, body, err := v.ask(t, t.Context()); string(body) != "first" || err != nil {
+					t.Errorf("request %d is answered %q, %v", n, body, err)
+				}
+				read <- struct{}{}
+				<-said // it is in the client's socket
+				if conns := v.conns.Load(); conns != n+1 {
+					t.Errorf("%d connections for %d requests", conns, n+1)
+				}
+			}
+		})
 	}
+}
+
+// A receiver need not read what it is sent. What is much is written while its answer
+// is looked for.
+func TestABodyThatNobodyReads(t *testing.T) {
+	much := strings.Repeat("x", 16<<20)
+	ask := func(v *villain, ctx context.Context, body io.Reader) (*http.Response, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, v.url, body)
+		if err != nil {
+			return nil, err
+		}
+		return v.client.Do(req)
+	}
+	t.Run("is answered", func(t *testing.T) {
+		v := newVillain(t, local, nil, func(c *conn) {
+			if _, err := http.ReadRequest(c.r); err == nil {
+				c.say("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
+				<-t.Context().Done()
+			}
+		})
+		for range 2 {
+			resp, err := ask(v, t.Context(), strings.NewReader(much))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _, err := egress.ReadBody(resp, 10)
+			if resp.StatusCode != http.StatusRequestEntityTooLarge || string(body) != "big" || err != nil {
+				t.Errorf("got %s with %q, %v", resp.Status, body, err)
+			}
+		}
+		if n := v.conns.Load(); n != 2 {
+			t.Errorf("%d connections: one is half written, and can carry no second request", n)
+		}
+	})
+	t.Run("is answered, and hung up on", func(t *testing.T) {
+		v := newVillain(t, local, nil, func(c *conn) {
+			if _, err := http.ReadRequest(c.r); err == nil {
+				c.say("HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\n")
+				_ = c.Conn.(*tls.Conn).CloseWrite()
+				c.hold()
+			}
+		})
+		resp, err := ask(v, t.Context(), strings.NewReader(much))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("got %s", resp.Status)
+		}
+	})
+	t.Run("ends with the context", func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		v := newVillain(t, local, nil, func(c *conn) {
+			if _, err := http.ReadRequest(c.r); err == nil {
+				end()
+				<-t.Context().Done()
+			}
+		})
+		if resp, err := ask(v, ctx, strings.NewReader(much)); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, %v", resp, err)
+		}
+	})
+	t.Run("can't be read here", func(t *testing.T) {
+		for _, size := range []int64{10, 1 << 20, -1} {
+			v := newVillain(t, local, nil, func(c *conn) { c.post() })
+			req, err := http.NewRequest(http.MethodPost, v.url, io.MultiReader(strings.NewReader("{"), iotest.ErrReader(errors.New("broken"))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = size
+			if resp, err := v.client.Do(req); err == nil || err.Error() != "broken" { // net/http wraps it in a type of its own
+				t.Errorf("of %d bytes: got %v, %v", size, resp, err)
+			}
+			if n := v.posts.Load(); n != 0 {
+				t.Errorf("of %d bytes: the receiver has a whole request", size)
+			}
+		}
+	})
+}
+
+// FuzzAnswersAreReadAsNetHTTPReads compares what a receiver's bytes are taken for.
+func FuzzAnswersAreReadAsNetHTTPReads(f *testing.F) {
+	for _, answer := range []string{
+		"", "x", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nto the end", "HTTP/1.0 200 OK\r\n\r\nto the end", "HTTP/1.1 204 No Content\r\n\r\nmore",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok",
+		chunked + "2\r\nok\r\n0\r\n\r\n", chunked + "2\r\nok\r\n0\r\nX: y\r\n\r\n", chunked + "2\r\nok", chunked + "zz\r\n", chunked + "2;x=y\r\nok\r\n0\r\n\r\nmore",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+		"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\nok", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\n\r\n",
+		"HTTP/1.1 099 None\r\n\r\n", "HTTP/1.1 999 All\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n", "HTTP/1.1  200 OK\r\n\r\n", "HTTP/1.1 200\r\n\r\n",
+		"HTTP/1.1 200 OK\nX: y\n\nok", "HTTP/1.1 200 OK\r\nX : y\r\n\r\n", "HTTP/1.1 200 OK\r\n X: y\r\n\r\n", "HTTP/1.1 200 OK\r\nX: y\r\n z\r\n\r\n", "HTTP/1.1 200 OK\r\nX\r\n\r\n",
+		"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "HTTP/1.1 200 OK\r\nX: \x00\r\n\r\n", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+	} {
+		f.Add([]byte(answer))
+	}
+	answers := make(chan []byte, 1)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if req, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				_, _ = io.Copy(io.Discard, req.Body)
+				_, _ = c.Write(<-answers)
+			}
+			_ = c.Close()
+		}
+	}()
+	plain := &http.Transport{DisableCompression: true, MaxResponseHeaderBytes: 64 << 10, MaxIdleConnsPerHost: -1}
+	cfg := local
+	cfg.NoReuse = true
+	client := egress.New(cfg)
+	log.SetOutput(io.Discard) // net/http tells of what comes unasked
+	f.Cleanup(func() { log.SetOutput(os.Stderr) })
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		read := func(do func(*http.Request) (*http.Response, error)) (status int, header http.Header, body []byte, failed bool) {
+			answers <- answer
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String(), strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := do(req)
+			if err != nil {
+				return 0, nil, nil, true
+			}
+			body, _, err = egress.ReadBody(resp, 1<<20)
+			return resp.StatusCode, resp.Header, body, err != nil
+		}
+		status, header, body, failed := read(client.Do)
+		wantStatus, wantHeader, wantBody, wantFailed := read(func(r *http.Request) (*http.Response, error) { return egress.Final(plain.RoundTrip(r)) })
+		if status != wantStatus || failed != wantFailed || !bytes.Equal(body, wantBody) || !reflect.DeepEqual(header, wantHeader) {
+			t.Errorf("%q\nis taken for %d, %v, %q, failed: %v\nand by net/http for %d, %v, %q, failed: %v",
+				answer, status, header, body, failed, wantStatus, wantHeader, wantBody, wantFailed)
+		}
+	})
 }
 
 // A receiver that keeps ten connections and then hangs up on each request gets

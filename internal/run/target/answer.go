@@ -4,11 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"mime"
 	"strings"
-
-	"boathook/internal/egress"
 )
 
 // ReadAnswer reads what a remote target answers: its lines are the run's log as
@@ -17,7 +16,7 @@ import (
 // the lines are those of their data. It closes the answer, at the latest when ctx
 // ends. An error is the answer's own, or ctx's.
 func ReadAnswer(ctx context.Context, answer io.ReadCloser, contentType string, log Log) (Result, error) {
-	r := egress.Until(ctx, answer)
+	r := until(ctx, answer)
 	defer r.Close()
 	media, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
@@ -41,6 +40,32 @@ func ReadAnswer(ctx context.Context, answer io.ReadCloser, contentType string, l
 		return Result{}, err
 	}
 	return outputOf(body, last, media == "application/json" || strings.HasSuffix(media, "+json")), nil
+}
+
+// until closes body when ctx ends, so that no read outlasts it; a read that this
+// breaks off fails with what ended ctx. net/http does this for most bodies, but not for
+// that of a connection which switched protocols.
+func until(ctx context.Context, body io.ReadCloser) io.ReadCloser {
+	return ending{ctx, body, context.AfterFunc(ctx, func() { _ = body.Close() })}
+}
+
+type ending struct {
+	ctx  context.Context
+	body io.ReadCloser
+	stop func() bool
+}
+
+func (e ending) Read(p []byte) (int, error) {
+	n, err := e.body.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) && e.ctx.Err() != nil {
+		err = e.ctx.Err()
+	}
+	return n, err
+}
+
+func (e ending) Close() error {
+	e.stop()
+	return e.body.Close()
 }
 
 // copyEventData copies the data of server-sent events, each of its lines as
