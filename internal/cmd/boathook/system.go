@@ -93,15 +93,15 @@ type worker struct {
 // whose branches are what may fail.
 func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Logger) (*system, error) {
 	records := storesqlite.New(storesqlite.Config{DB: d.db, Retention: c.retention, Log: log})
-	runsQueue, err := queuesqlite.Open(d.db, queue.Runs, mem.Config{Visibility: runsVisibility})
+	runsQueue, err := openQueue(c, d, queue.Runs, mem.Config{Visibility: runsVisibility})
 	if err != nil {
 		return nil, err
 	}
-	deliveries, err := queuesqlite.Open(d.db, queue.Deliveries, mem.Config{Visibility: deliveriesVisibility, GroupLimit: perWebhook})
+	deliveries, err := openQueue(c, d, queue.Deliveries, mem.Config{Visibility: deliveriesVisibility, GroupLimit: perWebhook})
 	if err != nil {
 		return nil, err
 	}
-	retries, err := queuesqlite.Open(d.db, queue.Retries, mem.Config{Visibility: deliveriesVisibility, GroupLimit: perWebhook})
+	retries, err := openQueue(c, d, queue.Retries, mem.Config{Visibility: deliveriesVisibility, GroupLimit: perWebhook})
 	if err != nil {
 		return nil, err
 	}
@@ -236,6 +236,16 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 	})
 	s.workCtx, s.stop = context.WithCancel(context.Background())
 	return s, nil
+}
+
+// openQueue opens a queue with its dead-letter queue. In memory they have no file, which
+// would be gone with the process as they are.
+func openQueue(c config, d data, name string, q mem.Config) (*mem.Queue, error) {
+	if !c.inMemory() {
+		return queuesqlite.Open(d.db, name, q)
+	}
+	q.DeadLetter = mem.New(mem.Config{Visibility: q.Visibility})
+	return mem.New(q), nil
 }
 
 // start sets the workers and the sweep going.
