@@ -87,8 +87,8 @@ func InvalidField(field, format string, args ...any) *Error {
 
 // IsKind reports whether err is, or wraps, an [Error] of kind k.
 func IsKind(err error, k Kind) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Kind == k
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Kind == k
 }
 
 // Within makes an error about a field one about that field of an object.

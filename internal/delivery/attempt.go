@@ -48,7 +48,7 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook)
 	if err != nil || m == nil {
 		return s, err
 	}
-	s = d.await(ctx, job, w, func() sent { return d.exchange(ctx, w, *m, s) }, cut)
+	s = d.await(ctx, isFirst(job), w, func() sent { return d.exchange(ctx, w, *m, s) }, cut)
 	status := 0
 	if s.Response != nil {
 		status = s.Response.Status

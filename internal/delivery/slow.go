@@ -39,12 +39,13 @@ var errMakeRoom = errors.New("given up to make room")
 // isFirst reports whether an attempt comes from the queue of first attempts.
 func isFirst(job queue.Delivery) bool { return job.Attempt == 1 && !job.Postponed() && !job.Again }
 
-// await makes a request, and gives it up if it holds a batch for too long.
-func (d *Deliverer) await(ctx context.Context, job queue.Delivery, w *webhook, exchange func() sent, giveUp context.CancelCauseFunc) sent {
+// await makes a request, and gives it up if it holds a batch of first attempts for too
+// long.
+func (d *Deliverer) await(ctx context.Context, first bool, w *webhook, exchange func() sent, giveUp context.CancelCauseFunc) sent {
 	answered, watched := make(chan struct{}), make(chan struct{})
 	slow := time.AfterFunc(slowAfter, func() {
 		defer close(watched)
-		d.watch(ctx, job, w, answered, giveUp)
+		d.watch(ctx, first, w, answered, giveUp)
 	})
 	s := exchange()
 	close(answered)
@@ -56,11 +57,11 @@ func (d *Deliverer) await(ctx context.Context, job queue.Delivery, w *webhook, e
 
 // watch sees to a request that has had no answer for slowAfter, until it has one or is given
 // up.
-func (d *Deliverer) watch(ctx context.Context, job queue.Delivery, w *webhook, answered <-chan struct{}, giveUp context.CancelCauseFunc) {
+func (d *Deliverer) watch(ctx context.Context, first bool, w *webhook, answered <-chan struct{}, giveUp context.CancelCauseFunc) {
 	noticed := time.Now()
-	first := d.markSlow(ctx, w)
+	marked := d.markSlow(ctx, w)
 	leased := false
-	if first && isFirst(job) {
+	if marked && first {
 		var lease store.Lease
 		if lease, leased = d.takeLease(ctx, w); leased {
 			defer func() {
@@ -69,7 +70,7 @@ func (d *Deliverer) watch(ctx context.Context, job queue.Delivery, w *webhook, a
 			}()
 		}
 	}
-	if !first && !isFirst(job) {
+	if !marked && !first {
 		return
 	}
 	timer := time.NewTimer(cutAfter - slowAfter - time.Since(noticed))
@@ -79,10 +80,10 @@ func (d *Deliverer) watch(ctx context.Context, job queue.Delivery, w *webhook, a
 		return
 	case <-timer.C:
 	}
-	if first {
+	if marked {
 		d.holdOthers(ctx, w)
 	}
-	if !leased && isFirst(job) {
+	if !leased && first {
 		giveUp(errMakeRoom) // it may have been answered meanwhile
 	}
 }

@@ -24,7 +24,10 @@ func Clean(h http.Handler) http.Handler {
 
 // clean cleans an escaped path.
 func clean(escaped string) string {
-	cleaned := path.Clean("/" + escaped)
+	if !strings.HasPrefix(escaped, "/") {
+		escaped = "/" + escaped
+	}
+	cleaned := path.Clean(escaped)
 	if strings.HasSuffix(escaped, "/") && cleaned != "/" {
 		cleaned += "/"
 	}

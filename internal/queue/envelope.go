@@ -23,7 +23,7 @@ import (
 // enclose gives what an envelope has of a payload, and what follows it. Who reads neither
 // finds no payload.
 func enclose(b boathook.Body) (packed, behind []byte) {
-	if plain := b.Bytes(); len(plain) > 0 && compress.StaysPlain(plain) && isText(string(plain)) {
+	if plain := b.Bytes(); len(plain) > 0 && compress.StaysPlain(plain) && isText(plain) {
 		return nil, plain
 	}
 	return compress.Pack(b), nil

@@ -55,13 +55,22 @@ func (m Message) Validate() error {
 
 // isText reports whether XML 1.0 allows all of a text: no control characters but these
 // three, and not two that are none (https://www.w3.org/TR/xml/#charsets).
-func isText(text string) bool {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' && c != '\t' && c != '\n' && c != '\r' {
+func isText[T string | []byte](text T) bool {
+	for i := 0; i < len(text); {
+		if c := text[i]; c < utf8.RuneSelf {
+			if c < ' ' && c != '\t' && c != '\n' && c != '\r' {
+				return false
+			}
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(string(text[i:min(len(text), i+utf8.UTFMax)]))
+		if r == utf8.RuneError && size == 1 || r == '\ufffe' || r == '\uffff' {
 			return false
 		}
+		i += size
 	}
-	return utf8.ValidString(text) && !strings.Contains(text, "\ufffe") && !strings.Contains(text, "\uffff")
+	return true
 }
 
 // DelaySeconds is the delay as SQS takes it.

@@ -32,7 +32,7 @@ func (d HTTP) Send(ctx context.Context, w boathook.OutgoingWebhook, m Message) (
 	if err != nil {
 		return Failed("the webhook's URL is not valid")
 	}
-	req.Header = http.Header(m.Headers).Clone()
+	req.Header = maps.Clone(http.Header(m.Headers))
 	for name, value := range m.Trace.Headers() {
 		req.Header[name] = []string{value} // in lower case, as Trace Context asks
 	}
@@ -71,14 +71,16 @@ func (d HTTP) Send(ctx context.Context, w boathook.OutgoingWebhook, m Message) (
 // response is what the log keeps of a receiver's answer. Once its status is known, the
 // body is read for as long as [Patience]: the status decides, the body is for the log.
 func response(res *http.Response) *boathook.Response {
+	r := &boathook.Response{Status: res.StatusCode}
+	r.Headers, r.Truncated = loggedHeaders(res.Header)
+	if res.Body == http.NoBody {
+		return r
+	}
 	slow := time.AfterFunc(Patience, func() { res.Body.Close() })
 	defer slow.Stop()
 	body, truncated, err := egress.ReadBody(res, boathook.MaxResponseBody)
-	headers, cut := loggedHeaders(res.Header)
-	return &boathook.Response{
-		Status: res.StatusCode, Headers: headers,
-		Body: body, Truncated: truncated || cut || err != nil,
-	}
+	r.Body, r.Truncated = body, r.Truncated || truncated || err != nil
+	return r
 }
 
 // maxHeaderBytes is how much the log keeps of a response's headers.
