@@ -190,7 +190,7 @@ type write struct {
 	do    func(*Tx) error
 	alone bool // its failure undoes nobody else's
 	err   error
-	turn  chan bool // true: it is done; false: its caller is to commit for all that wait
+	turn  chan bool // true: it is done; false: its caller is to commit for all that wait. nil: it commits at once
 }
 
 // Write calls do in a transaction, and returns when that is on disk. The transaction
@@ -238,10 +238,10 @@ func (db *DB) catchUp() error {
 
 // share has a write done in a transaction with those of others.
 func (db *DB) share(w *write) error {
-	w.turn = make(chan bool, 1)
 	db.mu.Lock()
 	db.waiting = append(db.waiting, w)
 	if db.busy {
+		w.turn = make(chan bool, 1)
 		db.mu.Unlock()
 		if done := <-w.turn; done {
 			return w.err

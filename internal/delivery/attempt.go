@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -28,8 +27,6 @@ type sent struct {
 // attempt sends the message. What the receiver does wrong is in what is sent; an
 // error is ours, and nothing was sent.
 func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook) (s sent, err error) {
-	ctx, cut := context.WithCancelCause(ctx)
-	defer cut(nil)
 	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
 	defer cancel()
 	s.Attempt = boathook.Attempt{
@@ -48,7 +45,7 @@ func (d *Deliverer) attempt(ctx context.Context, job queue.Delivery, w *webhook)
 	if err != nil || m == nil {
 		return s, err
 	}
-	s = d.await(ctx, isFirst(job), w, func() sent { return d.exchange(ctx, w, *m, s) }, cut)
+	s = d.await(ctx, isFirst(job), w, func() sent { return d.exchange(ctx, w, *m, s) }, cancel)
 	status := 0
 	if s.Response != nil {
 		status = s.Response.Status
@@ -107,7 +104,7 @@ func (d *Deliverer) message(ctx context.Context, job queue.Delivery, w *webhook,
 	if !ok {
 		return nil, fmt.Errorf("delivery %s: unknown dialect %q", job.ID, name)
 	}
-	keys, err := secrets(ctx, d.config.Seal, w.OutgoingWebhook, d.config.Now())
+	keys, err := secrets(ctx, d.config.Seal, &w.OutgoingWebhook, d.config.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +141,6 @@ func (d *Deliverer) message(ctx context.Context, job queue.Delivery, w *webhook,
 func (d *Deliverer) exchange(ctx context.Context, w *webhook, m destination.Message, s sent) sent {
 	s.result = d.config.Destination.Send(ctx, w.OutgoingWebhook, m)
 	s.Response, s.Duration, s.Error = s.result.Response, s.result.Duration, s.result.Error
-	s.cut = s.Response == nil && errors.Is(context.Cause(ctx), errMakeRoom)
 	return s
 }
 

@@ -59,7 +59,7 @@ func inputOf(e boathook.Event) (any, error) {
 
 // wants asks a webhook's filter. One that fails wants the event: its delivery tells of
 // the fault. An error is not the filter's.
-func (m *making) wants(ctx context.Context, w boathook.OutgoingWebhook) (wanted bool, fault string, err error) {
+func (m *making) wants(ctx context.Context, w *boathook.OutgoingWebhook) (wanted bool, fault string, err error) {
 	if w.Filter == "" {
 		return true, "", nil
 	}
@@ -73,7 +73,7 @@ func (m *making) wants(ctx context.Context, w boathook.OutgoingWebhook) (wanted 
 // delivery makes the event's delivery to a webhook. With a fault, of the filter or of the
 // transform, it has the event's data for a body, of which [Publisher.Make] can make
 // another.
-func (m *making) delivery(ctx context.Context, w boathook.OutgoingWebhook, fault string) (d boathook.Delivery, err error) {
+func (m *making) delivery(ctx context.Context, w *boathook.OutgoingWebhook, fault string) (d boathook.Delivery, err error) {
 	e := &m.event
 	d = boathook.Delivery{
 		ID: boathook.NewDeliveryID(e, w.ID), WorkspaceID: e.WorkspaceID, SourceID: e.SourceID, WebhookID: w.ID,
@@ -100,7 +100,7 @@ func (m *making) delivery(ctx context.Context, w boathook.OutgoingWebhook, fault
 
 // body is that of a webhook's dialect and format. A message for people needs the source's
 // name.
-func (m *making) body(ctx context.Context, w boathook.OutgoingWebhook) (boathook.Body, error) {
+func (m *making) body(ctx context.Context, w *boathook.OutgoingWebhook) (boathook.Body, error) {
 	s := style{w.Dialect, w.Format}
 	if body, made := m.bodies[s]; made {
 		return body, nil
@@ -158,13 +158,13 @@ func (p *Publisher) nameOf(ctx context.Context, e boathook.Event) (string, error
 func (p *Publisher) Make(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) (d boathook.Delivery, reason string, err error) {
 	m := p.making(e)
 	defer func() { m.end() }()
-	wanted, fault, err := m.wants(ctx, w)
+	wanted, fault, err := m.wants(ctx, &w)
 	if err != nil {
 		return d, "", err
 	}
 	if !wanted {
 		return d, "filter: false", nil
 	}
-	d, err = m.delivery(ctx, w, fault)
+	d, err = m.delivery(ctx, &w, fault)
 	return d, d.Fault, err
 }

@@ -112,8 +112,9 @@ func (p *Publisher) feed(ctx context.Context, s *boathook.Source, events []boath
 func (p *Publisher) fanOut(ctx context.Context, b *batch, e boathook.Event, webhooks []boathook.OutgoingWebhook) (n int, err error) {
 	m := p.making(e)
 	defer func() { m.end() }()
-	for _, w := range webhooks {
-		if !w.Wants(e.Type, e.Environment) || !w.Hears(&e) || !p.knows(ctx, w, e) {
+	for i := range webhooks {
+		w := &webhooks[i]
+		if !w.Wants(e.Type, e.Environment) || !w.Hears(&e) || !p.knows(ctx, w, &e) {
 			continue
 		}
 		wanted, fault, err := m.wants(ctx, w)
@@ -134,7 +135,7 @@ func (p *Publisher) fanOut(ctx context.Context, b *batch, e boathook.Event, webh
 // PublishTo queues e's delivery to one webhook, whatever it has subscribed to and its
 // filter says.
 func (p *Publisher) PublishTo(ctx context.Context, e boathook.Event, w boathook.OutgoingWebhook) (err error) {
-	if !p.knows(ctx, w, e) {
+	if !p.knows(ctx, &w, &e) {
 		return nil
 	}
 	m := p.making(e)
@@ -142,7 +143,7 @@ func (p *Publisher) PublishTo(ctx context.Context, e boathook.Event, w boathook.
 	ctx, span := p.Tracer.Send(ctx, queue.Deliveries, ofEvent(e)...)
 	defer func() { span.Done(err) }()
 	b := batch{store: p.Store, sender: p.Queue}
-	if err := m.add(ctx, &b, w, ""); err != nil {
+	if err := m.add(ctx, &b, &w, ""); err != nil {
 		return err
 	}
 	return b.flush(ctx)
@@ -157,7 +158,7 @@ func ofEvent(e boathook.Event) []slog.Attr {
 
 // knows reports whether a webhook's dialect is one that there is. Only a roll-back to an
 // older Boathook makes it another. The other webhooks' deliveries must not wait for it.
-func (p *Publisher) knows(ctx context.Context, w boathook.OutgoingWebhook, e boathook.Event) bool {
+func (p *Publisher) knows(ctx context.Context, w *boathook.OutgoingWebhook, e *boathook.Event) bool {
 	_, known := dialect.Lookup(w.Dialect)
 	if !known {
 		p.Log.ErrorContext(ctx, "webhook skipped: unknown dialect", "webhook_id", w.ID, "dialect", w.Dialect, "event_id", e.ID)
@@ -182,7 +183,7 @@ const (
 )
 
 // add adds the delivery to a webhook.
-func (m *making) add(ctx context.Context, b *batch, w boathook.OutgoingWebhook, fault string) error {
+func (m *making) add(ctx context.Context, b *batch, w *boathook.OutgoingWebhook, fault string) error {
 	d, err := m.delivery(ctx, w, fault)
 	if err != nil {
 		return err

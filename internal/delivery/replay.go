@@ -111,7 +111,7 @@ func (r *Resender) candidates(ctx context.Context, p Replay, events []store.Feed
 			continue
 		}
 		m := r.Publish.making(e.Event)
-		wanted, fault, err := m.wants(ctx, w)
+		wanted, fault, err := m.wants(ctx, &w)
 		m.end()
 		if err != nil {
 			return nil, err
@@ -174,7 +174,7 @@ func (r *Resender) replay(ctx context.Context, p Replay, found []candidate, now 
 		c := &found[i]
 		if !c.exists {
 			m := r.Publish.making(c.event.Event)
-			c.delivery, err = m.delivery(untraced, p.Webhook, c.fault)
+			c.delivery, err = m.delivery(untraced, &p.Webhook, c.fault)
 			m.end()
 			if err != nil {
 				return nil, err

@@ -39,7 +39,7 @@ func PreviewHeaders(ctx context.Context, o Opener, w boathook.OutgoingWebhook, d
 	if !ok {
 		return nil, fmt.Errorf("webhook %s has the unknown dialect %q", w.ID, d.Dialect)
 	}
-	keys, err := secrets(ctx, o, w, at)
+	keys, err := secrets(ctx, o, &w, at)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func messageOf(d boathook.Delivery, at time.Time) dialect.Message {
 
 // secrets are those with which a webhook signs at a time, the current one first; none if
 // it has none.
-func secrets(ctx context.Context, o Opener, w boathook.OutgoingWebhook, at time.Time) ([]string, error) {
+func secrets(ctx context.Context, o Opener, w *boathook.OutgoingWebhook, at time.Time) ([]string, error) {
 	if w.Secrets.Current == nil {
 		return nil, nil
 	}

@@ -2,7 +2,7 @@ package delivery
 
 import (
 	"context"
-	"errors"
+	"sync/atomic"
 	"time"
 
 	"boathook/internal/boathook"
@@ -33,21 +33,23 @@ const (
 	leaseName = "deliveries"
 )
 
-// errMakeRoom is why a request is given up that holds a batch.
-var errMakeRoom = errors.New("given up to make room")
-
 // isFirst reports whether an attempt comes from the queue of first attempts.
 func isFirst(job queue.Delivery) bool { return job.Attempt == 1 && !job.Postponed() && !job.Again }
 
-// await makes a request, and gives it up if it holds a batch of first attempts for too
-// long.
-func (d *Deliverer) await(ctx context.Context, first bool, w *webhook, exchange func() sent, giveUp context.CancelCauseFunc) sent {
+// await makes a request, and ends its context if it holds a batch of first attempts for
+// too long.
+func (d *Deliverer) await(ctx context.Context, first bool, w *webhook, exchange func() sent, end context.CancelFunc) sent {
+	var cut atomic.Bool
 	answered, watched := make(chan struct{}), make(chan struct{})
 	slow := time.AfterFunc(slowAfter, func() {
 		defer close(watched)
-		d.watch(ctx, first, w, answered, giveUp)
+		d.watch(ctx, first, w, answered, func() {
+			cut.Store(ctx.Err() == nil)
+			end()
+		})
 	})
 	s := exchange()
+	s.cut = s.Response == nil && cut.Load()
 	close(answered)
 	if !slow.Stop() {
 		<-watched
@@ -57,7 +59,7 @@ func (d *Deliverer) await(ctx context.Context, first bool, w *webhook, exchange 
 
 // watch sees to a request that has had no answer for slowAfter, until it has one or is given
 // up.
-func (d *Deliverer) watch(ctx context.Context, first bool, w *webhook, answered <-chan struct{}, giveUp context.CancelCauseFunc) {
+func (d *Deliverer) watch(ctx context.Context, first bool, w *webhook, answered <-chan struct{}, giveUp func()) {
 	noticed := time.Now()
 	marked := d.markSlow(ctx, w)
 	leased := false
@@ -84,7 +86,7 @@ func (d *Deliverer) watch(ctx context.Context, first bool, w *webhook, answered 
 		d.holdOthers(ctx, w)
 	}
 	if !leased && first {
-		giveUp(errMakeRoom) // it may have been answered meanwhile
+		giveUp() // it may have been answered meanwhile
 	}
 }
 
