@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,7 +27,10 @@ var standard = Dialect{
 	DefaultOverlap: 24 * time.Hour,
 
 	body: func(e boathook.Event) ([]byte, error) {
-		return fmt.Appendf(nil, `{"type":%q,"timestamp":%q,"data":%s}`, e.Type, e.Time.UTC().Format(boathook.TimeLayout), e.Data), nil
+		body := make([]byte, 0, len(`{"type":"","timestamp":"","data":}`)+len(e.Type)+len(boathook.TimeLayout)+len(e.Data))
+		body = strconv.AppendQuote(append(body, `{"type":`...), string(e.Type))
+		body = e.Time.UTC().AppendFormat(append(body, `,"timestamp":"`...), boathook.TimeLayout)
+		return append(append(append(body, `","data":`...), e.Data...), '}'), nil
 	},
 
 	checkSecret: func(secret string) error {

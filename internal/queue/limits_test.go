@@ -62,3 +62,27 @@ func TestAMessageIsGivenUpAsInTheTemplate(t *testing.T) {
 		t.Errorf("%d queues have a dead-letter queue, want 3", redriven)
 	}
 }
+
+// SQS refuses control characters wherever they are: see isText, which looks at eight bytes
+// at once.
+func TestEachCharacterIsLookedAtWhereverItIs(t *testing.T) {
+	const around = "0123456789abcdefgh"
+	for at := range around {
+		for r := range rune(0x100) {
+			body := around[:at] + string(r) + around[at:]
+			valid := r >= ' ' || r == '\t' || r == '\n' || r == '\r'
+			if err := (queue.Message{Body: body}).Validate(); (err == nil) != valid {
+				t.Errorf("%q: got %v", body, err)
+			}
+		}
+		for _, bad := range []string{"\ufffe", "\uffff", "\x80", "\xff", "\xe2\x82", "\xed\xa0\x80"} {
+			body := around[:at] + bad + around[at:]
+			if (queue.Message{Body: body}).Validate() == nil {
+				t.Errorf("%q passes", body)
+			}
+		}
+		if body := around[:at] + "\ufffd€😀" + around[at:]; (queue.Message{Body: body}).Validate() != nil {
+			t.Errorf("%q is refused", body)
+		}
+	}
+}

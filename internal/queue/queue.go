@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -57,6 +58,10 @@ func (m Message) Validate() error {
 // three, and not two that are none (https://www.w3.org/TR/xml/#charsets).
 func isText[T string | []byte](text T) bool {
 	for i := 0; i < len(text); {
+		if len(text)-i >= 8 && isPlain(binary.LittleEndian.Uint64([]byte(text[i:i+8]))) {
+			i += 8
+			continue
+		}
 		if c := text[i]; c < utf8.RuneSelf {
 			if c < ' ' && c != '\t' && c != '\n' && c != '\r' {
 				return false
@@ -71,6 +76,14 @@ func isText[T string | []byte](text T) bool {
 		i += size
 	}
 	return true
+}
+
+// isPlain reports whether each of eight bytes is of ASCII and no control character. A byte
+// is either without its highest bit; and what is below a space has it after a space is
+// taken away.
+func isPlain(eight uint64) bool {
+	const highest, spaces = 0x8080808080808080, 0x2020202020202020
+	return (eight|(eight-spaces))&highest == 0
 }
 
 // DelaySeconds is the delay as SQS takes it.

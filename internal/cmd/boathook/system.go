@@ -304,7 +304,7 @@ func (s *system) forget() error {
 // handle handles one of w's messages. One that fails comes back after its
 // visibility timeout. What has begun is finished, whatever the workers are told.
 func (s *system) handle(w worker, m queue.Received) {
-	ctx := context.WithoutCancel(s.workCtx)
+	ctx := context.Background()
 	if m.Receives > 1 {
 		s.failed.Add(-1)
 	}
