@@ -2,7 +2,6 @@ package schema
 
 import (
 	"encoding/json"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -34,7 +33,7 @@ func (p *parser) value() any {
 		return nil
 	}
 	begin := p.at
-	for p.at < len(p.text) && strings.IndexByte("+-.0123456789eE", p.text[p.at]) >= 0 {
+	for p.at < len(p.text) && isOfNumber(p.text[p.at]) {
 		p.at++
 	}
 	return json.Number(p.text[begin:p.at])
@@ -75,15 +74,15 @@ func (p *parser) another(end byte) bool {
 }
 
 func (p *parser) string() string {
-	begin, escapes := p.at, false
-	for p.at++; p.text[p.at] != '"'; p.at++ {
-		if p.text[p.at] == '\\' {
+	rest, escapes, end := p.text[p.at:], false, 1
+	for ; rest[end] != '"'; end++ {
+		if rest[end] == '\\' {
 			escapes = true
-			p.at++
+			end++
 		}
 	}
-	p.at++
-	quoted := p.text[begin:p.at]
+	p.at += end + 1
+	quoted := rest[:end+1]
 	if !escapes && utf8.ValidString(quoted) {
 		return quoted[1 : len(quoted)-1]
 	}
@@ -93,7 +92,13 @@ func (p *parser) string() string {
 }
 
 func (p *parser) space() {
-	for p.at < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.at]) >= 0 {
+	for p.at < len(p.text) && isSpace(p.text[p.at]) {
 		p.at++
 	}
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
+
+func isOfNumber(c byte) bool {
+	return '0' <= c && c <= '9' || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E'
 }
