@@ -18,8 +18,14 @@ import (
 )
 
 // garbage is how much memory is used up before it is looked through, in percent of what is
-// in use after that: little is, so that the memory costs less than the looking.
-const garbage = 250
+// in use after that: little is, so that the memory costs less than the looking. Where the
+// database is in memory, it costs still less beside that.
+func (c config) garbage() int {
+	if c.inMemory() {
+		return 500
+	}
+	return 250
+}
 
 // plainBelow is how long a body must be to be compressed, in bytes.
 const plainBelow = 16 << 10
@@ -82,7 +88,7 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) (err error) 
 	slog.SetLogLoggerLevel(slog.LevelDebug)
 	compress.PlainBelow(plainBelow)
 	if os.Getenv("GOGC") == "" { // the operator's own measure wins
-		debug.SetGCPercent(garbage)
+		debug.SetGCPercent(c.garbage())
 	}
 	server := newServer(s)
 	serving := make(chan error, 1)
