@@ -44,10 +44,10 @@ type conn struct {
 	in     *bufio.Reader
 	out    *bufio.Writer
 
-	left     int64         // how many bytes may still be read
+	left     int64         // how many bytes may still be read, of the headers
 	answered bool          // a byte of the response has come
 	sent     chan struct{} // closed when the request has been written; nil: it is by now
-	sendErr  error         // why it could not be; to be read when it is written
+	sendErr  error         // why it could not be; see written
 	used     bool          // it carried a request before
 	since    time.Time     // nobody has used it
 }
@@ -154,7 +154,7 @@ func (c *conn) send(req *http.Request) {
 	}
 }
 
-// written reports whether the writing of the request is over.
+// written reports whether the writing of the request is over, and sendErr says how.
 func (c *conn) written() bool {
 	if c.sent == nil {
 		return true

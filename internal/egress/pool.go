@@ -54,12 +54,11 @@ func (p *pool) put(c *conn) {
 		}
 	}
 	if same >= p.maxAt {
-		c.close()
+		go c.close()
 		return
 	}
 	if len(p.kept) >= p.max {
-		p.kept[0].close()
-		p.kept = slices.Delete(p.kept, 0, 1)
+		p.closeOldest()
 	}
 	p.kept = append(p.kept, c)
 	if p.expires == nil {
@@ -77,17 +76,22 @@ func (p *pool) expire() {
 			p.expires = time.AfterFunc(left, p.expire)
 			return
 		}
-		p.kept[0].close()
-		p.kept = slices.Delete(p.kept, 0, 1)
+		p.closeOldest()
 	}
+}
+
+// closeOldest closes the one that has been kept for longest. The lock is held, and TLS
+// takes its leave of a receiver that may not listen: nobody waits for that.
+func (p *pool) closeOldest() {
+	go p.kept[0].close()
+	p.kept = slices.Delete(p.kept, 0, 1)
 }
 
 // closeAll closes them all.
 func (p *pool) closeAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range p.kept {
-		c.close()
+	for len(p.kept) > 0 {
+		p.closeOldest()
 	}
-	p.kept = nil
 }
