@@ -233,7 +233,7 @@ func TestARequestToAHostileReceiverEndsAndIsSentOnce(t *testing.T) {
 				status, body, err := v.ask(t, ctx)
 				used := allocated() - before
 				if conns, posts := v.conns.Load(), v.posts.Load(); conns != 1 || posts != 1 {
-					t.Errorf("%d connections and %d POSTs for one request", conns, posts)
+					t.Errorf("%d connections and %d POSTs for one request to %s, answered %d, %v", conns, posts, v.url, status, err)
 				}
 				if status < 200 && err == nil {
 					t.Errorf("answered %d with %q", status, body)
