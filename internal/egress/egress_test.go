@@ -1,6 +1,7 @@
 package egress_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -687,6 +688,12 @@ func poolOf(server *httptest.Server) *x509.CertPool {
 // raw serves the bytes of response, whatever is asked, and hangs up.
 func raw(t *testing.T, response string) (url string) {
 	t.Helper()
+	return answering(t, func() []byte { return []byte(response) })
+}
+
+// answering serves the bytes that answer gives, whatever is asked, and hangs up.
+func answering(t testing.TB, answer func() []byte) (url string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -698,9 +705,11 @@ func raw(t *testing.T, response string) (url string) {
 			if err != nil {
 				return
 			}
-			conn.Read(make([]byte, 4<<10))
-			io.WriteString(conn, response)
-			conn.Close()
+			if req, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				_, _ = io.Copy(io.Discard, req.Body)
+				_, _ = conn.Write(answer())
+			}
+			_ = conn.Close()
 		}
 	}()
 	return "http://" + l.Addr().String()

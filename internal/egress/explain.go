@@ -61,12 +61,10 @@ func Explain(err error, elapsed time.Duration) string {
 		return "host unreachable"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed before the response was complete"
-	case errors.Is(err, errHeaders):
-		return errHeaders.Error()
-	// net/http has no types for these.
+	// net/http has no types for these. The second is its own clients', as the probe's.
 	case strings.Contains(err.Error(), http2Frame):
 		return noHTTP1
-	case strings.Contains(err.Error(), "response headers exceeded"):
+	case errors.Is(err, errHeaders), strings.Contains(err.Error(), "response headers exceeded"):
 		return errHeaders.Error()
 	}
 	return "no valid HTTP response"

@@ -281,7 +281,7 @@ func TestAnInterimResponseIsNoAnswer(t *testing.T) {
 // answer, after it in a record of TLS of its own, or when the answer has been read.
 func TestAnUnaskedAnswerEndsItsConnection(t *testing.T) {
 	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
-	for name, texts := range map[string][]string{
+	for name, texts := range map[string][]string{ // "": until the answer has been read
 		"with the answer":    {answer + "first" + answer + "other"},
 		"after the answer":   {answer + "first", answer + "other"},
 		"half of one":        {answer + "first", "HTTP"},
@@ -416,24 +416,7 @@ func FuzzAnswersAreReadAsNetHTTPReads(f *testing.F) {
 		f.Add([]byte(answer))
 	}
 	answers := make(chan []byte, 1)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			if req, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-				_, _ = io.Copy(io.Discard, req.Body)
-				_, _ = c.Write(<-answers)
-			}
-			_ = c.Close()
-		}
-	}()
+	url := answering(f, func() []byte { return <-answers })
 	plain := &http.Transport{DisableCompression: true, MaxResponseHeaderBytes: 64 << 10, MaxIdleConnsPerHost: -1}
 	cfg := local
 	cfg.NoReuse = true
@@ -443,7 +426,7 @@ func FuzzAnswersAreReadAsNetHTTPReads(f *testing.F) {
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		read := func(do func(*http.Request) (*http.Response, error)) (status int, header http.Header, body []byte, failed bool) {
 			answers <- answer
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String(), strings.NewReader("{}"))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("{}"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,8 +15,9 @@ import (
 func Clean(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A ServeMux looks at the path as it is escaped.
-		if escaped := r.URL.EscapedPath(); escaped != clean(escaped) {
-			r = withPath(r, clean(escaped))
+		escaped := r.URL.EscapedPath()
+		if cleaned := clean(escaped); cleaned != escaped {
+			r = withPath(r, cleaned)
 		}
 		h.ServeHTTP(w, r)
 	})
