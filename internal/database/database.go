@@ -190,7 +190,7 @@ type write struct {
 	do    func(*Tx) error
 	alone bool // its failure undoes nobody else's
 	err   error
-	turn  chan bool // true: it is done; false: its caller is to commit for all that wait. nil: it commits at once
+	turn  chan bool // true: it is done; false: its caller is to commit for all that wait. nil: its caller commits at once
 }
 
 // Write calls do in a transaction, and returns when that is on disk. The transaction
@@ -236,8 +236,8 @@ func (db *DB) catchUp() error {
 	return db.Add(func(*Tx) error { return nil })
 }
 
-// yields is how often who commits lets others run before. More make no commit larger; fewer
-// make each dearer, where many write (a thirtieth of a delivery's processor time in memory).
+// yields is how many times a caller lets others run before it commits, so that their writes
+// join it. Where many write, fewer make smaller commits; more gain nothing.
 const yields = 4
 
 // share has a write done in a transaction with those of others.

@@ -33,10 +33,9 @@ var errDead = errors.New("the connection was closed before an answer")
 // conn is a connection to a receiver. It carries one request at a time, by
 // HTTP/1.1 (RFC 9112).
 //
-// Requests are written and responses parsed by net/http, but in the goroutine that
-// asks. net/http's own transport hands each request to two goroutines of the
-// connection and back, which costs more than all else that it does for a small one
-// (BenchmarkRequest).
+// net/http writes the requests and parses the responses, but in the goroutine that
+// asks. Its own transport hands each request to two goroutines of the connection and
+// back, which takes longer and allocates more (BenchmarkRequest).
 type conn struct {
 	at     place
 	tcp    net.Conn
@@ -44,12 +43,12 @@ type conn struct {
 	in     *bufio.Reader
 	out    *bufio.Writer
 
-	left     int64         // how many bytes may still be read, of the headers
+	left     int64         // how many bytes may still be read: bounds the headers
 	answered bool          // a byte of the response has come
-	sent     chan struct{} // closed when the request has been written; nil: it is by now
-	sendErr  error         // why it could not be; see written
+	sent     chan struct{} // closed when the request has been written; nil: that is not waited for
+	sendErr  error         // why it could not be written; see written
 	used     bool          // it carried a request before
-	since    time.Time     // nobody has used it
+	since    time.Time     // when it was last used
 }
 
 // place is where a connection leads.
@@ -130,7 +129,7 @@ func (c *conn) exchange(req *http.Request) (*http.Response, error) {
 		// is looked for even if the request could not be sent.
 		resp, err := http.ReadResponse(c.in, req)
 		if err == nil && resp.StatusCode/100 == 1 && resp.StatusCode != http.StatusSwitchingProtocols {
-			continue // with what follows it, it has maxHeaderBytes
+			continue // maxHeaderBytes are for it and all that follow
 		}
 		if err != nil && c.written() && c.sendErr != nil {
 			return nil, c.sendErr
@@ -206,8 +205,8 @@ func (c *conn) alive() bool {
 }
 
 // repeatable reports whether req may be sent again though the receiver may have read
-// it. As in net/http, it may if its method changes nothing, or its header has an
-// idempotency key, be it without a value, which is not sent.
+// it. As in net/http, it may if its method changes nothing, or if its header has an
+// idempotency key. A key without a value says so, and is not sent.
 func repeatable(req *http.Request) bool {
 	if req.Body != nil && req.GetBody == nil {
 		return false
@@ -225,7 +224,7 @@ type body struct {
 	io.ReadCloser
 	ctx  context.Context
 	c    *conn
-	stop func() bool // has the context cut the connection no longer
+	stop func() bool // from then on the context cuts nothing; false: it has
 	keep func(*conn) // nil: the connection can carry no other request
 	over atomic.Bool
 }

@@ -29,6 +29,7 @@ func (p *pool) take(at place) *conn {
 	}
 }
 
+// latest takes out the connection to a place that was used last; nil if there is none.
 func (p *pool) latest(at place) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,8 +81,8 @@ func (p *pool) expire() {
 	}
 }
 
-// closeOldest closes the one that has been kept for longest. The lock is held, and TLS
-// takes its leave of a receiver that may not listen: nobody waits for that.
+// closeOldest closes the one that has been kept for longest. It doesn't wait, since the
+// lock is held: TLS says good-bye first, to a receiver that may not read.
 func (p *pool) closeOldest() {
 	go p.kept[0].close()
 	p.kept = slices.Delete(p.kept, 0, 1)

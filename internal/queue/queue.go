@@ -78,9 +78,9 @@ func isText[T string | []byte](text T) bool {
 	return true
 }
 
-// isPlain reports whether each of eight bytes is of ASCII and no control character. A byte
-// is either without its highest bit; and what is below a space has it after a space is
-// taken away.
+// isPlain reports whether all of eight bytes are ASCII and none is a control character
+// (DEL counts as none). A byte that is not ASCII has its highest bit set. One below a space
+// has it set once a space is subtracted.
 func isPlain(eight uint64) bool {
 	const highest, spaces = 0x8080808080808080, 0x2020202020202020
 	return (eight|(eight-spaces))&highest == 0

@@ -17,9 +17,9 @@ import (
 	"boathook/internal/compress"
 )
 
-// garbage is how much memory is used up before it is looked through, in percent of what is
-// in use after that: little is, so that the memory costs less than the looking. Where the
-// database is in memory, it costs still less beside that.
+// garbage is how much memory may be used up before the collector runs, in percent of what
+// was in use after its last run. That is little, so more memory costs less than more runs.
+// A database in memory takes far more, so that there is no reason to be sparing beside it.
 func (c config) garbage() int {
 	if c.inMemory() {
 		return 500

@@ -238,8 +238,8 @@ func newSystem(ctx context.Context, c config, d data, t *telemetry, log *slog.Lo
 	return s, nil
 }
 
-// openQueue opens a queue with its dead-letter queue. In memory they have no file, which
-// would be gone with the process as they are.
+// openQueue opens a queue with its dead-letter queue. In memory they have no file: it would
+// be gone with the process, as they are.
 func openQueue(c config, d data, name string, q mem.Config) (*mem.Queue, error) {
 	if !c.inMemory() {
 		return queuesqlite.Open(d.db, name, q)

@@ -37,8 +37,8 @@ func (d HTTP) Send(ctx context.Context, w boathook.OutgoingWebhook, m Message) (
 		req.Header[name] = []string{value} // in lower case, as Trace Context asks
 	}
 	// A thawed Lambda function finds its kept connections dead. This header lets
-	// the transport send the request again on a new one; having no value, it is
-	// not sent itself (net/http, Transport).
+	// the client send the request again on a new one. It has no value, so it is not
+	// sent itself.
 	if req.Header.Get(boathook.IdempotencyKey) == "" {
 		req.Header[boathook.IdempotencyKey] = nil
 	}

@@ -240,9 +240,9 @@ func (q *Queue) Send(ctx context.Context, messages ...queue.Message) error {
 // number gives messages their ids, once they are in the file if there is one.
 func (q *Queue) number(sent []*message) error {
 	if q.file == nil {
-		// Those who are about to send do it first, as they would join a commit. What
-		// each does before and after is then done for many in a row, while the processor
-		// has it in its caches.
+		// Others who are about to send do so first, as they would join a file's commit.
+		// Then one step is done for many messages in a row, and the processor has it in
+		// its caches. Without this a queue without a file is the dearer one.
 		runtime.Gosched()
 		for _, m := range sent {
 			m.id = rand.Text()

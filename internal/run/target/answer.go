@@ -42,9 +42,9 @@ func ReadAnswer(ctx context.Context, answer io.ReadCloser, contentType string, l
 	return outputOf(body, last, media == "application/json" || strings.HasSuffix(media, "+json")), nil
 }
 
-// until closes body when ctx ends, so that no read outlasts it; a read that this
-// breaks off fails with what ended ctx. net/http does this for most bodies, but not for
-// that of a connection which switched protocols.
+// until closes body when ctx ends, so that no read outlasts ctx. A read that this breaks
+// off fails with what ended ctx. net/http does this for most bodies, but not for that of
+// a connection which switched protocols.
 func until(ctx context.Context, body io.ReadCloser) io.ReadCloser {
 	return ending{ctx, body, context.AfterFunc(ctx, func() { _ = body.Close() })}
 }
