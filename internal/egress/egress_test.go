@@ -566,11 +566,6 @@ func TestASlowBodyEndsWithTheContext(t *testing.T) {
 }
 
 func TestFailuresAreExplainedInAFewWords(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
 	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	defer plain.Close()
 	quiet := log.New(io.Discard, "", 0)
@@ -604,7 +599,7 @@ func TestFailuresAreExplainedInAFewWords(t *testing.T) {
 		url    string
 		want   string
 	}{
-		{"nobody listens", wary, "http://" + closed.Addr().String(), "connection refused"},
+		{"nobody listens", wary, "http://127.0.0.1:1/", "connection refused"},
 		{"no such host", wary, "http://gone.test/", "no such host: the name gone.test has no address in the DNS"},
 		{"an unknown authority", wary, secure.URL, "certificate signed by an unknown authority"},
 		{"another host's certificate", trusting, strings.Replace(secure.URL, "127.0.0.1", "other.test", 1), "certificate is for another host than other.test"},
