@@ -40,6 +40,8 @@ type DB struct {
 	waiting []*write
 	busy    bool              // somebody commits
 	late    []func(*Tx) error // see Later
+	since   time.Time         // when the first of late was put off
+	timed   bool              // a timer runs for late
 	closed  bool
 }
 
@@ -219,10 +221,31 @@ func (db *DB) Later(do func(*Tx) error) {
 
 // putOff is called with mu.
 func (db *DB) putOff(late ...func(*Tx) error) {
-	if len(db.late) == 0 && !db.closed {
-		time.AfterFunc(lateness, func() { _ = db.catchUp() }) // its error is of what will be repeated
+	if len(db.late) == 0 {
+		db.since = time.Now()
 	}
 	db.late = append(db.late, late...)
+	db.catchUpAfter(lateness)
+}
+
+// catchUpAfter starts a timer unless one runs. It is called with mu.
+func (db *DB) catchUpAfter(wait time.Duration) {
+	if db.timed || db.closed {
+		return
+	}
+	db.timed = true
+	time.AfterFunc(wait, func() {
+		db.mu.Lock()
+		db.timed = false
+		left := lateness - time.Since(db.since)
+		if left > 0 && len(db.late) > 0 { // a commit has done what the timer was started for
+			db.catchUpAfter(left)
+		}
+		db.mu.Unlock()
+		if left <= 0 {
+			_ = db.catchUp() // its error is of what will be repeated
+		}
+	})
 }
 
 // catchUp does what was put off.

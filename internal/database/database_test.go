@@ -429,6 +429,28 @@ func TestWhatIsPutOffIsDone(t *testing.T) {
 			}
 		})
 	})
+	t.Run("by itself only after its own time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			db := open(t, database.Memory)
+			const half = database.Lateness / 2
+			db.Later(put("early"))
+			time.Sleep(half)
+			if err := db.Write(put("waited for")); err != nil {
+				t.Fatal(err)
+			}
+			db.Later(put("late"))
+			time.Sleep(half) // as long as the first would have waited
+			synctest.Wait()
+			if has(t, db, "late") {
+				t.Error("it cost a commit before its time")
+			}
+			time.Sleep(half)
+			synctest.Wait()
+			if !has(t, db, "late") {
+				t.Error("it is not there after its time")
+			}
+		})
+	})
 	t.Run("at the end", func(t *testing.T) {
 		path := file(t)
 		db := open(t, path)
