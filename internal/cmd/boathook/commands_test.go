@@ -583,6 +583,7 @@ func TestEachExampleRuns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT RUN: running each command's examples takes 20 s: run it without -short")
 	}
+	t.Parallel()
 	p := start(t)
 	sink := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer sink.Close()

@@ -178,6 +178,7 @@ func TestConsolePages(t *testing.T) {
 	if testing.Short() && *screenshots == "" {
 		t.Skip("NOT RUN: it looks at each page, which takes minutes: run it without -short")
 	}
+	t.Parallel()
 	p, w := filledForADay(t)
 	patterns := consolePages(t, w)
 	want := regexp.MustCompile(cmp.Or(*pages, "."))
@@ -187,6 +188,7 @@ func TestConsolePages(t *testing.T) {
 	}
 	for _, look := range looks {
 		t.Run(look.String(), func(t *testing.T) {
+			t.Parallel()
 			page := signedIn(t, p, "/console/", look)
 			for _, pattern := range slices.Sorted(maps.Keys(patterns)) {
 				for i, path := range patterns[pattern] {

@@ -439,9 +439,11 @@ func TestOutsideClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for retries for more than a minute: run it without -short")
 	}
+	t.Parallel()
 	need(t, "python3")
 	for _, client := range []string{"crewship", "agents", "stream", "shipway", "capawesome", "standard", "presets", "trouble"} {
 		t.Run(client, func(t *testing.T) {
+			t.Parallel()
 			p := start(t)
 			// -B: what they share leaves no compiled copy behind.
 			cmd := exec.CommandContext(t.Context(), "python3", "-B", "testdata/"+client+".py", p.url, adminToken)

@@ -46,6 +46,7 @@ func all(v smoke.Verdict, others map[string]smoke.Verdict) map[string]smoke.Verd
 }
 
 func TestSmokeProvesAServerAndLeavesNothing(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	check := func(want map[string]smoke.Verdict, says string, code int, token string, way http.RoundTripper, args ...string) {
 		t.Helper()

@@ -509,6 +509,7 @@ func readAll(t *testing.T, s *dynamo.Store) map[string]string {
 // A process may die between any two requests of a method. Then all can be read,
 // and the method that is called again ends as if nothing had happened.
 func TestWhatADeathTearsIsReadAndMendedByARepeat(t *testing.T) {
+	t.Parallel()
 	var covered []string
 	for _, d := range deaths() {
 		covered = append(covered, d.method)
