@@ -93,8 +93,7 @@ func IsKind(err error, k Kind) bool {
 
 // Within makes an error about a field one about that field of an object.
 func Within(object string, err error) error {
-	var e *Error
-	if errors.As(err, &e) && e.Field != "" {
+	if e, ok := errors.AsType[*Error](err); ok && e.Field != "" {
 		return &Error{Kind: e.Kind, Field: object + "." + e.Field, Message: e.Message}
 	}
 	return err

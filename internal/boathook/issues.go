@@ -48,8 +48,8 @@ func (all *Issues) Add(message string, path ...any) {
 
 // Take adds what is wrong with one field, and gives any other error back.
 func (all *Issues) Take(err error) error {
-	var e *Error
-	if !errors.As(err, &e) || e.Kind != Invalid {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Kind != Invalid {
 		return err
 	}
 	all.Add(e.Message, e.Field)

@@ -92,8 +92,8 @@ func TestEveryFieldOfEveryExampleIsHeldTo(t *testing.T) {
 func wantInvalid(t *testing.T, c catalogue.Type, data, field, message string) {
 	t.Helper()
 	err := c.Validate([]byte(data))
-	var e *boathook.Error
-	if !errors.As(err, &e) || e.Kind != boathook.Invalid {
+	e, ok := errors.AsType[*boathook.Error](err)
+	if !ok || e.Kind != boathook.Invalid {
 		t.Fatalf("%.200s: got %v, want an invalid error about %s", data, err, field)
 	}
 	if e.Field != field || !strings.Contains(e.Message, message) {

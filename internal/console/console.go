@@ -207,8 +207,8 @@ func (c *Console) write(w http.ResponseWriter, r *request, a answer, err error) 
 
 // failed is the page of an error. One that its user can't mend has a fixed message.
 func (r *request) failed(err error) answer {
-	var e *boathook.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*boathook.Error](err)
+	if !ok {
 		r.console.cfg.Log.ErrorContext(r.Context(), "page failed", "request_id", httpjson.RequestID(r.Request), "pattern", r.Pattern, "error", err)
 		e = boathook.Errorf(boathook.Unavailable, "Boathook can't show this for now. Try again")
 	}
@@ -247,8 +247,8 @@ func (r *request) fragment(name, part string, v view) (answer, error) {
 // invalid answers with a form again, beside whose fields stands what is wrong with them.
 // An error that is not about what was typed is given back.
 func (r *request) invalid(name string, v view, err error) (answer, error) {
-	var e *boathook.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*boathook.Error](err)
+	if !ok {
 		return answer{}, err
 	}
 	if v.Form == nil {

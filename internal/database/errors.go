@@ -13,8 +13,8 @@ func (db *DB) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	var code sqlite3.ErrorCode
-	if !errors.As(err, &code) {
+	code, ok := errors.AsType[sqlite3.ErrorCode](err)
+	if !ok {
 		return err
 	}
 	var what string

@@ -100,7 +100,7 @@ func (r *Resender) ResendPage(ctx context.Context, w boathook.OutgoingWebhook, q
 		}
 	}
 	sendErr := r.Retries.Send(ctx, messages...)
-	if partial := (*queue.PartialError)(nil); errors.As(sendErr, &partial) {
+	if partial, ok := errors.AsType[*queue.PartialError](sendErr); ok {
 		for _, i := range slices.Backward(partial.Failed) {
 			page = slices.Delete(page, i, i+1)
 		}

@@ -87,8 +87,8 @@ func TestURLsThatCanNeverLeaveAreInvalid(t *testing.T) {
 		"https://example.com/"+strings.Repeat("a", egress.MaxURLLength),
 	) {
 		err := client.CheckURL("target.url", url)
-		var invalid *boathook.Error
-		if !errors.As(err, &invalid) || invalid.Kind != boathook.Invalid || invalid.Field != "target.url" || invalid.Message == "" {
+		invalid, ok := errors.AsType[*boathook.Error](err)
+		if !ok || invalid.Kind != boathook.Invalid || invalid.Field != "target.url" || invalid.Message == "" {
 			t.Errorf("%.60q: got %v, want an Invalid error about target.url", url, err)
 		} else if strings.Contains(invalid.Message, "secret") {
 			t.Errorf("%q: the error repeats the URL: %s", url, err)

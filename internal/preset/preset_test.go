@@ -73,8 +73,8 @@ func TestAHeaderThatDoesNotArriveAsItWasSentIsRefused(t *testing.T) {
 	} {
 		for field, v := range settings(header) {
 			_, err := preset.New(v)
-			var e *boathook.Error
-			if !errors.As(err, &e) || e.Kind != boathook.Invalid || e.Field != field || !strings.Contains(e.Message, header) {
+			e, ok := errors.AsType[*boathook.Error](err)
+			if !ok || e.Kind != boathook.Invalid || e.Field != field || !strings.Contains(e.Message, header) {
 				t.Errorf("%s as %s: %v", header, field, err)
 			}
 		}

@@ -54,8 +54,7 @@ var (
 func inWords(handle httpjson.Handler) httpjson.Handler {
 	return func(w http.ResponseWriter, c httpjson.Call) error {
 		err := handle(w, c)
-		var e *boathook.Error
-		if errors.As(err, &e) && objects[e.Absent] != "" {
+		if e, ok := errors.AsType[*boathook.Error](err); ok && objects[e.Absent] != "" {
 			return notFound(objects[e.Absent])
 		}
 		return err
@@ -65,8 +64,8 @@ func inWords(handle httpjson.Handler) httpjson.Handler {
 // named has Capawesome Cloud's names of fields in the faults that an operation has
 // found. Those that it was given come first, and have them.
 func named(err error, given boathook.Issues) error {
-	var all boathook.Issues
-	if !errors.As(err, &all) {
+	all, ok := errors.AsType[boathook.Issues](err)
+	if !ok {
 		return err
 	}
 	all = slices.Clone(all)

@@ -47,7 +47,7 @@ func Decode(w http.ResponseWriter, c Call, most int64, into any) error {
 	var read bytes.Buffer
 	read.Grow(int(min(max(c.ContentLength, 0), trusted)) + bytes.MinRead)
 	_, err := read.ReadFrom(http.MaxBytesReader(w, c.Body, most))
-	if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
+	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return boathook.Errorf(boathook.TooLarge, "the body is over %d bytes", tooLong.Limit)
 	}
 	if err != nil {

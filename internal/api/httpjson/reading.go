@@ -96,7 +96,7 @@ func (r *reading) value(text json.RawMessage, v reflect.Value, path []any) {
 	if self, ok := reflect.TypeAssert[json.Unmarshaler](v.Addr()); ok {
 		if err := self.UnmarshalJSON(text); err != nil {
 			kind := v.Type()
-			if as := (*json.UnmarshalTypeError)(nil); errors.As(err, &as) {
+			if as, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 				kind = as.Type
 			}
 			r.wrong(kind, path)

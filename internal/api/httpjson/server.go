@@ -76,8 +76,8 @@ func (s Server) Fail(w http.ResponseWriter, r *http.Request, style Style, err er
 		style.WriteIssues(w, all)
 		return
 	}
-	var e *boathook.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*boathook.Error](err)
+	if !ok {
 		e = &boathook.Error{Kind: boathook.Unavailable}
 	}
 	status := e.Kind.Status()

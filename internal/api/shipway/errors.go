@@ -74,8 +74,8 @@ var (
 
 // named is an operation's error about a field as GitHub calls it.
 func named(err error, fields map[string]string) error {
-	var e *boathook.Error
-	if !errors.As(err, &e) || fields[e.Field] == "" {
+	e, ok := errors.AsType[*boathook.Error](err)
+	if !ok || fields[e.Field] == "" {
 		return err
 	}
 	named := *e

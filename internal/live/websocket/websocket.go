@@ -76,7 +76,7 @@ func (g *Gateway) Handler(service Service) http.Handler {
 		defer cancel()
 		id := boathook.NewID("conn")
 		err := service.Connect(ctx, id, r.URL.Query().Get("token"))
-		if e := (*boathook.Error)(nil); errors.As(err, &e) {
+		if e, ok := errors.AsType[*boathook.Error](err); ok {
 			http.Error(w, e.Message, e.Kind.Status())
 			return
 		}

@@ -291,7 +291,7 @@ func TestAFailureSaysWhatFailed(t *testing.T) {
 				if err == nil || !strings.HasPrefix(err.Error(), want) {
 					t.Errorf("got %v, want an error that begins with %q", err, want)
 				}
-				if domain := (*boathook.Error)(nil); errors.As(err, &domain) {
+				if domain, ok := errors.AsType[*boathook.Error](err); ok {
 					t.Errorf("%v is of kind %s", err, domain.Kind)
 				}
 			})

@@ -58,8 +58,8 @@ func (s *suite) testCrewAgents(t *testing.T) {
 	wantTaken := func(t *testing.T, a boathook.Source) {
 		t.Helper()
 		err := s.PutSource(t.Context(), a)
-		var e *boathook.Error
-		if !errors.As(err, &e) || e.Kind != boathook.Conflict || e.Field != "slug" {
+		e, ok := errors.AsType[*boathook.Error](err)
+		if !ok || e.Kind != boathook.Conflict || e.Field != "slug" {
 			t.Errorf("putting an agent with another's slug: %v, want a Conflict about it", err)
 		}
 	}
@@ -264,8 +264,8 @@ func (s *suite) testAdmit(t *testing.T) {
 	}
 	wantRefused := func(t *testing.T, what string, err error, within time.Duration) {
 		t.Helper()
-		var e *boathook.Error
-		if !errors.As(err, &e) || e.Kind != boathook.Limited || e.RetryAfter <= 0 || e.RetryAfter > within {
+		e, ok := errors.AsType[*boathook.Error](err)
+		if !ok || e.Kind != boathook.Limited || e.RetryAfter <= 0 || e.RetryAfter > within {
 			t.Errorf("%s: %v, want a refusal that ends within %s", what, err, within)
 		}
 	}

@@ -323,8 +323,8 @@ func (l list[T]) testForeign(t *testing.T, cursor string) {
 
 func wantBadCursor(t *testing.T, cursor string, err error) {
 	t.Helper()
-	var e *boathook.Error
-	if !errors.As(err, &e) || e.Kind != boathook.Invalid || e.Field != "cursor" {
+	e, ok := errors.AsType[*boathook.Error](err)
+	if !ok || e.Kind != boathook.Invalid || e.Field != "cursor" {
 		t.Errorf("cursor %q: error %v, want one of kind %s about the field cursor", cursor, err, boathook.Invalid)
 	}
 }

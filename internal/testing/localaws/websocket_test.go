@@ -77,7 +77,7 @@ func play(ctx context.Context, e event) (events.APIGatewayProxyResponse, error) 
 	case "delete":
 		_, err = client.DeleteConnection(ctx, &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: id})
 	}
-	if refused := smithy.APIError(nil); errors.As(err, &refused) {
+	if refused, ok := errors.AsType[smithy.APIError](err); ok {
 		err = post(id, refused.ErrorCode())
 	}
 	return events.APIGatewayProxyResponse{StatusCode: http.StatusOK}, err
