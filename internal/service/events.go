@@ -311,6 +311,9 @@ func (k *core) send(ctx context.Context, events []*publishing, pins []*pin) erro
 	for i, e := range unsent {
 		e.sent.Deliveries = deliveries[i]
 	}
+	if len(pins) == 0 {
+		return nil
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, p := range pins {
