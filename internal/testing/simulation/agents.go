@@ -70,15 +70,19 @@ func (u *users) triggerAgent(r *rand.Rand) {
 	if r.IntN(2) == 0 {
 		k.key = fmt.Sprintf("key-%d", r.Uint32())
 		k.scopes = []string{a.path + " " + k.key}
-		u.mu.Lock()
-		u.keys = append(u.keys, k)
-		u.mu.Unlock()
 	}
-	switch r.IntN(6) {
+	who := r.IntN(6)
+	if who != 0 {
+		u.remember(k)
+	}
+	switch who {
 	case 0: // somebody who has captured the trigger, and gives it another key
-		header := k.sign(k.body)
+		header, own := k.sign(k.body), k
 		k.sign = func(string) http.Header { return header }
-		u.fire(k)
+		// If the copy is accepted first, the sender's own key stands for nothing.
+		if u.fire(k).status == http.StatusAccepted {
+			u.remember(own)
+		}
 		if header.Get(intake.Timestamp) != "" {
 			k.key, k.scopes = fmt.Sprintf("key-%d", r.Uint32()), nil
 			u.fire(k)

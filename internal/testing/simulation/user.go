@@ -237,10 +237,18 @@ func (u *users) newKey(r *rand.Rand) keyed {
 	k := u.newTrigger(r)
 	k.key = fmt.Sprintf("key-%d", r.Uint32())
 	k.scopes = []string{k.path + " " + k.key}
+	u.remember(k)
+	return k
+}
+
+// remember keeps a trigger that has a key: it may be sent again.
+func (u *users) remember(k keyed) {
+	if k.key == "" {
+		return
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.keys = append(u.keys, k)
-	return k
 }
 
 func (u *users) triggerWithKey(r *rand.Rand) {
