@@ -79,10 +79,10 @@ func (u *users) triggerAgent(r *rand.Rand) {
 	case 0: // somebody who has captured the trigger, and gives it another key
 		header, own := k.sign(k.body), k
 		k.sign = func(string) http.Header { return header }
-		// If the copy is accepted first, the sender's own key stands for nothing.
-		if u.fire(k).status == http.StatusAccepted {
-			u.remember(own)
+		if u.fire(k).status != http.StatusAccepted {
+			own.scopes = nil // if the copy is accepted first, the sender's key has no run
 		}
+		u.remember(own)
 		if header.Get(intake.Timestamp) != "" {
 			k.key, k.scopes = fmt.Sprintf("key-%d", r.Uint32()), nil
 			u.fire(k)
