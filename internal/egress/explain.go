@@ -61,7 +61,8 @@ func Explain(err error, elapsed time.Duration) string {
 		return "host unreachable"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed before the response was complete"
-	// net/http has no types for these. The second is its own clients', as the probe's.
+	// net/http has no types for these texts. The second comes from its own transport, which
+	// internal/probe uses.
 	case strings.Contains(err.Error(), http2Frame):
 		return noHTTP1
 	case errors.Is(err, errHeaders), strings.Contains(err.Error(), "response headers exceeded"):

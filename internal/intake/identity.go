@@ -22,10 +22,10 @@ import (
 // key is pinned to the run of the signature that it came with first, and the
 // signatures of the repeats are pinned to that run too.
 //
-// A key that comes with a signature that is known already is not pinned: whoever has
-// captured a trigger could use up the keys of its sender. So if the copy is accepted
-// before the trigger is, with another key, the sender's own key stands for no run: the
-// same key with a later timestamp starts another.
+// A key that comes with a known signature is not pinned. Otherwise whoever has captured
+// a trigger could use up its sender's keys. The price: if the captured copy is accepted
+// first, with another key, the sender's own key is not pinned. Sent again with a later
+// timestamp, it starts a second run.
 //
 // A preset's own id of the delivery counts in place of a key, whatever the key says
 // where the signature covers the id.
