@@ -193,9 +193,9 @@ func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request, in signIn, 
 	req := &request{Request: r, console: c}
 	v := view{Title: "Sign in", Data: in, Form: form{}.has("token")}
 	status := http.StatusOK
-	var e *boathook.Error
+	e, refused := errors.AsType[*boathook.Error](problem)
 	switch {
-	case errors.As(problem, &e):
+	case refused:
 		v.Form = v.Form.wrong(&boathook.Error{Kind: e.Kind, Field: "token", Message: e.Message})
 		status = e.Kind.Status()
 	case problem != nil:

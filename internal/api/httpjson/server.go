@@ -72,7 +72,7 @@ func (s Server) caller(r *http.Request, f Face) (service.Caller, error) {
 // Fail answers an error in a style. What has no kind is a dependency's failure: its text goes to
 // the log only.
 func (s Server) Fail(w http.ResponseWriter, r *http.Request, style Style, err error) {
-	if all := (boathook.Issues)(nil); style.WriteIssues != nil && errors.As(err, &all) {
+	if all, ok := errors.AsType[boathook.Issues](err); ok && style.WriteIssues != nil {
 		style.WriteIssues(w, all)
 		return
 	}

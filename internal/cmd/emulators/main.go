@@ -176,11 +176,10 @@ func execute(ctx context.Context, name string, args, env []string, report io.Wri
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	err := cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.As(err, &exit) && exit.Exited():
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
 		return exit.ExitCode()
 	}
 	fmt.Fprintf(report, "emulators: %s: %v\n", name, err)

@@ -37,11 +37,11 @@ func Handler(service Service) func(context.Context, events.APIGatewayWebsocketPr
 			}
 		}()
 		err := tell(ctx, service, &e)
-		var refused *boathook.Error
+		refused, isRefused := errors.AsType[*boathook.Error](err)
 		switch {
 		case err == nil:
 			resp.StatusCode = http.StatusOK
-		case errors.As(err, &refused):
+		case isRefused:
 			resp.StatusCode = refused.Kind.Status()
 		default:
 			log.ErrorContext(ctx, "connection failed", "error", err)

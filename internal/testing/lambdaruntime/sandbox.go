@@ -98,8 +98,8 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 			return nil, fmt.Errorf("invoke %s: %w", f.config.Name, err)
 		}
 		response, err := p.invoke(ctx, payload)
-		var reported *Error
-		if err == nil || errors.As(err, &reported) {
+		_, reported := errors.AsType[*Error](err)
+		if err == nil || reported {
 			f.give(p)
 			return response, err
 		}
